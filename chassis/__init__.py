@@ -1,0 +1,1 @@
+"""The machine that every service bolts on to; it knows no business word."""

@@ -1,0 +1,1 @@
+"""The only door: it authenticates, limits, sends commands and serves read models."""

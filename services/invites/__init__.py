@@ -1,0 +1,1 @@
+"""Invitations by e-mail, and what became of them."""

@@ -1,0 +1,1 @@
+"""Members, their referral codes, and what became of them."""
