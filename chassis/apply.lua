@@ -1,0 +1,26 @@
+-- Applies the changes of one stream to one read model, once and in order.
+-- KEYS[1] hash with the stream's version, KEYS[2] hash with the data (one slot).
+-- ARGV: field of the version, version the changes start after, version they lead to,
+--       then pairs: '+' field value sets, '-' field deletes.
+-- Answers {'applied' | 'duplicate' | 'gap', version that stood there}.
+local current = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
+local start, last = tonumber(ARGV[2]), tonumber(ARGV[3])
+if current >= last then
+  return {'duplicate', current}
+end
+-- changes folded from the very beginning (start 0) hold everything: they close any gap
+if start ~= 0 and start ~= current then
+  return {'gap', current}
+end
+local i = 4
+while i <= #ARGV do
+  if ARGV[i] == '+' then
+    redis.call('HSET', KEYS[2], ARGV[i + 1], ARGV[i + 2])
+    i = i + 3
+  else
+    redis.call('HDEL', KEYS[2], ARGV[i + 1])
+    i = i + 2
+  end
+end
+redis.call('HSET', KEYS[1], ARGV[1], last)
+return {'applied', current}

@@ -1,0 +1,57 @@
+"""A decision as data: what a domain declares and what it may know (pure)."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Generic, TypeVar
+
+from contracts.messages import Rejection, RejectionKind
+
+S = TypeVar("S")
+C = TypeVar("C")
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the edge knows and a pure function may not ask for: the time and fresh chance."""
+
+    at: int
+    """UNIX seconds."""
+    entropy: bytes
+    """Thirty-two random bytes, new at every attempt."""
+
+
+class Rejected(Exception):  # noqa: N818  the domain's word, not an error
+    """A command is refused, in words that its sender may read."""
+
+    def __init__(self, detail: str, *, code: str, kind: RejectionKind = "conflict") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code
+        self.kind: RejectionKind = kind
+
+    def as_message(self) -> Rejection:
+        return Rejection(kind=self.kind, code=self.code, detail=self.detail)
+
+
+def claims_nothing(_event: object) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decider(Generic[S, C, E]):
+    """`decide(state, command, moment) -> events` and `evolve(state, event) -> state`.
+
+    `decide` answers `[]` when there is nothing to do and raises `Rejected` to refuse; `evolve`
+    never refuses. `claims` names what an event takes for its stream alone, for ever (a referral
+    code): the store commits events and claims together or not at all.
+    """
+
+    initial: S
+    decide: Callable[[S, C, Moment], list[E]]
+    evolve: Callable[[S, E], S]
+    claims: Callable[[E], Sequence[str]] = claims_nothing
+
+    def fold(self, events: Iterable[E], state: S | None = None) -> S:
+        return reduce(self.evolve, events, self.initial if state is None else state)

@@ -1,0 +1,67 @@
+"""Read models declared: a name and a pure fold from events to what readers are served."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from contracts.messages import Event, View
+
+E = TypeVar("E", bound=Event)
+E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
+V = TypeVar("V", bound=View)
+
+DOCUMENT = "d"
+"""The hash field that holds a document's bytes."""
+Changes = Mapping[str, bytes | None]
+"""Hash fields to set, or with None to delete."""
+
+
+class ReadModel(Protocol[E_contra]):
+    """What a projector can keep up to date."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether all streams write into one hash, or each into its own."""
+
+    def changes(self, events: Iterable[E_contra], base: bytes | None) -> Changes:
+        """What these events of one stream change; `base` is the document before them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection(Generic[E, V]):
+    """One document per stream; `fold` is a second `evolve`, and None forgets the document."""
+
+    shared: ClassVar[bool] = False
+    name: str
+    view: type[V]
+    fold: Callable[[V | None, E], V | None]
+
+    def changes(self, events: Iterable[E], base: bytes | None) -> Changes:
+        view = None if base is None else self.view.model_validate_json(base)
+        view = reduce(self.fold, events, view)
+        return {DOCUMENT: None if view is None else view.model_dump_json().encode()}
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Generic[E]):
+    """Look-up entries that all streams share, such as code -> stream.
+
+    `entries` names what an event sets (or, with None, deletes). An entry belongs to one stream
+    at a time, for only the events of one stream are ordered.
+    """
+
+    shared: ClassVar[bool] = True
+    name: str
+    entries: Callable[[E], Mapping[str, str | None]]
+
+    def changes(self, events: Iterable[E], base: bytes | None) -> Changes:
+        del base  # entries do not depend on what was there
+        merged: dict[str, bytes | None] = {}
+        for event in events:
+            for key, value in self.entries(event).items():
+                merged[key] = None if value is None else value.encode()
+        return merged

@@ -1,0 +1,133 @@
+"""Read models in Redis: where they lie, which generation is served, and how they are read."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from chassis.projection import DOCUMENT
+
+VERSION = "v"
+BUILDING = ":building"
+GENERATION_CACHE_SECONDS = 1.0
+
+
+class ReadModelsLost(Exception):  # noqa: N818  names what happened
+    """Redis does not hold this service's read models (any more): not a miss, a loss.
+
+    The owning service rebuilds them from its log; readers answer 503 until it has.
+    """
+
+    def __init__(self, service: str, name: str) -> None:
+        super().__init__(f"read model {name} of {service} is being rebuilt")
+        self.service, self.name = service, name
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one stream's share of a read model lies: both keys are in one cluster slot."""
+
+    version_key: str
+    version_field: str
+    data_key: str
+
+
+def control_key(service: str) -> str:
+    """Hash: read model -> generation served, and `<name>:building` -> generation being built."""
+    return f"{service}:generations"
+
+
+def prefix(service: str, name: str, generation: int) -> str:
+    return f"{service}:{{{name}:{generation}"
+
+
+def document_place(service: str, name: str, generation: int, stream: str) -> Place:
+    key = f"{prefix(service, name, generation)}:{stream}}}"
+    return Place(key, VERSION, key)
+
+
+def shared_place(service: str, name: str, generation: int, stream: str) -> Place:
+    slot = f"{prefix(service, name, generation)}}}"
+    return Place(f"{slot}:versions", stream, f"{slot}:entries")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A stored view: the bytes to serve and the stream version that they stand for."""
+
+    body: bytes
+    version: int
+
+
+@dataclass(slots=True)
+class ReadModels:
+    """Reads one service's read models. `redis` answers in bytes (`decode_responses=False`)."""
+
+    redis: Any
+    service: str
+    _generations: dict[str, int] = field(default_factory=dict)
+    _read_at: float = float("-inf")
+
+    async def document(self, name: str, stream: str) -> Document | None:
+        """The view of one stream; None if the stream has none.
+
+        Raises:
+            ReadModelsLost: Redis has lost them; the answer is not known at the moment.
+        """
+        generation = await self._generation(name)
+        while True:
+            place = document_place(self.service, name, generation, stream)
+            version, body = await self.redis.hmget(place.data_key, VERSION, DOCUMENT)
+            if body is not None:
+                return Document(body, int(version))
+            if (latest := await self._generation(name, fresh=True)) == generation:
+                return None
+            generation = latest
+
+    async def entry(self, name: str, key: str) -> str | None:
+        """What a shared index says of `key`; None if nothing.
+
+        Raises:
+            ReadModelsLost: as `document`.
+        """
+        generation = await self._generation(name)
+        while True:
+            place = shared_place(self.service, name, generation, "")
+            value = await self.redis.hget(place.data_key, key)
+            if value is not None:
+                return bytes(value).decode()
+            if (latest := await self._generation(name, fresh=True)) == generation:
+                return None
+            generation = latest
+
+    async def served(self, *names: str) -> bool:
+        """Whether all these read models are there to be read."""
+        await self._refresh()
+        return all(name in self._generations for name in names)
+
+    async def _generation(self, name: str, *, fresh: bool = False) -> int:
+        """A miss is believed only after a fresh look: the generation may have been switched."""
+        if fresh or time.monotonic() - self._read_at > GENERATION_CACHE_SECONDS:
+            await self._refresh()
+        try:
+            return self._generations[name]
+        except KeyError:
+            self._read_at = float("-inf")
+            raise ReadModelsLost(self.service, name) from None
+
+    async def _refresh(self) -> None:
+        started = time.monotonic()
+        control = await self.redis.hgetall(control_key(self.service))
+        self._generations = active_generations(control)
+        self._read_at = started
+
+
+def active_generations(control: dict[bytes, bytes]) -> dict[str, int]:
+    names = {field.decode(): int(value) for field, value in control.items()}
+    return {name: number for name, number in names.items() if not name.endswith(BUILDING)}
+
+
+def all_generations(control: dict[bytes, bytes]) -> set[tuple[str, int]]:
+    """(name, generation) of all that live projection must write: served and being built."""
+    return {
+        (field.decode().removesuffix(BUILDING), int(value)) for field, value in control.items()
+    }

@@ -1,0 +1,107 @@
+"""The envelope: what every command, event and view has in common."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, EmailStr, Field
+from pydantic.alias_generators import to_camel
+from pydantic.functional_validators import AfterValidator
+
+
+class Personal:
+    """Marks a field as personal data: it may be encrypted per person and erased with the key."""
+
+
+UnixTime = Annotated[int, Field(ge=0, description="Seconds since 1970-01-01T00:00:00Z.")]
+EmailAddress = Annotated[EmailStr, Field(max_length=254), AfterValidator(str.lower), Personal()]
+Identifier = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"),
+]
+"""A name that is safe in a stream id, a Redis key and an SQS group id."""
+
+
+class Message(BaseModel):
+    """Immutable data with camelCase names on the wire; unknown fields are ignored.
+
+    A reader that is one deployment older than the writer must go on reading.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        serialize_by_alias=True,
+    )
+
+
+class Command(Message):
+    """A wish, in the imperative. `stream` names the one stream that decides on it."""
+
+    type: str
+
+    @property
+    def stream(self) -> str:
+        """The stream that decides: its commands are handled one after the other."""
+        raise NotImplementedError
+
+
+class Event(Message):
+    """A fact, in the past tense. Once stored it never changes, so fields are only added.
+
+    A change that a default cannot bridge raises `schema_version` and brings an upcaster.
+    """
+
+    schema_version: ClassVar[int] = 1
+    type: str
+
+
+class View(Message):
+    """What a reader sees: stored as the JSON bytes that the gateway serves."""
+
+
+class Metadata(Message):
+    """What travels beside a command or an event, as message attributes."""
+
+    command_id: Identifier
+    """Names the command for ever: the same id is carried out once."""
+    correlation_id: str
+    """Shared by everything that one request set in motion."""
+    causation_id: str | None = None
+    """The event or command that led to this one."""
+    actor: str | None = None
+    """Who asked: a person's subject or a service's client id."""
+    traceparent: str | None = None
+    """W3C trace context."""
+
+
+class Position(Message):
+    """A place in a stream: after `version` events."""
+
+    stream: str
+    version: Annotated[int, Field(ge=0)]
+
+
+RejectionKind = Literal["invalid", "not_found", "conflict", "gone", "not_implemented"]
+
+
+class Rejection(Message):
+    """Why a command was refused, in words that its sender may read."""
+
+    kind: RejectionKind
+    code: str
+    detail: str
+
+
+class CommandOutcome(View):
+    """What became of a command: kept for a day under its id and announced once it is known."""
+
+    command_id: str
+    command: str
+    body_hash: str
+    """Digest of the command as it was first carried out; another body is another command."""
+    state: Literal["accepted", "rejected"]
+    position: Position
+    rejection: Rejection | None = None
+    actor: str | None = None
+    decided_at: UnixTime

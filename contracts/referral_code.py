@@ -1,0 +1,72 @@
+"""The referral code: nine random Crockford base-32 symbols and a check symbol.
+
+Forty-five random bits cannot be guessed in practice, and the check symbol (Luhn modulo 32) tells
+a typing error from a wrong code before anything is looked up. Alphabet and lenient reading are
+those of Douglas Crockford's "Base 32" (I and L read as 1, O as 0, hyphens and case ignored).
+"""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+SYMBOLS = 9
+BITS_PER_SYMBOL = 5
+ENTROPY_BYTES = 6
+"""How many random bytes one code consumes (48 bits, of which 45 are used)."""
+_BASE = len(ALPHABET)
+_VALUES = {symbol: value for value, symbol in enumerate(ALPHABET)}
+_LENIENT = str.maketrans({"I": "1", "L": "1", "O": "0", "-": None, " ": None})
+
+
+def from_entropy(entropy: bytes) -> str:
+    """The code that these random bytes stand for, in its stored form of ten symbols."""
+    if len(entropy) < ENTROPY_BYTES:
+        raise ValueError(f"a referral code needs {ENTROPY_BYTES} random bytes")
+    number = int.from_bytes(entropy[:ENTROPY_BYTES], "big")
+    symbols = "".join(
+        ALPHABET[(number >> (BITS_PER_SYMBOL * place)) % _BASE] for place in range(SYMBOLS)
+    )
+    return symbols + check_symbol(symbols)
+
+
+def check_symbol(symbols: str) -> str:
+    """The Luhn mod 32 symbol that makes `symbols` a whole code."""
+    return ALPHABET[-_luhn(symbols, first_factor=2) % _BASE]
+
+
+def normalise(text: str) -> str:
+    """The stored form of a code as a person typed it.
+
+    Raises:
+        ValueError: the text is no code, in words for the person who typed it.
+    """
+    code = text.strip().upper().translate(_LENIENT)
+    if len(code) != SYMBOLS + 1:
+        raise ValueError("a referral code has ten letters and digits, like 7Q0ZC-M4XKD")
+    if strange := sorted(set(code) - set(ALPHABET)):
+        raise ValueError(f"a referral code has no {strange[0]!r} in it")
+    if _luhn(code, first_factor=1) % _BASE:
+        raise ValueError("this referral code has a typing error in it")
+    return code
+
+
+def shown(code: str) -> str:
+    """The form for people: two groups of five."""
+    return f"{code[:5]}-{code[5:]}"
+
+
+def _luhn(symbols: str, *, first_factor: int) -> int:
+    """Sum of the symbols' values from the right, every second one doubled and folded."""
+    total = 0
+    factor = first_factor
+    for symbol in reversed(symbols):
+        addend = factor * _VALUES[symbol]
+        total += addend // _BASE + addend % _BASE
+        factor = 3 - factor
+    return total
+
+
+ReferralCode = Annotated[str, Field(max_length=32), AfterValidator(normalise)]
+"""A code in its stored form: accepted as people type it, refused when its check symbol is off."""
+ShownReferralCode = Annotated[str, Field(pattern=r"^[0-9A-Z]{5}-[0-9A-Z]{5}$")]
