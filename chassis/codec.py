@@ -1,6 +1,5 @@
 """Events to stored form and back: type tag, schema version, payload, and upcasters between."""
 
-import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar, get_args
@@ -9,7 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from chassis.event_store import UnknownEvent
-from contracts.messages import Command, Event
+from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
 Payload = dict[str, Any]
@@ -19,13 +18,6 @@ PLAIN = "j"
 COMPRESSED = "z"
 COMPRESS_ABOVE_BYTES = 4_096
 """Below this, compression saves less than the kilobyte that DynamoDB rounds up to."""
-
-
-def body_hash(command: Command) -> str:
-    """A digest of the command's body; fields at their defaults do not count, so that a field
-    added later does not turn a repeated command into another one."""
-    body = command.model_dump(mode="json", exclude_defaults=True) | {"type": command.type}
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
 class Codec(Generic[E]):
@@ -89,9 +81,7 @@ def _members(union: Any) -> tuple[Any, ...]:
     """The classes of `A`, `A | B` or `Annotated[A | B, …]`."""
     if isinstance(union, type):
         return (union,)
-    return tuple(
-        cls for part in get_args(union) if _is_message(part) for cls in _members(part)
-    )
+    return tuple(cls for part in get_args(union) if _is_message(part) for cls in _members(part))
 
 
 def _is_message(part: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 E = TypeVar("E")
 
@@ -26,7 +26,7 @@ class WrongExpectedVersion(Exception):  # noqa: N818  the field's own term
 class CommandIdReused(Exception):  # noqa: N818  names what happened
     """A command id came again with another body."""
 
-    def __init__(self, commit: "Commit[object]") -> None:
+    def __init__(self, commit: "Commit[Any]") -> None:
         super().__init__(f"command {commit.origin.command_id} was carried out with another body")
         self.commit = commit
 

@@ -142,9 +142,7 @@ class Projector(Generic[E]):
         control, _ = await self._pipeline([c for c in changes if c is not None])
         return control, []  # a history from the beginning closes its gaps itself
 
-    async def _pipeline(
-        self, changes: Sequence[Change]
-    ) -> tuple[dict[bytes, bytes], list[bytes]]:
+    async def _pipeline(self, changes: Sequence[Change]) -> tuple[dict[bytes, bytes], list[bytes]]:
         pipe = self.redis.pipeline(transaction=False)
         pipe.hgetall(control_key(self.service))
         for change in changes:

@@ -36,17 +36,24 @@ def control_key(service: str) -> str:
     return f"{service}:generations"
 
 
-def prefix(service: str, name: str, generation: int) -> str:
-    return f"{service}:{{{name}:{generation}"
+def every_generation(service: str, name: str) -> str:
+    """What the keys of all generations of a read model begin with."""
+    return f"{service}:{{{name}:"
+
+
+def generation_of(key: bytes) -> int:
+    """The generation that a read model's key belongs to."""
+    _, _, tag = key.decode().partition("{")
+    return int(tag.split(":")[1].partition("}")[0])
 
 
 def document_place(service: str, name: str, generation: int, stream: str) -> Place:
-    key = f"{prefix(service, name, generation)}:{stream}}}"
+    key = f"{every_generation(service, name)}{generation}:{stream}}}"
     return Place(key, VERSION, key)
 
 
 def shared_place(service: str, name: str, generation: int, stream: str) -> Place:
-    slot = f"{prefix(service, name, generation)}}}"
+    slot = f"{every_generation(service, name)}{generation}}}"
     return Place(f"{slot}:versions", stream, f"{slot}:entries")
 
 
@@ -128,6 +135,4 @@ def active_generations(control: dict[bytes, bytes]) -> dict[str, int]:
 
 def all_generations(control: dict[bytes, bytes]) -> set[tuple[str, int]]:
     """(name, generation) of all that live projection must write: served and being built."""
-    return {
-        (field.decode().removesuffix(BUILDING), int(value)) for field, value in control.items()
-    }
+    return {(field.decode().removesuffix(BUILDING), int(value)) for field, value in control.items()}

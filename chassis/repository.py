@@ -10,7 +10,6 @@ from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from chassis.codec import body_hash
 from chassis.decider import Decider, Moment, Rejected
 from chassis.event_store import (
     ClaimTaken,
@@ -86,7 +85,7 @@ class Repository(Generic[S, C, E]):
             CommandIdReused: the id has been used for another body.
             Conflict: other writers won `ATTEMPTS` times; deliver the command again.
         """
-        digest = digest or body_hash(command)
+        digest = digest or command.body_hash
         taken: set[str] = set()
         for attempt in range(ATTEMPTS):
             try:

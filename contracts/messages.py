@@ -1,5 +1,7 @@
 """The envelope: what every command, event and view has in common."""
 
+import hashlib
+import json
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, EmailStr, Field
@@ -44,6 +46,17 @@ class Command(Message):
     def stream(self) -> str:
         """The stream that decides: its commands are handled one after the other."""
         raise NotImplementedError
+
+    @property
+    def body_hash(self) -> str:
+        """A digest by which a repeated command is told from another one with the same id.
+
+        Fields at their defaults do not count: a field that is added later, with a default, must
+        not turn a repeated command into another one.
+        """
+        body = self.model_dump(mode="json", exclude_defaults=True) | {"type": self.type}
+        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
 class Event(Message):
@@ -104,4 +117,3 @@ class CommandOutcome(View):
     position: Position
     rejection: Rejection | None = None
     actor: str | None = None
-    decided_at: UnixTime

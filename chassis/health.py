@@ -1,0 +1,40 @@
+"""Whether a process lives and whether it can work: /healthz and /readyz on an internal port."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+Check = Callable[[], Awaitable[bool]]
+
+
+async def start_health_server(host: str, port: int, checks: Mapping[str, Check]) -> web.AppRunner:
+    """Serve until the runner is cleaned up. `/readyz` is 200 only while every check is true."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        missing = await failing(checks)
+        if not missing:
+            return web.json_response({"status": "ready"})
+        detail = f"not ready: {', '.join(missing)}"
+        return web.json_response({"status_code": 503, "detail": detail}, status=503)
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    return runner
+
+
+async def failing(checks: Mapping[str, Check]) -> list[str]:
+    """The names of the checks that do not hold; one that raises does not hold."""
+    return [name for name, check in checks.items() if not await _holds(check)]
+
+
+async def _holds(check: Check) -> bool:
+    try:
+        return await check()
+    except Exception:  # noqa: BLE001  whatever is wrong, the answer is "not ready"
+        return False

@@ -1,0 +1,173 @@
+"""A service from its declaration: what it opens, how it starts, serves and stops."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import aioboto3
+import structlog
+from botocore.config import Config
+from faststream.exceptions import RejectMessage
+from redis.asyncio import Redis
+
+from chassis.announcements import Announcer, announcements_queue
+from chassis.codec import Codec
+from chassis.command_handler import CommandHandler
+from chassis.commands import Unreadable, commands_queue
+from chassis.decider import Decider
+from chassis.dynamodb import DynamoDBEventStore
+from chassis.event_store import EventStore
+from chassis.health import start_health_server
+from chassis.outcomes import Outcomes
+from chassis.projection import ReadModel
+from chassis.projector import Projector
+from chassis.rebuild import Rebuilder
+from chassis.repository import Repository, Snapshots
+from chassis.settings import ServiceSettings
+from chassis.sqs import SQSBroker, SQSMessage
+from contracts.messages import Command, Event
+
+S = TypeVar("S")
+C = TypeVar("C", bound=Command)
+E = TypeVar("E", bound=Event)
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition(Generic[S, C, E]):
+    """What a service declares about itself."""
+
+    name: str
+    decider: Decider[S, C, E]
+    codec: Codec[E]
+    models: Sequence[ReadModel[E]]
+    announces: Mapping[type[Event], Sequence[str]] = field(default_factory=dict)
+    """Event class -> names of the services that want to hear of it."""
+    snapshots: Snapshots[S] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a process opens once: clients are made here and nowhere else."""
+
+    dynamodb: Any
+    redis: Any
+    broker: SQSBroker
+
+
+@dataclass(frozen=True, slots=True)
+class Application(Generic[S, C, E]):
+    """The parts of a running service."""
+
+    definition: Definition[S, C, E]
+    settings: ServiceSettings
+    resources: Resources
+    store: EventStore[E]
+    handler: CommandHandler[S, C, E]
+    rebuilder: Rebuilder[E]
+
+    @property
+    def commands(self) -> str:
+        return commands_queue(self.settings.stack, self.definition.name)
+
+    @property
+    def announcements(self) -> str:
+        return announcements_queue(self.settings.stack, self.definition.name)
+
+
+@contextlib.asynccontextmanager
+async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
+    """Clients for the time of the context; nothing is contacted yet."""
+    config = Config(retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=64)
+    redis = Redis.from_url(settings.redis_url)
+    async with (
+        aioboto3.Session().client("dynamodb", config=config) as dynamodb,
+        contextlib.aclosing(redis),
+    ):
+        yield Resources(dynamodb, redis, SQSBroker(reject="dlq"))
+
+
+def assemble(
+    definition: Definition[S, C, E], settings: ServiceSettings, resources: Resources
+) -> Application[S, C, E]:
+    """Everything between a service's queue and its read models."""
+    table = f"{settings.stack}-{definition.name}"
+    store: DynamoDBEventStore[E] = DynamoDBEventStore(
+        resources.dynamodb,
+        events=f"{table}-events",
+        meta=f"{table}-meta",
+        codec=definition.codec,
+    )
+    projector = Projector(resources.redis, store, definition.name, definition.models)
+    listeners = {
+        event: [announcements_queue(settings.stack, service) for service in services]
+        for event, services in definition.announces.items()
+    }
+    handler = CommandHandler(
+        repository=Repository(store, definition.decider, definition.snapshots),
+        projector=projector,
+        announcer=Announcer(resources.broker, listeners),
+        outcomes=Outcomes(resources.redis),
+    )
+    return Application(definition, settings, resources, store, handler, Rebuilder(projector))
+
+
+def read_or_reject(read: Callable[[SQSMessage], T], message: SQSMessage) -> T:
+    """What a message says; one that no redelivery can make readable goes to the dead letters.
+
+    Its group goes on at once: a stranger's message must not hold up a stream.
+    """
+    try:
+        return read(message)
+    except Unreadable as error:
+        log.error(  # noqa: TRY400  the reason is told, a traceback adds nothing
+            "message_unreadable",
+            message_id=message.message_id,
+            group=message.group_id,
+            because=str(error),
+        )
+        raise RejectMessage from error
+
+
+async def serve(application: Application[S, C, E]) -> None:
+    """Heal the read models, take commands, and stop in order on SIGTERM or SIGINT."""
+    settings, broker = application.settings, application.resources.broker
+    rebuilder = application.rebuilder
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+
+    async def read_models_served() -> bool:
+        return not await rebuilder.missing()
+
+    health = await start_health_server(
+        settings.health_host,
+        settings.health_port,
+        {"read models": read_models_served, "queue": lambda: broker.ping(timeout=2)},
+    )
+    watching = asyncio.create_task(rebuilder.watch(), name="read-model-watch")
+    try:
+        await broker.start()
+        log.info("service_started", health_port=settings.health_port)
+        await _until(stopped, watching)
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+        await broker.stop()
+        await health.cleanup()
+        log.info("service_stopped")
+
+
+async def _until(stopped: asyncio.Event, watching: asyncio.Task[None]) -> None:
+    """Wait for the signal; a watch that fails is a surprise and ends the process."""
+    signalled = asyncio.create_task(stopped.wait())
+    await asyncio.wait([signalled, watching], return_when=asyncio.FIRST_COMPLETED)
+    signalled.cancel()
+    if watching.done():
+        watching.result()

@@ -1,0 +1,8 @@
+"""python -m compute run | rebuild [NAME …] | events STREAM."""
+
+from chassis.cli import main
+from compute.app import application
+from compute.settings import Settings
+
+if __name__ == "__main__":
+    main(Settings, application)

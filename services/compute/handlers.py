@@ -1,0 +1,16 @@
+"""Bus in: the commands that analyses decide on."""
+
+from chassis.commands import CommandReader
+from chassis.service import Application, read_or_reject
+from chassis.sqs import SQSMessage
+from compute.domain import Analysis
+from contracts.compute import ComputeCommand, ComputeEvent
+
+
+def listen(application: Application[Analysis, ComputeCommand, ComputeEvent]) -> None:
+    broker, workers = application.resources.broker, application.settings.max_workers
+    reader = CommandReader[ComputeCommand](ComputeCommand)
+
+    @broker.subscriber(application.commands, max_workers=workers)
+    async def on_command(message: SQSMessage) -> None:
+        await application.handler.handle(read_or_reject(reader.read, message))

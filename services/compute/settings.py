@@ -1,0 +1,7 @@
+"""What the compute service reads from its environment."""
+
+from chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    health_port: int = 8083

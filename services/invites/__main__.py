@@ -1,0 +1,8 @@
+"""python -m invites run | rebuild [NAME …] | events STREAM."""
+
+from chassis.cli import main
+from invites.app import application
+from invites.settings import Settings
+
+if __name__ == "__main__":
+    main(Settings, application)
