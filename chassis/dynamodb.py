@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from chassis.codec import PLAIN, Codec
 from chassis.event_store import (
+    MAX_COMMIT_BYTES,
     ClaimTaken,
     Commit,
     CommitTooLarge,
@@ -29,7 +30,6 @@ from contracts.messages import Event
 E = TypeVar("E", bound=Event)
 Item = dict[str, dict[str, Any]]
 
-MAX_ITEM_BYTES = 409_600
 MAX_CLAIMS = 99
 """One transaction takes a hundred actions; the commit is one of them."""
 
@@ -206,10 +206,10 @@ class DynamoDBEventStore(Generic[E]):
             item["y"] = {"S": origin.causation_id}
         if origin.actor is not None:
             item["a"] = {"S": origin.actor}
-        if (size := _size(item)) > MAX_ITEM_BYTES:
+        if (size := _size(item)) > MAX_COMMIT_BYTES:
             raise CommitTooLarge(
                 f"{len(events)} events of {head.stream} take {size} bytes after compression; "
-                f"one commit holds {MAX_ITEM_BYTES}"
+                f"one commit holds {MAX_COMMIT_BYTES}"
             )
         return item
 

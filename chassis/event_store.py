@@ -6,6 +6,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 E = TypeVar("E")
 
+MAX_COMMIT_BYTES = 409_600
+"""What one DynamoDB item holds, attribute names included."""
+
 
 class Conflict(Exception):  # noqa: N818  a lost race is no error: load and decide again
     """Another commit took the place after this head."""

@@ -8,8 +8,10 @@ from typing import Generic, TypeVar
 
 from chassis.codec import Codec
 from chassis.event_store import (
+    MAX_COMMIT_BYTES,
     ClaimTaken,
     Commit,
+    CommitTooLarge,
     Conflict,
     Head,
     History,
@@ -73,6 +75,8 @@ class MemoryEventStore(Generic[E]):
             if self.claims.get(claim, head.stream) != head.stream:
                 raise ClaimTaken(claim)
         encoding, data = self.codec.encode(events)
+        if len(data) > MAX_COMMIT_BYTES:
+            raise CommitTooLarge(f"{len(data)} bytes; one commit holds {MAX_COMMIT_BYTES}")
         stored = _Stored(head.stream, place, len(events), origin, encoding, data)
         self.streams[head.stream].append(stored)
         self.claims.update(dict.fromkeys(claims, head.stream))

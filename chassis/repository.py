@@ -97,7 +97,7 @@ class Repository(Generic[S, C, E]):
             except ClaimTaken as refusal:
                 # fresh chance may name another claim; the same one twice was asked for by name
                 if refusal.claim in taken:
-                    raise Rejected(str(refusal), code="taken") from refusal
+                    raise Rejected(_taken(refusal), code="taken") from refusal
                 taken.add(refusal.claim)
         raise Rejected("no free name was found; try again", code="taken")
 
@@ -164,11 +164,17 @@ class Repository(Generic[S, C, E]):
         )
 
 
+def _taken(refusal: ClaimTaken) -> str:
+    kind, _, name = refusal.claim.partition("#")
+    return f"the {kind} {name} is taken"
+
+
 def _replay_from(snapshot: Snapshot | None, origin: Origin) -> int:
     """The version after which to load: before this command's own commit, if it had one."""
     if snapshot is None:
         return 0
     for first, _last, earlier in snapshot.recent:
-        if Commit[object](snapshot.stream, first, (), earlier).answers(origin):
+        bare: Commit[object] = Commit(snapshot.stream, first, (), earlier)
+        if bare.answers(origin):
             return first - 1
     return snapshot.version

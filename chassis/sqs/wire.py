@@ -1,0 +1,158 @@
+"""The shape of a message on the wire: any bytes and any headers within the limits of SQS.
+
+SQS takes a non-empty text body of XML characters and ten typed attributes with non-empty
+values. Whatever does not fit travels all the same: other bodies as base64 with a marker,
+surplus or unspeakable headers folded into one JSON attribute.
+"""
+
+import json
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any
+
+MAX_MESSAGE_BYTES = 1_048_576
+MAX_ATTRIBUTES = 10
+
+CONTENT_TYPE = "content-type"
+CORRELATION_ID = "correlation_id"
+REPLY_TO = "reply_to"
+BODY_ENCODING = "faststream.body"
+MORE_HEADERS = "faststream.headers"
+
+# these keep a place of their own when there are too many headers: other tools look for them
+_FIRST = (BODY_ENCODING, CONTENT_TYPE, CORRELATION_ID, REPLY_TO, "traceparent", "tracestate")
+_EMPTY = "-"
+_UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ATTRIBUTE_NAME = re.compile(r"(?!(?:aws|amazon)\.)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\Z", re.IGNORECASE)
+_MAX_NAME = 256
+
+Attribute = dict[str, Any]
+
+
+def encode_body(body: bytes) -> tuple[str, str | None]:
+    """Return the text to send and the marker that tells how to read it, if any."""
+    if not body:
+        return _EMPTY, "empty"
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return b64encode(body).decode(), "base64"
+    if _UNSPEAKABLE.search(text):
+        return b64encode(body).decode(), "base64"
+    return text, None
+
+
+def decode_body(text: str, encoding: object) -> bytes:
+    """Read a body; a marker that is not ours, or lies, leaves the text as it is."""
+    if encoding == "empty":
+        return b""
+    if encoding == "base64":
+        try:
+            return b64decode(text, validate=True)
+        except ValueError:
+            return text.encode()
+    return text.encode(errors="surrogatepass")
+
+
+def encode_headers(headers: Mapping[str, Any]) -> dict[str, Attribute]:
+    """Return message attributes: at most ten, the surplus folded into the last."""
+    plain: dict[str, Attribute] = {}
+    folded: dict[str, Any] = {}
+    for name, value in headers.items():
+        if value is None:
+            continue
+        attribute = _attribute(name, value)
+        if attribute is None:
+            folded[name] = _foldable(value)
+        else:
+            plain[name] = attribute
+    room = MAX_ATTRIBUTES - bool(folded)
+    if len(plain) > room:
+        for name in _surplus(plain, MAX_ATTRIBUTES - 1):
+            del plain[name]
+            folded[name] = _foldable(headers[name])
+    if folded:
+        plain[MORE_HEADERS] = {"DataType": "String", "StringValue": json.dumps(folded)}
+    return plain
+
+
+def decode_headers(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
+    """Read attributes of ours and of strangers; nothing that arrives makes this fail."""
+    headers = {name: _value(attribute) for name, attribute in attributes.items()}
+    if (folded := headers.pop(MORE_HEADERS, None)) is not None:
+        headers |= _unfold(folded)
+    return headers
+
+
+def entry_size(entry: Mapping[str, Any]) -> int:
+    """Return the bytes that count against the limit: the body and every attribute."""
+    size = _length(entry["MessageBody"])
+    for name, attribute in entry.get("MessageAttributes", {}).items():
+        value = attribute.get("StringValue") or attribute.get("BinaryValue") or ""
+        size += len(name) + len(attribute["DataType"]) + _length(value)
+    return size
+
+
+def _length(value: str | bytes) -> int:
+    if isinstance(value, str) and not value.isascii():
+        return len(value.encode())
+    return len(value)
+
+
+def _attribute(name: str, value: object) -> Attribute | None:
+    if len(name) > _MAX_NAME or not _ATTRIBUTE_NAME.match(name):
+        return None
+    if isinstance(value, bytes | bytearray):
+        return {"DataType": "Binary", "BinaryValue": bytes(value)} if value else None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"DataType": "Number", "StringValue": repr(value)}
+    text = str(value)
+    if not text or _UNSPEAKABLE.search(text):
+        return None
+    return {"DataType": "String", "StringValue": text}
+
+
+def _surplus(attributes: Mapping[str, Attribute], keep: int) -> list[str]:
+    first = [name for name in _FIRST if name in attributes]
+    others = [name for name in attributes if name not in _FIRST]
+    return (first + others)[keep:]
+
+
+def _foldable(value: object) -> object:
+    if isinstance(value, bytes | bytearray):
+        return {"b64": b64encode(value).decode()}
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return str(value)
+
+
+def _unfold(folded: object) -> dict[str, Any]:
+    try:
+        headers = json.loads(folded)  # type: ignore[arg-type]  # a stranger's type raises below
+        return {name: _unfolded(value) for name, value in headers.items()}
+    except (TypeError, ValueError, AttributeError):
+        return {MORE_HEADERS: folded}
+
+
+def _unfolded(value: object) -> object:
+    if isinstance(value, dict) and "b64" in value:
+        return b64decode(value["b64"])
+    return value
+
+
+def _value(attribute: Attribute) -> object:
+    kind = attribute.get("DataType", "String")
+    if kind.startswith("Binary"):
+        return attribute.get("BinaryValue", b"")
+    text = attribute.get("StringValue", "")
+    return _number(text) if kind.startswith("Number") else text
+
+
+def _number(text: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,126 @@
+"""The road of a command: every answer, and every redelivery."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from chassis.announcements import Announcer
+from chassis.command_handler import CommandHandler
+from chassis.commands import IncomingCommand
+from chassis.event_store import EventStore
+from chassis.outcomes import Outcomes
+from chassis.projector import Projector
+from chassis.repository import Repository
+from contracts.messages import Metadata
+from tests.chassis.events import COUNTER, Count, Counted, CounterCommand, CounterView, Named
+from tests.chassis.models import MODELS, SERVICE, read, serve
+
+pytestmark = pytest.mark.stack
+
+Event = Counted | Named
+Handler = CommandHandler[int, CounterCommand, Event]
+Incoming = IncomingCommand[Any]
+
+
+@dataclass
+class PublisherInMemory:
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    async def publish(self, message: Any = None, queue: str = "", **options: Any) -> None:
+        self.sent.append({"message": message, "queue": queue, **options})
+
+
+@pytest.fixture
+def bus() -> PublisherInMemory:
+    return PublisherInMemory()
+
+
+@pytest.fixture
+async def handler(redis: Any, store: EventStore[Event], bus: PublisherInMemory) -> Handler:
+    await serve(redis, counters=1, names=1)
+    return CommandHandler(
+        Repository(store, COUNTER),
+        Projector(redis, store, SERVICE, MODELS),
+        Announcer(bus, {Counted: ["listening.fifo"]}),
+        Outcomes(redis),
+    )
+
+
+def incoming(command: Any, command_id: str | None = None) -> Incoming:
+    metadata = Metadata(
+        command_id=command_id or str(uuid4()), correlation_id="correlation", actor="alice"
+    )
+    return IncomingCommand(command, metadata, command.body_hash, redelivered=False)
+
+
+@pytest.fixture
+def counter() -> str:
+    return str(uuid4())
+
+
+async def test_an_accepted_command_is_seen_everywhere(
+    redis: Any, handler: Handler, bus: PublisherInMemory, counter: str
+) -> None:
+    delivery = incoming(Count(counter=counter, by=2))
+    outcome = await handler.handle(delivery)
+    assert (outcome.state, outcome.position.version) == ("accepted", 2)
+    assert outcome.actor == "alice"
+    assert await handler.outcomes.get(delivery.metadata.command_id) == outcome
+    assert await read(redis, f"counter-{counter}") == CounterView(total=2, events=2)
+    assert [sent["deduplication_id"] for sent in bus.sent] == [
+        f"counter-{counter}@1",
+        f"counter-{counter}@2",
+    ]
+    assert {sent["queue"] for sent in bus.sent} == {"listening.fifo"}
+    assert {sent["group_id"] for sent in bus.sent} == {f"counter-{counter}"}
+
+
+async def test_a_refused_command_says_why(redis: Any, handler: Handler, counter: str) -> None:
+    outcome = await handler.handle(incoming(Count(counter=counter, by=-1)))
+    assert outcome.state == "rejected"
+    assert outcome.rejection is not None
+    assert outcome.rejection.code == "below_zero"
+    assert await read(redis, f"counter-{counter}") is None
+
+
+async def test_a_refusal_stays_a_refusal_when_it_is_redelivered(
+    handler: Handler, counter: str
+) -> None:
+    """Its sender was told no; meanwhile the answer would be yes."""
+    refused = incoming(Count(counter=counter, by=-1))
+    first = await handler.handle(refused)
+    await handler.handle(incoming(Count(counter=counter, by=5)))
+    assert await handler.handle(replace(refused, redelivered=True)) == first
+    assert (await handler.repository.store.head(f"counter-{counter}")).version == 5
+
+
+async def test_a_redelivery_finishes_what_a_crash_left(
+    redis: Any, handler: Handler, bus: PublisherInMemory, counter: str
+) -> None:
+    """Appended and nothing more: as after a kill between append and projection."""
+    delivery = incoming(Count(counter=counter))
+    await handler.repository.execute(delivery.command, delivery.metadata)
+    assert await read(redis, f"counter-{counter}") is None
+    outcome = await handler.handle(replace(delivery, redelivered=True))
+    assert outcome.state == "accepted"
+    assert await read(redis, f"counter-{counter}") == CounterView(total=1, events=1)
+    assert len(bus.sent) == 1
+    assert (await handler.repository.store.head(f"counter-{counter}")).version == 1
+
+
+async def test_another_body_under_the_same_id_is_answered_with_the_first_one(
+    redis: Any, handler: Handler, counter: str
+) -> None:
+    first = incoming(Count(counter=counter, by=1), "same-" + counter)
+    await handler.handle(first)
+    await redis.delete(f"outcome:same-{counter}")  # the day is over
+    other = await handler.handle(incoming(Count(counter=counter, by=3), "same-" + counter))
+    assert other.body_hash == first.digest
+    assert (await handler.repository.store.head(f"counter-{counter}")).version == 1
+
+
+async def test_a_command_that_changes_nothing_is_accepted(handler: Handler, counter: str) -> None:
+    outcome = await handler.handle(incoming(Count(counter=counter, by=0)))
+    assert (outcome.state, outcome.position.version) == ("accepted", 0)

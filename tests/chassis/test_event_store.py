@@ -1,0 +1,257 @@
+"""One suite for every event store: what DynamoDB promises, memory promises too."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chassis.event_store import (
+    ClaimTaken,
+    CommandIdReused,
+    Commit,
+    CommitTooLarge,
+    Conflict,
+    EventStore,
+    Head,
+    Origin,
+    Snapshot,
+    WrongExpectedVersion,
+)
+from tests.chassis.events import Counted, Named
+
+Store = EventStore[Counted | Named]
+
+# one store serves all examples of a property: each example writes streams of its own
+many = settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def fresh() -> str:
+    return f"counter-{uuid4()}"
+
+
+def origin(command_id: str | None = None, body: str = "body") -> Origin:
+    return Origin(
+        command_id=command_id or str(uuid4()),
+        body_hash=body,
+        correlation_id="correlation",
+        at=1_800_000_000_000,
+    )
+
+
+async def write(store: Store, stream: str, *sizes: int) -> list[Commit[Counted | Named]]:
+    head, commits = Head(stream, 0), []
+    for size in sizes:
+        commit = await store.append(head, [Counted(by=1)] * size, origin())
+        head = commit.head
+        commits.append(commit)
+    return commits
+
+
+async def test_a_stream_that_does_not_exist_is_at_version_zero(store: Store) -> None:
+    stream = fresh()
+    assert await store.head(stream) == Head(stream, 0)
+    assert (await store.load(stream)).commits == ()
+
+
+async def test_what_was_appended_is_loaded_with_its_origin(store: Store) -> None:
+    stream = fresh()
+    cause = Origin("command", "hash", "correlation", 1_800_000_000_123, "cause", "actor")
+    commit = await store.append(Head(stream, 0), [Counted(by=1), Named(name="n")], cause)
+    history = await store.load(stream)
+    assert history.commits == (commit,)
+    assert history.head == Head(stream, 2) == await store.head(stream)
+    assert history.commits[0].origin == cause
+
+
+async def test_loading_begins_after_a_version(store: Store) -> None:
+    stream = fresh()
+    commits = await write(store, stream, 2, 3, 1)
+    history = await store.load(stream, after=2)
+    assert history.commits == tuple(commits[1:])
+    assert (await store.load(stream, after=6)).head == Head(stream, 6)
+
+
+async def test_a_stale_head_is_a_conflict(store: Store) -> None:
+    stream = fresh()
+    await write(store, stream, 2)
+    with pytest.raises(Conflict):
+        await store.append(Head(stream, 0), [Counted(by=1)], origin())
+    assert (await store.head(stream)).version == 2
+
+
+async def test_an_expected_version_inside_a_commit_is_refused(store: Store) -> None:
+    stream = fresh()
+    await write(store, stream, 3, 2)  # the place after version 4 is free, and must stay so
+    head = await store.head(stream)
+    for expected in (0, 1, 2, 3, 4, 6, 99):
+        with pytest.raises(WrongExpectedVersion, match="at version 5"):
+            head.expect(expected)
+    assert head.expect(5) is head
+
+
+async def test_a_repeated_command_finds_its_own_commit(store: Store) -> None:
+    stream, command = fresh(), origin()
+    first = await store.append(Head(stream, 0), [Counted(by=1)], command)
+    again = await store.append(Head(stream, 0), [Counted(by=7)], replace(command, at=1))
+    assert again == first
+    assert (await store.load(stream)).commits == (first,)
+
+
+async def test_a_command_id_with_another_body_is_refused(store: Store) -> None:
+    stream, command = fresh(), origin()
+    await store.append(Head(stream, 0), [Counted(by=1)], command)
+    with pytest.raises(CommandIdReused):
+        await store.append(Head(stream, 0), [Counted(by=1)], replace(command, body_hash="other"))
+
+
+async def test_a_claim_is_taken_with_the_commit_or_not_at_all(store: Store) -> None:
+    mine, theirs, claim = fresh(), fresh(), f"name#{uuid4()}"
+    await store.append(Head(mine, 0), [Counted(by=1)], origin(), claims=[claim])
+    with pytest.raises(ClaimTaken) as refusal:
+        await store.append(
+            Head(theirs, 0), [Counted(by=1)], origin(), claims=[f"free#{theirs}", claim]
+        )
+    assert refusal.value.claim == claim
+    assert (await store.load(theirs)).commits == ()
+    # the free one was not taken by the commit that failed
+    await store.append(Head(fresh(), 0), [Counted(by=1)], origin(), claims=[f"free#{theirs}"])
+
+
+async def test_a_stream_keeps_its_own_claims(store: Store) -> None:
+    stream, claim = fresh(), f"name#{uuid4()}"
+    commit = await store.append(Head(stream, 0), [Counted(by=1)], origin(), claims=[claim])
+    await store.append(commit.head, [Counted(by=1)], origin(), claims=[claim])
+    assert (await store.head(stream)).version == 2
+
+
+async def test_a_repeated_command_with_claims_finds_its_own_commit(store: Store) -> None:
+    stream, command, claim = fresh(), origin(), f"name#{uuid4()}"
+    first = await store.append(Head(stream, 0), [Counted(by=1)], command, claims=[claim])
+    again = await store.append(Head(stream, 0), [Counted(by=1)], command, claims=[claim])
+    assert again == first
+
+
+async def test_a_conflict_is_told_before_a_taken_claim(store: Store) -> None:
+    stream, claim = fresh(), f"name#{uuid4()}"
+    await store.append(Head(stream, 0), [Counted(by=1)], origin())
+    await store.append(Head(fresh(), 0), [Counted(by=1)], origin(), claims=[claim])
+    with pytest.raises(Conflict):
+        await store.append(Head(stream, 0), [Counted(by=1)], origin(), claims=[claim])
+
+
+async def test_many_events_are_one_commit(store: Store) -> None:
+    stream = fresh()
+    events = [Named(name=f"{number:0>200}") for number in range(500)]  # 120 kB of JSON
+    await store.append(Head(stream, 0), events, origin())
+    assert (await store.load(stream)).events == tuple(events)
+
+
+async def test_a_commit_that_fits_no_item_is_refused_whole(store: Store) -> None:
+    stream = fresh()
+    noise = "".join(uuid4().hex for _ in range(40_000))
+    with pytest.raises(CommitTooLarge, match="409600"):
+        await store.append(Head(stream, 0), [Named(name=noise)], origin())
+    assert (await store.load(stream)).commits == ()
+
+
+async def test_a_long_stream_is_loaded_whole(store: Store) -> None:
+    stream, head = fresh(), None
+    blob = "".join(uuid4().hex for _ in range(6_000))
+    head = Head(stream, 0)
+    for _ in range(8):  # together above the megabyte that one page of a query holds
+        head = (await store.append(head, [Named(name=blob)], origin())).head
+    assert (await store.load(stream)).head == Head(stream, 8)
+    assert len((await store.load(stream)).commits) == 8
+
+
+async def test_the_newest_snapshot_is_kept(store: Store) -> None:
+    stream = fresh()
+    assert await store.snapshot(stream) is None
+    newer = Snapshot(stream, 20, 1, b"{}", ((1, 2, origin("a")), (3, 20, origin("b"))))
+    await store.save_snapshot(newer)
+    await store.save_snapshot(replace(newer, version=10))
+    assert await store.snapshot(stream) == newer
+
+
+async def test_a_scan_finds_every_commit_once_and_resumes(store: Store) -> None:
+    streams = [fresh() for _ in range(30)]
+    expected = {c for s in streams for c in map(_key, await write(store, s, 1, 3, 2))}
+    found: Counter[tuple[str, int]] = Counter()
+    for segment in range(3):
+        cursor = None
+        while True:
+            page = await anext(store.scan(segment=segment, segments=3, cursor=cursor))
+            found.update(_key(commit) for commit in page.commits)
+            if (cursor := page.cursor) is None:
+                break
+    assert {key: count for key, count in found.items() if key in expected} == dict.fromkeys(
+        expected, 1
+    )
+
+
+def _key(commit: Commit[Counted | Named]) -> tuple[str, int]:
+    return commit.stream, commit.first
+
+
+@many
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=6), writers=st.integers(2, 6))
+async def test_of_concurrent_writers_one_wins(store: Store, sizes: list[int], writers: int) -> None:
+    stream = fresh()
+    await write(store, stream, *sizes)
+    head = await store.head(stream)
+    results = await asyncio.gather(
+        *(store.append(head, [Counted(by=1)] * (n + 1), origin()) for n in range(writers)),
+        return_exceptions=True,
+    )
+    won = [result for result in results if isinstance(result, Commit)]
+    assert len(won) == 1
+    assert sum(isinstance(result, Conflict) for result in results) == writers - 1
+    assert (await store.load(stream)).commits[-1] == won[0]
+
+
+@many
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3)), min_size=1, max_size=12),
+)
+async def test_versions_are_contiguous_whatever_writers_believe(
+    store: Store, attempts: list[tuple[int, int]]
+) -> None:
+    """Writers remember old heads and try again with them; only the newest head is ever taken."""
+    stream = fresh()
+    seen = [Head(stream, 0)]
+    for back, size in attempts:
+        head = seen[max(0, len(seen) - 1 - back)]
+        try:
+            commit = await store.append(head, [Counted(by=1)] * size, origin())
+        except Conflict:
+            assert back
+            continue
+        assert head == seen[-1]
+        seen.append(commit.head)
+    versions = [c.first for c in (await store.load(stream)).commits]
+    assert versions == [head.version + 1 for head in seen[:-1]]
+
+
+@many
+@given(deliveries=st.integers(2, 6))
+async def test_concurrent_deliveries_of_one_command_are_one_commit(
+    store: Store, deliveries: int
+) -> None:
+    stream, command = fresh(), origin()
+    commits = await asyncio.gather(
+        *(
+            store.append(Head(stream, 0), [Counted(by=1)], command, claims=[f"name#{stream}"])
+            for _ in range(deliveries)
+        ),
+        return_exceptions=True,
+    )
+    # a transaction that meets another one is told to look again: that is a conflict too
+    assert {commit for commit in commits if isinstance(commit, Commit)}
+    assert all(isinstance(commit, Commit | Conflict) for commit in commits)
+    assert len((await store.load(stream)).commits) == 1

@@ -1,0 +1,60 @@
+"""A write that arrived and a reply that did not: the SDK repeats the call, and meets itself."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from chassis.dynamodb import DynamoDBEventStore
+from chassis.event_store import Conflict, Head, Origin
+from tests.chassis.conftest import EventStores
+from tests.chassis.events import Counted, Named
+from tests.support.reply_dropper import ReplyDropper, reply_dropper
+
+pytestmark = pytest.mark.stack
+
+
+def origin() -> Origin:
+    return Origin(str(uuid4()), "body", "correlation", 1_800_000_000_000)
+
+
+@pytest.fixture(scope="module")
+async def dropper(stores: EventStores) -> AsyncIterator[ReplyDropper]:
+    async with reply_dropper(stores.endpoint_url) as dropper:
+        yield dropper
+
+
+@pytest.fixture(scope="module")
+async def through(
+    stores: EventStores, dropper: ReplyDropper
+) -> AsyncIterator[DynamoDBEventStore[Counted | Named]]:
+    async with stores.client(dropper.url) as client:
+        yield stores.dynamodb(client)
+
+
+@pytest.mark.parametrize("losses", [1, 2])
+@pytest.mark.parametrize("claims", [False, True])
+async def test_one_commit_comes_of_it(
+    through: DynamoDBEventStore[Counted | Named],
+    dropper: ReplyDropper,
+    losses: int,
+    claims: bool,  # noqa: FBT001  pytest passes by name
+) -> None:
+    stream = f"counter-{uuid4()}"
+    dropper.lose(losses, "PutItem", "TransactWriteItems")
+    wanted: Any = [f"name#{stream}"] if claims else []
+    commit = await through.append(Head(stream, 0), [Counted(by=1)] * 2, origin(), claims=wanted)
+    assert dropper.lost == losses
+    assert (await through.load(stream)).commits == (commit,)
+
+
+async def test_another_writer_between_call_and_repetition_is_still_seen(
+    through: DynamoDBEventStore[Counted | Named], dropper: ReplyDropper
+) -> None:
+    stream = f"counter-{uuid4()}"
+    await through.append(Head(stream, 0), [Counted(by=1)], origin())
+    dropper.lose(1, "PutItem")
+    with pytest.raises(Conflict):
+        await through.append(Head(stream, 0), [Counted(by=1)], origin())
+    assert len((await through.load(stream)).commits) == 1

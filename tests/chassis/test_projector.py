@@ -1,0 +1,202 @@
+"""Read models equal the fold of the log, whatever happens on the way."""
+
+import asyncio
+import random
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chassis.event_store import Commit, History, Origin
+from chassis.memory import MemoryEventStore
+from chassis.projector import Projector
+from chassis.read_models import ReadModels
+from tests.chassis.events import CODEC, Counted, CounterView, Named
+from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, expected, read, serve
+
+pytestmark = pytest.mark.stack
+
+Store = MemoryEventStore[Counted | Named]
+Event = Counted | Named
+
+
+def origin() -> Origin:
+    return Origin(str(uuid4()), "body", "correlation", 1)
+
+
+@pytest.fixture
+async def projector(redis: Any, memory_store: Store) -> Projector[Event]:
+    await serve(redis, counters=1, names=1)
+    return Projector(redis, memory_store, SERVICE, MODELS)
+
+
+async def append(store: Store, stream: str, *events: Event) -> History[Event]:
+    await store.append(await store.head(stream), events, origin())
+    return await store.load(stream)
+
+
+async def test_a_commit_becomes_a_document_and_entries(
+    redis: Any, memory_store: Store, projector: Projector[Event]
+) -> None:
+    stream = "counter-a"
+    await projector.project(await append(memory_store, stream, Counted(by=2), Named(name="n")))
+    reader = ReadModels(redis, SERVICE)
+    document = await reader.document("counters", stream)
+    assert document is not None
+    assert document.version == 2
+    assert CounterView.model_validate_json(document.body) == CounterView(
+        total=2, events=2, name="n"
+    )
+    assert await reader.entry("names", "n") == "taken"
+    assert await reader.document("counters", "counter-b") is None
+    assert await reader.entry("names", "m") is None
+
+
+async def test_projecting_twice_is_projecting_once(
+    redis: Any, memory_store: Store, projector: Projector[Event]
+) -> None:
+    history = await append(memory_store, "counter-a", Counted(by=2))
+    await projector.project(history)
+    await projector.project(history)
+    assert await read(redis, "counter-a") == CounterView(total=2, events=1)
+    assert projector.counts.duplicates == len(MODELS)
+
+
+async def test_an_older_history_does_not_take_a_document_back(
+    redis: Any, memory_store: Store, projector: Projector[Event]
+) -> None:
+    older = await append(memory_store, "counter-a", Counted(by=1))
+    newer = await append(memory_store, "counter-a", Counted(by=1))
+    await projector.project(newer)
+    await projector.project(older)
+    assert await read(redis, "counter-a") == CounterView(total=2, events=2)
+
+
+async def test_a_gap_is_filled_from_the_store(
+    redis: Any, memory_store: Store, projector: Projector[Event]
+) -> None:
+    """A tail of the stream arrives (from a snapshot on); what is before it was never projected."""
+    for number in range(4):
+        await append(memory_store, "counter-a", Counted(by=1), Named(name=f"n{number}"))
+    await projector.project(await memory_store.load("counter-a", after=6))
+    assert await read(redis, "counter-a") == await expected(memory_store, "counter-a")
+    assert await ReadModels(redis, SERVICE).entry("names", "n0") == "taken"
+
+
+async def test_a_tail_goes_on_from_the_document_that_stands(
+    redis: Any, memory_store: Store, projector: Projector[Event]
+) -> None:
+    await projector.project(await append(memory_store, "counter-a", Counted(by=1)))
+    await append(memory_store, "counter-a", Counted(by=1))
+    await projector.project(await memory_store.load("counter-a", after=1))
+    assert await read(redis, "counter-a") == CounterView(total=2, events=2)
+
+
+async def test_a_generation_being_built_is_written_as_well(
+    redis: Any, memory_store: Store, projector: Projector[Event]
+) -> None:
+    await projector.project(await append(memory_store, "counter-a", Counted(by=1)))
+    await serve(redis, **{"counters:building": 2})
+    await projector.project(await append(memory_store, "counter-b", Counted(by=1)))
+    await serve(redis, counters=2)
+    assert await read(redis, "counter-b") == CounterView(total=1, events=1)
+    assert await read(redis, "counter-a") is None  # that is the scan's part
+
+
+async def test_an_emptied_redis_is_noticed(
+    redis: Any, memory_store: Store, projector: Projector[Event]
+) -> None:
+    await redis.flushdb()
+    await projector.project(await append(memory_store, "counter-a", Counted(by=1)))
+    assert projector.lost.is_set()
+
+
+async def test_a_forgotten_script_is_loaded_again(
+    redis: Any, memory_store: Store, projector: Projector[Event]
+) -> None:
+    await projector.project(await append(memory_store, "counter-a", Counted(by=1)))
+    await redis.script_flush()
+    await projector.project(await append(memory_store, "counter-a", Counted(by=1)))
+    assert await read(redis, "counter-a") == CounterView(total=2, events=2)
+
+
+async def test_one_round_trip_projects_a_commit(
+    redis: Any, memory_store: Store, projector: Projector[Event]
+) -> None:
+    await projector.project(await append(memory_store, "counter-a", Counted(by=1)))
+    history = await append(memory_store, "counter-a", Counted(by=1))
+    calls = await redis.info("commandstats")
+    await projector.project(history)
+    after = await redis.info("commandstats")
+    assert _made(calls, after) == {"evalsha": len(MODELS), "hgetall": 1}
+
+
+def _made(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:
+    """Commands from a client; what scripts call is left out."""
+    inside = {"hget", "hset", "hdel", "info"}
+    made = {
+        name.removeprefix("cmdstat_"): stats["calls"] - before.get(name, {"calls": 0})["calls"]
+        for name, stats in after.items()
+    }
+    return {name: calls for name, calls in made.items() if calls and name not in inside}
+
+
+# One stream's commits, as (size, named) each.
+commits = st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=6)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(streams=st.lists(commits, min_size=1, max_size=3), seed=st.integers(0, 2**32))
+async def test_pages_in_any_order_beside_live_writes(
+    redis: Any, streams: list[list[tuple[int, bool]]], seed: int
+) -> None:
+    """Scan pages are shuffled, repeated and cut anywhere, while others project the same streams."""
+    await redis.flushdb()
+    await serve(redis, counters=1, names=1)
+    chance = random.Random(seed)
+    store: Store = MemoryEventStore(CODEC)
+    histories = await _fill(store, streams)
+    projector = Projector(redis, store, SERVICE, MODELS)
+    await _disturb(projector, histories, chance)
+    for stream in histories:
+        assert await read(redis, stream) == await expected(store, stream)
+
+
+async def _fill(store: Store, streams: list[list[tuple[int, bool]]]) -> dict[str, list[Any]]:
+    """Write the streams; keep each history as its writers saw it."""
+    seen: dict[str, list[History[Event]]] = {}
+    for number, sizes in enumerate(streams):
+        stream = f"counter-{number}"
+        seen[stream] = []
+        for size, named in sizes:
+            events: list[Event] = [Counted(by=1)] * size
+            if named:
+                events.append(Named(name=f"{stream}-{size}"))
+            seen[stream].append(await append(store, stream, *events))
+    return seen
+
+
+async def _disturb(
+    projector: Projector[Event], histories: dict[str, list[History[Event]]], chance: random.Random
+) -> None:
+    every = [commit for seen in histories.values() for commit in seen[-1].commits]
+    shuffled = every + chance.sample(every, k=len(every) // 2)
+    chance.shuffle(shuffled)
+    size = chance.randint(1, 4)
+    pages = [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
+    live = [history for seen in histories.values() for history in seen if chance.random() < 0.5]
+    work: list[Any] = [_project_page(projector, page) for page in pages]
+    work += [projector.project(history) for history in live]
+    chance.shuffle(work)
+    await asyncio.gather(*work)
+
+
+async def _project_page(projector: Projector[Event], page: list[Commit[Event]]) -> None:
+    for name in (COUNTERS.name, NAMES.name):
+        target = projector.target(name, 1)
+        assert target is not None
+        await projector.project_commits(target, page)

@@ -1,0 +1,195 @@
+"""The loop around a decider: carried out once, retried when others are faster."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import pytest
+from pydantic import TypeAdapter
+
+from chassis.decider import Moment, Rejected
+from chassis.event_store import (
+    CommandIdReused,
+    Commit,
+    Conflict,
+    EventStore,
+    Head,
+    Origin,
+)
+from chassis.memory import MemoryEventStore
+from chassis.repository import REDELIVERY_WINDOW_MS, Repository, Snapshots
+from contracts.messages import Metadata
+from tests.chassis.events import COUNTER, Count, Counted, CounterCommand, Named, TakeName
+
+Store = EventStore[Counted | Named]
+Counters = Repository[int, CounterCommand, Counted | Named]
+
+SNAPSHOTS = Snapshots(TypeAdapter(int), every=5)
+
+
+def metadata(command_id: str | None = None) -> Metadata:
+    return Metadata(command_id=command_id or str(uuid4()), correlation_id="correlation")
+
+
+@pytest.fixture
+def counters(store: Store) -> Counters:
+    return Repository(store, COUNTER)
+
+
+@pytest.fixture
+def counter() -> str:
+    return str(uuid4())
+
+
+async def test_a_command_is_appended_with_who_and_why(counters: Counters, counter: str) -> None:
+    who = Metadata(command_id="id", correlation_id="all", causation_id="why", actor="alice")
+    decision = await counters.execute(Count(counter=counter, by=2), who)
+    assert decision.commit is not None
+    assert decision.head == Head(f"counter-{counter}", 2)
+    assert decision.commit.events == (Counted(by=1), Counted(by=1))
+    assert decision.history.commits == (decision.commit,)
+    origin = decision.commit.origin
+    assert (origin.command_id, origin.causation_id, origin.actor) == ("id", "why", "alice")
+
+
+async def test_a_redelivered_command_changes_nothing(counters: Counters, counter: str) -> None:
+    command, once = Count(counter=counter, by=2), metadata()
+    first = await counters.execute(command, once)
+    await counters.execute(Count(counter=counter), metadata())
+    again = await counters.execute(command, once)
+    assert again.repeated
+    assert again.commit == first.commit
+    assert again.history.head.version == 3  # readers are brought to the head all the same
+
+
+async def test_another_body_under_the_same_id_is_refused(counters: Counters, counter: str) -> None:
+    once = metadata()
+    await counters.execute(Count(counter=counter), once)
+    with pytest.raises(CommandIdReused):
+        await counters.execute(Count(counter=counter, by=2), once)
+
+
+async def test_nothing_to_do_leaves_nothing(counters: Counters, counter: str) -> None:
+    decision = await counters.execute(Count(counter=counter, by=0), metadata())
+    assert decision.commit is None
+    assert decision.head.version == 0
+
+
+async def test_a_refusal_leaves_nothing(counters: Counters, counter: str) -> None:
+    with pytest.raises(Rejected, match="below zero"):
+        await counters.execute(Count(counter=counter, by=-1), metadata())
+    assert (await counters.store.head(f"counter-{counter}")).version == 0
+
+
+async def test_concurrent_commands_of_one_stream_all_count(
+    counters: Counters, counter: str
+) -> None:
+    decisions = await asyncio.gather(
+        *(counters.execute(Count(counter=counter), metadata()) for _ in range(8))
+    )
+    assert sorted(decision.head.version for decision in decisions) == list(range(1, 9))
+
+
+async def test_a_name_drawn_by_chance_is_drawn_again_when_taken(store: Store) -> None:
+    first, second = uuid4().bytes, uuid4().bytes
+    draws = iter([first, first, second])
+    chancy = Repository(store, COUNTER, moment=lambda: Moment(at=1, entropy=next(draws)))
+    names = [await _named(chancy, str(uuid4())) for _ in range(2)]
+    assert names == [first.hex(), second.hex()]
+
+
+async def _named(counters: Counters, counter: str) -> str:
+    decision = await counters.execute(TakeName(counter=counter), metadata())
+    assert decision.commit is not None
+    (event,) = decision.commit.events
+    assert isinstance(event, Named)
+    return event.name
+
+
+async def test_a_name_asked_for_and_taken_is_refused(counters: Counters) -> None:
+    name = str(uuid4())
+    await counters.execute(TakeName(counter=str(uuid4()), name=name), metadata())
+    with pytest.raises(Rejected) as refusal:
+        await counters.execute(TakeName(counter=str(uuid4()), name=name), metadata())
+    assert refusal.value.code == "taken"
+
+
+async def test_a_writer_that_always_loses_gives_up_loudly(
+    memory_store: MemoryEventStore[Counted | Named],
+) -> None:
+    losing = Repository(_AlwaysFaster(memory_store), COUNTER)
+    with pytest.raises(Conflict):
+        await losing.execute(Count(counter="busy"), metadata())
+
+
+@dataclass
+class _AlwaysFaster(MemoryEventStore[Counted | Named]):
+    """Another writer is always there first."""
+
+    def __init__(self, store: MemoryEventStore[Counted | Named]) -> None:
+        super().__init__(store.codec)
+
+    async def append(
+        self,
+        head: Head,
+        events: Sequence[Counted | Named],
+        origin: Origin,
+        *,
+        claims: Sequence[str] = (),
+    ) -> Commit[Counted | Named]:
+        await super().append(head, events, replace(origin, command_id=str(uuid4())))
+        return await super().append(head, events, origin, claims=claims)
+
+
+async def test_a_long_stream_is_decided_on_from_its_snapshot(store: Store, counter: str) -> None:
+    counters = Repository(store, COUNTER, SNAPSHOTS)
+    for _ in range(7):
+        decision = await counters.execute(Count(counter=counter), metadata())
+    snapshot = await store.snapshot(f"counter-{counter}")
+    assert snapshot is not None
+    assert (snapshot.version, snapshot.state) == (5, b"5")
+    assert decision.history.after == 5
+    with pytest.raises(Rejected):  # 7 is known, not only what came after the snapshot
+        await counters.execute(Count(counter=counter, by=-8), metadata())
+    await counters.execute(Count(counter=counter, by=-7), metadata())
+
+
+async def test_a_command_from_before_the_snapshot_is_still_known(
+    store: Store, counter: str
+) -> None:
+    counters = Repository(store, COUNTER, SNAPSHOTS)
+    early, command = metadata(), Count(counter=counter, by=2)
+    first = await counters.execute(command, early)
+    for _ in range(9):
+        await counters.execute(Count(counter=counter), metadata())
+    again = await counters.execute(command, early)
+    assert again.repeated
+    assert again.commit == first.commit
+    assert again.history.head.version == 11
+    with pytest.raises(CommandIdReused):
+        await counters.execute(Count(counter=counter, by=3), early)
+
+
+async def test_snapshots_forget_ids_that_cannot_come_again(store: Store, counter: str) -> None:
+    clock = [1_000_000]
+    counters = Repository(
+        store, COUNTER, SNAPSHOTS, moment=lambda: Moment(at=clock[0], entropy=b"0")
+    )
+    for _ in range(5):
+        await counters.execute(Count(counter=counter), metadata())
+    clock[0] += REDELIVERY_WINDOW_MS // 1000 + 1
+    for _ in range(5):
+        await counters.execute(Count(counter=counter), metadata())
+    snapshot = await store.snapshot(f"counter-{counter}")
+    assert snapshot is not None
+    assert [first for first, _, _ in snapshot.recent] == [6, 7, 8, 9, 10]
+
+
+async def test_a_snapshot_of_an_older_state_is_passed_over(store: Store, counter: str) -> None:
+    for _ in range(6):
+        await Repository(store, COUNTER, SNAPSHOTS).execute(Count(counter=counter), metadata())
+    newer = Repository(store, COUNTER, replace(SNAPSHOTS, schema=2))
+    decision = await newer.execute(Count(counter=counter), metadata())
+    assert decision.history.after == 0
+    assert decision.head.version == 7
