@@ -44,8 +44,8 @@ class Decider(Generic[S, C, E]):
     """`decide(state, command, moment) -> events` and `evolve(state, event) -> state`.
 
     `decide` answers `[]` when there is nothing to do and raises `Rejected` to refuse; `evolve`
-    never refuses. `claims` names what an event takes for its stream alone, for ever (a referral
-    code): the store commits events and claims together or not at all.
+    never refuses. `claims` names what an event takes for its stream alone, for ever (a unique
+    name): the store commits events and claims together or not at all.
     """
 
     initial: S
