@@ -1,0 +1,19 @@
+"""Who is calling: signatures, keys and Cognito's claims; usable without the rest of the gateway."""
+
+from gateway.auth.claims import Caller, Pool, TokenUse, read_claims
+from gateway.auth.jws import InvalidToken, UnknownKey, verify_jws
+from gateway.auth.keys import KeySet, KeysUnavailable
+from gateway.auth.verifier import Verifier
+
+__all__ = [
+    "Caller",
+    "InvalidToken",
+    "KeySet",
+    "KeysUnavailable",
+    "Pool",
+    "TokenUse",
+    "UnknownKey",
+    "Verifier",
+    "read_claims",
+    "verify_jws",
+]

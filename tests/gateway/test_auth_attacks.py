@@ -1,0 +1,315 @@
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from gateway.auth import InvalidToken, KeySet, Pool, Verifier, verify_jws
+from tests.gateway.world import (
+    ALICE,
+    CLIENT,
+    ISSUER,
+    PROGRAM,
+    Issuer,
+    access_claims,
+    b64,
+    id_claims,
+    without_none,
+)
+
+POOL = Pool(ISSUER, frozenset({CLIENT}), frozenset({PROGRAM}))
+NOW = int(time.time())
+
+
+def verifier(issuer: Issuer) -> Verifier:
+    return Verifier({ISSUER: (POOL, KeySet(issuer.fetch))})
+
+
+def pem(issuer: Issuer) -> bytes:
+    return (
+        issuer.keys[issuer.kid]
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+
+
+def hmac_with_public_key(issuer: Issuer) -> str:
+    head = b64(json.dumps({"alg": "HS256", "kid": issuer.kid}).encode())
+    signing_input = f"{head}.{b64(json.dumps(access_claims(ALICE)).encode())}"
+    algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
+    return f"{signing_input}.{b64(algorithm.sign(signing_input.encode(), pem(issuer)))}"
+
+
+def signed_with(algorithm: str) -> Callable[[Issuer], str]:
+    def make(issuer: Issuer) -> str:
+        head = b64(json.dumps({"alg": algorithm, "kid": issuer.kid}).encode())
+        signing_input = f"{head}.{b64(json.dumps(access_claims(ALICE)).encode())}"
+        key = issuer.keys[issuer.kid]
+        signature = jwt.get_algorithm_by_name(algorithm).sign(signing_input.encode(), key)
+        return f"{signing_input}.{b64(signature)}"
+
+    return make
+
+
+def header(**changes: Any) -> Callable[[Issuer], str]:
+    """A good token under another header; None takes a parameter away."""
+
+    def make(issuer: Issuer) -> str:
+        plain = {"kid": issuer.kid, "alg": "RS256"}
+        return issuer.sign(access_claims(ALICE), without_none(plain | changes))
+
+    return make
+
+
+def claims(**changes: Any) -> Callable[[Issuer], str]:
+    return lambda issuer: issuer.access(**changes)
+
+
+def raw(change: Callable[[str], str]) -> Callable[[Issuer], str]:
+    """A payload whose JSON text has been changed by hand, then truly signed."""
+    return lambda issuer: issuer.sign(change(json.dumps(access_claims(ALICE))).encode())
+
+
+def respelled(change: Callable[[list[str]], str]) -> Callable[[Issuer], str]:
+    """A good token, written differently after it was signed."""
+    return lambda issuer: change(issuer.access().split("."))
+
+
+def spare_bits(parts: list[str]) -> str:
+    """The last symbol of an RSA-2048 signature has four bits that no decoder needs."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    last = alphabet[alphabet.index(parts[2][-1]) ^ 1]
+    return f"{parts[0]}.{parts[1]}.{parts[2][:-1]}{last}"
+
+
+def another_keys_kid(_issuer: Issuer) -> str:
+    stranger = Issuer()
+    stranger.rotate("key-1")
+    return stranger.access()
+
+
+ATTACKS: dict[str, Callable[[Issuer], str]] = {
+    "empty": lambda _: "",
+    "two parts": lambda _: "a.b",
+    "four parts": respelled(lambda parts: ".".join([*parts, "a"])),
+    "five parts": lambda _: "a.b.c.d.e",
+    "no signature": respelled(lambda parts: f"{parts[0]}.{parts[1]}."),
+    "alg none": header(alg="none"),
+    "alg None": header(alg="None"),
+    "alg NONE, unsigned": lambda i: header(alg="NONE")(i).rpartition(".")[0] + ".",
+    "alg missing": header(alg=None),
+    "alg list": header(alg=["RS256"]),
+    "alg lower case": header(alg="rs256"),
+    "HS256 with the public key": hmac_with_public_key,
+    "RS512": signed_with("RS512"),
+    "PS256": signed_with("PS256"),
+    "kid unknown": header(kid="key-9"),
+    "kid missing": header(kid=None),
+    "kid number": header(kid=1),
+    "kid list": header(kid=["key-1"]),
+    "kid empty": header(kid=""),
+    "kid traversal": header(kid="../../dev/null"),
+    "kid injection": header(kid="' OR 1=1 --"),
+    "kid with NUL": header(kid="key-1\0"),
+    "another key's kid": another_keys_kid,
+    "jku": header(jku="http://127.0.0.1/jwks.json"),
+    "x5u": header(x5u="http://127.0.0.1/cert.pem"),
+    "x5c": header(x5c=["MIIB"]),
+    "embedded jwk": header(jwk={"kty": "oct", "k": "AA"}),
+    "crit": header(crit=["exp"]),
+    "crit empty": header(crit=[]),
+    "b64 false": header(b64=False, crit=["b64"]),
+    "zip": header(zip="DEF"),
+    "nested cty": header(cty="JWT"),
+    "typ JWE": header(typ="JWE"),
+    "typ number": header(typ=1),
+    "id for access from another client": claims(token_use="id", aud="other", client_id=None),
+    "token use missing": claims(token_use=None),
+    "token use refresh": claims(token_use="refresh"),
+    "token use list": claims(token_use=["access"]),
+    "wrong pool": claims(iss=ISSUER.replace("Test", "Other")),
+    "issuer prefix": claims(iss=ISSUER[:-1]),
+    "issuer suffix": claims(iss=ISSUER + "x"),
+    "issuer with slash": claims(iss=ISSUER + "/"),
+    "issuer list": claims(iss=[ISSUER]),
+    "issuer missing": claims(iss=None),
+    "client wrong": claims(client_id="other-client"),
+    "client listed": claims(client_id=[CLIENT]),
+    "client missing": claims(client_id=None),
+    "client as audience": claims(client_id=None, aud=CLIENT),
+    "audience listed": lambda i: i.id(aud=[CLIENT]),
+    "audience of a program": lambda i: i.id(aud=PROGRAM),
+    "expired": claims(exp=NOW - 1),
+    "exp missing": claims(exp=None),
+    "exp text": claims(exp=str(NOW + 60)),
+    "exp true": claims(exp=True),
+    "exp float": claims(exp=NOW + 60.5),
+    "exp negative": claims(exp=-1),
+    "exp list": claims(exp=[NOW + 60]),
+    "exp 10^400": raw(
+        lambda text: text.replace(
+            f'"exp": {text.split(chr(34) + "exp" + chr(34) + ": ")[1].split(",")[0]}',
+            '"exp": 1' + "0" * 400,
+        )
+    ),
+    "exp 1e400": raw(lambda text: text.replace('"exp": ', '"exp": 1e400, "e": ')),
+    "exp NaN": raw(lambda text: text.replace('"exp": ', '"exp": NaN, "e": ')),
+    "exp Infinity": raw(lambda text: text.replace('"exp": ', '"exp": Infinity, "e": ')),
+    "exp minus Infinity": raw(lambda text: text.replace('"exp": ', '"exp": -Infinity, "e": ')),
+    "exp too many digits": raw(lambda text: text.replace('"exp": ', f'"exp": {"9" * 5000}, "e": ')),
+    "nbf future": claims(nbf=NOW + 3600),
+    "nbf text": claims(nbf="0"),
+    "iat future": claims(iat=NOW + 3600),
+    "iat missing": claims(iat=None),
+    "iat text": claims(iat="0"),
+    "auth_time text": claims(auth_time="0"),
+    "sub missing": claims(sub=None),
+    "sub number": claims(sub=7),
+    "sub empty": claims(sub=""),
+    "sub list": claims(sub=[ALICE]),
+    "sub NUL": claims(sub="alice\0"),
+    "sub line break": claims(sub="alice\nadmin"),
+    "sub blank": claims(sub=" alice"),
+    "sub glob": claims(sub="*"),
+    "sub path": claims(sub="../alice"),
+    "sub too long": claims(sub="a" * 101),
+    "sub not ASCII": claims(sub="älice"),
+    "sub lone surrogate": raw(lambda text: text.replace(ALICE, "\\ud800")),
+    "lone surrogate elsewhere": claims(name="\ud800"),
+    "sub twice": raw(lambda text: text[:-1] + f', "sub": "{ALICE}"}}'),
+    "exp twice": raw(lambda text: '{"exp": 9999999999, ' + text[1:]),
+    "claim twice inside": raw(lambda text: text[:-1] + ', "x": {"a": 1, "a": 2}}'),
+    "groups text": claims(**{"cognito:groups": "admin"}),
+    "groups numbers": claims(**{"cognito:groups": [1]}),
+    "groups object": claims(**{"cognito:groups": {"admin": True}}),
+    "scope list": claims(scope=["vouch/users.write"]),
+    "jti number": claims(jti=7),
+    "payload list": lambda i: i.sign(b"[]"),
+    "payload text": lambda i: i.sign(b'"x"'),
+    "payload null": lambda i: i.sign(b"null"),
+    "payload not JSON": lambda i: i.sign(b"{"),
+    "payload BOM": raw(lambda text: "\ufeff" + text),
+    "payload not UTF-8": lambda i: i.sign(b'{"iss": "\xff"}'),
+    "payload UTF-16": lambda i: i.sign(json.dumps(access_claims(ALICE)).encode("utf-16")),
+    "payload trailing": raw(lambda text: text + "{}"),
+    "payload comment": raw(lambda text: text + "//"),
+    "deep list": raw(lambda text: text[:-1] + ', "x": ' + "[" * 20000 + "]" * 20000 + "}"),
+    "deep but short": raw(lambda text: text[:-1] + ', "x": ' + "[" * 900 + "]" * 900 + "}"),
+    "64 KB": claims(padding="x" * 65_536),
+    "header BOM": lambda i: i.sign_parts(
+        b64(b"\xef\xbb\xbf" + json.dumps({"kid": i.kid, "alg": "RS256"}).encode()),
+        b64(json.dumps(access_claims(ALICE)).encode()),
+    ),
+    "header list": lambda i: i.sign_parts(
+        b64(b"[]"), b64(json.dumps(access_claims(ALICE)).encode())
+    ),
+    "alg twice": lambda i: i.sign_parts(
+        b64(f'{{"alg":"none","kid":"{i.kid}","alg":"RS256"}}'.encode()),
+        b64(json.dumps(access_claims(ALICE)).encode()),
+    ),
+    "padded": respelled(lambda parts: ".".join([*parts[:2], parts[2] + "=="])),
+    "payload padded": lambda i: i.sign_parts(
+        b64(json.dumps({"kid": i.kid, "alg": "RS256"}).encode()),
+        base64.urlsafe_b64encode(json.dumps(access_claims(ALICE) | {"x": "y"}).encode()).decode()
+        + "=",
+    ),
+    "plus and slash": respelled(
+        lambda parts: ".".join([*parts[:2], parts[2].replace("-", "+").replace("_", "/") + "+"])
+    ),
+    "line break in it": respelled(
+        lambda parts: ".".join([*parts[:2], parts[2][:9] + "\n" + parts[2][9:]])
+    ),
+    "trailing line break": respelled(lambda parts: ".".join(parts) + "\n"),
+    "trailing blank": respelled(lambda parts: ".".join(parts) + " "),
+    "spare bits": respelled(spare_bits),
+    "signature of zeros": respelled(lambda parts: ".".join([*parts[:2], "A" * len(parts[2])])),
+    "signature too short": respelled(lambda parts: ".".join([*parts[:2], parts[2][:-4]])),
+    "signature too long": respelled(lambda parts: ".".join([*parts[:2], parts[2] + "AAAA"])),
+    "payload swapped": respelled(
+        lambda parts: ".".join([parts[0], b64(json.dumps(access_claims("bob")).encode()), parts[2]])
+    ),
+    "not ASCII": respelled(lambda parts: ".".join(parts) + "ä"),
+    "fullwidth": respelled(lambda parts: ".".join(parts).replace("e", "\uff45")),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+async def test_an_attack_is_refused_and_by_no_other_exception(name: str, issuer: Issuer) -> None:
+    token = ATTACKS[name](issuer)
+    with pytest.raises(InvalidToken):
+        await verifier(issuer).caller(token)
+
+
+async def test_good_tokens_are_told_apart(issuer: Issuer) -> None:
+    access = await verifier(issuer).caller(issuer.access())
+    assert (access.subject, access.use, access.email) == (ALICE, "access", None)
+    assert (access.is_service, access.is_admin, access.program) == (False, False, False)
+    identity = await verifier(issuer).caller(issuer.id())
+    assert (identity.use, identity.email) == ("id", "0000a11c@example.com")
+    program = await verifier(issuer).caller(issuer.program())
+    assert program.program
+    assert program.is_service
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_service"),
+    [
+        ({"scope": "vouch/users.write other/scope"}, True),
+        ({"scope": "vouch/users.writer"}, False),
+        ({"scope": "vouch/users"}, False),
+        ({"scope": None}, False),
+    ],
+)
+async def test_a_program_is_a_service_by_its_scope(
+    changes: dict[str, Any], *, is_service: bool, issuer: Issuer
+) -> None:
+    caller = await verifier(issuer).caller(issuer.program(**changes))
+    assert caller.is_service is is_service
+
+
+async def test_the_scope_makes_no_service_of_a_person(issuer: Issuer) -> None:
+    assert not (await verifier(issuer).caller(issuer.access(scope="vouch/users.write"))).is_service
+
+
+async def test_groups_count_in_access_tokens_only(issuer: Issuer) -> None:
+    groups: dict[str, Any] = {"cognito:groups": ["service", "admin"]}
+    access = await verifier(issuer).caller(issuer.access(**groups))
+    identity = await verifier(issuer).caller(issuer.id(**groups))
+    assert access.is_service
+    assert access.is_admin
+    assert (identity.is_service, identity.is_admin) == (False, False)
+
+
+@pytest.mark.parametrize("verified", [False, "false", None, 1, "True"])
+async def test_an_address_counts_only_when_cognito_verified_it(
+    verified: object, issuer: Issuer
+) -> None:
+    assert (await verifier(issuer).caller(issuer.id(email_verified=verified))).email is None
+
+
+def test_the_seam_takes_any_payload_of_the_right_key(issuer: Issuer) -> None:
+    keys = {issuer.kid: issuer.keys[issuer.kid].public_key()}
+    assert verify_jws(issuer.sign(b"\x00 any bytes \xff"), keys) == b"\x00 any bytes \xff"
+
+
+async def test_a_second_pool_has_its_own_keys_and_clients(issuer: Issuer) -> None:
+    other = Issuer()
+    other.rotate("key-1")  # the same key id in both pools
+    name = ISSUER + "Two"
+    pools = {
+        ISSUER: (POOL, KeySet(issuer.fetch)),
+        name: (Pool(name, frozenset({"second"})), KeySet(other.fetch)),
+    }
+    both = Verifier(pools)
+    assert (await both.caller(other.access(iss=name, client_id="second"))).client_id == "second"
+    for forged in (other.access(), issuer.access(iss=name), other.access(iss=name)):
+        with pytest.raises(InvalidToken):
+            await both.caller(forged)
+
+
+def test_id_claims_of_the_world_are_complete() -> None:
+    assert {"aud", "email", "email_verified"} <= id_claims(ALICE).keys()

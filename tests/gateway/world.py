@@ -1,0 +1,240 @@
+"""A world around the gateway: an issuer of tokens, and services that answer commands."""
+
+import asyncio
+import base64
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from redis.asyncio import Redis
+
+from chassis.announcements import Announcer
+from chassis.codec import Codec
+from chassis.command_handler import CommandHandler
+from chassis.commands import CommandReader
+from chassis.memory import MemoryEventStore
+from chassis.outcomes import Outcomes
+from chassis.projector import Projector
+from chassis.rebuild import Rebuilder
+from chassis.repository import Repository
+from contracts.compute import ComputeCommand, ComputeEvent
+from contracts.invites import InviteCommand, InviteEvent
+from contracts.referrals import ReferralCommand, ReferralEvent
+from gateway.settings import Settings
+
+ISSUER = "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_TestPool"
+CLIENT = "web-client"
+PROGRAM = "program-client"
+ALICE = "5e1f0c2a-0000-4000-8000-00000000a11c"
+
+Claims = dict[str, Any]
+
+
+def b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def number(value: int) -> str:
+    return b64(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+
+
+@dataclass
+class Issuer:
+    """Signs tokens as Cognito does and publishes its keys."""
+
+    name: str = ISSUER
+    keys: dict[str, RSAPrivateKey] = field(default_factory=dict)
+    down: bool = False
+    asked: int = 0
+
+    def rotate(self, kid: str) -> None:
+        self.keys[kid] = generate_private_key(public_exponent=65537, key_size=2048)
+
+    @property
+    def kid(self) -> str:
+        return list(self.keys)[-1]
+
+    def jwks(self) -> bytes:
+        rows = []
+        for kid, key in self.keys.items():
+            public = key.public_key().public_numbers()
+            row = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid}
+            rows.append(row | {"n": number(public.n), "e": number(public.e)})
+        return json.dumps({"keys": rows}).encode()
+
+    async def fetch(self) -> bytes:
+        self.asked += 1
+        if self.down:
+            raise OSError("connection refused")
+        return self.jwks()
+
+    def sign(self, payload: Claims | bytes, header: dict[str, Any] | None = None) -> str:
+        """Any bytes under any header, with the real signature of the newest key."""
+        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        head = json.dumps({"kid": self.kid, "alg": "RS256"} if header is None else header)
+        return self.sign_parts(b64(head.encode()), b64(body))
+
+    def sign_parts(self, header: str, payload: str) -> str:
+        signing_input = f"{header}.{payload}"
+        key = self.keys[self.kid]
+        signature = jwt.get_algorithm_by_name("RS256").sign(signing_input.encode(), key)
+        return f"{signing_input}.{b64(signature)}"
+
+    def access(self, sub: str = ALICE, **changes: Any) -> str:
+        return self.sign(without_none(access_claims(sub) | changes))
+
+    def id(self, sub: str = ALICE, **changes: Any) -> str:
+        return self.sign(without_none(id_claims(sub) | changes))
+
+    def program(self, **changes: Any) -> str:
+        claims = {"client_id": PROGRAM, "scope": "vouch/users.write", "username": None}
+        return self.access(PROGRAM, **(claims | changes))
+
+
+def without_none(claims: Claims) -> Claims:
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def common_claims(sub: str) -> Claims:
+    now = int(time.time())
+    return {
+        "sub": sub,
+        "iss": ISSUER,
+        "origin_jti": "origin-1",
+        "jti": "jti-1",
+        "auth_time": now - 10,
+        "iat": now - 10,
+        "exp": now + 3600,
+    }
+
+
+def access_claims(sub: str) -> Claims:
+    return common_claims(sub) | {
+        "token_use": "access",
+        "client_id": CLIENT,
+        "scope": "aws.cognito.signin.user.admin",
+        "username": sub,
+    }
+
+
+def id_claims(sub: str) -> Claims:
+    return common_claims(sub) | {
+        "token_use": "id",
+        "aud": CLIENT,
+        "email": f"{sub[-8:]}@example.com",
+        "email_verified": True,
+        "cognito:username": sub,
+    }
+
+
+@dataclass(frozen=True)
+class Sent:
+    queue: str
+    body: dict[str, Any]
+    headers: dict[str, str]
+    correlation_id: str | None
+    group_id: str | None
+    deduplication_id: str | None
+
+
+@dataclass
+class Message:
+    """As much of a received message as a reader looks at."""
+
+    body: bytes
+    headers: dict[str, str]
+    correlation_id: str | None
+    receive_count: int = 1
+
+
+@dataclass
+class Bus:
+    """Takes the gateway's commands straight to the services' own handlers.
+
+    The event stores are in memory, the read models and outcomes in the real Redis.
+    """
+
+    redis: Redis
+    sent: list[Sent] = field(default_factory=list)
+    down: bool = False
+    held: bool = False
+    """Keep commands back until `release`."""
+    _handlers: dict[str, tuple[CommandReader[Any], CommandHandler[Any, Any, Any]]] = field(
+        default_factory=dict
+    )
+    _waiting: list[Sent] = field(default_factory=list)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _seen: set[str] = field(default_factory=set)
+
+    async def start(self) -> None:
+        from compute.domain import ANALYSES  # noqa: PLC0415  the services under their own names
+        from invites.domain import INVITERS  # noqa: PLC0415
+        from referrals.domain import MEMBERS  # noqa: PLC0415
+        from referrals.projections import CODES, MEMBER_ENTRIES  # noqa: PLC0415
+
+        models = (MEMBER_ENTRIES, CODES)
+        await self._add("referrals", ReferralCommand, ReferralEvent, MEMBERS, models)
+        await self._add("invites", InviteCommand, InviteEvent, INVITERS, ())
+        await self._add("compute", ComputeCommand, ComputeEvent, ANALYSES, ())
+
+    async def _add(self, name: str, commands: Any, events: Any, decider: Any, models: Any) -> None:
+        store: MemoryEventStore[Any] = MemoryEventStore(Codec(events))
+        projector: Projector[Any] = Projector(self.redis, store, name, models)
+        await Rebuilder(projector).heal()
+        handler: CommandHandler[Any, Any, Any] = CommandHandler(
+            Repository(store, decider), projector, Announcer(self, {}), Outcomes(self.redis)
+        )
+        self._handlers[f"test-{name}-commands.fifo"] = (CommandReader(commands), handler)
+
+    async def publish(
+        self,
+        message: Any = None,
+        queue: str = "",
+        *,
+        headers: dict[str, Any] | None = None,
+        correlation_id: str | None = None,
+        group_id: str | None = None,
+        deduplication_id: str | None = None,
+    ) -> None:
+        if self.down:
+            raise OSError("the bus is down")
+        sent = Sent(queue, message, headers or {}, correlation_id, group_id, deduplication_id)
+        self.sent.append(sent)
+        if deduplication_id in self._seen:
+            return
+        self._seen.add(deduplication_id or "")
+        if self.held:
+            self._waiting.append(sent)
+        else:
+            self._deliver(sent)
+
+    def release(self) -> None:
+        self.held = False
+        while self._waiting:
+            self._deliver(self._waiting.pop(0))
+
+    def _deliver(self, sent: Sent) -> None:
+        task = asyncio.create_task(self._handle(sent))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _handle(self, sent: Sent) -> None:
+        reader, handler = self._handlers[sent.queue]
+        message: Any = Message(json.dumps(sent.body).encode(), sent.headers, sent.correlation_id)
+        await handler.handle(reader.read(message))
+
+
+def settings(redis_url: str, **changes: Any) -> Settings:
+    values: dict[str, Any] = {
+        "stack": "test",
+        "redis_url": redis_url,
+        "gateway_port": 0,
+        "cognito_issuer": ISSUER,
+        "cognito_jwks_url": "http://127.0.0.1:1/jwks.json",
+        "cognito_client_ids": frozenset({CLIENT}),
+        "cognito_service_client_ids": frozenset({PROGRAM}),
+    }
+    return Settings(**(values | changes))
