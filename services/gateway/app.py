@@ -1,0 +1,99 @@
+"""Composition root of the gateway: the only place where its objects are made."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from chassis.commands import CommandSender, commands_queue
+from chassis.outcomes import OutcomeListener, Outcomes
+from chassis.read_models import ReadModels
+from contracts.compute import RequestAnalysis
+from contracts.invites import SendInvite
+from contracts.messages import Command
+from contracts.referrals import OpenAccount
+from gateway.answers import Answers
+from gateway.auth import KeySet, Verifier
+from gateway.edge import add_routes, edge
+from gateway.health import Check, Health
+from gateway.operations import Operations
+from gateway.parts import Outside, Parts
+from gateway.routes import ROUTES
+from gateway.settings import Settings
+
+SERVICES: Mapping[type[Command], str] = {
+    OpenAccount: "referrals",
+    SendInvite: "invites",
+    RequestAnalysis: "compute",
+}
+"""Which service decides on a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    settings: Settings
+    web: web.Application
+    health: Health
+    listener: OutcomeListener
+    keys: Sequence[KeySet]
+
+
+def assemble(settings: Settings, outside: Outside) -> Gateway:
+    """Everything between the port and the bus; nothing is contacted yet."""
+    outcomes = Outcomes(outside.redis)
+    listener = OutcomeListener(outside.subscription, outcomes)
+    queues = {command: commands_queue(settings.stack, name) for command, name in SERVICES.items()}
+    parts = Parts(
+        settings=settings,
+        verifier=_verifier(settings, outside.keys),
+        operations=Operations(
+            sender=CommandSender(outside.publisher, queues),
+            outcomes=outcomes,
+            listener=listener,
+            answers=Answers(outside.redis),
+            redis=outside.redis,
+        ),
+        referrals=ReadModels(outside.redis, "referrals"),
+    )
+    health = Health(_checks(outside, listener))
+    app = web.Application(middlewares=[edge], client_max_size=settings.max_body_bytes)
+    add_routes(app, ROUTES, parts)
+    app.router.add_get("/healthz", health.healthz)
+    app.router.add_get("/readyz", health.readyz)
+    return Gateway(settings, app, health, listener, outside.keys)
+
+
+def _verifier(settings: Settings, keys: Sequence[KeySet]) -> Verifier:
+    pools = [pool.pool() for pool in settings.pools()]
+    return Verifier({pool.issuer: (pool, its) for pool, its in zip(pools, keys, strict=True)})
+
+
+def _checks(outside: Outside, listener: OutcomeListener) -> dict[str, Check]:
+    async def redis() -> bool:
+        return bool(await outside.redis.ping())
+
+    async def outcomes() -> bool:
+        return listener.listening
+
+    async def keys() -> bool:
+        return all(its.known for its in outside.keys)
+
+    return {"redis": redis, "outcomes": outcomes, "signing keys": keys, "bus": outside.bus_ready}
+
+
+@contextlib.asynccontextmanager
+async def running(gateway: Gateway) -> AsyncIterator[None]:
+    """What works in the background for the time of the context."""
+    tasks = [asyncio.create_task(keys.keep_fresh(), name="keys") for keys in gateway.keys]
+    await gateway.listener.start()
+    try:
+        yield
+    finally:
+        await gateway.listener.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for keys in gateway.keys:
+            await keys.close()

@@ -1,0 +1,47 @@
+"""Chains and token addresses as people write them."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.errors import malformed
+
+CHAINS: Final[Mapping[str, int]] = {
+    "ethereum": 1,
+    "optimism": 10,
+    "bsc": 56,
+    "polygon": 137,
+    "base": 8453,
+    "arbitrum": 42161,
+    "avalanche": 43114,
+}
+_NUMBER = re.compile(r"(?:eip155:)?([1-9][0-9]{0,15})", re.ASCII)
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+
+
+def chain_id(text: str, chains: Mapping[str, int]) -> int:
+    """The id of a supported chain, from its name (`ethereum`), number (`1`) or `eip155:1`.
+
+    Raises:
+        Problem: 400 if it is none of them.
+    """
+    if (known := chains.get(text.lower())) is not None:
+        return known
+    number = _NUMBER.fullmatch(text)
+    if number is None or int(number[1]) not in chains.values():
+        names = ", ".join(chains)
+        raise malformed(f"this chain is not supported; supported are {names}", code="unknown_chain")
+    return int(number[1])
+
+
+def token_address(text: str) -> str:
+    """The stored form of an address.
+
+    Raises:
+        Problem: 400 if it is no address.
+    """
+    if _ADDRESS.fullmatch(text) is None:
+        raise malformed(
+            "a token address is 0x and forty hexadecimal digits", code="invalid_address"
+        )
+    return text.lower()

@@ -1,0 +1,54 @@
+"""The connections to what stands outside: Redis, the bus, the issuers of tokens."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from chassis.sqs import SQSBroker
+from gateway.auth import KeySet
+from gateway.auth.keys import fetch_from
+from gateway.parts import Outside
+from gateway.settings import Settings
+
+PING_SECONDS = 1.0
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Outside]:
+    """Clients for the time of the context; whoever is down now is tried again later."""
+    async with contextlib.AsyncExitStack() as stack:
+        redis = _redis(settings, socket_timeout=1.0)
+        subscription = _redis(settings, health_check_interval=0)
+        stack.push_async_callback(redis.aclose)
+        stack.push_async_callback(subscription.aclose)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        broker = await stack.enter_async_context(_bus())
+        keys = [KeySet(fetch_from(session, pool.jwks_url)) for pool in settings.pools()]
+        yield Outside(broker, redis, subscription, keys, lambda: broker.ping(timeout=PING_SECONDS))
+
+
+def _redis(settings: Settings, **options: Any) -> Any:
+    """One quick retry covers a connection that was closed while idle; more would only queue up."""
+    return Redis.from_url(
+        settings.redis_url,
+        socket_connect_timeout=1.0,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 1),
+        **options,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _bus() -> AsyncIterator[SQSBroker]:
+    """Endpoint, region and credentials are botocore's own variables (AWS_…)."""
+    broker = SQSBroker()
+    await broker.connect()
+    try:
+        yield broker
+    finally:
+        await broker.stop()

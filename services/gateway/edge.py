@@ -1,0 +1,162 @@
+"""Around every request: its id, who calls, what an error looks like, and a line in the log."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from aiohttp import web
+from redis.exceptions import RedisError
+
+from chassis.read_models import ReadModelsLost
+from gateway.auth import Caller, InvalidToken, KeysUnavailable
+from gateway.errors import (
+    Problem,
+    from_aiohttp,
+    invalid_token,
+    malformed,
+    not_found,
+    unavailable,
+    uncaught,
+)
+from gateway.http import Auth, Call, Route
+from gateway.ids import request_id
+from gateway.parsing import single_header
+from gateway.parts import Parts
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+CALLER_TAG: Final = web.RequestKey("caller_tag", str)
+SECURITY_HEADERS: Final = {
+    "Server": "vouch",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",
+}
+
+access = structlog.get_logger("gateway.access")
+log = structlog.get_logger(__name__)
+
+
+@web.middleware
+async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+    started = time.perf_counter()
+    number = request_id(request.headers.get("X-Request-ID"))
+    request[REQUEST_ID] = number
+    structlog.contextvars.bind_contextvars(request_id=number)
+    response = await _answer(request, handler, number)
+    if not response.prepared:
+        _dress(response, number)
+    _tell(request, response, time.perf_counter() - started)
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler, number: str) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem.response(number)
+    except web.HTTPException as error:
+        return from_aiohttp(error).response(number)
+    except Exception as error:  # noqa: BLE001  the last place to answer; `_known` tells surprises
+        return _known(error).response(number)
+
+
+def _known(error: Exception) -> Problem:
+    """The answer to what may go wrong behind the door; only a surprise is a 500."""
+    match error:
+        case KeysUnavailable():
+            return unavailable("keys_unavailable", "tokens cannot be checked at the moment")
+        case ReadModelsLost():
+            return unavailable("read_model_rebuilding", "this is being rebuilt, try again soon")
+        case RedisError():
+            log.warning("redis_failed", because=str(error))
+            return unavailable("store_unavailable", "this cannot be looked up at the moment")
+        case _:
+            log.error("request_failed", exc_info=error)
+            return uncaught()
+
+
+def _dress(response: web.StreamResponse, number: str) -> None:
+    headers = response.headers
+    headers["X-Request-ID"] = number
+    headers.update(SECURITY_HEADERS)
+    if "Cache-Control" not in headers:
+        headers["Cache-Control"] = "no-store"
+
+
+def _tell(request: web.Request, response: web.StreamResponse, seconds: float) -> None:
+    """One line: the path's template, never the path; a digest of the subject, never a token."""
+    resource = request.match_info.route.resource
+    access.info(
+        "request_answered",
+        method=request.method,
+        route=resource.canonical if resource is not None else "none",
+        status=response.status,
+        ms=round(seconds * 1000, 2),
+        caller=request.get(CALLER_TAG),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Doorkeeper:
+    """Opens one route to those it is meant for."""
+
+    route: Route
+    parts: Parts
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        call = Call(request, self.parts, self.route, request[REQUEST_ID])
+        if self.route.auth is not Auth.PUBLIC:
+            call.admit(await self._caller(request))
+            request[CALLER_TAG] = call.caller.tag
+        if self.route.query is None and request.query_string:
+            raise malformed("this path takes no query parameters", code="unknown_parameter")
+        return (await self.route.handle(call)).response()
+
+    async def _caller(self, request: web.Request) -> Caller:
+        try:
+            caller = await self.parts.verifier.caller(bearer(request))
+        except InvalidToken as error:
+            raise invalid_token(f"{error}.".capitalize()) from error
+        _check_use(self.route.auth, caller)
+        return caller
+
+
+def bearer(request: web.Request) -> str:
+    """The token in `Authorization: Bearer …`.
+
+    Raises:
+        Problem: 403 if there is none, or more than one.
+    """
+    try:
+        raw = single_header(request, "Authorization") or ""
+    except Problem as problem:
+        raise invalid_token("The Authorization header is given more than once.") from problem
+    scheme, _, token = raw.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise invalid_token("A bearer token is needed: Authorization: Bearer <token>.")
+    return token
+
+
+def _check_use(auth: Auth, caller: Caller) -> None:
+    """The wrong kind of token is an invalid one (403); a missing right hides the route (404)."""
+    wanted = "id" if auth is Auth.ID else "access"
+    if caller.use != wanted:
+        name = {"id": "an ID token", "access": "an access token"}
+        raise invalid_token(f"This takes {name[wanted]}, not {name[caller.use]}.")
+    allowed = {
+        Auth.ID: True,
+        Auth.ACCESS: not caller.program,
+        Auth.SERVICE: caller.is_service,
+        Auth.ADMIN: caller.is_admin,
+    }
+    if not allowed[auth]:
+        raise not_found("There is nothing here for you.")
+
+
+def add_routes(app: web.Application, routes: Iterable[Route], parts: Parts) -> None:
+    for route in routes:
+        app.router.add_route(route.method, route.path, Doorkeeper(route, parts).serve)

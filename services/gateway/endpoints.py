@@ -1,0 +1,220 @@
+"""What each route does: read a view, or make a command out of a request."""
+
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import orjson
+from pydantic import Field
+
+from chassis.read_models import Document
+from contracts.compute import RequestAnalysis
+from contracts.invites import SendInvite
+from contracts.messages import Command, CommandOutcome, EmailAddress, Identifier, Position
+from contracts.referral_code import normalise
+from contracts.referrals import OpenAccount
+from gateway.chains import chain_id, token_address
+from gateway.errors import Problem, malformed, not_found
+from gateway.http import Answer, Call, accepted
+from gateway.ids import child_traceparent
+from gateway.operations import Ask, Pending, rejection
+from gateway.parsing import Body, Empty, read_body, read_query
+from gateway.preferences import Preference, idempotency_key, preference
+
+MEMBERS = "members"
+CODES = "codes"
+
+B = TypeVar("B", bound=Body)
+C = TypeVar("C", bound=Command)
+
+Make = Callable[[Call, B], C]
+"""Makes the command of a request."""
+Tell = Callable[[Call, C, CommandOutcome], Awaitable[Answer]]
+"""Tells of a command that was carried out."""
+
+
+class NewUser(Body):
+    sub: Identifier
+    user: EmailAddress
+
+
+class NewInvite(Body):
+    email: EmailAddress
+    note: Annotated[str, Field(max_length=280)] = ""
+
+
+class CodeQuery(Body):
+    referral_code: Annotated[str, Field(alias="referral_code", max_length=64)]
+
+
+def write(body: type[B], make: Make[B, C], tell: Tell[C]) -> Callable[[Call], Awaitable[Answer]]:
+    """An endpoint that sends one command and answers with its outcome."""
+
+    async def handle(call: Call) -> Answer:
+        wish = _preference(call)
+        ask = _ask(call, wish)
+        command = make(call, await read_body(call.request, body))
+
+        async def finish(outcome: CommandOutcome) -> Answer:
+            if (problem := rejection(outcome)) is not None:
+                return call.refused(problem)
+            return _at(await tell(call, command, outcome), outcome.position)
+
+        result = await call.parts.operations.perform(ask, command, finish)
+        if isinstance(result, Pending):
+            result = _pending(call, result.command_id)
+        return result.with_headers({"Preference-Applied": wish.applied} if wish.applied else {})
+
+    return handle
+
+
+def _preference(call: Call) -> Preference:
+    settings = call.parts.settings
+    usual, most = settings.outcome_wait_seconds, settings.max_wait_seconds
+    return preference(call.request, usual=usual, most=most)
+
+
+def _ask(call: Call, wish: Preference) -> Ask:
+    return Ask(
+        actor=call.caller.subject,
+        request_id=call.id,
+        traceparent=child_traceparent(call.request.headers.get("traceparent")),
+        key=idempotency_key(call.request),
+        wait=wish.wait,
+    )
+
+
+def _at(answer: Answer, position: Position) -> Answer:
+    """With the place in the log that this answer stands for."""
+    where = f"{position.stream}@{position.version}"
+    return answer.with_headers({"X-Position": where})
+
+
+def _pending(call: Call, command_id: str) -> Answer:
+    return accepted(
+        call,
+        "This was accepted and is being carried out.",
+        location=_operation(command_id),
+    )
+
+
+def _operation(command_id: str) -> str:
+    return f"/v1/operations/{command_id}"
+
+
+# Members
+
+
+def open_own_account(call: Call, _body: Empty) -> OpenAccount:
+    if call.caller.email is None:
+        raise Problem(409, "email_not_verified", "Verify your e-mail address, then sign in again.")
+    return OpenAccount(member_id=call.caller.subject, email=call.caller.email)
+
+
+def create_user(_call: Call, body: NewUser) -> OpenAccount:
+    return OpenAccount(member_id=body.sub, email=body.user)
+
+
+async def tell_own_entry(call: Call, command: OpenAccount, outcome: CommandOutcome) -> Answer:
+    return await _new_entry(call, command, outcome, {"Location": "/v1/me"})
+
+
+async def tell_entry(call: Call, command: OpenAccount, outcome: CommandOutcome) -> Answer:
+    return await _new_entry(call, command, outcome, {})
+
+
+async def _new_entry(
+    call: Call, command: OpenAccount, outcome: CommandOutcome, headers: dict[str, str]
+) -> Answer:
+    document = await call.parts.referrals.document(MEMBERS, command.stream)
+    if document is None:  # the log has it; its view is not there yet
+        return _pending(call, outcome.command_id)
+    return Answer(201, document.body, headers | {"ETag": _etag(document)})
+
+
+async def get_me(call: Call) -> Answer:
+    document = await call.parts.referrals.document(MEMBERS, f"member-{call.caller.subject}")
+    if document is None:
+        raise not_found("You have no account yet.", code="no_account")
+    return _conditional(call, document)
+
+
+def _conditional(call: Call, document: Document) -> Answer:
+    """The stored bytes as they are, or 304 if the caller has them."""
+    etag = _etag(document)
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    known = call.request.headers.get("If-None-Match")
+    if known is not None and _matches(known, etag):
+        return Answer(304, b"", headers)
+    return Answer(200, document.body, headers)
+
+
+def _etag(document: Document) -> str:
+    """Version and checksum: a rebuild may change a document without a new event."""
+    return f'"{document.version}-{zlib.crc32(document.body):08x}"'
+
+
+def _matches(known: str, etag: str) -> bool:
+    tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
+    return etag in tags or "*" in tags
+
+
+async def is_referral_valid(call: Call) -> Answer:
+    """The same answer, by the same number of steps, for a code that is unknown or spent.
+
+    An unknown code costs a look at the index and one at the generations, a known one a look at
+    the index and one at its document.
+    """
+    query = read_query(call.request, CodeQuery)
+    try:
+        code = normalise(query.referral_code)
+    except ValueError as error:
+        raise malformed(str(error), code="invalid_referral_code") from error
+    stream = await call.parts.referrals.entry(CODES, code)
+    entry = await call.parts.referrals.document(MEMBERS, stream) if stream else None
+    valid = entry is not None and _can_refer(entry.body)
+    return Answer(200, b'{"valid":true}' if valid else b'{"valid":false}')
+
+
+def _can_refer(entry: bytes) -> bool:
+    view = orjson.loads(entry)
+    return bool(view["referralIsValid"]) and view["referralsRemaining"] > 0
+
+
+# Invites and analyses
+
+
+def send_invite(call: Call, body: NewInvite) -> SendInvite:
+    return SendInvite(inviter_id=call.caller.subject, email=body.email, note=body.note)
+
+
+async def tell_invite(call: Call, _command: SendInvite, outcome: CommandOutcome) -> Answer:
+    location = _operation(outcome.command_id)
+    return accepted(call, "Your invitation is on its way.", location=location)
+
+
+def request_analysis(call: Call, _body: Empty) -> RequestAnalysis:
+    chain, address = call.request.match_info["chain"], call.request.match_info["token_address"]
+    return RequestAnalysis(
+        chain_id=chain_id(chain, call.parts.settings.chains), token_address=token_address(address)
+    )
+
+
+async def tell_analysis(call: Call, _command: RequestAnalysis, outcome: CommandOutcome) -> Answer:
+    chain, address = call.request.match_info["chain"], call.request.match_info["token_address"]
+    detail = f"Token {address} on chain {chain} was queued for cluster analysis."
+    return accepted(call, detail, code="queued", location=_operation(outcome.command_id))
+
+
+# Operations
+
+
+async def get_operation(call: Call) -> Answer:
+    command_id = call.request.match_info["command_id"]
+    outcome = await call.parts.operations.outcome(command_id, call.caller.subject)
+    if isinstance(outcome, Pending):
+        return _pending(call, command_id)
+    view = outcome.model_dump(
+        mode="json", include={"command_id", "command", "state", "position", "rejection"}
+    )
+    return Answer(200, orjson.dumps(view), {"Cache-Control": "private, no-cache"})

@@ -1,0 +1,106 @@
+"""The gateway's own words for HTTP: a call, an answer, a route."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import orjson
+from aiohttp import web
+
+from gateway.auth import Caller
+from gateway.errors import Problem
+
+if TYPE_CHECKING:
+    from gateway.parsing import Body
+    from gateway.parts import Parts
+
+JSON_TYPE: Final = "application/json"
+T = TypeVar("T")
+
+
+class Auth(Enum):
+    """Whose call a route takes."""
+
+    PUBLIC = "public"
+    ID = "id"
+    ACCESS = "access"
+    SERVICE = "service"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer; it can be kept and given again."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = JSON_TYPE
+
+    def with_headers(self, headers: Mapping[str, str]) -> "Answer":
+        return replace(self, headers={**self.headers, **headers})
+
+    def response(self) -> web.Response:
+        return web.Response(
+            status=self.status,
+            body=self.body,
+            headers=self.headers,
+            content_type=self.content_type,
+        )
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way through the gateway."""
+
+    request: web.Request
+    parts: "Parts"
+    route: "Route"
+    id: str
+    _caller: Caller | None = None
+
+    @property
+    def caller(self) -> Caller:
+        if self._caller is None:
+            raise LookupError(f"{self.route.operation_id} takes anonymous calls")
+        return self._caller
+
+    def admit(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def refused(self, problem: Problem) -> Answer:
+        return refusal(problem, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table: what is served where, and to whom."""
+
+    method: str
+    path: str
+    operation_id: str
+    auth: Auth
+    handle: Callable[[Call], Awaitable[Answer]]
+    summary: str
+    success: int = 200
+    body: "type[Body] | None" = None
+    query: "type[Body] | None" = None
+    answer: Any = None
+    """The type of a successful answer's body, for the description of the API."""
+    problems: tuple[int, ...] = ()
+    """Refusals beyond those that every route of this kind may answer."""
+
+
+def refusal(problem: Problem, request_id: str) -> Answer:
+    return Answer(
+        problem.status, problem.body(request_id), problem.headers, "application/problem+json"
+    )
+
+
+def accepted(
+    call: Call, detail: str, *, code: str = "accepted", location: str, **members: Any
+) -> Answer:
+    """202: on its way; where to look and when."""
+    body = {"status_code": 202, "detail": detail, "code": code, "request_id": call.id, **members}
+    return Answer(202, orjson.dumps(body), {"Location": location, "Retry-After": "1"})

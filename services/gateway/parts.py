@@ -1,0 +1,33 @@
+"""What routes work with, and what stands outside of the gateway: made once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.commands import Publisher
+from chassis.read_models import ReadModels
+from gateway.auth import KeySet, Verifier
+from gateway.health import Check
+from gateway.operations import Operations
+from gateway.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    settings: Settings
+    verifier: Verifier
+    operations: Operations
+    referrals: ReadModels
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the gateway talks to; opened by `clients`, and by tests in their own way."""
+
+    publisher: Publisher
+    redis: Any
+    subscription: Any
+    """A Redis client without a read timeout: announcements may be long in coming."""
+    keys: Sequence[KeySet]
+    """One for each of the settings' pools, in their order."""
+    bus_ready: Check

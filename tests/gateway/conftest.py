@@ -1,0 +1,185 @@
+"""A gateway on a free port, real Redis behind it, services in the same process."""
+
+import asyncio
+import contextlib
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gateway.app import Gateway, assemble, running
+from gateway.auth import KeySet
+from gateway.parts import Outside
+from gateway.server import serving
+from gateway.settings import Settings
+from tests.gateway.world import Bus, Issuer, settings
+from tests.support.eventually import eventually
+
+
+@dataclass
+class RedisServer:
+    """A Redis of the tests' own, on a socket file, that can be killed and started again."""
+
+    folder: Path
+    _process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.folder}/redis.sock"
+
+    async def start(self) -> None:
+        program = shutil.which("redis-server", path=Path(sys.executable).parent) or "redis-server"
+        self._process = await asyncio.create_subprocess_exec(
+            program, "--port", "0", "--unixsocket", f"{self.folder}/redis.sock",
+            "--save", "", "--appendonly", "no", "--dir", str(self.folder),
+            stdout=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        await eventually(self._answers)
+
+    async def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _answers(self) -> bool:
+        async with Redis.from_url(self.url) as redis:
+            with contextlib.suppress(RedisError, OSError):
+                return bool(await redis.ping())
+        return False
+
+
+@pytest.fixture(scope="session")
+async def redis_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    await server.start()
+    yield server
+    await server.kill()
+
+
+@pytest.fixture
+async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_server.url) as client:
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture(scope="session")
+def issuer_of_all() -> Issuer:
+    """Making keys is slow."""
+    issuer = Issuer()
+    issuer.rotate("key-1")
+    return issuer
+
+
+@pytest.fixture
+def issuer(issuer_of_all: Issuer) -> Issuer:
+    return Issuer(keys=dict(issuer_of_all.keys))
+
+
+@pytest.fixture
+async def bus(redis: Redis) -> Bus:
+    bus = Bus(redis)
+    await bus.start()
+    return bus
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Any
+    body: bytes
+    json: Any
+
+
+@dataclass
+class Door:
+    """The gateway as a client sees it, with a hand on what is behind it."""
+
+    url: str
+    session: aiohttp.ClientSession
+    gateway: Gateway
+    issuer: Issuer
+    bus: Bus
+    redis: Redis
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> Reply:
+        sent = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self.session.request(
+            method, self.url + path, headers=sent | (headers or {}), **options
+        ) as response:
+            body = await response.read()
+            is_json = "json" in response.content_type and body
+            parsed = await response.json(content_type=None) if is_json else None
+            return Reply(response.status, response.headers, body, parsed)
+
+    async def get(self, path: str, token: str | None = None, **options: Any) -> Reply:
+        return await self.call("GET", path, token, **options)
+
+    async def post(self, path: str, token: str | None = None, **options: Any) -> Reply:
+        return await self.call("POST", path, token, **options)
+
+
+@dataclass
+class Doors:
+    """Opens gateways; all are closed at the end of the test."""
+
+    bus: Bus
+    issuer: Issuer
+    redis: Redis
+    redis_url: str
+    stack: contextlib.AsyncExitStack
+    keys: list[KeySet] = field(default_factory=list)
+
+    async def open(self, **changes: Any) -> Door:
+        chosen = settings(self.redis_url, **changes)
+        gateway = assemble(chosen, await self._outside(chosen))
+        await self.stack.enter_async_context(running(gateway))
+        port = await self.stack.enter_async_context(serving(gateway.web, chosen))
+        session = await self.stack.enter_async_context(aiohttp.ClientSession())
+        await eventually(self._ready(gateway))
+        url = f"http://127.0.0.1:{port}"
+        return Door(url, session, gateway, self.issuer, self.bus, self.redis)
+
+    async def _outside(self, chosen: Settings) -> Outside:
+        client = await self.stack.enter_async_context(Redis.from_url(chosen.redis_url))
+        subscription = await self.stack.enter_async_context(Redis.from_url(chosen.redis_url))
+        self.keys.append(KeySet(self.issuer.fetch))
+
+        async def bus_ready() -> bool:
+            return not self.bus.down
+
+        return Outside(self.bus, client, subscription, [self.keys[-1]], bus_ready)
+
+    @staticmethod
+    def _ready(gateway: Gateway) -> Any:
+        async def ready() -> bool:
+            return not await gateway.health.missing()
+
+        return ready
+
+
+@pytest.fixture
+async def doors(
+    bus: Bus, issuer: Issuer, redis: Redis, redis_server: RedisServer
+) -> AsyncIterator[Doors]:
+    async with contextlib.AsyncExitStack() as stack:
+        yield Doors(bus, issuer, redis, redis_server.url, stack)
+
+
+@pytest.fixture
+async def door(doors: Doors) -> Door:
+    return await doors.open()

@@ -1,0 +1,75 @@
+import asyncio
+
+from tests.gateway.conftest import Door
+from tests.gateway.world import ALICE
+
+
+async def test_a_signed_in_person_opens_the_own_account(door: Door) -> None:
+    answer = await door.post("/v1/me", door.issuer.id())
+    assert answer.status == 201, answer.body
+    assert answer.json["user"] == "0000a11c@example.com"
+    assert answer.json["referralsRemaining"] == 10
+    assert answer.headers["Location"] == "/v1/me"
+    assert answer.headers["X-Position"] == f"member-{ALICE}@2"
+
+
+async def test_the_own_account_is_served_as_the_bytes_that_redis_holds(door: Door) -> None:
+    opened = await door.post("/v1/me", door.issuer.id())
+    read = await door.get("/v1/me", door.issuer.access())
+    assert read.status == 200
+    assert read.body == opened.body
+    stored = [await door.redis.hget(k, "d") for k in await door.redis.keys(f"*member-{ALICE}*")]
+    assert stored == [read.body]
+
+
+async def test_an_unchanged_account_is_not_sent_again(door: Door) -> None:
+    await door.post("/v1/me", door.issuer.id())
+    token = door.issuer.access()
+    etag = (await door.get("/v1/me", token)).headers["ETag"]
+    for known in (etag, f'W/{etag}, "other"', "*"):
+        again = await door.get("/v1/me", token, headers={"If-None-Match": known})
+        assert (again.status, again.body) == (304, b"")
+        assert again.headers["ETag"] == etag
+    other = await door.get("/v1/me", token, headers={"If-None-Match": '"other"'})
+    assert other.status == 200
+
+
+async def test_without_an_account_there_is_nothing_to_read(door: Door) -> None:
+    answer = await door.get("/v1/me", door.issuer.access())
+    assert (answer.status, answer.json["code"]) == (404, "no_account")
+
+
+async def test_an_account_is_opened_once(door: Door) -> None:
+    await door.post("/v1/me", door.issuer.id())
+    again = await door.post("/v1/me", door.issuer.id())
+    assert (again.status, again.json["code"]) == (409, "account_exists")
+    assert again.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_an_unverified_address_opens_no_account(door: Door) -> None:
+    answer = await door.post("/v1/me", door.issuer.id(email_verified=False))
+    assert (answer.status, answer.json["code"]) == (409, "email_not_verified")
+    assert door.bus.sent == []
+
+
+async def test_lost_read_models_are_no_missing_account(door: Door) -> None:
+    await door.post("/v1/me", door.issuer.id())
+    await door.redis.flushall()
+    await asyncio.sleep(0)
+    answer = await door.get("/v1/me", door.issuer.access())
+    assert (answer.status, answer.json["code"]) == (503, "read_model_rebuilding")
+    assert answer.headers["Retry-After"] == "1"
+
+
+async def test_the_command_carries_who_asked_and_the_trace(door: Door) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    headers = {"traceparent": trace, "X-Request-ID": "request-0001"}
+    answer = await door.post("/v1/me", door.issuer.id(), headers=headers)
+    (sent,) = door.bus.sent
+    assert sent.queue == "test-referrals-commands.fifo"
+    assert sent.group_id == f"member-{ALICE}"
+    assert sent.headers["actor"] == ALICE
+    assert sent.headers["traceparent"].split("-")[1] == trace.split("-")[1]
+    assert sent.headers["traceparent"] != trace
+    assert sent.correlation_id == answer.headers["X-Request-ID"] == "request-0001"
+    assert sent.deduplication_id == sent.headers["command-id"]
