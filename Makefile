@@ -1,0 +1,93 @@
+# One line per verb; `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
+BIN := .venv/bin
+export PYTHONPATH := services:.
+export PYTHONDONTWRITEBYTECODE := 1
+# settings of the local stack: given on the command line, they reach it by the environment
+export GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK
+unexport_empty = $(foreach v,GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK,$(if $($(v)),,$(eval unexport $(v))))
+$(unexport_empty)
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: .venv/.locked .venv-aws/.locked  ## build both environments from their hashed locks
+
+.venv/.locked: requirements-dev.lock
+	@$(call check-python)
+	@echo "building .venv from requirements-dev.lock (about a minute, once)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv-aws/.locked: requirements-aws.lock
+	@$(call check-python)
+	@echo "building .venv-aws from requirements-aws.lock"
+	@$(PYTHON) -m venv --clear .venv-aws
+	@.venv-aws/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-aws.lock
+	@touch $@
+
+define check-python
+if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+  echo "Python 3.11 or newer is needed; found: $$($(PYTHON) --version 2>&1 || echo none). Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; fi
+endef
+
+up: setup  ## run the whole system in the foreground; PERSIST=1 keeps what was written
+	@exec $(BIN)/python -m deploy.local up
+
+down: setup  ## stop it, wherever it was started
+	@$(BIN)/python -m deploy.local down
+
+demo: setup  ## play the story of a member through the gateway; KEEP=1 leaves the stack up
+	@$(BIN)/python -m deploy.local demo $(if $(KEEP),--keep)
+
+token: setup  ## print a fresh token: USER=alice@example.com [USE=access], or USER=service
+	@$(BIN)/python -m deploy.local token "$(USER)" $(or $(USE),id)
+
+test: setup  ## all tests, on ports of their own
+	@$(BIN)/python -m pytest -q
+
+check: format-check lint types imports test  ## what CI runs
+
+format: setup  ## write every file as the formatter wants it
+	@$(BIN)/ruff format -q .
+	@$(BIN)/ruff check -q --fix .
+
+format-check: setup
+	@$(BIN)/ruff format -q --check .
+
+lint: setup  ## ruff, all rules but the reasoned ignores
+	@$(BIN)/ruff check -q .
+
+types: setup  ## mypy, strict
+	@$(BIN)/mypy
+
+imports: setup  ## who may import whom
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+golden: setup  ## keep a sample of every new message
+	@$(BIN)/python -m tests.contracts.samples
+
+bench: setup  ## requests and write units per command, counted
+	@$(BIN)/python benchmarks/road.py
+
+bench-sqs: setup  ## the SQS transport beside the plain client loop
+	@$(BIN)/python benchmarks/sqs.py
+
+rebuild: setup  ## rebuild a read model of the stack that is up: SERVICE=referrals [NAME=members]
+	@set -a; . .local/stack/service.env; $(BIN)/python -m $(SERVICE) rebuild $(NAME)
+
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+lock: setup  ## resolve all dependencies anew into the hashed locks
+	@$(LOCK) contracts/pyproject.toml chassis/pyproject.toml services/*/pyproject.toml requirements-dev.in -o requirements-dev.lock
+	@for s in gateway referrals invites compute; do \
+	  $(LOCK) -c requirements-dev.lock contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
+	@$(LOCK) requirements-aws.in -o requirements-aws.lock
+
+.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs rebuild lock

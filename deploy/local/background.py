@@ -1,0 +1,65 @@
+"""A stack for as long as it is needed: joined if one is up, else started and stopped again."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from deploy.local.ports import taken
+from deploy.local.provision import wait_for
+from deploy.local.runner import down, running
+from deploy.local.settings import ROOT, LocalSettings
+
+TAIL_LINES = 30
+
+
+class DidNotStart(Exception):  # noqa: N818  names what happened
+    """The stack ended before it was up; the message holds the end of its log."""
+
+
+@contextlib.contextmanager
+def stack(settings: LocalSettings, *, keep: bool) -> Iterator[None]:
+    """Within the context the gateway can serve.
+
+    Raises:
+        DidNotStart: a port is taken, or a process ended.
+    """
+    if running(settings) is not None:
+        wait_for("the stack that is being started", settings.ready.exists)
+        yield
+        return
+    process = _start(settings)
+    stays = False
+    try:
+        wait_for("the stack", lambda: _ready(settings, process), seconds=90)
+        yield
+        stays = keep
+    finally:
+        if not stays:
+            down(settings)
+            process.wait(timeout=30)
+
+
+def _start(settings: LocalSettings) -> "subprocess.Popen[bytes]":
+    if complaints := taken(settings.ports()):
+        raise DidNotStart("\n".join(complaints))
+    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.ready.unlink(missing_ok=True)
+    print(f"starting the stack; its log is {settings.log}", flush=True)
+    with settings.log.open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "deploy.local", "up"],
+            env=settings.environment(),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _ready(settings: LocalSettings, process: "subprocess.Popen[bytes]") -> bool:
+    if process.poll() is not None:
+        tail = settings.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+        raise DidNotStart("\n".join(["the stack ended before it was up:", *tail]))
+    return settings.ready.exists()

@@ -1,0 +1,113 @@
+"""Deploy the template, and work out from its outputs what the services' environment is."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from deploy.local.settings import REGION, ROOT
+
+TEMPLATE = ROOT / "deploy" / "template.yaml"
+CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+PATIENCE_SECONDS = 60
+
+
+class NotDeployed(Exception):  # noqa: N818  names what happened
+    """The template could not be deployed; the message is CloudFormation's own reason."""
+
+
+def client(service: str, endpoint: str) -> Any:
+    return boto3.client(service, endpoint_url=endpoint, region_name=REGION, **CREDENTIALS)
+
+
+def deploy(endpoint: str, stack: str) -> dict[str, str]:
+    """Create or update the stack; returns its outputs.
+
+    Raises:
+        NotDeployed: the stack did not come to a good end, or lacks outputs.
+    """
+    formation = client("cloudformation", endpoint)
+    request = {
+        "StackName": stack,
+        "TemplateBody": TEMPLATE.read_text(),
+        "Capabilities": ["CAPABILITY_IAM"],
+    }
+    _create_or_update(formation, request)
+    description = _finished(formation, stack)
+    outputs = {row["OutputKey"]: row["OutputValue"] for row in description.get("Outputs", [])}
+    if missing := {"UserPoolId", "ClientId", "ServiceClientId", "Issuer"} - outputs.keys():
+        raise NotDeployed(f"the stack has no output {', '.join(sorted(missing))}")
+    return outputs
+
+
+def service_environment(
+    endpoint: str, stack: str, redis_url: str, outputs: Mapping[str, str]
+) -> dict[str, str]:
+    """What every service reads; the local AWS is known by AWS_ENDPOINT_URL alone."""
+    return {
+        "STACK": stack,
+        "REDIS_URL": redis_url,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
+        # tokens name the real AWS as their issuer; their keys are served here
+        "COGNITO_ISSUER": outputs["Issuer"],
+        "COGNITO_JWKS_URL": f"{endpoint}/{outputs['UserPoolId']}/.well-known/jwks.json",
+        "COGNITO_CLIENT_IDS": outputs["ClientId"],
+        "COGNITO_SERVICE_CLIENT_IDS": outputs["ServiceClientId"],
+    }
+
+
+def write_environment(path: Path, environment: Mapping[str, str]) -> None:
+    """All or nothing: a service that waits for the file must not read half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(".half")
+    half.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
+    half.replace(path)
+
+
+def read_environment(path: Path) -> dict[str, str]:
+    lines = path.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def wait_for(what: str, look: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+    """Look until it is true.
+
+    Raises:
+        TimeoutError: it was not within `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while not look():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come up within {seconds:.0f} s")
+        time.sleep(0.05)
+
+
+def _create_or_update(formation: Any, request: dict[str, Any]) -> None:
+    try:
+        formation.create_stack(**request)
+    except formation.exceptions.AlreadyExistsException:
+        try:
+            formation.update_stack(**request)
+        except ClientError as error:
+            if "No updates" not in str(error):
+                raise
+
+
+def _finished(formation: Any, stack: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def settled() -> bool:
+        found.update(formation.describe_stacks(StackName=stack)["Stacks"][0])
+        return not found["StackStatus"].endswith("_IN_PROGRESS")
+
+    wait_for(f"stack {stack}", settled)
+    if found["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+        raise NotDeployed(f"{found['StackStatus']}: {found.get('StackStatusReason', 'no reason')}")
+    return found

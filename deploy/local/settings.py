@@ -1,0 +1,88 @@
+"""Where the local stack listens and where it keeps its state."""
+
+import os
+import sys
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).parents[2]
+HOST = "127.0.0.1"
+REGION = "eu-west-2"
+SERVICES = ("referrals", "invites", "compute", "gateway")
+
+
+class LocalSettings(BaseSettings):
+    """Every port can be moved: `make up GATEWAY_PORT=9090`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    stack: str = "vouch"
+    gateway_port: int = 8080
+    aws_port: int = 4566
+    redis_port: int = 6399
+    referrals_port: int = 8081
+    invites_port: int = 8082
+    compute_port: int = 8083
+    persist: bool = Field(default=False, description="Keep what was written for the next start.")
+    state: Path = Field(default=ROOT / ".local" / "stack", validation_alias="LOCAL_STATE")
+
+    @property
+    def aws_url(self) -> str:
+        return f"http://{HOST}:{self.aws_port}"
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://{HOST}:{self.redis_port}/0"
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://{HOST}:{self.gateway_port}"
+
+    @property
+    def service_env(self) -> Path:
+        """Written once the template is deployed: what services read from their environment."""
+        return self.state / "service.env"
+
+    @property
+    def ready(self) -> Path:
+        """Exists while the stack is up and the gateway can serve."""
+        return self.state / "ready"
+
+    @property
+    def pid(self) -> Path:
+        """Process id of the runner."""
+        return self.state / "up.pid"
+
+    @property
+    def log(self) -> Path:
+        """Where a stack in the background writes."""
+        return self.state / "up.log"
+
+    def ports(self) -> dict[str, int]:
+        """Environment variable -> port, for everything that listens."""
+        return {
+            "GATEWAY_PORT": self.gateway_port,
+            "AWS_PORT": self.aws_port,
+            "REDIS_PORT": self.redis_port,
+            "REFERRALS_PORT": self.referrals_port,
+            "INVITES_PORT": self.invites_port,
+            "COMPUTE_PORT": self.compute_port,
+        }
+
+    def health_port(self, service: str) -> int:
+        return self.ports()[f"{service.upper()}_PORT"]
+
+    def environment(self) -> dict[str, str]:
+        """For programs of this repository: both import roots, and these settings."""
+        return {
+            **os.environ,
+            **{name: str(port) for name, port in self.ports().items()},
+            "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",
+            "PYTHONUNBUFFERED": "1",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+            "STACK": self.stack,
+            "PERSIST": str(self.persist),
+            "LOCAL_STATE": str(self.state),
+        }
