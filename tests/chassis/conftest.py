@@ -8,7 +8,6 @@ from typing import Any
 import aioboto3
 import pytest
 from botocore.config import Config
-from redis.asyncio import Redis
 
 from chassis.dynamodb import DynamoDBEventStore
 from chassis.event_store import EventStore
@@ -41,8 +40,8 @@ class EventStores:
 
 
 @pytest.fixture(scope="session")
-async def stores() -> EventStores:
-    return EventStores("http://127.0.0.1:14566")
+def stores(aws: str) -> EventStores:
+    return EventStores(aws)
 
 
 @pytest.fixture(scope="session")
@@ -76,11 +75,3 @@ async def store(
 @pytest.fixture
 async def memory_store() -> MemoryEventStore[Counted | Named]:
     return MemoryEventStore(CODEC)
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    client = Redis.from_url("redis://127.0.0.1:16399/0")
-    async with contextlib.aclosing(client):
-        await client.flushdb()
-        yield client

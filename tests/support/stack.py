@@ -1,0 +1,181 @@
+"""The stack of a test run: its own Redis and local AWS on ports that nobody uses."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+
+from deploy.local import programs
+from deploy.local.people import People
+from deploy.local.ports import unused
+from deploy.local.programs import Program
+from deploy.local.provision import deploy, service_environment, wait_for
+from deploy.local.runner import start
+from deploy.local.settings import HOST, ROOT, LocalSettings
+
+STOP_SECONDS = 10
+
+
+@contextlib.contextmanager
+def running(program: Program) -> Iterator["subprocess.Popen[bytes]"]:
+    """A program for the time of the context; stopped by its own process id."""
+    process = start(program, subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def redis_server(settings: LocalSettings) -> Iterator[str]:
+    with running(programs.redis(settings)):
+        client = redis.Redis.from_url(settings.redis_url)
+        wait_for("Redis", lambda: _pings(client))
+        client.close()
+        yield settings.redis_url
+
+
+@contextlib.contextmanager
+def local_aws(settings: LocalSettings) -> Iterator[str]:
+    with running(programs.aws(settings)):
+        wait_for("the local AWS", lambda: answers(f"{settings.aws_url}/_ministack/health"))
+        yield settings.aws_url
+
+
+def local_settings(state: Path) -> LocalSettings:
+    gateway, aws, redis_port, referrals, invites, compute = unused(6)
+    return LocalSettings(
+        gateway_port=gateway,
+        aws_port=aws,
+        redis_port=redis_port,
+        referrals_port=referrals,
+        invites_port=invites,
+        compute_port=compute,
+        persist=False,
+        LOCAL_STATE=state,  # type: ignore[call-arg]
+    )
+
+
+@dataclass
+class Stack:
+    """The deployed template, and services as the processes that they are everywhere."""
+
+    settings: LocalSettings
+    environment: Mapping[str, str]
+    services: dict[str, "Service"] = field(default_factory=dict)
+
+    @classmethod
+    def deployed(cls, settings: LocalSettings) -> "Stack":
+        outputs = deploy(settings.aws_url, settings.stack)
+        return cls(
+            settings,
+            service_environment(settings.aws_url, settings.stack, settings.redis_url, outputs),
+        )
+
+    @property
+    def people(self) -> People:
+        return People.of(self.environment)
+
+    def service(self, name: str) -> "Service":
+        if name not in self.services:
+            self.services[name] = Service(name, self)
+        return self.services[name]
+
+    def stop(self) -> None:
+        for service in self.services.values():
+            service.stop()
+
+
+@dataclass
+class Service:
+    """One service as a process; what it writes is kept for the message of a failed test."""
+
+    name: str
+    stack: Stack
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def port(self) -> int:
+        ports = self.stack.settings.ports()
+        return ports[f"{self.name.upper()}_PORT"]
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.stack.settings.state / f"{self.name}.log"
+
+    def start(self, **extra: str) -> "Service":
+        """Start unless it runs; `extra` is added to its environment (FAILPOINT=…)."""
+        if self.alive:
+            return self
+        self.stack.settings.state.mkdir(parents=True, exist_ok=True)
+        port = "GATEWAY_PORT" if self.name == "gateway" else "HEALTH_PORT"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603  our own services
+                [sys.executable, "-m", self.name, "run"],
+                env={
+                    **os.environ,
+                    **self.stack.environment,
+                    "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",
+                    port: str(self.port),
+                    **extra,
+                },
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    async def ready(self, seconds: float = 30) -> "Service":
+        deadline = time.monotonic() + seconds
+        while not await asyncio.to_thread(answers, f"{self.url}/readyz"):
+            assert self.alive, f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, f"not ready:\n{self.log.read_text()[-3000:]}"
+            await asyncio.sleep(0.05)
+        return self
+
+    async def died(self, seconds: float = 20) -> int:
+        """The exit code; negative for a signal."""
+        assert self.process is not None
+        return await asyncio.to_thread(self.process.wait, seconds)
+
+    def stop(self) -> None:
+        if self.process is not None and self.alive:
+            stop(self.process)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310  our own addresses
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
+def _pings(client: redis.Redis) -> bool:
+    with contextlib.suppress(redis.RedisError):
+        return bool(client.ping())
+    return False
