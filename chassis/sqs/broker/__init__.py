@@ -1,0 +1,1 @@
+"""The broker, its routers and what they register."""

@@ -1,0 +1,137 @@
+"""Many callers, few calls: single entries gathered into batch calls, a future per caller."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAX_ENTRIES = 10
+
+
+@dataclass(frozen=True)
+class _Waiting(Generic[T, R]):
+    item: T
+    weight: int
+    result: "asyncio.Future[R]"
+
+
+class Coalescer(Generic[T, R]):
+    """Gathers items until ten are there, the bytes are full or the linger has passed.
+
+    Args:
+        send: Sends at most ten items and answers one result or error per item, in order.
+        linger: Seconds that the first item waits for company.
+        serial: Keep one call under way at a time, in order of arrival. While it is, items
+            gather; when none is, the linger is skipped: quick when idle, full under load.
+        max_bytes: Bytes of one call, None for no limit.
+        weigh: Bytes of one item.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Sequence[T]], Awaitable[Sequence[R | BaseException]]],
+        *,
+        linger: float = 0.0,
+        serial: bool = False,
+        max_bytes: int | None = None,
+        weigh: Callable[[T], int] = lambda _: 0,
+    ) -> None:
+        self._send = send
+        self._linger = linger
+        self._serial = serial
+        self._max_bytes = max_bytes
+        self._weigh = weigh
+        self._waiting: deque[_Waiting[T, R]] = deque()
+        self._bytes = 0
+        self._calls: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.Handle | None = None
+
+    @property
+    def backlog(self) -> int:
+        """Items that wait for a call, not counting those in a call."""
+        return len(self._waiting)
+
+    def submit(self, item: T) -> "asyncio.Future[R]":
+        """Queue one item; the future brings its own result or its own error."""
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(item, self._weigh(item), loop.create_future())
+        self._waiting.append(waiting)
+        self._bytes += waiting.weight
+        if self._full():
+            self._pump()
+        elif self._timer is None:
+            linger = 0.0 if self._serial else self._linger
+            self._timer = loop.call_later(linger, self._expire)
+        return waiting.result
+
+    async def flush(self) -> None:
+        """Send what waits, now, and return when every call has been answered."""
+        while self._waiting or self._calls:
+            self._pump(partial=True)
+            if self._calls:
+                await asyncio.wait(self._calls)
+
+    def _full(self) -> bool:
+        return len(self._waiting) >= MAX_ENTRIES or (
+            self._max_bytes is not None and self._bytes > self._max_bytes
+        )
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._pump(partial=True)
+
+    def _pump(self, *, partial: bool = False) -> None:
+        while (self._full() or (partial and self._waiting)) and self._may_call():
+            task = asyncio.get_running_loop().create_task(self._call(self._take()))
+            self._calls.add(task)
+            task.add_done_callback(self._called)
+        if not self._waiting and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _may_call(self) -> bool:
+        return not (self._serial and self._calls)
+
+    def _called(self, task: "asyncio.Task[None]") -> None:
+        self._calls.discard(task)
+        if self._serial and self._waiting:
+            self._pump(partial=True)
+
+    def _take(self) -> list[_Waiting[T, R]]:
+        batch = [self._pop()]
+        weight = batch[0].weight
+        while self._waiting and len(batch) < MAX_ENTRIES:
+            weight += self._waiting[0].weight
+            if self._max_bytes is not None and weight > self._max_bytes:
+                break
+            batch.append(self._pop())
+        return batch
+
+    def _pop(self) -> _Waiting[T, R]:
+        waiting = self._waiting.popleft()
+        self._bytes -= waiting.weight
+        return waiting
+
+    async def _call(self, batch: list[_Waiting[T, R]]) -> None:
+        results: Sequence[R | BaseException]
+        try:
+            results = await self._send([waiting.item for waiting in batch])
+        except BaseException as error:  # noqa: BLE001 - every caller hears it through its future
+            results = [error] * len(batch)
+        for waiting, result in zip(batch, results, strict=True):
+            _settle(waiting.result, result)
+
+
+def _settle(future: "asyncio.Future[R]", result: R | BaseException) -> None:
+    if future.done():  # the caller was cancelled
+        return
+    if isinstance(result, asyncio.CancelledError):
+        future.cancel()
+    elif isinstance(result, BaseException):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
