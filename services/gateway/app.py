@@ -2,33 +2,23 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from chassis.commands import CommandSender, commands_queue
+from chassis.commands import CommandSender
 from chassis.outcomes import OutcomeListener, Outcomes
 from chassis.read_models import ReadModels
-from contracts.compute import RequestAnalysis
-from contracts.invites import SendInvite
-from contracts.messages import Command
-from contracts.referrals import OpenAccount
 from gateway.answers import Answers
-from gateway.auth import KeySet, Verifier
+from gateway.auth import KeySet, Revocations, TokenCache, Verifier
 from gateway.edge import add_routes, edge
 from gateway.health import Check, Health
 from gateway.operations import Operations
 from gateway.parts import Outside, Parts
 from gateway.routes import ROUTES
+from gateway.services import command_queues
 from gateway.settings import Settings
-
-SERVICES: Mapping[type[Command], str] = {
-    OpenAccount: "referrals",
-    SendInvite: "invites",
-    RequestAnalysis: "compute",
-}
-"""Which service decides on a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +26,7 @@ class Gateway:
     settings: Settings
     web: web.Application
     health: Health
+    parts: Parts
     listener: OutcomeListener
     keys: Sequence[KeySet]
 
@@ -44,12 +35,13 @@ def assemble(settings: Settings, outside: Outside) -> Gateway:
     """Everything between the port and the bus; nothing is contacted yet."""
     outcomes = Outcomes(outside.redis)
     listener = OutcomeListener(outside.subscription, outcomes)
-    queues = {command: commands_queue(settings.stack, name) for command, name in SERVICES.items()}
+    revocations = Revocations(outside.redis)
     parts = Parts(
         settings=settings,
-        verifier=_verifier(settings, outside.keys),
+        tokens=TokenCache(_verifier(settings, outside.keys), revocations),
+        revocations=revocations,
         operations=Operations(
-            sender=CommandSender(outside.publisher, queues),
+            sender=CommandSender(outside.publisher, command_queues(settings.stack)),
             outcomes=outcomes,
             listener=listener,
             answers=Answers(outside.redis),
@@ -57,12 +49,12 @@ def assemble(settings: Settings, outside: Outside) -> Gateway:
         ),
         referrals=ReadModels(outside.redis, "referrals"),
     )
-    health = Health(_checks(outside, listener))
+    health = Health(_checks(outside, parts, listener))
     app = web.Application(middlewares=[edge], client_max_size=settings.max_body_bytes)
     add_routes(app, ROUTES, parts)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
-    return Gateway(settings, app, health, listener, outside.keys)
+    return Gateway(settings, app, health, parts, listener, outside.keys)
 
 
 def _verifier(settings: Settings, keys: Sequence[KeySet]) -> Verifier:
@@ -70,7 +62,7 @@ def _verifier(settings: Settings, keys: Sequence[KeySet]) -> Verifier:
     return Verifier({pool.issuer: (pool, its) for pool, its in zip(pools, keys, strict=True)})
 
 
-def _checks(outside: Outside, listener: OutcomeListener) -> dict[str, Check]:
+def _checks(outside: Outside, parts: Parts, listener: OutcomeListener) -> dict[str, Check]:
     async def redis() -> bool:
         return bool(await outside.redis.ping())
 
@@ -80,13 +72,25 @@ def _checks(outside: Outside, listener: OutcomeListener) -> dict[str, Check]:
     async def keys() -> bool:
         return all(its.known for its in outside.keys)
 
-    return {"redis": redis, "outcomes": outcomes, "signing keys": keys, "bus": outside.bus_ready}
+    async def revocations() -> bool:
+        return parts.revocations.loaded
+
+    return {
+        "redis": redis,
+        "outcomes": outcomes,
+        "signing keys": keys,
+        "revocations": revocations,
+        "bus": outside.bus_ready,
+    }
 
 
 @contextlib.asynccontextmanager
 async def running(gateway: Gateway) -> AsyncIterator[None]:
     """What works in the background for the time of the context."""
-    tasks = [asyncio.create_task(keys.keep_fresh(), name="keys") for keys in gateway.keys]
+    tasks = [
+        asyncio.create_task(gateway.parts.revocations.watch(), name="revocations"),
+        *(asyncio.create_task(keys.keep_fresh(), name="keys") for keys in gateway.keys),
+    ]
     await gateway.listener.start()
     try:
         yield

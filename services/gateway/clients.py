@@ -1,9 +1,10 @@
 """The connections to what stands outside: Redis, the bus, the issuers of tokens."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+import aioboto3
 import aiohttp
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -13,9 +14,11 @@ from chassis.sqs import SQSBroker
 from gateway.auth import KeySet
 from gateway.auth.keys import fetch_from
 from gateway.parts import Outside
+from gateway.services import command_queues
 from gateway.settings import Settings
 
-PING_SECONDS = 1.0
+SEND_LINGER_SECONDS = 0.002
+"""How long a command waits for others to share a call with; nothing beside the way to come."""
 
 
 @contextlib.asynccontextmanager
@@ -28,8 +31,10 @@ async def opened(settings: Settings) -> AsyncIterator[Outside]:
         stack.push_async_callback(subscription.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         broker = await stack.enter_async_context(_bus())
+        sqs = await stack.enter_async_context(aioboto3.Session().client("sqs"))
+        queues = Queues(sqs, command_queues(settings.stack).values())
         keys = [KeySet(fetch_from(session, pool.jwks_url)) for pool in settings.pools()]
-        yield Outside(broker, redis, subscription, keys, lambda: broker.ping(timeout=PING_SECONDS))
+        yield Outside(broker, redis, subscription, keys, queues.found)
 
 
 def _redis(settings: Settings, **options: Any) -> Any:
@@ -46,9 +51,23 @@ def _redis(settings: Settings, **options: Any) -> Any:
 @contextlib.asynccontextmanager
 async def _bus() -> AsyncIterator[SQSBroker]:
     """Endpoint, region and credentials are botocore's own variables (AWS_…)."""
-    broker = SQSBroker()
+    broker = SQSBroker(send_linger=SEND_LINGER_SECONDS)
     await broker.connect()
     try:
         yield broker
     finally:
         await broker.stop()
+
+
+class Queues:
+    """Whether every queue that we send to exists; one that was found once is not looked for."""
+
+    def __init__(self, sqs: Any, names: Iterable[str]) -> None:
+        self._sqs = sqs
+        self._unseen = set(names)
+
+    async def found(self) -> bool:
+        for name in sorted(self._unseen):
+            await self._sqs.get_queue_url(QueueName=name)
+            self._unseen.discard(name)
+        return not self._unseen

@@ -118,7 +118,9 @@ class Doorkeeper:
 
     async def _caller(self, request: web.Request) -> Caller:
         try:
-            caller = await self.parts.verifier.caller(bearer(request))
+            token = bearer(request)
+            tokens = self.parts.tokens
+            caller = tokens.remembered(token) or await tokens.caller(token)
         except InvalidToken as error:
             raise invalid_token(f"{error}.".capitalize()) from error
         _check_use(self.route.auth, caller)

@@ -11,12 +11,15 @@ from redis.exceptions import RedisError
 
 from chassis.commands import CommandSender
 from chassis.outcomes import OutcomeListener, Outcomes
+from chassis.sqs import SQSError
 from contracts.messages import Command, CommandOutcome, Metadata, RejectionKind
 from gateway.answers import Answers, Claim, KeyInUse, KeyReused
 from gateway.errors import Problem, not_found, unavailable
 from gateway.http import Answer
 from gateway.ids import keyed_command_id, new_command_id
 
+SEND_SECONDS: Final = 5.0
+"""Whoever is told 503 after that may repeat the request: under a key it is carried out once."""
 PENDING_SECONDS: Final = 24 * 3600
 STATUS: Final[dict[RejectionKind, int]] = {
     "invalid": 422,
@@ -146,8 +149,9 @@ class Operations:
             traceparent=ask.traceparent,
         )
         try:
-            return await self.sender.send(command, metadata)
-        except (BotoCoreError, ClientError, OSError, TimeoutError) as error:
+            async with asyncio.timeout(SEND_SECONDS):
+                return await self.sender.send(command, metadata)
+        except (BotoCoreError, ClientError, SQSError, OSError, TimeoutError) as error:
             log.warning("command_not_sent", command=command.type, because=str(error))
             detail = "this cannot be passed on at the moment"
             raise unavailable("bus_unavailable", detail) from error

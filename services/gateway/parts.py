@@ -6,7 +6,7 @@ from typing import Any
 
 from chassis.commands import Publisher
 from chassis.read_models import ReadModels
-from gateway.auth import KeySet, Verifier
+from gateway.auth import KeySet, Revocations, TokenCache
 from gateway.health import Check
 from gateway.operations import Operations
 from gateway.settings import Settings
@@ -15,7 +15,8 @@ from gateway.settings import Settings
 @dataclass(frozen=True, slots=True)
 class Parts:
     settings: Settings
-    verifier: Verifier
+    tokens: TokenCache
+    revocations: Revocations
     operations: Operations
     referrals: ReadModels
 

@@ -17,6 +17,11 @@ class Verifier:
     """Issuer -> pool and its keys."""
     clock: Callable[[], float] = time.time
 
+    @property
+    def generation(self) -> int:
+        """Grows whenever any pool's keys change."""
+        return sum(keys.generation for _, keys in self.pools.values())
+
     async def caller(self, token: str) -> Caller:
         """Who this token speaks for.
 

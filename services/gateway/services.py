@@ -1,0 +1,21 @@
+"""Which service decides on which command."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from chassis.commands import commands_queue
+from contracts.compute import RequestAnalysis
+from contracts.invites import SendInvite
+from contracts.messages import Command
+from contracts.referrals import OpenAccount
+
+SERVICES: Final[Mapping[type[Command], str]] = {
+    OpenAccount: "referrals",
+    SendInvite: "invites",
+    RequestAnalysis: "compute",
+}
+
+
+def command_queues(stack: str) -> dict[type[Command], str]:
+    """Command class -> name of its queue."""
+    return {command: commands_queue(stack, service) for command, service in SERVICES.items()}
