@@ -16,10 +16,15 @@ E = TypeVar("E")
 class Moment:
     """What the edge knows and a pure function may not ask for: the time and fresh chance."""
 
-    at: int
-    """UNIX seconds."""
+    at_ms: int
+    """Milliseconds since the UNIX epoch."""
     entropy: bytes
     """Thirty-two random bytes, new at every attempt."""
+
+    @property
+    def at(self) -> int:
+        """UNIX seconds, as messages carry them."""
+        return self.at_ms // 1000
 
 
 class Rejected(Exception):  # noqa: N818  the domain's word, not an error

@@ -63,7 +63,7 @@ class Snapshots(Generic[S]):
 
 
 def now() -> Moment:
-    return Moment(at=int(time.time()), entropy=secrets.token_bytes(32))
+    return Moment(at_ms=time.time_ns() // 1_000_000, entropy=secrets.token_bytes(32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Repository(Generic[S, C, E]):
             command_id=metadata.command_id,
             body_hash=digest,
             correlation_id=metadata.correlation_id,
-            at=moment.at * 1000,
+            at=moment.at_ms,
             causation_id=metadata.causation_id,
             actor=metadata.actor,
         )

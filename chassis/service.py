@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from chassis.rebuild import Rebuilder
 from chassis.repository import Repository, Snapshots
 from chassis.settings import ServiceSettings
 from chassis.sqs import SQSBroker, SQSMessage
+from chassis.sqs.subscriber.usecase import SQSDefaultSubscriber
 from contracts.messages import Command, Event
 
 S = TypeVar("S")
@@ -72,12 +74,21 @@ class Application(Generic[S, C, E]):
     rebuilder: Rebuilder[E]
 
     @property
-    def commands(self) -> str:
-        return commands_queue(self.settings.stack, self.definition.name)
+    def commands(self) -> SQSDefaultSubscriber:
+        """Subscribes a handler to this service's commands."""
+        return self._subscriber(commands_queue(self.settings.stack, self.definition.name))
 
     @property
-    def announcements(self) -> str:
-        return announcements_queue(self.settings.stack, self.definition.name)
+    def announcements(self) -> SQSDefaultSubscriber:
+        """Subscribes a handler to the events that others announce to this service."""
+        return self._subscriber(announcements_queue(self.settings.stack, self.definition.name))
+
+    def _subscriber(self, queue: str) -> SQSDefaultSubscriber:
+        return self.resources.broker.subscriber(
+            queue,
+            max_workers=self.settings.max_workers,
+            wait_time_seconds=self.settings.receive_wait_seconds,
+        )
 
 
 @contextlib.asynccontextmanager
@@ -89,7 +100,10 @@ async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
         aioboto3.Session().client("dynamodb", config=config) as dynamodb,
         contextlib.aclosing(redis),
     ):
-        yield Resources(dynamodb, redis, SQSBroker(reject="dlq"))
+        broker = SQSBroker(
+            reject="dlq", logger=logging.getLogger("chassis.sqs"), log_level=logging.DEBUG
+        )
+        yield Resources(dynamodb, redis, broker)
 
 
 def assemble(

@@ -21,3 +21,6 @@ class ServiceSettings(ProcessSettings):
     health_host: str = "127.0.0.1"
     health_port: int = Field(description="Internal: /healthz and /readyz.")
     max_workers: int = Field(16, description="Streams that are worked on at the same time.")
+    receive_wait_seconds: int = Field(
+        5, ge=1, le=20, description="How long a receive waits; stopping waits for it to end."
+    )

@@ -65,6 +65,7 @@ def serve(settings: LocalSettings, service: str) -> int:
     wait_for("the template", settings.service_env.exists)
     environment = settings.environment() | read_environment(settings.service_env)
     environment |= {"LOG_FORMAT": os.environ.get("LOG_FORMAT", "console")}
+    environment |= {"RECEIVE_WAIT_SECONDS": "1"}  # Ctrl-C should not have to wait
     if service == "gateway":
         environment |= {"GATEWAY_PORT": str(settings.gateway_port)}
     else:

@@ -8,9 +8,8 @@ from contracts.compute import ComputeCommand, ComputeEvent
 
 
 def listen(application: Application[Analysis, ComputeCommand, ComputeEvent]) -> None:
-    broker, workers = application.resources.broker, application.settings.max_workers
     reader = CommandReader[ComputeCommand](ComputeCommand)
 
-    @broker.subscriber(application.commands, max_workers=workers)
+    @application.commands
     async def on_command(message: SQSMessage) -> None:
         await application.handler.handle(read_or_reject(reader.read, message))

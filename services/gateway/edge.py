@@ -20,14 +20,19 @@ from gateway.errors import (
     unavailable,
     uncaught,
 )
+from gateway.fairness import charge
+from gateway.fairness import headers as limit_headers
 from gateway.http import Auth, Call, Route
 from gateway.ids import request_id
+from gateway.limits import Closed, Verdict
+from gateway.limits.address import client_address
 from gateway.parsing import single_header
 from gateway.parts import Parts
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+VERDICT: Final = web.RequestKey("verdict", Verdict | None)
 CALLER_TAG: Final = web.RequestKey("caller_tag", str)
 SECURITY_HEADERS: Final = {
     "Server": "vouch",
@@ -48,7 +53,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     structlog.contextvars.bind_contextvars(request_id=number)
     response = await _answer(request, handler, number)
     if not response.prepared:
-        _dress(response, number)
+        _dress(request, response)
     _tell(request, response, time.perf_counter() - started)
     return response
 
@@ -69,6 +74,8 @@ def _known(error: Exception) -> Problem:
     match error:
         case KeysUnavailable():
             return unavailable("keys_unavailable", "tokens cannot be checked at the moment")
+        case Closed():
+            return unavailable("limits_unavailable", "this cannot be counted at the moment")
         case ReadModelsLost():
             return unavailable("read_model_rebuilding", "this is being rebuilt, try again soon")
         case RedisError():
@@ -79,10 +86,12 @@ def _known(error: Exception) -> Problem:
             return uncaught()
 
 
-def _dress(response: web.StreamResponse, number: str) -> None:
+def _dress(request: web.Request, response: web.StreamResponse) -> None:
     headers = response.headers
-    headers["X-Request-ID"] = number
+    headers["X-Request-ID"] = request[REQUEST_ID]
     headers.update(SECURITY_HEADERS)
+    if (verdict := request.get(VERDICT)) is not None:
+        headers.update(limit_headers(verdict))
     if "Cache-Control" not in headers:
         headers["Cache-Control"] = "no-store"
 
@@ -109,22 +118,38 @@ class Doorkeeper:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         call = Call(request, self.parts, self.route, request[REQUEST_ID])
-        if self.route.auth is not Auth.PUBLIC:
-            call.admit(await self._caller(request))
-            request[CALLER_TAG] = call.caller.tag
+        await self._admit(call)
         if self.route.query is None and request.query_string:
             raise malformed("this path takes no query parameters", code="unknown_parameter")
         return (await self.route.handle(call)).response()
 
-    async def _caller(self, request: web.Request) -> Caller:
+    async def _admit(self, call: Call) -> None:
+        """Find out who calls and whether that is not too often."""
+        request, auth = call.request, self.route.auth
+        address = client_address(request, self.parts.settings.trusted_proxy_hops)
+        if auth is not Auth.PUBLIC and (auth is not Auth.OPTIONAL or _shows_token(request)):
+            caller = await self._caller(bearer(request), address)
+            _check_use(auth, caller)
+            call.admit(caller)
+            request[CALLER_TAG] = caller.tag
+        request[VERDICT] = await charge(
+            self.parts.limiter, self.route.limits, caller=call.known_caller, address=address
+        )
+
+    async def _caller(self, token: str, address: str) -> Caller:
+        """The token's owner; the address pays for a signature that has to be checked."""
+        tokens = self.parts.tokens
         try:
-            token = bearer(request)
-            tokens = self.parts.tokens
-            caller = tokens.remembered(token) or await tokens.caller(token)
+            if (known := tokens.remembered(token)) is not None:
+                return known
+            await charge(self.parts.limiter, ("unverified",), caller=None, address=address)
+            return await tokens.caller(token)
         except InvalidToken as error:
             raise invalid_token(f"{error}.".capitalize()) from error
-        _check_use(self.route.auth, caller)
-        return caller
+
+
+def _shows_token(request: web.Request) -> bool:
+    return "Authorization" in request.headers
 
 
 def bearer(request: web.Request) -> str:
@@ -145,18 +170,24 @@ def bearer(request: web.Request) -> str:
 
 def _check_use(auth: Auth, caller: Caller) -> None:
     """The wrong kind of token is an invalid one (403); a missing right hides the route (404)."""
+    if auth is Auth.OPTIONAL:
+        return
     wanted = "id" if auth is Auth.ID else "access"
     if caller.use != wanted:
         name = {"id": "an ID token", "access": "an access token"}
         raise invalid_token(f"This takes {name[wanted]}, not {name[caller.use]}.")
-    allowed = {
-        Auth.ID: True,
-        Auth.ACCESS: not caller.program,
-        Auth.SERVICE: caller.is_service,
-        Auth.ADMIN: caller.is_admin,
-    }
-    if not allowed[auth]:
+    if not _has_right(auth, caller):
         raise not_found("There is nothing here for you.")
+
+
+def _has_right(auth: Auth, caller: Caller) -> bool:
+    match auth:
+        case Auth.SERVICE:
+            return caller.is_service
+        case Auth.ADMIN:
+            return caller.is_admin
+        case _:
+            return not caller.program
 
 
 def add_routes(app: web.Application, routes: Iterable[Route], parts: Parts) -> None:

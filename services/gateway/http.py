@@ -20,11 +20,19 @@ T = TypeVar("T")
 
 
 class Auth(Enum):
-    """Whose call a route takes."""
+    """Whose call a route takes, and with which token."""
 
     PUBLIC = "public"
+    OPTIONAL = "optional"
+    """Open to all; a caller who shows a token is known by it."""
     ID = "id"
+    """A person's ID token: it carries the verified address."""
     ACCESS = "access"
+    """A person's access token."""
+    PERSON = "person"
+    """Either token of a person: what it shows is the person's own."""
+    CALLER = "caller"
+    """Any valid token: whoever was told of an operation may look what became of it."""
     SERVICE = "service"
     ADMIN = "admin"
 
@@ -66,6 +74,10 @@ class Call:
             raise LookupError(f"{self.route.operation_id} takes anonymous calls")
         return self._caller
 
+    @property
+    def known_caller(self) -> Caller | None:
+        return self._caller
+
     def admit(self, caller: Caller) -> None:
         self._caller = caller
 
@@ -86,6 +98,8 @@ class Route:
     success: int = 200
     body: "type[Body] | None" = None
     query: "type[Body] | None" = None
+    limits: tuple[str, ...] = ()
+    """Names in the table of limits; buckets of the person, or of the address if it is unknown."""
     answer: Any = None
     """The type of a successful answer's body, for the description of the API."""
     problems: tuple[int, ...] = ()

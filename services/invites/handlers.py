@@ -10,15 +10,14 @@ from invites.domain import Inviter
 
 
 def listen(application: Application[Inviter, InviteCommand, InviteEvent]) -> None:
-    broker, workers = application.resources.broker, application.settings.max_workers
     commands = CommandReader[InviteCommand](InviteCommand)
     accounts = EventReader[AccountOpened](AccountOpened)
 
-    @broker.subscriber(application.commands, max_workers=workers)
+    @application.commands
     async def on_command(message: SQSMessage) -> None:
         await application.handler.handle(read_or_reject(commands.read, message))
 
-    @broker.subscriber(application.announcements, max_workers=workers)
+    @application.announcements
     async def on_account_opened(message: SQSMessage) -> None:
         opened = read_or_reject(accounts.read, message)
         command = RegisterInviter(member_id=opened.event.member_id, email=opened.event.email)

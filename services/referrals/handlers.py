@@ -8,9 +8,8 @@ from referrals.domain import Member
 
 
 def listen(application: Application[Member, ReferralCommand, ReferralEvent]) -> None:
-    broker, workers = application.resources.broker, application.settings.max_workers
     reader = CommandReader[ReferralCommand](ReferralCommand)
 
-    @broker.subscriber(application.commands, max_workers=workers)
+    @application.commands
     async def on_command(message: SQSMessage) -> None:
         await application.handler.handle(read_or_reject(reader.read, message))

@@ -94,7 +94,7 @@ async def test_concurrent_commands_of_one_stream_all_count(
 async def test_a_name_drawn_by_chance_is_drawn_again_when_taken(store: Store) -> None:
     first, second = uuid4().bytes, uuid4().bytes
     draws = iter([first, first, second])
-    chancy = Repository(store, COUNTER, moment=lambda: Moment(at=1, entropy=next(draws)))
+    chancy = Repository(store, COUNTER, moment=lambda: Moment(at_ms=1, entropy=next(draws)))
     names = [await _named(chancy, str(uuid4())) for _ in range(2)]
     assert names == [first.hex(), second.hex()]
 
@@ -172,13 +172,13 @@ async def test_a_command_from_before_the_snapshot_is_still_known(
 
 
 async def test_snapshots_forget_ids_that_cannot_come_again(store: Store, counter: str) -> None:
-    clock = [1_000_000]
+    clock = [1_000_000_000]
     counters = Repository(
-        store, COUNTER, SNAPSHOTS, moment=lambda: Moment(at=clock[0], entropy=b"0")
+        store, COUNTER, SNAPSHOTS, moment=lambda: Moment(at_ms=clock[0], entropy=b"0")
     )
     for _ in range(5):
         await counters.execute(Count(counter=counter), metadata())
-    clock[0] += REDELIVERY_WINDOW_MS // 1000 + 1
+    clock[0] += REDELIVERY_WINDOW_MS + 1
     for _ in range(5):
         await counters.execute(Count(counter=counter), metadata())
     snapshot = await store.snapshot(f"counter-{counter}")

@@ -12,7 +12,7 @@ S = TypeVar("S")
 C = TypeVar("C")
 E = TypeVar("E")
 
-NOON = Moment(at=1_800_000_000, entropy=bytes(range(32)))
+NOON = Moment(at_ms=1_800_000_000_000, entropy=bytes(range(32)))
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def local_settings(state: Path) -> LocalSettings:
         invites_port=invites,
         compute_port=compute,
         persist=False,
-        LOCAL_STATE=state,  # type: ignore[call-arg]
+        LOCAL_STATE=state,
     )
 
 
@@ -138,6 +138,7 @@ class Service:
                     **self.stack.environment,
                     "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",
                     port: str(self.port),
+                    "RECEIVE_WAIT_SECONDS": "1",
                     **extra,
                 },
                 stdout=log,

@@ -1,0 +1,162 @@
+"""`kill -9` between every two steps, and at any moment: accepted is in the log exactly once."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from chassis.codec import Codec
+from chassis.dynamodb import DynamoDBEventStore
+from chassis.event_store import Commit
+from chassis.failpoint import COMMAND_ROAD
+from chassis.outcomes import Outcomes
+from chassis.read_models import ReadModels
+from contracts.messages import CommandOutcome
+from contracts.referrals import AccountOpened, CodeIssued, OpenAccount, ReferralEvent, UsersEntry
+from referrals.projections import fold
+from tests.support.boto import Boto, boto
+from tests.support.eventually import eventually
+from tests.support.stack import Service, Stack
+
+pytestmark = pytest.mark.stack
+
+Event = AccountOpened | CodeIssued
+VISIBILITY_SECONDS = 2
+"""Of the queue, for these tests: how long a killed process's messages stay with it."""
+
+
+@dataclass
+class World:
+    """What is outside the service: who sends commands, and who looks what became of them."""
+
+    stack: Stack
+    boto: Boto
+    store: DynamoDBEventStore[Event]
+    redis: Redis
+
+    @property
+    def referrals(self) -> Service:
+        return self.stack.service("referrals")
+
+    async def send(self) -> OpenAccount:
+        """A command as the gateway sends it; its id is the member's."""
+        member = str(uuid4())
+        command = OpenAccount(member_id=member, email=f"{member}@example.com")
+        await self.boto.sqs.send_message(
+            QueueUrl=self.boto.commands,
+            MessageBody=command.model_dump_json(),
+            MessageGroupId=command.stream,
+            MessageDeduplicationId=member,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in {
+                    "command-id": member,
+                    "body-hash": command.body_hash,
+                    "correlation_id": "journey",
+                    "content-type": "application/json",
+                }.items()
+            },
+        )
+        return command
+
+    async def outcome(self, command: OpenAccount) -> CommandOutcome:
+        outcome = await eventually(lambda: Outcomes(self.redis).get(command.member_id), seconds=40)
+        assert outcome is not None
+        return outcome
+
+    async def commits(self, command: OpenAccount) -> tuple[Commit[Event], ...]:
+        return (await self.store.load(command.stream)).commits
+
+    async def check(self, command: OpenAccount) -> None:
+        """In the log exactly once, seen as the log says, and answered with yes."""
+        outcome = await self.outcome(command)
+        commits = await self.commits(command)
+        assert Counter(c.origin.command_id for c in commits) == {command.member_id: 1}
+        assert [c.first for c in commits] == [1]
+        assert (outcome.state, outcome.position.version) == ("accepted", 2)
+        entry: UsersEntry | None = None
+        for event in commits[0].events:
+            entry = fold(entry, event)
+        reader = ReadModels(self.redis, "referrals")
+        document = await reader.document("members", command.stream)
+        assert document is not None
+        assert UsersEntry.model_validate_json(document.body) == entry
+        assert document.version == 2
+        issued = commits[0].events[1]
+        assert isinstance(issued, CodeIssued)
+        assert await reader.entry("codes", issued.code) == command.stream
+
+
+@pytest.fixture(scope="module")
+async def world(stack: Stack) -> AsyncIterator[World]:
+    async with boto(stack) as clients:
+        attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
+        await clients.sqs.set_queue_attributes(QueueUrl=clients.commands, Attributes=attributes)
+        redis = Redis.from_url(stack.settings.redis_url)
+        store: DynamoDBEventStore[Event] = DynamoDBEventStore(
+            clients.dynamodb,
+            events=f"{stack.settings.stack}-referrals-events",
+            meta=f"{stack.settings.stack}-referrals-meta",
+            codec=Codec(ReferralEvent),
+        )
+        yield World(stack, clients, store, redis)
+        await redis.aclose()
+
+
+@pytest.fixture
+async def no_service(world: World) -> AsyncIterator[None]:
+    world.referrals.stop()
+    yield
+    world.referrals.stop()
+
+
+async def dead_letters(world: World) -> Any:
+    described = await world.boto.sqs.get_queue_attributes(
+        QueueUrl=world.boto.dead_letters, AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return described["Attributes"]["ApproximateNumberOfMessages"]
+
+
+@pytest.mark.usefixtures("no_service")
+async def test_a_kill_between_any_two_steps_loses_and_doubles_nothing(world: World) -> None:
+    """One process dies at each step; the next one finishes its command and dies one step later.
+
+    From the second process on the place is passed twice: by the command that the last one left,
+    and by a new one.
+    """
+    commands = []
+    for number, place in enumerate(COMMAND_ROAD):
+        times = 1 if number == 0 else 2
+        world.referrals.start(FAILPOINT=f"{place}:{times}")
+        commands.append(await world.send())
+        assert await world.referrals.died(seconds=40) == -9, place
+    await world.referrals.start().ready()
+    for command in commands:
+        await world.check(command)
+    assert await dead_letters(world) == "0"
+
+
+@pytest.mark.usefixtures("no_service")
+async def test_kills_at_random_moments_lose_and_double_nothing(world: World) -> None:
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    print(f"seed {seed}")  # noqa: T201  shown when the test fails
+    commands = [await world.send() for _ in range(10)]
+    for _ in range(2):
+        process = world.referrals.start().process
+        assert process is not None
+        commands += [await world.send() for _ in range(10)]
+        await world.outcome(commands[chance.randrange(len(commands) // 2)])
+        time.sleep(chance.random() / 10)  # noqa: ASYNC251  the moment is the point
+        process.kill()
+        assert await world.referrals.died() == -9
+    await world.referrals.start().ready()
+    for command in commands:
+        await world.check(command)
+    assert await dead_letters(world) == "0"
