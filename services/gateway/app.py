@@ -14,6 +14,7 @@ from gateway.answers import Answers
 from gateway.auth import KeySet, Revocations, TokenCache, Verifier
 from gateway.edge import add_routes, edge
 from gateway.health import Check, Health
+from gateway.limits import Limiter, Table
 from gateway.operations import Operations
 from gateway.parts import Outside, Parts
 from gateway.routes import ROUTES
@@ -47,6 +48,7 @@ def assemble(settings: Settings, outside: Outside) -> Gateway:
             answers=Answers(outside.redis),
             redis=outside.redis,
         ),
+        limiter=Limiter(outside.redis, Table(), workers=settings.workers),
         referrals=ReadModels(outside.redis, "referrals"),
     )
     health = Health(_checks(outside, parts, listener))
@@ -89,6 +91,7 @@ async def running(gateway: Gateway) -> AsyncIterator[None]:
     """What works in the background for the time of the context."""
     tasks = [
         asyncio.create_task(gateway.parts.revocations.watch(), name="revocations"),
+        asyncio.create_task(gateway.parts.limiter.watch(), name="limits"),
         *(asyncio.create_task(keys.keep_fresh(), name="keys") for keys in gateway.keys),
     ]
     await gateway.listener.start()

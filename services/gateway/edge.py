@@ -32,7 +32,7 @@ from gateway.parts import Parts
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
-VERDICT: Final = web.RequestKey("verdict", Verdict | None)
+VERDICT: Final = web.RequestKey("verdict", Verdict)
 CALLER_TAG: Final = web.RequestKey("caller_tag", str)
 SECURITY_HEADERS: Final = {
     "Server": "vouch",
@@ -132,9 +132,11 @@ class Doorkeeper:
             _check_use(auth, caller)
             call.admit(caller)
             request[CALLER_TAG] = caller.tag
-        request[VERDICT] = await charge(
+        verdict = await charge(
             self.parts.limiter, self.route.limits, caller=call.known_caller, address=address
         )
+        if verdict is not None:
+            request[VERDICT] = verdict
 
     async def _caller(self, token: str, address: str) -> Caller:
         """The token's owner; the address pays for a signature that has to be checked."""

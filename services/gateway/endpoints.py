@@ -14,9 +14,11 @@ from contracts.messages import Command, CommandOutcome, EmailAddress, Identifier
 from contracts.referral_code import normalise
 from contracts.referrals import OpenAccount
 from gateway.chains import chain_id, token_address
-from gateway.errors import Problem, malformed, not_found
+from gateway.errors import Problem, malformed, not_found, too_many
+from gateway.fairness import EVERYBODY
 from gateway.http import Answer, Call, accepted
 from gateway.ids import child_traceparent
+from gateway.limits import Charge
 from gateway.operations import Ask, Pending, rejection
 from gateway.parsing import Body, Empty, read_body, read_query
 from gateway.preferences import Preference, idempotency_key, preference
@@ -163,17 +165,33 @@ async def is_referral_valid(call: Call) -> Answer:
     """The same answer, by the same number of steps, for a code that is unknown or spent.
 
     An unknown code costs a look at the index and one at the generations, a known one a look at
-    the index and one at its document.
+    the index and one at its document. Everybody's misses are counted together: once there are
+    too many, only those are answered who sign in, and each of them by a count of their own.
     """
     query = read_query(call.request, CodeQuery)
     try:
         code = normalise(query.referral_code)
     except ValueError as error:
         raise malformed(str(error), code="invalid_referral_code") from error
+    await count_miss(call, cost=0)
     stream = await call.parts.referrals.entry(CODES, code)
     entry = await call.parts.referrals.document(MEMBERS, stream) if stream else None
+    await count_miss(call, cost=0 if stream else 1)
     valid = entry is not None and _can_refer(entry.body)
     return Answer(200, b'{"valid":true}' if valid else b'{"valid":false}')
+
+
+async def count_miss(call: Call, *, cost: int) -> None:
+    limiter = call.parts.limiter
+    budget = limiter.table["guesses-missed"]
+    verdict = await limiter.take(Charge(budget, EVERYBODY, cost))
+    spent = verdict.levels[0].left < 1
+    if spent and cost == 0 and call.known_caller is None and not budget.shadow:
+        raise too_many(
+            [budget.name],
+            "Too many wrong codes are being tried. Sign in, or try again in a minute.",
+            60,
+        )
 
 
 def _can_refer(entry: bytes) -> bool:

@@ -79,6 +79,17 @@ def unavailable(code: str, detail: str, *, retry_after: int = 1) -> Problem:
     return Problem(503, code, detail, {"Retry-After": str(retry_after)})
 
 
+def too_many(names: Sequence[str], detail: str, retry_after: int) -> Problem:
+    return Problem(
+        429,
+        "too_many_requests",
+        detail,
+        {"Retry-After": str(retry_after)},
+        type="https://iana.org/assignments/http-problem-types#quota-exceeded",
+        extra={"violated-policies": list(names)},
+    )
+
+
 def uncaught() -> Problem:
     return Problem(500, "internal_error", UNCAUGHT)
 

@@ -8,6 +8,7 @@ from chassis.commands import Publisher
 from chassis.read_models import ReadModels
 from gateway.auth import KeySet, Revocations, TokenCache
 from gateway.health import Check
+from gateway.limits import Limiter
 from gateway.operations import Operations
 from gateway.settings import Settings
 
@@ -18,6 +19,7 @@ class Parts:
     tokens: TokenCache
     revocations: Revocations
     operations: Operations
+    limiter: Limiter
     referrals: ReadModels
 
 

@@ -47,6 +47,13 @@ class Settings(ProcessSettings):
     extra_chains: dict[str, int] = Field(
         {}, description='Further chains by name, such as {"anvil": 31337}.'
     )
+    trusted_proxy_hops: int = Field(
+        0, ge=0, description="Own proxies in front; each appends to X-Forwarded-For."
+    )
+    workers: int = Field(1, ge=1, description="Processes that listen on the same port.")
+    refresh_token_days: int = Field(
+        30, gt=0, description="How long a sign-in can be renewed; a revocation is kept as long."
+    )
     max_body_bytes: int = Field(65_536, gt=0)
     drain_seconds: float = Field(
         0.0, ge=0, description="After SIGTERM: how long to serve on while unready."

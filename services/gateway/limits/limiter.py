@@ -1,0 +1,171 @@
+"""Asks Redis whether there is room, and stands in for it while it is away."""
+
+import asyncio
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+import structlog
+from redis.exceptions import NoScriptError, RedisError
+
+from gateway.limits.table import Limit, Outage, Table
+
+OVERRIDES: Final = "gateway:limits"
+"""A Redis hash: name of a limit -> `240/60` or `240/60;shadow`."""
+LOOK_SECONDS: Final = 5.0
+MAX_LOCAL_BUCKETS: Final = 20_000
+_TAKE: Final = files("gateway.limits").joinpath("take.lua").read_text()
+_SHA: Final = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
+_FIELDS: Final = 4
+
+log = structlog.get_logger(__name__)
+
+
+class Charge(NamedTuple):
+    """A claim on one bucket: of whom, and how much. Cost 0 only looks."""
+
+    limit: Limit
+    owner: str
+    cost: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How a bucket stands after a charge."""
+
+    limit: Limit
+    fits: bool
+    left: int
+    full_in: float
+    """Seconds."""
+    wait: float
+    """Seconds until the charge would fit; 0 if it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    admitted: bool
+    levels: Sequence[Level]
+
+    @property
+    def refusing(self) -> list[Level]:
+        return [level for level in self.levels if not level.fits and not level.limit.shadow]
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds, at least one."""
+        return max(1, math.ceil(max((level.wait for level in self.refusing), default=1)))
+
+
+class Closed(Exception):  # noqa: N818  names what holds
+    """Redis is away, and this is one of the things that nobody may do without its count."""
+
+
+@dataclass(slots=True)
+class Limiter:
+    """Token buckets. The charges of one call are debited all or none.
+
+    They must belong to one owner: their keys share a hash tag, so that one script may touch them
+    in a cluster.
+    """
+
+    redis: Any
+    table: Table
+    workers: int = 1
+    clock: Callable[[], float] = time.monotonic
+    shadowed: Callable[[Limit], None] = lambda _limit: None
+    """Told of every charge that a limit in shadow mode would have refused."""
+    _local: dict[str, float] = field(default_factory=dict)
+
+    async def take(self, *charges: Charge) -> Verdict:
+        """Debit, if every bucket has room.
+
+        Raises:
+            Closed: Redis is away, and a limit among them is of the kind that closes then.
+        """
+        try:
+            answer = await self._ask(charges)
+        except RedisError as error:
+            log.warning("limits_without_redis", because=str(error) or type(error).__name__)
+            return self._without_redis(charges)
+        return self._told(_verdict(charges, answer))
+
+    async def watch(self) -> None:
+        """Follow the changes of limits in Redis, for ever; run as a task."""
+        told: list[str] = []
+        while True:
+            try:
+                stored = await self.redis.hgetall(OVERRIDES)
+            except RedisError:
+                stored = None  # the limits of a moment ago hold
+            if stored is not None:
+                refused = self.table.override({k.decode(): v.decode() for k, v in stored.items()})
+                if refused and refused != told:
+                    log.error("limits_not_understood", problems=refused)
+                told = refused
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _ask(self, charges: Sequence[Charge]) -> list[int]:
+        keys = [f"limit:{{{charge.owner}}}:{charge.limit.name}" for charge in charges]
+        args = [part for charge in charges for part in _arguments(charge)]
+        try:
+            answer: list[int] = await self.redis.evalsha(_SHA, len(keys), *keys, *args)
+        except NoScriptError:  # a restart or failover emptied the script cache
+            answer = await self.redis.eval(_TAKE, len(keys), *keys, *args)
+        return answer
+
+    def _told(self, verdict: Verdict) -> Verdict:
+        for level in verdict.levels:
+            if level.limit.shadow and not level.fits:
+                self.shadowed(level.limit)
+        return verdict
+
+    def _without_redis(self, charges: Sequence[Charge]) -> Verdict:
+        if any(charge.limit.outage is Outage.CLOSED for charge in charges):
+            raise Closed
+        now = self.clock()
+        levels = [self._look(charge, now) for charge in charges]
+        admitted = all(level.fits or level.limit.shadow for level in levels)
+        if admitted:
+            for charge in charges:
+                self._debit(charge, now)
+        return Verdict(admitted, levels)
+
+    def _look(self, charge: Charge, now: float) -> Level:
+        limit, share = charge.limit, self._share(charge.limit)
+        full_in = max(self._local.get(_name(charge), now) - now, 0.0)
+        after = full_in + charge.cost * limit.window / share
+        left = math.floor((limit.window - full_in) * share / limit.window)
+        return Level(limit, after <= limit.window, left, full_in, max(after - limit.window, 0.0))
+
+    def _debit(self, charge: Charge, now: float) -> None:
+        full_at = max(self._local.pop(_name(charge), now), now)
+        while len(self._local) >= MAX_LOCAL_BUCKETS:
+            del self._local[next(iter(self._local))]
+        self._local[_name(charge)] = full_at + charge.cost * charge.limit.window / self._share(
+            charge.limit
+        )
+
+    def _share(self, limit: Limit) -> float:
+        return max(limit.quantity / self.workers, 1.0)
+
+
+def _name(charge: Charge) -> str:
+    return f"{charge.owner}:{charge.limit.name}"
+
+
+def _arguments(charge: Charge) -> tuple[int, int, int, int]:
+    limit = charge.limit
+    return limit.quantity, limit.window * 1_000_000, charge.cost, 0 if limit.shadow else 1
+
+
+def _verdict(charges: Sequence[Charge], answer: list[int]) -> Verdict:
+    levels = []
+    for number, charge in enumerate(charges):
+        fits, left, full, wait = answer[1 + _FIELDS * number : 1 + _FIELDS * (number + 1)]
+        levels.append(Level(charge.limit, bool(fits), left, full / 1000, wait / 1000))
+    return Verdict(bool(answer[0]), levels)

@@ -1,0 +1,33 @@
+-- Debits several token buckets, all or none.
+-- KEYS: one per bucket, in one slot. ARGV, four per bucket:
+--   tokens it holds, microseconds it takes to fill, cost, 1 to enforce or 0 to watch only.
+-- A bucket is one number: the moment (microseconds since 1970) at which it is full again.
+-- Answers 1 or 0 for all of them, then per bucket:
+--   1 or 0 for itself, tokens left, milliseconds until full, milliseconds until the cost is there.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local stored = redis.call('MGET', unpack(KEYS))
+local admitted = 1
+local full_at, after, fits = {}, {}, {}
+for i = 1, #KEYS do
+  local quantity, window, cost = ARGV[4 * i - 3], ARGV[4 * i - 2], ARGV[4 * i - 1]
+  full_at[i] = math.max(tonumber(stored[i] or '0'), now)
+  after[i] = full_at[i] + cost * window / quantity
+  fits[i] = after[i] - now <= window + 0
+  if not fits[i] and ARGV[4 * i] == '1' then admitted = 0 end
+end
+local answer = {admitted}
+for i = 1, #KEYS do
+  local quantity, window, cost = ARGV[4 * i - 3], ARGV[4 * i - 2], ARGV[4 * i - 1]
+  local full = full_at[i]
+  if admitted == 1 and fits[i] and cost ~= '0' then
+    full = after[i]
+    -- %.0f: plain tostring would keep 14 of the 16 digits
+    redis.call('SET', KEYS[i], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
+  end
+  answer[#answer + 1] = fits[i] and 1 or 0
+  answer[#answer + 1] = math.floor((window - (full - now)) * quantity / window)
+  answer[#answer + 1] = math.ceil((full - now) / 1000)
+  answer[#answer + 1] = fits[i] and 0 or math.ceil((after[i] - window - now) / 1000)
+end
+return answer
