@@ -16,6 +16,7 @@ from gateway.auth.keys import fetch_from
 from gateway.parts import Outside
 from gateway.services import command_queues
 from gateway.settings import Settings
+from gateway.tick import TickRedis
 
 SEND_LINGER_SECONDS = 0.002
 """How long a command waits for others to share a call with; nothing beside the way to come."""
@@ -25,8 +26,8 @@ SEND_LINGER_SECONDS = 0.002
 async def opened(settings: Settings) -> AsyncIterator[Outside]:
     """Clients for the time of the context; whoever is down now is tried again later."""
     async with contextlib.AsyncExitStack() as stack:
-        redis = _redis(settings, socket_timeout=1.0)
-        subscription = _redis(settings, health_check_interval=0)
+        redis = _redis(TickRedis, settings, socket_timeout=1.0)
+        subscription = _redis(Redis, settings)
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(subscription.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -37,9 +38,9 @@ async def opened(settings: Settings) -> AsyncIterator[Outside]:
         yield Outside(broker, redis, subscription, keys, queues.found)
 
 
-def _redis(settings: Settings, **options: Any) -> Any:
+def _redis(kind: type[Redis], settings: Settings, **options: Any) -> Any:
     """One quick retry covers a connection that was closed while idle; more would only queue up."""
-    return Redis.from_url(
+    return kind.from_url(
         settings.redis_url,
         socket_connect_timeout=1.0,
         socket_keepalive=True,

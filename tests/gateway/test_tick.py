@@ -1,0 +1,86 @@
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from gateway.tick import TickRedis
+from tests.gateway.conftest import RedisServer
+
+
+def connected(server: RedisServer) -> TickRedis:
+    client: Any = TickRedis.from_url(server.url)
+    assert isinstance(client, TickRedis)
+    return client
+
+
+@pytest.fixture
+async def tick(redis: Redis, redis_server: RedisServer) -> AsyncIterator[TickRedis]:
+    assert await redis.ping()
+    client = connected(redis_server)
+    yield client
+    await client.aclose()
+
+
+async def test_answers_come_to_who_asked(tick: TickRedis) -> None:
+    await asyncio.gather(*(tick.set(f"k{number}", number) for number in range(500)))
+    answers = await asyncio.gather(*(tick.get(f"k{number}") for number in range(500)))
+    assert answers == [str(number).encode() for number in range(500)]
+
+
+async def test_answers_are_read_as_redis_py_reads_them(tick: TickRedis) -> None:
+    await tick.hset("h", mapping={"a": "1", "b": "2"})
+    assert await tick.hgetall("h") == {b"a": b"1", b"b": b"2"}
+    assert await tick.ping() is True
+    double = tick.register_script("return ARGV[1] * 2")
+    assert await double(args=[21]) == 42
+
+
+async def test_the_commands_of_one_tick_share_a_write(tick: TickRedis, redis: Redis) -> None:
+    await tick.ping()
+    before = (await redis.info("clients"))["connected_clients"]
+    await asyncio.gather(*(tick.get("k") for _ in range(300)))
+    assert (await redis.info("clients"))["connected_clients"] == before
+
+
+async def test_an_error_is_the_business_of_its_command_alone(tick: TickRedis) -> None:
+    await tick.set("text", "a")
+    asked: list[Any] = [tick.get("text"), tick.incr("text"), tick.evalsha("0" * 40, 0)]
+    good, bad, script = await asyncio.gather(*asked, return_exceptions=True)
+    assert good == b"a"
+    assert isinstance(bad, ResponseError)
+    assert isinstance(script, NoScriptError)
+
+
+async def test_cancelled_callers_take_nobodys_answer(tick: TickRedis) -> None:
+    """Cancels before, while and after a batch is sent; every survivor has its own answer."""
+    chance = random.Random(7)
+    cancelled = 0
+    for _ in range(60):
+        asked = [asyncio.ensure_future(tick.echo(f"{number}")) for number in range(40)]
+        for _ in range(chance.randrange(6)):
+            await asyncio.sleep(0)
+        for question in chance.sample(asked, 15):
+            cancelled += question.cancel()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        for number, answer in enumerate(answers):
+            if not isinstance(answer, asyncio.CancelledError):
+                assert answer == str(number).encode()
+    assert cancelled > 500
+
+
+async def test_an_outage_is_told_to_all_and_ends_by_itself(
+    redis_server: RedisServer, redis: Redis
+) -> None:
+    assert await redis.ping()
+    tick = connected(redis_server)
+    await tick.ping()
+    await redis_server.kill()
+    answers = await asyncio.gather(*(tick.ping() for _ in range(20)), return_exceptions=True)
+    await redis_server.start()
+    assert all(isinstance(answer, RedisError | OSError) for answer in answers)
+    assert await tick.ping()
+    await tick.aclose()
