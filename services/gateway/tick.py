@@ -5,11 +5,16 @@ client stays redis-py: connections, TLS, retries and answers are its work.
 """
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
+import hiredis
 from redis.asyncio import Redis
+from redis.client import NEVER_DECODE
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 MAX_UNDER_WAY: Final = 4
 """Batches in flight; while there are so many, commands gather for the next one."""
@@ -66,18 +71,60 @@ class TickRedis(Redis):
         self._flush()
 
     async def _send(self, batch: list[_Wish]) -> None:
-        pipe = self.pipeline(transaction=False)
         wanted = [wish for wish in batch if not wish.answer.done()]
-        for wish in wanted:
-            pipe.execute_command(*wish.args, **wish.options)
         try:
-            answers = await pipe.execute(raise_on_error=False)
+            answers = await self._ask(wanted)
         except Exception as error:  # noqa: BLE001  whatever it is, each caller is to know
             answers = [error] * len(wanted)
         except asyncio.CancelledError:
             _answer(wanted, [RedisConnectionError("the client was closed")] * len(wanted))
             raise
         _answer(wanted, answers)
+
+    async def _ask(self, wishes: list[_Wish]) -> list[Any]:
+        """As redis-py's own pipeline, with one packing in C and one timer for the whole batch."""
+        pool: Any = self.connection_pool
+        connection = await pool.get_connection()
+        written = b"".join([_packed(wish.args) for wish in wishes])
+
+        async def exchange() -> list[Any]:
+            await connection.send_packed_command(written)
+            try:
+                async with asyncio.timeout(connection.socket_timeout):
+                    return [await self._reply(connection, wish) for wish in wishes]
+            except TimeoutError as error:
+                raise RedisTimeoutError("Redis did not answer in time") from error
+
+        whole = False
+        try:
+            answers: list[Any] = await connection.retry.call_with_retry(
+                exchange, lambda _error: connection.disconnect()
+            )
+            whole = True
+        finally:
+            if not whole:  # replies that nobody read must not be the next caller's
+                await connection.disconnect(nowait=True)
+            await pool.release(connection)
+        return answers
+
+    async def _reply(self, connection: Any, wish: _Wish) -> Any:
+        try:
+            reply = await connection.read_response(timeout=math.inf)
+        except ResponseError as error:
+            return error
+        callback = self.response_callbacks.get(wish.args[0])
+        if callback is None:
+            return reply
+        for ours in ("keys", NEVER_DECODE):  # words to the client, not to the reader of the reply
+            wish.options.pop(ours, None)
+        return callback(reply, **wish.options)
+
+
+def _packed(args: tuple[Any, ...]) -> bytes:
+    if " " in args[0]:  # SCRIPT LOAD and the like are two words
+        args = (*args[0].split(), *args[1:])
+    packed: bytes = hiredis.pack_command(args)
+    return packed
 
 
 def _answer(wishes: list[_Wish], answers: list[Any]) -> None:
