@@ -1,0 +1,305 @@
+"""What a message costs: `chassis.sqs` and the plain aiobotocore loop, against the same server.
+
+    python benchmarks/sqs.py [--messages 10000]
+
+The server keeps messages in memory, in a process of its own, so that the CPU time of this
+process is the client's alone. Every run publishes, consumes and deletes all messages.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from itertools import count
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from chassis.sqs import SQSBroker
+
+PAYLOAD = {"type": "measured", "who": "someone", "text": "x" * 120}
+CREDENTIALS = {
+    "region_name": "eu-west-2",
+    "aws_access_key_id": "123456789012",
+    "aws_secret_access_key": "local",
+}
+
+# ---------------------------------------------------------------- the server
+
+
+class Store:
+    """Queues in memory: no limits, no visibility timeout, nothing but speed."""
+
+    def __init__(self) -> None:
+        self.queues: dict[str, deque[dict[str, Any]]] = {}
+        self.waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self.in_flight: set[str] = set()
+        self.calls: Counter[str] = Counter()
+        self._ids = count()
+
+    async def handle(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        self.calls[operation] += 1
+        url = params.get("QueueUrl", "")
+        match operation:
+            case "GetQueueUrl":
+                return {"QueueUrl": f"http://127.0.0.1/0/{params['QueueName']}"}
+            case "GetQueueAttributes":
+                return {"Attributes": {"VisibilityTimeout": "30"}}
+            case "SendMessage":
+                return {"MessageId": self._put(url, params)}
+            case "SendMessageBatch":
+                return {
+                    "Successful": [
+                        {"Id": e["Id"], "MessageId": self._put(url, e)} for e in params["Entries"]
+                    ]
+                }
+            case "ReceiveMessage":
+                return await self._take(url, params)
+            case "DeleteMessage":
+                self.in_flight.discard(params["ReceiptHandle"])
+                return {}
+            case "DeleteMessageBatch":
+                self.in_flight.difference_update(e["ReceiptHandle"] for e in params["Entries"])
+                return {"Successful": [{"Id": e["Id"]} for e in params["Entries"]]}
+            case _:
+                return {}
+
+    def _put(self, url: str, entry: dict[str, Any]) -> str:
+        message_id = f"00000000-0000-0000-0000-{next(self._ids):012}"
+        self.queues.setdefault(url, deque()).append(
+            {
+                "MessageId": message_id,
+                "ReceiptHandle": f"{message_id}-handle",
+                "Body": entry["MessageBody"],
+                "Attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1"},
+                "MessageAttributes": entry.get("MessageAttributes", {}),
+            }
+        )
+        waiting = self.waiting.get(url)
+        if waiting and not (future := waiting.popleft()).done():
+            future.set_result(None)
+        return message_id
+
+    async def _take(self, url: str, params: dict[str, Any]) -> dict[str, Any]:
+        queue = self.queues.setdefault(url, deque())
+        if not queue:
+            future = asyncio.get_running_loop().create_future()
+            self.waiting.setdefault(url, deque()).append(future)
+            try:
+                async with asyncio.timeout(params.get("WaitTimeSeconds", 0)):
+                    await future
+            except TimeoutError:
+                return {}
+        taken = [
+            queue.popleft() for _ in range(min(len(queue), params.get("MaxNumberOfMessages", 1)))
+        ]
+        self.in_flight.update(message["ReceiptHandle"] for message in taken)
+        return {"Messages": taken}
+
+
+async def converse(
+    store: Store, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Answer one connection: just enough HTTP for JSON 1.0."""
+    try:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+            target = head.split(b"x-amz-target:")[1].split(b"\r\n")[0].split(b".")[1].decode()
+            body = json.loads(await reader.readexactly(length))
+            reply = json.dumps(await store.handle(_OPERATIONS[target.strip()], body)).encode()
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\n"
+                b"x-amzn-RequestId: 0\r\nContent-Length: %d\r\n\r\n%b" % (len(reply), reply)
+            )
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+
+
+_OPERATIONS = {
+    name.lower(): name
+    for name in (
+        "GetQueueUrl",
+        "GetQueueAttributes",
+        "SendMessage",
+        "SendMessageBatch",
+        "ReceiveMessage",
+        "DeleteMessage",
+        "DeleteMessageBatch",
+        "ChangeMessageVisibilityBatch",
+    )
+}
+
+
+def serve(pipe: Connection) -> None:
+    """Run the server; each line through the pipe asks for the calls counted since the last."""
+
+    async def main() -> None:
+        store = Store()
+        server = await asyncio.start_server(
+            lambda reader, writer: converse(store, reader, writer), "127.0.0.1", 0
+        )
+        pipe.send(server.sockets[0].getsockname()[1])
+        loop = asyncio.get_running_loop()
+        while await loop.run_in_executor(None, pipe.recv):
+            left = len(store.in_flight) + sum(map(len, store.queues.values()))
+            pipe.send((dict(store.calls), left))
+            store.calls.clear()
+
+    asyncio.run(main())
+
+
+# ---------------------------------------------------------------- the clients
+
+
+async def plain_loop(endpoint: str, messages: int) -> None:
+    """One send, one receive and one delete per message, one after another in ten tasks."""
+    config = AioConfig(max_pool_connections=20)
+    async with get_session().create_client(
+        "sqs", endpoint_url=endpoint, config=config, **CREDENTIALS
+    ) as client:
+        url = (await client.get_queue_url(QueueName="plain"))["QueueUrl"]
+        body = json.dumps(PAYLOAD)
+        numbers = iter(range(messages))
+
+        async def work() -> None:
+            for _ in numbers:
+                await client.send_message(QueueUrl=url, MessageBody=body)
+                reply = await client.receive_message(
+                    QueueUrl=url, MessageAttributeNames=["All"], WaitTimeSeconds=1
+                )
+                for message in reply["Messages"]:
+                    json.loads(message["Body"])
+                    await client.delete_message(
+                        QueueUrl=url, ReceiptHandle=message["ReceiptHandle"]
+                    )
+
+        await asyncio.gather(*(work() for _ in range(10)))
+
+
+Publish = Callable[[SQSBroker, str, int], Awaitable[None]]
+
+
+async def one_by_one(broker: SQSBroker, queue: str, messages: int) -> None:
+    """64 tasks that each publish and wait for the id."""
+    numbers = iter(range(messages))
+
+    async def work() -> None:
+        for _ in numbers:
+            await broker.publish(PAYLOAD, queue)
+
+    await asyncio.gather(*(work() for _ in range(64)))
+
+
+async def by_batches(broker: SQSBroker, queue: str, messages: int) -> None:
+    """`publish_batch` of a hundred at a time."""
+    for start in range(0, messages, 100):
+        await broker.publish_batch(*[PAYLOAD] * min(100, messages - start), queue=queue)
+
+
+async def ours(endpoint: str, messages: int, publish: Publish, queue: str, **options: Any) -> None:
+    """Publish with a broker and consume with 50 workers."""
+    broker = SQSBroker(endpoint_url=endpoint, logger=None, **CREDENTIALS, **options)
+    left = messages
+    done = asyncio.Event()
+
+    @broker.subscriber(queue, max_workers=50, wait_time_seconds=1)
+    async def handle(_: dict[str, Any]) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            done.set()
+
+    await broker.start()
+    await publish(broker, queue, messages)
+    await done.wait()
+    await broker.stop()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    cpu: float
+    wall: float
+    calls: Counter[str]
+    messages: int
+
+    @property
+    def cpu_per_message(self) -> float:
+        return self.cpu / self.messages * 1000
+
+    @property
+    def calls_per_message(self) -> float:
+        counted = (n for name, n in self.calls.items() if not name.startswith("GetQueue"))
+        return sum(counted) / self.messages
+
+
+def measure(name: str, pipe: Connection, messages: int, run: Callable[[], Awaitable[None]]) -> Row:
+    """Time one run and see that the server has nothing left."""
+
+    async def timed() -> tuple[float, float]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        await run()
+        return time.process_time() - cpu, time.perf_counter() - wall
+
+    cpu, wall = asyncio.run(timed())
+    pipe.send(True)  # noqa: FBT003 - a question, its content does not matter
+    calls, left = pipe.recv()
+    assert left == 0, f"{name} left {left} messages"
+    return Row(name, cpu, wall, Counter(calls), messages)
+
+
+def report(rows: list[Row]) -> None:
+    base = rows[0]
+    print(f"{'':36}{'CPU ms/msg':>12}{'calls/msg':>12}{'msg/s':>10}{'CPU ratio':>12}")
+    for row in rows:
+        print(
+            f"{row.name:36}{row.cpu_per_message:12.3f}{row.calls_per_message:12.3f}"
+            f"{row.messages / row.wall:10.0f}{base.cpu_per_message / row.cpu_per_message:11.1f}x"
+        )
+    print("targets: <= 0.45 ms client CPU and <= 0.35 calls per message")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=10_000)
+    messages = parser.parse_args().messages
+    context = multiprocessing.get_context("spawn")
+    pipe, far = context.Pipe()
+    server = context.Process(target=serve, args=(far,), daemon=True)
+    server.start()
+    endpoint = f"http://127.0.0.1:{pipe.recv()}"
+    rows = [
+        measure("plain aiobotocore loop", pipe, messages, lambda: plain_loop(endpoint, messages)),
+        measure(
+            "publish x64, send_linger=0.002",
+            pipe,
+            messages,
+            lambda: ours(endpoint, messages, one_by_one, "linger", send_linger=0.002),
+        ),
+        measure(
+            "publish_batch of 100",
+            pipe,
+            messages,
+            lambda: ours(endpoint, messages, by_batches, "batch"),
+        ),
+    ]
+    report(rows)
+    server.terminate()
+    server.join()
+
+
+if __name__ == "__main__":
+    main()
