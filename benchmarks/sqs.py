@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -28,7 +28,7 @@ from aiobotocore.session import get_session
 from chassis.sqs import SQSBroker
 
 PAYLOAD = {"type": "measured", "who": "someone", "text": "x" * 120}
-CREDENTIALS = {
+CREDENTIALS: dict[str, Any] = {
     "region_name": "eu-west-2",
     "aws_access_key_id": "123456789012",
     "aws_secret_access_key": "local",
@@ -50,29 +50,43 @@ class Store:
     async def handle(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         self.calls[operation] += 1
         url = params.get("QueueUrl", "")
-        match operation:
-            case "GetQueueUrl":
-                return {"QueueUrl": f"http://127.0.0.1/0/{params['QueueName']}"}
-            case "GetQueueAttributes":
-                return {"Attributes": {"VisibilityTimeout": "30"}}
-            case "SendMessage":
-                return {"MessageId": self._put(url, params)}
-            case "SendMessageBatch":
-                return {
-                    "Successful": [
-                        {"Id": e["Id"], "MessageId": self._put(url, e)} for e in params["Entries"]
-                    ]
-                }
-            case "ReceiveMessage":
-                return await self._take(url, params)
-            case "DeleteMessage":
-                self.in_flight.discard(params["ReceiptHandle"])
-                return {}
-            case "DeleteMessageBatch":
-                self.in_flight.difference_update(e["ReceiptHandle"] for e in params["Entries"])
-                return {"Successful": [{"Id": e["Id"]} for e in params["Entries"]]}
-            case _:
-                return {}
+        if operation == "ReceiveMessage":
+            return await self._take(url, params)
+        return self._ANSWERS[operation](self, url, params)
+
+    def _url(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
+        return {"QueueUrl": f"http://127.0.0.1/0/{params['QueueName']}"}
+
+    def _attributes(self, _: str, __: dict[str, Any]) -> dict[str, Any]:
+        return {"Attributes": {"VisibilityTimeout": "30"}}
+
+    def _send(self, url: str, params: dict[str, Any]) -> dict[str, Any]:
+        return {"MessageId": self._put(url, params)}
+
+    def _send_batch(self, url: str, params: dict[str, Any]) -> dict[str, Any]:
+        sent = [{"Id": e["Id"], "MessageId": self._put(url, e)} for e in params["Entries"]]
+        return {"Successful": sent}
+
+    def _delete(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
+        self.in_flight.discard(params["ReceiptHandle"])
+        return {}
+
+    def _delete_batch(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
+        self.in_flight.difference_update(e["ReceiptHandle"] for e in params["Entries"])
+        return {"Successful": [{"Id": e["Id"]} for e in params["Entries"]]}
+
+    def _change_batch(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
+        return {"Successful": [{"Id": e["Id"]} for e in params["Entries"]]}
+
+    _ANSWERS: ClassVar[dict[str, Callable[..., dict[str, Any]]]] = {
+        "GetQueueUrl": _url,
+        "GetQueueAttributes": _attributes,
+        "SendMessage": _send,
+        "SendMessageBatch": _send_batch,
+        "DeleteMessage": _delete,
+        "DeleteMessageBatch": _delete_batch,
+        "ChangeMessageVisibilityBatch": _change_batch,
+    }
 
     def _put(self, url: str, entry: dict[str, Any]) -> str:
         message_id = f"00000000-0000-0000-0000-{next(self._ids):012}"
@@ -126,19 +140,7 @@ async def converse(
         writer.close()
 
 
-_OPERATIONS = {
-    name.lower(): name
-    for name in (
-        "GetQueueUrl",
-        "GetQueueAttributes",
-        "SendMessage",
-        "SendMessageBatch",
-        "ReceiveMessage",
-        "DeleteMessage",
-        "DeleteMessageBatch",
-        "ChangeMessageVisibilityBatch",
-    )
-}
+_OPERATIONS = {name.lower(): name for name in (*Store._ANSWERS, "ReceiveMessage")}  # noqa: SLF001 - the same file
 
 
 def serve(pipe: Connection) -> None:

@@ -25,8 +25,9 @@ class Coalescer(Generic[T, R]):
     Args:
         send: Sends at most ten items and answers one result or error per item, in order.
         linger: Seconds that the first item waits for company.
-        serial: Keep one call under way at a time, in order of arrival. While it is, items
-            gather; when none is, the linger is skipped: quick when idle, full under load.
+        serial: Keep one call under way at a time, in order of arrival. An item that finds none
+            under way does not linger; items that gathered meanwhile linger for more company:
+            quick when idle, full under load.
         max_bytes: Bytes of one call, None for no limit.
         weigh: Bytes of one item.
     """
@@ -98,8 +99,13 @@ class Coalescer(Generic[T, R]):
 
     def _called(self, task: "asyncio.Task[None]") -> None:
         self._calls.discard(task)
-        if self._serial and self._waiting:
-            self._pump(partial=True)
+        if not (self._serial and self._waiting):
+            return
+        if self._full():
+            self._pump()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._linger, self._expire)
 
     def _take(self) -> list[_Waiting[T, R]]:
         batch = [self._pop()]
