@@ -12,7 +12,6 @@ import aioboto3
 import structlog
 from botocore.config import Config
 from faststream.exceptions import RejectMessage
-from redis.asyncio import Redis
 
 from chassis.announcements import Announcer, announcements_queue
 from chassis.codec import Codec
@@ -26,6 +25,7 @@ from chassis.outcomes import Outcomes
 from chassis.projection import ReadModel
 from chassis.projector import Projector
 from chassis.rebuild import Rebuilder
+from chassis.redis import connect
 from chassis.repository import Repository, Snapshots
 from chassis.settings import ServiceSettings
 from chassis.sqs import SQSBroker, SQSMessage
@@ -36,6 +36,10 @@ S = TypeVar("S")
 C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
+
+SEND_LINGER_SECONDS = 0.005
+ACK_LINGER_SECONDS = 0.02
+"""Under load, how long an announcement and a delete wait for others to share a call with."""
 
 log = structlog.get_logger(__name__)
 
@@ -95,13 +99,17 @@ class Application(Generic[S, C, E]):
 async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
     """Clients for the time of the context; nothing is contacted yet."""
     config = Config(retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=64)
-    redis = Redis.from_url(settings.redis_url)
+    redis = connect(settings.redis_url)
     async with (
         aioboto3.Session().client("dynamodb", config=config) as dynamodb,
         contextlib.aclosing(redis),
     ):
         broker = SQSBroker(
-            reject="dlq", logger=logging.getLogger("chassis.sqs"), log_level=logging.DEBUG
+            reject="dlq",
+            send_linger=SEND_LINGER_SECONDS,
+            ack_linger=ACK_LINGER_SECONDS,
+            logger=logging.getLogger("chassis.sqs"),
+            log_level=logging.DEBUG,
         )
         yield Resources(dynamodb, redis, broker)
 

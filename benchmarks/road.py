@@ -1,0 +1,256 @@
+"""What one command costs, counted: requests to DynamoDB and SQS, write units, Redis round trips.
+
+`make bench` runs the referrals service in this process, on a local AWS and a Redis of its own, and
+counts every request that leaves it. Counts are the same on any machine; no time is measured.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+import tempfile
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import aioboto3
+import structlog
+from aiobotocore.session import AioSession
+from redis.asyncio import BlockingConnectionPool, Connection, Redis
+
+from chassis.commands import CommandSender, IncomingCommand, commands_queue
+from chassis.outcomes import OutcomeListener, Outcomes
+from chassis.redis import connect
+from chassis.service import (
+    ACK_LINGER_SECONDS,
+    SEND_LINGER_SECONDS,
+    Application,
+    Definition,
+    Resources,
+    assemble,
+)
+from chassis.sqs import SQSBroker
+from contracts.messages import Metadata
+from contracts.referrals import OpenAccount
+from deploy.local.provision import CREDENTIALS, deploy
+from deploy.local.settings import REGION, LocalSettings
+from referrals.app import REFERRALS, application
+from referrals.settings import Settings
+from tests.support.stack import local_aws, local_settings, redis_server
+
+COMMANDS = 2_000
+WRITERS = 100
+"""Requests that wait at the gateway at the same time."""
+CALLS_PER_MESSAGE = 0.35
+ROUND_TRIPS = 2
+
+App = Application[Any, Any, Any]
+Rows = Mapping[str, object]
+
+
+@dataclass
+class Counts:
+    """Everything that left this process."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    write_units: float = 0.0
+    round_trips: int = 0
+
+    def reset(self) -> None:
+        self.requests.clear()
+        self.write_units, self.round_trips = 0.0, 0
+
+    def session(self) -> AioSession:
+        """A session whose clients are counted at the moment they send."""
+        session = AioSession()
+        session.set_credentials(*CREDENTIALS.values())
+        session.set_config_variable("region", REGION)
+        session.register("before-send", self._sent)
+        session.register("provide-client-params.dynamodb.PutItem", _ask_for_units)
+        session.register("provide-client-params.dynamodb.TransactWriteItems", _ask_for_units)
+        session.register("after-call.dynamodb", self._answered)
+        return session
+
+    def rows(self, **more: object) -> Rows:
+        return {**dict(sorted(self.requests.items())), **more}
+
+    def _sent(self, request: Any, **_: Any) -> None:
+        target = request.headers["X-Amz-Target"]
+        target = target.decode() if isinstance(target, bytes) else target
+        queue = json.loads(request.body).get("QueueUrl", "").rpartition("-")[2]
+        self.requests[f"{target.rpartition('.')[2]} {queue.removesuffix('.fifo')}".strip()] += 1
+
+    def _answered(self, parsed: dict[str, Any], **_: Any) -> None:
+        consumed = parsed.get("ConsumedCapacity", [])
+        for row in consumed if isinstance(consumed, list) else [consumed]:
+            self.write_units += row["CapacityUnits"]
+
+
+def _ask_for_units(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    return params | {"ReturnConsumedCapacity": "TOTAL"}
+
+
+def counting_redis(url: str, counts: Counts) -> Any:
+    """One write to the socket is one round trip, however many commands it carries."""
+
+    class CountingConnection(Connection):
+        async def send_packed_command(self, *args: Any, **options: Any) -> None:
+            counts.round_trips += 1
+            await super().send_packed_command(*args, **options)
+
+    return Redis.from_pool(
+        BlockingConnectionPool.from_url(url, connection_class=CountingConnection)
+    )
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = local_settings(Path(folder))
+        with local_aws(settings), redis_server(settings):
+            deploy(settings.aws_url, settings.stack)
+            await measure(settings)
+
+
+def silence() -> None:
+    """The counts are the output; what the service says about each command is not."""
+    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=quiet)
+
+
+async def measure(settings: LocalSettings) -> None:
+    silence()
+    counts = Counts()
+    session = counts.session()
+    redis = counting_redis(settings.redis_url, counts)
+    broker = bus(settings, session)
+    boto = aioboto3.Session(botocore_session=session)
+    async with boto.client("dynamodb", endpoint_url=settings.aws_url) as dynamodb:
+        resources = Resources(dynamodb, redis, broker)
+        service = Settings(stack=settings.stack, redis_url=settings.redis_url, max_workers=64)
+        app = application(service, resources)
+        await app.rebuilder.heal()
+        await one_command(app, counts)
+        await under_load(settings, app, counts, session)
+    await redis.aclose()
+
+
+def bus(settings: LocalSettings, session: AioSession) -> SQSBroker:
+    return SQSBroker(
+        endpoint_url=settings.aws_url,
+        session=session,
+        send_linger=SEND_LINGER_SECONDS,
+        ack_linger=ACK_LINGER_SECONDS,
+        reject="dlq",
+        logger=None,
+    )
+
+
+async def one_command(app: App, counts: Counts) -> None:
+    """Append + project + outcome, without the bus."""
+    quiet = replace(REFERRALS, announces={})
+    await _single(app, counts, quiet, "a command that claims a code")
+    unclaimed = replace(quiet, decider=replace(REFERRALS.decider, claims=lambda _event: ()))
+    await _single(app, counts, unclaimed, "a command without a claim, as most are")
+    insist(counts.requests == {"Query": 1, "PutItem": 1}, "one Query, one PutItem")
+    insist(counts.write_units == 1, "one write unit")
+
+
+async def _single(
+    app: App, counts: Counts, definition: Definition[Any, Any, Any], what: str
+) -> None:
+    handler = assemble(definition, app.settings, app.resources).handler
+    await handler.handle(delivery(member()))  # connections and scripts are there now
+    command = delivery(member())
+    counts.reset()
+    await handler.handle(command)
+    await handler.handle(replace(command, redelivered=True))
+    again = dict(counts.requests), counts.round_trips
+    counts.reset()
+    outcome = await handler.handle(delivery(member()))
+    insist(outcome.state == "accepted", "accepted")
+    insist(counts.round_trips <= ROUND_TRIPS, "two round trips to Redis at most")
+    insist(
+        again[0] == dict(counts.requests), "a redelivery that was answered asks DynamoDB nothing"
+    )
+    table(
+        f"append + project + outcome of {what}",
+        counts.rows(**{"write units": counts.write_units, "Redis round trips": counts.round_trips}),
+    )
+
+
+async def under_load(
+    settings: LocalSettings, app: App, counts: Counts, session: AioSession
+) -> None:
+    """Over the bus: sent as the gateway sends, handled and deleted as the service does."""
+    gateway = bus(settings, session)
+    sender = CommandSender(gateway, {OpenAccount: commands_queue(settings.stack, "referrals")})
+    listener_redis = connect(settings.redis_url)
+    listener = OutcomeListener(listener_redis, Outcomes(listener_redis))
+    await listener.start()
+    await gateway.connect()
+    await app.resources.broker.start()
+    counts.reset()
+    free = asyncio.Semaphore(WRITERS)
+
+    async def write() -> None:
+        command, metadata = wish(member())
+        async with free:
+            with listener.expect(metadata.command_id) as announced:
+                await sender.send(command, metadata)
+                outcome = await listener.wait(metadata.command_id, announced, seconds=60)
+        insist(outcome is not None and outcome.state == "accepted", "every command is answered")
+
+    await asyncio.gather(*(write() for _ in range(COMMANDS)))
+    await app.resources.broker.stop()
+    await gateway.stop()
+    await listener.stop()
+    await listener_redis.aclose()
+    _tell_load(counts)
+
+
+def _tell_load(counts: Counts) -> None:
+    commands = {k: n for k, n in counts.requests.items() if k.endswith(" commands")}
+    announced = sum(n for k, n in counts.requests.items() if k.endswith(" announcements"))
+    per_message = sum(commands.values()) / COMMANDS
+    table(
+        f"SQS, {COMMANDS} commands, {WRITERS} at a time: send + receive + delete",
+        {
+            **{name: f"{n / COMMANDS:.3f} per command" for name, n in sorted(commands.items())},
+            "together": f"{per_message:.3f} calls per message (bound {CALLS_PER_MESSAGE})",
+            "announcements, sent": f"{announced / COMMANDS:.3f} calls per message",
+            "Redis": f"{counts.round_trips / COMMANDS:.3f} round trips per command",
+        },
+    )
+    insist(per_message <= CALLS_PER_MESSAGE, f"at most {CALLS_PER_MESSAGE} SQS calls per message")
+
+
+def wish(subject: str) -> tuple[OpenAccount, Metadata]:
+    command = OpenAccount(member_id=subject, email=f"{subject}@example.com")
+    return command, Metadata(command_id=subject, correlation_id=subject, actor=subject)
+
+
+def delivery(subject: str) -> IncomingCommand[Any]:
+    command, metadata = wish(subject)
+    return IncomingCommand(command, metadata, command.body_hash, redelivered=False)
+
+
+def member() -> str:
+    return str(uuid.uuid4())
+
+
+def table(title: str, rows: Rows) -> None:
+    print(f"\n{title}\n")
+    for name, value in rows.items():
+        print(f"  {name:<32}{value}")
+
+
+def insist(holds: bool, what: str) -> None:  # noqa: FBT001  reads as a sentence
+    if not holds:
+        sys.exit(f"not so: {what}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,118 @@
+"""A message that is no command goes to the dead letters, and holds up nobody."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from chassis.outcomes import Outcomes
+from contracts.referrals import OpenAccount
+from tests.support.boto import Boto, boto
+from tests.support.eventually import eventually
+from tests.support.stack import Service, Stack
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+async def clients(stack: Stack) -> AsyncIterator[Boto]:
+    async with boto(stack) as clients:
+        yield clients
+
+
+@pytest.fixture(scope="module")
+async def referrals(stack: Stack) -> AsyncIterator[Service]:
+    service = stack.service("referrals").start()
+    yield await service.ready()
+    service.stop()
+
+
+@pytest.fixture
+async def outcomes(stack: Stack) -> AsyncIterator[Outcomes]:
+    redis = Redis.from_url(stack.settings.redis_url)
+    yield Outcomes(redis)
+    await redis.aclose()
+
+
+async def send(clients: Boto, body: str, group: str, **attributes: str) -> str:
+    reply = await clients.sqs.send_message(
+        QueueUrl=clients.commands,
+        MessageBody=body,
+        MessageGroupId=group,
+        MessageDeduplicationId=str(uuid4()),
+        MessageAttributes={
+            name.replace("_", "-"): {"DataType": "String", "StringValue": value}
+            for name, value in attributes.items()
+        },
+    )
+    message_id: str = reply["MessageId"]
+    return message_id
+
+
+async def dead(clients: Boto) -> dict[str, Any]:
+    """Take what is in the dead-letter queue, by body."""
+    reply = await clients.sqs.receive_message(
+        QueueUrl=clients.dead_letters,
+        MaxNumberOfMessages=10,
+        MessageAttributeNames=["All"],
+        AttributeNames=["All"],
+    )
+    for message in reply.get("Messages", []):
+        await clients.sqs.delete_message(
+            QueueUrl=clients.dead_letters, ReceiptHandle=message["ReceiptHandle"]
+        )
+    return {message["Body"]: message for message in reply.get("Messages", [])}
+
+
+@dataclass(frozen=True)
+class Letter:
+    body: str
+    attributes: dict[str, str]
+    because: str
+    """What the log line says about it."""
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        Letter("no JSON at all", {"command_id": "a"}, "body"),
+        Letter('{"type": "MeltDown"}', {"command_id": "b"}, "type"),
+        Letter('{"type": "OpenAccount", "memberId": "x"}', {"command_id": "c"}, "email"),
+        Letter(
+            '{"type": "OpenAccount", "memberId": "x", "email": "x@example.com"}', {}, "command-id"
+        ),
+        Letter(
+            '{"type": "OpenAccount", "memberId": "x", "email": "y@example.com"}',
+            {"command_id": "not an id!"},
+            "attributes",
+        ),
+    ],
+)
+async def test_it_is_told_in_the_log_and_kept_as_a_dead_letter(
+    clients: Boto,
+    referrals: Service,
+    outcomes: Outcomes,
+    letter: Letter,
+) -> None:
+    group = f"member-{uuid4()}"
+    message_id = await send(clients, letter.body, group, **letter.attributes)
+    member = str(uuid4())
+    after = OpenAccount(member_id=member, email=f"{member}@example.com")
+    await send(clients, after.model_dump_json(), group, command_id=member)  # the same group
+
+    letters = await eventually(lambda: dead(clients))
+    assert set(letters) == {letter.body}
+    assert letters[letter.body]["Attributes"]["MessageGroupId"] == group
+    for name, value in letter.attributes.items():
+        sent = letters[letter.body]["MessageAttributes"][name.replace("_", "-")]
+        assert sent["StringValue"] == value
+    assert await eventually(lambda: outcomes.get(member))
+
+    lines = [json.loads(line) for line in referrals.log.read_text().splitlines()]
+    told = next(line for line in lines if line.get("message_id") == message_id)
+    assert told["event"] == "message_unreadable"
+    assert letter.because in told["because"]
