@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -159,37 +159,40 @@ def read_or_reject(read: Callable[[SQSMessage], T], message: SQSMessage) -> T:
 async def serve(application: Application[S, C, E]) -> None:
     """Heal the read models, take commands, and stop in order on SIGTERM or SIGINT."""
     settings, broker = application.settings, application.resources.broker
-    rebuilder = application.rebuilder
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
 
-    async def read_models_served() -> bool:
-        return not await rebuilder.missing()
+    async def read_models() -> bool:
+        return not await application.rebuilder.missing()
 
-    health = await start_health_server(
-        settings.health_host,
-        settings.health_port,
-        {"read models": read_models_served, "queue": lambda: broker.ping(timeout=2)},
-    )
-    watching = asyncio.create_task(rebuilder.watch(), name="read-model-watch")
+    async def queue() -> bool:
+        return broker.running and await broker.ping(timeout=2)
+
+    checks = {"read models": read_models, "queue": queue}
+    health = await start_health_server(settings.health_host, settings.health_port, checks)
     try:
-        await broker.start()
-        log.info("service_started", health_port=settings.health_port)
-        await _until(stopped, watching)
+        await _until_signalled(_work(application))
     finally:
-        watching.cancel()
-        await asyncio.wait([watching])
         await broker.stop()
         await health.cleanup()
         log.info("service_stopped")
 
 
-async def _until(stopped: asyncio.Event, watching: asyncio.Task[None]) -> None:
-    """Wait for the signal; a watch that fails is a surprise and ends the process."""
-    signalled = asyncio.create_task(stopped.wait())
-    await asyncio.wait([signalled, watching], return_when=asyncio.FIRST_COMPLETED)
-    signalled.cancel()
-    if watching.done():
-        watching.result()
+async def _work(application: Application[S, C, E]) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(application.rebuilder.watch(), name="read-model-watch")
+        await application.resources.broker.start()
+        log.info("service_started", health_port=application.settings.health_port)
+
+
+async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Work until SIGTERM or SIGINT, also while starting; an end of the work is a surprise."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    working = asyncio.create_task(work, name="work")
+    signalled = asyncio.create_task(stopped.wait(), name="signal")
+    await asyncio.wait([working, signalled], return_when=asyncio.FIRST_COMPLETED)
+    for task in (working, signalled):
+        task.cancel()
+    await asyncio.wait([working, signalled])
+    if not working.cancelled():
+        working.result()

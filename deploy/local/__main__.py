@@ -6,6 +6,7 @@ import signal
 import sys
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 from redis import Redis
@@ -21,7 +22,7 @@ from deploy.local.provision import (
     write_environment,
 )
 from deploy.local.runner import down, serve, up
-from deploy.local.settings import SERVICES, LocalSettings
+from deploy.local.settings import HOST, SERVICES, LocalSettings
 
 
 def main() -> int:
@@ -94,7 +95,9 @@ def _provision(settings: LocalSettings, arguments: argparse.Namespace) -> int:
 
 
 def _stay(settings: LocalSettings) -> int:
-    wait_for("the gateway", lambda: _answers(f"{settings.gateway_url}/readyz"))
+    for service in SERVICES:
+        ready = f"http://{HOST}:{settings.health_port(service)}/readyz"
+        wait_for(service, partial(_answers, ready))
     settings.ready.touch()
     print(
         f"\nVouch is up at {settings.gateway_url}\n\n"

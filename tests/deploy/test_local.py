@@ -1,0 +1,130 @@
+"""The local stack: loopback only, clear words about ports, and nothing left running."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deploy.local.ports import free, taken, unused
+from deploy.local.provision import read_environment, wait_for, write_environment
+from deploy.local.settings import HOST, ROOT, LocalSettings
+from tests.support.stack import Stack, answers, local_settings
+
+pytestmark = pytest.mark.stack
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[int]:
+    with contextlib.closing(socket.socket()) as stranger:
+        stranger.bind((HOST, 0))
+        stranger.listen()
+        yield stranger.getsockname()[1]
+
+
+def test_a_taken_port_is_named_with_its_remedy() -> None:
+    with listening() as port:
+        (complaint,) = taken({"REDIS_PORT": port, "AWS_PORT": unused(1)[0]})
+    assert f"port {port} is taken" in complaint
+    assert "make up REDIS_PORT=" in complaint
+    assert free(port)
+
+
+def test_unused_ports_are_different() -> None:
+    assert len(set(unused(6))) == 6
+
+
+def test_an_environment_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    environment = {"STACK": "vouch", "URL": "redis://h:1/0?a=b"}
+    write_environment(tmp_path / "deep" / "service.env", environment)
+    assert read_environment(tmp_path / "deep" / "service.env") == environment
+
+
+def deploy_local(settings: LocalSettings, *verb: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(  # noqa: S603  our own program
+        [sys.executable, "-m", "deploy.local", *verb],
+        env=settings.environment(),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_up_refuses_a_taken_port_and_starts_nothing(tmp_path: Path) -> None:
+    with listening() as port:
+        settings = local_settings(tmp_path).model_copy(update={"invites_port": port})
+        process = deploy_local(settings, "up")
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert f"port {port} is taken" in said
+    assert "INVITES_PORT" in said
+    assert not (tmp_path / "up.pid").exists()
+    assert all(free(port) for port in settings.ports().values())
+
+
+def test_a_token_needs_a_stack(tmp_path: Path) -> None:
+    process = deploy_local(local_settings(tmp_path), "token", "alice@example.com")
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "make up" in said
+
+
+def test_the_stack_comes_up_heals_stays_on_loopback_and_stops_whole(tmp_path: Path) -> None:
+    settings = local_settings(tmp_path)
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deploy.local", "up"],
+            env=settings.environment(),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_for("the stack", settings.ready.exists, seconds=60)
+        family = psutil.Process(process.pid).children(recursive=True)
+        addresses = listeners([psutil.Process(process.pid), *family])
+        assert {port for _, port in addresses} >= set(settings.ports().values())
+        assert {ip for ip, _ in addresses} == {HOST}
+
+        referrals = next(child for child in family if child.cmdline()[-2:] == ["referrals", "run"])
+        os.kill(referrals.pid, signal.SIGKILL)
+        wait_for("the end of referrals", lambda: not serving(referrals))
+        wait_for(
+            "referrals again", lambda: answers(f"http://{HOST}:{settings.referrals_port}/readyz")
+        )
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    assert process.returncode == 0, (tmp_path / "log").read_text()[-3000:]
+    assert not any(serving(child) for child in family)
+    assert all(free(port) for port in settings.ports().values())
+
+
+def listeners(processes: list[psutil.Process]) -> set[tuple[str, int]]:
+    return {
+        (connection.laddr.ip, connection.laddr.port)
+        for process in processes
+        for connection in process.net_connections()
+        if connection.status in {psutil.CONN_LISTEN, psutil.CONN_NONE} and connection.laddr
+    }
+
+
+def serving(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_the_pool_hands_out_tokens_of_each_kind(stack: Stack) -> None:
+    people = stack.people
+    tokens = {people.token("zoe@example.com"), people.token("zoe@example.com", "access")}
+    tokens.add(people.service_token())
+    assert len(tokens) == 3
+    assert all(token.count(".") == 2 for token in tokens)

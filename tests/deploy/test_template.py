@@ -1,0 +1,79 @@
+"""The one template: what it promises to the services, seen on a deployed stack."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chassis.announcements import announcements_queue
+from chassis.commands import commands_queue
+from deploy.local.provision import client, deploy
+from deploy.local.settings import LocalSettings
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+SERVICES = ("referrals", "invites", "compute")
+
+
+@pytest.fixture(scope="module")
+def sqs(stack: Stack) -> Any:
+    return client("sqs", stack.settings.aws_url)
+
+
+@pytest.fixture(scope="module")
+def dynamodb(stack: Stack) -> Any:
+    return client("dynamodb", stack.settings.aws_url)
+
+
+def attributes(sqs: Any, queue: str) -> dict[str, str]:
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    found: dict[str, str] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])[
+        "Attributes"
+    ]
+    return found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_its_own_tables(dynamodb: Any, stack: Stack, service: str) -> None:
+    prefix = f"{stack.settings.stack}-{service}"
+    events = dynamodb.describe_table(TableName=f"{prefix}-events")["Table"]
+    meta = dynamodb.describe_table(TableName=f"{prefix}-meta")["Table"]
+    assert keys(events) == {"p": ("HASH", "S"), "s": ("RANGE", "N")}
+    assert keys(meta) == {"k": ("HASH", "S")}
+
+
+def keys(table: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    types = {row["AttributeName"]: row["AttributeType"] for row in table["AttributeDefinitions"]}
+    return {
+        row["AttributeName"]: (row["KeyType"], types[row["AttributeName"]])
+        for row in table["KeySchema"]
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("queue", [commands_queue, announcements_queue])
+def test_a_queue_keeps_order_per_stream_and_ends_in_dead_letters(
+    sqs: Any, stack: Stack, service: str, queue: Any
+) -> None:
+    name = queue(stack.settings.stack, service)
+    found = attributes(sqs, name)
+    assert found["FifoQueue"] == "true"
+    assert found["DeduplicationScope"] == "messageGroup"
+    assert found["FifoThroughputLimit"] == "perMessageGroupId"
+    dead = attributes(sqs, name.replace(".fifo", "-dlq.fifo"))
+    redrive = json.loads(found["RedrivePolicy"])
+    assert redrive["deadLetterTargetArn"] == dead["QueueArn"]
+    assert int(redrive["maxReceiveCount"]) == 5
+    assert dead["FifoQueue"] == "true"
+
+
+def test_deploying_again_changes_nothing(stack: Stack) -> None:
+    again = deploy(stack.settings.aws_url, stack.settings.stack)
+    assert again["UserPoolId"] == stack.people.pool
+
+
+def test_stacks_with_other_names_live_side_by_side(settings: LocalSettings, stack: Stack) -> None:
+    other = deploy(settings.aws_url, "other")
+    assert other["UserPoolId"] != stack.people.pool
+    attributes(client("sqs", settings.aws_url), commands_queue("other", "referrals"))
