@@ -12,6 +12,7 @@ from chassis.outcomes import OutcomeListener, Outcomes
 from chassis.read_models import ReadModels
 from gateway.answers import Answers
 from gateway.auth import KeySet, Revocations, TokenCache, Verifier
+from gateway.docs import add_description
 from gateway.edge import add_routes, edge
 from gateway.health import Check, Health
 from gateway.limits import Limiter, Table
@@ -54,6 +55,7 @@ def assemble(settings: Settings, outside: Outside) -> Gateway:
     health = Health(_checks(outside, parts, listener))
     app = web.Application(middlewares=[edge], client_max_size=settings.max_body_bytes)
     add_routes(app, ROUTES, parts)
+    add_description(app, ROUTES)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
     return Gateway(settings, app, health, parts, listener, outside.keys)

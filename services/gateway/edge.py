@@ -1,7 +1,7 @@
 """Around every request: its id, who calls, what an error looks like, and a line in the log."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from aiohttp import web
 from redis.exceptions import RedisError
 
 from chassis.read_models import ReadModelsLost
-from gateway.auth import Caller, InvalidToken, KeysUnavailable
+from gateway.auth import Caller, InvalidToken, KeysUnavailable, TokenUse
 from gateway.errors import (
     Problem,
     from_aiohttp,
@@ -34,6 +34,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 VERDICT: Final = web.RequestKey("verdict", Verdict)
 CALLER_TAG: Final = web.RequestKey("caller_tag", str)
+_USE: Final[Mapping[Auth, TokenUse]] = {
+    Auth.ID: "id",
+    Auth.ACCESS: "access",
+    Auth.SERVICE: "access",
+    Auth.ADMIN: "access",
+}
+_NAMES: Final[Mapping[TokenUse, str]] = {"id": "an ID token", "access": "an access token"}
 SECURITY_HEADERS: Final = {
     "Server": "vouch",
     "X-Content-Type-Options": "nosniff",
@@ -172,12 +179,8 @@ def bearer(request: web.Request) -> str:
 
 def _check_use(auth: Auth, caller: Caller) -> None:
     """The wrong kind of token is an invalid one (403); a missing right hides the route (404)."""
-    if auth is Auth.OPTIONAL:
-        return
-    wanted = "id" if auth is Auth.ID else "access"
-    if caller.use != wanted:
-        name = {"id": "an ID token", "access": "an access token"}
-        raise invalid_token(f"This takes {name[wanted]}, not {name[caller.use]}.")
+    if (wanted := _USE.get(auth)) is not None and caller.use != wanted:
+        raise invalid_token(f"This takes {_NAMES[wanted]}, not {_NAMES[caller.use]}.")
     if not _has_right(auth, caller):
         raise not_found("There is nothing here for you.")
 
@@ -188,6 +191,8 @@ def _has_right(auth: Auth, caller: Caller) -> bool:
             return caller.is_service
         case Auth.ADMIN:
             return caller.is_admin
+        case Auth.CALLER | Auth.OPTIONAL:
+            return True
         case _:
             return not caller.program
 

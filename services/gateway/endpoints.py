@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import orjson
 from pydantic import Field
@@ -10,7 +10,15 @@ from pydantic import Field
 from chassis.read_models import Document
 from contracts.compute import RequestAnalysis
 from contracts.invites import SendInvite
-from contracts.messages import Command, CommandOutcome, EmailAddress, Identifier, Position
+from contracts.messages import (
+    Command,
+    CommandOutcome,
+    EmailAddress,
+    Identifier,
+    Position,
+    Rejection,
+    View,
+)
 from contracts.referral_code import normalise
 from contracts.referrals import OpenAccount
 from gateway.chains import chain_id, token_address
@@ -45,8 +53,21 @@ class NewInvite(Body):
     note: Annotated[str, Field(max_length=280)] = ""
 
 
+class Operation(View):
+    """What became of a request that was answered with 202."""
+
+    command_id: str
+    command: str
+    state: Literal["accepted", "rejected"]
+    position: Position
+    rejection: Rejection | None
+
+
 class CodeQuery(Body):
-    referral_code: Annotated[str, Field(alias="referral_code", max_length=64)]
+    referral_code: Annotated[
+        str,
+        Field(alias="referral_code", max_length=64, description="As people type it."),
+    ]
 
 
 def write(body: type[B], make: Make[B, C], tell: Tell[C]) -> Callable[[Call], Awaitable[Answer]]:
@@ -232,7 +253,12 @@ async def get_operation(call: Call) -> Answer:
     outcome = await call.parts.operations.outcome(command_id, call.caller.subject)
     if isinstance(outcome, Pending):
         return _pending(call, command_id)
-    view = outcome.model_dump(
-        mode="json", include={"command_id", "command", "state", "position", "rejection"}
+    view = Operation(
+        command_id=outcome.command_id,
+        command=outcome.command,
+        state=outcome.state,
+        position=outcome.position,
+        rejection=outcome.rejection,
     )
-    return Answer(200, orjson.dumps(view), {"Cache-Control": "private, no-cache"})
+    body = view.model_dump_json().encode()
+    return Answer(200, body, {"Cache-Control": "private, no-cache"})

@@ -104,6 +104,8 @@ class Route:
     """The type of a successful answer's body, for the description of the API."""
     problems: tuple[int, ...] = ()
     """Refusals beyond those that every route of this kind may answer."""
+    example: Mapping[str, Any] = field(default_factory=dict)
+    """A body, or query and path parameters, that are understood."""
 
 
 def refusal(problem: Problem, request_id: str) -> Answer:

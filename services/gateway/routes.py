@@ -1,6 +1,5 @@
 """The table of everything that is served under /v1."""
 
-from contracts.messages import CommandOutcome
 from contracts.referrals import ReferralValidity, UsersEntry
 from gateway import endpoints as do
 from gateway.http import Auth, Route
@@ -41,6 +40,7 @@ ROUTES: tuple[Route, ...] = (
         limits=("services",),
         success=201,
         body=do.NewUser,
+        example={"sub": "8a1c2f34-0b7e-4c55-9a53-6d1f0e7b2c11", "user": "alice@example.com"},
         answer=UsersEntry,
         problems=(409,),
     ),
@@ -53,6 +53,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Whether a referral code can be used now.",
         limits=("guesses-minute", "guesses-day", "guesses-person"),
         query=do.CodeQuery,
+        example={"referral_code": "00000-00000"},
         answer=ReferralValidity,
         problems=(400,),
     ),
@@ -66,6 +67,7 @@ ROUTES: tuple[Route, ...] = (
         limits=("writes", "invites"),
         success=202,
         body=do.NewInvite,
+        example={"email": "bob@example.com", "note": "See you there!"},
         problems=(409, 501),
     ),
     Route(
@@ -78,6 +80,7 @@ ROUTES: tuple[Route, ...] = (
         limits=("writes", "refreshes"),
         success=202,
         body=Empty,
+        example={"chain": "ethereum", "token_address": "0x" + "ab" * 20},
         problems=(409, 501),
     ),
     Route(
@@ -88,7 +91,7 @@ ROUTES: tuple[Route, ...] = (
         do.get_operation,
         summary="What became of a request that was answered with 202.",
         limits=("reads",),
-        answer=CommandOutcome,
+        answer=do.Operation,
         problems=(404,),
     ),
 )

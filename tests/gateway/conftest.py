@@ -19,6 +19,7 @@ from gateway.auth import KeySet
 from gateway.parts import Outside
 from gateway.server import serving
 from gateway.settings import Settings
+from tests.gateway.conformance import description
 from tests.gateway.world import Bus, Issuer, settings
 from tests.support.eventually import eventually
 
@@ -124,6 +125,7 @@ class Door:
             body = await response.read()
             is_json = "json" in response.content_type and body
             parsed = await response.json(content_type=None) if is_json else None
+            description().check(method, path, response.status, response.content_type, parsed)
             return Reply(response.status, response.headers, body, parsed)
 
     async def get(self, path: str, token: str | None = None, **options: Any) -> Reply:

@@ -54,7 +54,7 @@ async def test_a_person_signs_in_and_opens_the_own_account(
     query = f"referral_code={entry['referralCode']}"
     async with session.get(f"{url}/v1/referral/valid?{query}") as valid:
         assert await valid.json() == {"valid": True}
-    async with session.get(f"{url}/v1/me", headers=bearer(person["id"])) as refused:
+    async with session.post(f"{url}/v1/me", headers=bearer(person["access"])) as refused:
         assert refused.status == 403
 
 

@@ -1,0 +1,71 @@
+import pytest
+from jsonschema import Draft202012Validator
+
+from gateway.http import Auth, Route
+from gateway.openapi import describe
+from gateway.routes import ROUTES
+from tests.gateway.conformance import description
+from tests.gateway.conftest import Door
+
+
+def test_every_route_is_described_under_its_own_name() -> None:
+    paths = describe(ROUTES)["paths"]
+    names = [operation["operationId"] for path in paths.values() for operation in path.values()]
+    assert sorted(names) == sorted(route.operation_id for route in ROUTES)
+    assert len(names) == len(set(names))
+
+
+def test_operations_keep_the_names_they_were_given() -> None:
+    names = {route.operation_id for route in ROUTES}
+    assert {"create_user", "is_referral_valid", "send_invite"} <= names
+
+
+def test_every_schema_is_one() -> None:
+    for schema in describe(ROUTES)["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+async def test_the_description_is_served(door: Door) -> None:
+    answer = await door.get("/v1/openapi.json")
+    assert answer.status == 200
+    assert answer.json == describe(ROUTES)
+    again = await door.get("/v1/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status == 304
+
+
+async def test_the_page_for_people_needs_no_other_host(door: Door) -> None:
+    page = await door.get("/docs")
+    if page.status == 404:
+        pytest.skip("the package with the page's assets is not installed")
+    assert b"://" not in page.body
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    for asset in ("start.js", "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"):
+        assert (await door.get(f"/docs/{asset}")).status == 200
+
+
+def token(route: Route, door: Door) -> str | None:
+    match route.auth:
+        case Auth.PUBLIC | Auth.OPTIONAL:
+            return None
+        case Auth.ID:
+            return door.issuer.id()
+        case Auth.SERVICE:
+            return door.issuer.program()
+        case Auth.ADMIN:
+            return door.issuer.access(**{"cognito:groups": ["admin"]})  # type: ignore[arg-type]
+        case _:
+            return door.issuer.access()
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation_id)
+async def test_an_example_is_understood(route: Route, door: Door) -> None:
+    """By the door at least: what a service makes of it is its own affair."""
+    path = route.path.format(**{"command_id": "0", **route.example})
+    options = {}
+    if route.query is not None:
+        options["params"] = dict(route.example)
+    if route.body is not None and route.body.model_fields:
+        options["json"] = dict(route.example)
+    answer = await door.call(route.method, path, token(route, door), **options)
+    assert answer.status not in (400, 403, 405, 422, 500), answer.body
+    assert description().operation(route.method, path) is not None
