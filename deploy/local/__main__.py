@@ -22,7 +22,7 @@ from deploy.local.provision import (
     write_environment,
 )
 from deploy.local.runner import down, serve, up
-from deploy.local.settings import HOST, SERVICES, LocalSettings
+from deploy.local.settings import HOST, PORTS, SERVICES, LocalSettings
 
 
 def main() -> int:
@@ -98,7 +98,7 @@ def _stay(settings: LocalSettings) -> int:
     for service in SERVICES:
         ready = f"http://{HOST}:{settings.health_port(service)}/readyz"
         wait_for(service, partial(_answers, ready))
-    settings.ready.touch()
+    settings.ready.write_text(settings.model_dump_json(include=set(PORTS)))
     print(
         f"\nVouch is up at {settings.gateway_url}\n\n"
         f"  a token    make token USER={DEMO_PEOPLE[0]}\n"

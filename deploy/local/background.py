@@ -18,21 +18,21 @@ class DidNotStart(Exception):  # noqa: N818  names what happened
 
 
 @contextlib.contextmanager
-def stack(settings: LocalSettings, *, keep: bool) -> Iterator[None]:
-    """Within the context the gateway can serve.
+def stack(settings: LocalSettings, *, keep: bool) -> Iterator[LocalSettings]:
+    """Within the context the gateway can serve, on the ports of the settings it brings.
 
     Raises:
         DidNotStart: a port is taken, or a process ended.
     """
     if running(settings) is not None:
         wait_for("the stack that is being started", settings.ready.exists)
-        yield
+        yield settings.as_started()
         return
     process = _start(settings)
     stays = False
     try:
         wait_for("the stack", lambda: _ready(settings, process), seconds=90)
-        yield
+        yield settings
         stays = keep
     finally:
         if not stays:

@@ -77,8 +77,8 @@ class Door:
 def demo(settings: LocalSettings, *, keep: bool) -> int:
     """Play the story; 0 if every answer was the right one."""
     try:
-        with stack(settings, keep=keep):
-            play(settings)
+        with stack(settings, keep=keep) as started:
+            play(started)
     except (DidNotStart, TimeoutError) as reason:
         print(reason, file=sys.stderr)
         return 1
@@ -86,7 +86,7 @@ def demo(settings: LocalSettings, *, keep: bool) -> int:
         print(f"\nthe story went wrong: {wrong}", file=sys.stderr)
         return 1
     if keep:
-        print(f"the stack is still up at {settings.gateway_url}; `make down` stops it")
+        print("the stack is still up; `make down` stops it")
     return 0
 
 

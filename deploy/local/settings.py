@@ -1,5 +1,6 @@
 """Where the local stack listens and where it keeps its state."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,14 @@ ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 REGION = "eu-west-2"
 SERVICES = ("referrals", "invites", "compute", "gateway")
+PORTS = (
+    "gateway_port",
+    "aws_port",
+    "redis_port",
+    "referrals_port",
+    "invites_port",
+    "compute_port",
+)
 
 
 class LocalSettings(BaseSettings):
@@ -47,7 +56,7 @@ class LocalSettings(BaseSettings):
 
     @property
     def ready(self) -> Path:
-        """Exists while the stack is up and the gateway can serve."""
+        """Exists while the stack is up and can serve; holds the ports it was started with."""
         return self.state / "ready"
 
     @property
@@ -62,14 +71,11 @@ class LocalSettings(BaseSettings):
 
     def ports(self) -> dict[str, int]:
         """Environment variable -> port, for everything that listens."""
-        return {
-            "GATEWAY_PORT": self.gateway_port,
-            "AWS_PORT": self.aws_port,
-            "REDIS_PORT": self.redis_port,
-            "REFERRALS_PORT": self.referrals_port,
-            "INVITES_PORT": self.invites_port,
-            "COMPUTE_PORT": self.compute_port,
-        }
+        return {name.upper(): getattr(self, name) for name in PORTS}
+
+    def as_started(self) -> "LocalSettings":
+        """These settings with the ports of the stack that is up."""
+        return self.model_copy(update=json.loads(self.ready.read_text()))
 
     def health_port(self, service: str) -> int:
         return self.ports()[f"{service.upper()}_PORT"]
