@@ -76,6 +76,11 @@ class Coalescer(Generic[T, R]):
             if self._calls:
                 await asyncio.wait(self._calls)
 
+    def hurry(self) -> None:
+        """Wait for company no longer, from now on."""
+        self._linger = 0.0
+        self._pump(partial=True)
+
     def _full(self) -> bool:
         return len(self._waiting) >= MAX_ENTRIES or (
             self._max_bytes is not None and self._bytes > self._max_bytes

@@ -1,7 +1,8 @@
 """One connected broker: clients, known queues, and every call that changes a queue."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from chassis.sqs.client import ClientOptions, SQSClient, is_missing_queue
@@ -40,6 +41,7 @@ class SQSConnection:
         self._ack_linger = ack_linger
         self._send_linger = send_linger
         self._sends: dict[str, Coalescer[Entry, SQSMessageId]] = {}
+        self._under_way: set[asyncio.Future[None]] = set()
         self._deletes: dict[str, Coalescer[SQSRawMessage, None]] = {}
         self._releases: dict[str, Coalescer[tuple[SQSRawMessage, int], None]] = {}
 
@@ -55,18 +57,43 @@ class SQSConnection:
         ]
         await asyncio.gather(*(coalescer.flush() for coalescer in coalescers))
 
+    async def finish(self) -> None:
+        """Let the sends under way reach SQS, then flush; the last thing before closing."""
+        self._ack_linger = 0.0
+        self._send_linger = None if self._send_linger is None else 0.0
+        for sender in self._sends.values():
+            sender.hurry()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await self.flush()
+
     async def close(self) -> None:
         await self.queues.close()
         await self.client.close()
 
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        under_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._under_way.add(under_way)
+        try:
+            yield
+        finally:
+            self._under_way.discard(under_way)
+            under_way.set_result(None)
+
     async def send(self, queue: str, entry: Entry) -> SQSMessageId:
         """Send one message, in company if a linger is set."""
         check_size(entry)
-        url = await self.queues.url(queue)
-        try:
+        with self._counted(), self._forgetting(queue):
+            url = await self.queues.url(queue)
             if self._send_linger is None:
                 return _sent(await self.client.call("send_message", QueueUrl=url, **entry))
             return await self._sender(url).submit(entry)
+
+    @contextmanager
+    def _forgetting(self, queue: str) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:
             if is_missing_queue(error):
                 self.queues.forget(queue)
@@ -78,12 +105,13 @@ class SQSConnection:
         """Send messages ten by ten and answer for each; FIFO queues one call after another."""
         for entry in entries:
             check_size(entry)
-        url = await self.queues.url(queue)
         batches = _batches(entries)
-        if is_fifo(queue):
-            results = [await self._send(url, batch) for batch in batches]
-        else:
-            results = await asyncio.gather(*(self._send(url, batch) for batch in batches))
+        with self._counted(), self._forgetting(queue):
+            url = await self.queues.url(queue)
+            if is_fifo(queue):
+                results = [await self._send(url, batch) for batch in batches]
+            else:
+                results = await asyncio.gather(*(self._send(url, batch) for batch in batches))
         return [result for batch in results for result in batch]
 
     def delete(self, message: SQSRawMessage) -> "asyncio.Future[None]":

@@ -234,7 +234,7 @@ class SQSBroker(SQSRegistrator, BrokerUsecase[Any, SQSConnection, SQSBrokerConfi
         try:
             if isinstance(config.producer, SQSProducer):
                 await config.producer.close_replies()
-            await connection.flush()
+            await connection.finish()
         finally:
             config.disconnect()
             await connection.close()

@@ -265,7 +265,7 @@ class SQSModel:
         if handler is None:
             raise Refused("InvalidAction", operation)
         chosen = fault.fail_entries if fault else {}
-        reply = await handler(self, params, chosen)
+        reply: Params = await handler(self, params, chosen)
         self.notify()
         if fault is not None and (error := fault.after(params)):
             raise error
@@ -384,7 +384,7 @@ class SQSModel:
 
     def _take(self, queue: StoredQueue, wanted: int, timeout: int) -> list[Stored]:
         now = _now()
-        blocked = {m.group for m in queue.messages if m.group and m.in_flight(now)}
+        blocked: set[str | None] = {m.group for m in queue.messages if m.group and m.in_flight(now)}
         taken: list[Stored] = []
         for message in tuple(queue.messages):
             if len(taken) == wanted:
@@ -749,4 +749,3 @@ def _encode(reply: Params) -> Params:
 
     encoded: Params = plain(reply)
     return encoded
-
