@@ -90,7 +90,8 @@ class _Settling(StreamMessage[RawT]):
     async def ack(self, **_: Any) -> None:
         """Delete the message. On FIFO queues returns when it is deleted, else when queued."""
         if self.committed is None and (settlement := self._settlement):
-            await settlement.delete(self._unsettled)
+            # what was lost meanwhile is deleted too: it was handled, and nobody may have it yet
+            await settlement.delete([m for m in self._raws if m.outcome in (None, Outcome.LOST)])
         await super().ack()
 
     async def nack(self, delay: float | None = None, **_: Any) -> None:

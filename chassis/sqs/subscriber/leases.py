@@ -46,9 +46,10 @@ class LeaseKeeper:
     def hold(self, message: SQSRawMessage, seconds: int | None = None) -> None:
         """Start, or start again, to keep a message that is ours for `seconds` from now."""
         now = asyncio.get_running_loop().time()
-        message.expires_at = now + (self.timeout if seconds is None else seconds)
+        kept = self.timeout if seconds is None else seconds
+        message.expires_at = now + kept
         if self.enabled:
-            self._due[message] = now + min(self._interval, max((seconds or 1e9) / 2, 0.1))
+            self._due[message] = now + max(kept - self._interval, kept / 2)
             self._arm()
 
     def drop(self, message: SQSRawMessage) -> None:

@@ -1,6 +1,7 @@
 """How received messages leave our hands: deleted, given back, refused or kept longer."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -30,6 +31,7 @@ class Settlement:
         reject: What becomes of a refused message.
         retry_delay: Seconds, or seconds by receive count, before a failed message returns.
         log: Called with a level, a text and an error.
+        forget: Called when the delete of a message has been answered.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Settlement:
         reject: Reject,
         retry_delay: RetryDelay,
         log: Callable[[int, str, BaseException | None], Any],
+        forget: Callable[[SQSRawMessage], None],
     ) -> None:
         self._connection = connection
         self._leases = leases
         self._reject = reject
         self._retry_delay = retry_delay
         self._log = log
+        self._forget = forget
 
     async def delete(self, messages: Sequence[SQSRawMessage]) -> None:
         """Delete; in order on FIFO queues and then awaited, else queued with others.
@@ -61,6 +65,10 @@ class Settlement:
             await _all(deletes)
         elif self._connection.delete_backlog(messages[0].queue_url) > _BACKLOG:
             await asyncio.wait(deletes)
+
+    def delete_again(self, message: SQSRawMessage) -> None:
+        """Delete a message that came back before its delete was answered."""
+        self._queue_delete(message, awaited=False)
 
     async def release(self, messages: Sequence[SQSRawMessage], delay: float | None) -> None:
         """Make visible again after `delay` seconds, None: after the retry delay."""
@@ -92,12 +100,13 @@ class Settlement:
 
         def settled(future: "asyncio.Future[None]") -> None:
             self._leases.drop(message)
+            self._forget(message)
             if future.cancelled():
                 return
             if (error := future.exception()) is None:
                 message.outcome = Outcome.DELETED
             elif not awaited:
-                self._log(40, f"message {message.message_id} was not deleted", error)
+                self._log(logging.ERROR, f"message {message.message_id} was not deleted", error)
 
         future.add_done_callback(settled)
         return future
@@ -121,7 +130,7 @@ class Settlement:
     async def _move(self, message: SQSRawMessage) -> None:
         target = await self._connection.queues.dead_letter_url(message.queue_url)
         if target is None:
-            self._log(40, f"{message.queue} has no dead-letter queue to reject to", None)
+            self._log(logging.ERROR, f"{message.queue} has no dead-letter queue to reject to", None)
             await self.release([message], None)
             return
         await self._connection.send(target, _copy(message))

@@ -42,6 +42,7 @@ _SETTLED_WELL = frozenset({Outcome.DELETED})
 _DEFAULT_VISIBILITY = 30
 _LONGEST_BACKOFF = 30.0
 _SHORT_POLL_PAUSE = 0.1
+_LONGEST_POLL = 20
 
 
 class SQSSubscriber(SubscriberUsecase[Any]):
@@ -65,6 +66,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         self._stop_task: asyncio.Task[None] | None = None
         self._held: dict[str, SQSRawMessage] = {}
         self._pulled: deque[SQSRawMessage] = deque()
+        self._in_hand: list[SQSRawMessage] = []
         self._pool: WorkerPool | None = None
         self._leases: LeaseKeeper | None = None
         self._settlement: Settlement | None = None
@@ -104,8 +106,13 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         and given back too, started handlers may finish and are then cancelled.
         """
         if self._stop_task is None:
-            self._stop_task = asyncio.get_running_loop().create_task(self._stop())
-            self._stop_task.add_done_callback(self._stopped)
+            self.running = False
+            self._stopping.set()
+            # at once: the worker that asks for the stop must not take another message
+            unstarted = self._pool.close() if self._pool is not None else []
+            task = asyncio.get_running_loop().create_task(self._wind_up(unstarted))
+            task.add_done_callback(self._stopped)
+            self._stop_task = task
         if asyncio.current_task() not in self._own_tasks():
             await asyncio.shield(self._stop_task)
 
@@ -128,6 +135,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
             reject=self._outer_config.reject,
             retry_delay=config.retry_delay,
             log=self._report,
+            forget=self._forget,
         )
         self._pool = WorkerPool(
             self._handle,
@@ -142,23 +150,22 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         self._pollers.add(task)
         task.add_done_callback(self._pollers.discard)
 
-    async def _stop(self) -> None:
-        self.running = False
-        self._stopping.set()
-        pool, self._pool = self._pool, None
+    async def _wind_up(self, unstarted: list[SQSRawMessage]) -> None:
+        pool = self._pool
         if pool is None:
             return
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self._outer_config.graceful_timeout or 0.0)
-        waiting = [*pool.close(), *self._pulled]
+        unstarted.extend(self._pulled)
         self._pulled.clear()
-        await self._give_back(waiting)
+        await self._give_back(unstarted)
         await _finish({*self._pollers, *self._receives, *pool.tasks}, deadline - loop.time())
-        await self._give_back([*pool.unfinished(), *pool.close()])
+        await self._give_back(pool.unfinished())
         await self._outer_config.connection.flush()
         if self._leases is not None:
             await self._leases.close()
         self._held.clear()
+        self._pool = None
 
     # ---------------------------------------------------------------- receiving
 
@@ -236,13 +243,8 @@ class SQSSubscriber(SubscriberUsecase[Any]):
     def _hold(self, item: dict[str, Any], now: float) -> SQSRawMessage | None:
         """Take a message in; one that we still hold only brings a newer handle."""
         message_id = item["MessageId"]
-        known = self._held.get(message_id)
-        if known is not None and known.outcome in (None, Outcome.LOST):
-            known.receipt_handle = item["ReceiptHandle"]
-            known.outcome = None
-            known.received_at = now
-            if self._leases is not None:
-                self._leases.hold(known)
+        if (known := self._held.get(message_id)) is not None:
+            self._hold_again(known, item["ReceiptHandle"], now)
             return None
         message = SQSRawMessage(
             queue=self.queue_name,
@@ -259,6 +261,17 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         if self._leases is not None:
             self._leases.hold(message)
         return message
+
+    def _hold_again(self, message: SQSRawMessage, handle: str, now: float) -> None:
+        message.receipt_handle = handle
+        message.received_at = now
+        if message.outcome is Outcome.DELETED:
+            if self._settlement is not None:
+                self._settlement.delete_again(message)
+            return
+        message.outcome = None
+        if self._leases is not None:
+            self._leases.hold(message)
 
     def _units(self, messages: list[SQSRawMessage]) -> Iterable[tuple[str | None, Unit]]:
         fifo = self.queue.fifo
@@ -296,10 +309,15 @@ class SQSSubscriber(SubscriberUsecase[Any]):
     def _let_go(self, messages: Sequence[SQSRawMessage]) -> None:
         """Keep no longer what is settled, or what the handler chose not to settle."""
         for message in messages:
-            if self._leases is not None and message.outcome is not Outcome.DELETED:
+            if message.outcome is Outcome.DELETED:
+                continue  # until the delete is answered it may come back to us
+            if self._leases is not None:
                 self._leases.drop(message)
-            if self._held.get(message.message_id) is message:
-                del self._held[message.message_id]
+            self._forget(message)
+
+    def _forget(self, message: SQSRawMessage) -> None:
+        if self._held.get(message.message_id) is message:
+            del self._held[message.message_id]
 
     async def _give_back(self, messages: Sequence[SQSRawMessage]) -> None:
         """Make unstarted messages visible at once; the visibility timeout does it otherwise."""
@@ -329,29 +347,38 @@ class SQSSubscriber(SubscriberUsecase[Any]):
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Iterate over messages as they come; settle each yourself."""
-        while not self._stopping.is_set():
+        while True:
             raw = await self._pull(float(max(self._config.wait_time_seconds, 1)))
             if raw is not None:
                 yield await self._process(raw)
+            elif self._stopping.is_set():
+                return
 
     async def _pull(self, timeout: float) -> Any:  # noqa: ASYNC109 - as get_one
         if self.calls:
             raise AssertionError("get_one and iteration need a subscriber without handlers")
         if self._pool is None:
+            self._stopping = asyncio.Event()
             self._open()
+        self._let_go(self._in_hand)
+        self._in_hand = []
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:
-            unit = self._next_pulled()
-            if unit is not None:
+            if (unit := self._next_pulled()) is not None:
+                self._in_hand = unit if self.batch else [unit]
                 return unit
-            wait = int(max(min(deadline - loop.time(), 20), 0))
-            self._pulled.extend(await self._receive_whole(wait))
+            wait = int(max(min(deadline - loop.time(), _LONGEST_POLL), 0))
+            messages = await self._receive_whole(wait)
+            if self._stopping.is_set():
+                await self._give_back(messages)
+                return None
+            self._pulled.extend(messages)
             left = deadline - loop.time()
             if not self._pulled and left <= 0:
                 return None
             if not self._pulled and wait == 0:
-                await asyncio.sleep(min(_SHORT_POLL_PAUSE, left))
+                await self._pause(min(_SHORT_POLL_PAUSE, left))
 
     def _next_pulled(self) -> Any:
         return self._pulled.popleft() if self._pulled else None
