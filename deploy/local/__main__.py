@@ -1,26 +1,14 @@
 """python -m deploy.local up | down | demo | token WHO | provision | serve SERVICE."""
 
 import argparse
-import os
 import signal
 import sys
-import urllib.error
-import urllib.request
 from functools import partial
-from pathlib import Path
 
-from redis import Redis
-from redis.exceptions import RedisError
-
+from deploy.local.bootstrap import answers, bootstrap
 from deploy.local.demo import demo
 from deploy.local.people import DEMO_PEOPLE, SERVICE, People
-from deploy.local.provision import (
-    deploy,
-    read_environment,
-    service_environment,
-    wait_for,
-    write_environment,
-)
+from deploy.local.provision import read_environment, wait_for
 from deploy.local.runner import down, serve, up
 from deploy.local.settings import HOST, PORTS, SERVICES, LocalSettings
 
@@ -40,7 +28,7 @@ def main() -> int:
         case "demo":
             return demo(settings, keep=arguments.keep)
         case _:
-            return _provision(settings, arguments)
+            return _provision(settings, stay=arguments.stay)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +44,6 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("who", help=f"an e-mail address, or {SERVICE!r} for a program's token")
     token.add_argument("use", nargs="?", choices=("id", "access"), default="id")
     provision = verbs.add_parser("provision", help="deploy the template and write the environment")
-    provision.add_argument("--env-file", type=Path, help="default: the stack's own")
     provision.add_argument(
         "--stay", action="store_true", help="tell when the stack is up, and stay"
     )
@@ -78,26 +65,15 @@ def _token(settings: LocalSettings, who: str, use: str) -> int:
     return 0
 
 
-def _provision(settings: LocalSettings, arguments: argparse.Namespace) -> int:
-    """Where the endpoints are not this machine's, AWS_ENDPOINT_URL and REDIS_URL name them."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL", settings.aws_url)
-    redis_url = os.environ.get("REDIS_URL", settings.redis_url)
-    wait_for("the local AWS", lambda: _answers(f"{endpoint}/_ministack/health"))
-    wait_for("Redis", lambda: _redis_answers(redis_url))
-    outputs = deploy(endpoint, settings.stack)
-    environment = service_environment(endpoint, settings.stack, redis_url, outputs)
-    people = People.of(environment)
-    for email in DEMO_PEOPLE:
-        people.sign_up(email)
-    write_environment(arguments.env_file or settings.service_env, environment)
-    print(f"deployed {settings.stack}: {len(outputs)} outputs, {len(DEMO_PEOPLE)} demo people")
-    return _stay(settings) if arguments.stay else 0
+def _provision(settings: LocalSettings, *, stay: bool) -> int:
+    bootstrap(settings, settings.aws_url, settings.redis_url, settings.service_env)
+    return _stay(settings) if stay else 0
 
 
 def _stay(settings: LocalSettings) -> int:
     for service in SERVICES:
         ready = f"http://{HOST}:{settings.health_port(service)}/readyz"
-        wait_for(service, partial(_answers, ready))
+        wait_for(service, partial(answers, ready))
     settings.ready.write_text(settings.model_dump_json(include=set(PORTS)))
     print(
         f"\nVouch is up at {settings.gateway_url}\n\n"
@@ -107,24 +83,6 @@ def _stay(settings: LocalSettings) -> int:
     )
     signal.pause()
     return 0
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310  our own addresses
-            return bool(reply.status == 200)  # noqa: PLR2004
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _redis_answers(url: str) -> bool:
-    client = Redis.from_url(url)
-    try:
-        return bool(client.ping())
-    except RedisError:
-        return False
-    finally:
-        client.close()
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.local.bootstrap import answers
 from deploy.local.ports import free, taken, unused
 from deploy.local.provision import read_environment, wait_for, write_environment
 from deploy.local.settings import HOST, ROOT, LocalSettings
-from tests.support.stack import Stack, answers, local_settings
+from tests.support.stack import Stack, local_settings
 
 pytestmark = pytest.mark.stack
 

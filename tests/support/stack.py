@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import redis
 
 from deploy.local import programs
+from deploy.local.bootstrap import answers
 from deploy.local.people import People
 from deploy.local.ports import unused
 from deploy.local.programs import Program
@@ -166,14 +166,6 @@ class Service:
     def stop(self) -> None:
         if self.process is not None and self.alive:
             stop(self.process)
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310  our own addresses
-            return bool(reply.status == 200)
-    except OSError:
-        return False
 
 
 def _pings(client: redis.Redis) -> bool:

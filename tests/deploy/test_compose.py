@@ -1,0 +1,165 @@
+"""The compose file, checked without a container engine: valid, complete, and nothing open."""
+
+import copy
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_spec import PyCompose
+from pydantic_settings import BaseSettings
+
+from chassis.settings import ServiceSettings
+from compute.settings import Settings as Compute
+from deploy.local.provision import service_environment
+from gateway.settings import Settings as Gateway
+from invites.settings import Settings as Invites
+from referrals.settings import Settings as Referrals
+
+ROOT = Path(__file__).parents[2]
+SETTINGS: dict[str, type[BaseSettings]] = {
+    "gateway": Gateway,
+    "referrals": Referrals,
+    "invites": Invites,
+    "compute": Compute,
+}
+OUTPUTS = {"UserPoolId": "p", "ClientId": "c", "ServiceClientId": "s", "Issuer": "https://i/p"}
+"""What the services' environment is made of after the template is deployed."""
+
+Compose = dict[str, Any]
+
+
+@pytest.fixture
+def compose() -> Compose:
+    loaded: Compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return loaded
+
+
+def dockerfile() -> str:
+    return (ROOT / "Dockerfile").read_text()
+
+
+def complaints(compose: Compose) -> list[str]:
+    """Everything that is wrong with a compose file, in words."""
+    return [
+        f"{name}: {said}"
+        for check in (unpinned, open_ports, missing_paths, blind, unset)
+        for name, service in compose["services"].items()
+        for said in check(name, service)
+    ]
+
+
+def unpinned(_name: str, service: Compose) -> list[str]:
+    image = service.get("image", "")
+    built = "build" in service
+    return [] if built or re.search(r":\d", image) else [f"image {image!r} has no version"]
+
+
+def open_ports(_name: str, service: Compose) -> list[str]:
+    ports = service.get("ports", [])
+    return [f"{port} is not on loopback" for port in ports if not port.startswith("127.0.0.1:")]
+
+
+def missing_paths(_name: str, service: Compose) -> list[str]:
+    mounted = [mount.split(":")[0] for mount in service.get("volumes", [])]
+    paths = [ROOT / path for path in mounted if path.startswith(".")]
+    if "build" in service:
+        arguments = service["build"].get("args", {})
+        paths += [ROOT / service["build"]["context"] / path for path in copied(arguments)]
+    return [f"{path.relative_to(ROOT)} does not exist" for path in paths if not path.exists()]
+
+
+def copied(arguments: dict[str, str]) -> list[str]:
+    """What the Dockerfile copies from the repository, for these build arguments."""
+    text = dockerfile()
+    for name, value in arguments.items():
+        text = text.replace(f"${{{name}}}", value)
+    return re.findall(r"^COPY (?!--from)(\S+)", text, re.MULTILINE)
+
+
+def blind(name: str, service: Compose) -> list[str]:
+    seen = "healthcheck" in service or ("build" in service and "HEALTHCHECK" in dockerfile())
+    return [] if seen else [f"nobody would notice that {name} is ill"]
+
+
+def unset(name: str, service: Compose) -> list[str]:
+    """Settings that have no default must come from the file, the image or the deployed template."""
+    if name not in SETTINGS:
+        return []
+    given = set(service.get("environment", {}))
+    given |= set(re.findall(r"^\s*(?:ENV )?([A-Z_]+)=", dockerfile(), re.MULTILINE))
+    if "/run/vouch/service.env" in " ".join(service.get("command", [])):
+        given |= set(service_environment("http://aws:4566", "vouch", "redis://redis", OUTPUTS))
+    required = {f.upper() for f, i in SETTINGS[name].model_fields.items() if i.is_required()}
+    # defaults that are right on a person's machine and wrong in a container
+    required |= {"REDIS_URL", "AWS_ENDPOINT_URL"}
+    required |= {"HEALTH_HOST"} if issubclass(SETTINGS[name], ServiceSettings) else {"GATEWAY_HOST"}
+    return [f"{variable} is not set" for variable in sorted(required - given)]
+
+
+def test_it_is_a_compose_file() -> None:
+    PyCompose.from_yaml((ROOT / "docker-compose.yml").read_text()).validate()
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("condition: service_healthy", "condition: service_lucky"),
+        ("  provisioned:\n", "  forgotten:\n"),
+        ("retries: 30", "retries: often"),
+    ],
+)
+def test_what_is_no_compose_file_is_told(right: str, wrong: str) -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert right in text
+    with pytest.raises(ValueError, match=r".+"):
+        PyCompose.from_yaml(text.replace(right, wrong)).validate()
+
+
+def test_nothing_is_missing_and_nothing_is_open(compose: Compose) -> None:
+    assert set(SETTINGS) <= set(compose["services"])
+    assert complaints(compose) == []
+
+
+def test_every_service_waits_for_the_deployed_template(compose: Compose) -> None:
+    for name in SETTINGS:
+        waits = compose["services"][name]["depends_on"]
+        assert waits["provision"]["condition"] == "service_completed_successfully"
+
+
+def _unpin(services: Compose) -> None:
+    services["redis"]["image"] = "valkey/valkey:latest"
+
+
+def _open(services: Compose) -> None:
+    services["gateway"]["ports"] = ["8080:8080"]
+
+
+def _rename(services: Compose) -> None:
+    services["invites"]["build"]["args"]["SERVICE"] = "invitations"
+
+
+def _forget(services: Compose) -> None:
+    del services["gateway"]["command"]
+
+
+def _unmount(services: Compose) -> None:
+    services["provision"]["volumes"] = ["./deployment:/app/deploy:ro"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_unpin, "has no version"),
+        (_open, "not on loopback"),
+        (_rename, "does not exist"),
+        (_forget, "COGNITO_ISSUER is not set"),
+        (_unmount, "does not exist"),
+    ],
+)
+def test_each_check_can_fail(compose: Compose, spoil: Callable[[Compose], None], told: str) -> None:
+    spoiled = copy.deepcopy(compose)
+    spoil(spoiled["services"])
+    assert any(told in said for said in complaints(spoiled))

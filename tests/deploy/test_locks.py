@@ -1,0 +1,87 @@
+"""Locks: hashes and no addresses, what ships is what was tested, and every import is declared."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("gateway", "referrals", "invites", "compute")
+LOCKS = sorted(ROOT.glob("*.lock")) + sorted(ROOT.glob("services/*/requirements.lock"))
+OWN = {"contracts", "chassis", "deploy", *SERVICES}
+
+
+def pins(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", lock.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.parent.name + lock.stem)
+def test_a_lock_holds_hashes_and_no_addresses(lock: Path) -> None:
+    text = lock.read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    for block in re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]:
+        assert "--hash=sha256:" in block, block.splitlines()[0]
+
+
+def test_no_lock_that_records_addresses_is_kept() -> None:
+    assert not (ROOT / "uv.lock").exists()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_ships_is_what_was_tested(service: str) -> None:
+    tested = pins(ROOT / "requirements-dev.lock")
+    shipped = pins(ROOT / "services" / service / "requirements.lock")
+    assert shipped
+    assert shipped.items() <= tested.items()
+
+
+@pytest.mark.parametrize("room", ["contracts", "chassis", *(f"services/{s}" for s in SERVICES)])
+def test_every_import_is_declared(room: str) -> None:
+    declared = {name for path in stands_on(room) for name in dependencies(path)}
+    distributions = packages_distributions()
+    undeclared = {
+        module
+        for module in imports(ROOT / room)
+        if module not in OWN | set(sys.stdlib_module_names)
+        and not declared & {canonical(name) for name in distributions.get(module, [])}
+    }
+    assert undeclared == set()
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def stands_on(room: str) -> list[str]:
+    return ["contracts", *(["chassis"] if room != "contracts" else []), room]
+
+
+def dependencies(room: str) -> set[str]:
+    project = tomllib.loads((ROOT / room / "pyproject.toml").read_text())["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    names = {canonical(re.split(r"[\[<>=~;! ]", line)[0]) for line in lines}
+    # what comes with another package under its own name
+    brought = {"aioboto3": {"aiobotocore", "botocore", "boto3"}, "pyjwt": {"cryptography"}}
+    brought |= {
+        "faststream": {"fast-depends", "anyio"},
+        "pydantic": {"typing-extensions", "pydantic-core"},
+    }
+    brought |= {"aiohttp": {"multidict", "yarl"}, "redis": {"hiredis"}}
+    return names | {extra for name in names for extra in brought.get(name, ())}
+
+
+def imports(folder: Path) -> set[str]:
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found
