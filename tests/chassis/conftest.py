@@ -1,6 +1,5 @@
 """Every port's implementations, for the suites that serve them all."""
 
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +7,12 @@ from typing import Any
 import aioboto3
 import pytest
 from botocore.config import Config
+from moto.server import ThreadedMotoServer
 
 from chassis.dynamodb import DynamoDBEventStore
 from chassis.event_store import EventStore
 from chassis.memory import MemoryEventStore
+from deploy.local.settings import HOST
 from tests.chassis.events import CODEC, Counted, Named
 
 EVENTS, META = "counters-events", "counters-meta"
@@ -47,29 +48,51 @@ def stores(aws: str) -> EventStores:
 @pytest.fixture(scope="session")
 async def dynamodb(stores: EventStores) -> AsyncIterator[Any]:
     async with stores.client() as client:
-        for table, *keys in (
-            (EVENTS, ("p", "S", "HASH"), ("s", "N", "RANGE")),
-            (META, ("k", "S", "HASH")),
-        ):
-            with contextlib.suppress(client.exceptions.ResourceInUseException):
-                await client.create_table(
-                    TableName=table,
-                    BillingMode="PAY_PER_REQUEST",
-                    KeySchema=[{"AttributeName": n, "KeyType": k} for n, _, k in keys],
-                    AttributeDefinitions=[
-                        {"AttributeName": n, "AttributeType": t} for n, t, _ in keys
-                    ],
-                )
+        await create_tables(client)
         yield client
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(scope="session")
+async def moto_dynamodb(stores: EventStores) -> AsyncIterator[Any]:
+    """A second implementation of DynamoDB, for what needs no concurrency: there moto is unsound."""
+    server = ThreadedMotoServer(ip_address=HOST, port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    async with stores.client(f"http://{host}:{port}") as client:
+        await create_tables(client)
+        yield client
+    server.stop()
+
+
+async def create_tables(client: Any) -> None:
+    for table, *keys in (
+        (EVENTS, ("p", "S", "HASH"), ("s", "N", "RANGE")),
+        (META, ("k", "S", "HASH")),
+    ):
+        await client.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": n, "KeyType": k} for n, _, k in keys],
+            AttributeDefinitions=[{"AttributeName": n, "AttributeType": t} for n, t, _ in keys],
+        )
+
+
+@pytest.fixture(params=["memory", "dynamodb", "moto"])
 async def store(
-    request: pytest.FixtureRequest, stores: EventStores, dynamodb: Any
+    request: pytest.FixtureRequest, stores: EventStores, dynamodb: Any, moto_dynamodb: Any
 ) -> EventStore[Counted | Named]:
+    """Every implementation."""
     if request.param == "memory":
         return MemoryEventStore(CODEC)
-    return stores.dynamodb(dynamodb)
+    return stores.dynamodb(dynamodb if request.param == "dynamodb" else moto_dynamodb)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+async def racing_store(
+    request: pytest.FixtureRequest, stores: EventStores, dynamodb: Any
+) -> EventStore[Counted | Named]:
+    """Those that stand concurrent writers."""
+    return MemoryEventStore(CODEC) if request.param == "memory" else stores.dynamodb(dynamodb)
 
 
 @pytest.fixture

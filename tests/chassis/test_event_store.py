@@ -201,18 +201,20 @@ def _key(commit: Commit[Counted | Named]) -> tuple[str, int]:
 
 @many
 @given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=6), writers=st.integers(2, 6))
-async def test_of_concurrent_writers_one_wins(store: Store, sizes: list[int], writers: int) -> None:
+async def test_of_concurrent_writers_one_wins(
+    racing_store: Store, sizes: list[int], writers: int
+) -> None:
     stream = fresh()
-    await write(store, stream, *sizes)
-    head = await store.head(stream)
+    await write(racing_store, stream, *sizes)
+    head = await racing_store.head(stream)
     results = await asyncio.gather(
-        *(store.append(head, [Counted(by=1)] * (n + 1), origin()) for n in range(writers)),
+        *(racing_store.append(head, [Counted(by=1)] * (n + 1), origin()) for n in range(writers)),
         return_exceptions=True,
     )
     won = [result for result in results if isinstance(result, Commit)]
     assert len(won) == 1
     assert sum(isinstance(result, Conflict) for result in results) == writers - 1
-    assert (await store.load(stream)).commits[-1] == won[0]
+    assert (await racing_store.load(stream)).commits[-1] == won[0]
 
 
 @many
@@ -241,12 +243,14 @@ async def test_versions_are_contiguous_whatever_writers_believe(
 @many
 @given(deliveries=st.integers(2, 6))
 async def test_concurrent_deliveries_of_one_command_are_one_commit(
-    store: Store, deliveries: int
+    racing_store: Store, deliveries: int
 ) -> None:
     stream, command = fresh(), origin()
     commits = await asyncio.gather(
         *(
-            store.append(Head(stream, 0), [Counted(by=1)], command, claims=[f"name#{stream}"])
+            racing_store.append(
+                Head(stream, 0), [Counted(by=1)], command, claims=[f"name#{stream}"]
+            )
             for _ in range(deliveries)
         ),
         return_exceptions=True,
@@ -254,4 +258,4 @@ async def test_concurrent_deliveries_of_one_command_are_one_commit(
     # a transaction that meets another one is told to look again: that is a conflict too
     assert {commit for commit in commits if isinstance(commit, Commit)}
     assert all(isinstance(commit, Commit | Conflict) for commit in commits)
-    assert len((await store.load(stream)).commits) == 1
+    assert len((await racing_store.load(stream)).commits) == 1

@@ -83,8 +83,9 @@ async def test_a_refusal_leaves_nothing(counters: Counters, counter: str) -> Non
 
 
 async def test_concurrent_commands_of_one_stream_all_count(
-    counters: Counters, counter: str
+    racing_store: Store, counter: str
 ) -> None:
+    counters = Repository(racing_store, COUNTER)
     decisions = await asyncio.gather(
         *(counters.execute(Count(counter=counter), metadata()) for _ in range(8))
     )
