@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chassis.event_store import Commit, History, Origin
 from chassis.memory import MemoryEventStore
-from chassis.projector import Projector
+from chassis.projector import Change, Projector
 from chassis.read_models import ReadModels
 from tests.chassis.events import CODEC, Counted, CounterView, Named
 from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, expected, read, serve
@@ -120,6 +120,32 @@ async def test_a_forgotten_script_is_loaded_again(
     await redis.script_flush()
     await projector.project(await append(memory_store, "counter-a", Counted(by=1)))
     assert await read(redis, "counter-a") == CounterView(total=2, events=2)
+
+
+@pytest.mark.parametrize(
+    ("start", "last", "status"),
+    [
+        (2, 3, b"applied"),
+        (0, 5, b"applied"),  # folded from the beginning: holds whatever was missed
+        (1, 2, b"duplicate"),
+        (0, 2, b"duplicate"),
+        (3, 4, b"gap"),  # version 3 was missed
+        (1, 3, b"gap"),  # version 2 would be applied twice
+    ],
+)
+async def test_the_guard_takes_what_follows_and_nothing_else(
+    redis: Any, projector: Projector[Event], start: int, last: int, status: bytes
+) -> None:
+    target = projector.target("counters", 1)
+    assert target is not None
+    place = target.place("counter-a")
+    await redis.hset(place.data_key, mapping={"v": 2, "d": "stands", "x": "stands"})
+    change = Change(place, start, last, ("+", "d", "new", "-", "x"))
+    assert await projector.apply([change]) == [status]
+    applied = status == b"applied"
+    expected = {b"v": str(last).encode(), b"d": b"new"}
+    untouched = {b"v": b"2", b"d": b"stands", b"x": b"stands"}
+    assert await redis.hgetall(place.data_key) == (expected if applied else untouched)
 
 
 async def test_one_round_trip_projects_a_commit(
