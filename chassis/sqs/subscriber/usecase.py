@@ -127,6 +127,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
     def _open(self) -> None:
         connection = self._outer_config.connection
         config = self._config
+        self._url = ""
         self._leases = LeaseKeeper(connection.change_visibility, self._lease_failed)
         self._leases.enabled = config.heartbeat
         self._settlement = Settlement(

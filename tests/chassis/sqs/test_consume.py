@@ -350,7 +350,7 @@ def test_no_extension_goes_beyond_twelve_hours() -> None:
         ]
         assert max(seconds) == 7200
 
-    warp(main)
+    warp(main, limit=200_000)
 
 
 def test_a_nack_waits_out_an_extension_under_way() -> None:
