@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
@@ -106,8 +106,9 @@ class Projector(Generic[E]):
     async def project_commits(self, target: Target[E], commits: Iterable[Commit[E]]) -> None:
         """Bring pieces of many streams, in any order, into one generation."""
         changes, behind = [], []
-        for stream, history in _histories(commits).items():
-            change = _change(target, history, None) if history.after == 0 else None
+        for stream, its in _by_stream(commits).items():
+            history = _from_the_beginning(its)
+            change = None if history is None else _change(target, history, None)
             if change is None:
                 behind.append(stream)
             else:
@@ -184,14 +185,22 @@ def _change(target: Target[E], history: History[E], base: bytes | None) -> Chang
     return Change(place, history.after, history.head.version, tuple(arguments))
 
 
-def _histories(commits: Iterable[Commit[E]]) -> dict[str, History[E]]:
-    """The unbroken beginning of each stream's commits; a hole ends it."""
-    streams: dict[str, list[Commit[E]]] = {}
-    for commit in sorted(commits, key=lambda commit: (commit.stream, commit.first)):
-        run = streams.setdefault(commit.stream, [])
-        if not run or run[-1].last + 1 == commit.first:
-            run.append(commit)
-    return {
-        stream: History(run[-1].head, tuple(run), after=run[0].first - 1)
-        for stream, run in streams.items()
-    }
+def _by_stream(commits: Iterable[Commit[E]]) -> dict[str, dict[int, Commit[E]]]:
+    """The commits of each stream by their first version: pages may repeat them."""
+    streams: dict[str, dict[int, Commit[E]]] = {}
+    for commit in commits:
+        streams.setdefault(commit.stream, {})[commit.first] = commit
+    return streams
+
+
+def _from_the_beginning(commits: Mapping[int, Commit[E]]) -> History[E] | None:
+    """All of these commits in order; None if one is missing before or between them.
+
+    A page with a hole may hold the last piece of a stream whose other pieces came earlier: it
+    must lead to a look into the store, not be cut off at the hole.
+    """
+    ordered = tuple(commits[first] for first in sorted(commits))
+    ends = (0, *(commit.last for commit in ordered))
+    if any(commit.first != end + 1 for end, commit in zip(ends, ordered, strict=False)):
+        return None
+    return History(ordered[-1].head, ordered)
