@@ -134,6 +134,7 @@ class SQSModel:
         self.latency = latency
         self.queues: dict[str, StoredQueue] = {}
         self.calls: list[Call] = []
+        self.end_polls = False
         self._faults: list[Fault] = []
         self._ids = count(1)
         self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -367,7 +368,7 @@ class SQSModel:
         deadline = _now() + wait
         while True:
             taken = self._repeat(queue, attempt) or self._take(queue, wanted, timeout)
-            if taken or _now() >= deadline:
+            if taken or self.end_polls or _now() >= deadline:
                 break
             await _wait(queue, deadline)
             if queue.deleted:
