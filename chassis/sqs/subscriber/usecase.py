@@ -1,9 +1,8 @@
-"""Subscribers: poll with credits, keep what was received, run it in order, settle, stop clean."""
+"""Subscribers: poll with credits, run what came in order, stop clean."""
 
 import asyncio
 import logging
 from abc import abstractmethod
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -16,9 +15,9 @@ from chassis.sqs.message import Outcome, SQSBatchMessage, SQSMessage, SQSRawMess
 from chassis.sqs.parser import SQSBatchParser, SQSParser
 from chassis.sqs.publisher.fake import SQSFakePublisher
 from chassis.sqs.schemas import SQSQueue, queue_name
-from chassis.sqs.subscriber.leases import LeaseKeeper
+from chassis.sqs.subscriber.inbox import Inbox
 from chassis.sqs.subscriber.pool import Unit, WorkerPool
-from chassis.sqs.subscriber.settlement import Settlement
+from chassis.sqs.subscriber.puller import Puller
 
 if TYPE_CHECKING:
     from faststream._internal.endpoint.publisher import PublisherProto
@@ -29,20 +28,22 @@ if TYPE_CHECKING:
     from chassis.sqs.broker.config import SQSBrokerConfig
     from chassis.sqs.subscriber.config import SQSSubscriberConfig
 
-_SYSTEM_ATTRIBUTES = [
-    "ApproximateReceiveCount",
-    "ApproximateFirstReceiveTimestamp",
-    "SentTimestamp",
-    "MessageGroupId",
-    "MessageDeduplicationId",
-    "SequenceNumber",
-    "DeadLetterQueueSourceArn",
-]
-_SETTLED_WELL = frozenset({Outcome.DELETED})
-_DEFAULT_VISIBILITY = 30
 _LONGEST_BACKOFF = 30.0
-_SHORT_POLL_PAUSE = 0.1
-_LONGEST_POLL = 20
+
+
+class _Running:
+    """What exists between the start and the stop of a subscriber."""
+
+    def __init__(self, inbox: Inbox, pool: WorkerPool, puller: Puller) -> None:
+        self.inbox = inbox
+        self.pool = pool
+        self.puller = puller
+        self.stopping = asyncio.Event()
+        self.pollers: set[asyncio.Task[None]] = set()
+
+    @property
+    def tasks(self) -> "set[asyncio.Task[Any]]":
+        return {*self.pollers, *self.pool.tasks}
 
 
 class SQSSubscriber(SubscriberUsecase[Any]):
@@ -60,17 +61,8 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         self._config = config
         self._set_parser(config)
         super().__init__(config, specification, calls)
-        self._stopping = asyncio.Event()
-        self._pollers: set[asyncio.Task[None]] = set()
-        self._receives: set[asyncio.Task[list[SQSRawMessage]]] = set()
+        self._run: _Running | None = None
         self._stop_task: asyncio.Task[None] | None = None
-        self._held: dict[str, SQSRawMessage] = {}
-        self._pulled: deque[SQSRawMessage] = deque()
-        self._in_hand: list[SQSRawMessage] = []
-        self._pool: WorkerPool | None = None
-        self._leases: LeaseKeeper | None = None
-        self._settlement: Settlement | None = None
-        self._url = ""
 
     @abstractmethod
     def _set_parser(self, config: "SQSSubscriberConfig") -> None:
@@ -84,20 +76,19 @@ class SQSSubscriber(SubscriberUsecase[Any]):
 
     @property
     def queue_name(self) -> str:
+        """Its name, however it was spelt."""
         return queue_name(self.queue.name)
-
-    # ---------------------------------------------------------------- start and stop
 
     async def start(self) -> None:
         """Start to poll; a queue that is missing is waited for, loudly."""
         await super().start()
-        self._stopping = asyncio.Event()
-        if not self._outer_config.in_memory:
-            self._open()
         self._post_start()
-        if self.calls and self._pool is not None:
-            for _ in range(self._config.pollers):
-                self._spawn(self._poll(self._pool))
+        if self._outer_config.in_memory or self._run is not None:
+            return
+        run = self._open()
+        if self.calls:
+            loop = asyncio.get_running_loop()
+            run.pollers |= {loop.create_task(self._poll(run)) for _ in range(self._config.pollers)}
 
     async def stop(self) -> None:
         """Stop within the graceful timeout and leave nothing in flight.
@@ -105,234 +96,115 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         What was received but not started is given back at once, polls under way are waited for
         and given back too, started handlers may finish and are then cancelled.
         """
+        self.running = False
+        run = self._run
+        if run is None:
+            return
+        from_inside = asyncio.current_task() in run.tasks
         if self._stop_task is None:
-            self.running = False
-            self._stopping.set()
+            run.stopping.set()
             # at once: the worker that asks for the stop must not take another message
-            unstarted = self._pool.close() if self._pool is not None else []
-            task = asyncio.get_running_loop().create_task(self._wind_up(unstarted))
-            task.add_done_callback(self._stopped)
-            self._stop_task = task
-        if asyncio.current_task() not in self._own_tasks():
+            unstarted = run.pool.close()
+            self._stop_task = asyncio.get_running_loop().create_task(self._wind_up(run, unstarted))
+            self._stop_task.add_done_callback(self._stopped)
+        if not from_inside:
             await asyncio.shield(self._stop_task)
 
+    async def _wind_up(self, run: _Running, unstarted: list[SQSRawMessage]) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (self._outer_config.graceful_timeout or 0.0)
+        pulls = run.puller.close()
+        await run.inbox.give_back(unstarted)
+        await _finish({*run.tasks, *pulls}, deadline - loop.time())
+        await run.inbox.give_back(run.pool.unfinished())
+        await run.inbox.close()
+
     def _stopped(self, task: "asyncio.Task[None]") -> None:
-        self._stop_task = None
+        self._stop_task = self._run = None
         if not task.cancelled() and (error := task.exception()):
             self._report(logging.ERROR, "the subscriber did not stop cleanly", error)
 
-    def _own_tasks(self) -> "frozenset[asyncio.Task[Any]]":
-        return frozenset(self._pollers) | (self._pool.tasks if self._pool else frozenset())
-
-    def _open(self) -> None:
-        connection = self._outer_config.connection
+    def _open(self) -> _Running:
         config = self._config
-        self._url = ""
-        self._leases = LeaseKeeper(connection.change_visibility, self._lease_failed)
-        self._leases.enabled = config.heartbeat
-        self._settlement = Settlement(
-            connection,
-            self._leases,
+        inbox = Inbox(
+            self._outer_config.connection,
+            self.queue,
+            config,
             reject=self._outer_config.reject,
-            retry_delay=config.retry_delay,
-            log=self._report,
-            forget=self._forget,
+            report=self._report,
         )
-        self._pool = WorkerPool(
-            self._handle,
-            self._give_back,
+        unit = config.max_messages if self.batch else 1
+        pool = WorkerPool(
+            lambda messages: self._handle(inbox, messages),
+            inbox.give_back,
             workers=config.max_workers,
             prefetch=config.max_messages,
-            unit_size=config.max_messages if self.batch else 1,
+            unit_size=unit,
         )
+        self._run = _Running(inbox, pool, Puller(inbox, unit))
+        return self._run
 
-    def _spawn(self, coroutine: Any) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._pollers.add(task)
-        task.add_done_callback(self._pollers.discard)
+    # ---------------------------------------------------------------- polling
 
-    async def _wind_up(self, unstarted: list[SQSRawMessage]) -> None:
-        pool = self._pool
-        if pool is None:
-            return
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (self._outer_config.graceful_timeout or 0.0)
-        unstarted.extend(self._pulled)
-        self._pulled.clear()
-        await self._give_back(unstarted)
-        await _finish({*self._pollers, *self._receives, *pool.tasks}, deadline - loop.time())
-        await self._give_back(pool.unfinished())
-        await self._outer_config.connection.flush()
-        if self._leases is not None:
-            await self._leases.close()
-        self._held.clear()
-        self._pool = None
-
-    # ---------------------------------------------------------------- receiving
-
-    async def _poll(self, pool: WorkerPool) -> None:
+    async def _poll(self, run: _Running) -> None:
         pauses = backoff(1.0, _LONGEST_BACKOFF)
         attempt_id = uuid4().hex
         failing = False
-        while not self._stopping.is_set() and (credit := await pool.reserve()):
+        while not run.stopping.is_set() and (credit := await run.pool.reserve()):
             try:
-                messages = await self._receive(credit, self._config.wait_time_seconds, attempt_id)
+                messages = await run.inbox.receive(credit, self._wait_time, attempt_id)
             except Exception as error:  # noqa: BLE001 - a poller outlives every error
-                pool.unreserve(credit)
-                self._receive_failed(error, first=not failing)
+                run.pool.unreserve(credit)
+                self._receive_failed(run.inbox, error, first=not failing)
                 failing = True
                 if not is_transient(error):
                     attempt_id = uuid4().hex
-                await self._pause(next(pauses))
+                await _pause(run.stopping, next(pauses))
                 continue
             if failing:
                 failing = False
                 pauses = backoff(1.0, _LONGEST_BACKOFF)
                 self._report(logging.INFO, f"receiving from {self.queue_name} again", None)
             attempt_id = uuid4().hex
-            pool.unreserve(credit - len(messages))
-            if self._stopping.is_set():
-                pool.unreserve(len(messages))
-                await self._give_back(messages)
-            else:
-                pool.admit(self._units(messages))
+            run.pool.unreserve(credit - len(messages))
+            await self._take_in(run, messages)
 
-    async def _receive(
-        self, count: int, wait: int, attempt_id: str | None = None
-    ) -> list[SQSRawMessage]:
-        """Receive once and hold what came."""
-        if not self._url:
-            await self._find_queue()
-        connection = self._outer_config.connection
-        options: dict[str, Any] = {}
-        if self._config.visibility_timeout is not None:
-            options["VisibilityTimeout"] = self._config.visibility_timeout
-        if attempt_id is not None and self.queue.fifo:
-            options["ReceiveRequestAttemptId"] = attempt_id
-        received = await connection.client.receive(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=count,
-            WaitTimeSeconds=wait,
-            MessageSystemAttributeNames=_SYSTEM_ATTRIBUTES,
-            MessageAttributeNames=["All"],
-            **options,
-        )
-        now = asyncio.get_running_loop().time()
-        return [message for item in received if (message := self._hold(item, now))]
-
-    async def _find_queue(self) -> None:
-        queues = self._outer_config.connection.queues
-        url = await queues.url(self.queue.name)
-        timeout = self._config.visibility_timeout
-        if timeout is None:
-            timeout = await self._queue_timeout(url)
-        if self._leases is not None:
-            self._leases.timeout = timeout
-        self._url = url
-
-    async def _queue_timeout(self, url: str) -> int:
-        try:
-            attributes = await self._outer_config.connection.queues.attributes(url)
-        except Exception as error:
-            if is_missing_queue(error) or is_transient(error):
-                raise
-            # a role may receive without being allowed to look
-            self._report(logging.WARNING, "visibility timeout unknown, 30 s assumed", error)
-            return _DEFAULT_VISIBILITY
-        return int(attributes.get("VisibilityTimeout", _DEFAULT_VISIBILITY))
-
-    def _hold(self, item: dict[str, Any], now: float) -> SQSRawMessage | None:
-        """Take a message in; one that we still hold only brings a newer handle."""
-        message_id = item["MessageId"]
-        if (known := self._held.get(message_id)) is not None:
-            self._hold_again(known, item["ReceiptHandle"], now)
-            return None
-        message = SQSRawMessage(
-            queue=self.queue_name,
-            queue_url=self._url,
-            message_id=message_id,
-            receipt_handle=item["ReceiptHandle"],
-            body=item.get("Body", ""),
-            attributes=item.get("Attributes") or {},
-            message_attributes=item.get("MessageAttributes") or {},
-            settlement=self._settlement,
-            received_at=now,
-        )
-        self._held[message_id] = message
-        if self._leases is not None:
-            self._leases.hold(message)
-        return message
-
-    def _hold_again(self, message: SQSRawMessage, handle: str, now: float) -> None:
-        message.receipt_handle = handle
-        message.received_at = now
-        if message.outcome is Outcome.DELETED:
-            if self._settlement is not None:
-                self._settlement.delete_again(message)
+    async def _take_in(self, run: _Running, messages: list[SQSRawMessage]) -> None:
+        if not run.stopping.is_set():
+            run.pool.admit(self._units(messages))
             return
-        message.outcome = None
-        if self._leases is not None:
-            self._leases.hold(message)
+        run.pool.unreserve(len(messages))
+        await run.inbox.give_back(messages)
+
+    @property
+    def _wait_time(self) -> int:
+        """The long poll, no longer than `stop()` would wait for it to end."""
+        grace = self._outer_config.graceful_timeout
+        wait = self._config.wait_time_seconds
+        return min(wait, max(int(grace) - 1, 1)) if grace else wait
 
     def _units(self, messages: list[SQSRawMessage]) -> Iterable[tuple[str | None, Unit]]:
         fifo = self.queue.fifo
         return ((message.group_id if fifo else None, [message]) for message in messages)
 
-    def _receive_failed(self, error: Exception, *, first: bool) -> None:
-        if is_missing_queue(error):
-            self._outer_config.connection.queues.forget(self.queue.name)
-            self._url = ""
+    def _receive_failed(self, inbox: Inbox, error: Exception, *, first: bool) -> None:
+        missing = is_missing_queue(error)
+        if missing:
+            inbox.lost_queue()
         if first:
-            what = "does not exist" if is_missing_queue(error) else "cannot be received from"
+            what = "does not exist" if missing else "cannot be received from"
             self._report(logging.ERROR, f"queue {self.queue_name} {what}, trying on", error)
 
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
-
-    # ---------------------------------------------------------------- handling
-
-    async def _handle(self, unit: Unit) -> bool:
+    async def _handle(self, inbox: Inbox, unit: Unit) -> bool:
         """Run one unit and say whether the next of its group may follow."""
         now = asyncio.get_running_loop().time()
         if any(message.outcome is not None or message.expires_at <= now for message in unit):
             # no longer ours: it is, or will be, handled where it was redelivered
-            self._let_go(unit)
+            inbox.let_go(unit)
             return False
         await self.consume(unit if self.batch else unit[0])
-        done = all(message.outcome in _SETTLED_WELL for message in unit)
-        self._let_go(unit)
-        return done
-
-    def _let_go(self, messages: Sequence[SQSRawMessage]) -> None:
-        """Keep no longer what is settled, or what the handler chose not to settle."""
-        for message in messages:
-            if message.outcome is Outcome.DELETED:
-                continue  # until the delete is answered it may come back to us
-            if self._leases is not None:
-                self._leases.drop(message)
-            self._forget(message)
-
-    def _forget(self, message: SQSRawMessage) -> None:
-        if self._held.get(message.message_id) is message:
-            del self._held[message.message_id]
-
-    async def _give_back(self, messages: Sequence[SQSRawMessage]) -> None:
-        """Make unstarted messages visible at once; the visibility timeout does it otherwise."""
-        ours = [message for message in messages if message.outcome is None]
-        self._let_go(messages)
-        if not ours or self._settlement is None:
-            return
-        try:
-            await self._settlement.release(ours, 0)
-        except Exception as error:  # noqa: BLE001 - nothing is lost, only later
-            self._report(logging.WARNING, "messages were not given back", error)
-
-    def _lease_failed(self, message: SQSRawMessage, error: BaseException) -> None:
-        self._report(logging.WARNING, f"message {message.message_id} could not be extended", error)
+        inbox.let_go(unit)
+        return all(message.outcome is Outcome.DELETED for message in unit)
 
     # ---------------------------------------------------------------- pulling
 
@@ -343,66 +215,24 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         poll may outlast the timeout by a round trip. The message is kept until it is settled
         or the next one is asked for.
         """
-        raw = await self._pull(timeout)
-        return None if raw is None else await self._process(raw)
+        return await self._pull(timeout)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        """Iterate over messages as they come; settle each yourself."""
+        """Iterate over messages as they come, until `stop()`; settle each yourself."""
         while True:
-            raw = await self._pull(float(max(self._config.wait_time_seconds, 1)))
-            if raw is not None:
-                yield await self._process(raw)
-            elif self._stopping.is_set():
+            message = await self._pull(float(max(self._wait_time, 1)))
+            if message is not None:
+                yield message
+            elif self._run is None or self._run.puller.closed:
                 return
 
     async def _pull(self, timeout: float) -> Any:  # noqa: ASYNC109 - as get_one
         if self.calls:
             raise AssertionError("get_one and iteration need a subscriber without handlers")
-        if self._pool is None:
-            self._stopping = asyncio.Event()
-            self._open()
-        self._let_go(self._in_hand)
-        self._in_hand = []
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        while True:
-            if (unit := self._next_pulled()) is not None:
-                self._in_hand = unit if self.batch else [unit]
-                return unit
-            wait = int(max(min(deadline - loop.time(), _LONGEST_POLL), 0))
-            messages = await self._receive_whole(wait)
-            if self._stopping.is_set():
-                await self._give_back(messages)
-                return None
-            self._pulled.extend(messages)
-            left = deadline - loop.time()
-            if not self._pulled and left <= 0:
-                return None
-            if not self._pulled and wait == 0:
-                await self._pause(min(_SHORT_POLL_PAUSE, left))
-
-    def _next_pulled(self) -> Any:
-        return self._pulled.popleft() if self._pulled else None
-
-    def _pull_size(self) -> int:
-        return 1
-
-    async def _receive_whole(self, wait: int) -> list[SQSRawMessage]:
-        """Receive to the end even if the caller is cancelled; then what came is given back."""
-        task = asyncio.get_running_loop().create_task(self._receive(self._pull_size(), wait))
-        self._receives.add(task)
-        task.add_done_callback(self._receives.discard)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(self._give_back_received)
-            raise
-
-    def _give_back_received(self, task: "asyncio.Task[list[SQSRawMessage]]") -> None:
-        if not task.cancelled() and task.exception() is None and task.result():
-            self._spawn(self._give_back(task.result()))
-
-    async def _process(self, raw: Any) -> Any:
+        run = self._run or self._open()
+        if not (messages := await run.puller.pull(timeout)):
+            return None
+        raw = messages if self.batch else messages[0]
         parser, decoder = self._get_parser_and_decoder()
         context = self._outer_config.context
         return await process_msg(
@@ -418,6 +248,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         return (SQSFakePublisher(producer=self._outer_config.producer, queue=message.reply_to),)
 
     def get_log_context(self, message: "StreamMessage[Any] | None") -> dict[str, str]:
+        """Return what every log line of the subscriber tells."""
         return {
             "queue": self.queue_name,
             "message_id": getattr(message, "message_id", ""),
@@ -459,27 +290,25 @@ class SQSBatchSubscriber(SQSSubscriber):
         # a FIFO queue withholds a group while one of its messages is out: no two batches share one
         return ((None, messages),) if messages else ()
 
-    def _next_pulled(self) -> list[SQSRawMessage] | None:
-        batch = list(self._pulled)
-        self._pulled.clear()
-        return batch or None
-
-    def _pull_size(self) -> int:
-        return self._config.max_messages
-
     if TYPE_CHECKING:
 
         async def get_one(self, *, timeout: float = 5.0) -> SQSBatchMessage | None: ...  # noqa: ASYNC109
         def __aiter__(self) -> AsyncIterator[SQSBatchMessage]: ...
 
 
-async def _finish(tasks: "set[asyncio.Task[Any]]", timeout: float) -> None:  # noqa: ASYNC109 - a bound, not a cancellation
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        pass
+
+
+async def _finish(tasks: "set[asyncio.Task[Any]]", seconds: float) -> None:
     """Wait for tasks up to a deadline, cancel the late ones and see them end."""
-    if not tasks:
-        return
-    late: set[asyncio.Task[Any]] = tasks
-    if timeout > 0:
-        _, late = await asyncio.wait(tasks, timeout=timeout)
+    late = tasks
+    if tasks and seconds > 0:
+        _, late = await asyncio.wait(tasks, timeout=seconds)
     for task in late:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
