@@ -2,13 +2,16 @@
 
 import argparse
 import asyncio
+import contextlib
+import resource
 import signal
 
 import structlog
 import uvloop
 
 from chassis.logging import configure
-from gateway.app import assemble, running
+from gateway import workers
+from gateway.app import Gateway, assemble, running
 from gateway.clients import opened
 from gateway.server import serving
 from gateway.settings import Settings
@@ -23,7 +26,11 @@ def main() -> None:
     parser.parse_args()
     settings = Settings()
     configure(settings, "gateway")
-    uvloop.run(run(settings))
+    if settings.gateway_workers > 1 and workers.number() is None:
+        asyncio.run(workers.Supervisor(settings.gateway_workers).run())
+    else:
+        _allow_many_connections()
+        uvloop.run(run(settings))
 
 
 async def run(settings: Settings) -> None:
@@ -33,13 +40,38 @@ async def run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with opened(settings) as outside:
         gateway = assemble(settings, outside)
-        async with running(gateway), serving(gateway.web, settings) as port:
-            log.info("gateway_started", host=settings.gateway_host, port=port)
+        async with running(gateway), _internal(gateway) as internal, _public(gateway) as port:
+            log.info("gateway_started", port=port, internal_port=internal)
             await stopped.wait()
             log.info("gateway_draining")
             gateway.health.draining = True
             await asyncio.sleep(settings.drain_seconds)
     log.info("gateway_stopped")
+
+
+def _public(gateway: Gateway) -> contextlib.AbstractAsyncContextManager[int]:
+    settings = gateway.settings
+    return serving(
+        gateway.public,
+        settings.gateway_host,
+        settings.gateway_port,
+        shutdown_seconds=settings.shutdown_seconds,
+        shared=settings.gateway_workers > 1,
+    )
+
+
+def _internal(gateway: Gateway) -> contextlib.AbstractAsyncContextManager[int]:
+    settings = gateway.settings
+    port = settings.gateway_internal_port
+    if port:
+        port += workers.number() or 0
+    return serving(gateway.internal, settings.gateway_internal_host, port, shutdown_seconds=1.0)
+
+
+def _allow_many_connections() -> None:
+    """Every connection is a file; the usual soft limit of 1,024 is no protection, only a trap."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

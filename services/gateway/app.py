@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+import structlog
 from aiohttp import web
 
 from chassis.commands import CommandSender
@@ -12,22 +13,31 @@ from chassis.outcomes import OutcomeListener, Outcomes
 from chassis.read_models import ReadModels
 from gateway.answers import Answers
 from gateway.auth import KeySet, Revocations, TokenCache, Verifier
+from gateway.cors import Cors
 from gateway.docs import add_description
-from gateway.edge import add_routes, edge
+from gateway.edge import Edge, add_routes
+from gateway.events import Lines
 from gateway.health import Check, Health
 from gateway.limits import Limiter, Table
+from gateway.live import Changes
+from gateway.metrics import Metrics
 from gateway.operations import Operations
 from gateway.parts import Outside, Parts
 from gateway.routes import ROUTES
 from gateway.services import command_queues
 from gateway.settings import Settings
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
     settings: Settings
-    web: web.Application
+    public: web.Application
+    internal: web.Application
+    """For Prometheus and the platform, never for the world."""
     health: Health
+    metrics: Metrics
     parts: Parts
     listener: OutcomeListener
     keys: Sequence[KeySet]
@@ -35,30 +45,56 @@ class Gateway:
 
 def assemble(settings: Settings, outside: Outside) -> Gateway:
     """Everything between the port and the bus; nothing is contacted yet."""
-    outcomes = Outcomes(outside.redis)
-    listener = OutcomeListener(outside.subscription, outcomes)
+    metrics = Metrics()
+    listener = OutcomeListener(outside.subscription, Outcomes(outside.redis))
+    parts = _parts(settings, outside, listener, metrics)
+    health = Health(_checks(outside, parts, listener))
+    edge = Edge(metrics, Cors(settings.cors_origins), health)
+    app = web.Application(middlewares=[edge.guard], client_max_size=settings.max_body_bytes)
+    add_routes(app, ROUTES, parts)
+    add_description(app, ROUTES)
+    app.on_shutdown.append(parts.lines.end)
+    internal = web.Application()
+    internal.router.add_get("/metrics", metrics.serve)
+    for application in (app, internal):
+        application.router.add_get("/healthz", health.healthz)
+        application.router.add_get("/readyz", health.readyz)
+    return Gateway(settings, app, internal, health, metrics, parts, listener, outside.keys)
+
+
+def _parts(
+    settings: Settings, outside: Outside, listener: OutcomeListener, metrics: Metrics
+) -> Parts:
     revocations = Revocations(outside.redis)
-    parts = Parts(
+    tokens = TokenCache(_verifier(settings, outside.keys), revocations)
+    changes, lines = Changes(outside.subscription), Lines()
+    metrics.show("gateway_token_cache_hits", "Tokens known.", lambda: tokens.hits)
+    metrics.show("gateway_token_cache_misses", "Tokens verified.", lambda: tokens.misses)
+    metrics.show("gateway_event_streams", "Open event streams.", lambda: lines.open)
+    metrics.show(
+        "gateway_jwks_fetches", "Keys asked for.", lambda: sum(k.fetches for k in outside.keys)
+    )
+    return Parts(
         settings=settings,
-        tokens=TokenCache(_verifier(settings, outside.keys), revocations),
+        tokens=tokens,
         revocations=revocations,
         operations=Operations(
             sender=CommandSender(outside.publisher, command_queues(settings.stack)),
-            outcomes=outcomes,
+            outcomes=listener.outcomes,
             listener=listener,
             answers=Answers(outside.redis),
             redis=outside.redis,
         ),
-        limiter=Limiter(outside.redis, Table(), workers=settings.workers),
+        limiter=Limiter(
+            outside.redis,
+            Table(),
+            workers=settings.gateway_workers,
+            refused=lambda limit: metrics.refused(limit.name, shadow=limit.shadow),
+        ),
         referrals=ReadModels(outside.redis, "referrals"),
+        changes=changes,
+        lines=lines,
     )
-    health = Health(_checks(outside, parts, listener))
-    app = web.Application(middlewares=[edge], client_max_size=settings.max_body_bytes)
-    add_routes(app, ROUTES, parts)
-    add_description(app, ROUTES)
-    app.router.add_get("/healthz", health.healthz)
-    app.router.add_get("/readyz", health.readyz)
-    return Gateway(settings, app, health, parts, listener, outside.keys)
 
 
 def _verifier(settings: Settings, keys: Sequence[KeySet]) -> Verifier:
@@ -94,8 +130,11 @@ async def running(gateway: Gateway) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(gateway.parts.revocations.watch(), name="revocations"),
         asyncio.create_task(gateway.parts.limiter.watch(), name="limits"),
+        asyncio.create_task(gateway.parts.changes.listen(), name="changes"),
         *(asyncio.create_task(keys.keep_fresh(), name="keys") for keys in gateway.keys),
     ]
+    for task in tasks:
+        task.add_done_callback(_tell_if_failed)
     await gateway.listener.start()
     try:
         yield
@@ -106,3 +145,8 @@ async def running(gateway: Gateway) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
         for keys in gateway.keys:
             await keys.close()
+
+
+def _tell_if_failed(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("background_task_failed", task=task.get_name(), exc_info=error)

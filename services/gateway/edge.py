@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from chassis.read_models import ReadModelsLost
 from gateway.auth import Caller, InvalidToken, KeysUnavailable, TokenUse
+from gateway.cors import Cors
 from gateway.errors import (
     Problem,
     from_aiohttp,
@@ -22,10 +23,12 @@ from gateway.errors import (
 )
 from gateway.fairness import charge
 from gateway.fairness import headers as limit_headers
-from gateway.http import Auth, Call, Route
+from gateway.health import Health
+from gateway.http import Answer, Auth, Call, Route
 from gateway.ids import request_id
 from gateway.limits import Closed, Verdict
 from gateway.limits.address import client_address
+from gateway.metrics import Metrics
 from gateway.parsing import single_header
 from gateway.parts import Parts
 
@@ -52,17 +55,51 @@ access = structlog.get_logger("gateway.access")
 log = structlog.get_logger(__name__)
 
 
-@web.middleware
-async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
-    started = time.perf_counter()
-    number = request_id(request.headers.get("X-Request-ID"))
-    request[REQUEST_ID] = number
-    structlog.contextvars.bind_contextvars(request_id=number)
-    response = await _answer(request, handler, number)
-    if not response.prepared:
-        _dress(request, response)
-    _tell(request, response, time.perf_counter() - started)
-    return response
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The one middleware: every answer passes it, whoever has made it."""
+
+    metrics: Metrics
+    cors: Cors
+    health: Health
+
+    @web.middleware
+    async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        number = request_id(request.headers.get("X-Request-ID"))
+        request[REQUEST_ID] = number
+        structlog.contextvars.bind_contextvars(request_id=number)
+        response = self.cors.preflight(request) or await _answer(request, handler, number)
+        if not response.prepared:
+            self._dress(request, response)
+        self._tell(request, response, time.perf_counter() - started)
+        return response
+
+    def _dress(self, request: web.Request, response: web.StreamResponse) -> None:
+        headers = response.headers
+        headers["X-Request-ID"] = request[REQUEST_ID]
+        headers.update(SECURITY_HEADERS)
+        if (verdict := request.get(VERDICT)) is not None:
+            headers.update(limit_headers(verdict))
+        if "Cache-Control" not in headers:
+            headers["Cache-Control"] = "no-store"
+        self.cors.dress(request, response)
+        if self.health.draining:
+            response.force_close()  # the next request is another worker's
+
+    def _tell(self, request: web.Request, response: web.StreamResponse, seconds: float) -> None:
+        """One line: the path's template, never the path; a digest of the subject, never a token."""
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "none"
+        self.metrics.answered(request.method, route, response.status, seconds)
+        access.info(
+            "request_answered",
+            method=request.method,
+            route=route,
+            status=response.status,
+            ms=round(seconds * 1000, 2),
+            caller=request.get(CALLER_TAG),
+        )
 
 
 async def _answer(request: web.Request, handler: Handler, number: str) -> web.StreamResponse:
@@ -93,29 +130,6 @@ def _known(error: Exception) -> Problem:
             return uncaught()
 
 
-def _dress(request: web.Request, response: web.StreamResponse) -> None:
-    headers = response.headers
-    headers["X-Request-ID"] = request[REQUEST_ID]
-    headers.update(SECURITY_HEADERS)
-    if (verdict := request.get(VERDICT)) is not None:
-        headers.update(limit_headers(verdict))
-    if "Cache-Control" not in headers:
-        headers["Cache-Control"] = "no-store"
-
-
-def _tell(request: web.Request, response: web.StreamResponse, seconds: float) -> None:
-    """One line: the path's template, never the path; a digest of the subject, never a token."""
-    resource = request.match_info.route.resource
-    access.info(
-        "request_answered",
-        method=request.method,
-        route=resource.canonical if resource is not None else "none",
-        status=response.status,
-        ms=round(seconds * 1000, 2),
-        caller=request.get(CALLER_TAG),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Doorkeeper:
     """Opens one route to those it is meant for."""
@@ -128,7 +142,8 @@ class Doorkeeper:
         await self._admit(call)
         if self.route.query is None and request.query_string:
             raise malformed("this path takes no query parameters", code="unknown_parameter")
-        return (await self.route.handle(call)).response()
+        answer = await self.route.handle(call)
+        return answer.response() if isinstance(answer, Answer) else answer
 
     async def _admit(self, call: Call) -> None:
         """Find out who calls and whether that is not too often."""

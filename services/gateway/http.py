@@ -1,5 +1,6 @@
 """The gateway's own words for HTTP: a call, an answer, a route."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -81,6 +82,13 @@ class Call:
     def admit(self, caller: Caller) -> None:
         self._caller = caller
 
+    def caller_expired(self) -> bool:
+        return self.caller.expires_at <= time.time()
+
+    def stream(self, headers: Mapping[str, str]) -> web.StreamResponse:
+        """An answer that is written piece by piece; the edge has no hand on it any more."""
+        return web.StreamResponse(headers={**headers, "X-Request-ID": self.id, "Server": "vouch"})
+
     def refused(self, problem: Problem) -> Answer:
         return refusal(problem, self.id)
 
@@ -93,13 +101,15 @@ class Route:
     path: str
     operation_id: str
     auth: Auth
-    handle: Callable[[Call], Awaitable[Answer]]
+    handle: Callable[[Call], Awaitable[Answer | web.StreamResponse]]
     summary: str
     success: int = 200
     body: "type[Body] | None" = None
     query: "type[Body] | None" = None
     limits: tuple[str, ...] = ()
     """Names in the table of limits; buckets of the person, or of the address if it is unknown."""
+    streams: bool = False
+    """Whether the answer is an event stream."""
     answer: Any = None
     """The type of a successful answer's body, for the description of the API."""
     problems: tuple[int, ...] = ()

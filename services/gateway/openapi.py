@@ -168,7 +168,10 @@ def _query_parameters(route: Route) -> list[Schema]:
 
 
 def _headers(route: Route) -> list[Schema]:
-    if route.method != "GET":
+    if route.streams:
+        about = "The id of the last event that was seen: what came after it is sent first."
+        return [_header("Last-Event-ID", about, {"type": "string", "pattern": "^[0-9]{1,15}$"})]
+    if route.method == "POST" and route.auth is not Auth.ADMIN:
         return [
             _header(
                 "Idempotency-Key",
@@ -201,11 +204,14 @@ def _header(name: str, description: str, schema: Schema) -> Schema:
 
 def _responses(route: Route, references: Mapping[type[BaseModel], Schema]) -> Schema:
     responses: Schema = {str(status): _problem(status) for status in _problems(route)}
-    if route.body is not None:
+    if route.method == "POST" and route.auth is not Auth.ADMIN:
         responses["202"] = _json("On its way.", {"$ref": f"{_SCHEMAS}Accepted"})
     if route.answer is not None:
         phrase = HTTPStatus(route.success).phrase
         responses[str(route.success)] = _json(phrase, references[route.answer])
+    if route.streams:
+        stream = {"schema": {"type": "string"}}
+        responses["200"] = {"description": "Events.", "content": {"text/event-stream": stream}}
     if route.operation_id == "get_me":
         responses["304"] = {"description": "The copy at hand is good."}
     if route.operation_id == "get_operation":

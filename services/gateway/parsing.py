@@ -1,5 +1,6 @@
 """Requests read strictly: what is not understood to the last byte is refused, never guessed."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
@@ -14,6 +15,7 @@ from gateway.errors import FieldError, Problem, invalid, malformed
 
 JSON_TYPES: Final = ("application/json",)
 MAX_NESTING: Final = 16
+BODY_SECONDS: Final = 10.0
 _PREFIXES = ("Value error, ", "Assertion failed, ")
 
 B = TypeVar("B", bound="Body")
@@ -38,7 +40,10 @@ async def read_body(request: web.Request, model: type[B]) -> B:
         Problem: 400 if it is not JSON, 413 if it is too large, 422 if it is not this model.
     """
     try:
-        raw = await request.read()
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await request.read()
+    except TimeoutError as error:
+        raise Problem(408, "body_too_slow", "the request body took too long to arrive") from error
     except HttpProcessingError as error:
         raise malformed("the request body is not sent as its headers say") from error
     if not raw and model is Empty:

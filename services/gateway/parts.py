@@ -7,8 +7,10 @@ from typing import Any
 from chassis.commands import Publisher
 from chassis.read_models import ReadModels
 from gateway.auth import KeySet, Revocations, TokenCache
+from gateway.events import Lines
 from gateway.health import Check
 from gateway.limits import Limiter
+from gateway.live import Changes
 from gateway.operations import Operations
 from gateway.settings import Settings
 
@@ -21,6 +23,8 @@ class Parts:
     operations: Operations
     limiter: Limiter
     referrals: ReadModels
+    changes: Changes
+    lines: Lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from contracts.referrals import ReferralValidity, UsersEntry
 from gateway import endpoints as do
+from gateway.events import stream_me
 from gateway.http import Auth, Route
 from gateway.parsing import Empty
+from gateway.revoking import NewRevocation, RevocationView, revoke
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -93,5 +95,28 @@ ROUTES: tuple[Route, ...] = (
         limits=("reads",),
         answer=do.Operation,
         problems=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/me/events",
+        "stream_me",
+        Auth.PERSON,
+        stream_me,
+        summary="The own account, now and whenever it changes (server-sent events).",
+        limits=("reads",),
+        streams=True,
+    ),
+    Route(
+        "POST",
+        "/v1/admin/revocations",
+        "revoke_tokens",
+        Auth.ADMIN,
+        revoke,
+        summary="Call tokens back: one, those of a sign-in, or all of a person.",
+        limits=("admin",),
+        success=201,
+        body=NewRevocation,
+        example={"sub": "8a1c2f34-0b7e-4c55-9a53-6d1f0e7b2c11"},
+        answer=RevocationView,
     ),
 )

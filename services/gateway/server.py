@@ -13,10 +13,14 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import Problem, uncaught
 from gateway.ids import request_id
-from gateway.settings import Settings
 
 MAX_HEADER_BYTES: Final = 16_384
 """A header block's longest line: two tokens' length, and no more."""
+
+BACKLOG: Final = 1_024
+SILENT_SECONDS: Final = 15.0
+"""How long a new connection may take over its first request line and headers."""
+KEEP_ALIVE_SECONDS: Final = 75.0
 
 log = structlog.get_logger(__name__)
 
@@ -25,9 +29,25 @@ class Connection(RequestHandler):
     """aiohttp answers requests that its parser refuses by itself, in plain text, and quotes them.
 
     Middlewares never see those requests, so the answer has to be changed here.
+    `gone` is set when the connection is, for handlers that write now and then only.
     """
 
-    __slots__ = ()
+    __slots__ = ("_patience", "gone")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.gone = asyncio.Event()
+        self._patience = asyncio.get_running_loop().call_later(SILENT_SECONDS, self._lose_patience)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._patience.cancel()
+        self.gone.set()
+        super().connection_lost(exc)
+
+    def _lose_patience(self) -> None:
+        """aiohttp closes idle connections, but waits for ever for the first request's end."""
+        if self._request_count == 0:
+            self.force_close()
 
     def handle_error(
         self,
@@ -77,18 +97,29 @@ class _Server(web.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: web.Application, settings: Settings) -> AsyncIterator[int]:
-    """Listen; yields the port. Leaving waits for the requests in flight."""
+async def serving(
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    shutdown_seconds: float = 30.0,
+    shared: bool = False,
+) -> AsyncIterator[int]:
+    """Listen; yields the port (0 takes any free one). Leaving waits for the requests in flight.
+
+    `shared` lets several processes listen on the same port; the kernel deals out connections.
+    """
     runner = Runner(
         app,
         access_log=None,
-        shutdown_timeout=settings.shutdown_seconds,
+        shutdown_timeout=shutdown_seconds,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
         max_line_size=MAX_HEADER_BYTES,
         max_field_size=MAX_HEADER_BYTES,
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.gateway_host, settings.gateway_port).start()
+        await web.TCPSite(runner, host, port, reuse_port=shared or None, backlog=BACKLOG).start()
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -50,13 +50,21 @@ class Settings(ProcessSettings):
     trusted_proxy_hops: int = Field(
         0, ge=0, description="Own proxies in front; each appends to X-Forwarded-For."
     )
-    workers: int = Field(1, ge=1, description="Processes that listen on the same port.")
+    gateway_workers: int = Field(1, ge=1, description="Processes that listen on the same port.")
+    gateway_internal_host: str = "127.0.0.1"
+    gateway_internal_port: int = Field(
+        0,
+        ge=0,
+        le=65_535,
+        description="/metrics and health; worker n listens n ports further. 0 takes any free one.",
+    )
+    cors_origins: Names = frozenset()
     refresh_token_days: int = Field(
         30, gt=0, description="How long a sign-in can be renewed; a revocation is kept as long."
     )
     max_body_bytes: int = Field(65_536, gt=0)
     drain_seconds: float = Field(
-        0.0, ge=0, description="After SIGTERM: how long to serve on while unready."
+        0.5, ge=0, description="After SIGTERM: how long to serve on, unready, closing connections."
     )
     shutdown_seconds: float = Field(30.0, gt=0, description="For requests in flight to finish.")
 

@@ -57,7 +57,11 @@ def token(route: Route, door: Door) -> str | None:
             return door.issuer.access()
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation_id)
+@pytest.mark.parametrize(
+    "route",
+    [route for route in ROUTES if not route.streams],
+    ids=lambda route: route.operation_id,
+)
 async def test_an_example_is_understood(route: Route, door: Door) -> None:
     """By the door at least: what a service makes of it is its own affair."""
     path = route.path.format(**{"command_id": "0", **route.example})

@@ -109,7 +109,9 @@ async def test_a_bad_key_is_refused(key: str, door: Door) -> None:
     assert door.bus.sent == []
 
 
-@pytest.mark.parametrize("key", ["x" * 255, '"a b"', '"a\\"b"', "7", "2754c4a9-9537-47f2-abd0-b5da16fa6f3f"])
+@pytest.mark.parametrize(
+    "key", ["x" * 255, '"a b"', '"a\\"b"', "7", "2754c4a9-9537-47f2-abd0-b5da16fa6f3f"]
+)
 async def test_a_good_key_is_taken(key: str, door: Door) -> None:
     answer = await door.post("/v1/me", door.issuer.id(), headers={"Idempotency-Key": key})
     assert answer.status == 201

@@ -51,9 +51,13 @@ class Revocation:
         return f"{self.before},{self.until}"
 
 
-def read_entry(name: str, stored: str) -> Revocation:
+def read_entry(name: str, stored: str) -> Revocation | None:
+    """None for what is not of our writing."""
     kind, _, value = name.partition(":")
     before, _, until = stored.partition(",")
+    if kind not in _KINDS or not before.isdigit() or not until.isdigit():
+        log.error("revocation_not_understood", entry=kind)
+        return None
     return Revocation(_KINDS[kind], value, int(before), int(until))
 
 
@@ -110,5 +114,9 @@ class Revocations:
         return int(await self.redis.eval(_ADD, 2, KEY, VERSION, *pairs))
 
     def _alive(self, stored: Mapping[bytes, bytes]) -> dict[str, Revocation]:
-        entries = (read_entry(name.decode(), value.decode()) for name, value in stored.items())
-        return {entry.name: entry for entry in entries if entry.until > self.clock()}
+        entries = [read_entry(name.decode(), value.decode()) for name, value in stored.items()]
+        return {
+            entry.name: entry
+            for entry in entries
+            if entry is not None and entry.until > self.clock()
+        }

@@ -77,8 +77,8 @@ class Limiter:
     table: Table
     workers: int = 1
     clock: Callable[[], float] = time.monotonic
-    shadowed: Callable[[Limit], None] = lambda _limit: None
-    """Told of every charge that a limit in shadow mode would have refused."""
+    refused: Callable[[Limit], None] = lambda _limit: None
+    """Told of every limit that had no room, those in shadow mode included."""
     _local: dict[str, float] = field(default_factory=dict)
 
     async def take(self, *charges: Charge) -> Verdict:
@@ -91,7 +91,7 @@ class Limiter:
             answer = await self._ask(charges)
         except RedisError as error:
             log.warning("limits_without_redis", because=str(error) or type(error).__name__)
-            return self._without_redis(charges)
+            return self._told(self._without_redis(charges))
         return self._told(_verdict(charges, answer))
 
     async def watch(self) -> None:
@@ -120,8 +120,8 @@ class Limiter:
 
     def _told(self, verdict: Verdict) -> Verdict:
         for level in verdict.levels:
-            if level.limit.shadow and not level.fits:
-                self.shadowed(level.limit)
+            if not level.fits:
+                self.refused(level.limit)
         return verdict
 
     def _without_redis(self, charges: Sequence[Charge]) -> Verdict:

@@ -1,0 +1,123 @@
+"""Server-sent events: a page learns of changes without asking."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+
+from chassis.read_models import Document
+from gateway.errors import Problem, malformed
+from gateway.http import Call
+
+HEARTBEAT_SECONDS: Final = 15.0
+"""Shorter than the idle timeout of any proxy in between; also a second look for changes."""
+SLOW_SECONDS: Final = 10.0
+"""A reader that takes nothing for so long is let go: it comes back with Last-Event-ID."""
+MAX_OPEN: Final = 3
+RETRY_MILLISECONDS: Final = 2_000
+_HEADERS: Final = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}
+
+
+@dataclass(slots=True)
+class Lines:
+    """How many event streams each person holds open in this process."""
+
+    most: int = MAX_OPEN
+    _open: Counter[str] = field(default_factory=Counter)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process is about to end, so that no stream holds it up."""
+
+    @property
+    def open(self) -> int:
+        return self._open.total()
+
+    async def end(self, _app: web.Application) -> None:
+        self.closing.set()
+
+    @contextlib.contextmanager
+    def one(self, person: str) -> Iterator[None]:
+        """Holds one line open.
+
+        Raises:
+            Problem: 429 if the person holds as many as are allowed.
+        """
+        if self._open[person] >= self.most:
+            detail = f"Only {self.most} event streams may be open at the same time."
+            raise Problem(429, "too_many_streams", detail, {"Retry-After": "5"})
+        self._open[person] += 1
+        try:
+            yield
+        finally:
+            self._open[person] -= 1
+            if not self._open[person]:
+                del self._open[person]
+
+
+async def stream_me(call: Call) -> web.StreamResponse:
+    """The own account whenever it changes, beginning with what Last-Event-ID has not seen.
+
+    An event holds the account as it is, and its id is the version of that: whoever reconnects has
+    missed steps in between at most, never the last state.
+    """
+    seen = _last_event_id(call.request)
+    stream = f"member-{call.caller.subject}"
+    with call.parts.lines.one(call.caller.subject), call.parts.changes.of(stream) as changed:
+        response = call.stream(_HEADERS)
+        await response.prepare(call.request)
+        with contextlib.suppress(ConnectionResetError, TimeoutError):
+            await _write(response, b"retry: %d\n\n" % RETRY_MILLISECONDS)
+            while _goes_on(call):
+                document = await call.parts.referrals.document("members", stream)
+                if document is not None and document.version > seen:
+                    seen = document.version
+                    await _write(response, _event(document))
+                await _quiet(response, changed, _gone(call), call.parts.lines.closing)
+                changed.clear()
+        return response
+
+
+def _gone(call: Call) -> asyncio.Event:
+    """Set when the reader has hung up."""
+    gone: asyncio.Event = getattr(call.request.protocol, "gone", call.parts.lines.closing)
+    return gone
+
+
+def _goes_on(call: Call) -> bool:
+    ended = _gone(call).is_set() or call.parts.lines.closing.is_set()
+    return not (ended or call.caller_expired())
+
+
+async def _quiet(response: web.StreamResponse, *ends: asyncio.Event) -> None:
+    """Wait for one of the events, with a sign of life if there is none for a while."""
+    waits = [asyncio.create_task(end.wait()) for end in ends]
+    done, _ = await asyncio.wait(
+        waits, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+    )
+    for wait in waits:
+        wait.cancel()
+    if not done:
+        await _write(response, b": still here\n\n")
+
+
+async def _write(response: web.StreamResponse, chunk: bytes) -> None:
+    async with asyncio.timeout(SLOW_SECONDS):
+        await response.write(chunk)
+
+
+def _event(document: Document) -> bytes:
+    return b"id: %d\nevent: account\ndata: %s\n\n" % (document.version, document.body)
+
+
+def _last_event_id(request: web.Request) -> int:
+    raw = request.headers.get("Last-Event-ID", "0")
+    if not raw.isascii() or not raw.isdigit() or len(raw) > 15:  # noqa: PLR2004  below 2^53
+        raise malformed("Last-Event-ID is the id of an event that was sent here")
+    return int(raw)
