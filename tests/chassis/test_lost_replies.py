@@ -27,7 +27,9 @@ async def dropper(stores: EventStores) -> AsyncIterator[ReplyDropper]:
 
 @pytest.fixture(scope="module")
 async def through(
-    stores: EventStores, dropper: ReplyDropper
+    stores: EventStores,
+    dropper: ReplyDropper,
+    dynamodb: Any,  # noqa: ARG001  it has made the tables
 ) -> AsyncIterator[DynamoDBEventStore[Counted | Named]]:
     async with stores.client(dropper.url) as client:
         yield stores.dynamodb(client)
