@@ -116,7 +116,8 @@ class SQSRegistrator(Registrator[Any, SQSBrokerConfig]):
             batch: Call the handler with a list of up to `max_messages` messages.
             max_messages: Messages of one receive, 1 to 10. A receive happens only while a worker
                 is free, so at most `max_messages - 1` wait behind busy workers; 1 buffers none.
-            wait_time_seconds: Long poll, 0 to 20. A graceful stop may wait this long.
+            wait_time_seconds: Long poll, 0 to 20, at most a second less than the broker's
+                `graceful_timeout`: a stop waits for the poll under way.
             visibility_timeout: Seconds, 1 to 43,200. None: the queue's own.
             heartbeat: Extend every received message each half visibility timeout, from its
                 receipt until it is settled, for at most 12 hours.

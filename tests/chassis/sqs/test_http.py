@@ -8,7 +8,7 @@ import pytest
 from aiobotocore.config import AioConfig
 from botocore.exceptions import ClientError
 
-from chassis.sqs import SQSBroker, SQSMessage
+from chassis.sqs import SQSBroker, SQSMessage, TestSQSBroker
 from tests.chassis.sqs.scripted import MEBIBYTE, SQSModel, serve
 
 
@@ -139,3 +139,22 @@ async def test_nothing_is_left_open_by_many_restarts(model: SQSModel) -> None:
     ours = [task for task in asyncio.all_tasks() - before if "chassis" in repr(task)]
     assert ours == []
     assert list(model.queues) == ["jobs"]
+
+
+async def test_the_test_broker_may_talk_to_the_real_service(model: SQSModel) -> None:
+    model.create("in")
+    model.create("out")
+    broker = broker_of(model)
+
+    @broker.subscriber("in", wait_time_seconds=1)
+    @broker.publisher("out")
+    async def handle(number: int) -> int:
+        return number + 1
+
+    (publisher,) = broker.publishers
+    async with TestSQSBroker(broker, with_real=True) as tested:
+        await tested.publish(1, "in")
+        await model.until(lambda: bool(model.called("DeleteMessageBatch", queue="out")))
+        handle.mock.assert_called_once_with(1)
+        publisher.mock.assert_called_once_with(2)
+        model.end_polls = True
