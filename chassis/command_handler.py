@@ -15,6 +15,7 @@ from chassis.commands import IncomingCommand
 from chassis.decider import Rejected
 from chassis.event_store import CommandIdReused, Head
 from chassis.failpoint import failpoint
+from chassis.outage import sit_out
 from chassis.outcomes import Outcomes
 from chassis.projector import Projector
 from chassis.repository import Decision, Repository
@@ -37,11 +38,14 @@ class CommandHandler(Generic[S, C, E]):
     async def handle(self, incoming: IncomingCommand[C]) -> CommandOutcome:
         """Carry out a delivered command to its end and tell what became of it."""
         with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
-            failpoint("before_load")
-            outcome = await self._answered(incoming) or await self._carry_out(incoming)
-            standing = await self.outcomes.put(outcome)
-            failpoint("after_outcome")
-            return standing
+            return await sit_out(lambda: self._once(incoming))
+
+    async def _once(self, incoming: IncomingCommand[C]) -> CommandOutcome:
+        failpoint("before_load")
+        outcome = await self._answered(incoming) or await self._carry_out(incoming)
+        standing = await self.outcomes.put(outcome)
+        failpoint("after_outcome")
+        return standing
 
     async def _answered(self, incoming: IncomingCommand[C]) -> CommandOutcome | None:
         """The answer that an earlier delivery has given: its sender may have read it.
