@@ -1,4 +1,4 @@
-"""The verbs that every service understands: run · rebuild · events."""
+"""The verbs that every service understands: run · projections · rebuild · verify · events."""
 
 import argparse
 import sys
@@ -9,11 +9,13 @@ from typing import Any
 import orjson
 import uvloop
 
+from chassis.inspection import SHOWN, Inspection, Parity
 from chassis.logging import configure
 from chassis.rebuild import Progress, Rebuilder, RebuildInterrupted, RebuildUnderWay
 from chassis.service import Application, Resources, open_resources, serve
 from chassis.settings import ServiceSettings
 
+USAGE = 2
 Assemble = Callable[[ServiceSettings, Resources], Application[Any, Any, Any]]
 
 
@@ -31,10 +33,14 @@ async def _run(arguments: argparse.Namespace, settings: ServiceSettings, assembl
             case "run":
                 await serve(application)
                 return 0
+            case "projections":
+                return await _projections(application)
             case "rebuild":
                 return await _rebuild(application.rebuilder, arguments.names)
+            case "verify":
+                return await _verify(application, arguments.names)
             case _:
-                return await _events(application, arguments.stream)
+                return await _events(application, arguments.stream, arguments.at)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,18 +49,48 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("run", help="take commands until SIGTERM")
     rebuild = verbs.add_parser("rebuild", help="build read models anew from the event log")
     rebuild.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
+    verbs.add_parser("projections", help="list the read models and what state they are in")
+    verify = verbs.add_parser("verify", help="compare read models with a fold of the log")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
     events = verbs.add_parser("events", help="tell the history of a stream")
-    events.add_argument("stream", help="for example member-…")
+    events.add_argument("stream", help="for example counter-7")
+    events.add_argument(
+        "--at", type=_moment, metavar="WHEN", help="as it was: a version, or a time in ISO 8601"
+    )
     return parser
 
 
-async def _rebuild(rebuilder: Rebuilder[Any], names: list[str]) -> int:
+def _moment(text: str) -> dict[str, int]:
+    """A version or a time, as `History.as_of` takes them."""
+    if text.isdecimal():
+        return {"version": int(text)}
+    when = datetime.fromisoformat(text)
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return {"at_ms": int(when.timestamp() * 1000)}
+
+
+def _chosen(rebuilder: Rebuilder[Any], names: list[str]) -> list[str] | None:
+    """The names that were asked for, or all; None, and a word about it, if one is unknown."""
     known = [model.name for model in rebuilder.projector.models]
     if unknown := set(names) - set(known):
         _say(f"no read model {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
-        return 2
+        return None
+    return names or known
+
+
+async def _projections(application: Application[Any, Any, Any]) -> int:
+    sys.stdout.write(f"{'read model':<20}{'state':<12}{'serving':>8}{'building':>10}\n")
+    for state in await Inspection(application.rebuilder.projector).states():
+        serving, building = state.serving or "-", state.building or "-"
+        sys.stdout.write(f"{state.name:<20}{state.word:<12}{serving:>8}{building:>10}\n")
+    return 0
+
+
+async def _rebuild(rebuilder: Rebuilder[Any], names: list[str]) -> int:
+    if (chosen := _chosen(rebuilder, names)) is None:
+        return USAGE
     rebuilder.on_page = _show
-    for name in names or known:
+    for name in chosen:
         try:
             done = await rebuilder.rebuild(name)
         except (RebuildUnderWay, RebuildInterrupted) as reason:
@@ -67,16 +103,46 @@ async def _rebuild(rebuilder: Rebuilder[Any], names: list[str]) -> int:
     return 0
 
 
-async def _events(application: Application[Any, Any, Any], stream: str) -> int:
-    history = await application.store.load(stream)
+async def _verify(application: Application[Any, Any, Any], names: list[str]) -> int:
+    if (chosen := _chosen(application.rebuilder, names)) is None:
+        return USAGE
+    inspection = Inspection(application.rebuilder.projector)
+    serving = {state.name: state.serving for state in await inspection.states()}
+    wrong = 0
+    for name in chosen:
+        if (generation := serving[name]) is None:
+            _say(f"{name}: not served")
+            wrong += 1
+            continue
+        parity = await inspection.verify(name, generation)
+        wrong += not parity.whole
+        _tell(parity)
+    return 1 if wrong else 0
+
+
+def _tell(parity: Parity) -> None:
+    _say(
+        f"{parity.name}: generation {parity.generation}, {parity.events} events of "
+        f"{parity.streams} streams; {parity.behind_events} events behind in "
+        f"{parity.behind_streams} streams ({parity.lag_seconds:.1f} s), "
+        f"{len(parity.different)} streams differ"
+    )
+    for stream in parity.different[:SHOWN]:
+        _say(f"  differs: {stream}")
+
+
+async def _events(
+    application: Application[Any, Any, Any], stream: str, at: dict[str, int] | None
+) -> int:
+    history = (await application.store.load(stream)).as_of(**(at or {}))
     if not history.commits:
-        _say(f"there is no stream {stream}")
+        _say(f"there is no stream {stream}" + (" at that time" if at else ""))
         return 1
     for commit in history.commits:
-        at = datetime.fromtimestamp(commit.origin.at / 1000, UTC).isoformat(timespec="seconds")
+        when = datetime.fromtimestamp(commit.origin.at / 1000, UTC).isoformat(timespec="seconds")
         for version, event in enumerate(commit.events, start=commit.first):
             payload = orjson.dumps(event.model_dump(mode="json", exclude={"type"})).decode()
-            sys.stdout.write(f"{version:>4}  {at}  {event.type}  {payload}\n")
+            sys.stdout.write(f"{version:>4}  {when}  {event.type}  {payload}\n")
     return 0
 
 

@@ -148,6 +148,20 @@ class History(Generic[E]):
         """The events after `version`, which must not lie before `after`."""
         return self.events[version - self.after :]
 
+    def as_of(self, *, version: int | None = None, at_ms: int | None = None) -> "History[E]":
+        """The stream as it was: whole commits up to a version, a time, or both.
+
+        `version` inside a commit leaves that commit out, for its events happened together.
+        """
+        commits = tuple(
+            commit
+            for commit in self.commits
+            if (version is None or commit.last <= version)
+            and (at_ms is None or commit.origin.at <= at_ms)
+        )
+        last = commits[-1].last if commits else self.after
+        return History(Head(self.head.stream, last), commits, self.after)
+
     def with_commit(self, commit: Commit[E]) -> "History[E]":
         return History(commit.head, (*self.commits, commit), self.after)
 

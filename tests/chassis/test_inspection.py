@@ -1,0 +1,84 @@
+"""Verification finds what is missing and what is wrong, and the past can be looked at."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from chassis.event_store import Head, Origin
+from chassis.inspection import Inspection
+from chassis.memory import MemoryEventStore
+from chassis.projector import Projector
+from chassis.rebuild import Rebuilder
+from tests.chassis.events import Counted, Named
+from tests.chassis.models import MODELS, SERVICE, serve
+
+Event = Counted | Named
+Store = MemoryEventStore[Event]
+
+
+async def append(store: Store, stream: str, *events: Event, at: int = 1) -> None:
+    origin = Origin(str(uuid4()), "body", "correlation", at)
+    await store.append(await store.head(stream), events, origin)
+
+
+@pytest.fixture
+async def projector(redis: Any, memory_store: Store) -> Projector[Event]:
+    for number in range(3):
+        stream = f"counter-{number}"
+        await append(memory_store, stream, Counted(by=1), Named(name=stream))
+    projector = Projector(redis, memory_store, SERVICE, MODELS)
+    await Rebuilder(projector).heal()
+    return projector
+
+
+@pytest.mark.stack
+async def test_what_is_right_is_whole(projector: Projector[Event]) -> None:
+    for name in ("counters", "names"):
+        parity = await Inspection(projector).verify(name, 1)
+        assert parity.whole
+        assert (parity.streams, parity.events) == (3, 6)
+
+
+@pytest.mark.stack
+async def test_what_is_not_projected_yet_is_behind(
+    memory_store: Store, projector: Projector[Event]
+) -> None:
+    await append(memory_store, "counter-0", Counted(by=1), Counted(by=1))
+    parity = await Inspection(projector).verify("counters", 1)
+    assert (parity.behind_streams, parity.behind_events) == (1, 2)
+    assert parity.lag_seconds > 0
+    assert not parity.whole
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(("name", "field"), [("counters", "d"), ("names", "counter-1")])
+async def test_what_is_wrong_is_named(
+    redis: Any, projector: Projector[Event], name: str, field: str
+) -> None:
+    target = projector.target(name, 1)
+    assert target is not None
+    await redis.hset(target.place("counter-1").data_key, field, b"tampered")
+    parity = await Inspection(projector).verify(name, 1)
+    assert parity.different == ["counter-1"]
+
+
+@pytest.mark.stack
+async def test_every_state_has_its_word(redis: Any, memory_store: Store) -> None:
+    inspection = Inspection(Projector(redis, memory_store, SERVICE, MODELS))
+    assert [state.word for state in await inspection.states()] == ["New", "New"]
+    await serve(redis, **{"counters:building": 1, "names": 1})
+    assert [state.word for state in await inspection.states()] == ["Booting", "Active"]
+    await serve(redis, **{"names:building": 2})
+    assert [state.word for state in await inspection.states()] == ["Booting", "Rebuilding"]
+
+
+async def test_a_stream_can_be_seen_as_it_was(memory_store: Store) -> None:
+    for at in (1_000, 2_000, 3_000):
+        await append(memory_store, "counter-a", Counted(by=1), Counted(by=1), at=at)
+    history = await memory_store.load("counter-a")
+    assert history.as_of(version=4).head == Head("counter-a", 4)
+    assert history.as_of(version=5).head == Head("counter-a", 4)  # commits are whole
+    assert history.as_of(at_ms=2_999).head == Head("counter-a", 4)
+    assert history.as_of(at_ms=999).commits == ()
+    assert history.as_of() == history

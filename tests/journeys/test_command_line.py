@@ -1,0 +1,93 @@
+"""What an operator types: every verb, on a running service."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from chassis.outcomes import Outcomes
+from contracts.referrals import OpenAccount
+from deploy.local.settings import ROOT
+from tests.support.boto import boto
+from tests.support.eventually import eventually
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+
+@dataclass(frozen=True)
+class Shell:
+    stack: Stack
+    member: str
+
+    async def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        return await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "referrals", *words],
+            env=self.stack.settings.environment() | dict(self.stack.environment),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+async def shell(stack: Stack) -> AsyncIterator[Shell]:
+    """A service that runs, and one member whom it knows."""
+    service = await stack.service("referrals").start().ready()
+    member = str(uuid4())
+    command = OpenAccount(member_id=member, email=f"{member}@example.com")
+    redis = Redis.from_url(stack.settings.redis_url)
+    async with boto(stack) as clients:
+        await clients.sqs.send_message(
+            QueueUrl=clients.commands,
+            MessageBody=command.model_dump_json(),
+            MessageGroupId=command.stream,
+            MessageDeduplicationId=member,
+            MessageAttributes={"command-id": {"DataType": "String", "StringValue": member}},
+        )
+        await eventually(lambda: Outcomes(redis).get(member))
+    yield Shell(stack, member)
+    await redis.aclose()
+    service.stop()
+
+
+async def test_the_history_of_a_stream_is_told(shell: Shell) -> None:
+    stream = f"member-{shell.member}"
+    told, nobody, past = await asyncio.gather(
+        shell.run("events", stream),
+        shell.run("events", "member-nobody"),
+        shell.run("events", stream, "--at", "2020-01-01"),
+    )
+    assert told.returncode == 0, told.stderr
+    assert [line.split()[2] for line in told.stdout.splitlines()] == ["AccountOpened", "CodeIssued"]
+    assert nobody.returncode == 1
+    assert past.returncode == 1
+    assert "at that time" in past.stderr
+
+
+async def test_read_models_are_listed_rebuilt_and_verified(shell: Shell) -> None:
+    rebuilt = await shell.run("rebuild", "members")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    listed = await shell.run("projections")
+    assert listed.returncode == 0
+    rows = {line.split()[0]: line.split()[1:] for line in listed.stdout.splitlines()[1:]}
+    assert set(rows) == {"members", "codes"}
+    assert rows["members"][0] == "Active"
+    assert int(rows["members"][1]) > 1
+    verified = await shell.run("verify")
+    assert verified.returncode == 0, verified.stderr
+    assert "0 streams differ" in verified.stderr
+
+
+async def test_an_unknown_read_model_is_told(shell: Shell) -> None:
+    runs = [shell.run(verb, "melons") for verb in ("rebuild", "verify")]
+    for done in await asyncio.gather(*runs):
+        assert done.returncode == 2
+        assert "there are: members, codes" in done.stderr
