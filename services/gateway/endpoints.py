@@ -1,5 +1,7 @@
 """What each route does: read a view, or make a command out of a request."""
 
+import asyncio
+import contextlib
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal, TypeVar
@@ -22,15 +24,18 @@ from contracts.messages import (
 from contracts.referral_code import normalise
 from contracts.referrals import OpenAccount
 from gateway.chains import chain_id, token_address
-from gateway.errors import Problem, malformed, not_found, too_many
+from gateway.errors import Problem, malformed, not_found, too_many, unavailable
 from gateway.fairness import EVERYBODY
 from gateway.http import Answer, Call, accepted
 from gateway.ids import child_traceparent
 from gateway.limits import Charge
 from gateway.operations import Ask, Pending, rejection
 from gateway.parsing import Body, Empty, read_body, read_query
-from gateway.preferences import Preference, idempotency_key, preference
+from gateway.preferences import Preference, idempotency_key, minimum_position, preference
 
+OWN_WRITE_SECONDS = 2.0
+"""How long a read waits for the caller's own last write to be seen."""
+LOOKS = 10
 MEMBERS = "members"
 CODES = "codes"
 
@@ -156,10 +161,35 @@ async def _new_entry(
 
 
 async def get_me(call: Call) -> Answer:
-    document = await call.parts.referrals.document(MEMBERS, f"member-{call.caller.subject}")
+    document = await _at_least(call, f"member-{call.caller.subject}")
     if document is None:
         raise not_found("You have no account yet.", code="no_account")
     return _conditional(call, document)
+
+
+async def _at_least(call: Call, stream: str) -> Document | None:
+    """The document, not older than the caller's own last write if `X-Min-Position` names it.
+
+    Raises:
+        Problem: 400 for a position elsewhere; 503 if the document does not get there in time.
+    """
+    document = await call.parts.referrals.document(MEMBERS, stream)
+    wanted = minimum_position(call.request, stream)
+    if wanted <= _version(document):
+        return document
+    with call.parts.changes.of(stream) as changed:
+        for _ in range(LOOKS):
+            changed.clear()
+            document = await call.parts.referrals.document(MEMBERS, stream)
+            if wanted <= _version(document):
+                return document
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), OWN_WRITE_SECONDS / LOOKS)
+    raise unavailable("position_not_reached", "your last change is not to be seen yet")
+
+
+def _version(document: Document | None) -> int:
+    return 0 if document is None else document.version
 
 
 def _conditional(call: Call, document: Document) -> Answer:

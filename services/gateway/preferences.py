@@ -12,6 +12,7 @@ from gateway.parsing import single_header
 MAX_KEY_CHARACTERS: Final = 255
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}", re.ASCII)
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"', re.ASCII)
+_VERSION = re.compile(r"\d{1,15}", re.ASCII)
 _WAIT = re.compile(r"wait=(\d{1,4})", re.ASCII)
 
 
@@ -61,3 +62,18 @@ def preference(request: web.Request, *, usual: float, most: float) -> Preference
     if "respond-async" in wishes:
         return Preference(0.0, "respond-async")
     return Preference(usual)
+
+
+def minimum_position(request: web.Request, stream: str) -> int:
+    """The version in `X-Min-Position: <stream>@<version>`, as `X-Position` gave it; 0 without.
+
+    Raises:
+        Problem: 400 if it is no position in this stream.
+    """
+    raw = single_header(request, "X-Min-Position")
+    if raw is None:
+        return 0
+    where, _, version = raw.rpartition("@")
+    if where != stream or _VERSION.fullmatch(version) is None:
+        raise malformed("X-Min-Position takes the X-Position of your own last change")
+    return int(version)

@@ -19,6 +19,7 @@ from gateway.auth import KeySet
 from gateway.parts import Outside
 from gateway.server import serving
 from gateway.settings import Settings
+from gateway.tick import TickRedis
 from tests.gateway.conformance import description
 from tests.gateway.world import Bus, Issuer, settings
 from tests.support.eventually import eventually
@@ -157,7 +158,7 @@ class Doors:
         return Door(url, session, gateway, self.issuer, self.bus, self.redis)
 
     async def _outside(self, chosen: Settings) -> Outside:
-        client = await self.stack.enter_async_context(Redis.from_url(chosen.redis_url))
+        client = await self.stack.enter_async_context(TickRedis.from_url(chosen.redis_url))
         subscription = await self.stack.enter_async_context(Redis.from_url(chosen.redis_url))
         self.keys.append(KeySet(self.issuer.fetch))
 

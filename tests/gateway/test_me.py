@@ -1,5 +1,8 @@
 import asyncio
 
+import pytest
+
+from gateway import endpoints
 from tests.gateway.conftest import Door
 from tests.gateway.world import ALICE
 
@@ -73,3 +76,26 @@ async def test_the_command_carries_who_asked_and_the_trace(door: Door) -> None:
     assert sent.headers["traceparent"] != trace
     assert sent.correlation_id == answer.headers["X-Request-ID"] == "request-0001"
     assert sent.deduplication_id == sent.headers["command-id"]
+
+
+async def test_a_read_waits_for_the_own_last_write(door: Door) -> None:
+    wanted = {"X-Min-Position": f"member-{ALICE}@2"}
+    waiting = asyncio.create_task(door.get("/v1/me", door.issuer.access(), headers=wanted))
+    opened = await door.post("/v1/me", door.issuer.id())
+    assert opened.headers["X-Position"] == wanted["X-Min-Position"]
+    assert (await waiting).body == opened.body
+
+
+async def test_a_position_that_is_not_reached_is_told(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "OWN_WRITE_SECONDS", 0.01)
+    wanted = {"X-Min-Position": f"member-{ALICE}@99"}
+    answer = await door.get("/v1/me", door.issuer.access(), headers=wanted)
+    assert (answer.status, answer.json["code"]) == (503, "position_not_reached")
+
+
+@pytest.mark.parametrize("position", ["", "2", "member-bob@2", f"member-{ALICE}@x", "@"])
+async def test_a_position_elsewhere_is_refused(position: str, door: Door) -> None:
+    headers = {"X-Min-Position": position}
+    assert (await door.get("/v1/me", door.issuer.access(), headers=headers)).status == 400

@@ -1,0 +1,50 @@
+"""Redis dies under load and comes back empty; nobody restarts the gateway."""
+
+import asyncio
+from collections import Counter
+
+from tests.gateway.conftest import Door, RedisServer
+from tests.support.eventually import eventually
+
+GUESS = "/v1/referral/valid?referral_code=00000-00000"
+
+
+async def test_redis_dies_and_comes_back_and_nobody_notices_more_than_a_503(
+    door: Door, redis_server: RedisServer
+) -> None:
+    token = door.issuer.access()
+    await door.post("/v1/me", door.issuer.id())
+    seen: Counter[int] = Counter()
+    guesses: Counter[int] = Counter()
+    stop = asyncio.Event()
+
+    async def read() -> None:
+        while not stop.is_set():
+            seen[(await door.get("/v1/me", token)).status] += 1
+            guesses[(await door.get(GUESS)).status] += 1
+
+    async def refused() -> bool:
+        return seen[503] > 20
+
+    readers = [asyncio.create_task(read()) for _ in range(4)]
+    await redis_server.kill()
+    await eventually(refused)
+    assert "redis" in (await door.get("/readyz")).json["missing"]
+    await redis_server.start()
+    await door.bus.start()  # the services rebuild their read models, unasked
+
+    async def recovered() -> bool:
+        return (await door.get("/v1/me", token)).status in (200, 404)
+
+    await eventually(recovered)
+    stop.set()
+    await asyncio.gather(*readers)
+    assert set(seen) <= {200, 404, 429, 503}, seen
+    assert set(guesses) <= {200, 429, 503}, guesses
+    assert guesses[200] <= 20  # ten before, ten after: its counters died with it
+    assert (await door.post("/v1/me", door.issuer.id("bob"))).status == 201
+
+    async def ready() -> bool:
+        return (await door.get("/readyz")).status == 200
+
+    await eventually(ready)
