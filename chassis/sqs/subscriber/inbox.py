@@ -9,6 +9,7 @@ from chassis.sqs.client import is_missing_queue, is_transient
 from chassis.sqs.connection import SQSConnection
 from chassis.sqs.message import Outcome, SQSRawMessage
 from chassis.sqs.schemas import SQSQueue, queue_name
+from chassis.sqs.subscriber.caution import Caution
 from chassis.sqs.subscriber.leases import LeaseKeeper
 from chassis.sqs.subscriber.settlement import Reject, Settlement
 
@@ -55,6 +56,7 @@ class Inbox:
         self._report = report
         self._url = ""
         self._held: dict[str, SQSRawMessage] = {}
+        self._caution = Caution()
         self._leases = LeaseKeeper(connection.change_visibility, self._lease_failed)
         self._leases.enabled = config.heartbeat
         self._settlement = Settlement(
@@ -72,6 +74,7 @@ class Inbox:
         """Receive once, at most `count` messages in `wait` seconds, and hold what came."""
         if not self._url:
             await self._find_queue()
+        count, wait = self._caution.limit(count, wait)
         options: dict[str, Any] = {}
         if self._config.visibility_timeout is not None:
             options["VisibilityTimeout"] = self._config.visibility_timeout
@@ -86,7 +89,10 @@ class Inbox:
             **options,
         )
         now = asyncio.get_running_loop().time()
-        return [message for item in received if (message := self._hold(item, now))]
+        messages = [message for item in received if (message := self._hold(item, now))]
+        if self._queue.fifo:
+            self._caution.received(messages)
+        return messages
 
     def lost_queue(self) -> None:
         """Look the queue up again before the next receive."""
@@ -95,11 +101,19 @@ class Inbox:
 
     def let_go(self, messages: Sequence[SQSRawMessage]) -> None:
         """Keep no longer what is settled, or what the handler chose not to settle."""
+        self._caution.done(messages)
         for message in messages:
             if message.outcome is Outcome.DELETED:
                 continue  # until the delete is answered it may come back to us
             self._leases.drop(message)
             self._forget(message)
+
+    def failed(self, messages: Sequence[SQSRawMessage]) -> None:
+        """Expect handled messages again that were not deleted."""
+        if self._queue.fifo:
+            self._caution.failed(
+                message for message in messages if message.outcome is not Outcome.DELETED
+            )
 
     async def give_back(self, messages: Sequence[SQSRawMessage]) -> None:
         """Make unstarted messages visible at once; the visibility timeout does it otherwise."""

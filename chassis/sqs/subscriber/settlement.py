@@ -117,6 +117,7 @@ class Settlement:
         def settled(future: "asyncio.Future[None]") -> None:
             if not future.cancelled() and future.exception() is None:
                 message.outcome = Outcome.RELEASED
+                message.expires_at = asyncio.get_running_loop().time() + delay
 
         future.add_done_callback(settled)
         return future

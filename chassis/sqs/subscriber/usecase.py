@@ -204,7 +204,10 @@ class SQSSubscriber(SubscriberUsecase[Any]):
             return False
         await self.consume(unit if self.batch else unit[0])
         inbox.let_go(unit)
-        return all(message.outcome is Outcome.DELETED for message in unit)
+        done = all(message.outcome is Outcome.DELETED for message in unit)
+        if not done:
+            inbox.failed(unit)
+        return done
 
     # ---------------------------------------------------------------- pulling
 

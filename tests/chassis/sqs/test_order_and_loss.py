@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from typing import Any
 
 from faststream.middlewares import AckPolicy
@@ -211,5 +212,31 @@ def test_deletes_are_shared_under_load() -> None:
         await broker.stop()
         assert model.bodies("jobs") == []
         assert len(model.called("DeleteMessageBatch")) <= 500 * 0.15
+
+    warp(main)
+
+
+def test_a_poisonous_message_does_not_take_its_followers_to_the_dead_letters() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("dead.fifo")
+        policy = {"deadLetterTargetArn": model.queues["dead.fifo"].arn, "maxReceiveCount": 3}
+        model.create("jobs.fifo", RedrivePolicy=json.dumps(policy))
+        broker = broker_of(model)
+        done: list[int] = []
+
+        @broker.subscriber("jobs.fifo", max_workers=4)
+        async def handle(body: int) -> None:
+            if body in {0, 4}:
+                raise ValueError
+            done.append(body)
+
+        for number in range(10):
+            model.put("jobs.fifo", str(number), "group")
+        await broker.start()
+        await model.until(lambda: not model.bodies("jobs.fifo"))
+        await broker.stop()
+        assert model.bodies("dead.fifo") == ["0", "4"]
+        assert done == [1, 2, 3, 5, 6, 7, 8, 9]
 
     warp(main)
