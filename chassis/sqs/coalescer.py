@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -70,11 +70,17 @@ class Coalescer(Generic[T, R]):
         return waiting.result
 
     async def flush(self) -> None:
-        """Send what waits, now, and return when every call has been answered."""
+        """Send what waits, now; return when all that was submitted so far has been answered."""
+        answers: list[asyncio.Future[Any]] = [waiting.result for waiting in self._waiting]
+        self._pump(partial=True)
+        answers += self._calls
+        if answers:
+            await asyncio.wait(answers)
+
+    async def drain(self) -> None:
+        """Return when nothing waits and no call is under way; submit nothing meanwhile."""
         while self._waiting or self._calls:
-            self._pump(partial=True)
-            if self._calls:
-                await asyncio.wait(self._calls)
+            await self.flush()
 
     def hurry(self) -> None:
         """Wait for company no longer, from now on."""

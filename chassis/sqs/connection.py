@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from faststream.exceptions import IncorrectState
+
 from chassis.sqs.client import ClientOptions, SQSClient, is_missing_queue
 from chassis.sqs.coalescer import Coalescer
 from chassis.sqs.exceptions import EntryFailedError, MessageTooLargeError
@@ -41,6 +43,7 @@ class SQSConnection:
         self._ack_linger = ack_linger
         self._send_linger = send_linger
         self._sends: dict[str, Coalescer[Entry, SQSMessageId]] = {}
+        self._finishing = False
         self._under_way: set[asyncio.Future[None]] = set()
         self._deletes: dict[str, Coalescer[SQSRawMessage, None]] = {}
         self._releases: dict[str, Coalescer[tuple[SQSRawMessage, int], None]] = {}
@@ -48,24 +51,26 @@ class SQSConnection:
     async def open(self) -> None:
         await self.client.open()
 
-    async def flush(self) -> None:
-        """Finish every send, delete and release that was asked for."""
+    async def flush(self, url: str) -> None:
+        """Finish the deletes and releases of one queue that were asked for so far."""
+        for coalescers in (self._deletes, self._releases):
+            if coalescer := coalescers.get(url):
+                await coalescer.flush()
+
+    async def finish(self) -> None:
+        """Let what is under way reach SQS and begin nothing new; the last thing before closing."""
+        self._finishing = True
+        self._ack_linger = 0.0
+        for sender in self._sends.values():
+            sender.hurry()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         coalescers: list[Coalescer[Any, Any]] = [
             *self._sends.values(),
             *self._deletes.values(),
             *self._releases.values(),
         ]
-        await asyncio.gather(*(coalescer.flush() for coalescer in coalescers))
-
-    async def finish(self) -> None:
-        """Let the sends under way reach SQS, then flush; the last thing before closing."""
-        self._ack_linger = 0.0
-        self._send_linger = None if self._send_linger is None else 0.0
-        for sender in self._sends.values():
-            sender.hurry()
-        if self._under_way:
-            await asyncio.wait(self._under_way)
-        await self.flush()
+        await asyncio.gather(*(coalescer.drain() for coalescer in coalescers))
 
     async def close(self) -> None:
         await self.queues.close()
@@ -73,6 +78,8 @@ class SQSConnection:
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
+        if self._finishing:
+            raise IncorrectState("the SQS broker is stopping")
         under_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._under_way.add(under_way)
         try:
@@ -112,7 +119,10 @@ class SQSConnection:
                 results = [await self._send(url, batch) for batch in batches]
             else:
                 results = await asyncio.gather(*(self._send(url, batch) for batch in batches))
-        return [result for batch in results for result in batch]
+        answers = [result for batch in results for result in batch]
+        if any(isinstance(a, BaseException) and is_missing_queue(a) for a in answers):
+            self.queues.forget(queue)
+        return answers
 
     def delete(self, message: SQSRawMessage) -> "asyncio.Future[None]":
         """Queue a delete; the future answers when the service has."""
@@ -141,7 +151,7 @@ class SQSConnection:
         if url not in self._sends:
             self._sends[url] = Coalescer(
                 lambda entries: self._send(url, entries),
-                linger=self._send_linger or 0.0,
+                linger=0.0 if self._finishing else self._send_linger or 0.0,
                 serial=is_fifo(url),
                 max_bytes=MAX_MESSAGE_BYTES,
                 weigh=entry_size,
@@ -174,11 +184,13 @@ class SQSConnection:
         results: list[Entry | BaseException] = [_NOT_ANSWERED] * len(items)
         asked = list(range(len(items)))
         for pause in (*_PAUSES, None):
-            reply = await self.client.call(
-                operation,
-                QueueUrl=url,
-                Entries=[{"Id": str(index), **shape(items[index])} for index in asked],
-            )
+            entries = [{"Id": str(index), **shape(items[index])} for index in asked]
+            try:
+                reply = await self.client.call(operation, QueueUrl=url, Entries=entries)
+            except Exception as error:  # noqa: BLE001 - the answer of those that it concerns
+                for index in asked:
+                    results[index] = error
+                break
             _note(reply, results)
             asked = [index for index in asked if _may_retry(results[index])]
             if not asked or pause is None:

@@ -126,7 +126,7 @@ class Inbox:
 
     async def close(self) -> None:
         """Answer every delete and release that was asked for; leave no task behind."""
-        await self._connection.flush()
+        await self._connection.flush(self._url)
         await self._leases.close()
         self._held.clear()
 

@@ -224,6 +224,12 @@ class SQSModel:
         self._faults.append(Fault(operation, times, gate=gate))
         return gate
 
+    def release_polls(self) -> None:
+        """Answer every long poll at once, from now on."""
+        self.end_polls = True
+        for queue in self.queues.values():
+            queue.wake()
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something is true; it is looked at after every call."""
         if condition():

@@ -52,5 +52,5 @@ async def test_the_snippet_runs(code: str, model: SQSModel, tmp_path: Path) -> N
     broker = module.__dict__["broker"]
     assert isinstance(broker, SQSBroker)
     await broker.start()
-    model.end_polls = True
+    model.release_polls()
     await broker.stop()

@@ -56,7 +56,7 @@ async def test_ten_idle_subscribers_leave_connections_to_publish(model: SQSModel
     for number in range(10):
         model.create(f"idle-{number}")
 
-        @broker.subscriber(f"idle-{number}", wait_time_seconds=1)
+        @broker.subscriber(f"idle-{number}")
         async def handle(_: Any) -> None: ...
 
     model.create("jobs")
@@ -65,6 +65,7 @@ async def test_ten_idle_subscribers_leave_connections_to_publish(model: SQSModel
     polled = len(model.called("ReceiveMessage"))
     await broker.publish("now", "jobs")
     assert len(model.called("ReceiveMessage")) == polled
+    model.release_polls()
     await broker.stop()
 
 
@@ -157,4 +158,4 @@ async def test_the_test_broker_may_talk_to_the_real_service(model: SQSModel) -> 
         await model.until(lambda: bool(model.called("DeleteMessageBatch", queue="out")))
         handle.mock.assert_called_once_with(1)
         publisher.mock.assert_called_once_with(2)
-        model.end_polls = True
+        model.release_polls()

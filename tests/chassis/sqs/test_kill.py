@@ -16,7 +16,7 @@ from tests.chassis.sqs.scripted import SQSModel, serve
 
 ROUNDS = int(os.environ.get("SQS_KILL_ROUNDS", "4"))
 GROUPS = 5
-PER_ROUND = 150
+PER_ROUND = 120
 VISIBILITY = 2
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -108,6 +108,20 @@ def test_a_batch_tells_exactly_which_messages_failed() -> None:
     warp(main)
 
 
+def test_a_call_that_fails_as_a_whole_is_told_for_its_messages_alone() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs")
+        model.fail("SendMessageBatch", "AccessDenied", status=403)
+        async with broker_of(model) as broker:
+            with pytest.raises(BatchPublishError) as caught:
+                await broker.publish_batch(*map(str, range(25)), queue="jobs")
+        assert sorted(caught.value.failed) == list(range(10))
+        assert len(model.bodies("jobs")) == 15
+
+    warp(main)
+
+
 def test_messages_of_a_batch_may_have_options_of_their_own() -> None:
     async def main() -> None:
         model = SQSModel()
@@ -258,6 +272,35 @@ def test_stop_sends_what_was_still_waiting_for_company() -> None:
         assert asyncio.get_running_loop().time() < 60
 
     warp(main)
+
+
+def test_a_subscriber_stops_while_others_publish_without_end() -> None:
+    async def main() -> None:
+        model = SQSModel(latency=0.01)
+        model.create("jobs")
+        model.create("other")
+        broker = broker_of(model, send_linger=0.005)
+        subscriber = broker.subscriber("other", wait_time_seconds=1)
+        subscriber(_nothing)
+        await broker.start()
+
+        async def publish_on() -> None:
+            while True:
+                await broker.publish("x", "jobs")
+
+        publishing = [asyncio.create_task(publish_on()) for _ in range(3)]
+        await broker.publish("x", "other")
+        await model.until(lambda: not model.bodies("other"))
+        await subscriber.stop()
+        for task in publishing:
+            task.cancel()
+        await asyncio.gather(*publishing, return_exceptions=True)
+        await broker.stop()
+
+    warp(main)
+
+
+async def _nothing(_: Any) -> None: ...
 
 
 def test_a_publisher_adds_its_options_and_spreads_a_batch() -> None:
