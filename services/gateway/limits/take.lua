@@ -23,7 +23,8 @@ for i = 1, #KEYS do
   if admitted == 1 and fits[i] and cost ~= '0' then
     full = after[i]
     -- %.0f: plain tostring would keep 14 of the 16 digits
-    redis.call('SET', KEYS[i], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
+    local alive = math.max(math.ceil((full - now) / 1000), 1)
+    redis.call('SET', KEYS[i], string.format('%.0f', full), 'PX', alive)
   end
   answer[#answer + 1] = fits[i] and 1 or 0
   answer[#answer + 1] = math.floor((window - (full - now)) * quantity / window)

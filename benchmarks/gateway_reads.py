@@ -1,0 +1,266 @@
+"""The read path beside a bare server and two usual ways to write it: `make bench-gateway`.
+
+One server process on one core; wrk and Redis on the other. The servers take turns in every round,
+so that what else the machine does strikes all of them; medians are shown. The time that the server
+process spends on its core per request is the sturdier figure. Needs `wrk` on PATH; `fastapi` and
+`uvicorn` are measured if they are installed.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import jwt
+import psutil
+import redis
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+from benchmarks.gateway_servers import CLIENT, ISSUER, key_of
+from chassis.read_models import control_key
+from deploy.local.ports import unused
+from gateway.limits.limiter import OVERRIDES
+
+PEOPLE = 100
+CONNECTIONS = 64
+VIEW = {
+    "user": "someone.with.a.name@example.com",
+    "referralCode": "7Q0ZC-M4XKD",
+    "referrals": [
+        {"invitedUser": f"a***{number}@e***.com", "timestamp": 1_800_000_000, "confirmed": True}
+        for number in range(4)
+    ],
+    "totalReferrals": 10,
+    "referralsUsed": 4,
+    "referralsPending": 0,
+    "referralsRemaining": 6,
+    "referralIsValid": True,
+}
+FLOORS = {"naive": 6.0, "fastapi": 10.0, "hello": 0.45}
+"""What the gateway's rate is to reach, as a multiple of the others'."""
+_RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
+_BAD = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.+)")
+
+
+@dataclass
+class Server:
+    name: str
+    process: "subprocess.Popen[bytes]"
+    port: int
+    rates: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+    @property
+    def cost(self) -> float:
+        return statistics.median(self.costs)
+
+    def busy(self) -> float:
+        """Seconds that the process has spent on its core."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return times.user + times.system
+
+
+def main() -> None:
+    arguments = _arguments()
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not on PATH; on Debian: apt-get install wrk")
+    names = ["hello", "gateway", "naive", *(["fastapi"] if find_spec("fastapi") else [])]
+    with tempfile.TemporaryDirectory() as text, _redis(Path(text)) as url:
+        folder = Path(text)
+        _prepare(folder, url)
+        with _servers(names, folder, url) as servers:
+            for server in servers:
+                _load(server, folder, 1)  # warm, and every answer is a good one
+            for number in range(arguments.rounds):
+                for server in random.sample(servers, len(servers)):
+                    _measure(server, folder, arguments.seconds)
+                print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
+    _tell(servers)
+    if arguments.plot:
+        _plot(servers, Path(arguments.plot))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--plot", help="write a PNG there (needs matplotlib)")
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def _redis(folder: Path) -> Iterator[str]:
+    (port,) = unused(1)
+    program = shutil.which("redis-server", path=Path(sys.executable).parent) or "redis-server"
+    process = subprocess.Popen(  # noqa: S603  a program of our own
+        _pinned(0, program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""),
+        stdout=subprocess.DEVNULL,
+        cwd=folder,
+    )
+    try:
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _prepare(folder: Path, url: str) -> None:
+    """People with tokens and documents, the pool's keys, and a limit that nobody reaches."""
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    public = json.loads(jwt.get_algorithm_by_name("RS256").to_jwk(key.public_key()))
+    row = public | {"kid": "key-1", "alg": "RS256", "use": "sig"}
+    (folder / "jwks.json").write_text(json.dumps({"keys": [row]}))
+    people = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(PEOPLE)]
+    tokens = [jwt.encode(_claims(person), key, "RS256", {"kid": "key-1"}) for person in people]
+    (folder / "load.lua").write_text(_script(tokens))
+    client = redis.Redis.from_url(url)
+    while not _answers(client):
+        time.sleep(0.01)
+    client.hset(control_key("referrals"), mapping={"members": "1.1", "codes": "1.1"})
+    client.hset(OVERRIDES, mapping={"reads": "1000000/1", "unverified": "1000000/1"})
+    for person in people:
+        client.hset(key_of(person), mapping={"v": "2", "d": json.dumps(VIEW)})
+    client.close()
+
+
+def _answers(client: "redis.Redis") -> bool:
+    with contextlib.suppress(redis.RedisError):
+        return bool(client.ping())
+    return False
+
+
+def _claims(person: str) -> dict[str, object]:
+    now = int(time.time())
+    return {
+        "sub": person,
+        "iss": ISSUER,
+        "client_id": CLIENT,
+        "token_use": "access",
+        "scope": "aws.cognito.signin.user.admin",
+        "origin_jti": "8a1c2f34-0b7e-4c55-9a53-6d1f0e7b2c11",
+        "jti": person,
+        "event_id": "8a1c2f34-0b7e-4c55-9a53-6d1f0e7b2c11",
+        "auth_time": now - 10,
+        "iat": now - 10,
+        "exp": now + 86_400,
+        "username": person,
+    }
+
+
+def _script(tokens: list[str]) -> str:
+    rows = ",\n".join(f'"{token}"' for token in tokens)
+    return (
+        f"local tokens = {{{rows}}}\nlocal requests = {{}}\nlocal n = 0\n"
+        "function init()\n"
+        "  for i, token in ipairs(tokens) do\n"
+        '    local headers = {["Authorization"] = "Bearer " .. token}\n'
+        '    requests[i] = wrk.format("GET", "/v1/me", headers)\n'
+        "  end\nend\n"
+        "function request() n = n % #requests + 1 return requests[n] end\n"
+    )
+
+
+@contextlib.contextmanager
+def _servers(names: list[str], folder: Path, url: str) -> Iterator[list[Server]]:
+    environment = {
+        **os.environ,
+        "BENCH_FOLDER": str(folder),
+        "REDIS_URL": url,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(_server(name, environment)) for name in names]
+
+
+@contextlib.contextmanager
+def _server(name: str, environment: dict[str, str]) -> Iterator[Server]:
+    program = str(Path(__file__).with_name("gateway_servers.py"))
+    process = subprocess.Popen(  # noqa: S603  as above
+        _pinned(1, sys.executable, program, name),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # the access log is written, to nowhere
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, f"{name} did not start"
+    try:
+        yield Server(name, process, int(line))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _pinned(core: int, *command: str) -> list[str]:
+    cores = os.cpu_count() or 1
+    taskset = shutil.which("taskset")
+    return [taskset, "-c", str(core % cores), *command] if taskset else list(command)
+
+
+def _load(server: Server, folder: Path, seconds: int) -> float:
+    """Requests per second; stops the benchmark if an answer was not a good one."""
+    output = subprocess.run(  # noqa: S603  as above
+        _pinned(
+            0, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(folder / "load.lua"),
+            f"http://127.0.0.1:{server.port}/v1/me",
+        ),
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout  # fmt: skip
+    assert not _BAD.search(output), f"{server.name}: {output}"
+    rate = _RATE.search(output)
+    assert rate is not None, output
+    return float(rate[1])
+
+
+def _measure(server: Server, folder: Path, seconds: int) -> None:
+    before = server.busy()
+    rate = _load(server, folder, seconds)
+    server.rates.append(rate)
+    server.costs.append((server.busy() - before) / (rate * seconds) * 1e6)
+
+
+def _tell(servers: list[Server]) -> None:
+    ours = next(server for server in servers if server.name == "gateway")
+    print(f"{'':10} {'requests/s':>11} {'us CPU each':>12} {'ours is':>9} {'at least':>9}")
+    for server in sorted(servers, key=lambda server: server.rate):
+        floor = FLOORS.get(server.name)
+        print(
+            f"{server.name:10} {server.rate:11,.0f} {server.cost:12.1f} "
+            f"{ours.rate / server.rate:8.2f}x {f'{floor}x' if floor else '':>9}"
+        )
+
+
+def _plot(servers: list[Server], path: Path) -> None:
+    import matplotlib as mpl  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  optional
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+
+    figure, axes = plt.subplots(figsize=(7, 3))
+    ordered = sorted(servers, key=lambda server: server.rate)
+    axes.barh([server.name for server in ordered], [server.rate for server in ordered])
+    axes.set_xlabel("requests per second, one worker on one core")
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()

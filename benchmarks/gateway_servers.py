@@ -1,0 +1,200 @@
+"""The servers that `benchmarks/gateway_reads.py` measures: ours, and what it is held against.
+
+All but `hello` answer the same question: a person's token is verified, a limit is taken, a document
+is read from Redis and served. `python benchmarks/gateway_servers.py NAME` serves until SIGTERM and
+prints its port first.
+"""
+
+import asyncio
+import importlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jwt
+import redis as sync_redis
+import uvloop
+from aiohttp import web
+from redis.asyncio import Redis
+
+from chassis.logging import configure
+from chassis.read_models import document_place
+from gateway.app import assemble, running
+from gateway.auth import KeySet
+from gateway.parts import Outside
+from gateway.server import serving
+from gateway.settings import Settings
+from gateway.tick import TickRedis
+
+ISSUER = "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Benchmark"
+CLIENT = "web-client"
+REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6399/0")
+TAKE = files("gateway.limits").joinpath("take.lua").read_text()
+LIMIT = (1_000_000, 1_000_000, 1, 1)
+"""A limit that nobody reaches: it is taken all the same."""
+
+
+def folder() -> Path:
+    return Path(os.environ["BENCH_FOLDER"])
+
+
+def key_of(subject: str) -> str:
+    return document_place("referrals", "members", 1, f"member-{subject}").data_key
+
+
+# What it is held against
+
+
+def hello() -> web.Application:
+    """The bare server: the most that any application on it could do."""
+    body = b"x" * 500
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/v1/me", answer)
+    return app
+
+
+def naive() -> web.Application:
+    """As one would write it first: verify each time, two round trips, JSON in and out."""
+    redis = Redis.from_url(REDIS_URL)
+    take = redis.register_script(TAKE)
+    keys = _public_keys()
+
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            subject = verified(request.headers["Authorization"].removeprefix("Bearer "), keys)
+        except jwt.PyJWTError as error:
+            return web.json_response({"detail": str(error)}, status=403)
+        admitted, _, left, *_ = await take(keys=[f"limit:{subject}"], args=LIMIT)
+        if not admitted:
+            return web.json_response({"detail": "too many requests"}, status=429)
+        document: Any = await redis.hget(key_of(subject), "d")
+        headers = {"RateLimit": f'"reads";r={left}'}
+        return web.json_response(json.loads(document), headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/v1/me", answer)
+    return app
+
+
+def fastapi_sync() -> Any:
+    """In the style of a synchronous FastAPI service: `def` endpoints, a blocking Redis client."""
+    fastapi = importlib.import_module("fastapi")  # a peer, optional
+
+    redis = sync_redis.Redis.from_url(REDIS_URL)
+    take = redis.register_script(TAKE)
+    keys = _public_keys()
+    app = fastapi.FastAPI()
+
+    def answer(response: Any, authorization: str = fastapi.Header()) -> Any:
+        try:
+            subject = verified(authorization.removeprefix("Bearer "), keys)
+        except jwt.PyJWTError as error:
+            raise fastapi.HTTPException(403, str(error)) from error
+        verdict: Any = take(keys=[f"limit:{subject}"], args=LIMIT)
+        if not verdict[0]:
+            raise fastapi.HTTPException(429, "too many requests")
+        response.headers["RateLimit"] = f'"reads";r={verdict[2]}'
+        document: Any = redis.hget(key_of(subject), "d")
+        return json.loads(document)
+
+    answer.__annotations__["response"] = fastapi.Response
+    app.get("/v1/me")(answer)
+    return app
+
+
+def verified(token: str, keys: dict[str, Any]) -> str:
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+    options: Any = {"require": ["exp", "iat", "sub"], "verify_aud": False}
+    claims = jwt.decode(token, key, algorithms=["RS256"], issuer=ISSUER, options=options)
+    if (claims["client_id"], claims["token_use"]) != (CLIENT, "access"):
+        raise jwt.InvalidTokenError("not for us")
+    return str(claims["sub"])
+
+
+def _public_keys() -> dict[str, Any]:
+    rows = json.loads((folder() / "jwks.json").read_bytes())["keys"]
+    return {row["kid"]: jwt.PyJWK(row).key for row in rows}
+
+
+# Ours
+
+
+def gateway_settings() -> Settings:
+    return Settings(
+        stack="bench",
+        redis_url=REDIS_URL,
+        cognito_issuer=ISSUER,
+        cognito_jwks_url="http://127.0.0.1:9/jwks.json",
+        cognito_client_ids=frozenset({CLIENT}),
+    )
+
+
+async def serve_gateway() -> None:
+    """The whole gateway, but for the bus: cache, limits, metrics and access log are on."""
+    settings = gateway_settings()
+    configure(settings, "gateway", sys.stderr)
+
+    async def fetch() -> bytes:
+        return (folder() / "jwks.json").read_bytes()
+
+    async def ready() -> bool:
+        return True
+
+    nobody: Any = None
+    outside = Outside(
+        publisher=nobody,
+        redis=TickRedis.from_url(REDIS_URL, socket_timeout=1.0),
+        subscription=Redis.from_url(REDIS_URL),
+        keys=[KeySet(fetch)],
+        bus_ready=ready,
+    )
+    gateway = assemble(settings, outside)
+    async with running(gateway), serving(gateway.public, "127.0.0.1", 0) as port:
+        announce(port)
+        await asyncio.Event().wait()
+
+
+async def serve_aiohttp(make: Callable[[], web.Application]) -> None:
+    runner = web.AppRunner(make(), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    announce(runner.addresses[0][1])
+    await asyncio.Event().wait()
+
+
+async def serve_asgi() -> None:
+    uvicorn = importlib.import_module("uvicorn")  # a peer, optional
+    config = uvicorn.Config(fastapi_sync(), port=0, log_level="error", access_log=False)
+    server = uvicorn.Server(config)
+    serving_task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110  uvicorn tells nobody when it listens
+        await asyncio.sleep(0.01)
+    announce(server.servers[0].sockets[0].getsockname()[1])
+    await serving_task
+
+
+def announce(port: int) -> None:
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+
+
+SERVERS: dict[str, Callable[[], None]] = {
+    "hello": lambda: uvloop.run(serve_aiohttp(hello)),
+    "gateway": lambda: uvloop.run(serve_gateway()),
+    "naive": lambda: asyncio.run(serve_aiohttp(naive)),
+    "fastapi": lambda: uvloop.run(serve_asgi()),
+}
+
+
+if __name__ == "__main__":
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    SERVERS[sys.argv[1]]()
