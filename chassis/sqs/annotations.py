@@ -1,6 +1,6 @@
 """What a handler may ask for by annotation."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from faststream._internal.context import Context
 from faststream.annotations import ContextRepo, Logger
@@ -21,7 +21,18 @@ __all__ = (
     "SQSMessage",
 )
 
-Connection = Annotated[SQSConnection, Context("broker._connection")]
-SQSMessage = Annotated[Message, Context("message")]
-SQSBatchMessage = Annotated[BatchMessage, Context("message")]
-SQSBroker = Annotated[Broker, Context("broker")]
+
+class _Context(Context):
+    """Looks things up in the loop; FastDepends runs what is not async in a thread.
+
+    For every message and argument that thread costs more than the rest of its handling.
+    """
+
+    async def use(self, /, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]  # awaited where it is async
+        return super().use(**kwargs)
+
+
+Connection = Annotated[SQSConnection, _Context("broker._connection")]
+SQSMessage = Annotated[Message, _Context("message")]
+SQSBatchMessage = Annotated[BatchMessage, _Context("message")]
+SQSBroker = Annotated[Broker, _Context("broker")]

@@ -34,6 +34,7 @@ class LeaseKeeper:
         self.enabled = True
         self._extend = extend
         self._on_failure = on_failure
+        self._kept: set[SQSRawMessage] = set()
         self._due: dict[SQSRawMessage, float] = {}
         self._beating: dict[SQSRawMessage, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,11 +50,12 @@ class LeaseKeeper:
         kept = self.timeout if seconds is None else seconds
         message.expires_at = now + kept
         if self.enabled:
-            self._due[message] = now + max(kept - self._interval, kept / 2)
-            self._arm()
+            self._kept.add(message)
+            self._plan(message, now + max(kept - self._interval, kept / 2))
 
     def drop(self, message: SQSRawMessage) -> None:
         """Stop extending; an extension under way may still land."""
+        self._kept.discard(message)
         self._due.pop(message, None)
 
     async def surrender(self, message: SQSRawMessage) -> None:
@@ -64,19 +66,28 @@ class LeaseKeeper:
 
     async def close(self) -> None:
         """Forget everything and leave no task behind."""
+        self._kept.clear()
         self._due.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _plan(self, message: SQSRawMessage, due: float) -> None:
+        self._due[message] = due
+        if self._timer is not None and due < self._timer.when():
+            self._disarm()
+        self._arm()
+
     def _arm(self) -> None:
         if self._timer is None and self._due:
-            loop = asyncio.get_running_loop()
             first = min(self._due.values())
-            self._timer = loop.call_at(first, self._beat)
+            self._timer = asyncio.get_running_loop().call_at(first, self._beat)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _beat(self) -> None:
         self._timer = None
@@ -112,24 +123,26 @@ class LeaseKeeper:
             for message in messages:
                 self._beating.pop(message, None)
         for (message, seconds), result in zip(items, results, strict=True):
-            self._note(message, now + seconds, result)
-        self._arm()
+            if message in self._kept:
+                self._note(message, now + seconds, result)
 
     def _more(self, message: SQSRawMessage, now: float) -> int:
         held = int(now - message.received_at) + 1
         return max(min(self.timeout, LONGEST_HOLD - held), 0)
 
     def _note(self, message: SQSRawMessage, until: float, result: BaseException | None) -> None:
-        if message.outcome is not None:
-            return
         if result is None:
             message.expires_at = until
-            self._due[message] = until - self.timeout + self._interval
+            self._plan(message, until - self.timeout + self._interval)
             return
+        if message.outcome is not None:
+            return  # deleted meanwhile
         self._on_failure(message, result)
         if _may_retry(result):
-            self._due[message] = asyncio.get_running_loop().time() + min(1.0, self._interval / 2)
+            soon = min(1.0, self._interval / 2)
+            self._plan(message, asyncio.get_running_loop().time() + soon)
         else:
+            self.drop(message)
             message.outcome = Outcome.LOST
 
 

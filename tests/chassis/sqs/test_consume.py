@@ -305,6 +305,56 @@ def test_a_long_handler_keeps_its_message_through_failing_extensions() -> None:
     warp(main)
 
 
+def test_an_outage_of_extensions_is_outlived() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs", VisibilityTimeout=60)
+        logger, lines = listening()
+        broker = broker_of(model, logger=logger)
+        handled = 0
+
+        @broker.subscriber("jobs", wait_time_seconds=1)
+        async def handle(_: Any) -> None:
+            nonlocal handled
+            handled += 1
+            await asyncio.sleep(200)
+
+        model.fail("ChangeMessageVisibilityBatch", "RequestThrottled", times=10)
+        model.put("jobs", "x")
+        await broker.start()
+        await model.until(lambda: not model.bodies("jobs"))
+        await broker.stop()
+        assert handled == 1
+        assert any("could not be extended" in text for _, text in lines.texts)
+
+    warp(main)
+
+
+def test_what_a_handler_leaves_unsettled_is_extended_no_longer() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs", VisibilityTimeout=10)
+        broker = broker_of(model)
+        at: list[float] = []
+
+        @broker.subscriber("jobs", wait_time_seconds=1)
+        async def handle(_: Any) -> None:
+            at.append(now())
+            model.notify()
+            if len(at) == 1:
+                await asyncio.sleep(5.5)
+                raise SkipMessage
+
+        model.slow("ChangeMessageVisibilityBatch", 2)
+        model.put("jobs", "x")
+        await broker.start()
+        await model.until(lambda: len(at) == 2)
+        await broker.stop()
+        assert 10 < at[1] - at[0] < 20
+
+    warp(main)
+
+
 def test_extensions_go_ten_in_a_call() -> None:
     async def main() -> None:
         model = SQSModel()
@@ -567,6 +617,24 @@ def test_an_idle_subscriber_polls_no_more_than_it_must() -> None:
         await asyncio.sleep(200)
         assert len(model.called("ReceiveMessage")) <= 16
         await broker.stop()
+
+    warp(main)
+
+
+def test_no_poll_lasts_longer_than_a_stop_may_wait() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs")
+        broker = broker_of(model, graceful_timeout=5.0)
+
+        @broker.subscriber("jobs")
+        async def handle(_: Any) -> None: ...
+
+        await broker.start()
+        await model.until(lambda: bool(model.called("ReceiveMessage")))
+        await broker.stop()
+        assert model.called("ReceiveMessage")[0].params["WaitTimeSeconds"] == 4
+        assert now() < 5
 
     warp(main)
 
