@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from faststream.exceptions import IncorrectState
+
 from chassis.sqs import wire
-from chassis.sqs.client import backoff
+from chassis.sqs.client import backoff, is_missing_queue
 from chassis.sqs.message import SQSRawMessage
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class ReplyInbox:
         self._waiting: dict[str, list[Expected]] = {}
         self._opening: asyncio.Task[str] | None = None
         self._polling: asyncio.Task[None] | None = None
-        self._name = _PREFIX + uuid4().hex
+        self._name = ""
 
     @asynccontextmanager
     async def expect(self, correlation_id: str, timeout: float) -> AsyncIterator[Expected]:  # noqa: ASYNC109 - the caller's limit
@@ -79,13 +81,15 @@ class ReplyInbox:
         tasks = [task for task in (self._opening, self._polling) if task is not None]
         results = await asyncio.gather(*tasks, return_exceptions=True)
         for expected in [e for waiting in self._waiting.values() for e in waiting]:
-            expected.future.cancel()
+            if not expected.future.done():
+                expected.future.set_exception(IncorrectState("the SQS broker was stopped"))
         if results and isinstance(results[0], str):
             with suppress(Exception):  # it is empty and expires alone
                 await self._connection.client.call_once("delete_queue", QueueUrl=results[0])
         self._opening = self._polling = None
 
     async def _open(self) -> str:
+        self._name = _PREFIX + uuid4().hex
         reply = await self._connection.client.call(
             "create_queue",
             QueueName=self._name,
@@ -105,7 +109,10 @@ class ReplyInbox:
                     WaitTimeSeconds=20,
                     MessageAttributeNames=["All"],
                 )
-            except Exception:  # noqa: BLE001 - requests time out meanwhile, each on its own
+            except Exception as error:  # noqa: BLE001 - requests time out meanwhile, each on its own
+                if is_missing_queue(error):
+                    self._opening = None  # the next request makes another
+                    return
                 await asyncio.sleep(next(pauses))
                 continue
             pauses = backoff(0.1, 5.0)

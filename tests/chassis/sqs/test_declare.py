@@ -8,7 +8,7 @@ from faststream.exceptions import SetupError
 
 from chassis.sqs import SQSBroker, SQSQueue
 from tests.chassis.sqs.scripted import InProcessSession, SQSModel
-from tests.chassis.sqs.test_consume import listening
+from tests.chassis.sqs.support import listening
 from tests.chassis.sqs.warp import warp
 
 

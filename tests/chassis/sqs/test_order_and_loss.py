@@ -8,12 +8,9 @@ from typing import Any
 from faststream.middlewares import AckPolicy
 
 from chassis.sqs import SQSBroker
-from tests.chassis.sqs.scripted import InProcessSession, SQSModel
-from tests.chassis.sqs.warp import current, warp
-
-
-def broker_of(model: SQSModel, **options: Any) -> SQSBroker:
-    return SQSBroker(session=InProcessSession(model), logger=None, **options)
+from tests.chassis.sqs.scripted import SQSModel
+from tests.chassis.sqs.support import broker_of, current
+from tests.chassis.sqs.warp import warp
 
 
 def test_stop_gives_back_what_was_not_started() -> None:

@@ -12,15 +12,11 @@ from chassis.sqs import (
     BatchPublishError,
     EntryFailedError,
     MessageTooLargeError,
-    SQSBroker,
     SQSPublishMessage,
 )
-from tests.chassis.sqs.scripted import MEBIBYTE, InProcessSession, SQSModel
+from tests.chassis.sqs.scripted import MEBIBYTE, SQSModel
+from tests.chassis.sqs.support import broker_of
 from tests.chassis.sqs.warp import warp
-
-
-def broker_of(model: SQSModel, **options: Any) -> SQSBroker:
-    return SQSBroker(session=InProcessSession(model), logger=None, **options)
 
 
 def test_publish_tells_the_id_and_the_place_in_a_fifo_queue() -> None:
@@ -265,8 +261,6 @@ def test_stop_sends_what_was_still_waiting_for_company() -> None:
         await broker.start()
         publishing = asyncio.create_task(broker.publish("a", "jobs"))
         await model.until(lambda: bool(model.called("GetQueueUrl")))
-        for _ in range(10):
-            await asyncio.sleep(0)
         await broker.stop()
         assert await publishing == model.queues["jobs"].messages[0].message_id
         assert asyncio.get_running_loop().time() < 60
@@ -346,5 +340,42 @@ def test_requests_wait_for_their_own_reply_and_the_queue_is_deleted_at_stop() ->
             await broker.request(0, "echo", timeout=0.5)
         await broker.stop()
         assert list(model.queues) == ["echo"]
+
+    warp(main)
+
+
+def test_a_reply_queue_that_was_deleted_is_made_again() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("echo")
+        broker = broker_of(model)
+
+        @broker.subscriber("echo", wait_time_seconds=1)
+        async def handle(body: int) -> int:
+            return body
+
+        await broker.start()
+        assert await (await broker.request(1, "echo", timeout=5)).decode() == 1
+        (replies,) = (name for name in model.queues if name != "echo")
+        model.drop_queue(replies)
+        await asyncio.sleep(1)
+        assert await (await broker.request(2, "echo", timeout=5)).decode() == 2
+        await broker.stop()
+        assert list(model.queues) == ["echo"]
+
+    warp(main)
+
+
+def test_stop_tells_those_who_still_wait_for_a_reply() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("silent")
+        broker = broker_of(model)
+        await broker.start()
+        asking = asyncio.create_task(broker.request(1, "silent", timeout=500))
+        await model.until(lambda: bool(model.bodies("silent")))
+        await broker.stop()
+        with pytest.raises(IncorrectState, match="stopped"):
+            await asking
 
     warp(main)

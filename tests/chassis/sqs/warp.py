@@ -1,16 +1,13 @@
 """Virtual time: a loop whose clock jumps to the next timer instead of waiting for it.
 
-Nothing may run in a thread meanwhile; FastDepends fetches `Context` arguments in one, so
-handlers take the message by `current`.
+Nothing may run in a thread meanwhile, such as handlers that are not async: the clock would run
+ahead of it.
 """
 
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
-
-from chassis.sqs import SQSBroker
-from chassis.sqs.message import SQSMessage
 
 T = TypeVar("T")
 # more than any story here takes, but for the one that asks for more
@@ -69,9 +66,3 @@ def _end(loop: WarpLoop) -> None:
     loop.run_until_complete(ended())
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
-
-
-def current(broker: SQSBroker) -> SQSMessage:
-    """The message in work, without a thread."""
-    message: SQSMessage = broker.context.get_local("message")
-    return message
