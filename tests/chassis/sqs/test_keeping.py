@@ -185,6 +185,33 @@ def test_an_own_extension_is_not_cut_short_by_the_heartbeat() -> None:
     warp(main)
 
 
+def test_a_short_extension_is_followed_by_the_heartbeat_in_time() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs", VisibilityTimeout=100)
+        brokers = [broker_of(model) for _ in range(2)]
+        handled = 0
+
+        async def handle(_: Any) -> None:
+            nonlocal handled
+            handled += 1
+            if handled == 1:
+                (owner,) = (b for b in brokers if b.context.get_local("message"))
+                await current(owner).extend(2)
+            await asyncio.sleep(30)
+
+        model.put("jobs", "x")
+        for broker in brokers:
+            broker.subscriber("jobs", wait_time_seconds=1)(handle)
+            await broker.start()
+        await model.until(lambda: not model.bodies("jobs"))
+        for broker in brokers:
+            await broker.stop()
+        assert handled == 1
+
+    warp(main)
+
+
 def test_what_was_lost_in_the_buffer_is_not_started() -> None:
     async def main() -> None:
         model = SQSModel()
