@@ -195,7 +195,7 @@ def _server(name: str, environment: dict[str, str]) -> Iterator[Server]:
         _pinned(1, sys.executable, program, name),
         env=environment,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # the access log is written, to nowhere
+        stderr=subprocess.DEVNULL,
     )
     assert process.stdout is not None
     line = process.stdout.readline()

@@ -24,6 +24,7 @@ from redis.asyncio import Redis
 
 from chassis.logging import configure
 from chassis.read_models import document_place
+from gateway.__main__ import spare_the_collector
 from gateway.app import assemble, running
 from gateway.auth import KeySet
 from gateway.parts import Outside
@@ -140,6 +141,7 @@ def gateway_settings() -> Settings:
 
 async def serve_gateway() -> None:
     """The whole gateway, but for the bus: cache, limits, metrics and access log are on."""
+    spare_the_collector()
     settings = gateway_settings()
     configure(settings, "gateway", sys.stderr)
 
@@ -183,8 +185,10 @@ async def serve_asgi() -> None:
 
 
 def announce(port: int) -> None:
+    """Tell the port; whatever is written after that is written, but to nowhere."""
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 SERVERS: dict[str, Callable[[], None]] = {

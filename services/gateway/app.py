@@ -11,6 +11,7 @@ from aiohttp import web
 from chassis.commands import CommandSender
 from chassis.outcomes import OutcomeListener, Outcomes
 from chassis.read_models import ReadModels
+from gateway.access import AccessLog
 from gateway.answers import Answers
 from gateway.auth import KeySet, Revocations, TokenCache, Verifier
 from gateway.cors import Cors
@@ -26,6 +27,9 @@ from gateway.parts import Outside, Parts
 from gateway.routes import ROUTES
 from gateway.services import command_queues
 from gateway.settings import Settings
+
+LOUD = ("debug", "info")
+"""Levels at which every answer is told."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,11 +53,13 @@ def assemble(settings: Settings, outside: Outside) -> Gateway:
     listener = OutcomeListener(outside.subscription, Outcomes(outside.redis))
     parts = _parts(settings, outside, listener, metrics)
     health = Health(_checks(outside, parts, listener))
-    edge = Edge(metrics, Cors(settings.cors_origins), health)
+    access = AccessLog(as_json=settings.log_format == "json" and settings.log_level in LOUD)
+    edge = Edge(metrics, Cors(settings.cors_origins), health, access)
     app = web.Application(middlewares=[edge.guard], client_max_size=settings.max_body_bytes)
     add_routes(app, ROUTES, parts)
     add_description(app, ROUTES)
     app.on_shutdown.append(parts.lines.end)
+    app.on_cleanup.append(access.close)
     internal = web.Application()
     internal.router.add_get("/metrics", metrics.serve)
     for application in (app, internal):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -10,6 +11,7 @@ from aiohttp import web
 from redis.exceptions import RedisError
 
 from chassis.read_models import ReadModelsLost
+from gateway.access import AccessLog
 from gateway.auth import Caller, InvalidToken, KeysUnavailable, TokenUse
 from gateway.cors import Cors
 from gateway.errors import (
@@ -37,6 +39,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 VERDICT: Final = web.RequestKey("verdict", Verdict)
 CALLER_TAG: Final = web.RequestKey("caller_tag", str)
+UNVERIFIED: Final = ("unverified",)
 _USE: Final[Mapping[Auth, TokenUse]] = {
     Auth.ID: "id",
     Auth.ACCESS: "access",
@@ -51,7 +54,6 @@ SECURITY_HEADERS: Final = {
     "Strict-Transport-Security": "max-age=31536000",
 }
 
-access = structlog.get_logger("gateway.access")
 log = structlog.get_logger(__name__)
 
 
@@ -62,6 +64,7 @@ class Edge:
     metrics: Metrics
     cors: Cors
     health: Health
+    access: AccessLog
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -92,13 +95,13 @@ class Edge:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "none"
         self.metrics.answered(request.method, route, response.status, seconds)
-        access.info(
-            "request_answered",
+        self.access.tell(
             method=request.method,
             route=route,
             status=response.status,
             ms=round(seconds * 1000, 2),
             caller=request.get(CALLER_TAG),
+            request_id=request[REQUEST_ID],
         )
 
 
@@ -147,29 +150,29 @@ class Doorkeeper:
 
     async def _admit(self, call: Call) -> None:
         """Find out who calls and whether that is not too often."""
-        request, auth = call.request, self.route.auth
-        address = client_address(request, self.parts.settings.trusted_proxy_hops)
+        request, auth, limiter = call.request, self.route.auth, self.parts.limiter
+        caller = None
         if auth is not Auth.PUBLIC and (auth is not Auth.OPTIONAL or _shows_token(request)):
-            caller = await self._caller(bearer(request), address)
-            _check_use(auth, caller)
+            caller = await self._caller(request)
             call.admit(caller)
             request[CALLER_TAG] = caller.tag
-        verdict = await charge(
-            self.parts.limiter, self.route.limits, caller=call.known_caller, address=address
-        )
+        address = partial(client_address, request, self.parts.settings.trusted_proxy_hops)
+        verdict = await charge(limiter, self.route.limits, caller=caller, address=address)
         if verdict is not None:
             request[VERDICT] = verdict
 
-    async def _caller(self, token: str, address: str) -> Caller:
+    async def _caller(self, request: web.Request) -> Caller:
         """The token's owner; the address pays for a signature that has to be checked."""
-        tokens = self.parts.tokens
+        token, tokens = bearer(request), self.parts.tokens
         try:
-            if (known := tokens.remembered(token)) is not None:
-                return known
-            await charge(self.parts.limiter, ("unverified",), caller=None, address=address)
-            return await tokens.caller(token)
+            if (caller := tokens.remembered(token)) is None:
+                address = partial(client_address, request, self.parts.settings.trusted_proxy_hops)
+                await charge(self.parts.limiter, UNVERIFIED, caller=None, address=address)
+                caller = await tokens.caller(token)
         except InvalidToken as error:
             raise invalid_token(f"{error}.".capitalize()) from error
+        _check_use(self.route.auth, caller)
+        return caller
 
 
 def _shows_token(request: web.Request) -> bool:

@@ -1,17 +1,21 @@
 """What a request may cost its caller, and how that is told in headers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Final
 
 from gateway.auth import Caller
 from gateway.errors import too_many
-from gateway.limits import Charge, Limiter, Scope, Verdict
+from gateway.limits import Limiter, Scope, Verdict
 
 EVERYBODY: Final = "all"
 
 
 async def charge(
-    limiter: Limiter, names: Sequence[str], *, caller: Caller | None, address: str
+    limiter: Limiter,
+    names: tuple[str, ...],
+    *,
+    caller: Caller | None,
+    address: Callable[[], str],
 ) -> Verdict | None:
     """Debit the named limits: a person's from the caller, an address's from the address.
 
@@ -19,22 +23,15 @@ async def charge(
         Problem: 429 if one of them has no room.
         Closed: they cannot be counted, and nobody may pass uncounted.
     """
-    limits = [limiter.table[name] for name in names]
-    by_address = [limit for limit in limits if limit.scope is Scope.ADDRESS]
-    by_person = [limit for limit in limits if limit.scope is Scope.PERSON]
     verdict = None
-    if by_address:
-        verdict = await _enforce(limiter, [Charge(limit, f"i:{address}") for limit in by_address])
-    if by_person and caller is not None:
-        owner = f"p:{caller.subject}"
-        verdict = await _enforce(limiter, [Charge(limit, owner) for limit in by_person])
-    return verdict
-
-
-async def _enforce(limiter: Limiter, charges: Sequence[Charge]) -> Verdict:
-    verdict = await limiter.take(*charges)
-    if not verdict.admitted:
-        refuse(verdict)
+    if (plan := limiter.plan(names, Scope.ADDRESS)) is not None:
+        verdict = await limiter.debit(plan, f"i:{address()}")
+        if not verdict.admitted:
+            refuse(verdict)
+    if caller is not None and (plan := limiter.plan(names, Scope.PERSON)) is not None:
+        verdict = await limiter.debit(plan, f"p:{caller.subject}")
+        if not verdict.admitted:
+            refuse(verdict)
     return verdict
 
 
@@ -51,14 +48,12 @@ def refuse(verdict: Verdict) -> None:
 
 def headers(verdict: Verdict) -> dict[str, str]:
     """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers)."""
-    shown = [level for level in verdict.levels if not level.limit.shadow]
-    return {
-        "RateLimit": ", ".join(
-            f'"{level.limit.name}";r={max(level.left, 0)};t={int(level.full_in) + 1}'
-            for level in shown
-        ),
-        "RateLimit-Policy": ", ".join(level.limit.policy for level in shown),
-    }
+    shown = [
+        f'"{limit.name}";r={max(0, left)};t={int(full_in) + 1}'
+        for limit, _, left, full_in, _ in verdict.levels
+        if not limit.shadow
+    ]
+    return {"RateLimit": ", ".join(shown), "RateLimit-Policy": verdict.policy}
 
 
 def _span(seconds: int) -> str:

@@ -6,8 +6,7 @@ client stays redis-py: connections, TLS, retries and answers are its work.
 
 import asyncio
 import math
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import hiredis
 from redis.asyncio import Redis
@@ -21,8 +20,7 @@ MAX_UNDER_WAY: Final = 4
 MAX_BATCH: Final = 512
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(NamedTuple):
     args: tuple[Any, ...]
     options: dict[str, Any]
     answer: "asyncio.Future[Any]"

@@ -31,6 +31,8 @@ PROGRAM = "program-client"
 ALICE = "5e1f0c2a-0000-4000-8000-00000000a11c"
 
 Claims = dict[str, Any]
+_EMPTY: dict[Any, Any] = {}
+"""What Redis holds once services without any events have built their read models."""
 
 
 def b64(data: bytes) -> str:
@@ -170,6 +172,15 @@ class Bus:
     _seen: set[str] = field(default_factory=set)
 
     async def start(self) -> None:
+        """Build the read models; of empty services they are always the same."""
+        if _EMPTY and not await self.redis.keys("*"):
+            for key, value in _EMPTY.items():
+                await self.redis.restore(key, 0, value)
+        await self._open()
+        if not _EMPTY:
+            _EMPTY.update({key: await self.redis.dump(key) for key in await self.redis.keys("*")})
+
+    async def _open(self) -> None:
         from compute.domain import ANALYSES  # noqa: PLC0415  the services under their own names
         from invites.domain import INVITERS  # noqa: PLC0415
         from referrals.domain import MEMBERS  # noqa: PLC0415
@@ -183,7 +194,9 @@ class Bus:
     async def _add(self, name: str, commands: Any, events: Any, decider: Any, models: Any) -> None:
         store: MemoryEventStore[Any] = MemoryEventStore(Codec(events))
         projector: Projector[Any] = Projector(self.redis, store, name, models)
-        await Rebuilder(projector).heal()
+        rebuilder: Rebuilder[Any] = Rebuilder(projector)
+        if await rebuilder.missing():
+            await rebuilder.heal()
         handler: CommandHandler[Any, Any, Any] = CommandHandler(
             Repository(store, decider), projector, Announcer(self, {}), Outcomes(self.redis)
         )

@@ -1,6 +1,6 @@
 """How often somebody may do something: token buckets in Redis, refilled by its clock."""
 
-from gateway.limits.limiter import Charge, Closed, Limiter, Verdict
+from gateway.limits.limiter import Charge, Closed, Limiter, Plan, Verdict
 from gateway.limits.table import Limit, Outage, Scope, Table
 
-__all__ = ["Charge", "Closed", "Limit", "Limiter", "Outage", "Scope", "Table", "Verdict"]
+__all__ = ["Charge", "Closed", "Limit", "Limiter", "Outage", "Plan", "Scope", "Table", "Verdict"]

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 from redis.exceptions import NoScriptError, RedisError
 
-from gateway.limits.table import Limit, Outage, Table
+from gateway.limits.table import Limit, Outage, Scope, Table
 
 OVERRIDES: Final = "gateway:limits"
 """A Redis hash: name of a limit -> `240/60` or `240/60;shadow`."""
@@ -33,23 +33,29 @@ class Charge(NamedTuple):
     cost: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """How a bucket stands after a charge."""
+class Level(NamedTuple):
+    """How a bucket stands after a charge: seconds until it is full, and until the charge fits."""
 
     limit: Limit
     fits: bool
     left: int
     full_in: float
-    """Seconds."""
     wait: float
-    """Seconds until the charge would fit; 0 if it does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Plan(NamedTuple):
+    """Limits that are always charged together, with what can be prepared of that."""
+
+    limits: tuple[Limit, ...]
+    arguments: tuple[int, ...]
+    policy: str
+    """For the header `RateLimit-Policy`."""
+
+
+class Verdict(NamedTuple):
     admitted: bool
     levels: Sequence[Level]
+    policy: str = ""
 
     @property
     def refusing(self) -> list[Level]:
@@ -80,6 +86,8 @@ class Limiter:
     refused: Callable[[Limit], None] = lambda _limit: None
     """Told of every limit that had no room, those in shadow mode included."""
     _local: dict[str, float] = field(default_factory=dict)
+    _plans: dict[tuple[tuple[str, ...], Scope], Plan | None] = field(default_factory=dict)
+    _planned: int = -1
 
     async def take(self, *charges: Charge) -> Verdict:
         """Debit, if every bucket has room.
@@ -87,12 +95,32 @@ class Limiter:
         Raises:
             Closed: Redis is away, and a limit among them is of the kind that closes then.
         """
+        plan = _plan([charge.limit for charge in charges], [charge.cost for charge in charges])
+        return await self._take(plan, charges[0].owner, charges)
+
+    async def debit(self, plan: Plan, owner: str) -> Verdict:
+        """As `take`, of one token from each of a plan's buckets."""
+        return await self._take(plan, owner, ())
+
+    def plan(self, names: tuple[str, ...], scope: Scope) -> Plan | None:
+        """Those of the named limits that are of this scope; None if none is."""
+        if self._planned != self.table.version:
+            self._plans.clear()
+            self._planned = self.table.version
+        key = (names, scope)
+        if key not in self._plans:
+            limits = [self.table[name] for name in names if self.table[name].scope is scope]
+            self._plans[key] = _plan(limits, [1] * len(limits)) if limits else None
+        return self._plans[key]
+
+    async def _take(self, plan: Plan, owner: str, charges: Sequence[Charge]) -> Verdict:
         try:
-            answer = await self._ask(charges)
+            answer = await self._ask(plan, owner)
         except RedisError as error:
             log.warning("limits_without_redis", because=str(error) or type(error).__name__)
+            charges = charges or [Charge(limit, owner) for limit in plan.limits]
             return self._told(self._without_redis(charges))
-        return self._told(_verdict(charges, answer))
+        return self._told(_verdict(plan, answer))
 
     async def watch(self) -> None:
         """Follow the changes of limits in Redis, for ever; run as a task."""
@@ -109,13 +137,12 @@ class Limiter:
                 told = refused
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _ask(self, charges: Sequence[Charge]) -> list[int]:
-        keys = [f"limit:{{{charge.owner}}}:{charge.limit.name}" for charge in charges]
-        args = [part for charge in charges for part in _arguments(charge)]
+    async def _ask(self, plan: Plan, owner: str) -> list[int]:
+        keys = [f"limit:{{{owner}}}:{limit.name}" for limit in plan.limits]
         try:
-            answer: list[int] = await self.redis.evalsha(_SHA, len(keys), *keys, *args)
+            answer: list[int] = await self.redis.evalsha(_SHA, len(keys), *keys, *plan.arguments)
         except NoScriptError:  # a restart or failover emptied the script cache
-            answer = await self.redis.eval(_TAKE, len(keys), *keys, *args)
+            answer = await self.redis.eval(_TAKE, len(keys), *keys, *plan.arguments)
         return answer
 
     def _told(self, verdict: Verdict) -> Verdict:
@@ -129,11 +156,12 @@ class Limiter:
             raise Closed
         now = self.clock()
         levels = [self._look(charge, now) for charge in charges]
+        policy = _plan([charge.limit for charge in charges], [1] * len(charges)).policy
         admitted = all(level.fits or level.limit.shadow for level in levels)
         if admitted:
             for charge in charges:
                 self._debit(charge, now)
-        return Verdict(admitted, levels)
+        return Verdict(admitted, levels, policy)
 
     def _look(self, charge: Charge, now: float) -> Level:
         limit, share = charge.limit, self._share(charge.limit)
@@ -158,14 +186,19 @@ def _name(charge: Charge) -> str:
     return f"{charge.owner}:{charge.limit.name}"
 
 
-def _arguments(charge: Charge) -> tuple[int, int, int, int]:
-    limit = charge.limit
-    return limit.quantity, limit.window * 1_000_000, charge.cost, 0 if limit.shadow else 1
+def _plan(limits: Sequence[Limit], costs: Sequence[int]) -> Plan:
+    arguments = [
+        part
+        for limit, cost in zip(limits, costs, strict=True)
+        for part in (limit.quantity, limit.window * 1_000_000, cost, 0 if limit.shadow else 1)
+    ]
+    policy = ", ".join(limit.policy for limit in limits if not limit.shadow)
+    return Plan(tuple(limits), tuple(arguments), policy)
 
 
-def _verdict(charges: Sequence[Charge], answer: list[int]) -> Verdict:
+def _verdict(plan: Plan, answer: list[int]) -> Verdict:
     levels = []
-    for number, charge in enumerate(charges):
+    for number, limit in enumerate(plan.limits):
         fits, left, full, wait = answer[1 + _FIELDS * number : 1 + _FIELDS * (number + 1)]
-        levels.append(Level(charge.limit, bool(fits), left, full / 1000, wait / 1000))
-    return Verdict(bool(answer[0]), levels)
+        levels.append(Level(limit, bool(fits), left, full / 1000, wait / 1000))
+    return Verdict(bool(answer[0]), levels, plan.policy)

@@ -90,6 +90,9 @@ class Table:
         default_factory=lambda: {limit.name: limit for limit in _LIMITS}
     )
 
+    version: int = 0
+    """Grows with every change."""
+
     def __getitem__(self, name: str) -> Limit:
         return self.limits[name]
 
@@ -101,5 +104,7 @@ class Table:
                 limits[name] = self.defaults[name].changed(text)
             except (KeyError, ValueError) as error:
                 refused.append(f"no limit is called {name}" if name not in limits else str(error))
-        self.limits = limits
+        if limits != self.limits:
+            self.limits = limits
+            self.version += 1
         return refused
