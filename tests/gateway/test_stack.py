@@ -86,6 +86,7 @@ async def test_the_process_ends_in_order(stack: Stack) -> None:
     assert "gateway_stopped" in gateway.log.read_text()
 
 
+@pytest.mark.usefixtures("url")
 async def test_workers_are_replaced_and_nobody_is_turned_away(
     stack: Stack, session: aiohttp.ClientSession
 ) -> None:
