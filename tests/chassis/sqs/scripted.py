@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 from aiohttp import web
 from botocore.exceptions import ClientError, ConnectionClosedError
@@ -437,7 +438,7 @@ class SQSModel:
         delay = entry.get("DelaySeconds", int(queue.attributes.get("DelaySeconds", "0")))
         number = next(self._ids)
         message = Stored(
-            message_id=f"m-{number}",
+            message_id=str(UUID(int=number, version=4)),
             body=entry["MessageBody"],
             attributes=entry.get("MessageAttributes") or {},
             group=entry.get("MessageGroupId"),
