@@ -1,4 +1,4 @@
-"""Several processes on one port: started together, replaced when they die, ended together."""
+"""Several processes on one port: started together, replaced when they end, ended together."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ class Supervisor:
                 sys.executable, "-m", "gateway", "run", env={**os.environ, WORKER: str(worker)}
             )
             await self._until_end(process)
-            if not self._stopped.is_set():
+            if process.returncode and not self._stopped.is_set():
                 log.error("worker_died", worker=worker, exit_code=process.returncode)
                 await self._pause()
 

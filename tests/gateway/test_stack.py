@@ -90,7 +90,7 @@ async def test_the_process_ends_in_order(stack: Stack) -> None:
 async def test_workers_are_replaced_and_nobody_is_turned_away(
     stack: Stack, session: aiohttp.ClientSession
 ) -> None:
-    """Each of two workers is told to end under load, as in a deployment; then one is killed."""
+    """One of two workers is told to end under load, as in a deployment; the other is killed."""
     gateway = stack.service("gateway")
     gateway.stop()
     await gateway.start(GATEWAY_WORKERS="2", DRAIN_SECONDS="1").ready()
@@ -98,14 +98,13 @@ async def test_workers_are_replaced_and_nobody_is_turned_away(
     supervisor = gateway.process.pid
     access = (await tokens(stack))["access"]
     load = [asyncio.create_task(_read_on(gateway.url, access, session)) for _ in range(4)]
-    for worker in _workers(supervisor):
-        os.kill(worker, signal.SIGTERM)
-        await _replaced(supervisor, worker)
+    told, killed = _workers(supervisor)
+    os.kill(told, signal.SIGTERM)
+    await _replaced(supervisor, told)
     for reader in load:
         reader.cancel()
     results = await asyncio.gather(*load, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results), results
-    killed = _workers(supervisor)[0]
     os.kill(killed, signal.SIGKILL)
     await _replaced(supervisor, killed)
     gateway.process.terminate()

@@ -1,0 +1,82 @@
+"""Requests made from the served description, good and bad ones: no answer is outside of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from redis.asyncio import Redis
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from gateway.limits import Table
+from gateway.openapi import describe
+from gateway.routes import ROUTES
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+api = schemathesis.openapi.from_dict(describe([route for route in ROUTES if not route.streams]))
+CONFORM: list[Any] = [
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+async def open_stack(stack: Stack) -> AsyncIterator[Stack]:
+    """A stack whose gateway counts its callers but refuses nobody."""
+    for name in ("referrals", "compute", "invites"):
+        stack.service(name).start()
+    async with Redis.from_url(stack.settings.redis_url) as redis:
+        names = Table().limits
+        await redis.hset("gateway:limits", mapping=dict.fromkeys(names, "1/60;shadow"))
+        stack.service("gateway").stop()
+        await stack.service("gateway").start().ready()
+        await asyncio.gather(*(stack.service(n).ready() for n in ("referrals", "compute")))
+        yield stack
+        await redis.delete("gateway:limits")
+    stack.service("gateway").stop()
+
+
+@pytest.fixture(scope="module")
+def tokens(open_stack: Stack) -> dict[str, str]:
+    people = open_stack.people
+    people.sign_up("schema@example.com")
+    signed_in = people.sign_in("schema@example.com")
+    return {
+        "id": signed_in["id"],
+        "access": signed_in["access"],
+        "service": people.service_token(),
+    }
+
+
+def token_for(operation: dict[str, Any], tokens: dict[str, str]) -> str:
+    names = {name for way in operation["security"] for name in way}
+    if "serviceToken" in names:
+        return tokens["service"]
+    return tokens["id"] if names == {"idToken"} else tokens["access"]
+
+
+@api.parametrize()
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+def test_no_answer_is_outside_of_the_description(
+    case: Any, open_stack: Stack, tokens: dict[str, str]
+) -> None:
+    gateway = open_stack.service("gateway")
+    bearer = token_for(case.operation.definition.raw, tokens)
+    headers = {"Authorization": f"Bearer {bearer}"}
+    response = case.call(base_url=gateway.url, headers=headers)
+    assert response.status_code != 500
+    case.validate_response(response, checks=CONFORM)
