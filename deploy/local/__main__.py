@@ -9,7 +9,7 @@ from deploy.local.bootstrap import answers, bootstrap
 from deploy.local.demo import demo
 from deploy.local.people import DEMO_PEOPLE, SERVICE, People
 from deploy.local.provision import read_environment, wait_for
-from deploy.local.runner import down, serve, up
+from deploy.local.runner import down, running, serve, up
 from deploy.local.settings import HOST, PORTS, SERVICES, LocalSettings
 
 
@@ -26,6 +26,9 @@ def main() -> int:
         case "token":
             return _token(settings, arguments.who, arguments.use)
         case "demo":
+            # however it is told to stop, it stops the stack that it has started
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, lambda *_: sys.exit(1))
             return demo(settings, keep=arguments.keep)
         case _:
             return _provision(settings, stay=arguments.stay)
@@ -51,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _token(settings: LocalSettings, who: str, use: str) -> int:
-    if not settings.service_env.exists():
+    if running(settings) is None or not settings.service_env.exists():
         print("the stack is not up: `make up`, or `make demo KEEP=1`", file=sys.stderr)
         return 1
     if "@" not in who and who != SERVICE:
@@ -86,4 +89,7 @@ def _stay(settings: LocalSettings) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

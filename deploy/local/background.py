@@ -5,9 +5,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from deploy.local.ports import taken
 from deploy.local.provision import wait_for
-from deploy.local.runner import down, running
+from deploy.local.runner import hindrances, running
 from deploy.local.settings import ROOT, LocalSettings
 
 TAIL_LINES = 30
@@ -36,12 +35,12 @@ def stack(settings: LocalSettings, *, keep: bool) -> Iterator[LocalSettings]:
         stays = keep
     finally:
         if not stays:
-            down(settings)
+            process.terminate()
             process.wait(timeout=30)
 
 
 def _start(settings: LocalSettings) -> "subprocess.Popen[bytes]":
-    if complaints := taken(settings.ports()):
+    if complaints := hindrances(settings):
         raise DidNotStart("\n".join(complaints))
     settings.state.mkdir(parents=True, exist_ok=True)
     settings.ready.unlink(missing_ok=True)
@@ -60,6 +59,8 @@ def _start(settings: LocalSettings) -> "subprocess.Popen[bytes]":
 
 def _ready(settings: LocalSettings, process: "subprocess.Popen[bytes]") -> bool:
     if process.poll() is not None:
-        tail = settings.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+        told = settings.log.read_text(errors="replace").splitlines()
+        # the runner's own lines tell how it stopped, not why
+        tail = [line for line in told if " system " not in line][-TAIL_LINES:]
         raise DidNotStart("\n".join(["the stack ended before it was up:", *tail]))
     return settings.ready.exists()

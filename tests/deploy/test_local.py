@@ -15,6 +15,7 @@ import pytest
 from deploy.local.bootstrap import answers
 from deploy.local.ports import free, taken, unused
 from deploy.local.provision import read_environment, wait_for, write_environment
+from deploy.local.runner import MARK, down, hindrances, left_over
 from deploy.local.settings import HOST, ROOT, LocalSettings
 from tests.support.stack import Stack, local_settings
 
@@ -71,7 +72,68 @@ def test_up_refuses_a_taken_port_and_starts_nothing(tmp_path: Path) -> None:
     assert all(free(port) for port in settings.ports().values())
 
 
+@contextlib.contextmanager
+def bystander(*arguments: str, **environment: str) -> Iterator[psutil.Process]:
+    """A process that does nothing but be there."""
+    waits = "import signal; print(flush=True); signal.pause()"
+    process = subprocess.Popen(  # noqa: S603  our own program
+        [sys.executable, "-c", waits, *arguments],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield psutil.Process(process.pid)
+        process.kill()
+
+
+def test_a_state_directory_belongs_to_one_stack_whatever_its_ports(tmp_path: Path) -> None:
+    settings = local_settings(tmp_path)
+    precious = tmp_path / "redis" / "appendonly.aof"
+    precious.parent.mkdir()
+    precious.touch()
+    with bystander("-m", "deploy.local", "up") as runner:
+        settings.pid.write_text(str(runner.pid))
+        assert hindrances(settings)
+        said, _ = deploy_local(settings, "up").communicate(timeout=30)
+    assert f"a stack is up already (process {runner.pid})" in said
+    assert precious.exists()
+
+
+def test_what_a_killed_runner_left_behind_is_stopped_and_nothing_else(tmp_path: Path) -> None:
+    settings = local_settings(tmp_path)
+    settings.ready.touch()
+    mine, other = str(settings.state.resolve()), str(tmp_path / "other")
+    with bystander(**{MARK: mine}) as left, bystander(**{MARK: other}) as stranger:
+        assert left_over(settings) == [left]
+        assert "left processes behind" in hindrances(settings)[0]
+        assert down(settings) == 0
+        assert not serving(left)
+        assert serving(stranger)
+    assert not settings.ready.exists()
+    assert hindrances(settings) == []
+
+
+def test_a_service_that_cannot_start_is_given_up() -> None:
+    program = (
+        "import sys; from deploy.local import runner; runner.RESPAWN_SECONDS = 0;"
+        "sys.exit(runner._respawn([sys.executable, '-c', 'raise SystemExit(3)'], {}))"
+    )
+    done = subprocess.run(  # noqa: S603  our own program
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "failed 3 times at its start" in done.stdout
+
+
 def test_a_token_needs_a_stack(tmp_path: Path) -> None:
+    write_environment(tmp_path / "service.env", {"STACK": "one that is gone"})
     process = deploy_local(local_settings(tmp_path), "token", "alice@example.com")
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 1
