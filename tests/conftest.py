@@ -6,7 +6,12 @@ import pytest
 from redis.asyncio import Redis
 
 from deploy.local.settings import LocalSettings
+from deploy.local.surroundings import set_aside
 from tests.support.stack import Stack, local_aws, local_settings, redis_server
+
+
+def pytest_configure() -> None:
+    set_aside()
 
 
 @pytest.fixture(scope="session")

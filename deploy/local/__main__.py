@@ -11,10 +11,12 @@ from deploy.local.people import DEMO_PEOPLE, SERVICE, People
 from deploy.local.provision import read_environment, wait_for
 from deploy.local.runner import down, running, serve, up
 from deploy.local.settings import HOST, PORTS, SERVICES, LocalSettings
+from deploy.local.surroundings import set_aside
 
 
 def main() -> int:
     arguments = _parser().parse_args()
+    set_aside()
     settings = LocalSettings()
     match arguments.verb:
         case "up":

@@ -23,14 +23,14 @@ def redis(settings: LocalSettings) -> Program:
         *("--bind", HOST, "--port", str(settings.redis_port), "--dir", str(state)),
         *keep,
     ]
-    return Program(arguments, dict(os.environ))
+    return Program(arguments, _bare())
 
 
 def aws(settings: LocalSettings) -> Program:
     """ministack, from the environment of its own that `make setup` builds."""
     state = _folder(settings.state / "aws")
     environment = {
-        **os.environ,
+        **_bare(),
         "GATEWAY_PORT": str(settings.aws_port),
         "BIND_HOST": HOST,
         "MINISTACK_REGION": REGION,
@@ -43,6 +43,11 @@ def aws(settings: LocalSettings) -> Program:
         "TMPDIR": str(_folder(state / "tmp")),
     }
     return Program([str(ROOT / ".venv-aws" / "bin" / "ministack")], environment)
+
+
+def _bare() -> dict[str, str]:
+    """Both read many variables; what a person has set for something else is not for them."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 
 def _bundled_redis() -> str:

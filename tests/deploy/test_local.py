@@ -17,6 +17,7 @@ from deploy.local.ports import free, taken, unused
 from deploy.local.provision import read_environment, wait_for, write_environment
 from deploy.local.runner import MARK, down, hindrances, left_over
 from deploy.local.settings import HOST, ROOT, LocalSettings
+from deploy.local.surroundings import set_aside
 from tests.support.stack import Stack, local_settings
 
 pytestmark = pytest.mark.stack
@@ -46,6 +47,22 @@ def test_an_environment_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     environment = {"STACK": "vouch", "URL": "redis://h:1/0?a=b"}
     write_environment(tmp_path / "deep" / "service.env", environment)
     assert read_environment(tmp_path / "deep" / "service.env") == environment
+
+
+def test_a_shell_that_points_elsewhere_is_set_aside() -> None:
+    shell = {
+        "AWS_PROFILE": "work",
+        "AWS_ENDPOINT_URL_SQS": "https://x",
+        "AWS_PORT": "1",
+        "HOME": "/",
+    }
+    shell |= {"HTTP_PROXY": "http://proxy:1", "no_proxy": "corp"}
+    set_aside(shell)
+    set_aside(shell)  # a child does so again
+    assert {"AWS_PROFILE", "AWS_ENDPOINT_URL_SQS"}.isdisjoint(shell)
+    assert (shell["AWS_PORT"], shell["HOME"]) == ("1", "/")
+    assert shell["no_proxy"] == "corp,127.0.0.1,localhost"
+    assert shell["NO_PROXY"] == "127.0.0.1,localhost"
 
 
 def deploy_local(settings: LocalSettings, *verb: str) -> "subprocess.Popen[str]":
