@@ -15,7 +15,7 @@ VERSION: Final = "0.1.0"
 _SCHEMAS: Final = "#/components/schemas/"
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _ALWAYS: Final = (400, 429, 500, 503)
-_WRITES: Final = (409, 413, 422)
+_WRITES: Final = (408, 409, 413, 422)
 _SECURITY: Final[Mapping[Auth, list[dict[str, list[str]]]]] = {
     Auth.PUBLIC: [],
     Auth.OPTIONAL: [{}, {"accessToken": []}],

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from gateway import parsing, server
 from tests.gateway.conftest import Door, Doors
 from tests.gateway.world import ALICE, Issuer
 from tests.support.eventually import eventually
@@ -264,3 +265,36 @@ async def test_readiness_names_what_is_missing(door: Door) -> None:
     door.gateway.health.draining = True
     assert (await door.get("/readyz")).json["missing"] == ["bus", "draining"]
     assert (await door.get("/healthz")).status == 200
+
+
+async def test_silent_connections_stop_nobody_and_are_let_go(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "SILENT_SECONDS", 0.5)
+    door = await doors.open()
+    port = int(door.url.rpartition(":")[2])
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(300)]
+    for _, writer in silent:
+        writer.write(b"GET /v1/me HTTP/1.1\r\nHost: a\r\nX-Slow")
+    assert (await door.get("/v1/me", door.issuer.access())).status == 404
+    ends = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in silent)), 10)
+    assert set(ends) == {b""}
+    for _, writer in silent:
+        writer.close()
+    await asyncio.gather(*(writer.wait_closed() for _, writer in silent), return_exceptions=True)
+
+
+async def test_a_body_that_dawdles_is_given_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "BODY_SECONDS", 0.05)
+    port = int(door.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        b"Connection: close\r\nContent-Length: 100\r\nAuthorization: Bearer "
+        + door.issuer.program().encode()
+        + b"\r\n\r\n{"
+    )
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    writer.close()
+    await writer.wait_closed()
+    assert b" 408 " in answer.split(b"\r\n")[0]
