@@ -96,11 +96,20 @@ class Limiter:
             Closed: Redis is away, and a limit among them is of the kind that closes then.
         """
         plan = _plan([charge.limit for charge in charges], [charge.cost for charge in charges])
-        return await self._take(plan, charges[0].owner, charges)
+        return await self.debit(plan, charges[0].owner, charges)
 
-    async def debit(self, plan: Plan, owner: str) -> Verdict:
-        """As `take`, of one token from each of a plan's buckets."""
-        return await self._take(plan, owner, ())
+    async def debit(self, plan: Plan, owner: str, charges: Sequence[Charge] = ()) -> Verdict:
+        """As `take`; without `charges`, of one token from each of the plan's buckets."""
+        keys = [f"limit:{{{owner}}}:{limit.name}" for limit in plan.limits]
+        try:
+            answer = await self.redis.evalsha(_SHA, len(keys), *keys, *plan.arguments)
+        except NoScriptError:  # a restart or failover emptied the script cache
+            answer = await self.redis.eval(_TAKE, len(keys), *keys, *plan.arguments)
+        except RedisError as error:
+            log.warning("limits_without_redis", because=str(error) or type(error).__name__)
+            charges = charges or [Charge(limit, owner) for limit in plan.limits]
+            return self._told(self._without_redis(charges))
+        return self._told(_verdict(plan, answer))
 
     def plan(self, names: tuple[str, ...], scope: Scope) -> Plan | None:
         """Those of the named limits that are of this scope; None if none is."""
@@ -112,15 +121,6 @@ class Limiter:
             limits = [self.table[name] for name in names if self.table[name].scope is scope]
             self._plans[key] = _plan(limits, [1] * len(limits)) if limits else None
         return self._plans[key]
-
-    async def _take(self, plan: Plan, owner: str, charges: Sequence[Charge]) -> Verdict:
-        try:
-            answer = await self._ask(plan, owner)
-        except RedisError as error:
-            log.warning("limits_without_redis", because=str(error) or type(error).__name__)
-            charges = charges or [Charge(limit, owner) for limit in plan.limits]
-            return self._told(self._without_redis(charges))
-        return self._told(_verdict(plan, answer))
 
     async def watch(self) -> None:
         """Follow the changes of limits in Redis, for ever; run as a task."""
@@ -136,14 +136,6 @@ class Limiter:
                     log.error("limits_not_understood", problems=refused)
                 told = refused
             await asyncio.sleep(LOOK_SECONDS)
-
-    async def _ask(self, plan: Plan, owner: str) -> list[int]:
-        keys = [f"limit:{{{owner}}}:{limit.name}" for limit in plan.limits]
-        try:
-            answer: list[int] = await self.redis.evalsha(_SHA, len(keys), *keys, *plan.arguments)
-        except NoScriptError:  # a restart or failover emptied the script cache
-            answer = await self.redis.eval(_TAKE, len(keys), *keys, *plan.arguments)
-        return answer
 
     def _told(self, verdict: Verdict) -> Verdict:
         for level in verdict.levels:
@@ -198,7 +190,9 @@ def _plan(limits: Sequence[Limit], costs: Sequence[int]) -> Plan:
 
 def _verdict(plan: Plan, answer: list[int]) -> Verdict:
     levels = []
-    for number, limit in enumerate(plan.limits):
-        fits, left, full, wait = answer[1 + _FIELDS * number : 1 + _FIELDS * (number + 1)]
-        levels.append(Level(limit, bool(fits), left, full / 1000, wait / 1000))
-    return Verdict(bool(answer[0]), levels, plan.policy)
+    place = 1
+    for limit in plan.limits:
+        fits, left, full, wait = answer[place : place + _FIELDS]
+        levels.append(Level(limit, fits == 1, left, full / 1000, wait / 1000))
+        place += _FIELDS
+    return Verdict(answer[0] == 1, levels, plan.policy)
