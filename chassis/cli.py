@@ -1,6 +1,7 @@
-"""The verbs that every service understands: run · projections · rebuild · verify · events."""
+"""The verbs that every service understands: run, and what an operator asks of read models."""
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,13 +10,26 @@ from typing import Any
 import orjson
 import uvloop
 
-from chassis.inspection import SHOWN, Inspection, Parity
+from chassis.inspection import SHOWN, Inspection, Parity, State
 from chassis.logging import configure
-from chassis.rebuild import Progress, Rebuilder, RebuildInterrupted, RebuildUnderWay
+from chassis.rebuild import (
+    SEGMENTS,
+    NewerVersion,
+    Progress,
+    Rebuilder,
+    RebuildInterrupted,
+    Steering,
+)
 from chassis.service import Application, Resources, open_resources, serve
 from chassis.settings import ServiceSettings
 
 USAGE = 2
+STEERING = {
+    "pause": "let a rebuild rest at its checkpoints",
+    "resume": "let it go on",
+    "cancel": "give it up",
+    "rollback": "serve the generation before again, at once",
+}
 Assemble = Callable[[ServiceSettings, Resources], Application[Any, Any, Any]]
 
 
@@ -25,7 +39,9 @@ def main(settings: Callable[[], ServiceSettings], assemble: Assemble) -> None:
     sys.exit(uvloop.run(_run(arguments, settings(), assemble)))
 
 
-async def _run(arguments: argparse.Namespace, settings: ServiceSettings, assemble: Assemble) -> int:
+async def _run(  # noqa: PLR0911  one line for each verb
+    arguments: argparse.Namespace, settings: ServiceSettings, assemble: Assemble
+) -> int:
     async with open_resources(settings) as resources:
         application = assemble(settings, resources)
         configure(settings, application.definition.name)
@@ -36,7 +52,11 @@ async def _run(arguments: argparse.Namespace, settings: ServiceSettings, assembl
             case "projections":
                 return await _projections(application)
             case "rebuild":
-                return await _rebuild(application.rebuilder, arguments.names)
+                return await _rebuild(application.rebuilder, arguments)
+            case "status":
+                return await _status(application.rebuilder, watch=arguments.watch)
+            case "pause" | "resume" | "cancel" | "rollback" as verb:
+                return await _steer(application.rebuilder, verb, arguments.name)
             case "verify":
                 return await _verify(application, arguments.names)
             case _:
@@ -49,6 +69,16 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("run", help="take commands until SIGTERM")
     rebuild = verbs.add_parser("rebuild", help="build read models anew from the event log")
     rebuild.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
+    rebuild.add_argument("--all", action="store_true", help="all of them, in so many words")
+    rebuild.add_argument("--segments", type=int, default=SEGMENTS, help="parts scanned at a time")
+    rebuild.add_argument(
+        "--max-rru", type=float, metavar="N", help="read units per second that it may use"
+    )
+    rebuild.add_argument("--dry-run", action="store_true", help="build, verify, and serve nothing")
+    status = verbs.add_parser("status", help="how far rebuilds have come, and what stands still")
+    status.add_argument("--watch", action="store_true", help="until nothing is being built")
+    for verb, words in STEERING.items():
+        verbs.add_parser(verb, help=words).add_argument("name", metavar="NAME")
     verbs.add_parser("projections", help="list the read models and what state they are in")
     verify = verbs.add_parser("verify", help="compare read models with a fold of the log")
     verify.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
@@ -79,28 +109,87 @@ def _chosen(rebuilder: Rebuilder[Any], names: list[str]) -> list[str] | None:
 
 
 async def _projections(application: Application[Any, Any, Any]) -> int:
-    sys.stdout.write(f"{'read model':<20}{'state':<12}{'serving':>8}{'building':>10}\n")
+    sys.stdout.write(
+        f"{'read model':<20}{'fold':>5}  {'state':<12}{'serving':>8}{'building':>10}\n"
+    )
     for state in await Inspection(application.rebuilder.projector).states():
         serving, building = state.serving or "-", state.building or "-"
-        sys.stdout.write(f"{state.name:<20}{state.word:<12}{serving:>8}{building:>10}\n")
+        sys.stdout.write(
+            f"{state.name:<20}{state.version:>5}  {state.word:<12}{serving:>8}{building:>10}\n"
+        )
+        _tell_parked(state)
     return 0
 
 
-async def _rebuild(rebuilder: Rebuilder[Any], names: list[str]) -> int:
-    if (chosen := _chosen(rebuilder, names)) is None:
+def _tell_parked(state: State) -> None:
+    for stream, why in list(state.parked.items())[:SHOWN]:
+        sys.stdout.write(f"  stands still: {stream}: {why}\n")
+    if len(state.parked) > SHOWN:
+        sys.stdout.write(f"  and {len(state.parked) - SHOWN} streams more\n")
+
+
+async def _rebuild(rebuilder: Rebuilder[Any], arguments: argparse.Namespace) -> int:
+    if (chosen := _chosen(rebuilder, arguments.names)) is None:
         return USAGE
     rebuilder.on_page = _show
+    if arguments.max_rru:
+        rebuilder.max_read_units = arguments.max_rru / arguments.segments
     for name in chosen:
         try:
-            done = await rebuilder.rebuild(name)
-        except (RebuildUnderWay, RebuildInterrupted) as reason:
+            done = await rebuilder.rebuild(
+                name, segments=arguments.segments, switch=not arguments.dry_run
+            )
+        except (RebuildInterrupted, NewerVersion) as reason:
             _say(f"{name}: {reason}")
             return 1
         _say(
-            f"{name}: generation {done.generation} is served; "
+            f"{name}: generation {done.generation} is {'served' if done.switch else 'whole'}; "
             f"{done.events} events of {done.commits} commits in {done.seconds:.1f} s"
         )
+        if arguments.dry_run and not await _look_at(rebuilder, name, done.generation):
+            return 1
     return 0
+
+
+async def _look_at(rebuilder: Rebuilder[Any], name: str, generation: int) -> bool:
+    """Verify a generation that is not served, and drop it."""
+    parity = await Inspection(rebuilder.projector).verify(name, generation)
+    _tell(parity)
+    await rebuilder.steer(name, "cancelled")
+    return parity.whole
+
+
+async def _status(rebuilder: Rebuilder[Any], *, watch: bool) -> int:
+    inspection = Inspection(rebuilder.projector)
+    while True:
+        states = await inspection.states()
+        for state in states:
+            progress = await rebuilder.progress(state.name)
+            line = f"{state.name}: {state.word}, serving {state.serving or '-'}"
+            if progress is not None and state.building is not None:
+                line += f", building {state.building}: {_bar(progress)}"
+            sys.stdout.write(f"{line}\n")
+            _tell_parked(state)
+        if not watch or not any(state.building for state in states):
+            return 0
+        await asyncio.sleep(1)
+
+
+async def _steer(rebuilder: Rebuilder[Any], verb: str, name: str) -> int:
+    if _chosen(rebuilder, [name]) is None:
+        return USAGE
+    if verb == "rollback":
+        generation = await rebuilder.rollback(name)
+        _say(f"{name}: generation {generation} is served" if generation else f"{name}: none before")
+        return 0 if generation else 1
+    states: dict[str, Steering] = {
+        "pause": "paused",
+        "resume": "scanning",
+        "cancel": "cancelled",
+    }
+    steered = await rebuilder.steer(name, states[verb])
+    _say(f"{name}: {states[verb]}" if steered else f"{name}: nothing is being built")
+    return 0 if steered else 1
 
 
 async def _verify(application: Application[Any, Any, Any], names: list[str]) -> int:
@@ -147,9 +236,22 @@ async def _events(
 
 
 def _show(progress: Progress) -> None:
+    """A line that is written over on a terminal; plain lines, seldom, elsewhere."""
     if sys.stderr.isatty():
-        rate = progress.events / max(progress.seconds, 1e-9)
-        sys.stderr.write(f"\r{progress.name}: {progress.events} events, {rate:,.0f}/s ")
+        sys.stderr.write(f"\r{progress.name}: {_bar(progress)}\x1b[K")
+        if progress.segments_done == progress.segments:
+            sys.stderr.write("\n")
+    elif progress.segments_done == progress.segments:
+        _say(f"{progress.name}: {_bar(progress)}")
+
+
+def _bar(progress: Progress, width: int = 20) -> str:
+    done = progress.segments_done * width // progress.segments
+    return (
+        f"[{'#' * done}{'.' * (width - done)}] {progress.segments_done}/{progress.segments} "
+        f"segments, {progress.events:,} events, {progress.events_per_second:,.0f}/s, "
+        f"{progress.state}"
+    )
 
 
 def _say(text: str) -> None:

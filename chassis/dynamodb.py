@@ -123,6 +123,7 @@ class DynamoDBEventStore(Generic[E]):
             "ConsistentRead": True,
             "Segment": segment,
             "TotalSegments": segments,
+            "ReturnConsumedCapacity": "TOTAL",
         }
         while True:
             if cursor is not None:
@@ -130,7 +131,8 @@ class DynamoDBEventStore(Generic[E]):
             reply = await self._client.scan(**request)
             last = reply.get("LastEvaluatedKey")
             cursor = None if last is None else orjson.dumps(last).decode()
-            yield Page(tuple(self._commit(item) for item in reply["Items"]), cursor)
+            units = reply.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
+            yield Page(tuple(self._commit(item) for item in reply["Items"]), cursor, units)
             if cursor is None:
                 return
 

@@ -177,6 +177,8 @@ class Page(Generic[E]):
     commits: tuple[Commit[E], ...]
     cursor: str | None
     """Where the next page begins; None after the last one."""
+    read_units: float = 0.0
+    """What the page has cost."""
 
 
 class EventStore(Protocol[E]):

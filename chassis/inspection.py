@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from chassis.event_store import Commit
 from chassis.projection import DOCUMENT
 from chassis.projector import Projector, Target
-from chassis.read_models import BUILDING, active_generations, control_key
+from chassis.read_models import Generation, control_key, generations, parked_key
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
@@ -42,14 +42,19 @@ class State:
     """What Redis says of one read model."""
 
     name: str
+    version: int
     serving: int | None
     building: int | None
+    parked: dict[str, str]
+    """Stream -> why its events cannot be projected."""
 
     @property
     def word(self) -> str:
         if self.building is not None:
             return "Rebuilding" if self.serving is not None else "Booting"
-        return "New" if self.serving is None else "Active"
+        if self.serving is None:
+            return "New"
+        return "Failed" if self.parked else "Active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +62,20 @@ class Inspection(Generic[E]):
     projector: Projector[E]
 
     async def states(self) -> list[State]:
-        control = await self.projector.redis.hgetall(control_key(self.projector.service))
-        serving = active_generations(control)
-        building = {
-            field.decode().removesuffix(BUILDING): int(number)
-            for field, number in control.items()
-            if field.decode().endswith(BUILDING)
-        }
-        names = [model.name for model in self.projector.models]
-        return [State(name, serving.get(name), building.get(name)) for name in names]
+        redis, service = self.projector.redis, self.projector.service
+        known = generations(await redis.hgetall(control_key(service)))
+        return [
+            await self._state(model.name, model.version, known) for model in self.projector.models
+        ]
+
+    async def _state(self, name: str, version: int, known: list[Generation]) -> State:
+        numbers = {each.role: each.number for each in known if each.name == name}
+        parked: dict[str, str] = {}
+        for number in {numbers.get("serving"), numbers.get("building")} - {None}:
+            key = parked_key(self.projector.service, name, int(number or 0))
+            rows = await self.projector.redis.hgetall(key)
+            parked |= {stream.decode(): why.decode() for stream, why in rows.items()}
+        return State(name, version, numbers.get("serving"), numbers.get("building"), parked)
 
     async def verify(self, name: str, generation: int) -> Parity:
         """Fold every stream anew, without guard or script, and compare with what Redis holds.

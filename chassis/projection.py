@@ -24,6 +24,10 @@ class ReadModel(Protocol[E_contra]):
     def name(self) -> str: ...
 
     @property
+    def version(self) -> int:
+        """Raised when the fold changes: what an older one has made is then built anew."""
+
+    @property
     def shared(self) -> bool:
         """Whether all streams write into one hash, or each into its own."""
 
@@ -39,6 +43,7 @@ class Projection(Generic[E, V]):
     name: str
     view: type[V]
     fold: Callable[[V | None, E], V | None]
+    version: int = 1
 
     def changes(self, events: Iterable[E], base: bytes | None) -> Changes:
         view = None if base is None else self.view.model_validate_json(base)
@@ -57,6 +62,7 @@ class Index(Generic[E]):
     shared: ClassVar[bool] = True
     name: str
     entries: Callable[[E], Mapping[str, str | None]]
+    version: int = 1
 
     def changes(self, events: Iterable[E], base: bytes | None) -> Changes:
         del base  # entries do not depend on what was there

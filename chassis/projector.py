@@ -7,22 +7,30 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
+import structlog
 from redis.exceptions import NoScriptError
 
 from chassis.event_store import Commit, EventStore, History
 from chassis.projection import DOCUMENT, ReadModel
 from chassis.read_models import (
     Place,
-    all_generations,
+    behind_key,
     control_key,
     document_place,
+    generations,
+    parked_key,
     shared_place,
 )
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
 
+log = structlog.get_logger(__name__)
+
 _APPLY = files("chassis").joinpath("apply.lua").read_text()
+_FORGET = """
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+"""
 _APPLY_SHA = hashlib.sha1(_APPLY.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -85,34 +93,68 @@ class Projector(Generic[E]):
             for target in gaps:
                 await self.catch_up(target, history.head.stream)
             written |= wanted
-            self._targets = wanted = frozenset(all_generations(control))
-            self._notice_loss()
+            self._targets = wanted = self._ours(control)
             if wanted <= written:
+                await self._leave_word(control, history)
                 return
 
-    async def catch_up(self, target: Target[E], stream: str) -> None:
-        """Fill a gap: fold what the store holds beyond the read model, and apply it."""
+    async def catch_up(self, target: Target[E], stream: str) -> bool:
+        """Fill a gap: fold what the store holds beyond the read model, and apply it.
+
+        False: the fold could not take it, and the stream is parked.
+        """
         place = target.place(stream)
         while True:
             version, base = await self._standing(target, place)
             history = await self.store.load(stream, after=version)
-            change = _change(target, history, base)
+            try:
+                change = _change(target, history, base)
+            except Exception as error:  # noqa: BLE001  whatever a fold raises
+                await self._park(target, stream, error)
+                return False
             if change is None:
-                return
+                return True
             (status,) = await self.apply([change])
             if status != b"gap":  # else another instance was faster: look again
-                return
+                return True
+
+    async def catch_up_behind(self) -> int:
+        """Project what instances with other folds have appended; how many streams that were."""
+        streams = 0
+        ours = self._ours(await self.redis.hgetall(control_key(self.service)))
+        for model in self.models:
+            key = behind_key(self.service, model.name, model.version)
+            for stream, version in (await self.redis.hgetall(key)).items():
+                for name, number in ours:
+                    if name == model.name:
+                        target = Target(self.service, model, number)
+                        await self.catch_up(target, stream.decode())
+                # unless there is more by now
+                await self.redis.eval(_FORGET, 1, key, stream, version)
+                streams += 1
+        return streams
+
+    async def retry_parked(self) -> int:
+        """Try the parked streams again, as a mended fold may take them; how many went through."""
+        mended = 0
+        for name, number in self._ours(await self.redis.hgetall(control_key(self.service))):
+            target = self.target(name, number)
+            key = parked_key(self.service, name, number)
+            for stream in await self.redis.hkeys(key):
+                if target is not None and await self.catch_up(target, stream.decode()):
+                    mended += await self.redis.hdel(key, stream)
+        return mended
 
     async def project_commits(self, target: Target[E], commits: Iterable[Commit[E]]) -> None:
         """Bring pieces of many streams, in any order, into one generation."""
         changes, behind = [], []
         for stream, its in _by_stream(commits).items():
             history = _from_the_beginning(its)
-            change = None if history is None else _change(target, history, None)
-            if change is None:
-                behind.append(stream)
-            else:
+            change = None if history is None else await self._change_or_park(target, history)
+            if change is not None:
                 changes.append(change)
+            elif history is None:
+                behind.append(stream)
         await self.apply(changes)
         for stream in behind:
             await self.catch_up(target, stream)
@@ -139,7 +181,7 @@ class Projector(Generic[E]):
         if history.after:  # folded from a snapshot on: the documents' base is in Redis
             control, _ = await self._pipeline([])
             return control, targets
-        changes = [_change(target, history, None) for target in targets]
+        changes = [await self._change_or_park(target, history) for target in targets]
         control, _ = await self._pipeline([c for c in changes if c is not None])
         return control, []  # a history from the beginning closes its gaps itself
 
@@ -169,10 +211,43 @@ class Projector(Generic[E]):
         version, base = await self.redis.hmget(place.data_key, place.version_field, DOCUMENT)
         return int(version or 0), base
 
-    def _notice_loss(self) -> None:
-        present = {name for name, _ in self._targets}
+    async def _change_or_park(self, target: Target[E], history: History[E]) -> Change | None:
+        """What a whole history changes; None if nothing, or if the fold could not take it."""
+        try:
+            return _change(target, history, None)
+        except Exception as error:  # noqa: BLE001  whatever a fold raises
+            await self._park(target, history.head.stream, error)
+            return None
+
+    async def _park(self, target: Target[E], stream: str, error: Exception) -> None:
+        """One stream of one read model stands still, with its error; everything else goes on."""
+        name, because = target.model.name, f"{type(error).__name__}: {error}"
+        key = parked_key(self.service, name, target.generation)
+        await self.redis.hset(key, stream, because)
+        log.error("stream_parked", read_model=name, stream=stream, because=because, exc_info=error)
+
+    async def _leave_word(self, control: dict[bytes, bytes], history: History[E]) -> None:
+        """For instances whose folds write what ours may not; there are none, most of the time."""
+        versions = {model.name: model.version for model in self.models}
+        others = {
+            (each.name, each.version)
+            for each in generations(control)
+            if each.name in versions and each.version != versions[each.name]
+        }
+        for name, version in others:
+            key = behind_key(self.service, name, version)
+            await self.redis.hset(key, history.head.stream, history.head.version)
+
+    def _ours(self, control: dict[bytes, bytes]) -> frozenset[tuple[str, int]]:
+        """The generations that our folds write; those of other versions are not ours to touch."""
+        known = generations(control)
+        present = {each.name for each in known}
         if any(model.name not in present for model in self.models):
             self.lost.set()
+        versions = {model.name: model.version for model in self.models}
+        return frozenset(
+            (each.name, each.number) for each in known if versions.get(each.name) == each.version
+        )
 
 
 def _change(target: Target[E], history: History[E], base: bytes | None) -> Change | None:

@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from chassis.projection import DOCUMENT
 
 VERSION = "v"
 BUILDING = ":building"
+PREVIOUS = ":previous"
 GENERATION_CACHE_SECONDS = 1.0
 
 
@@ -32,8 +33,25 @@ class Place:
 
 
 def control_key(service: str) -> str:
-    """Hash: read model -> generation served, and `<name>:building` -> generation being built."""
-    return f"{service}:generations"
+    """Hash: read model -> generation served; `:building` and `:previous` name the two beside it.
+
+    A value is `<number>.<version>`: which generation, and the version of the fold that writes it.
+    """
+    return f"{{{service}}}:generations"
+
+
+def behind_key(service: str, name: str, version: int) -> str:
+    """Hash: stream -> version that instances with this fold have yet to project.
+
+    While two versions of a service run side by side, each writes the generations of its own fold
+    and leaves word here of what the other one must catch up with.
+    """
+    return f"{{{service}}}:behind:{name}:{version}"
+
+
+def parked_key(service: str, name: str, generation: int) -> str:
+    """Hash: stream -> the error that keeps it from being projected."""
+    return f"{{{service}}}:parked:{name}:{generation}"
 
 
 def every_generation(service: str, name: str) -> str:
@@ -124,15 +142,41 @@ class ReadModels:
     async def _refresh(self) -> None:
         started = time.monotonic()
         control = await self.redis.hgetall(control_key(self.service))
-        self._generations = active_generations(control)
+        self._generations = {name: each.number for name, each in serving(control).items()}
         self._read_at = started
 
 
-def active_generations(control: dict[bytes, bytes]) -> dict[str, int]:
-    names = {field.decode(): int(value) for field, value in control.items()}
-    return {name: number for name, number in names.items() if not name.endswith(BUILDING)}
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One copy of a read model."""
+
+    name: str
+    number: int
+    version: int
+    """Of the fold that made it: another version of the service may have another fold."""
+    role: Literal["serving", "building", "previous"]
+
+    @property
+    def value(self) -> str:
+        return f"{self.number}.{self.version}"
 
 
-def all_generations(control: dict[bytes, bytes]) -> set[tuple[str, int]]:
-    """(name, generation) of all that live projection must write: served and being built."""
-    return {(field.decode().removesuffix(BUILDING), int(value)) for field, value in control.items()}
+_ROLES: dict[str, Literal["serving", "building", "previous"]] = {
+    "": "serving",
+    BUILDING: "building",
+    PREVIOUS: "previous",
+}
+
+
+def generations(control: dict[bytes, bytes]) -> list[Generation]:
+    """Everything that live projection keeps up to date."""
+    found = []
+    for key, value in control.items():
+        name, colon, role = key.decode().partition(":")
+        number, _, version = value.decode().partition(".")
+        found.append(Generation(name, int(number), int(version or 1), _ROLES[colon + role]))
+    return found
+
+
+def serving(control: dict[bytes, bytes]) -> dict[str, Generation]:
+    return {each.name: each for each in generations(control) if each.role == "serving"}

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import count
+from typing import Any, Generic, Literal, TypeVar
 
 import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -14,54 +16,59 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chassis.projector import Projector, Target
 from chassis.read_models import (
-    BUILDING,
-    active_generations,
+    Generation,
     control_key,
     every_generation,
     generation_of,
+    generations,
 )
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
 
+SEGMENTS = 4
 LEASE_SECONDS = 30
-"""How long a rebuild that died keeps others from beginning; renewed at every page."""
+"""How long a segment stays with a process that died; renewed at every page."""
 WATCH_SECONDS = 1.0
+LOOK_SECONDS = 0.05
+"""How often a worker without a segment looks for one."""
+RETRY_PARKED_ROUNDS = 60
+RETIRE_BATCH = 500
+DONE = "done"
 
-# The generation is served only if it is still the one that live projection writes to.
-_SWITCH = """
-if redis.call('HGET', KEYS[1], ARGV[1] .. ':building') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('HDEL', KEYS[1], ARGV[1] .. ':building')
-return 1
-"""
-_RENEW = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('EXPIRE', KEYS[1], ARGV[2])
-"""
-_RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0
-"""
+_SCRIPT = files("chassis").joinpath("rebuild.lua").read_text()
 
 log = structlog.get_logger(__name__)
 
-
-class RebuildUnderWay(Exception):  # noqa: N818  names what happened
-    """Somebody else is rebuilding this read model."""
+Steering = Literal["scanning", "paused", "cancelled"]
 
 
 class RebuildInterrupted(Exception):  # noqa: N818  names what happened
-    """The generation being built was lost or replaced: nothing was switched, begin again."""
+    """The generation being built was lost, replaced or cancelled: nothing was switched."""
+
+
+class NewerVersion(Exception):  # noqa: N818  names what happened
+    """A newer version of the service is building this read model with a fold of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
+    """How far a rebuild has come, all processes together."""
+
     name: str
     generation: int
+    state: str
+    segments: int
+    segments_done: int
     commits: int
     events: int
     seconds: float
+    """Since it was begun."""
+    switch: bool
+
+    @property
+    def events_per_second(self) -> float:
+        return self.events / max(self.seconds, 1e-9)
 
 
 @dataclass(slots=True)
@@ -69,119 +76,298 @@ class Rebuilder(Generic[E]):
     """Rebuilds the read models of one service from its event store.
 
     1. Announce a new generation: from now on live projection writes it too.
-    2. Scan the log consistently and project every commit into it; the guard makes the commits
-       that live projection wrote meanwhile duplicates, and fills the gaps between them.
-    3. Switch readers over in one step, and drop what no reader can see any more.
+    2. Scan the log consistently in segments, each under a lease, and project every commit; the
+       guard makes what live projection wrote meanwhile a duplicate. A checkpoint follows each
+       page, so that whoever goes on after a crash repeats one page per segment, harmlessly.
+    3. Switch readers over in one step. The generation before is kept up to date, so that a
+       rollback is one step too; older ones are dropped.
 
-    Killed at any point it leaves the served generation as it was, and can be run again.
+    Plan, checkpoints and leases lie in Redis beside the generation: if Redis loses its data, all
+    is lost together and the rebuild begins anew. Any number of processes may share one.
     """
 
     projector: Projector[E]
     on_page: Callable[[Progress], None] = lambda _progress: None
-    _token: str = field(default_factory=lambda: secrets.token_hex(8))
+    max_read_units: float | None = None
+    """DynamoDB read units per second and segment; None: as fast as it goes."""
 
-    async def rebuild(self, name: str) -> Progress:
-        """Rebuild one read model.
+    async def rebuild(
+        self, name: str, *, segments: int = SEGMENTS, switch: bool = True
+    ) -> Progress:
+        """Rebuild one read model, or join whoever is at it; returns when it is served.
+
+        `switch=False` leaves the whole generation unserved, for a look at it.
 
         Raises:
             KeyError: the service has no read model of that name.
-            RebuildUnderWay: another process is at it.
-            RebuildInterrupted: Redis was emptied, or this process lost its lease meanwhile.
+            NewerVersion: a newer version of the service is at it.
+            RebuildInterrupted: Redis was emptied, or it was cancelled.
         """
-        if self.projector.target(name, 0) is None:
-            raise KeyError(name)
-        await self._take_lease(name)
+        target = await self._begin(name, segments, switch=switch)
         try:
-            return await self._rebuild(name)
-        finally:
-            await self._redis.eval(_RELEASE, 1, self._lease(name), self._token)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(segments):
+                    group.create_task(self._work(target))
+        except* RebuildInterrupted as interrupted:
+            await self.retire(name)  # a page that was under way has still been written
+            raise RebuildInterrupted(str(interrupted.exceptions[0])) from interrupted
+        progress = await self.progress(name)
+        if progress is None:
+            raise RebuildInterrupted(f"the plan of {name} was lost")
+        if progress.switch:
+            await self._switch(target, progress)
+        return progress
 
     async def heal(self) -> None:
-        """Rebuild whatever Redis lacks; returns when everything is served."""
-        while missing := await self.missing():
-            for name in missing:
+        """Rebuild whatever Redis lacks, and finish what was begun; returns when all is served."""
+        while needed := await self.needed():
+            for name in needed:
                 try:
                     await self.rebuild(name)
-                except (RebuildUnderWay, RebuildInterrupted) as reason:
+                except (RebuildInterrupted, NewerVersion) as reason:
                     log.info("rebuild_waits", read_model=name, because=str(reason))
                     await asyncio.sleep(WATCH_SECONDS)
 
     async def missing(self) -> list[str]:
-        served = active_generations(await self._redis.hgetall(self._control))
+        """Read models that are not served at all."""
+        served = {each.name for each in await self._generations() if each.role == "serving"}
         return [model.name for model in self.projector.models if model.name not in served]
+
+    async def needed(self) -> list[str]:
+        """Read models to build: lost, begun and left, or made by an older fold than ours."""
+        known = await self._generations()
+        served = {each.name: each.version for each in known if each.role == "serving"}
+        left = {(each.name, each.version) for each in known if each.role == "building"}
+        return [
+            model.name
+            for model in self.projector.models
+            if served.get(model.name, 0) < model.version
+            or ((model.name, model.version) in left and await self._abandoned(model.name))
+        ]
 
     async def watch(self) -> None:
         """Heal for ever: Redis may lose its data at any time, and nobody is asked then."""
-        while True:
+        for round_ in count():
             try:
-                if lost := await self.missing():
-                    log.warning("read_models_missing", read_models=lost)
+                if needed := await self.needed():
+                    log.info("read_models_needed", read_models=needed)
                     await self.heal()
+                await self.projector.catch_up_behind()
+                if round_ % RETRY_PARKED_ROUNDS == 0:
+                    await self.projector.retry_parked()
             except (RedisConnectionError, RedisTimeoutError) as error:
                 log.warning("redis_unreachable", because=str(error))
             self.projector.lost.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.projector.lost.wait(), WATCH_SECONDS)
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await self.projector.lost.wait()
 
-    async def _rebuild(self, name: str) -> Progress:
-        generation = await self._announce(name)
-        target = self.projector.target(name, generation)
-        assert target is not None  # noqa: S101  rebuild() has looked
-        progress = await self._scan(target)
-        if not await self._redis.eval(_SWITCH, 1, self._control, name, generation):
-            raise RebuildInterrupted(f"generation {generation} of {name} was lost or replaced")
-        await self._retire(name, generation)
+    async def steer(self, name: str, state: Steering) -> bool:
+        """Pause, resume or cancel; False if nothing is being built."""
+        for each in await self._generations():
+            if each.name == name and each.role == "building":
+                answer: bytes = await self._script(name, "steer", each.value, state)
+                if state == "cancelled":
+                    await self.retire(name)
+                return answer == state.encode()
+        return False
+
+    async def rollback(self, name: str) -> int | None:
+        """Serve the generation before, at once; None if there is none."""
+        answer = await self._script(name, "rollback", "")
+        return None if answer == b"none" else int(answer.partition(b".")[0])
+
+    async def retire(self, name: str) -> None:
+        """Drop generations that nobody serves or builds. Readers look again on a miss."""
+        kept = {each.number for each in await self._generations() if each.name == name}
+        batch: list[bytes] = []
+        async for key in self._keys(name):
+            if generation_of(key) not in kept:
+                batch.append(key)
+            if len(batch) == RETIRE_BATCH:
+                await self._unlink(batch)
+        await self._unlink(batch)
+
+    async def _begin(self, name: str, segments: int, *, switch: bool) -> Target[E]:
+        model = next((model for model in self.projector.models if model.name == name), None)
+        if model is None:
+            raise KeyError(name)
+        how, generation = await self._script(
+            name, "begin", model.version, segments, time.time(), int(switch)
+        )
+        if how == b"newer":
+            raise NewerVersion(f"{name} is being built by a newer version: {generation.decode()}")
+        number = int(generation.partition(b".")[0])
+        log.info("rebuild_begun", read_model=name, generation=number, how=how.decode())
+        return Target(self.projector.service, model, number)
+
+    async def _work(self, target: Target[E]) -> None:
+        """Take one free segment after the other, until none is left to be done by anyone."""
+        name = target.model.name
+        while True:
+            plan = await self._plan(name)
+            if plan.get(b"generation") != self._value(target):
+                await self._check_switched(target)
+                return
+            if plan[b"state"] == b"cancelled":
+                raise RebuildInterrupted(f"the rebuild of {name} was cancelled")
+            todo = [n for n in range(int(plan[b"segments"])) if _cursor(plan, n) != DONE]
+            if not todo:
+                return
+            if plan[b"state"] == b"paused" or not await self._one_of(target, plan, todo):
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def _one_of(self, target: Target[E], plan: dict[bytes, bytes], todo: list[int]) -> bool:
+        """Scan one of these segments; False if others hold them all."""
+        for segment in todo:
+            lease = self._lease(target.model.name, segment)
+            token = secrets.token_hex(8)
+            try:
+                if await self._redis.set(lease, token, nx=True, ex=LEASE_SECONDS):
+                    await self._scan(target, segment, token, plan)
+                    return True
+            finally:  # also when cancelled before the answer: nobody is to wait for the lease
+                await self._script(
+                    target.model.name, "release", self._value(target), token, lease=lease
+                )
+        return False
+
+    async def _scan(
+        self, target: Target[E], segment: int, token: str, plan: dict[bytes, bytes]
+    ) -> None:
+        name = target.model.name
+        pages = self.projector.store.scan(
+            segment=segment, segments=int(plan[b"segments"]), cursor=_cursor(plan, segment)
+        )
+        async for page in pages:
+            started = time.monotonic()
+            await self.projector.project_commits(target, page.commits)
+            state = await self._script(
+                name,
+                "page",
+                self._value(target),
+                token,
+                segment,
+                DONE if page.cursor is None else page.cursor,
+                len(page.commits),
+                sum(len(commit.events) for commit in page.commits),
+                LEASE_SECONDS,
+                lease=self._lease(name, segment),
+            )
+            if state == b"lost":
+                await self._check_switched(target)
+                return
+            await self._show(name)
+            if state != b"scanning":  # paused or cancelled: the checkpoint is kept
+                return
+            await self._throttle(page.read_units, started)
+
+    async def _throttle(self, read_units: float, started: float) -> None:
+        if self.max_read_units:
+            due = started + read_units / self.max_read_units
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    async def _check_switched(self, target: Target[E]) -> None:
+        """Another process may have finished what we share; else it is lost."""
+        for each in await self._generations():
+            if (each.name, each.number) == (target.model.name, target.generation):
+                return
+        raise RebuildInterrupted(
+            f"generation {target.generation} of {target.model.name} was lost or replaced"
+        )
+
+    async def _switch(self, target: Target[E], progress: Progress) -> None:
+        name = target.model.name
+        while (  # noqa: ASYNC110  whoever resumes it is another process
+            answer := await self._script(name, "switch", self._value(target))
+        ) == b"paused":
+            await asyncio.sleep(LOOK_SECONDS)
+        if answer != b"switched":
+            raise RebuildInterrupted(
+                f"generation {target.generation} of {name} was not switched: {answer.decode()}"
+            )
+        await self.retire(name)
         log.info(
             "read_model_rebuilt",
             read_model=name,
-            generation=generation,
+            generation=target.generation,
             commits=progress.commits,
             events=progress.events,
             seconds=round(progress.seconds, 3),
         )
-        return progress
 
-    async def _announce(self, name: str) -> int:
-        control = await self._redis.hgetall(self._control)
-        known = [int(control.get(key.encode(), 0)) for key in (name, name + BUILDING)]
-        generation = max(known) + 1
-        await self._redis.hset(self._control, name + BUILDING, generation)
-        return generation
+    async def _abandoned(self, name: str) -> bool:
+        """Begun to be served, neither paused nor finished, and in nobody's hands."""
+        plan = await self._plan(name)
+        if plan.get(b"state") != b"scanning" or plan.get(b"switch") != b"1":
+            return False
+        todo = [n for n in range(int(plan[b"segments"])) if _cursor(plan, n) != DONE]
+        held = [await self._redis.exists(self._lease(name, segment)) for segment in todo]
+        return not any(held)
 
-    async def _scan(self, target: Target[E]) -> Progress:
-        name = target.model.name
-        started, commits, events = time.monotonic(), 0, 0
-        progress = Progress(name, target.generation, 0, 0, 0.0)
-        async for page in self.projector.store.scan():
-            if not await self._redis.eval(_RENEW, 1, self._lease(name), self._token, LEASE_SECONDS):
-                raise RebuildInterrupted(f"the lease on {name} was lost")
-            await self.projector.project_commits(target, page.commits)
-            commits += len(page.commits)
-            events += sum(len(commit.events) for commit in page.commits)
-            seconds = time.monotonic() - started
-            progress = Progress(name, target.generation, commits, events, seconds)
+    async def _show(self, name: str) -> None:
+        progress = await self.progress(name)
+        if progress is not None:
             self.on_page(progress)
-        return progress
 
-    async def _retire(self, name: str, serving: int) -> None:
-        """Drop older generations. Readers that still look for one look again on a miss."""
+    async def progress(self, name: str) -> Progress | None:
+        """How far the rebuild that is under way has come, or the last one came."""
+        plan = await self._plan(name)
+        if not plan:
+            return None
+        segments = int(plan[b"segments"])
+        return Progress(
+            name=name,
+            generation=int(plan[b"generation"].partition(b".")[0]),
+            state=plan[b"state"].decode(),
+            segments=segments,
+            segments_done=sum(_cursor(plan, segment) == DONE for segment in range(segments)),
+            commits=int(plan.get(b"commits", 0)),
+            events=int(plan.get(b"events", 0)),
+            seconds=time.time() - float(plan[b"started"]),
+            switch=plan[b"switch"] == b"1",
+        )
+
+    async def _plan(self, name: str) -> dict[bytes, bytes]:
+        plan: dict[bytes, bytes] = await self._redis.hgetall(self._plan_key(name))
+        return plan
+
+    async def _generations(self) -> list[Generation]:
+        return generations(await self._redis.hgetall(control_key(self.projector.service)))
+
+    async def _keys(self, name: str) -> AsyncIterator[bytes]:
         pattern = f"{every_generation(self.projector.service, name)}*"
         async for key in self._redis.scan_iter(match=pattern, count=1000):
-            if generation_of(key) < serving:
-                await self._redis.unlink(key)
+            yield key
 
-    async def _take_lease(self, name: str) -> None:
-        lease = self._lease(name)
-        if not await self._redis.set(lease, self._token, nx=True, ex=LEASE_SECONDS):
-            raise RebuildUnderWay(f"{name} is being rebuilt by another process")
+    async def _unlink(self, batch: list[bytes]) -> None:
+        """One round trip; a pipeline, because the keys lie in many slots of a cluster."""
+        if batch:
+            pipe = self._redis.pipeline(transaction=False)
+            for key in batch:
+                pipe.unlink(key)
+            await pipe.execute()
+            batch.clear()
 
-    def _lease(self, name: str) -> str:
-        return f"{self.projector.service}:rebuilding:{name}"
+    async def _script(self, name: str, verb: str, *arguments: Any, lease: str = "") -> Any:
+        control, plan = control_key(self.projector.service), self._plan_key(name)
+        keys = [control, plan, lease or plan]
+        return await self._redis.eval(_SCRIPT, len(keys), *keys, verb, name, *arguments)
 
-    @property
-    def _control(self) -> str:
-        return control_key(self.projector.service)
+    def _value(self, target: Target[E]) -> bytes:
+        return f"{target.generation}.{target.model.version}".encode()
+
+    def _plan_key(self, name: str) -> str:
+        return f"{{{self.projector.service}}}:rebuild:{name}"
+
+    def _lease(self, name: str, segment: int) -> str:
+        return f"{{{self.projector.service}}}:rebuilding:{name}:{segment}"
 
     @property
     def _redis(self) -> Any:
         return self.projector.redis
+
+
+def _cursor(plan: dict[bytes, bytes], segment: int) -> str | None:
+    cursor = plan.get(f"cursor:{segment}".encode())
+    return None if cursor is None else cursor.decode()

@@ -1,11 +1,15 @@
-"""One way to reach Redis: bytes in and out, and a pool that makes callers wait their turn."""
+"""One way to reach Redis: bytes in and out, a pool that makes callers wait, cancellation heeded."""
 
-from typing import Any
+import asyncio
+from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 
 MAX_CONNECTIONS = 64
 WAIT_SECONDS = 5.0
+
+Client = TypeVar("Client", bound=Redis)
 
 
 def connect(url: str, **options: Any) -> Redis:
@@ -15,4 +19,26 @@ def connect(url: str, **options: Any) -> Redis:
     (The default pool would raise at its hundredth connection, so that a burst became errors.)
     """
     settings = {"max_connections": MAX_CONNECTIONS, "timeout": WAIT_SECONDS} | options
-    return Redis.from_pool(BlockingConnectionPool.from_url(url, **settings))
+    return heeding(Redis.from_pool(BlockingConnectionPool.from_url(url, **settings)))
+
+
+def heeding(client: Client) -> Client:
+    """The same client, with connections on which a cancellation is never lost.
+
+    redis-py writes under `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that
+    comes in the tick in which the write ends: a task that was told to stop would go on for ever.
+    """
+    pool: Any = client.connection_pool
+    kind = pool.connection_class
+    pool.connection_class = type(f"Heeding{kind.__name__}", (_Heeding, kind), {})
+    return client
+
+
+class _Heeding(AbstractConnection):
+    async def send_packed_command(self, *args: Any, **options: Any) -> None:
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        await super().send_packed_command(*args, **options)
+        if task and task.cancelling() > before:
+            await self.disconnect(nowait=True)  # the reply would be the next caller's
+            raise asyncio.CancelledError

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis.asyncio import Redis
 
+from chassis.redis import connect
 from deploy.local.settings import LocalSettings
 from deploy.local.surroundings import set_aside
 from tests.support.stack import Stack, local_aws, local_settings, redis_server
@@ -35,7 +36,7 @@ def redis_url(settings: LocalSettings) -> Iterator[str]:
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
     """An empty database, apart from the one that services use."""
-    client = Redis.from_url(redis_url.removesuffix("/0") + "/1")
+    client = connect(redis_url.removesuffix("/0") + "/1")
     await client.flushdb()
     yield client
     await client.aclose()

@@ -172,7 +172,8 @@ def _shows_the_traces(settings: LocalSettings, stream: str, entry: dict[str, Any
     insist("one commit", len(commits) == 1, repr(len(commits)))
 
     redis = Redis(host=HOST, port=settings.redis_port)
-    generation = int(redis.hget("referrals:generations", "members") or 0)
+    serving = redis.hget("{referrals}:generations", "members")
+    generation = serving.decode().partition(".")[0] if isinstance(serving, bytes) else "none"
     key = f"referrals:{{members:{generation}:{stream}}}"
     stored = redis.hget(key, "d")
     print(f"\nThe read model's bytes, straight from Redis ({key}):\n\n  {stored!r}\n")

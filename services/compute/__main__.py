@@ -1,4 +1,4 @@
-"""python -m compute run | rebuild [NAME …] | events STREAM."""
+"""python -m compute run | projections | rebuild | status | verify | events | …"""
 
 from chassis.cli import main
 from compute.app import application

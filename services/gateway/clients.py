@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from chassis.redis import heeding
 from chassis.sqs import SQSBroker
 from gateway.auth import KeySet
 from gateway.auth.keys import fetch_from
@@ -40,13 +41,14 @@ async def opened(settings: Settings) -> AsyncIterator[Outside]:
 
 def _redis(kind: type[Redis], settings: Settings, **options: Any) -> Any:
     """One quick retry covers a connection that was closed while idle; more would only queue up."""
-    return kind.from_url(
+    client = kind.from_url(
         settings.redis_url,
         socket_connect_timeout=1.0,
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 1),
         **options,
     )
+    return heeding(client)
 
 
 @contextlib.asynccontextmanager

@@ -184,7 +184,8 @@ async def _at_least(call: Call, stream: str) -> Document | None:
             if wanted <= _version(document):
                 return document
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), OWN_WRITE_SECONDS / LOOKS)
+                async with asyncio.timeout(OWN_WRITE_SECONDS / LOOKS):
+                    await changed.wait()
     raise unavailable("position_not_reached", "your last change is not to be seen yet")
 
 

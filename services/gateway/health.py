@@ -41,7 +41,8 @@ class Health:
 
 async def _holds(check: Check) -> bool:
     try:
-        return await asyncio.wait_for(check(), CHECK_SECONDS)
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await check()
     except Exception as error:  # noqa: BLE001  whatever is wrong, it is not there
         log.debug("check_failed", because=str(error))
         return False

@@ -57,6 +57,7 @@ class Supervisor:
 
     async def _pause(self) -> None:
         try:
-            await asyncio.wait_for(self._stopped.wait(), PAUSE_SECONDS)
+            async with asyncio.timeout(PAUSE_SECONDS):
+                await self._stopped.wait()
         except TimeoutError:
             return

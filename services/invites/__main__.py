@@ -1,4 +1,4 @@
-"""python -m invites run | rebuild [NAME …] | events STREAM."""
+"""python -m invites run | projections | rebuild | status | verify | events | …"""
 
 from chassis.cli import main
 from invites.app import application

@@ -1,4 +1,4 @@
-"""python -m referrals run | rebuild [NAME …] | events STREAM."""
+"""python -m referrals run | projections | rebuild | status | verify | events | …"""
 
 from chassis.cli import main
 from referrals.app import application

@@ -5,7 +5,7 @@ from typing import Any
 
 from chassis.event_store import EventStore
 from chassis.projection import Index, Projection
-from chassis.read_models import ReadModels, ReadModelsLost
+from chassis.read_models import ReadModels, ReadModelsLost, control_key
 from tests.chassis.events import Counted, CounterView, Named, fold
 
 
@@ -26,7 +26,7 @@ async def read(redis: Any, stream: str) -> CounterView | None:
 
 async def serve(redis: Any, **generations: int) -> None:
     """Declare generations as a rebuild would, without building them."""
-    await redis.hset(f"{SERVICE}:generations", mapping=generations)
+    await redis.hset(control_key(SERVICE), mapping=generations)
 
 
 async def expected(store: EventStore[Any], stream: str) -> CounterView | None:

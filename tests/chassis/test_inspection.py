@@ -1,5 +1,6 @@
 """Verification finds what is missing and what is wrong, and the past can be looked at."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -9,9 +10,10 @@ from chassis.event_store import Head, Origin
 from chassis.inspection import Inspection
 from chassis.memory import MemoryEventStore
 from chassis.projector import Projector
+from chassis.read_models import ReadModels
 from chassis.rebuild import Rebuilder
-from tests.chassis.events import Counted, Named
-from tests.chassis.models import MODELS, SERVICE, serve
+from tests.chassis.events import Counted, CounterView, Named, fold
+from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, read, serve
 
 Event = Counted | Named
 Store = MemoryEventStore[Event]
@@ -71,6 +73,39 @@ async def test_every_state_has_its_word(redis: Any, memory_store: Store) -> None
     assert [state.word for state in await inspection.states()] == ["Booting", "Active"]
     await serve(redis, **{"names:building": 2})
     assert [state.word for state in await inspection.states()] == ["Booting", "Rebuilding"]
+
+
+def fragile(view: CounterView | None, event: Event) -> CounterView:
+    if isinstance(event, Named) and event.name == "poison":
+        raise ValueError("cannot take this")
+    return fold(view, event)
+
+
+@pytest.mark.stack
+async def test_a_stream_that_a_fold_cannot_take_stands_still_alone(
+    redis: Any, memory_store: Store
+) -> None:
+    """It is named, nothing else waits for it, and a mended fold takes it up again."""
+    broken = replace(COUNTERS, fold=fragile)
+    projector = Projector(redis, memory_store, SERVICE, (broken, NAMES))
+    await append(memory_store, "counter-old", Counted(by=1), Named(name="poison"))
+    await append(memory_store, "counter-good", Counted(by=1))
+    await Rebuilder(projector).heal()  # met by a scan
+    await append(memory_store, "counter-new", Named(name="poison"))
+    await projector.project(await memory_store.load("counter-new"))  # and live
+    assert await read(redis, "counter-good") == CounterView(total=1, events=1)
+    assert await read(redis, "counter-old") is None
+    assert await ReadModels(redis, SERVICE).entry("names", "poison") == "taken"
+    counters, names = await Inspection(projector).states()
+    assert (counters.word, names.word) == ("Failed", "Active")
+    because = "ValueError: cannot take this"
+    assert counters.parked == {"counter-old": because, "counter-new": because}
+    assert await projector.retry_parked() == 0
+
+    mended = Projector(redis, memory_store, SERVICE, MODELS)
+    assert await mended.retry_parked() == 2
+    assert await read(redis, "counter-old") == CounterView(total=1, events=2, name="poison")
+    assert [state.word for state in await Inspection(mended).states()] == ["Active", "Active"]
 
 
 async def test_a_stream_can_be_seen_as_it_was(memory_store: Store) -> None:

@@ -3,19 +3,21 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.event_store import Origin, Page
-from chassis.memory import MemoryEventStore
+from chassis.inspection import Inspection
+from chassis.memory import PAGE_COMMITS, MemoryEventStore
 from chassis.projector import Projector
-from chassis.read_models import ReadModels, ReadModelsLost
-from chassis.rebuild import Rebuilder, RebuildInterrupted, RebuildUnderWay
-from tests.chassis.events import CODEC, Counted, CounterView, Named
-from tests.chassis.models import MODELS, SERVICE, expected, read, serve
+from chassis.read_models import ReadModels, ReadModelsLost, generation_of
+from chassis.rebuild import Rebuilder, RebuildInterrupted
+from tests.chassis.events import CODEC, Counted, CounterView, Named, fold
+from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, expected, read, serve
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.stack
@@ -36,6 +38,23 @@ class PausedStore(MemoryEventStore[Event]):
         async for page in super().scan(segment=segment, segments=segments, cursor=cursor):
             self.paused.set()
             await self.between_pages.wait()
+            yield page
+
+
+@dataclass
+class CountingStore(MemoryEventStore[Event]):
+    """Counts the pages that are read, and fails when it has handed out enough."""
+
+    pages_left: int | None = None
+    pages_read: int = 0
+
+    async def scan(
+        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
+    ) -> AsyncIterator[Page[Event]]:
+        async for page in super().scan(segment=segment, segments=segments, cursor=cursor):
+            if self.pages_read == self.pages_left:
+                raise OSError("killed")
+            self.pages_read += 1
             yield page
 
 
@@ -113,7 +132,7 @@ async def test_until_the_switch_the_old_generation_is_served(
     await asyncio.wait([building])
     assert await read(redis, "counter-a") == CounterView(total=1, events=1)
     paused.between_pages.set()
-    assert (await rebuilder(redis, paused).rebuild("counters")).generation == 3
+    assert (await rebuilder(redis, paused).rebuild("counters")).generation == 2
 
 
 async def test_a_reader_that_holds_the_old_generation_finds_the_new_one(
@@ -125,17 +144,152 @@ async def test_a_reader_that_holds_the_old_generation_finds_the_new_one(
     assert await reader.document("counters", "counter-a")
     await rebuilder(redis, memory_store).rebuild("counters")
     assert await reader.document("counters", "counter-a")
+    await rebuilder(redis, memory_store).rebuild("counters")
+    assert await reader.document("counters", "counter-a")
     left = [key async for key in redis.scan_iter(match=f"{SERVICE}:{{counters:1*")]
-    assert left == []
+    assert left == []  # one generation is kept for a rollback, not two
 
 
-async def test_only_one_process_rebuilds_a_read_model(redis: Any, paused: PausedStore) -> None:
-    first = asyncio.create_task(rebuilder(redis, paused).rebuild("counters"))
+async def test_several_processes_share_a_rebuild(redis: Any, paused: PausedStore) -> None:
+    for number in range(20):
+        await append(paused, f"counter-{number}", Counted(by=1))
+    first = asyncio.create_task(rebuilder(redis, paused).rebuild("counters", segments=2))
     await paused.paused.wait()
-    with pytest.raises(RebuildUnderWay, match="another process"):
-        await rebuilder(redis, paused).rebuild("counters")
+    with capture_logs() as logs:
+        second = asyncio.create_task(rebuilder(redis, paused).rebuild("counters"))
+
+        async def joined() -> bool:
+            return any(line.get("how") == "joined" for line in logs)
+
+        await eventually(joined)
+        paused.between_pages.set()
+        one, two = await asyncio.gather(first, second)
+    assert (one.generation, two.generation) == (1, 1)
+    assert one.commits == two.commits == 20
+    assert await read(redis, "counter-19") == CounterView(total=1, events=1)
+
+
+async def test_whoever_goes_on_after_a_crash_starts_at_the_checkpoint(
+    redis: Any, memory_store: MemoryEventStore[Event]
+) -> None:
+    """Three pages; the process dies after two of them."""
+    for number in range(2 * PAGE_COMMITS + 1):
+        await append(memory_store, f"counter-{number:03}", Counted(by=1))
+    dying = CountingStore(CODEC, streams=memory_store.streams, pages_left=2)
+    with pytest.raises(ExceptionGroup):
+        await rebuilder(redis, dying).rebuild("counters", segments=1)
+    with pytest.raises(ReadModelsLost):
+        await read(redis, "counter-000")
+    going_on = CountingStore(CODEC, streams=memory_store.streams)
+    done = await rebuilder(redis, going_on).rebuild("counters")
+    assert going_on.pages_read == 1
+    assert (done.generation, done.commits) == (1, 2 * PAGE_COMMITS + 1)
+    for stream in ("counter-000", "counter-200"):
+        assert await read(redis, stream) == CounterView(total=1, events=1)
+
+
+async def test_an_abandoned_rebuild_is_finished_unasked(
+    redis: Any, memory_store: MemoryEventStore[Event]
+) -> None:
+    await append(memory_store, "counter-a", Counted(by=1))
+    await rebuilder(redis, memory_store).heal()
+    dying = CountingStore(CODEC, streams=memory_store.streams, pages_left=0)
+    with pytest.raises(ExceptionGroup):
+        await rebuilder(redis, dying).rebuild("counters", segments=1)
+    healer = rebuilder(redis, memory_store)
+    assert await healer.needed() == ["counters"]
+    await healer.heal()
+    assert [s.serving for s in await Inspection(healer.projector).states()] == [2, 1]
+
+
+async def test_a_rebuild_pauses_goes_on_and_is_cancelled(redis: Any, paused: PausedStore) -> None:
+    await append(paused, "counter-a", Counted(by=1))
+    operator = rebuilder(redis, paused)
+    assert not await operator.steer("counters", "paused")  # nothing is being built
+    building = asyncio.create_task(rebuilder(redis, paused).rebuild("counters"))
+    await paused.paused.wait()
+    assert await operator.steer("counters", "paused")
     paused.between_pages.set()
-    assert (await first).generation == 1
+    assert await operator.needed() == ["counters", "names"]  # not served yet, and not abandoned
+    assert await operator.steer("counters", "scanning")
+    assert (await building).generation == 1
+
+    paused.between_pages.clear()
+    paused.paused.clear()
+    building = asyncio.create_task(rebuilder(redis, paused).rebuild("counters"))
+    await paused.paused.wait()
+    assert await operator.steer("counters", "cancelled")
+    paused.between_pages.set()
+    with pytest.raises(RebuildInterrupted):
+        await building
+    assert await read(redis, "counter-a") == CounterView(total=1, events=1)
+    assert [key async for key in redis.scan_iter(match=f"{SERVICE}:{{counters:2*")] == []
+
+
+async def test_a_rollback_serves_what_was_served_before_with_everything_since(
+    redis: Any, memory_store: MemoryEventStore[Event]
+) -> None:
+    healer = rebuilder(redis, memory_store)
+    await append(memory_store, "counter-a", Counted(by=1))
+    await healer.heal()
+    assert await healer.rollback("counters") is None
+    await healer.rebuild("counters")
+    await healer.projector.project(await append(memory_store, "counter-a", Counted(by=1)))
+    assert await healer.rollback("counters") == 1
+    assert await read(redis, "counter-a") == CounterView(total=2, events=2)
+    assert await healer.rollback("counters") == 2
+    await healer.rebuild("counters")
+    left = {generation_of(k) async for k in redis.scan_iter(match=f"{SERVICE}:{{counters:*")}
+    assert left == {2, 3}
+
+
+async def test_a_look_at_a_rebuild_serves_nothing(
+    redis: Any, memory_store: MemoryEventStore[Event]
+) -> None:
+    await append(memory_store, "counter-a", Counted(by=1))
+    healer = rebuilder(redis, memory_store)
+    await healer.heal()
+    looked = await healer.rebuild("counters", switch=False)
+    assert (await Inspection(healer.projector).verify("counters", looked.generation)).whole
+    assert await healer.needed() == []
+    assert await healer.steer("counters", "cancelled")
+    assert [s.serving for s in await Inspection(healer.projector).states()] == [1, 1]
+
+
+async def test_a_changed_fold_is_built_beside_and_switched(
+    redis: Any, memory_store: MemoryEventStore[Event]
+) -> None:
+    """A newer version of the service comes, with another fold of the same name."""
+    old = rebuilder(redis, memory_store)
+    await old.projector.project(await append(memory_store, "counter-a", Counted(by=1)))
+    await old.heal()
+    newer = replace(COUNTERS, fold=double, version=2)
+    new = Rebuilder(Projector(redis, memory_store, SERVICE, (newer, NAMES)))
+    assert await new.needed() == ["counters"]
+    await new.heal()
+    assert await read(redis, "counter-a") == CounterView(total=2, events=1)
+    assert await old.needed() == []  # the older one lets it be
+    assert await new.needed() == []
+
+
+async def test_two_versions_side_by_side_leave_word_for_each_other(
+    redis: Any, memory_store: MemoryEventStore[Event]
+) -> None:
+    old = rebuilder(redis, memory_store)
+    await old.heal()
+    newer = replace(COUNTERS, fold=double, version=2)
+    new = Rebuilder(Projector(redis, memory_store, SERVICE, (newer, NAMES)))
+    await new.heal()
+    await old.projector.project(await append(memory_store, "counter-a", Counted(by=1)))
+    assert await read(redis, "counter-a") is None  # appended by an instance of the old version
+    assert await new.projector.catch_up_behind() == 1
+    assert await read(redis, "counter-a") == CounterView(total=2, events=1)
+    assert await new.projector.catch_up_behind() == 0
+
+
+def double(view: CounterView | None, event: Event) -> CounterView:
+    view = fold(view, event)
+    return view.model_copy(update={"total": view.total * 2}) if isinstance(event, Counted) else view
 
 
 async def test_a_rebuild_whose_redis_was_emptied_switches_nothing(

@@ -79,11 +79,17 @@ async def test_read_models_are_listed_rebuilt_and_verified(shell: Shell) -> None
     assert listed.returncode == 0
     rows = {line.split()[0]: line.split()[1:] for line in listed.stdout.splitlines()[1:]}
     assert set(rows) == {"members", "codes"}
-    assert rows["members"][0] == "Active"
-    assert int(rows["members"][1]) > 1
-    verified = await shell.run("verify")
+    assert rows["members"][1] == "Active"
+    assert int(rows["members"][2]) > 1
+    looked = await shell.run("rebuild", "codes", "--dry-run")
+    back = await shell.run("rollback", "members")
+    assert looked.returncode == 0, looked.stderr
+    assert "is whole" in looked.stderr
+    assert back.returncode == 0, back.stderr
+    verified, status = await asyncio.gather(shell.run("verify"), shell.run("status", "--watch"))
     assert verified.returncode == 0, verified.stderr
     assert "0 streams differ" in verified.stderr
+    assert "members: Active" in status.stdout
 
 
 async def test_an_unknown_read_model_is_told(shell: Shell) -> None:

@@ -97,9 +97,14 @@ class World:
 @pytest.fixture(scope="module")
 async def world(stack: Stack) -> AsyncIterator[World]:
     async with boto(stack) as clients:
+        changed = ["VisibilityTimeout", "RedrivePolicy"]
+        described = await clients.sqs.get_queue_attributes(
+            QueueUrl=clients.commands, AttributeNames=changed
+        )
+        deployed = {name: described["Attributes"][name] for name in changed}
         attributes = {
             "VisibilityTimeout": str(VISIBILITY_SECONDS),
-            "RedrivePolicy": await patient_redrive(clients),
+            "RedrivePolicy": patient(deployed["RedrivePolicy"]),
         }
         await clients.sqs.set_queue_attributes(QueueUrl=clients.commands, Attributes=attributes)
         redis = Redis.from_url(stack.settings.redis_url)
@@ -111,15 +116,12 @@ async def world(stack: Stack) -> AsyncIterator[World]:
         )
         yield World(stack, clients, store, redis)
         await redis.aclose()
+        await clients.sqs.set_queue_attributes(QueueUrl=clients.commands, Attributes=deployed)
 
 
-async def patient_redrive(clients: Boto) -> str:
+def patient(policy: str) -> str:
     """Seven kills in a row may meet the same message: here that does not make it poison."""
-    described = await clients.sqs.get_queue_attributes(
-        QueueUrl=clients.commands, AttributeNames=["RedrivePolicy"]
-    )
-    policy = json.loads(described["Attributes"]["RedrivePolicy"])
-    return json.dumps(policy | {"maxReceiveCount": 100})
+    return json.dumps(json.loads(policy) | {"maxReceiveCount": 100})
 
 
 @pytest.fixture
