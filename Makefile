@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
+# the order of the tests: fixed, so that what passed here passes there
+SEED ?= 1
 export PYTHONPATH := services:.
 export PYTHONDONTWRITEBYTECODE := 1
 # settings of the local stack: given on the command line, they reach it by the environment
@@ -50,8 +52,8 @@ demo: setup  ## play the story of a member through the gateway; KEEP=1 leaves th
 token: setup  ## print a fresh token: USER=alice@example.com [USE=access], or USER=service
 	@$(BIN)/python -m deploy.local token "$(USER)" $(or $(USE),id)
 
-test: setup  ## all tests, on ports of their own
-	@$(BIN)/python -m pytest -q
+test: setup  ## all tests, on ports of their own; SEED=default for another order
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile -p randomly --randomly-seed=$(SEED)
 
 check: format-check lint types imports test  ## what CI runs
 
@@ -80,6 +82,12 @@ bench: setup  ## requests and write units per command, counted
 bench-sqs: setup  ## the SQS transport beside the plain client loop
 	@$(BIN)/python benchmarks/sqs.py
 
+bench-gateway: setup  ## the read path beside a bare server and two usual ways to write it (needs wrk)
+	@$(BIN)/python benchmarks/gateway_reads.py
+
+chaos-sqs: setup  ## kill -9 a consumer of the SQS transport at random moments, twenty rounds
+	@SQS_KILL_ROUNDS=20 $(BIN)/python -m pytest -q -p no:randomly tests/chassis/sqs/test_kill.py
+
 rebuild: setup  ## rebuild a read model of the stack that is up: SERVICE=referrals [NAME=members]
 	@set -a; . .local/stack/service.env; $(BIN)/python -m $(SERVICE) rebuild $(NAME)
 
@@ -90,4 +98,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs rebuild lock
+.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs bench-gateway chaos-sqs rebuild lock

@@ -14,6 +14,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from chassis.redis import heeding
 from gateway.app import Gateway, assemble, running
 from gateway.auth import KeySet
 from gateway.parts import Outside
@@ -158,8 +159,10 @@ class Doors:
         return Door(url, session, gateway, self.issuer, self.bus, self.redis)
 
     async def _outside(self, chosen: Settings) -> Outside:
-        client = await self.stack.enter_async_context(TickRedis.from_url(chosen.redis_url))
-        subscription = await self.stack.enter_async_context(Redis.from_url(chosen.redis_url))
+        client = await self.stack.enter_async_context(heeding(TickRedis.from_url(chosen.redis_url)))
+        subscription = await self.stack.enter_async_context(
+            heeding(Redis.from_url(chosen.redis_url))
+        )
         self.keys.append(KeySet(self.issuer.fetch))
 
         async def bus_ready() -> bool:
