@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import orjson
 import uvloop
 
-from chassis.inspection import SHOWN, Inspection, Parity, State
+from chassis.inspection import SHOWN, Copy, Inspection, Lag, Parity
 from chassis.logging import configure
 from chassis.rebuild import (
     SEGMENTS,
@@ -50,7 +51,7 @@ async def _run(  # noqa: PLR0911  one line for each verb
                 await serve(application)
                 return 0
             case "projections":
-                return await _projections(application)
+                return await _projections(application, lag=arguments.lag)
             case "rebuild":
                 return await _rebuild(application.rebuilder, arguments)
             case "status":
@@ -79,7 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--watch", action="store_true", help="until nothing is being built")
     for verb, words in STEERING.items():
         verbs.add_parser(verb, help=words).add_argument("name", metavar="NAME")
-    verbs.add_parser("projections", help="list the read models and what state they are in")
+    projections = verbs.add_parser("projections", help="list the read models and their states")
+    projections.add_argument(
+        "--no-lag", dest="lag", action="store_false", help="spare the look at every stream's head"
+    )
     verify = verbs.add_parser("verify", help="compare read models with a fold of the log")
     verify.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
     events = verbs.add_parser("events", help="tell the history of a stream")
@@ -108,30 +112,37 @@ def _chosen(rebuilder: Rebuilder[Any], names: list[str]) -> list[str] | None:
     return names or known
 
 
-async def _projections(application: Application[Any, Any, Any]) -> int:
-    sys.stdout.write(
-        f"{'read model':<20}{'fold':>5}  {'state':<12}{'serving':>8}{'building':>10}\n"
-    )
-    for state in await Inspection(application.rebuilder.projector).states():
-        serving, building = state.serving or "-", state.building or "-"
-        sys.stdout.write(
-            f"{state.name:<20}{state.version:>5}  {state.word:<12}{serving:>8}{building:>10}\n"
-        )
-        _tell_parked(state)
+async def _projections(application: Application[Any, Any, Any], *, lag: bool) -> int:
+    inspection = Inspection(application.rebuilder.projector)
+    columns = "{:<20}{:>5}{:>12}  {:<11}{}\n"
+    sys.stdout.write(columns.format("read model", "fold", "generation", "state", "behind"))
+    for copy in await inspection.copies():
+        behind = "-"
+        if lag and copy.role == "serving" and copy.number is not None:
+            behind = _behind(await inspection.lag(copy.name, copy.number))
+        number = copy.number or "-"
+        sys.stdout.write(columns.format(copy.name, copy.version, number, copy.word, behind))
+        _tell_parked(copy)
     return 0
 
 
-def _tell_parked(state: State) -> None:
-    for stream, why in list(state.parked.items())[:SHOWN]:
+def _behind(lag: Lag) -> str:
+    if not lag.behind_streams:
+        return f"0 events, {lag.streams} streams"
+    return f"{lag.behind_events} events in {lag.behind_streams} streams, {lag.seconds:.1f} s"
+
+
+def _tell_parked(copy: Copy) -> None:
+    for stream, why in list(copy.parked.items())[:SHOWN]:
         sys.stdout.write(f"  stands still: {stream}: {why}\n")
-    if len(state.parked) > SHOWN:
-        sys.stdout.write(f"  and {len(state.parked) - SHOWN} streams more\n")
+    if len(copy.parked) > SHOWN:
+        sys.stdout.write(f"  and {len(copy.parked) - SHOWN} streams more\n")
 
 
 async def _rebuild(rebuilder: Rebuilder[Any], arguments: argparse.Namespace) -> int:
     if (chosen := _chosen(rebuilder, arguments.names)) is None:
         return USAGE
-    rebuilder.on_page = _show
+    rebuilder.on_page = display = Display()
     if arguments.max_rru:
         rebuilder.max_read_units = arguments.max_rru / arguments.segments
     for name in chosen:
@@ -142,6 +153,8 @@ async def _rebuild(rebuilder: Rebuilder[Any], arguments: argparse.Namespace) -> 
         except (RebuildInterrupted, NewerVersion) as reason:
             _say(f"{name}: {reason}")
             return 1
+        finally:
+            display.end()
         _say(
             f"{name}: generation {done.generation} is {'served' if done.switch else 'whole'}; "
             f"{done.events} events of {done.commits} commits in {done.seconds:.1f} s"
@@ -162,15 +175,15 @@ async def _look_at(rebuilder: Rebuilder[Any], name: str, generation: int) -> boo
 async def _status(rebuilder: Rebuilder[Any], *, watch: bool) -> int:
     inspection = Inspection(rebuilder.projector)
     while True:
-        states = await inspection.states()
-        for state in states:
-            progress = await rebuilder.progress(state.name)
-            line = f"{state.name}: {state.word}, serving {state.serving or '-'}"
-            if progress is not None and state.building is not None:
-                line += f", building {state.building}: {_bar(progress)}"
+        copies = await inspection.copies()
+        for copy in copies:
+            line = f"{copy.name}: generation {copy.number or '-'} {copy.word}"
+            progress = await rebuilder.progress(copy.name)
+            if progress is not None and progress.generation == copy.number:
+                line += f" {_bar(progress)}"
             sys.stdout.write(f"{line}\n")
-            _tell_parked(state)
-        if not watch or not any(state.building for state in states):
+            _tell_parked(copy)
+        if not watch or not any(copy.role == "building" for copy in copies):
             return 0
         await asyncio.sleep(1)
 
@@ -184,7 +197,7 @@ async def _steer(rebuilder: Rebuilder[Any], verb: str, name: str) -> int:
         return 0 if generation else 1
     states: dict[str, Steering] = {
         "pause": "paused",
-        "resume": "scanning",
+        "resume": "running",
         "cancel": "cancelled",
     }
     steered = await rebuilder.steer(name, states[verb])
@@ -196,10 +209,10 @@ async def _verify(application: Application[Any, Any, Any], names: list[str]) -> 
     if (chosen := _chosen(application.rebuilder, names)) is None:
         return USAGE
     inspection = Inspection(application.rebuilder.projector)
-    serving = {state.name: state.serving for state in await inspection.states()}
+    served = await inspection.served()
     wrong = 0
     for name in chosen:
-        if (generation := serving[name]) is None:
+        if (generation := served.get(name)) is None:
             _say(f"{name}: not served")
             wrong += 1
             continue
@@ -214,10 +227,12 @@ def _tell(parity: Parity) -> None:
         f"{parity.name}: generation {parity.generation}, {parity.events} events of "
         f"{parity.streams} streams; {parity.behind_events} events behind in "
         f"{parity.behind_streams} streams ({parity.lag_seconds:.1f} s), "
-        f"{len(parity.different)} streams differ"
+        f"{len(parity.different)} streams differ, {len(parity.unfoldable)} cannot be folded"
     )
     for stream in parity.different[:SHOWN]:
         _say(f"  differs: {stream}")
+    for stream in parity.unfoldable[:SHOWN]:
+        _say(f"  cannot be folded: {stream}")
 
 
 async def _events(
@@ -235,22 +250,35 @@ async def _events(
     return 0
 
 
-def _show(progress: Progress) -> None:
-    """A line that is written over on a terminal; plain lines, seldom, elsewhere."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{progress.name}: {_bar(progress)}\x1b[K")
-        if progress.segments_done == progress.segments:
+class Display:
+    """A line that is written over on a terminal; plain lines, one a second, elsewhere."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{progress.name}: {_bar(progress)}\x1b[K")
+        elif time.monotonic() >= self._next:
+            self._next = time.monotonic() + 1
+            _say(f"{progress.name}: {_bar(progress)}")
+
+    def end(self) -> None:
+        if sys.stderr.isatty():
             sys.stderr.write("\n")
-    elif progress.segments_done == progress.segments:
-        _say(f"{progress.name}: {_bar(progress)}")
 
 
 def _bar(progress: Progress, width: int = 20) -> str:
-    done = progress.segments_done * width // progress.segments
+    share = progress.segments_done / progress.segments
+    if progress.state == "scanning" and progress.total:
+        share = min(1.0, progress.commits / progress.total)
+    done = int(share * width)
+    left = "" if progress.seconds_left is None else f", {progress.seconds_left:,.0f} s left"
     return (
-        f"[{'#' * done}{'.' * (width - done)}] {progress.segments_done}/{progress.segments} "
-        f"segments, {progress.events:,} events, {progress.events_per_second:,.0f}/s, "
-        f"{progress.state}"
+        f"[{'#' * done}{'.' * (width - done)}] {progress.state}, {progress.segments_done}/"
+        f"{progress.segments} segments, {progress.events:,} events, "
+        f"{progress.events_per_second:,.0f}/s{left}, {progress.gaps} gaps filled, "
+        f"{progress.duplicates} duplicates, {progress.behind} behind"
     )
 
 

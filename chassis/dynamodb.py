@@ -20,10 +20,12 @@ from chassis.event_store import (
     CommitTooLarge,
     Conflict,
     Head,
+    HeadsPage,
     History,
     Origin,
     Page,
     Snapshot,
+    UnknownEvent,
 )
 from contracts.messages import Event
 
@@ -118,12 +120,43 @@ class DynamoDBEventStore(Generic[E]):
     async def scan(
         self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
     ) -> AsyncIterator[Page[E]]:
+        async for items, next_cursor, units in self._scan(segment, segments, cursor):
+            commits: list[Commit[E]] = []
+            unreadable: list[tuple[str, str]] = []
+            for item in items:
+                try:
+                    commits.append(self._commit(item))
+                except UnknownEvent as error:
+                    unreadable.append((item["p"]["S"], str(error)))
+            yield Page(tuple(commits), next_cursor, units, tuple(unreadable))
+
+    async def scan_heads(
+        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
+    ) -> AsyncIterator[HeadsPage]:
+        pages = self._scan(segment, segments, cursor, ProjectionExpression="p, s, n, t")
+        async for items, next_cursor, units in pages:
+            heads: dict[str, tuple[int, int]] = {}
+            for item in items:
+                seen = (_last(item), int(item["t"]["N"]))
+                stream = item["p"]["S"]
+                heads[stream] = max(heads.get(stream, seen), seen)
+            yield HeadsPage(heads, next_cursor, units)
+
+    async def approximate_commits(self) -> int:
+        described = await self._client.describe_table(TableName=self._events)
+        return int(described["Table"].get("ItemCount", 0))
+
+    async def _scan(
+        self, segment: int, segments: int, cursor: str | None, **options: Any
+    ) -> AsyncIterator[tuple[list[Item], str | None, float]]:
+        """(items, cursor, read units) of each page."""
         request: dict[str, Any] = {
             "TableName": self._events,
             "ConsistentRead": True,
             "Segment": segment,
             "TotalSegments": segments,
             "ReturnConsumedCapacity": "TOTAL",
+            **options,
         }
         while True:
             if cursor is not None:
@@ -131,8 +164,11 @@ class DynamoDBEventStore(Generic[E]):
             reply = await self._client.scan(**request)
             last = reply.get("LastEvaluatedKey")
             cursor = None if last is None else orjson.dumps(last).decode()
-            units = reply.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
-            yield Page(tuple(self._commit(item) for item in reply["Items"]), cursor, units)
+            yield (
+                reply["Items"],
+                cursor,
+                reply.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0),
+            )
             if cursor is None:
                 return
 

@@ -1,6 +1,6 @@
 """The event store's port: streams of commits, appended at their head or not at all."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -179,6 +179,18 @@ class Page(Generic[E]):
     """Where the next page begins; None after the last one."""
     read_units: float = 0.0
     """What the page has cost."""
+    unreadable: tuple[tuple[str, str], ...] = ()
+    """(stream, why) of commits that this build cannot decode."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsPage:
+    """A piece of a scan for heads: how far each stream goes, as far as the page shows."""
+
+    heads: Mapping[str, tuple[int, int]]
+    """Stream -> (last version, time of that commit in ms)."""
+    cursor: str | None
+    read_units: float = 0.0
 
 
 class EventStore(Protocol[E]):
@@ -216,3 +228,11 @@ class EventStore(Protocol[E]):
         self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
     ) -> AsyncIterator[Page[E]]:
         """All commits, read consistently; resumes after `cursor` with the same `segments`."""
+
+    def scan_heads(
+        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
+    ) -> AsyncIterator[HeadsPage]:
+        """As `scan`, without the events: a stream on two pages has its head on one of them."""
+
+    async def approximate_commits(self) -> int:
+        """How many there are, for an estimate; may be hours old."""

@@ -1,13 +1,17 @@
-"""Whether a process lives and whether it can work: /healthz and /readyz on an internal port."""
+"""Whether a process lives, can work, and how it does: /healthz, /readyz, /metrics, internal."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 Check = Callable[[], Awaitable[bool]]
+Exposition = Callable[[], Awaitable[bytes]]
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-async def start_health_server(host: str, port: int, checks: Mapping[str, Check]) -> web.AppRunner:
+async def start_health_server(
+    host: str, port: int, checks: Mapping[str, Check], exposition: Exposition
+) -> web.AppRunner:
     """Serve until the runner is cleaned up. `/readyz` is 200 only while every check is true."""
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -20,8 +24,17 @@ async def start_health_server(host: str, port: int, checks: Mapping[str, Check])
         detail = f"not ready: {', '.join(missing)}"
         return web.json_response({"status_code": 503, "detail": detail}, status=503)
 
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=await exposition(), headers={"Content-Type": CONTENT_TYPE})
+
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    app.add_routes(
+        [
+            web.get("/healthz", healthz),
+            web.get("/readyz", readyz),
+            web.get("/metrics", metrics),
+        ]
+    )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()

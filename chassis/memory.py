@@ -14,10 +14,12 @@ from chassis.event_store import (
     CommitTooLarge,
     Conflict,
     Head,
+    HeadsPage,
     History,
     Origin,
     Page,
     Snapshot,
+    UnknownEvent,
 )
 from contracts.messages import Event
 
@@ -95,6 +97,29 @@ class MemoryEventStore(Generic[E]):
     async def scan(
         self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
     ) -> AsyncIterator[Page[E]]:
+        async for stored, next_cursor in self._pages(segment, segments, cursor):
+            commits: list[Commit[E]] = []
+            unreadable: list[tuple[str, str]] = []
+            for commit in stored:
+                try:
+                    commits.append(self._decode(commit))
+                except UnknownEvent as error:
+                    unreadable.append((commit.stream, str(error)))
+            yield Page(tuple(commits), next_cursor, unreadable=tuple(unreadable))
+
+    async def scan_heads(
+        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
+    ) -> AsyncIterator[HeadsPage]:
+        async for stored, next_cursor in self._pages(segment, segments, cursor):
+            heads = {commit.stream: (commit.last, commit.origin.at) for commit in stored}
+            yield HeadsPage(heads, next_cursor)
+
+    async def approximate_commits(self) -> int:
+        return sum(len(commits) for commits in self.streams.values())
+
+    async def _pages(
+        self, segment: int, segments: int, cursor: str | None
+    ) -> AsyncIterator[tuple[list[_Stored], str | None]]:
         everything = [
             commit
             for number, stream in enumerate(sorted(self.streams))
@@ -104,10 +129,10 @@ class MemoryEventStore(Generic[E]):
         start = int(cursor or 0)
         while True:
             await asyncio.sleep(0)
-            commits = tuple(self._decode(c) for c in everything[start : start + PAGE_COMMITS])
+            page = everything[start : start + PAGE_COMMITS]
             start += PAGE_COMMITS
             more = start < len(everything)
-            yield Page(commits, str(start) if more else None)
+            yield page, str(start) if more else None
             if not more:
                 return
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -10,7 +11,8 @@ from typing import Any, Generic, TypeVar
 import structlog
 from redis.exceptions import NoScriptError
 
-from chassis.event_store import Commit, EventStore, History
+from chassis.event_store import Commit, EventStore, History, Page, UnknownEvent
+from chassis.failpoint import failpoint
 from chassis.projection import DOCUMENT, ReadModel
 from chassis.read_models import (
     Place,
@@ -65,6 +67,11 @@ class Counts:
     duplicates: int = 0
     gaps: int = 0
 
+    def add(self, statuses: Sequence[bytes]) -> None:
+        self.applied += statuses.count(b"applied")
+        self.duplicates += statuses.count(b"duplicate")
+        self.gaps += statuses.count(b"gap")
+
 
 @dataclass(slots=True)
 class Projector(Generic[E]):
@@ -80,6 +87,8 @@ class Projector(Generic[E]):
     service: str
     models: Sequence[ReadModel[E]]
     counts: Counts = field(default_factory=Counts)
+    lag_seconds: float = 0.0
+    """From the append of the last commit that was projected here to its read models."""
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a generation that should be there is not: somebody emptied Redis."""
     _targets: frozenset[tuple[str, int]] = frozenset()
@@ -96,6 +105,8 @@ class Projector(Generic[E]):
             self._targets = wanted = self._ours(control)
             if wanted <= written:
                 await self._leave_word(control, history)
+                if history.commits:
+                    self.lag_seconds = max(0.0, time.time() - history.commits[-1].origin.at / 1000)
                 return
 
     async def catch_up(self, target: Target[E], stream: str) -> bool:
@@ -106,7 +117,11 @@ class Projector(Generic[E]):
         place = target.place(stream)
         while True:
             version, base = await self._standing(target, place)
-            history = await self.store.load(stream, after=version)
+            try:
+                history = await self.store.load(stream, after=version)
+            except UnknownEvent as error:
+                await self._park(target, stream, error)
+                return False
             try:
                 change = _change(target, history, base)
             except Exception as error:  # noqa: BLE001  whatever a fold raises
@@ -145,19 +160,22 @@ class Projector(Generic[E]):
                     mended += await self.redis.hdel(key, stream)
         return mended
 
-    async def project_commits(self, target: Target[E], commits: Iterable[Commit[E]]) -> None:
-        """Bring pieces of many streams, in any order, into one generation."""
+    async def project_page(self, target: Target[E], page: Page[E], counts: Counts) -> None:
+        """Bring pieces of many streams, in any order, into one generation; adds to `counts`."""
         changes, behind = [], []
-        for stream, its in _by_stream(commits).items():
+        for stream, because in page.unreadable:
+            await self._park(target, stream, UnknownEvent(because))
+        for stream, its in _by_stream(page.commits).items():
             history = _from_the_beginning(its)
             change = None if history is None else await self._change_or_park(target, history)
             if change is not None:
                 changes.append(change)
             elif history is None:
                 behind.append(stream)
-        await self.apply(changes)
+        failpoint("mid_page")
+        counts.add(await self.apply(changes))
         for stream in behind:
-            await self.catch_up(target, stream)
+            counts.gaps += await self.catch_up(target, stream)
 
     async def apply(self, changes: Sequence[Change]) -> list[bytes]:
         """One round trip for all changes; answers `applied`, `duplicate` or `gap` for each."""
@@ -200,9 +218,7 @@ class Projector(Generic[E]):
             await self.redis.script_load(_APPLY)
             return await self._pipeline(changes)
         statuses = [status for status, _ in answers]
-        self.counts.applied += statuses.count(b"applied")
-        self.counts.duplicates += statuses.count(b"duplicate")
-        self.counts.gaps += statuses.count(b"gap")
+        self.counts.add(statuses)
         return control, statuses
 
     async def _standing(self, target: Target[E], place: Place) -> tuple[int, bytes | None]:

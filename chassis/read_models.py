@@ -11,6 +11,8 @@ BUILDING = ":building"
 PREVIOUS = ":previous"
 GENERATION_CACHE_SECONDS = 1.0
 
+Role = Literal["serving", "building", "previous"]
+
 
 class ReadModelsLost(Exception):  # noqa: N818  names what happened
     """Redis does not hold this service's read models (any more): not a miss, a loss.
@@ -52,6 +54,11 @@ def behind_key(service: str, name: str, version: int) -> str:
 def parked_key(service: str, name: str, generation: int) -> str:
     """Hash: stream -> the error that keeps it from being projected."""
     return f"{{{service}}}:parked:{name}:{generation}"
+
+
+def plan_key(service: str, name: str) -> str:
+    """Hash: the course of a rebuild, see rebuild.lua."""
+    return f"{{{service}}}:rebuild:{name}"
 
 
 def every_generation(service: str, name: str) -> str:
@@ -154,14 +161,14 @@ class Generation:
     number: int
     version: int
     """Of the fold that made it: another version of the service may have another fold."""
-    role: Literal["serving", "building", "previous"]
+    role: Role
 
     @property
     def value(self) -> str:
         return f"{self.number}.{self.version}"
 
 
-_ROLES: dict[str, Literal["serving", "building", "previous"]] = {
+_ROLES: dict[str, Role] = {
     "": "serving",
     BUILDING: "building",
     PREVIOUS: "previous",

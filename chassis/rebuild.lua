@@ -1,6 +1,8 @@
 -- Every change to the course of a rebuild. All keys carry the tag {service}: one slot.
 -- KEYS[1] control hash (generations), KEYS[2] plan hash, KEYS[3] lease of a segment (some verbs).
 -- ARGV[1] verb, ARGV[2] read model, then the verb's own.
+-- The plan: generation, segments, switch, started, total; state (running, paused, cancelled, failed, done);
+-- pass (1 scans, 2 and on sweep, 0 when the generation is whole); cursor:<segment> of this pass; counts.
 local control, plan = KEYS[1], KEYS[2]
 local verb, name = ARGV[1], ARGV[2]
 local building = redis.call('HGET', control, name .. ':building')
@@ -11,13 +13,16 @@ end
 local function version(value)
   return tonumber(string.match(value, '%.(%d+)$') or '1')
 end
+local function get(field)
+  return redis.call('HGET', plan, field)
+end
 
--- begin VERSION SEGMENTS NOW SWITCH: announce a new generation, or join the one being built
+-- begin VERSION SEGMENTS NOW SWITCH TOTAL: announce a new generation, or join the one being built
 if verb == 'begin' then
   local mine = tonumber(ARGV[3])
   if building then
     if version(building) > mine then return {'newer', building} end
-    if version(building) == mine and redis.call('HGET', plan, 'generation') == building then
+    if version(building) == mine and get('generation') == building and get('state') ~= 'failed' then
       return {'joined', building}
     end
   end
@@ -27,23 +32,23 @@ if verb == 'begin' then
   building = string.format('%d.%d', top + 1, mine)
   redis.call('HSET', control, name .. ':building', building)
   redis.call('DEL', plan)
-  redis.call('HSET', plan, 'generation', building, 'segments', ARGV[4], 'state', 'scanning',
-    'started', ARGV[5], 'switch', ARGV[6])
+  redis.call('HSET', plan, 'generation', building, 'segments', ARGV[4], 'state', 'running',
+    'started', ARGV[5], 'switch', ARGV[6], 'total', ARGV[7], 'pass', 1)
   return {'begun', building}
 end
 
 -- the other verbs belong to one generation: ARGV[3]
 local generation = ARGV[3]
-local alive = building == generation and redis.call('HGET', plan, 'generation') == generation
+local alive = building == generation and get('generation') == generation
 
--- page GENERATION TOKEN SEGMENT CURSOR COMMITS EVENTS SECONDS: a checkpoint, under a lease
+-- page GENERATION TOKEN PASS SEGMENT CURSOR SECONDS, then pairs of count and increment:
+-- a checkpoint, under a lease
 if verb == 'page' then
-  if not alive or redis.call('GET', KEYS[3]) ~= ARGV[4] then return 'lost' end
-  redis.call('EXPIRE', KEYS[3], ARGV[9])
-  redis.call('HSET', plan, 'cursor:' .. ARGV[5], ARGV[6])
-  redis.call('HINCRBY', plan, 'commits', ARGV[7])
-  redis.call('HINCRBY', plan, 'events', ARGV[8])
-  return redis.call('HGET', plan, 'state')
+  if not alive or redis.call('GET', KEYS[3]) ~= ARGV[4] or get('pass') ~= ARGV[5] then return 'lost' end
+  redis.call('EXPIRE', KEYS[3], ARGV[8])
+  redis.call('HSET', plan, 'cursor:' .. ARGV[6], ARGV[7])
+  for i = 9, #ARGV, 2 do redis.call('HINCRBY', plan, ARGV[i], ARGV[i + 1]) end
+  return get('state')
 end
 
 -- release GENERATION TOKEN: give a segment back
@@ -52,12 +57,32 @@ if verb == 'release' then
   return 'ok'
 end
 
+-- advance GENERATION PASS MOST: all segments of this pass are done; sweep until a sweep finds nothing
+if verb == 'advance' then
+  if not alive or get('pass') ~= ARGV[4] then return 'lost' end
+  for segment = 0, tonumber(get('segments')) - 1 do
+    if get('cursor:' .. segment) ~= 'done' then return 'unfinished' end
+    redis.call('HDEL', plan, 'cursor:' .. segment)
+  end
+  local pass = tonumber(ARGV[4])
+  local whole = pass > 1 and (tonumber(get('behind') or '0') == 0 or pass > tonumber(ARGV[5]))
+  redis.call('HSET', plan, 'pass', whole and 0 or pass + 1, 'behind', 0)
+  return whole and 'whole' or 'again'
+end
+
+-- fail GENERATION WHY: it is not equal to the log; keep it unserved, for a look
+if verb == 'fail' then
+  if alive then redis.call('HSET', plan, 'state', 'failed', 'because', ARGV[4]) end
+  return 'failed'
+end
+
 -- switch GENERATION: serve it, and keep the one before it up to date for a rollback
 if verb == 'switch' then
   local serving = redis.call('HGET', control, name)
   if serving == generation then return 'switched' end
   if not alive then return 'lost' end
-  if redis.call('HGET', plan, 'state') ~= 'scanning' then return redis.call('HGET', plan, 'state') end
+  if get('state') ~= 'running' then return get('state') end
+  if get('pass') ~= '0' then return 'unfinished' end
   redis.call('HSET', control, name, generation)
   redis.call('HDEL', control, name .. ':building')
   if serving and version(serving) == version(generation) then
@@ -72,8 +97,12 @@ end
 -- steer GENERATION STATE: pause, resume or cancel
 if verb == 'steer' then
   if not alive then return 'lost' end
+  if ARGV[4] == 'cancelled' then
+    redis.call('HDEL', control, name .. ':building')
+  elseif get('state') == 'failed' then
+    return 'failed'
+  end
   redis.call('HSET', plan, 'state', ARGV[4])
-  if ARGV[4] == 'cancelled' then redis.call('HDEL', control, name .. ':building') end
   return ARGV[4]
 end
 

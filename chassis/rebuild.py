@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from itertools import count
 from typing import Any, Generic, Literal, TypeVar
@@ -14,13 +15,17 @@ import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from chassis.projector import Projector, Target
+from chassis.event_store import HeadsPage, Page
+from chassis.failpoint import failpoint
+from chassis.inspection import Inspection
+from chassis.projector import Counts, Projector, Target
 from chassis.read_models import (
     Generation,
     control_key,
     every_generation,
     generation_of,
     generations,
+    plan_key,
 )
 from contracts.messages import Event
 
@@ -34,17 +39,23 @@ LOOK_SECONDS = 0.05
 """How often a worker without a segment looks for one."""
 RETRY_PARKED_ROUNDS = 60
 RETIRE_BATCH = 500
+MOST_SWEEPS = 3
+"""Each fills what it finds; under load there is always something in the middle of its way."""
+SAMPLE = 256
+"""One stream in so many is compared whole with the log before a generation is served."""
 DONE = "done"
+SCAN = 1
+WHOLE = 0
 
 _SCRIPT = files("chassis").joinpath("rebuild.lua").read_text()
 
 log = structlog.get_logger(__name__)
 
-Steering = Literal["scanning", "paused", "cancelled"]
+Steering = Literal["running", "paused", "cancelled"]
 
 
 class RebuildInterrupted(Exception):  # noqa: N818  names what happened
-    """The generation being built was lost, replaced or cancelled: nothing was switched."""
+    """The generation being built was lost, replaced, cancelled or wrong: nothing was switched."""
 
 
 class NewerVersion(Exception):  # noqa: N818  names what happened
@@ -58,17 +69,44 @@ class Progress:
     name: str
     generation: int
     state: str
+    """`scanning`, `verifying`, `whole`; or `paused`, `cancelled`, `failed`, `done`."""
     segments: int
     segments_done: int
+    """Of the pass that is under way."""
     commits: int
+    total: int
+    """Commits in the log when it began, roughly: DynamoDB counts every few hours."""
     events: int
+    gaps: int
+    duplicates: int
+    behind: int
+    """Streams that a sweep found behind the log, and filled."""
     seconds: float
     """Since it was begun."""
     switch: bool
+    because: str = ""
 
     @property
     def events_per_second(self) -> float:
         return self.events / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the scan; None if nobody can tell."""
+        if self.state != "scanning" or not self.commits or self.total <= self.commits:
+            return None
+        return (self.total - self.commits) * self.seconds / self.commits
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """A segment of one pass, for as long as the lease lasts."""
+
+    number: int
+    segment: int
+    segments: int
+    cursor: str | None
+    token: str
 
 
 @dataclass(slots=True)
@@ -79,7 +117,9 @@ class Rebuilder(Generic[E]):
     2. Scan the log consistently in segments, each under a lease, and project every commit; the
        guard makes what live projection wrote meanwhile a duplicate. A checkpoint follows each
        page, so that whoever goes on after a crash repeats one page per segment, harmlessly.
-    3. Switch readers over in one step. The generation before is kept up to date, so that a
+    3. Sweep: compare every stream's head with its guard, fill what is behind, and compare a
+       sample of the streams whole with the log; again until a sweep finds nothing behind.
+    4. Switch readers over in one step. The generation before is kept up to date, so that a
        rollback is one step too; older ones are dropped.
 
     Plan, checkpoints and leases lie in Redis beside the generation: if Redis loses its data, all
@@ -101,7 +141,7 @@ class Rebuilder(Generic[E]):
         Raises:
             KeyError: the service has no read model of that name.
             NewerVersion: a newer version of the service is at it.
-            RebuildInterrupted: Redis was emptied, or it was cancelled.
+            RebuildInterrupted: Redis was emptied, it was cancelled, or it differs from the log.
         """
         target = await self._begin(name, segments, switch=switch)
         try:
@@ -192,8 +232,9 @@ class Rebuilder(Generic[E]):
         model = next((model for model in self.projector.models if model.name == name), None)
         if model is None:
             raise KeyError(name)
+        total = await self.projector.store.approximate_commits()
         how, generation = await self._script(
-            name, "begin", model.version, segments, time.time(), int(switch)
+            name, "begin", model.version, segments, time.time(), int(switch), total
         )
         if how == b"newer":
             raise NewerVersion(f"{name} is being built by a newer version: {generation.decode()}")
@@ -202,65 +243,124 @@ class Rebuilder(Generic[E]):
         return Target(self.projector.service, model, number)
 
     async def _work(self, target: Target[E]) -> None:
-        """Take one free segment after the other, until none is left to be done by anyone."""
+        """Take one free segment after the other, pass after pass, until the generation is whole."""
         name = target.model.name
         while True:
             plan = await self._plan(name)
             if plan.get(b"generation") != self._value(target):
                 await self._check_switched(target)
                 return
-            if plan[b"state"] == b"cancelled":
-                raise RebuildInterrupted(f"the rebuild of {name} was cancelled")
-            todo = [n for n in range(int(plan[b"segments"])) if _cursor(plan, n) != DONE]
-            if not todo:
+            number, state = int(plan[b"pass"]), plan[b"state"].decode()
+            if number == WHOLE or state == DONE:
                 return
-            if plan[b"state"] == b"paused" or not await self._one_of(target, plan, todo):
+            if state in ("cancelled", "failed"):
+                because = plan.get(b"because", b"").decode()
+                raise RebuildInterrupted(f"the rebuild of {name} was {state} {because}".rstrip())
+            todo = _todo(plan)
+            if state == "paused":
+                await asyncio.sleep(LOOK_SECONDS)
+            elif not todo:
+                await self._script(name, "advance", self._value(target), number, MOST_SWEEPS)
+            elif not await self._one_of(target, plan, todo):
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def _one_of(self, target: Target[E], plan: dict[bytes, bytes], todo: list[int]) -> bool:
-        """Scan one of these segments; False if others hold them all."""
+        """Do one of these segments; False if others hold them all."""
+        name = target.model.name
         for segment in todo:
-            lease = self._lease(target.model.name, segment)
-            token = secrets.token_hex(8)
+            lease, token = self._lease(name, segment), secrets.token_hex(8)
             try:
                 if await self._redis.set(lease, token, nx=True, ex=LEASE_SECONDS):
-                    await self._scan(target, segment, token, plan)
+                    now = await self._plan(name)  # it may have been done before we held it
+                    if now.get(b"pass") == plan[b"pass"] and segment in _todo(now):
+                        hold = _Hold(
+                            number=int(now[b"pass"]),
+                            segment=segment,
+                            segments=int(now[b"segments"]),
+                            cursor=_cursor(now, segment),
+                            token=token,
+                        )
+                        await self._pages(target, hold)
                     return True
             finally:  # also when cancelled before the answer: nobody is to wait for the lease
-                await self._script(
-                    target.model.name, "release", self._value(target), token, lease=lease
-                )
+                await self._script(name, "release", self._value(target), token, lease=lease)
         return False
 
-    async def _scan(
-        self, target: Target[E], segment: int, token: str, plan: dict[bytes, bytes]
+    async def _pages(self, target: Target[E], hold: _Hold) -> None:
+        pages = self._scan if hold.number == SCAN else self._sweep
+        await self._checkpointed(target, hold, pages(target, hold))
+
+    async def _checkpointed(
+        self, target: Target[E], hold: _Hold, pages: AsyncIterator[tuple[Any, Mapping[str, int]]]
     ) -> None:
-        name = target.model.name
-        pages = self.projector.store.scan(
-            segment=segment, segments=int(plan[b"segments"]), cursor=_cursor(plan, segment)
-        )
-        async for page in pages:
-            started = time.monotonic()
-            await self.projector.project_commits(target, page.commits)
-            state = await self._script(
-                name,
-                "page",
-                self._value(target),
-                token,
-                segment,
-                DONE if page.cursor is None else page.cursor,
-                len(page.commits),
-                sum(len(commit.events) for commit in page.commits),
-                LEASE_SECONDS,
-                lease=self._lease(name, segment),
-            )
+        """Each page, and then its checkpoint; ends early if the lease or the rebuild is lost."""
+        started = time.monotonic()
+        async for page, counts in pages:
+            failpoint("before_checkpoint")
+            state = await self._checkpoint(target, hold, page.cursor, counts)
             if state == b"lost":
                 await self._check_switched(target)
                 return
-            await self._show(name)
-            if state != b"scanning":  # paused or cancelled: the checkpoint is kept
+            await self._show(target.model.name)
+            if state != b"running":  # paused, cancelled or failed: the checkpoint is kept
                 return
             await self._throttle(page.read_units, started)
+            started = time.monotonic()
+
+    async def _checkpoint(
+        self, target: Target[E], hold: _Hold, cursor: str | None, counts: Mapping[str, int]
+    ) -> bytes:
+        name = target.model.name
+        answer: bytes = await self._script(
+            name,
+            "page",
+            self._value(target),
+            hold.token,
+            hold.number,
+            hold.segment,
+            DONE if cursor is None else cursor,
+            LEASE_SECONDS,
+            *(word for pair in counts.items() for word in pair),
+            lease=self._lease(name, hold.segment),
+        )
+        return answer
+
+    async def _scan(
+        self, target: Target[E], hold: _Hold
+    ) -> AsyncIterator[tuple[Page[E], Mapping[str, int]]]:
+        """Project every commit of the segment."""
+        pages = self.projector.store.scan(
+            segment=hold.segment, segments=hold.segments, cursor=hold.cursor
+        )
+        async for page in pages:
+            counts = Counts()
+            await self.projector.project_page(target, page, counts)
+            events = sum(len(commit.events) for commit in page.commits)
+            yield page, {"commits": len(page.commits), "events": events, **asdict(counts)}
+
+    async def _sweep(
+        self, target: Target[E], hold: _Hold
+    ) -> AsyncIterator[tuple[HeadsPage, Mapping[str, int]]]:
+        """Bring every stream of the segment to its head, and compare a sample with the log."""
+        pages = self.projector.store.scan_heads(
+            segment=hold.segment, segments=hold.segments, cursor=hold.cursor
+        )
+        inspection = Inspection(self.projector)
+        async for page in pages:
+            behind = 0
+            for stream in await inspection.behind(target, page.heads):
+                behind += await self.projector.catch_up(target, stream)
+            sample = [s for s in page.heads if zlib.crc32(s.encode()) % SAMPLE == 0]
+            for stream in {*sample, *list(page.heads)[:1]}:
+                if await inspection.differs(target, stream):
+                    await self._fail(target, f"because {stream} differs from the log")
+            yield page, {"behind": behind, "behind_ever": behind}
+
+    async def _fail(self, target: Target[E], because: str) -> None:
+        """What is wrong is never served; it stays for a look until the next rebuild."""
+        name = target.model.name
+        log.error("rebuild_failed", read_model=name, because=because)
+        await self._script(name, "fail", self._value(target), because)
 
     async def _throttle(self, read_units: float, started: float) -> None:
         if self.max_read_units:
@@ -278,6 +378,7 @@ class Rebuilder(Generic[E]):
 
     async def _switch(self, target: Target[E], progress: Progress) -> None:
         name = target.model.name
+        failpoint("before_switch")
         while (  # noqa: ASYNC110  whoever resumes it is another process
             answer := await self._script(name, "switch", self._value(target))
         ) == b"paused":
@@ -299,10 +400,9 @@ class Rebuilder(Generic[E]):
     async def _abandoned(self, name: str) -> bool:
         """Begun to be served, neither paused nor finished, and in nobody's hands."""
         plan = await self._plan(name)
-        if plan.get(b"state") != b"scanning" or plan.get(b"switch") != b"1":
+        if plan.get(b"state") != b"running" or plan.get(b"switch") != b"1":
             return False
-        todo = [n for n in range(int(plan[b"segments"])) if _cursor(plan, n) != DONE]
-        held = [await self._redis.exists(self._lease(name, segment)) for segment in todo]
+        held = [await self._redis.exists(self._lease(name, segment)) for segment in _todo(plan)]
         return not any(held)
 
     async def _show(self, name: str) -> None:
@@ -315,21 +415,29 @@ class Rebuilder(Generic[E]):
         plan = await self._plan(name)
         if not plan:
             return None
-        segments = int(plan[b"segments"])
+        segments, state = int(plan[b"segments"]), plan[b"state"].decode()
+        number = int(plan[b"pass"])
+        if state == "running":
+            state = {WHOLE: "whole", SCAN: "scanning"}.get(number, "verifying")
         return Progress(
             name=name,
             generation=int(plan[b"generation"].partition(b".")[0]),
-            state=plan[b"state"].decode(),
+            state=state,
             segments=segments,
-            segments_done=sum(_cursor(plan, segment) == DONE for segment in range(segments)),
-            commits=int(plan.get(b"commits", 0)),
-            events=int(plan.get(b"events", 0)),
+            segments_done=segments if number == WHOLE else segments - len(_todo(plan)),
+            commits=_count(plan, "commits"),
+            total=_count(plan, "total"),
+            events=_count(plan, "events"),
+            gaps=_count(plan, "gaps"),
+            duplicates=_count(plan, "duplicates"),
+            behind=_count(plan, "behind_ever"),
             seconds=time.time() - float(plan[b"started"]),
             switch=plan[b"switch"] == b"1",
+            because=plan.get(b"because", b"").decode(),
         )
 
     async def _plan(self, name: str) -> dict[bytes, bytes]:
-        plan: dict[bytes, bytes] = await self._redis.hgetall(self._plan_key(name))
+        plan: dict[bytes, bytes] = await self._redis.hgetall(plan_key(self.projector.service, name))
         return plan
 
     async def _generations(self) -> list[Generation]:
@@ -350,15 +458,12 @@ class Rebuilder(Generic[E]):
             batch.clear()
 
     async def _script(self, name: str, verb: str, *arguments: Any, lease: str = "") -> Any:
-        control, plan = control_key(self.projector.service), self._plan_key(name)
+        control, plan = control_key(self.projector.service), plan_key(self.projector.service, name)
         keys = [control, plan, lease or plan]
         return await self._redis.eval(_SCRIPT, len(keys), *keys, verb, name, *arguments)
 
     def _value(self, target: Target[E]) -> bytes:
         return f"{target.generation}.{target.model.version}".encode()
-
-    def _plan_key(self, name: str) -> str:
-        return f"{{{self.projector.service}}}:rebuild:{name}"
 
     def _lease(self, name: str, segment: int) -> str:
         return f"{{{self.projector.service}}}:rebuilding:{name}:{segment}"
@@ -371,3 +476,11 @@ class Rebuilder(Generic[E]):
 def _cursor(plan: dict[bytes, bytes], segment: int) -> str | None:
     cursor = plan.get(f"cursor:{segment}".encode())
     return None if cursor is None else cursor.decode()
+
+
+def _count(plan: dict[bytes, bytes], name: str) -> int:
+    return int(plan.get(name.encode(), 0))
+
+
+def _todo(plan: dict[bytes, bytes]) -> list[int]:
+    return [n for n in range(int(plan[b"segments"])) if _cursor(plan, n) != DONE]

@@ -21,6 +21,7 @@ from chassis.decider import Decider
 from chassis.dynamodb import DynamoDBEventStore
 from chassis.event_store import EventStore
 from chassis.health import start_health_server
+from chassis.metrics import ServiceMetrics
 from chassis.outcomes import Outcomes
 from chassis.projection import ReadModel
 from chassis.projector import Projector
@@ -167,7 +168,10 @@ async def serve(application: Application[S, C, E]) -> None:
         return broker.running and await broker.ping(timeout=2)
 
     checks = {"read models": read_models, "queue": queue}
-    health = await start_health_server(settings.health_host, settings.health_port, checks)
+    metrics = ServiceMetrics(application.rebuilder)
+    health = await start_health_server(
+        settings.health_host, settings.health_port, checks, metrics.exposition
+    )
     try:
         await _until_signalled(_work(application))
     finally:

@@ -10,7 +10,7 @@ from chassis.event_store import Head, Origin
 from chassis.inspection import Inspection
 from chassis.memory import MemoryEventStore
 from chassis.projector import Projector
-from chassis.read_models import ReadModels
+from chassis.read_models import ReadModels, plan_key
 from chassis.rebuild import Rebuilder
 from tests.chassis.events import Counted, CounterView, Named, fold
 from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, read, serve
@@ -68,11 +68,32 @@ async def test_what_is_wrong_is_named(
 @pytest.mark.stack
 async def test_every_state_has_its_word(redis: Any, memory_store: Store) -> None:
     inspection = Inspection(Projector(redis, memory_store, SERVICE, MODELS))
-    assert [state.word for state in await inspection.states()] == ["New", "New"]
-    await serve(redis, **{"counters:building": 1, "names": 1})
-    assert [state.word for state in await inspection.states()] == ["Booting", "Active"]
-    await serve(redis, **{"names:building": 2})
-    assert [state.word for state in await inspection.states()] == ["Booting", "Rebuilding"]
+
+    async def words() -> list[tuple[str, int | None, str]]:
+        return [(c.name, c.number, c.word) for c in await inspection.copies()]
+
+    assert await words() == [("counters", None, "New"), ("names", None, "New")]
+    await redis.hset(plan_key(SERVICE, "counters"), "pass", 1)
+    await serve(redis, **{"counters:building": 1, "names": 2, "names:previous": 1})
+    assert await words() == [
+        ("counters", 1, "Booting"), ("names", 1, "Retired"), ("names", 2, "Active")
+    ]  # fmt: skip
+    await redis.hset(plan_key(SERVICE, "counters"), "pass", 2)
+    assert (await words())[0] == ("counters", 1, "Verifying")
+    await redis.hset(plan_key(SERVICE, "counters"), "state", "failed")
+    assert (await words())[0] == ("counters", 1, "Failed")
+
+
+@pytest.mark.stack
+async def test_lag_is_told_in_events_streams_and_seconds(
+    memory_store: Store, projector: Projector[Event]
+) -> None:
+    inspection = Inspection(projector)
+    assert (await inspection.lag("counters", 1)).behind_events == 0
+    await append(memory_store, "counter-0", Counted(by=1), Counted(by=1))
+    lag = await inspection.lag("counters", 1)
+    assert (lag.streams, lag.behind_streams, lag.behind_events) == (3, 1, 2)
+    assert lag.seconds > 0
 
 
 def fragile(view: CounterView | None, event: Event) -> CounterView:
@@ -96,7 +117,7 @@ async def test_a_stream_that_a_fold_cannot_take_stands_still_alone(
     assert await read(redis, "counter-good") == CounterView(total=1, events=1)
     assert await read(redis, "counter-old") is None
     assert await ReadModels(redis, SERVICE).entry("names", "poison") == "taken"
-    counters, names = await Inspection(projector).states()
+    counters, names = await Inspection(projector).copies()
     assert (counters.word, names.word) == ("Failed", "Active")
     because = "ValueError: cannot take this"
     assert counters.parked == {"counter-old": because, "counter-new": because}
@@ -105,7 +126,7 @@ async def test_a_stream_that_a_fold_cannot_take_stands_still_alone(
     mended = Projector(redis, memory_store, SERVICE, MODELS)
     assert await mended.retry_parked() == 2
     assert await read(redis, "counter-old") == CounterView(total=1, events=2, name="poison")
-    assert [state.word for state in await Inspection(mended).states()] == ["Active", "Active"]
+    assert [copy.word for copy in await Inspection(mended).copies()] == ["Active", "Active"]
 
 
 async def test_a_stream_can_be_seen_as_it_was(memory_store: Store) -> None:

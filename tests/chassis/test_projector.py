@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chassis.event_store import Commit, History, Origin
+from chassis.event_store import Commit, History, Origin, Page
 from chassis.memory import MemoryEventStore
-from chassis.projector import Change, Projector
+from chassis.projector import Change, Counts, Projector
 from chassis.read_models import ReadModels
 from tests.chassis.events import CODEC, Counted, CounterView, Named
 from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, expected, read, serve
@@ -236,4 +236,4 @@ async def _project_page(projector: Projector[Event], page: list[Commit[Event]]) 
     for name in (COUNTERS.name, NAMES.name):
         target = projector.target(name, 1)
         assert target is not None
-        await projector.project_commits(target, page)
+        await projector.project_page(target, Page(tuple(page), None), Counts())

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
+from chassis.codec import Codec
 from chassis.event_store import Origin, Page
 from chassis.inspection import Inspection
 from chassis.memory import PAGE_COMMITS, MemoryEventStore
@@ -199,7 +201,7 @@ async def test_an_abandoned_rebuild_is_finished_unasked(
     healer = rebuilder(redis, memory_store)
     assert await healer.needed() == ["counters"]
     await healer.heal()
-    assert [s.serving for s in await Inspection(healer.projector).states()] == [2, 1]
+    assert await Inspection(healer.projector).served() == {"counters": 2, "names": 1}
 
 
 async def test_a_rebuild_pauses_goes_on_and_is_cancelled(redis: Any, paused: PausedStore) -> None:
@@ -211,7 +213,7 @@ async def test_a_rebuild_pauses_goes_on_and_is_cancelled(redis: Any, paused: Pau
     assert await operator.steer("counters", "paused")
     paused.between_pages.set()
     assert await operator.needed() == ["counters", "names"]  # not served yet, and not abandoned
-    assert await operator.steer("counters", "scanning")
+    assert await operator.steer("counters", "running")
     assert (await building).generation == 1
 
     paused.between_pages.clear()
@@ -253,7 +255,7 @@ async def test_a_look_at_a_rebuild_serves_nothing(
     assert (await Inspection(healer.projector).verify("counters", looked.generation)).whole
     assert await healer.needed() == []
     assert await healer.steer("counters", "cancelled")
-    assert [s.serving for s in await Inspection(healer.projector).states()] == [1, 1]
+    assert await Inspection(healer.projector).served() == {"counters": 1, "names": 1}
 
 
 async def test_a_changed_fold_is_built_beside_and_switched(
@@ -329,6 +331,63 @@ async def _served(redis: Any, stream: str) -> CounterView | None:
         return None
 
     return await eventually(look)
+
+
+class ForgetfulScan(MemoryEventStore[Event]):
+    """A scan that misses a stream, as an eventually consistent one may."""
+
+    async def scan(
+        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
+    ) -> AsyncIterator[Page[Event]]:
+        async for page in super().scan(segment=segment, segments=segments, cursor=cursor):
+            kept = tuple(commit for commit in page.commits if commit.stream != "counter-missed")
+            yield replace(page, commits=kept)
+
+
+async def test_a_sweep_finds_what_a_scan_has_missed(redis: Any) -> None:
+    store = ForgetfulScan(CODEC)
+    await append(store, "counter-a", Counted(by=1))
+    await append(store, "counter-missed", Counted(by=1))
+    done = await rebuilder(redis, store).rebuild("counters")
+    assert (done.commits, done.behind) == (1, 1)
+    assert await read(redis, "counter-missed") == CounterView(total=1, events=1)
+
+
+async def test_what_differs_from_the_log_is_never_served(
+    redis: Any, memory_store: MemoryEventStore[Event]
+) -> None:
+    """A fold that is not a function of the events: the sample that is compared shows it."""
+    await append(memory_store, "counter-a", Counted(by=1))
+    await rebuilder(redis, memory_store).heal()
+    folds = count(1)
+    moody = replace(COUNTERS, fold=lambda _view, _event: CounterView(total=next(folds)))
+    wrong = Rebuilder(Projector(redis, memory_store, SERVICE, (moody, NAMES)))
+    with pytest.raises(RebuildInterrupted, match="counter-a differs from the log"):
+        await wrong.rebuild("counters")
+    inspection = Inspection(wrong.projector)
+    assert await inspection.served() == {"counters": 1, "names": 1}
+    assert "Failed" in [copy.word for copy in await inspection.copies()]
+    assert await wrong.needed() == []  # not tried again and again
+    mended = rebuilder(redis, memory_store)
+    assert (await mended.rebuild("counters")).generation == 3
+    assert await read(redis, "counter-a") == CounterView(total=1, events=1)
+
+
+async def test_an_event_that_this_build_cannot_read_parks_its_stream(
+    redis: Any, memory_store: MemoryEventStore[Event]
+) -> None:
+    await append(memory_store, "counter-a", Counted(by=1))
+    await append(memory_store, "counter-b", Counted(by=1), Named(name="n"))
+    older: MemoryEventStore[Event] = MemoryEventStore(Codec(Counted), streams=memory_store.streams)
+    behind_the_times = rebuilder(redis, older)  # it has never heard of Named
+    await behind_the_times.heal()
+    assert await read(redis, "counter-a") == CounterView(total=1, events=1)
+    (counters, *_) = await Inspection(behind_the_times.projector).copies()
+    assert "Named v1 is not known" in counters.parked["counter-b"]
+    parity = await Inspection(behind_the_times.projector).verify("counters", 1)
+    assert parity.unfoldable == ["counter-b"]
+    assert await rebuilder(redis, memory_store).projector.retry_parked() == 2
+    assert await read(redis, "counter-b") == CounterView(total=1, events=2, name="n")
 
 
 async def test_an_unknown_read_model_is_refused(
