@@ -82,6 +82,11 @@ def shared_place(service: str, name: str, generation: int, stream: str) -> Place
     return Place(f"{slot}:versions", stream, f"{slot}:entries")
 
 
+def board_key(data_key: str, board: str) -> str:
+    """Sorted set: a board of the ordering whose entries lie at `data_key`, in the same slot."""
+    return f"{data_key}:by:{board}"
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A stored view: the bytes to serve and the stream version that they stand for."""
@@ -130,6 +135,15 @@ class ReadModels:
             if (latest := await self._generation(name, fresh=True)) == generation:
                 return None
             generation = latest
+
+    async def shared_key(self, name: str, *, fresh: bool = False) -> str:
+        """Where the entries of a shared read model lie that is served now; `fresh` asks Redis.
+
+        Raises:
+            ReadModelsLost: as `document`.
+        """
+        generation = await self._generation(name, fresh=fresh)
+        return shared_place(self.service, name, generation, "").data_key
 
     async def served(self, *names: str) -> bool:
         """Whether all these read models are there to be read."""

@@ -24,7 +24,8 @@ from contracts.messages import (
 from contracts.referral_code import ReferralCode, ShownReferralCode
 
 DEFAULT_TOTAL_REFERRALS = 10
-MAX_TOTAL_REFERRALS = 100_000
+MAX_TOTAL_REFERRALS = 2_000
+"""Of one account: its stream is read whole for every decision."""
 TEAM_PREFIX = "team:"
 """Ids of campaign accounts begin so; no person's does."""
 
@@ -385,6 +386,7 @@ class ReferralConfirmed(UseEvent):
 
     type: Literal["ReferralConfirmed"] = "ReferralConfirmed"
     invited_id: Identifier
+    network: Network | None = None
     address_digest: str
     """Claims the person's address, whose other spellings are then taken as well."""
     assessment: Assessment | None = None
@@ -423,6 +425,7 @@ class ReferralRejected(UseEvent):
 
     type: Literal["ReferralRejected"] = "ReferralRejected"
     invited_id: Identifier
+    network: Network | None = None
     reason: Reason
     assessment: Assessment | None = None
     by: Identifier | None = None
@@ -444,6 +447,8 @@ class ReferralReversed(UseEvent):
     invited_id: Identifier
     by: Identifier
     reason: Reason
+    confirmed_at: UnixTime
+    """When it had been confirmed: the points of that time are taken back."""
     reversed_at: UnixTime
 
 
@@ -461,6 +466,7 @@ class CreditWithdrawn(Event):
     type: Literal["CreditWithdrawn"] = "CreditWithdrawn"
     member_id: Identifier
     use_id: Identifier
+    credited_at: UnixTime
     withdrawn_at: UnixTime
 
 
@@ -506,6 +512,7 @@ class Referral(View):
     invited_user: str
     timestamp: UnixTime
     confirmed: bool
+    use_id: Identifier | None = None
 
 
 class UsersEntry(View):
@@ -522,9 +529,87 @@ class UsersEntry(View):
     referrals_pending: int
     referrals_remaining: int
     referral_is_valid: bool
+    codes: tuple[ShownReferralCode, ...] = ()
+    """All codes that have not been revoked."""
 
 
 class ReferralValidity(View):
     """Whether a code can be used now: the same answer for unknown, spent and revoked codes."""
 
     valid: bool
+
+
+class CodeView(View):
+    """A code, and how often it has been used."""
+
+    code: ReferralCode
+    shown: ShownReferralCode
+    kind: CodeKind
+    uses: int = 0
+    """Seats that are held or taken by it."""
+    max_uses: int | None = None
+    expires_at: UnixTime | None = None
+    revoked: bool = False
+    replaced_by: ReferralCode | None = None
+
+
+class CodesView(View):
+    """A member's codes, with all that it takes to tell whether one can be used."""
+
+    member_id: Identifier
+    remaining: int
+    codes: tuple[CodeView, ...] = ()
+    open_uses: dict[str, ReferralCode] = Field(default_factory=dict)
+    """Use -> code, of seats that are held or taken."""
+
+
+UseState = Literal[
+    "reserved", "delayed", "held", "confirmed", "rejected", "released", "expired", "reversed"
+]
+
+
+class UseView(View):
+    """One use of a member's codes, as the member may see it."""
+
+    use_id: Identifier
+    invited_user: str
+    """Masked."""
+    code: ReferralCode
+    state: UseState
+    reserved_at: UnixTime
+    expires_at: UnixTime
+    settled_at: UnixTime | None = None
+    """When it came to the state that it is in."""
+    invited_id: Identifier | None = None
+
+
+class UsesView(View):
+    member_id: Identifier
+    uses: tuple[UseView, ...] = ()
+
+
+class Case(View):
+    """A referral that waits for a person's or for time's verdict."""
+
+    use_id: Identifier
+    invited_user: EmailAddress
+    invited_id: Identifier
+    state: Literal["held", "delayed"]
+    since: UnixTime
+    until: UnixTime | None = None
+    assessment: Assessment
+
+
+class CasesView(View):
+    """The open cases of one referrer, and the addresses of those who may become one."""
+
+    member_id: Identifier
+    cases: tuple[Case, ...] = ()
+    reserved: dict[str, EmailAddress] = Field(default_factory=dict)
+
+
+class DueView(View):
+    """What time will do to a member's uses."""
+
+    member_id: Identifier
+    due: dict[str, UnixTime] = Field(default_factory=dict)
