@@ -142,9 +142,7 @@ def test_a_campaign_is_an_account_of_the_team() -> None:
 
 def test_a_member_is_credited_once_also_before_its_account_is_open() -> None:
     wish = CreditReferred(member_id=BOB, referrer_id=ALICE, use_id=USE)
-    credited = ReferredCredited(
-        member_id=BOB, referrer_id=ALICE, use_id=USE, credited_at=NOON.at
-    )
+    credited = ReferredCredited(member_id=BOB, referrer_id=ALICE, use_id=USE, credited_at=NOON.at)
     member.when(wish).then(credited)
     member.given(credited).when(wish).then_nothing()
     withdraw = WithdrawCredit(member_id=BOB, use_id=USE)

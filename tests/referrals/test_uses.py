@@ -184,9 +184,7 @@ def test_a_ring_is_held_and_then_approved_with_who_and_why() -> None:
 def test_a_held_seat_is_turned_down_with_who_and_why() -> None:
     given = member.given(OPENED, ISSUED, RESERVED, HELD)
     given.when(RejectReferral(member_id=ALICE, use_id=USE, **WHY)).then(
-        ReferralRejected(
-            member_id=ALICE, use_id=USE, invited_id=BOB, rejected_at=NOON.at, **WHY
-        )
+        ReferralRejected(member_id=ALICE, use_id=USE, invited_id=BOB, rejected_at=NOON.at, **WHY)
     )
     with_bob.when(RejectReferral(member_id=ALICE, use_id=USE, **WHY)).then_rejected("not_held")
 
