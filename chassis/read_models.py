@@ -1,6 +1,7 @@
 """Read models in Redis: where they lie, which generation is served, and how they are read."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -135,6 +136,16 @@ class ReadModels:
             if (latest := await self._generation(name, fresh=True)) == generation:
                 return None
             generation = latest
+
+    async def entries(self, name: str, keys: Sequence[str]) -> list[str | None]:
+        """As `entry`, of many keys at once."""
+        if not keys:
+            return []
+        place = await self.shared_key(name)
+        values = await self.redis.hmget(place, keys)
+        if None in values and (latest := await self.shared_key(name, fresh=True)) != place:
+            values = await self.redis.hmget(latest, keys)
+        return [None if value is None else bytes(value).decode() for value in values]
 
     async def shared_key(self, name: str, *, fresh: bool = False) -> str:
         """Where the entries of a shared read model lie that is served now; `fresh` asks Redis.

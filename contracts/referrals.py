@@ -6,7 +6,7 @@ it down. The referrer's stream decides on all of it, so that no seat is given tw
 """
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -63,6 +63,7 @@ class MemberCommand(Command):
 class OpenAccount(MemberCommand):
     """Open a member's account and issue its referral code (`create_user`)."""
 
+    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["OpenAccount"] = "OpenAccount"
     email: EmailAddress
     network: Network | None = None
@@ -122,6 +123,7 @@ class ReserveReferral(Command):
     `use_id` names the use from here on. Reserving again is the same success.
     """
 
+    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["ReserveReferral"] = "ReserveReferral"
     member_id: Identifier | None = None
     """The referrer. None: nobody has this code; it is asked for all the same, and refused the
@@ -142,6 +144,7 @@ class ReserveReferral(Command):
 class RedeemReferral(MemberCommand):
     """Reserve and confirm in one step, for a person who has signed up already."""
 
+    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["RedeemReferral"] = "RedeemReferral"
     code: ReferralCode
     invited_user: EmailAddress
@@ -166,6 +169,7 @@ class ConfirmReferral(UseCommand):
     `ReferralRejected`. Confirming again is the same success.
     """
 
+    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["ConfirmReferral"] = "ConfirmReferral"
     invited_id: Identifier
     invited_user: EmailAddress | None = None
@@ -551,13 +555,18 @@ class CodeView(View):
     expires_at: UnixTime | None = None
     revoked: bool = False
     replaced_by: ReferralCode | None = None
+    issued_version: int = 0
+    """The version of the stream at which it was issued."""
 
 
 class CodesView(View):
     """A member's codes, with all that it takes to tell whether one can be used."""
 
     member_id: Identifier
-    remaining: int
+    opened: bool = False
+    version: int = 0
+    """How many events of the stream it stands for."""
+    remaining: int = 0
     codes: tuple[CodeView, ...] = ()
     open_uses: dict[str, ReferralCode] = Field(default_factory=dict)
     """Use -> code, of seats that are held or taken."""

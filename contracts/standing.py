@@ -22,7 +22,8 @@ class LedgerEntry(View):
     """The event that it follows from, as `<stream>@<version>`."""
     use_id: Identifier
     at: UnixTime
-    counted_at: UnixTime | None = None
+    settled_at: UnixTime | None = None
+    """From when on it counts, or came to nothing."""
     rules_version: int
 
 

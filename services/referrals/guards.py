@@ -7,7 +7,7 @@ rules can be run over history before they are switched on (`what-if`).
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from disposable_email_domains import blocklist
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,6 +17,7 @@ from contracts.referrals import Assessment, Band, ScoreComponent
 
 HOUR = 3_600
 DAY = 24 * HOUR
+Address = IPv4Address | IPv6Address
 _DIGITS = re.compile(r"\d+")
 
 
@@ -120,7 +121,7 @@ def _of_a_person(rules: GuardRules, evidence: Evidence, email: str) -> Iterator[
 
 def _networks(rules: GuardRules, evidence: Evidence) -> Iterator[ScoreComponent]:
     """The referrer's network is that of the sign-up, which counts for a day."""
-    theirs, own = evidence.network, evidence.referrer_network
+    theirs, own = _public(evidence.network), _public(evidence.referrer_network)
     if theirs is None or own is None or evidence.at - evidence.referrer_opened_at > DAY:
         return
     if theirs == own:
@@ -145,14 +146,19 @@ def _component(name: str, points: int, detail: str) -> ScoreComponent:
     return ScoreComponent(name=name, points=points, detail=detail)
 
 
-def _near(one: str, other: str) -> bool:
-    """Within one /24, or one /64 of IPv6."""
+def _public(network: str | None) -> Address | None:
+    """None for what tells nothing: behind a proxy of ours, everybody comes from one address."""
     try:
-        first, second = ip_address(one), ip_address(other)
+        address = ip_address(network or "")
     except ValueError:
-        return False
-    prefix = 24 if first.version == 4 else 64  # noqa: PLR2004  the version of IP
-    return second in ip_network((first.packed, prefix), strict=False)
+        return None
+    return address if address.is_global else None
+
+
+def _near(one: Address, other: Address) -> bool:
+    """Within one /24, or one /48 of IPv6, of which a client's own /64 is all that is known."""
+    prefix = 24 if isinstance(one, IPv4Address) else 48
+    return other in ip_network((one.packed, prefix), strict=False)
 
 
 def _sequential(address: str, others: Iterable[str]) -> bool:

@@ -21,12 +21,12 @@ from contracts.referrals import (
 from referrals.state import Member
 
 Heard = AccountOpened | ReferralConfirmed | ReferralReversed
-_HEARD = Annotated[Heard, Field(discriminator="type")]
+HEARD = Annotated[Heard, Field(discriminator="type")]
 
 
 def listen(application: Application[Member, ReferralCommand, ReferralEvent]) -> None:
     commands = CommandReader[ReferralCommand](ReferralCommand)
-    events = EventReader[Heard](_HEARD)
+    events = EventReader[Heard](HEARD)
 
     @application.commands
     async def on_command(message: SQSMessage) -> None:

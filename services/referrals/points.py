@@ -75,11 +75,7 @@ def _entered(view: PointsView, event: ReferralEvent) -> PointsView:  # noqa: PLR
         case ReferralConfirmed():
             return _confirmed(view, event)
         case ReferralRejected():
-            entries = [
-                entry.model_copy(update={"state": "void"}) if _waits(entry, event.use_id) else entry
-                for entry in view.entries
-            ]
-            return view.model_copy(update={"entries": tuple(entries)})
+            return _settled(view, event.use_id, state="void", settled_at=event.rejected_at)
         case ReferralReversed():
             delta = -rules_at(event.confirmed_at).inviter
             view = view.model_copy(update={"invited": view.invited - 1})
@@ -97,14 +93,28 @@ def _entered(view: PointsView, event: ReferralEvent) -> PointsView:  # noqa: PLR
 def _confirmed(view: PointsView, event: ReferralConfirmed) -> PointsView:
     if event.team:
         return view
-    view = view.model_copy(
-        update={
-            "invited": view.invited + 1,
-            "entries": tuple(e for e in view.entries if not _waits(e, event.use_id)),
-        }
+    rules = rules_at(event.confirmed_at)
+    view = view.model_copy(update={"invited": view.invited + 1})
+    if any(_waits(entry, event.use_id) for entry in view.entries):
+        return _settled(
+            view,
+            event.use_id,
+            state="confirmed",
+            settled_at=event.confirmed_at,
+            cause=_cause(view),
+            delta=rules.inviter,
+            rules_version=rules.version,
+        )
+    return _counted(view, rules.inviter, "referral", event.use_id, event.confirmed_at)
+
+
+def _settled(view: PointsView, use_id: str, **update: object) -> PointsView:
+    """What was pending comes to something, or to nothing."""
+    entries = tuple(
+        entry.model_copy(update=update) if _waits(entry, use_id) else entry
+        for entry in view.entries
     )
-    delta = rules_at(event.confirmed_at).inviter
-    return _counted(view, delta, "referral", event.use_id, event.confirmed_at)
+    return view.model_copy(update={"entries": entries})
 
 
 def _pending(view: PointsView, use_id: str, at: int) -> PointsView:
@@ -131,7 +141,7 @@ def _counted(
         cause=_cause(view),
         use_id=use_id,
         at=at,
-        counted_at=at,
+        settled_at=at,
         rules_version=rules_at(at).version,
     )
     return view.model_copy(update={"entries": (*view.entries, entry)})

@@ -114,11 +114,13 @@ def _counted(entry: UsersEntry) -> UsersEntry:
 def fold_codes(  # noqa: PLR0911  one line for each event
     view: CodesView | None, event: ReferralEvent
 ) -> CodesView | None:
-    if isinstance(event, AccountOpened | CampaignOpened):
-        return CodesView(member_id=event.member_id, remaining=event.total_referrals)
-    if view is None:
-        return None
+    if isinstance(event, DayClosed):
+        return view
+    view = view or CodesView(member_id=event.member_id)
+    view = view.model_copy(update={"version": view.version + 1})
     match event:
+        case AccountOpened() | CampaignOpened():
+            return view.model_copy(update={"opened": True, "remaining": event.total_referrals})
         case CodeIssued():
             code = CodeView(
                 code=event.code,
@@ -126,6 +128,7 @@ def fold_codes(  # noqa: PLR0911  one line for each event
                 kind=event.kind,
                 max_uses=event.max_uses,
                 expires_at=event.expires_at,
+                issued_version=view.version,
             )
             return view.model_copy(update={"codes": (*view.codes, code)})
         case CodeRevoked():
@@ -285,8 +288,8 @@ def _without_case(view: CasesView, use_id: str) -> CasesView:
 
 
 def case_scores(view: CasesView) -> Mapping[str, float | None]:
-    """The oldest first."""
-    return {CASES_BOARD: float(min(case.since for case in view.cases)) if view.cases else None}
+    """The oldest first: boards begin with the greatest score."""
+    return {CASES_BOARD: -float(min(case.since for case in view.cases)) if view.cases else None}
 
 
 # Closed days

@@ -119,7 +119,7 @@ ENTRY = LedgerEntry(
     cause="member-alice@4",
     use_id=USE,
     at=AT,
-    counted_at=AT,
+    settled_at=AT,
     rules_version=1,
 )
 POINT = ChartPoint(timestamp=AT, value=100)
@@ -211,7 +211,14 @@ SAMPLES: tuple[Message, ...] = (
     CreditWithdrawn(member_id="bob", use_id=USE, credited_at=AT, withdrawn_at=AT + 60),
     DayClosed(board="all", day="2027-01-15", members=42, levels=LEVELS, first=PLACES, closed_at=AT),
     CODE_VIEW,
-    CodesView(member_id="alice", remaining=9, codes=(CODE_VIEW,), open_uses={USE: CODE}),
+    CodesView(
+        member_id="alice",
+        opened=True,
+        version=3,
+        remaining=9,
+        codes=(CODE_VIEW,),
+        open_uses={USE: CODE},
+    ),
     USE_VIEW,
     UsesView(member_id="alice", uses=(USE_VIEW,)),
     CASE,
