@@ -85,7 +85,7 @@ def confirm(
         if use.invited_id == command.invited_id:
             return []  # asking twice is the same success
         raise Rejected("another account has taken this seat", code="seat_taken")
-    assessment = assess(rules, _evidence(member, command, use, moment.at))
+    assessment = assess(rules, evidence(member, command, moment.at))
     return [_verdict(member, command, assessment, moment, rules)]
 
 
@@ -162,6 +162,28 @@ def reverse(member: Member, command: ReverseReferral, moment: Moment) -> list[Re
 def claims(event: ReferralConfirmed) -> tuple[str, ...]:
     """A person is referred once, whichever spelling of the address: the first to confirm wins."""
     return (f"invited#{event.invited_id}", f"address#{event.address_digest}")
+
+
+def evidence(member: Member, command: ConfirmReferral, at: int) -> Evidence:
+    """What stands for and against a confirmation, before it is decided."""
+    use = member.uses[command.use_id]
+    others = [
+        other for name, other in member.uses.items() if name != command.use_id and other.seated
+    ]
+    return Evidence(
+        at=at,
+        invited_id=command.invited_id,
+        invited_user=use.invited_user,
+        network=command.network or use.network,
+        referrer_id=command.member_id,
+        referrer_email=member.email,
+        referrer_network=member.network,
+        referrer_opened_at=member.opened_at,
+        referrer_came_by=member.credit.referrer_id if member.credit else None,
+        confirmed=sum(other.state == "confirmed" for other in others),
+        reserved_at=tuple(other.reserved_at for other in others),
+        other_users=tuple(other.invited_user for other in others),
+    )
 
 
 def not_usable() -> Rejected:
@@ -267,24 +289,4 @@ def _lost_to_another(
         reason=REFERRED_BEFORE,
         assessment=assessment,
         rejected_at=moment.at,
-    )
-
-
-def _evidence(member: Member, command: ConfirmReferral, use: Use, at: int) -> Evidence:
-    others = [
-        other for name, other in member.uses.items() if name != command.use_id and other.seated
-    ]
-    return Evidence(
-        at=at,
-        invited_id=command.invited_id,
-        invited_user=use.invited_user,
-        network=command.network or use.network,
-        referrer_id=command.member_id,
-        referrer_email=member.email,
-        referrer_network=member.network,
-        referrer_opened_at=member.opened_at,
-        referrer_came_by=member.credit.referrer_id if member.credit else None,
-        confirmed=sum(other.state == "confirmed" for other in others),
-        reserved_at=tuple(other.reserved_at for other in others),
-        other_users=tuple(other.invited_user for other in others),
     )

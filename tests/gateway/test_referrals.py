@@ -119,8 +119,8 @@ async def test_the_time_of_an_answer_tells_nothing(door: Door) -> None:
     spent = await account(door)
     quota = {"totalReferrals": 0, "reason": "a test"}
     await door.post(f"/v1/admin/members/{ALICE}/quota", admin(door), json=quota)
-    overrides = dict.fromkeys(("misses-address", "guesses-missed"), "9999/60;shadow")
-    await door.redis.hset(LIMITS, mapping=overrides)
+    for name in ("misses-address", "guesses-missed"):
+        await door.redis.hset(LIMITS, name, "9999/60;shadow")
 
     async def known() -> bool:
         return door.gateway.parts.limiter.table["misses-address"].shadow
@@ -128,10 +128,10 @@ async def test_the_time_of_an_answer_tells_nothing(door: Door) -> None:
     await eventually(known)
     times: dict[str, list[float]] = {UNKNOWN: [], spent: []}
     for round_ in range(40):
-        for code in times:
+        for code, seen in times.items():
             started = time.perf_counter()
             await reserve(door, code, f"r{round_:03}")
-            times[code].append(time.perf_counter() - started)
+            seen.append(time.perf_counter() - started)
     unknown, known_ = times.values()
     # how often a chance pair has the unknown code slower: one half, if nothing can be told
     slower = statistics.mean(a > b for a in unknown for b in known_)
