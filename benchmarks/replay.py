@@ -1,5 +1,6 @@
 """Replay: how it grows, how near it comes to its ceiling, and a peer beside it.
 
+    make bench-replay
     python benchmarks/replay.py [--events 10000 100000 1000000] [--compare 100000]
 
 The log is served by a stand-in for DynamoDB that makes each page at a constant cost, because the
@@ -15,31 +16,34 @@ import resource
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "services")]
-
 import psutil
 import structlog
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
+from redis.asyncio import Redis
 
+from chassis.collector import spare_the_collector
 from chassis.dynamodb import DynamoDBEventStore
 from chassis.event_store import History
-from chassis.projector import Projector
-from chassis.read_models import control_key
+from chassis.projector import Change, Projector
 from chassis.rebuild import Progress, Rebuilder
 from chassis.redis import connect
-from contracts.referrals import AccountOpened, CodeIssued, OpenAccount
+from contracts.referral_code import from_entropy
 from deploy.local.settings import LocalSettings
 from referrals.app import REFERRALS
 from tests.support.stack import local_settings, start_redis, stop
 
+ROOT = Path(__file__).resolve().parents[1]
 PAGE_ITEMS = 1_000
 EVENTS_PER_COMMIT = 2
+CODE = from_entropy(bytes(32))
+"""The members' entries are rebuilt, not the index of codes: one code does for all."""
 GROWTH_LIMIT, MEMORY_LIMIT_MB = 1.3, 20
 CEILING_LIMIT, PEER_LIMIT = 0.6, 2.0
 
@@ -61,7 +65,7 @@ class StoredPages:
 
     async def query(self, **request: Any) -> dict[str, Any]:
         stream = request["ExpressionAttributeValues"][":p"]["S"]
-        return {"Items": [item(uuid.UUID(stream.removeprefix("member-")).int)]}
+        return {"Items": [item(int(stream[-12:], 16))]}
 
     async def describe_table(self, **_: Any) -> dict[str, Any]:
         return {"Table": {"ItemCount": self.commits}}
@@ -69,11 +73,11 @@ class StoredPages:
 
 def item(number: int) -> dict[str, dict[str, str]]:
     """A member who has opened an account, as the service stores it."""
-    member = str(uuid.UUID(int=number))
+    member = f"00000000-0000-4000-8000-{number:012x}"
     events = (
         f'[{{"t":"AccountOpened","v":1,"d":{{"memberId":"{member}","email":"m{number}@example.com",'
         f'"totalReferrals":10,"openedAt":1795486753}}}},{{"t":"CodeIssued","v":1,"d":'
-        f'{{"memberId":"{member}","code":"{number:010d}","issuedAt":1795486753}}}}]'
+        f'{{"memberId":"{member}","code":"{CODE}","issuedAt":1795486753}}}}]'
     )
     return {
         "p": {"S": f"member-{member}"}, "s": {"N": "1"}, "n": {"N": "2"}, "c": {"S": member},
@@ -136,9 +140,9 @@ class Clock:
         self._wall, self._cpu = time.perf_counter(), self._spent()
 
     def page(self, progress: Progress) -> None:
-        if self.scan is None and (progress.state, progress.segments_done) != ("scanning", 0):
-            if progress.state != "scanning" or progress.segments_done == progress.segments:
-                self.scan = self.read()
+        scanned = progress.segments_done == progress.segments or progress.state != "scanning"
+        if self.scan is None and scanned:
+            self.scan = self.read()
 
     def read(self) -> tuple[float, float]:
         return time.perf_counter() - self._wall, self._spent() - self._cpu
@@ -148,15 +152,18 @@ class Clock:
         return time.process_time() + float(times.user + times.system)
 
 
-async def bare(settings: LocalSettings, redis_pid: int, events: int) -> Run:
-    """The ceiling: events that are decoded already, folded and written by the same script."""
-    redis = connect(settings.redis_url)
+async def bare(settings: LocalSettings, redis_pid: int, events: int, *, ours: bool = False) -> Run:
+    """The ceiling: events that are decoded already, folded and written by the same script.
+
+    A loop as one would write it, with redis-py's own client and pipeline; or with `ours`.
+    """
+    redis: Any = connect(settings.redis_url) if ours else Redis.from_url(settings.redis_url)
     await redis.flushall()
-    await redis.hset(control_key(REFERRALS.name), "members", "1.1")
     projector: Projector[Any] = Projector(redis, store_of(1), REFERRALS.name, REFERRALS.models)
     target = projector.target("members", 1)
     assert target is not None
     histories = [history async for history in decoded(events // EVENTS_PER_COMMIT)]
+    sha = await redis.script_load((ROOT / "chassis" / "apply.lua").read_text())
     clock = Clock(redis_pid)
     clock.start()
     for start in range(0, len(histories), PAGE_ITEMS):
@@ -167,17 +174,24 @@ async def bare(settings: LocalSettings, redis_pid: int, events: int) -> Run:
             for name, value in fields.items():
                 arguments += ["+", name, value]
             place = target.place(history.head.stream)
-            changes.append(change(place, history, arguments))
-        await projector.apply(changes)
+            changes.append(Change(place, 0, history.head.version, tuple(arguments)))
+        commands = [
+            (
+                "EVALSHA", sha, 2, c.place.version_key, c.place.data_key, c.place.version_field,
+                c.start, c.last, *c.arguments,
+            )
+            for c in changes
+        ]  # fmt: skip
+        if ours:
+            await redis.together(commands)
+        else:
+            pipe = redis.pipeline(transaction=False)
+            for command in commands:
+                pipe.execute_command(*command)
+            await pipe.execute()
     wall, cpu = clock.read()
     await redis.aclose()
     return Run(events, wall, 0.0, cpu, 0.0)
-
-
-def change(place: Any, history: History[Any], arguments: list[Any]) -> Any:
-    from chassis.projector import Change
-
-    return Change(place, 0, history.head.version, tuple(arguments))
 
 
 async def decoded(commits: int) -> AsyncIterator[History[Any]]:
@@ -188,10 +202,8 @@ async def decoded(commits: int) -> AsyncIterator[History[Any]]:
 
 def peer(events: int) -> Run:
     """The eventsourcing library: aggregates of the same two events, from its own SQLite."""
-    from eventsourcing.application import Application
-    from eventsourcing.domain import Aggregate, event
 
-    class Member(Aggregate):  # type: ignore[misc]
+    class Member(Aggregate):
         @event("AccountOpened")
         def __init__(self, email: str, total_referrals: int, opened_at: int) -> None:
             self.email, self.total_referrals, self.opened_at = email, total_referrals, opened_at
@@ -207,7 +219,7 @@ def peer(events: int) -> Run:
     ids = []
     for number in range(events // EVENTS_PER_COMMIT):
         member = Member(f"m{number}@example.com", 10, 1795486753)
-        member.issue(f"{number:010d}", 1795486753)
+        member.issue(CODE, 1795486753)
         app.save(member)
         ids.append(member.id)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -223,8 +235,10 @@ def in_process(work: Callable[..., Any], *arguments: Any) -> Any:
 
 def run(kind: str, settings: LocalSettings, redis_pid: int, events: int) -> Run:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    work = {"rebuild": rebuild, "bare": bare}[kind]
-    return asyncio.run(work(settings, redis_pid, events))
+    spare_the_collector()
+    work: Any = {"rebuild": rebuild, "bare": bare, "bare-ours": partial(bare, ours=True)}[kind]
+    done: Run = asyncio.run(work(settings, redis_pid, events))
+    return done
 
 
 def main() -> int:
@@ -238,21 +252,22 @@ def main() -> int:
         try:
             grown = [in_process(run, "rebuild", settings, redis.pid, n) for n in arguments.events]
             n = arguments.compare
-            ours, ceiling = [], []
+            ours, ceiling, same_client = [], [], []
             for _ in range(3):  # interleaved; the best of each
                 ceiling.append(in_process(run, "bare", settings, redis.pid, n))
+                same_client.append(in_process(run, "bare-ours", settings, redis.pid, n))
                 ours.append(in_process(run, "rebuild", settings, redis.pid, n))
             other = in_process(peer, min(n, 20_000))
         finally:
             stop(redis)
-    return report(grown, best(ours), best(ceiling), other)
+    return report(grown, best(ours), best(ceiling), best(same_client), other)
 
 
 def best(runs: list[Run]) -> Run:
     return min(runs, key=lambda run: run.seconds)
 
 
-def report(grown: list[Run], ours: Run, ceiling: Run, other: Run) -> int:
+def report(grown: list[Run], ours: Run, ceiling: Run, same_client: Run, other: Run) -> int:
     print("\nGrowth (pages are made at a constant cost, not by the local AWS)\n")
     print(f"{'events':>10}{'µs/event':>10}{'CPU µs':>8}{'events/s':>10}{'sweep s':>9}{'MB':>7}")
     for each in grown:
@@ -264,24 +279,21 @@ def report(grown: list[Run], ours: Run, ceiling: Run, other: Run) -> int:
     memory = grown[-1].memory_mb - grown[0].memory_mb
     share = ceiling.seconds / ours.seconds
     faster = other.cpu_microseconds / ours.cpu_microseconds
+    near = f"{ours.microseconds:.1f} to {ceiling.microseconds:.1f} µs"
+    cpu = f"{ours.cpu_microseconds:.1f} to {other.cpu_microseconds:.1f} µs"
     checks = [
-        (f"per event, most to least events: {growth:.2f}", growth <= GROWTH_LIMIT, f"≤ {GROWTH_LIMIT}"),
-        (f"memory grows by {memory:.0f} MB", abs(memory) <= MEMORY_LIMIT_MB, f"± {MEMORY_LIMIT_MB}"),
-        (
-            f"of the bare loop's speed: {share:.2f} ({ours.microseconds:.1f} to {ceiling.microseconds:.1f} µs)",
-            share >= CEILING_LIMIT,
-            f"≥ {CEILING_LIMIT}",
-        ),
-        (
-            f"times the eventsourcing library, per CPU second: {faster:.1f} "
-            f"({ours.cpu_microseconds:.1f} to {other.cpu_microseconds:.1f} µs)",
-            faster >= PEER_LIMIT,
-            f"≥ {PEER_LIMIT}",
-        ),
+        (f"per event, most to least: {growth:.2f}", growth <= GROWTH_LIMIT, f"≤ {GROWTH_LIMIT}"),
+        (f"memory: {memory:+.0f} MB", abs(memory) <= MEMORY_LIMIT_MB, f"± {MEMORY_LIMIT_MB}"),
+        (f"of the bare loop: {share:.2f} ({near})", share >= CEILING_LIMIT, f"≥ {CEILING_LIMIT}"),
+        (f"of the peer, by CPU: {faster:.1f} ({cpu})", faster >= PEER_LIMIT, f"≥ {PEER_LIMIT}"),
     ]
     print()
     for words, good, bound in checks:
         print(f"  {'ok  ' if good else 'MISS'} {words} (bound {bound})")
+    print(
+        f"       with our Redis client the bare loop takes {same_client.microseconds:.1f} µs: "
+        f"{same_client.microseconds / ours.microseconds:.2f} of its speed"
+    )
     return 0 if all(good for _, good, _ in checks) else 1
 
 

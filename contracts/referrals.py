@@ -4,8 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contracts.messages import Command, EmailAddress, Event, Identifier, UnixTime, View
-from contracts.referral_code import ReferralCode, ShownReferralCode
+from contracts.messages import (
+    Command,
+    EmailAddress,
+    Event,
+    Identifier,
+    KnownAddress,
+    UnixTime,
+    View,
+)
+from contracts.referral_code import ShownReferralCode, StoredReferralCode
 
 DEFAULT_TOTAL_REFERRALS = 10
 
@@ -28,7 +36,7 @@ ReferralCommand = OpenAccount
 class AccountOpened(Event):
     type: Literal["AccountOpened"] = "AccountOpened"
     member_id: Identifier
-    email: EmailAddress
+    email: KnownAddress
     total_referrals: Annotated[int, Field(ge=0)]
     opened_at: UnixTime
 
@@ -36,7 +44,7 @@ class AccountOpened(Event):
 class CodeIssued(Event):
     type: Literal["CodeIssued"] = "CodeIssued"
     member_id: Identifier
-    code: ReferralCode
+    code: StoredReferralCode
     issued_at: UnixTime
 
 
@@ -57,7 +65,7 @@ class UsersEntry(View):
     used + pending + remaining = total, and a referral is valid while something remains.
     """
 
-    user: EmailAddress
+    user: KnownAddress
     referral_code: ShownReferralCode | None = None
     referrals: tuple[Referral, ...] = ()
     total_referrals: int
