@@ -82,8 +82,14 @@ bench: setup  ## requests and write units per command, counted
 bench-sqs: setup  ## the SQS transport beside the plain client loop
 	@$(BIN)/python benchmarks/sqs.py
 
+bench-replay: setup  ## how a rebuild grows, its ceiling, and a peer beside it
+	@$(BIN)/python benchmarks/replay.py
+
 bench-gateway: setup  ## the read path beside a bare server and two usual ways to write it (needs wrk)
 	@$(BIN)/python benchmarks/gateway_reads.py
+
+chaos: setup  ## load, and everything that can fail fails: FAULTS=40 [SEED=123]
+	@CHAOS_FAULTS=$(or $(FAULTS),40) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(BIN)/python -m pytest -q -s -p no:randomly tests/chaos
 
 chaos-sqs: setup  ## kill -9 a consumer of the SQS transport at random moments, twenty rounds
 	@SQS_KILL_ROUNDS=20 $(BIN)/python -m pytest -q -p no:randomly tests/chassis/sqs/test_kill.py
@@ -98,4 +104,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs bench-gateway chaos-sqs rebuild lock
+.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs bench-replay bench-gateway chaos chaos-sqs rebuild lock

@@ -22,15 +22,15 @@ import uvloop
 from aiohttp import web
 from redis.asyncio import Redis
 
+from chassis.collector import spare_the_collector
 from chassis.logging import configure
 from chassis.read_models import document_place
-from gateway.__main__ import spare_the_collector
+from chassis.tick import TickRedis
 from gateway.app import assemble, running
 from gateway.auth import KeySet
 from gateway.parts import Outside
 from gateway.server import serving
 from gateway.settings import Settings
-from gateway.tick import TickRedis
 
 ISSUER = "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Benchmark"
 CLIENT = "web-client"

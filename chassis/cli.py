@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import uvloop
 
+from chassis.collector import spare_the_collector
 from chassis.inspection import SHOWN, Copy, Inspection, Lag, Parity
 from chassis.logging import configure
 from chassis.rebuild import (
@@ -62,6 +63,7 @@ async def _run(  # noqa: PLR0911  one line for each verb
     async with open_resources(settings) as resources:
         application = assemble(settings, resources)
         configure(settings, application.definition.name)
+        spare_the_collector()
         for own in verbs:
             if own.name == arguments.verb:
                 return await own.run(application, arguments)

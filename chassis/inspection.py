@@ -131,11 +131,11 @@ class Inspection(Generic[E]):
         self, target: Target[E], heads: Mapping[str, tuple[int, int]]
     ) -> Mapping[str, int]:
         """Which of these streams have not come to their heads, and to which version they have."""
-        pipe = self._redis.pipeline(transaction=False)
-        for stream in heads:
-            place = target.place(stream)
-            pipe.hget(place.version_key, place.version_field)
-        versions = [int(version or 0) for version in await pipe.execute()]
+        places = [target.place(stream) for stream in heads]
+        found = await self._redis.together(
+            [("HGET", place.version_key, place.version_field) for place in places]
+        )
+        versions = [int(version or 0) for version in found]
         return {
             stream: version
             for (stream, (last, _)), version in zip(heads.items(), versions, strict=True)

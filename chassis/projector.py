@@ -208,17 +208,12 @@ class Projector(Generic[E]):
         return control, []  # a history from the beginning closes its gaps itself
 
     async def _pipeline(self, changes: Sequence[Change]) -> tuple[dict[bytes, bytes], list[bytes]]:
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.hgetall(control_key(self.service))
-        for change in changes:
-            place = change.place
-            pipe.evalsha(
-                _APPLY_SHA, 2 + len(change.boards), place.version_key, place.data_key,
-                *change.boards, place.version_field, change.start, change.last, *change.arguments,
-            )  # fmt: skip
-        try:
-            control, *answers = await pipe.execute()
-        except NoScriptError:  # a restart or failover emptied the script cache
+        commands = [("HGETALL", control_key(self.service)), *map(_command, changes)]
+        control, *answers = await self.redis.together(commands)
+        for error in (answer for answer in answers if isinstance(answer, Exception)):
+            if not isinstance(error, NoScriptError):
+                raise error
+            # a restart or failover emptied the script cache
             await self.redis.script_load(_APPLY)
             return await self._pipeline(changes)
         statuses = [status for status, _ in answers]
@@ -249,7 +244,8 @@ class Projector(Generic[E]):
         name, because = target.model.name, f"{type(error).__name__}: {error}"
         key = parked_key(self.service, name, target.generation)
         await self.redis.hset(key, stream, because)
-        log.error("stream_parked", read_model=name, stream=stream, because=because, exc_info=error)
+        trace = None if isinstance(error, UnknownEvent) else error
+        log.error("stream_parked", read_model=name, stream=stream, because=because, exc_info=trace)
 
     async def _leave_word(self, control: dict[bytes, bytes], history: History[E]) -> None:
         """For instances whose folds write what ours may not; there are none, most of the time."""
@@ -302,6 +298,14 @@ def _bytes(value: bytes | float) -> bytes:
     if not isinstance(value, bytes):
         raise TypeError("a hash field takes bytes")
     return value
+
+
+def _command(change: Change) -> tuple[Any, ...]:
+    place = change.place
+    return (
+        "EVALSHA", _APPLY_SHA, 2 + len(change.boards), place.version_key, place.data_key,
+        *change.boards, place.version_field, change.start, change.last, *change.arguments,
+    )  # fmt: skip
 
 
 def _by_stream(commits: Iterable[Commit[E]]) -> dict[str, dict[int, Commit[E]]]:

@@ -12,12 +12,11 @@ from itertools import count
 from typing import Any, Generic, Literal, TypeVar
 
 import structlog
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chassis.event_store import HeadsPage, Page
 from chassis.failpoint import failpoint
 from chassis.inspection import Inspection
+from chassis.outage import is_outage
 from chassis.projector import Counts, Projector, Target
 from chassis.read_models import (
     Generation,
@@ -32,7 +31,7 @@ from contracts.messages import Event
 E = TypeVar("E", bound=Event)
 
 SEGMENTS = 4
-LEASE_SECONDS = 30
+LEASE_SECONDS = 10
 """How long a segment stays with a process that died; renewed at every page."""
 WATCH_SECONDS = 1.0
 LOOK_SECONDS = 0.05
@@ -148,9 +147,11 @@ class Rebuilder(Generic[E]):
             async with asyncio.TaskGroup() as group:
                 for _ in range(segments):
                     group.create_task(self._work(target))
-        except* RebuildInterrupted as interrupted:
-            await self.retire(name)  # a page that was under way has still been written
-            raise RebuildInterrupted(str(interrupted.exceptions[0])) from interrupted
+        except ExceptionGroup as group:  # whoever calls expects the error, not how many met it
+            error = group.exceptions[0]
+            if isinstance(error, RebuildInterrupted):
+                await self.retire(name)  # a page that was under way has still been written
+            raise error from group
         progress = await self.progress(name)
         if progress is None:
             raise RebuildInterrupted(f"the plan of {name} was lost")
@@ -195,8 +196,10 @@ class Rebuilder(Generic[E]):
                 await self.projector.catch_up_behind()
                 if round_ % RETRY_PARKED_ROUNDS == 0:
                     await self.projector.retry_parked()
-            except (RedisConnectionError, RedisTimeoutError) as error:
-                log.warning("redis_unreachable", because=str(error))
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                log.warning("read_models_wait", because=str(error))
             self.projector.lost.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_SECONDS):
@@ -297,18 +300,24 @@ class Rebuilder(Generic[E]):
         started = time.monotonic()
         async for page, counts in pages:
             failpoint("before_checkpoint")
-            state = await self._checkpoint(target, hold, page.cursor, counts)
+            pause = self._pause(page.read_units, time.monotonic() - started)
+            state = await self._checkpoint(target, hold, page.cursor, counts, pause)
             if state == b"lost":
                 await self._check_switched(target)
                 return
             await self._show(target.model.name)
             if state != b"running":  # paused, cancelled or failed: the checkpoint is kept
                 return
-            await self._throttle(page.read_units, started)
+            await asyncio.sleep(pause)
             started = time.monotonic()
 
     async def _checkpoint(
-        self, target: Target[E], hold: _Hold, cursor: str | None, counts: Mapping[str, int]
+        self,
+        target: Target[E],
+        hold: _Hold,
+        cursor: str | None,
+        counts: Mapping[str, int],
+        pause: float,
     ) -> bytes:
         name = target.model.name
         answer: bytes = await self._script(
@@ -319,7 +328,7 @@ class Rebuilder(Generic[E]):
             hold.number,
             hold.segment,
             DONE if cursor is None else cursor,
-            LEASE_SECONDS,
+            LEASE_SECONDS + int(pause),
             *(word for pair in counts.items() for word in pair),
             lease=self._lease(name, hold.segment),
         )
@@ -362,10 +371,11 @@ class Rebuilder(Generic[E]):
         log.error("rebuild_failed", read_model=name, because=because)
         await self._script(name, "fail", self._value(target), because)
 
-    async def _throttle(self, read_units: float, started: float) -> None:
-        if self.max_read_units:
-            due = started + read_units / self.max_read_units
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+    def _pause(self, read_units: float, spent: float) -> float:
+        """Seconds to rest after a page, so that no more is read than is allowed."""
+        if not self.max_read_units:
+            return 0.0
+        return max(0.0, read_units / self.max_read_units - spent)
 
     async def _check_switched(self, target: Target[E]) -> None:
         """Another process may have finished what we share; else it is lost."""

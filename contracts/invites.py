@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contracts.messages import Command, EmailAddress, Event, Identifier, Personal, UnixTime, View
+from contracts.messages import (
+    Command,
+    EmailAddress,
+    Event,
+    Identifier,
+    KnownAddress,
+    Personal,
+    UnixTime,
+    View,
+)
 
 
 class RegisterInviter(Command):
@@ -38,7 +47,7 @@ InviteCommand = Annotated[RegisterInviter | SendInvite, Field(discriminator="typ
 class InviterRegistered(Event):
     type: Literal["InviterRegistered"] = "InviterRegistered"
     member_id: Identifier
-    email: EmailAddress
+    email: KnownAddress
     registered_at: UnixTime
 
 

@@ -15,6 +15,9 @@ class Personal:
 
 UnixTime = Annotated[int, Field(ge=0, description="Seconds since 1970-01-01T00:00:00Z.")]
 EmailAddress = Annotated[EmailStr, Field(max_length=254), AfterValidator(str.lower), Personal()]
+KnownAddress = Annotated[str, Field(json_schema_extra={"format": "email"}), Personal()]
+"""An address in an event or a view: it was checked when its command came in. What is stored must
+stay readable whatever later rules say of it, and costs no second look."""
 Identifier = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"),

@@ -94,4 +94,6 @@ def _luhn(symbols: str, *, first_factor: int) -> int:
 
 ReferralCode = Annotated[str, Field(max_length=32), AfterValidator(normalise)]
 """A code in its stored form: accepted as people type it, refused when its check symbol is off."""
+StoredReferralCode = str
+"""A code in an event: it was made or checked before it was stored."""
 ShownReferralCode = Annotated[str, Field(pattern=r"^([0-9A-Z]{5}-[0-9A-Z]{5}|[0-9A-Z]{4,20})$")]

@@ -16,12 +16,13 @@ from contracts.messages import (
     EmailAddress,
     Event,
     Identifier,
+    KnownAddress,
     Message,
     Personal,
     UnixTime,
     View,
 )
-from contracts.referral_code import ReferralCode, ShownReferralCode
+from contracts.referral_code import ReferralCode, ShownReferralCode, StoredReferralCode
 
 DEFAULT_TOTAL_REFERRALS = 10
 MAX_TOTAL_REFERRALS = 2_000
@@ -301,12 +302,12 @@ ReferralCommand = Annotated[
 class AccountOpened(Event):
     type: Literal["AccountOpened"] = "AccountOpened"
     member_id: Identifier
-    email: EmailAddress
+    email: KnownAddress
     total_referrals: Annotated[int, Field(ge=0)]
     opened_at: UnixTime
     network: Network | None = None
     referrer_id: Identifier | None = None
-    referral_code: ReferralCode | None = None
+    referral_code: StoredReferralCode | None = None
 
 
 class CampaignOpened(Event):
@@ -321,7 +322,7 @@ class CampaignOpened(Event):
 class CodeIssued(Event):
     type: Literal["CodeIssued"] = "CodeIssued"
     member_id: Identifier
-    code: ReferralCode
+    code: StoredReferralCode
     issued_at: UnixTime
     kind: CodeKind = "random"
     shown: ShownReferralCode | None = None
@@ -332,9 +333,9 @@ class CodeIssued(Event):
 class CodeRevoked(Event):
     type: Literal["CodeRevoked"] = "CodeRevoked"
     member_id: Identifier
-    code: ReferralCode
+    code: StoredReferralCode
     revoked_at: UnixTime
-    replaced_by: ReferralCode | None = None
+    replaced_by: StoredReferralCode | None = None
     """Set when it was rotated."""
     by: Identifier | None = None
     reason: Reason | None = None
@@ -378,8 +379,8 @@ class UseEvent(Event):
 
 class ReferralReserved(UseEvent):
     type: Literal["ReferralReserved"] = "ReferralReserved"
-    code: ReferralCode
-    invited_user: EmailAddress
+    code: StoredReferralCode
+    invited_user: KnownAddress
     network: Network | None = None
     reserved_at: UnixTime
     expires_at: UnixTime
@@ -525,7 +526,7 @@ class UsersEntry(View):
     used + pending + remaining = total, and a referral is valid while something remains.
     """
 
-    user: EmailAddress
+    user: KnownAddress
     referral_code: ShownReferralCode | None = None
     referrals: tuple[Referral, ...] = ()
     total_referrals: int
@@ -546,7 +547,7 @@ class ReferralValidity(View):
 class CodeView(View):
     """A code, and how often it has been used."""
 
-    code: ReferralCode
+    code: StoredReferralCode
     shown: ShownReferralCode
     kind: CodeKind
     uses: int = 0
@@ -554,7 +555,7 @@ class CodeView(View):
     max_uses: int | None = None
     expires_at: UnixTime | None = None
     revoked: bool = False
-    replaced_by: ReferralCode | None = None
+    replaced_by: StoredReferralCode | None = None
     issued_version: int = 0
     """The version of the stream at which it was issued."""
 
@@ -568,7 +569,7 @@ class CodesView(View):
     """How many events of the stream it stands for."""
     remaining: int = 0
     codes: tuple[CodeView, ...] = ()
-    open_uses: dict[str, ReferralCode] = Field(default_factory=dict)
+    open_uses: dict[str, StoredReferralCode] = Field(default_factory=dict)
     """Use -> code, of seats that are held or taken."""
 
 
@@ -583,7 +584,7 @@ class UseView(View):
     use_id: Identifier
     invited_user: str
     """Masked."""
-    code: ReferralCode
+    code: StoredReferralCode
     state: UseState
     reserved_at: UnixTime
     expires_at: UnixTime
@@ -601,7 +602,7 @@ class Case(View):
     """A referral that waits for a person's or for time's verdict."""
 
     use_id: Identifier
-    invited_user: EmailAddress
+    invited_user: KnownAddress
     invited_id: Identifier
     state: Literal["held", "delayed"]
     since: UnixTime
@@ -614,7 +615,7 @@ class CasesView(View):
 
     member_id: Identifier
     cases: tuple[Case, ...] = ()
-    reserved: dict[str, EmailAddress] = Field(default_factory=dict)
+    reserved: dict[str, KnownAddress] = Field(default_factory=dict)
 
 
 class DueView(View):

@@ -3,13 +3,13 @@
 import argparse
 import asyncio
 import contextlib
-import gc
 import resource
 import signal
 
 import structlog
 import uvloop
 
+from chassis.collector import spare_the_collector
 from chassis.logging import configure
 from gateway import workers
 from gateway.app import Gateway, assemble, running
@@ -74,16 +74,6 @@ def _allow_many_connections() -> None:
     """Every connection is a file; the usual soft limit of 1,024 is no protection, only a trap."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def spare_the_collector() -> None:
-    """What is loaded by now stays for ever, and a request leaves no cycles worth a search.
-
-    Measured: 7 % less time per read.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ from redis.backoff import NoBackoff
 
 from chassis.redis import heeding
 from chassis.sqs import SQSBroker
+from chassis.tick import TickRedis
 from gateway.auth import KeySet
 from gateway.auth.keys import fetch_from
 from gateway.parts import Outside
 from gateway.services import command_queues
 from gateway.settings import Settings
-from gateway.tick import TickRedis
 
 SEND_LINGER_SECONDS = 0.002
 """How long a command waits for others to share a call with; nothing beside the way to come."""

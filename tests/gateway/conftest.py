@@ -14,13 +14,13 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from chassis.redis import heeding
+from chassis.redis import connect, heeding
+from chassis.tick import TickRedis
 from gateway.app import Gateway, assemble, running
 from gateway.auth import KeySet
 from gateway.parts import Outside
 from gateway.server import serving
 from gateway.settings import Settings
-from gateway.tick import TickRedis
 from tests.gateway.conformance import description
 from tests.gateway.world import Bus, Issuer, settings
 from tests.support.eventually import eventually
@@ -68,7 +68,7 @@ async def redis_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 
 @pytest.fixture
 async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_server.url) as client:
+    async with connect(redis_server.url) as client:
         await client.flushall()
         yield client
 

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from gateway.tick import TickRedis
+from chassis.tick import TickRedis
 from tests.gateway.conftest import RedisServer
 
 

@@ -43,6 +43,14 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
+def start_redis(settings: LocalSettings) -> "subprocess.Popen[bytes]":
+    """One that the caller kills or stops."""
+    process = start(programs.redis(settings), subprocess.DEVNULL)
+    with contextlib.closing(redis.Redis.from_url(settings.redis_url)) as client:
+        wait_for("Redis", lambda: _pings(client))
+    return process
+
+
 @contextlib.contextmanager
 def redis_server(settings: LocalSettings) -> Iterator[str]:
     with running(programs.redis(settings)):

@@ -6,6 +6,7 @@ client stays redis-py: connections, TLS, retries and answers are its work.
 
 import asyncio
 import math
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import hiredis
@@ -26,6 +27,9 @@ class _Wish(NamedTuple):
     answer: "asyncio.Future[Any]"
 
 
+_NOBODY: Any = None
+
+
 class TickRedis(Redis):
     """For many short commands at once; blocking commands belong on a client of their own.
 
@@ -37,7 +41,7 @@ class TickRedis(Redis):
         super().__init__(*args, **options)
         self._wishes: list[_Wish] = []
         self._scheduled = False
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[Any]] = set()
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Queue a command; the answer is a future."""
@@ -48,6 +52,17 @@ class TickRedis(Redis):
             self._scheduled = True
             loop.call_soon(self._flush)
         return wish.answer
+
+    async def together(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Many commands in one write and one read, in order; a refused one answers its error.
+
+        Cheaper than as many calls. They are all carried out, also if the caller is cancelled.
+        """
+        wishes = [_Wish(command, {}, _NOBODY) for command in commands]
+        task = asyncio.get_running_loop().create_task(self._ask(wishes))
+        self._sending.add(task)
+        task.add_done_callback(self._sent)
+        return await asyncio.shield(task)
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001  redis-py's
         """Wait for the batches under way, then close."""
@@ -64,8 +79,10 @@ class TickRedis(Redis):
             self._sending.add(task)
             task.add_done_callback(self._sent)
 
-    def _sent(self, task: "asyncio.Task[None]") -> None:
+    def _sent(self, task: "asyncio.Task[Any]") -> None:
         self._sending.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, also if the caller has gone
         self._flush()
 
     async def _send(self, batch: list[_Wish]) -> None:

@@ -1,0 +1,301 @@
+"""Replay: how it grows, how near it comes to its ceiling, and a peer beside it.
+
+    make bench-replay
+    python benchmarks/replay.py [--events 10000 100000 1000000] [--compare 100000]
+
+The log is served by a stand-in for DynamoDB that makes each page at a constant cost, because the
+local AWS takes longer for later pages. Everything behind its replies is the real thing: decoding,
+fold, guard script, a real Redis. Each size runs in a process of its own. CPU seconds are those of
+this program and of Redis together.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import structlog
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
+from redis.asyncio import Redis
+
+from chassis.collector import spare_the_collector
+from chassis.dynamodb import DynamoDBEventStore
+from chassis.event_store import History
+from chassis.projector import Change, Projector
+from chassis.rebuild import Progress, Rebuilder
+from chassis.redis import connect
+from contracts.referral_code import from_entropy
+from deploy.local.settings import LocalSettings
+from referrals.app import REFERRALS
+from tests.support.stack import local_settings, start_redis, stop
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE_ITEMS = 1_000
+EVENTS_PER_COMMIT = 2
+CODE = from_entropy(bytes(32))
+"""The members' entries are rebuilt, not the index of codes: one code does for all."""
+GROWTH_LIMIT, MEMORY_LIMIT_MB = 1.3, 20
+CEILING_LIMIT, PEER_LIMIT = 0.6, 2.0
+
+
+class StoredPages:
+    """The calls of a DynamoDB client that a rebuild makes; item n is a function of n."""
+
+    def __init__(self, commits: int) -> None:
+        self.commits = commits
+
+    async def scan(self, **request: Any) -> dict[str, Any]:
+        segment, segments = request["Segment"], request["TotalSegments"]
+        start = int(request.get("ExclusiveStartKey", {}).get("n", {"N": str(segment)})["N"])
+        numbers = range(start, self.commits, segments)[:PAGE_ITEMS]
+        reply: dict[str, Any] = {"Items": [item(number) for number in numbers]}
+        if numbers and numbers[-1] + segments < self.commits:
+            reply["LastEvaluatedKey"] = {"n": {"N": str(numbers[-1] + segments)}}
+        return reply
+
+    async def query(self, **request: Any) -> dict[str, Any]:
+        stream = request["ExpressionAttributeValues"][":p"]["S"]
+        return {"Items": [item(int(stream[-12:], 16))]}
+
+    async def describe_table(self, **_: Any) -> dict[str, Any]:
+        return {"Table": {"ItemCount": self.commits}}
+
+
+def item(number: int) -> dict[str, dict[str, str]]:
+    """A member who has opened an account, as the service stores it."""
+    member = f"00000000-0000-4000-8000-{number:012x}"
+    events = (
+        f'[{{"t":"AccountOpened","v":1,"d":{{"memberId":"{member}","email":"m{number}@example.com",'
+        f'"totalReferrals":10,"openedAt":1795486753}}}},{{"t":"CodeIssued","v":1,"d":'
+        f'{{"memberId":"{member}","code":"{CODE}","issuedAt":1795486753}}}}]'
+    )
+    return {
+        "p": {"S": f"member-{member}"}, "s": {"N": "1"}, "n": {"N": "2"}, "c": {"S": member},
+        "h": {"S": "853fe2c29aaef18a82e6c3f56d4e799e"}, "t": {"N": "1795486753978"},
+        "x": {"S": "51307c2130ae41d4"}, "e": {"S": events}, "z": {"S": "j"},
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    events: int
+    seconds: float
+    """Of the scan, which is the replay."""
+    sweep_seconds: float
+    cpu: float
+    """Of this process and of Redis, while scanning."""
+    memory_mb: float
+    """Resident at its most."""
+
+    @property
+    def microseconds(self) -> float:
+        return self.seconds / self.events * 1e6
+
+    @property
+    def cpu_microseconds(self) -> float:
+        return self.cpu / self.events * 1e6
+
+
+def store_of(commits: int) -> DynamoDBEventStore[Any]:
+    return DynamoDBEventStore(
+        StoredPages(commits), events="events", meta="meta", codec=REFERRALS.codec
+    )
+
+
+async def rebuild(settings: LocalSettings, redis_pid: int, events: int) -> Run:
+    redis = connect(settings.redis_url)
+    await redis.flushall()
+    store = store_of(events // EVENTS_PER_COMMIT)
+    projector = Projector(redis, store, REFERRALS.name, REFERRALS.models)
+    clock = Clock(redis_pid)
+    rebuilder = Rebuilder(projector, on_page=clock.page)
+    clock.start()
+    progress = await rebuilder.rebuild("members")
+    done = clock.read()
+    assert progress.events == events, progress
+    scan = clock.scan or done
+    await redis.aclose()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Run(events, scan[0], done[0] - scan[0], scan[1], peak)
+
+
+class Clock:
+    """Time and CPU since the start, and when the scan was over."""
+
+    def __init__(self, redis_pid: int) -> None:
+        self._redis = psutil.Process(redis_pid)
+        self.scan: tuple[float, float] | None = None
+
+    def start(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), self._spent()
+
+    def page(self, progress: Progress) -> None:
+        scanned = progress.segments_done == progress.segments or progress.state != "scanning"
+        if self.scan is None and scanned:
+            self.scan = self.read()
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self._wall, self._spent() - self._cpu
+
+    def _spent(self) -> float:
+        times = self._redis.cpu_times()
+        return time.process_time() + float(times.user + times.system)
+
+
+async def bare(settings: LocalSettings, redis_pid: int, events: int, *, ours: bool = False) -> Run:
+    """The ceiling: events that are decoded already, folded and written by the same script.
+
+    A loop as one would write it, with redis-py's own client and pipeline; or with `ours`.
+    """
+    redis: Any = connect(settings.redis_url) if ours else Redis.from_url(settings.redis_url)
+    await redis.flushall()
+    projector: Projector[Any] = Projector(redis, store_of(1), REFERRALS.name, REFERRALS.models)
+    target = projector.target("members", 1)
+    assert target is not None
+    histories = [history async for history in decoded(events // EVENTS_PER_COMMIT)]
+    sha = await redis.script_load((ROOT / "chassis" / "apply.lua").read_text())
+    clock = Clock(redis_pid)
+    clock.start()
+    for start in range(0, len(histories), PAGE_ITEMS):
+        changes = []
+        for history in histories[start : start + PAGE_ITEMS]:
+            fields = target.model.changes(history.head.stream, history.events, None)
+            arguments: list[Any] = []
+            for name, value in fields.items():
+                arguments += ["+", name, value]
+            place = target.place(history.head.stream)
+            changes.append(Change(place, 0, history.head.version, tuple(arguments)))
+        commands = [
+            (
+                "EVALSHA", sha, 2, c.place.version_key, c.place.data_key, c.place.version_field,
+                c.start, c.last, *c.arguments,
+            )
+            for c in changes
+        ]  # fmt: skip
+        if ours:
+            await redis.together(commands)
+        else:
+            pipe = redis.pipeline(transaction=False)
+            for command in commands:
+                pipe.execute_command(*command)
+            await pipe.execute()
+    wall, cpu = clock.read()
+    await redis.aclose()
+    return Run(events, wall, 0.0, cpu, 0.0)
+
+
+async def decoded(commits: int) -> AsyncIterator[History[Any]]:
+    async for page in store_of(commits).scan():
+        for commit in page.commits:
+            yield History(commit.head, (commit,))
+
+
+def peer(events: int) -> Run:
+    """The eventsourcing library: aggregates of the same two events, from its own SQLite."""
+
+    class Member(Aggregate):
+        @event("AccountOpened")
+        def __init__(self, email: str, total_referrals: int, opened_at: int) -> None:
+            self.email, self.total_referrals, self.opened_at = email, total_referrals, opened_at
+            self.code: str | None = None
+
+        @event("CodeIssued")
+        def issue(self, code: str, issued_at: int) -> None:
+            self.code, self.issued_at = code, issued_at
+
+    app: Any = Application(
+        env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": ":memory:"}
+    )
+    ids = []
+    for number in range(events // EVENTS_PER_COMMIT):
+        member = Member(f"m{number}@example.com", 10, 1795486753)
+        member.issue(CODE, 1795486753)
+        app.save(member)
+        ids.append(member.id)
+    wall, cpu = time.perf_counter(), time.process_time()
+    for identity in ids:
+        assert app.repository.get(identity).version == EVENTS_PER_COMMIT
+    return Run(events, time.perf_counter() - wall, 0.0, time.process_time() - cpu, 0.0)
+
+
+def in_process(work: Callable[..., Any], *arguments: Any) -> Any:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
+def run(kind: str, settings: LocalSettings, redis_pid: int, events: int) -> Run:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    spare_the_collector()
+    work: Any = {"rebuild": rebuild, "bare": bare, "bare-ours": partial(bare, ours=True)}[kind]
+    done: Run = asyncio.run(work(settings, redis_pid, events))
+    return done
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--compare", type=int, default=100_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as state:
+        settings = local_settings(Path(state))
+        redis = start_redis(settings)
+        try:
+            grown = [in_process(run, "rebuild", settings, redis.pid, n) for n in arguments.events]
+            n = arguments.compare
+            ours, ceiling, same_client = [], [], []
+            for _ in range(3):  # interleaved; the best of each
+                ceiling.append(in_process(run, "bare", settings, redis.pid, n))
+                same_client.append(in_process(run, "bare-ours", settings, redis.pid, n))
+                ours.append(in_process(run, "rebuild", settings, redis.pid, n))
+            other = in_process(peer, min(n, 20_000))
+        finally:
+            stop(redis)
+    return report(grown, best(ours), best(ceiling), best(same_client), other)
+
+
+def best(runs: list[Run]) -> Run:
+    return min(runs, key=lambda run: run.seconds)
+
+
+def report(grown: list[Run], ours: Run, ceiling: Run, same_client: Run, other: Run) -> int:
+    print("\nGrowth (pages are made at a constant cost, not by the local AWS)\n")
+    print(f"{'events':>10}{'µs/event':>10}{'CPU µs':>8}{'events/s':>10}{'sweep s':>9}{'MB':>7}")
+    for each in grown:
+        print(
+            f"{each.events:>10,}{each.microseconds:>10.1f}{each.cpu_microseconds:>8.1f}"
+            f"{1e6 / each.microseconds:>10,.0f}{each.sweep_seconds:>9.1f}{each.memory_mb:>7.0f}"
+        )
+    growth = grown[-1].microseconds / grown[0].microseconds
+    memory = grown[-1].memory_mb - grown[0].memory_mb
+    share = ceiling.seconds / ours.seconds
+    faster = other.cpu_microseconds / ours.cpu_microseconds
+    near = f"{ours.microseconds:.1f} to {ceiling.microseconds:.1f} µs"
+    cpu = f"{ours.cpu_microseconds:.1f} to {other.cpu_microseconds:.1f} µs"
+    checks = [
+        (f"per event, most to least: {growth:.2f}", growth <= GROWTH_LIMIT, f"≤ {GROWTH_LIMIT}"),
+        (f"memory: {memory:+.0f} MB", abs(memory) <= MEMORY_LIMIT_MB, f"± {MEMORY_LIMIT_MB}"),
+        (f"of the bare loop: {share:.2f} ({near})", share >= CEILING_LIMIT, f"≥ {CEILING_LIMIT}"),
+        (f"of the peer, by CPU: {faster:.1f} ({cpu})", faster >= PEER_LIMIT, f"≥ {PEER_LIMIT}"),
+    ]
+    print()
+    for words, good, bound in checks:
+        print(f"  {'ok  ' if good else 'MISS'} {words} (bound {bound})")
+    print(
+        f"       with our Redis client the bare loop takes {same_client.microseconds:.1f} µs: "
+        f"{same_client.microseconds / ours.microseconds:.2f} of its speed"
+    )
+    return 0 if all(good for _, good, _ in checks) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""What must be true afterwards, computed from DynamoDB's items and Redis's bytes alone.
+
+Nothing of the code under test is imported: the fold is written a second time here.
+"""
+
+import json
+import zlib
+from collections import Counter, defaultdict
+from typing import Any
+
+from tests.chaos.world import World
+
+Item = dict[str, Any]
+Events = list[dict[str, Any]]
+
+
+async def log_of(world: World, service: str) -> dict[str, list[Item]]:
+    """Stream -> its items in order."""
+    streams: dict[str, list[Item]] = defaultdict(list)
+    request: dict[str, Any] = {
+        "TableName": f"{world.name}-{service}-events",
+        "ConsistentRead": True,
+    }
+    while True:
+        page = await world.dynamodb.scan(**request)
+        for item in page["Items"]:
+            streams[item["p"]["S"]].append(item)
+        if "LastEvaluatedKey" not in page:
+            break
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    for items in streams.values():
+        items.sort(key=lambda item: int(item["s"]["N"]))
+    return streams
+
+
+def events_of(items: list[Item]) -> Events:
+    events: Events = []
+    for item in items:
+        data = item["e"]["S"] if "S" in item["e"] else zlib.decompress(bytes(item["e"]["B"]))
+        events += json.loads(data)
+    return events
+
+
+def check_log(streams: dict[str, list[Item]]) -> None:
+    """Versions without a hole, and every command id once."""
+    for stream, items in streams.items():
+        place = 1
+        for item in items:
+            assert int(item["s"]["N"]) == place, f"{stream} has a hole at {place}"
+            place += int(item["n"]["N"])
+    commands = Counter(item["c"]["S"] for items in streams.values() for item in items)
+    assert not [command for command, times in commands.items() if times > 1]
+
+
+async def check_acknowledged(world: World, acknowledged: dict[str, str]) -> None:
+    """Each is in the log once, and whoever wants to hear of it has heard of it once."""
+    referrals, invites = await log_of(world, "referrals"), await log_of(world, "invites")
+    check_log(referrals)
+    check_log(invites)
+    for sub, email in acknowledged.items():
+        opened = [
+            e["d"] for e in events_of(referrals[f"member-{sub}"]) if e["t"] == "AccountOpened"
+        ]
+        assert [event["email"] for event in opened] == [email], sub
+        heard = [e["t"] for e in events_of(invites[f"inviter-{sub}"])]
+        assert heard == ["InviterRegistered"], sub
+
+
+async def check_read_models(world: World) -> None:
+    """Every document and every entry is the fold of the log, and there is nothing beside them."""
+    streams = await log_of(world, "referrals")
+    members = {stream: entry_of(events_of(items)) for stream, items in streams.items()}
+    codes = {
+        event["d"]["code"]: stream
+        for stream, items in streams.items()
+        for event in events_of(items)
+        if event["t"] == "CodeIssued"
+    }
+    control = await world.redis.hgetall("{referrals}:generations")
+    serving = {name.decode(): value.decode().split(".")[0] for name, value in control.items()}
+    prefix = f"referrals:{{members:{serving['members']}:"
+    found: dict[str, Any] = {}
+    async for key in world.redis.scan_iter(match=f"{prefix}*", count=1000):
+        body, version = await world.redis.hmget(key, "d", "v")
+        stream = key.decode().removeprefix(prefix).rstrip("}")
+        assert int(version) == len(events_of(streams[stream])), stream
+        found[stream] = json.loads(body)
+    assert found == members
+    entries = await world.redis.hgetall(f"referrals:{{codes:{serving['codes']}}}:entries")
+    assert {code.decode(): stream.decode() for code, stream in entries.items()} == codes
+
+
+def entry_of(events: Events) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
+    for event in events:
+        payload = event["d"]
+        if event["t"] == "AccountOpened":
+            total = payload["totalReferrals"]
+            entry = {
+                "user": payload["email"],
+                "referralCode": None,
+                "referrals": [],
+                "totalReferrals": total,
+                "referralsUsed": 0,
+                "referralsPending": 0,
+                "referralsRemaining": total,
+                "referralIsValid": False,
+            }
+        elif event["t"] == "CodeIssued":
+            code = payload["code"]
+            entry |= {"referralCode": f"{code[:5]}-{code[5:]}", "referralIsValid": True}
+    return entry
+
+
+async def waiting(world: World) -> dict[str, int]:
+    """Messages that are in a queue or in somebody's hands, dead letters apart."""
+    return {name: n for name, n in (await _queues(world)).items() if n and "-dlq" not in name}
+
+
+async def dead_letters(world: World) -> dict[str, int]:
+    return {name: n for name, n in (await _queues(world)).items() if n and "-dlq" in name}
+
+
+async def _queues(world: World) -> dict[str, int]:
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    listed = await world.sqs.list_queues(QueueNamePrefix=f"{world.name}-")
+    found = {}
+    for url in listed["QueueUrls"]:
+        answer = await world.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)
+        found[url.rpartition("/")[2]] = sum(int(answer["Attributes"][name]) for name in counts)
+    return found
