@@ -4,21 +4,22 @@ from chassis.codec import Codec
 from chassis.service import Application, Definition, Resources, assemble
 from chassis.settings import ServiceSettings
 from contracts.invites import InviteCommand, InviteEvent
-from invites.domain import INVITERS, Inviter
+from invites.domain import INVITES as DECIDER
 from invites.handlers import listen
-from invites.projections import INVITER_VIEWS
+from invites.projections import MODELS
+from invites.state import Stream
 
-INVITES = Definition[Inviter, InviteCommand, InviteEvent](
+INVITES = Definition[Stream, InviteCommand, InviteEvent](
     name="invites",
-    decider=INVITERS,
+    decider=DECIDER,
     codec=Codec(InviteEvent),
-    models=(INVITER_VIEWS,),
+    models=MODELS,
 )
 
 
 def application(
     settings: ServiceSettings, resources: Resources
-) -> Application[Inviter, InviteCommand, InviteEvent]:
+) -> Application[Stream, InviteCommand, InviteEvent]:
     assembled = assemble(INVITES, settings, resources)
     listen(assembled)
     return assembled

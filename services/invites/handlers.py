@@ -6,10 +6,10 @@ from chassis.service import Application, read_or_reject
 from chassis.sqs import SQSMessage
 from contracts.invites import InviteCommand, InviteEvent, RegisterInviter
 from contracts.referrals import AccountOpened
-from invites.domain import Inviter
+from invites.state import Stream
 
 
-def listen(application: Application[Inviter, InviteCommand, InviteEvent]) -> None:
+def listen(application: Application[Stream, InviteCommand, InviteEvent]) -> None:
     commands = CommandReader[InviteCommand](InviteCommand)
     accounts = EventReader[AccountOpened](AccountOpened)
 

@@ -189,13 +189,14 @@ class Bus:
 
     async def _open(self) -> None:
         from compute.domain import ANALYSES  # noqa: PLC0415  the services under their own names
-        from invites.domain import INVITERS  # noqa: PLC0415
+        from invites.domain import INVITES  # noqa: PLC0415
+        from invites.projections import MODELS as INVITE_MODELS  # noqa: PLC0415
         from referrals.domain import MEMBERS  # noqa: PLC0415
         from referrals.projections import MODELS  # noqa: PLC0415
 
         own = (AccountOpened, ReferralConfirmed, ReferralReversed)
         await self._add("referrals", ReferralCommand, ReferralEvent, MEMBERS, MODELS, own=own)
-        await self._add("invites", InviteCommand, InviteEvent, INVITERS, ())
+        await self._add("invites", InviteCommand, InviteEvent, INVITES, INVITE_MODELS)
         await self._add("compute", ComputeCommand, ComputeEvent, ANALYSES, ())
 
     async def _add(
