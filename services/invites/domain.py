@@ -58,7 +58,9 @@ LetterEventTypes = (
 )  # fmt: skip
 
 
-def decider(rules: InviteRules = RULES) -> Decider[Stream, InviteCommand, InviteEvent]:
+def decider(  # noqa: C901  one line for each command
+    rules: InviteRules = RULES,
+) -> Decider[Stream, InviteCommand, InviteEvent]:
     def decide(  # noqa: C901, PLR0911, PLR0912  one line for each command
         stream: Stream, command: InviteCommand, moment: Moment
     ) -> list[InviteEvent]:

@@ -54,7 +54,12 @@ def fold_invite(view: InviteView | None, event: InviteEvent) -> InviteView | Non
             timeline=(Happening(what="requested", at=event.requested_at),),
             due_at=event.requested_at + PATIENCE,
         )
-    return view and view.model_copy(update=_changed(view, event))
+    if view is None:
+        return None
+    changes = _changed(view, event)
+    if view.state not in _OPEN and not isinstance(event, InviteResent):
+        changes.pop("due_at", None)  # it has come to its end, whatever is told late
+    return view.model_copy(update=changes)
 
 
 def _changed(  # noqa: C901, PLR0911, PLR0912  one line for each event
@@ -120,8 +125,6 @@ def _happened(
         not news or (view.state in _ORDER and _ORDER[state] >= _ORDER[view.state])
     ):
         changes["state"] = state
-    if news and view.state not in _ORDER:
-        changes.pop("due_at", None)
     return changes
 
 
