@@ -140,6 +140,7 @@ class RequestInvite(LetterCommand):
 
     type: Literal["RequestInvite"] = "RequestInvite"
     inviter_id: Identifier
+    inviter_email: Annotated[str, Personal()] = ""
     email: EmailAddress
     address_key: Digest
     note: Note = ""
@@ -278,6 +279,7 @@ class InviteAdmitted(Event):
 
     type: Literal["InviteAdmitted"] = "InviteAdmitted"
     inviter_id: Identifier
+    inviter_email: Annotated[str, Personal()] = ""
     invite_id: Identifier
     email: KnownAddress
     note: Annotated[str, Personal()] = ""
@@ -317,6 +319,7 @@ class InviteRequested(Event):
     type: Literal["InviteRequested"] = "InviteRequested"
     invite_id: Identifier
     inviter_id: Identifier
+    inviter_email: Annotated[str, Personal()] = ""
     email: KnownAddress
     address_key: Digest
     note: Annotated[str, Personal()] = ""

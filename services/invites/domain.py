@@ -130,6 +130,7 @@ def evolve(  # noqa: PLR0911  one line for each event
 def _letter(event: InviteRequested) -> Letter:
     return Letter(
         inviter_id=event.inviter_id,
+        inviter_email=event.inviter_email,
         email=event.email,
         address_key=event.address_key,
         note=event.note,

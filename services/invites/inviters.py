@@ -47,7 +47,7 @@ def send(
     row = InviteRow(email=command.email, note=command.note, locale=command.locale)
     if (code := _refusal(known, row, moment, rules)) is not None:
         raise Rejected(_WORDS[code], code=code)
-    return [_admitted(command, row, 0, moment)]
+    return [_admitted(known, command, row, 0, moment)]
 
 
 def send_many(
@@ -58,7 +58,7 @@ def send_many(
         if (code := _refusal(known, row, moment, rules)) is not None:
             refused.append(RowRefused(row=row.row, code=code))
             continue
-        event = _admitted(command, row, number, moment)
+        event = _admitted(known, command, row, number, moment)
         known = admit(known, event)
         events.append(event)
     told = BulkAdmitted(
@@ -132,11 +132,12 @@ def _refusal(
 
 
 def _admitted(
-    command: SendInvite | SendInvites, row: InviteRow, number: int, moment: Moment
+    inviter: Inviter, command: SendInvite | SendInvites, row: InviteRow, number: int, moment: Moment
 ) -> InviteAdmitted:
     seed = b"%s\n%d" % (moment.entropy, number)
     return InviteAdmitted(
         inviter_id=command.inviter_id,
+        inviter_email=inviter.email,
         invite_id=hashlib.sha256(seed).hexdigest()[:32],
         email=row.email,
         note=row.note,

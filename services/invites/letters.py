@@ -45,6 +45,7 @@ def request(
         InviteRequested(
             invite_id=command.invite_id,
             inviter_id=command.inviter_id,
+            inviter_email=command.inviter_email,
             email=command.email,
             address_key=command.address_key,
             note=command.note,

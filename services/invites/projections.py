@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chassis.projection import Index, Ordering, Projection
+from contracts.addresses import digest, masked
 from contracts.invites import (
     BulkAdmitted,
     BulkResult,
     Happening,
     InviteAccepted,
+    InviteAdmitted,
     InviteBounced,
     InviteComplained,
     InviteDeclined,
@@ -47,7 +49,7 @@ def fold_invite(view: InviteView | None, event: InviteEvent) -> InviteView | Non
             invite_id=event.invite_id,
             inviter_id=event.inviter_id,
             email=event.email,
-            inviter=event.name,
+            inviter=event.name or masked(event.inviter_email),
             code=event.code,
             requested_at=event.requested_at,
             expires_at=event.expires_at,
@@ -149,6 +151,14 @@ def unsubscribe_entries(event: InviteEvent) -> Mapping[str, str | None]:
             return {}
 
 
+def admitted_entries(event: InviteEvent) -> Mapping[str, str | None]:
+    match event:
+        case InviteAdmitted():
+            return {f"{event.inviter_id}/{digest(event.email)}": event.invite_id}
+        case _:
+            return {}
+
+
 def message_entries(event: InviteEvent) -> Mapping[str, str | None]:
     match event:
         case InviteSent():
@@ -174,4 +184,5 @@ TOKENS = Index("invite-tokens", token_entries)
 UNSUBSCRIBES = Index("unsubscribe-tokens", unsubscribe_entries)
 MESSAGES = Index("mail-messages", message_entries)
 BULKS = Index("bulk-results", bulk_entries)
-MODELS = (INVITER_VIEWS, INVITE_VIEWS, TOKENS, UNSUBSCRIBES, MESSAGES, BULKS)
+ADMITTED = Index("admitted-invites", admitted_entries)
+MODELS = (INVITER_VIEWS, INVITE_VIEWS, TOKENS, UNSUBSCRIBES, MESSAGES, BULKS, ADMITTED)

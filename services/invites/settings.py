@@ -4,6 +4,7 @@ from pydantic import EmailStr, Field, SecretStr
 
 from chassis.settings import ServiceSettings
 from invites.mail import Sender
+from invites.state import PATIENCE
 
 
 class Settings(ServiceSettings):
@@ -20,6 +21,12 @@ class Settings(ServiceSettings):
     mail_reply_to: EmailStr | None = None
     mail_rate: float = Field(
         10.0, gt=0, description="Mails a second of all instances together; below the SES quota."
+    )
+    mail_patience_seconds: int = Field(
+        PATIENCE,
+        ge=0,
+        description="After which a mail that was begun and not finished is begun again; more than "
+        "a call to SES can take.",
     )
     mail_configuration_set: str = Field(
         "", description="SES configuration set that tells deliveries, bounces and complaints."

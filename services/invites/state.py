@@ -55,6 +55,7 @@ class Letter:
     """An invitation: what is wanted of the mail system, and what became of it."""
 
     inviter_id: str
+    inviter_email: str
     email: str
     address_key: str
     note: str

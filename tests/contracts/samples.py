@@ -343,6 +343,7 @@ SAMPLES: tuple[Message, ...] = (
     RequestInvite(
         invite_id=INVITE,
         inviter_id="alice",
+        inviter_email="alice@example.com",
         email=BOB,
         address_key=DIGEST,
         note="join us",
@@ -366,6 +367,7 @@ SAMPLES: tuple[Message, ...] = (
     SuppressAddress(address_key=DIGEST, reason="bounce"),
     InviteAdmitted(
         inviter_id="alice",
+        inviter_email="alice@example.com",
         invite_id=INVITE,
         email=BOB,
         note="join us",
@@ -381,6 +383,7 @@ SAMPLES: tuple[Message, ...] = (
     InviteRequested(
         invite_id=INVITE,
         inviter_id="alice",
+        inviter_email="alice@example.com",
         email=BOB,
         address_key=DIGEST,
         note="join us",
@@ -422,6 +425,7 @@ SAMPLES: tuple[Message, ...] = (
     InviteView(
         invite_id=INVITE,
         inviter_id="alice",
+        inviter_email="alice@example.com",
         email=BOB,
         inviter="Alice",
         code=CODE,
