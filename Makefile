@@ -94,6 +94,9 @@ chaos: setup  ## load, and everything that can fail fails: FAULTS=40 [SEED=123]
 chaos-sqs: setup  ## kill -9 a consumer of the SQS transport at random moments, twenty rounds
 	@SQS_KILL_ROUNDS=20 $(BIN)/python -m pytest -q -p no:randomly tests/chassis/sqs/test_kill.py
 
+chaos-invites: setup  ## kill -9 the invites service between any two steps of its mails, fifty times
+	@INVITE_KILLS=$(or $(KILLS),50) $(BIN)/python -m pytest -q -s -p no:randomly tests/journeys/test_invite_kills.py
+
 rebuild: setup  ## rebuild a read model of the stack that is up: SERVICE=referrals [NAME=members]
 	@set -a; . .local/stack/service.env; $(BIN)/python -m $(SERVICE) rebuild $(NAME)
 
@@ -104,4 +107,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs bench-replay bench-gateway chaos chaos-sqs rebuild lock
+.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs bench-replay bench-gateway chaos chaos-sqs chaos-invites rebuild lock

@@ -35,7 +35,7 @@ from invites.handlers import Parts, listen
 from invites.projections import INVITE_VIEWS, MODELS
 from invites.sender import SES, Pace, Postman
 from invites.settings import Settings
-from invites.state import Stream
+from invites.state import PATIENCE, Stream
 from invites.tokens import Tokens
 
 _TO_ITSELF = (
@@ -96,6 +96,7 @@ def clock(assembled: Application[Stream, InviteCommand, InviteEvent], settings: 
             {TendInvite: commands_queue(settings.stack, INVITES.name)},
         ),
         tick_seconds=settings.tick_seconds,
+        ahead=max(0, PATIENCE - settings.mail_patience_seconds),
     )
 
 
