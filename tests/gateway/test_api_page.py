@@ -24,7 +24,9 @@ def snippets(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 async def environment(stack: Stack) -> dict[str, str]:
+    stack.service("invites").start()
     await stack.service("referrals").start().ready()
+    await stack.service("invites").ready()
     gateway = await stack.service("gateway").start().ready()
     email = f"{uuid.uuid4().hex[:12]}@example.com"
     await asyncio.to_thread(stack.people.sign_up, email)
@@ -54,6 +56,7 @@ def test_the_page_works_as_it_is_written(environment: dict[str, str]) -> None:
     assert outputs[1] == outputs[0]
     assert outputs[2] == '{"valid":false}'
     assert outputs[3].startswith("202 /v1/operations/")
+    assert outputs[4] == '{"items":[],"next":null}'
     if shutil.which("node") is None:
         pytest.skip("there is no node for the snippets in JavaScript")
     names = "const gateway = process.env.GATEWAY, accessToken = process.env.ACCESS_TOKEN;\n"

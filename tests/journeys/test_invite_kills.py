@@ -152,7 +152,7 @@ async def test_no_address_gets_two_mails_but_in_the_counted_window(world: World)
             events = await world.told(letters[address])
             mails = len(await inbox(world.stack, session, address))
             again = sum(isinstance(e, SendingStarted) and e.again for e in events)
-            types = Counter(event.type for event in events)
+            types: Counter[str] = Counter(event.type for event in events)
             assert types["InviteRequested"] == types["InviteSent"] == 1
             assert sum(types[ending] for ending in ENDINGS) == 1
             assert 1 <= mails <= 1 + again, (address, mails, events)
