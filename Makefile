@@ -79,6 +79,9 @@ golden: setup  ## keep a sample of every new message
 bench: setup  ## requests and write units per command, counted
 	@$(BIN)/python benchmarks/road.py
 
+bench-invites: setup  ## invitations in bulk: SES and SQS calls, memory; INVITES=10000
+	@$(BIN)/python benchmarks/bulk_invites.py
+
 bench-sqs: setup  ## the SQS transport beside the plain client loop
 	@$(BIN)/python benchmarks/sqs.py
 
@@ -107,4 +110,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs bench-replay bench-gateway chaos chaos-sqs chaos-invites rebuild lock
+.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-gateway chaos chaos-sqs chaos-invites rebuild lock
