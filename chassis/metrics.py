@@ -22,7 +22,7 @@ class ServiceMetrics:
 
     async def exposition(self) -> bytes:
         registry = CollectorRegistry()
-        registry.register(_Once([family async for family in self._families()]))
+        registry.register(_Once(tuple([family async for family in self._families()])))
         return generate_latest(registry)
 
     async def _families(self) -> AsyncIterator[Metric]:
@@ -83,9 +83,9 @@ class ServiceMetrics:
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class _Once:
-    families: list[Metric]
+    families: tuple[Metric, ...]
 
     def collect(self) -> Iterator[Metric]:
         return iter(self.families)
