@@ -85,6 +85,9 @@ bench-sqs: setup  ## the SQS transport beside the plain client loop
 bench-replay: setup  ## how a rebuild grows, its ceiling, and a peer beside it
 	@$(BIN)/python benchmarks/replay.py
 
+bench-rebuild: setup  ## latency of commands beside a rebuild
+	@$(BIN)/python benchmarks/rebuild_under_load.py
+
 bench-gateway: setup  ## the read path beside a bare server and two usual ways to write it (needs wrk)
 	@$(BIN)/python benchmarks/gateway_reads.py
 
@@ -110,4 +113,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs bench-replay bench-gateway bench-boards race chaos chaos-sqs rebuild lock
+.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs rebuild lock bench-boards race

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import aiohttp
 import pytest
 from redis.asyncio import Redis
 
@@ -92,6 +93,19 @@ async def test_read_models_are_listed_rebuilt_and_verified(shell: Shell) -> None
     assert verified.returncode == 0, verified.stderr
     assert "0 streams differ" in verified.stderr
     assert "members: generation 1 Active" in status.stdout
+
+
+async def test_figures_are_told_to_prometheus(shell: Shell) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{shell.stack.service('referrals').url}/metrics") as answer,
+    ):
+        figures = await answer.text()
+    assert answer.status == 200
+    assert 'projection_changes_total{status="applied"}' in figures
+    assert 'read_model_state{generation="1",read_model="codes",state="active"} 1.0' in figures
+    assert "projection_lag_seconds" in figures
+    assert "rebuild_done_ratio" in figures
 
 
 async def test_an_unknown_read_model_is_told(shell: Shell) -> None:
