@@ -23,7 +23,7 @@ from chassis.repository import Repository
 from contracts.compute import ComputeCommand, ComputeEvent
 from contracts.invites import InviteCommand, InviteEvent
 from contracts.referrals import (
-    AccountOpened,
+    CodeBrought,
     ReferralCommand,
     ReferralConfirmed,
     ReferralEvent,
@@ -193,7 +193,7 @@ class Bus:
         from referrals.domain import MEMBERS  # noqa: PLC0415
         from referrals.projections import MODELS  # noqa: PLC0415
 
-        own = (AccountOpened, ReferralConfirmed, ReferralReversed)
+        own = (CodeBrought, ReferralConfirmed, ReferralReversed)
         await self._add("referrals", ReferralCommand, ReferralEvent, MEMBERS, MODELS, own=own)
         await self._add("invites", InviteCommand, InviteEvent, INVITERS, ())
         await self._add("compute", ComputeCommand, ComputeEvent, ANALYSES, ())
@@ -263,11 +263,11 @@ class Bus:
         from referrals.handlers import HEARD, reaction  # noqa: PLC0415
 
         heard = EventReader[Any](HEARD).read(message)
-        if (command := reaction(heard.event)) is not None:
-            _, handler = self._handlers["test-referrals-commands.fifo"]
-            await handler.handle(
-                IncomingCommand(command, heard.metadata, command.body_hash, redelivered=False)
-            )
+        command = reaction(heard.event)
+        _, handler = self._handlers["test-referrals-commands.fifo"]
+        await handler.handle(
+            IncomingCommand(command, heard.metadata, command.body_hash, redelivered=False)
+        )
 
 
 def settings(redis_url: str, **changes: Any) -> Settings:
