@@ -10,7 +10,6 @@ BIN := .venv/bin
 # the order of the tests: fixed, so that what passed here passes there
 SEED ?= 1
 export PYTHONPATH := services:.
-export PYTHONDONTWRITEBYTECODE := 1
 # settings of the local stack: given on the command line, they reach it by the environment
 export GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK
 unexport_empty = $(foreach v,GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK,$(if $($(v)),,$(eval unexport $(v))))
