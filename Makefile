@@ -93,6 +93,12 @@ bench-gateway: setup  ## the read path beside a bare server and two usual ways t
 chaos: setup  ## load, and everything that can fail fails: FAULTS=40 [SEED=123]
 	@CHAOS_FAULTS=$(or $(FAULTS),40) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(BIN)/python -m pytest -q -s -p no:randomly tests/chaos
 
+bench-boards: setup  ## a board of a million members: a page, and the close of a day
+	@$(BIN)/python benchmarks/boards.py
+
+race: setup  ## a thousand people and one seat; then a thousand on a hundred codes
+	@$(BIN)/python benchmarks/race.py
+
 chaos-sqs: setup  ## kill -9 a consumer of the SQS transport at random moments, twenty rounds
 	@SQS_KILL_ROUNDS=20 $(BIN)/python -m pytest -q -p no:randomly tests/chassis/sqs/test_kill.py
 
@@ -106,4 +112,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs rebuild lock
+.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs rebuild lock bench-boards race

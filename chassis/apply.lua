@@ -1,7 +1,8 @@
 -- Applies the changes of one stream to one read model, once and in order.
--- KEYS[1] hash with the stream's version, KEYS[2] hash with the data (one slot).
+-- KEYS[1] hash with the stream's version, KEYS[2] hash with the data, from KEYS[3] boards (one slot).
 -- ARGV: field of the version, version the changes start after, version they lead to,
---       then pairs: '+' field value sets, '-' field deletes.
+--       then words: '+' field value sets, '-' field deletes; in the board KEYS[n]:
+--       '>' n member score ranks, '<' n member takes out.
 -- Answers {'applied' | 'duplicate' | 'gap', version that stood there}.
 local current = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
 local start, last = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -16,6 +17,12 @@ local i = 4
 while i <= #ARGV do
   if ARGV[i] == '+' then
     redis.call('HSET', KEYS[2], ARGV[i + 1], ARGV[i + 2])
+    i = i + 3
+  elseif ARGV[i] == '>' then
+    redis.call('ZADD', KEYS[tonumber(ARGV[i + 1])], ARGV[i + 3], ARGV[i + 2])
+    i = i + 4
+  elseif ARGV[i] == '<' then
+    redis.call('ZREM', KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2])
     i = i + 3
   else
     redis.call('HDEL', KEYS[2], ARGV[i + 1])

@@ -4,7 +4,8 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,19 +36,37 @@ STEERING = {
 Assemble = Callable[[ServiceSettings, Resources], Application[Any, Any, Any]]
 
 
-def main(settings: Callable[[], ServiceSettings], assemble: Assemble) -> None:
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One that a service adds to those that all understand; answers the exit code."""
+
+    name: str
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[Application[Any, Any, Any], argparse.Namespace], Awaitable[int]]
+
+
+def main(
+    settings: Callable[[], ServiceSettings], assemble: Assemble, verbs: Sequence[Verb] = ()
+) -> None:
     """Carry out the command line; the exit code tells whether it worked."""
-    arguments = _parser().parse_args()
-    sys.exit(uvloop.run(_run(arguments, settings(), assemble)))
+    arguments = _parser(verbs).parse_args()
+    sys.exit(uvloop.run(_run(arguments, settings(), assemble, verbs)))
 
 
 async def _run(  # noqa: PLR0911  one line for each verb
-    arguments: argparse.Namespace, settings: ServiceSettings, assemble: Assemble
+    arguments: argparse.Namespace,
+    settings: ServiceSettings,
+    assemble: Assemble,
+    verbs: Sequence[Verb],
 ) -> int:
     async with open_resources(settings) as resources:
         application = assemble(settings, resources)
         configure(settings, application.definition.name)
         spare_the_collector()
+        for own in verbs:
+            if own.name == arguments.verb:
+                return await own.run(application, arguments)
         match arguments.verb:
             case "run":
                 await serve(application)
@@ -66,9 +85,11 @@ async def _run(  # noqa: PLR0911  one line for each verb
                 return await _events(application, arguments.stream, arguments.at)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(own: Sequence[Verb] = ()) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {sys.argv[0].split('/')[-2]}")
     verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb in own:
+        verb.arguments(verbs.add_parser(verb.name, help=verb.help))
     verbs.add_parser("run", help="take commands until SIGTERM")
     rebuild = verbs.add_parser("rebuild", help="build read models anew from the event log")
     rebuild.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
@@ -80,8 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     rebuild.add_argument("--dry-run", action="store_true", help="build, verify, and serve nothing")
     status = verbs.add_parser("status", help="how far rebuilds have come, and what stands still")
     status.add_argument("--watch", action="store_true", help="until nothing is being built")
-    for verb, words in STEERING.items():
-        verbs.add_parser(verb, help=words).add_argument("name", metavar="NAME")
+    for name, words in STEERING.items():
+        verbs.add_parser(name, help=words).add_argument("name", metavar="NAME")
     projections = verbs.add_parser("projections", help="list the read models and their states")
     projections.add_argument(
         "--no-lag", dest="lag", action="store_false", help="spare the look at every stream's head"
@@ -91,12 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     events = verbs.add_parser("events", help="tell the history of a stream")
     events.add_argument("stream", help="for example counter-7")
     events.add_argument(
-        "--at", type=_moment, metavar="WHEN", help="as it was: a version, or a time in ISO 8601"
+        "--at", type=moment, metavar="WHEN", help="as it was: a version, or a time in ISO 8601"
     )
     return parser
 
 
-def _moment(text: str) -> dict[str, int]:
+def moment(text: str) -> dict[str, int]:
     """A version or a time, as `History.as_of` takes them."""
     if text.isdecimal():
         return {"version": int(text)}

@@ -20,6 +20,8 @@ class Moment:
     """Milliseconds since the UNIX epoch."""
     entropy: bytes
     """Thirty-two random bytes, new at every attempt."""
+    taken: frozenset[str] = frozenset()
+    """Claims that other streams were found to hold when this was tried a moment ago."""
 
     @property
     def at(self) -> int:

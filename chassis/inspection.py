@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from chassis.event_store import Commit, UnknownEvent
-from chassis.projection import DOCUMENT
+from chassis.projection import DOCUMENT, Rank
 from chassis.projector import Projector, Target
 from chassis.read_models import (
     Generation,
     Role,
+    board_key,
     control_key,
     generations,
     parked_key,
@@ -155,7 +156,7 @@ class Inspection(Generic[E]):
                 parity.unfoldable.append(stream)
                 return
             try:
-                expected = dict(target.model.changes(history.events, None))
+                expected = dict(target.model.changes(stream, history.events, None))
             except Exception:  # noqa: BLE001  whatever a fold raises: the stream is named
                 parity.unfoldable.append(stream)
                 return
@@ -172,14 +173,18 @@ class Inspection(Generic[E]):
             parity.different.append(stream)
 
     async def _stored(
-        self, target: Target[E], stream: str, fields: list[str]
-    ) -> tuple[int, list[bytes | None]]:
+        self, target: Target[E], stream: str, fields: list[str | Rank]
+    ) -> tuple[int, list[bytes | float | None]]:
         """Version and data as they stand together."""
         place = target.place(stream)
         pipe = self._redis.pipeline(transaction=True)
         pipe.hget(place.version_key, place.version_field)
-        pipe.hmget(place.data_key, fields)
-        version, stored = await pipe.execute()
+        for name in fields:
+            if isinstance(name, Rank):
+                pipe.zscore(board_key(place.data_key, name.board), name.member)
+            else:
+                pipe.hget(place.data_key, name)
+        version, *stored = await pipe.execute()
         return int(version or 0), stored
 
     def _target(self, name: str, generation: int) -> Target[E]:

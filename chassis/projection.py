@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from contracts.messages import Event, View
 
@@ -13,8 +13,17 @@ V = TypeVar("V", bound=View)
 
 DOCUMENT = "d"
 """The hash field that holds a document's bytes."""
-Changes = Mapping[str, bytes | None]
-"""Hash fields to set, or with None to delete."""
+
+
+class Rank(NamedTuple):
+    """A member's place on a board: a sorted set beside the shared hash of an `Ordering`."""
+
+    board: str
+    member: str
+
+
+Changes = Mapping[str | Rank, bytes | float | None]
+"""Hash fields and ranks to set, or with None to delete."""
 
 
 class ReadModel(Protocol[E_contra]):
@@ -31,8 +40,11 @@ class ReadModel(Protocol[E_contra]):
     def shared(self) -> bool:
         """Whether all streams write into one hash, or each into its own."""
 
-    def changes(self, events: Iterable[E_contra], base: bytes | None) -> Changes:
-        """What these events of one stream change; `base` is the document before them."""
+    def changes(self, stream: str, events: Iterable[E_contra], base: bytes | None) -> Changes:
+        """What these events of one stream change; `base` is the document before them.
+
+        Of a shared model, `base` is the hash field that has the stream's name.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +57,8 @@ class Projection(Generic[E, V]):
     fold: Callable[[V | None, E], V | None]
     version: int = 1
 
-    def changes(self, events: Iterable[E], base: bytes | None) -> Changes:
+    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> Changes:
+        del stream  # it is in the document's key
         view = None if base is None else self.view.model_validate_json(base)
         view = reduce(self.fold, events, view)
         return {DOCUMENT: None if view is None else view.model_dump_json().encode()}
@@ -64,10 +77,37 @@ class Index(Generic[E]):
     entries: Callable[[E], Mapping[str, str | None]]
     version: int = 1
 
-    def changes(self, events: Iterable[E], base: bytes | None) -> Changes:
-        del base  # entries do not depend on what was there
-        merged: dict[str, bytes | None] = {}
+    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> Changes:
+        del stream, base  # entries do not depend on what was there
+        merged: dict[str | Rank, bytes | float | None] = {}
         for event in events:
             for key, value in self.entries(event).items():
                 merged[key] = None if value is None else value.encode()
         return merged
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering(Generic[E, V]):
+    """An entry per stream in one shared hash, and boards (sorted sets) that order the streams.
+
+    `scores` says on which boards an entry stands, and with which score. A board that an entry has
+    once been on must be named for ever, with None if it left it: the fold may be repeated.
+    By convention the whole part of a score ranks, and its fraction orders those of equal rank.
+    """
+
+    shared: ClassVar[bool] = True
+    name: str
+    view: type[V]
+    fold: Callable[[V | None, E], V | None]
+    scores: Callable[[V], Mapping[str, float | None]]
+    version: int = 1
+
+    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> Changes:
+        view = None if base is None else self.view.model_validate_json(base)
+        view = reduce(self.fold, events, view)
+        if view is None:
+            return {}
+        changes: dict[str | Rank, bytes | float | None] = {stream: view.model_dump_json().encode()}
+        for board, score in self.scores(view).items():
+            changes[Rank(board, stream)] = score
+        return changes

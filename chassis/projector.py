@@ -13,10 +13,11 @@ from redis.exceptions import NoScriptError
 
 from chassis.event_store import Commit, EventStore, History, Page, UnknownEvent
 from chassis.failpoint import failpoint
-from chassis.projection import DOCUMENT, ReadModel
+from chassis.projection import DOCUMENT, Rank, ReadModel
 from chassis.read_models import (
     Place,
     behind_key,
+    board_key,
     control_key,
     document_place,
     generations,
@@ -29,6 +30,8 @@ E = TypeVar("E", bound=Event)
 
 log = structlog.get_logger(__name__)
 
+FIRST_BOARD = 3
+"""The number of the first board among the keys of apply.lua."""
 _APPLY = files("chassis").joinpath("apply.lua").read_text()
 _FORGET = """
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
@@ -57,6 +60,7 @@ class Change:
     start: int
     last: int
     arguments: tuple[str | bytes, ...]
+    boards: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -218,7 +222,12 @@ class Projector(Generic[E]):
 
     async def _standing(self, target: Target[E], place: Place) -> tuple[int, bytes | None]:
         if target.model.shared:
-            return int(await self.redis.hget(place.version_key, place.version_field) or 0), None
+            # the version first: a base that is newer than it says is refused as a gap
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.hget(place.version_key, place.version_field)
+            pipe.hget(place.data_key, place.version_field)
+            version, base = await pipe.execute()
+            return int(version or 0), base
         version, base = await self.redis.hmget(place.data_key, place.version_field, DOCUMENT)
         return int(version or 0), base
 
@@ -265,18 +274,37 @@ class Projector(Generic[E]):
 def _change(target: Target[E], history: History[E], base: bytes | None) -> Change | None:
     if history.head.version <= history.after:
         return None
+    stream = history.head.stream
+    place = target.place(stream)
     arguments: list[str | bytes] = []
-    for name, value in target.model.changes(history.events, base).items():
-        arguments += ["-", name] if value is None else ["+", name, value]
-    place = target.place(history.head.stream)
-    return Change(place, history.after, history.head.version, tuple(arguments))
+    boards: dict[str, str] = {}
+    for name, value in target.model.changes(stream, history.events, base).items():
+        if isinstance(name, Rank):
+            key = board_key(place.data_key, name.board)
+            number = boards.setdefault(key, str(len(boards) + FIRST_BOARD))
+            arguments += ["<", number, name.member] if value is None else []
+            arguments += [] if value is None else [">", number, name.member, _score(value)]
+        else:
+            arguments += ["-", name] if value is None else ["+", name, _bytes(value)]
+    return Change(place, history.after, history.head.version, tuple(arguments), tuple(boards))
+
+
+def _score(value: bytes | float) -> str:
+    """All seventeen digits: Redis reads back the very same number."""
+    return repr(float(value))
+
+
+def _bytes(value: bytes | float) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError("a hash field takes bytes")
+    return value
 
 
 def _command(change: Change) -> tuple[Any, ...]:
     place = change.place
     return (
-        "EVALSHA", _APPLY_SHA, 2, place.version_key, place.data_key, place.version_field,
-        change.start, change.last, *change.arguments,
+        "EVALSHA", _APPLY_SHA, 2 + len(change.boards), place.version_key, place.data_key,
+        *change.boards, place.version_field, change.start, change.last, *change.arguments,
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Read models in Redis: where they lie, which generation is served, and how they are read."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -82,6 +83,11 @@ def shared_place(service: str, name: str, generation: int, stream: str) -> Place
     return Place(f"{slot}:versions", stream, f"{slot}:entries")
 
 
+def board_key(data_key: str, board: str) -> str:
+    """Sorted set: a board of the ordering whose entries lie at `data_key`, in the same slot."""
+    return f"{data_key}:by:{board}"
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A stored view: the bytes to serve and the stream version that they stand for."""
@@ -130,6 +136,25 @@ class ReadModels:
             if (latest := await self._generation(name, fresh=True)) == generation:
                 return None
             generation = latest
+
+    async def entries(self, name: str, keys: Sequence[str]) -> list[str | None]:
+        """As `entry`, of many keys at once."""
+        if not keys:
+            return []
+        place = await self.shared_key(name)
+        values = await self.redis.hmget(place, keys)
+        if None in values and (latest := await self.shared_key(name, fresh=True)) != place:
+            values = await self.redis.hmget(latest, keys)
+        return [None if value is None else bytes(value).decode() for value in values]
+
+    async def shared_key(self, name: str, *, fresh: bool = False) -> str:
+        """Where the entries of a shared read model lie that is served now; `fresh` asks Redis.
+
+        Raises:
+            ReadModelsLost: as `document`.
+        """
+        generation = await self._generation(name, fresh=fresh)
+        return shared_place(self.service, name, generation, "").data_key
 
     async def served(self, *names: str) -> bool:
         """Whether all these read models are there to be read."""

@@ -5,7 +5,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -89,20 +89,22 @@ class Repository(Generic[S, C, E]):
         taken: set[str] = set()
         for attempt in range(ATTEMPTS):
             try:
-                return await self._attempt(command, metadata, digest)
+                return await self._attempt(command, metadata, digest, frozenset(taken))
             except Conflict:
                 if attempt == ATTEMPTS - 1:
                     raise
                 await asyncio.sleep(random.uniform(0, 0.005) * 2**attempt)  # noqa: S311
             except ClaimTaken as refusal:
-                # fresh chance may name another claim; the same one twice was asked for by name
+                # fresh chance may name another claim, or the domain knows what to do without it
                 if refusal.claim in taken:
                     raise Rejected(_taken(refusal), code="taken") from refusal
                 taken.add(refusal.claim)
         raise Rejected("no free name was found; try again", code="taken")
 
-    async def _attempt(self, command: C, metadata: Metadata, digest: str) -> Decision[E]:
-        moment = self.moment()
+    async def _attempt(
+        self, command: C, metadata: Metadata, digest: str, taken: frozenset[str]
+    ) -> Decision[E]:
+        moment = replace(self.moment(), taken=taken)
         origin = Origin(
             command_id=metadata.command_id,
             body_hash=digest,

@@ -77,6 +77,8 @@ class Application(Generic[S, C, E]):
     store: EventStore[E]
     handler: CommandHandler[S, C, E]
     rebuilder: Rebuilder[E]
+    background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
+    """What works beside the commands, for ever; an end of it is a surprise."""
 
     @property
     def commands(self) -> SQSDefaultSubscriber:
@@ -184,6 +186,8 @@ async def _work(application: Application[S, C, E]) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(application.rebuilder.watch(), name="read-model-watch")
         await application.resources.broker.start()
+        for work in application.background:
+            group.create_task(work(), name=getattr(work, "__name__", "background"))
         log.info("service_started", health_port=application.settings.health_port)
 
 

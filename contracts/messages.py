@@ -43,6 +43,8 @@ class Message(BaseModel):
 class Command(Message):
     """A wish, in the imperative. `stream` names the one stream that decides on it."""
 
+    circumstances: ClassVar[frozenset[str]] = frozenset()
+    """Fields that tell how the wish came, not what is wished: a repetition may differ in them."""
     type: str
 
     @property
@@ -57,7 +59,9 @@ class Command(Message):
         Fields at their defaults do not count: a field that is added later, with a default, must
         not turn a repeated command into another one.
         """
-        body = self.model_dump(mode="json", exclude_defaults=True) | {"type": self.type}
+        body = self.model_dump(
+            mode="json", exclude_defaults=True, exclude=set(self.circumstances)
+        ) | {"type": self.type}
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 

@@ -1,8 +1,12 @@
-"""The referral code: nine random Crockford base-32 symbols and a check symbol.
+"""The referral code: nine random Crockford base-32 symbols and a check symbol, or a chosen name.
 
 Forty-five random bits cannot be guessed in practice, and the check symbol (Luhn modulo 32) tells
 a typing error from a wrong code before anything is looked up. Alphabet and lenient reading are
 those of Douglas Crockford's "Base 32" (I and L read as 1, O as 0, hyphens and case ignored).
+
+A chosen (vanity) name is compared in the same lenient form, so that MOON and M00N are one name. It
+has no check symbol, and never the length of a random code with a symbol lost or doubled: a typing
+error in the one is not taken for the other.
 """
 
 from typing import Annotated
@@ -14,6 +18,9 @@ SYMBOLS = 9
 BITS_PER_SYMBOL = 5
 ENTROPY_BYTES = 6
 """How many random bytes one code consumes (48 bits, of which 45 are used)."""
+VANITY_LENGTHS = frozenset({*range(4, 9), *range(12, 21)})
+_VANITY_SYMBOLS = frozenset(ALPHABET + "U")
+_SEPARATORS = str.maketrans({"-": None, " ": None})
 _BASE = len(ALPHABET)
 _VALUES = {symbol: value for value, symbol in enumerate(ALPHABET)}
 _LENIENT = str.maketrans({"I": "1", "L": "1", "O": "0", "-": None, " ": None})
@@ -42,18 +49,36 @@ def normalise(text: str) -> str:
         ValueError: the text is no code, in words for the person who typed it.
     """
     code = text.strip().upper().translate(_LENIENT)
+    if len(code) in VANITY_LENGTHS:
+        return _checked(code, _VANITY_SYMBOLS)
     if len(code) != SYMBOLS + 1:
         raise ValueError("a referral code has ten letters and digits, like 7Q0ZC-M4XKD")
-    if strange := sorted(set(code) - set(ALPHABET)):
-        raise ValueError(f"a referral code has no {strange[0]!r} in it")
-    if _luhn(code, first_factor=1) % _BASE:
+    if _luhn(_checked(code, frozenset(ALPHABET)), first_factor=1) % _BASE:
         raise ValueError("this referral code has a typing error in it")
     return code
 
 
+def vanity(text: str) -> tuple[str, str]:
+    """A chosen name as it is compared and as it is shown.
+
+    Raises:
+        ValueError: it cannot be a code, in words for the person who chose it.
+    """
+    name = text.strip().upper().translate(_SEPARATORS)
+    if len(name) not in VANITY_LENGTHS:
+        raise ValueError("a name for a code has 4 to 8 or 12 to 20 letters and digits")
+    return normalise(name), name
+
+
 def shown(code: str) -> str:
-    """The form for people: two groups of five."""
-    return f"{code[:5]}-{code[5:]}"
+    """The form for people: a random code in two groups of five, a name as it is."""
+    return f"{code[:5]}-{code[5:]}" if len(code) == SYMBOLS + 1 else code
+
+
+def _checked(code: str, symbols: frozenset[str]) -> str:
+    if strange := sorted(set(code) - symbols):
+        raise ValueError(f"a referral code has no {strange[0]!r} in it")
+    return code
 
 
 def _luhn(symbols: str, *, first_factor: int) -> int:
@@ -71,4 +96,4 @@ ReferralCode = Annotated[str, Field(max_length=32), AfterValidator(normalise)]
 """A code in its stored form: accepted as people type it, refused when its check symbol is off."""
 StoredReferralCode = str
 """A code in an event: it was made or checked before it was stored."""
-ShownReferralCode = Annotated[str, Field(pattern=r"^[0-9A-Z]{5}-[0-9A-Z]{5}$")]
+ShownReferralCode = Annotated[str, Field(pattern=r"^([0-9A-Z]{5}-[0-9A-Z]{5}|[0-9A-Z]{4,20})$")]

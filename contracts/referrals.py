@@ -1,36 +1,302 @@
-"""What is said to and by the referrals service: members and their codes."""
+"""What is said to and by the referrals service: members, codes, and who came by whom.
 
-from typing import Annotated, Literal
+A referral is taken in two steps: `ReserveReferral` holds a seat for half an hour, and
+`ConfirmReferral`, after the invited person has signed up, takes it, holds it for review or turns
+it down. The referrer's stream decides on all of it, so that no seat is given twice.
+"""
+
+import hashlib
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from contracts.addresses import folded
 from contracts.messages import (
     Command,
     EmailAddress,
     Event,
     Identifier,
     KnownAddress,
+    Message,
+    Personal,
     UnixTime,
     View,
 )
-from contracts.referral_code import ShownReferralCode, StoredReferralCode
+from contracts.referral_code import ReferralCode, ShownReferralCode, StoredReferralCode
 
 DEFAULT_TOTAL_REFERRALS = 10
+MAX_TOTAL_REFERRALS = 2_000
+"""Of one account: its stream is read whole for every decision."""
+TEAM_PREFIX = "team:"
+"""Ids of campaign accounts begin so; no person's does."""
+
+Reason = Annotated[str, Field(min_length=3, max_length=280)]
+Network = Annotated[str, Field(max_length=64), Personal()]
+"""The address of the network that a request came from, as the gateway saw it."""
+Seats = Annotated[int, Field(ge=0, le=MAX_TOTAL_REFERRALS)]
+Uses = Annotated[int, Field(ge=1, le=MAX_TOTAL_REFERRALS)]
+CodeKind = Literal["random", "vanity"]
 
 
-class OpenAccount(Command):
-    """Open a member's account and issue its referral code (`create_user`)."""
+def use_id(referrer_id: str | None, code: str, address: str) -> str:
+    """The one name of this person's use of this referrer's codes, whoever asks for it.
 
-    type: Literal["OpenAccount"] = "OpenAccount"
+    Asking twice, or with another spelling of the address, names the same use. A code that nobody
+    has names a use as well, which will never be.
+    """
+    owner = referrer_id or f"code {code}"
+    return hashlib.sha256(f"{owner}\n{folded(address)}".encode()).hexdigest()[:32]
+
+
+# Commands
+
+
+class MemberCommand(Command):
+    """A wish that a member's stream decides on."""
+
     member_id: Identifier
-    email: EmailAddress
 
     @property
     def stream(self) -> str:
         return f"member-{self.member_id}"
 
 
-ReferralCommand = OpenAccount
+class OpenAccount(MemberCommand):
+    """Open a member's account and issue its referral code (`create_user`)."""
+
+    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
+    type: Literal["OpenAccount"] = "OpenAccount"
+    email: EmailAddress
+    network: Network | None = None
+    referrer_id: Identifier | None = None
+    referral_code: ReferralCode | None = None
+    """With `referrer_id`: the code that the person came by; it is redeemed once the account is
+    open."""
+
+
+class OpenCampaign(MemberCommand):
+    """Open an account of the team, with a code, a quota and an end of its own."""
+
+    type: Literal["OpenCampaign"] = "OpenCampaign"
+    code: ReferralCode | None = None
+    """A name that was chosen; default: a random code."""
+    shown: ShownReferralCode | None = None
+    total_referrals: Seats
+    expires_at: UnixTime | None = None
+    by: Identifier
+    reason: Reason
+
+
+class IssueCode(MemberCommand):
+    """Give a member one more code: random, or by a name that the member has chosen."""
+
+    type: Literal["IssueCode"] = "IssueCode"
+    kind: CodeKind = "random"
+    code: ReferralCode | None = None
+    """For `vanity`: the chosen name as it is compared."""
+    shown: ShownReferralCode | None = None
+    """For `vanity`: the chosen name as it is shown."""
+    max_uses: Uses | None = None
+    """A cap inside of the member's quota; nothing is deducted for it."""
+    expires_at: UnixTime | None = None
+
+
+class RotateCode(MemberCommand):
+    """Replace a code by a new random one with the same limits; the old one ends at once."""
+
+    type: Literal["RotateCode"] = "RotateCode"
+    code: ReferralCode
+
+
+class RevokeCode(MemberCommand):
+    """End a code."""
+
+    type: Literal["RevokeCode"] = "RevokeCode"
+    code: ReferralCode
+    by: Identifier | None = None
+    """An administrator; None: the member."""
+    reason: Reason | None = None
+
+
+class ReserveReferral(Command):
+    """Hold a seat for a person who has been invited (`referral_use`), until it expires.
+
+    `use_id` names the use from here on. Reserving again is the same success.
+    """
+
+    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
+    type: Literal["ReserveReferral"] = "ReserveReferral"
+    member_id: Identifier | None = None
+    """The referrer. None: nobody has this code; it is asked for all the same, and refused the
+    same, so that nobody learns from the time that an answer takes which codes there are."""
+    code: ReferralCode
+    invited_user: EmailAddress
+    network: Network | None = None
+
+    @property
+    def stream(self) -> str:
+        return f"member-{self.member_id}" if self.member_id else f"nobody-{self.code}"
+
+    @property
+    def use_id(self) -> str:
+        return use_id(self.member_id, self.code, self.invited_user)
+
+
+class RedeemReferral(MemberCommand):
+    """Reserve and confirm in one step, for a person who has signed up already."""
+
+    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
+    type: Literal["RedeemReferral"] = "RedeemReferral"
+    code: ReferralCode
+    invited_user: EmailAddress
+    invited_id: Identifier
+    network: Network | None = None
+
+    @property
+    def use_id(self) -> str:
+        return use_id(self.member_id, self.code, self.invited_user)
+
+
+class UseCommand(MemberCommand):
+    """A wish about one use of a code; `member_id` is the referrer's."""
+
+    use_id: Identifier
+
+
+class ConfirmReferral(UseCommand):
+    """Take the seat: the invited person has signed up as `invited_id`.
+
+    What follows is told by an event: `ReferralConfirmed`, `ReferralDelayed`, `ReferralHeld` or
+    `ReferralRejected`. Confirming again is the same success.
+    """
+
+    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
+    type: Literal["ConfirmReferral"] = "ConfirmReferral"
+    invited_id: Identifier
+    invited_user: EmailAddress | None = None
+    """The verified address of the person, if it is known: it must be the one that was invited."""
+    network: Network | None = None
+
+
+class ReleaseReferral(UseCommand):
+    """Give a reserved seat back."""
+
+    type: Literal["ReleaseReferral"] = "ReleaseReferral"
+
+
+class SettleReferrals(MemberCommand):
+    """Let time do its work: reservations expire, and delayed confirmations come true."""
+
+    type: Literal["SettleReferrals"] = "SettleReferrals"
+
+
+class GrantQuota(MemberCommand):
+    """Set how many people a member may refer in total."""
+
+    type: Literal["GrantQuota"] = "GrantQuota"
+    total_referrals: Seats
+    by: Identifier
+    reason: Reason
+
+
+class ApproveReferral(UseCommand):
+    """A person has looked at a held referral, and it is good."""
+
+    type: Literal["ApproveReferral"] = "ApproveReferral"
+    by: Identifier
+    reason: Reason
+
+
+class RejectReferral(UseCommand):
+    """A person has looked at a held referral, and it is not good."""
+
+    type: Literal["RejectReferral"] = "RejectReferral"
+    by: Identifier
+    reason: Reason
+
+
+class ReverseReferral(UseCommand):
+    """Take a confirmed referral back, and the points with it."""
+
+    type: Literal["ReverseReferral"] = "ReverseReferral"
+    by: Identifier
+    reason: Reason
+
+
+class CreditReferred(MemberCommand):
+    """Note on an invited member's own stream by whom it came."""
+
+    type: Literal["CreditReferred"] = "CreditReferred"
+    referrer_id: Identifier
+    use_id: Identifier
+
+
+class WithdrawCredit(MemberCommand):
+    """Take that back, for the referral was reversed."""
+
+    type: Literal["WithdrawCredit"] = "WithdrawCredit"
+    use_id: Identifier
+
+
+class BoardLevel(Message):
+    """How many members have so many points."""
+
+    points: int
+    members: int
+
+
+class BoardPlace(Message):
+    """One of the first on a board."""
+
+    member_id: Identifier
+    display_name: str
+    points: int
+
+
+Board = Annotated[str, Field(pattern=r"^(all|\d{4}-(0[1-9]|1[0-2]))$")]
+"""`all`, or a month such as 2026-11 in which only that month's points count."""
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class CloseDay(Command):
+    """Keep how a board stood at the end of a day (UTC); done once, whoever asks."""
+
+    type: Literal["CloseDay"] = "CloseDay"
+    board: Board
+    day: Day
+    levels: tuple[BoardLevel, ...]
+    """From the most points to the least."""
+    first: tuple[BoardPlace, ...]
+    """The first hundred."""
+
+    @property
+    def stream(self) -> str:
+        return f"board-{self.board}.{self.day}"
+
+
+ReferralCommand = Annotated[
+    OpenAccount
+    | OpenCampaign
+    | IssueCode
+    | RotateCode
+    | RevokeCode
+    | ReserveReferral
+    | RedeemReferral
+    | ConfirmReferral
+    | ReleaseReferral
+    | SettleReferrals
+    | GrantQuota
+    | ApproveReferral
+    | RejectReferral
+    | ReverseReferral
+    | CreditReferred
+    | WithdrawCredit
+    | CloseDay,
+    Field(discriminator="type"),
+]
+
+
+# Events
 
 
 class AccountOpened(Event):
@@ -39,6 +305,28 @@ class AccountOpened(Event):
     email: KnownAddress
     total_referrals: Annotated[int, Field(ge=0)]
     opened_at: UnixTime
+    network: Network | None = None
+
+
+class CodeBrought(Event):
+    """The new member came by this code, which is redeemed now that the account is open."""
+
+    type: Literal["CodeBrought"] = "CodeBrought"
+    member_id: Identifier
+    referrer_id: Identifier
+    code: StoredReferralCode
+    email: KnownAddress
+    network: Network | None = None
+    brought_at: UnixTime
+
+
+class CampaignOpened(Event):
+    type: Literal["CampaignOpened"] = "CampaignOpened"
+    member_id: Identifier
+    total_referrals: Seats
+    opened_at: UnixTime
+    by: Identifier
+    reason: Reason
 
 
 class CodeIssued(Event):
@@ -46,9 +334,192 @@ class CodeIssued(Event):
     member_id: Identifier
     code: StoredReferralCode
     issued_at: UnixTime
+    kind: CodeKind = "random"
+    shown: ShownReferralCode | None = None
+    max_uses: Uses | None = None
+    expires_at: UnixTime | None = None
 
 
-ReferralEvent = Annotated[AccountOpened | CodeIssued, Field(discriminator="type")]
+class CodeRevoked(Event):
+    type: Literal["CodeRevoked"] = "CodeRevoked"
+    member_id: Identifier
+    code: StoredReferralCode
+    revoked_at: UnixTime
+    replaced_by: StoredReferralCode | None = None
+    """Set when it was rotated."""
+    by: Identifier | None = None
+    reason: Reason | None = None
+
+
+class QuotaGranted(Event):
+    type: Literal["QuotaGranted"] = "QuotaGranted"
+    member_id: Identifier
+    total_referrals: Seats
+    by: Identifier
+    reason: Reason
+    granted_at: UnixTime
+
+
+class ScoreComponent(Message):
+    """One thing that speaks for or against a referral, and how much."""
+
+    name: str
+    points: int
+    detail: str
+
+
+Band = Literal["confirm", "delay", "hold", "reject"]
+
+
+class Assessment(Message):
+    """What the guards found, so that a verdict can be explained and rules can be replayed."""
+
+    rules_version: int
+    score: Annotated[int, Field(ge=0, le=100)]
+    band: Band
+    components: tuple[ScoreComponent, ...] = ()
+
+
+class UseEvent(Event):
+    """A fact about one use of a code; `member_id` is the referrer's."""
+
+    member_id: Identifier
+    use_id: Identifier
+
+
+class ReferralReserved(UseEvent):
+    type: Literal["ReferralReserved"] = "ReferralReserved"
+    code: StoredReferralCode
+    invited_user: KnownAddress
+    network: Network | None = None
+    reserved_at: UnixTime
+    expires_at: UnixTime
+
+
+class ReferralConfirmed(UseEvent):
+    """The invited person counts as referred by this member, and by nobody else."""
+
+    type: Literal["ReferralConfirmed"] = "ReferralConfirmed"
+    invited_id: Identifier
+    network: Network | None = None
+    address_digest: str
+    """Claims the person's address, whose other spellings are then taken as well."""
+    assessment: Assessment | None = None
+    """None: it was made when the referral was held or delayed."""
+    by: Identifier | None = None
+    """The administrator who approved it."""
+    reason: Reason | None = None
+    confirmed_at: UnixTime
+    team: bool = False
+    """Referred by a campaign, which earns no points."""
+
+
+class ReferralDelayed(UseEvent):
+    """It will be confirmed at `until`, unless an administrator turns it down before."""
+
+    type: Literal["ReferralDelayed"] = "ReferralDelayed"
+    invited_id: Identifier
+    network: Network | None = None
+    assessment: Assessment
+    delayed_at: UnixTime
+    until: UnixTime
+
+
+class ReferralHeld(UseEvent):
+    """An administrator must look at it."""
+
+    type: Literal["ReferralHeld"] = "ReferralHeld"
+    invited_id: Identifier
+    network: Network | None = None
+    assessment: Assessment
+    held_at: UnixTime
+
+
+class ReferralRejected(UseEvent):
+    """It does not count; the seat is free again."""
+
+    type: Literal["ReferralRejected"] = "ReferralRejected"
+    invited_id: Identifier
+    network: Network | None = None
+    reason: Reason
+    assessment: Assessment | None = None
+    by: Identifier | None = None
+    rejected_at: UnixTime
+
+
+class ReferralReleased(UseEvent):
+    type: Literal["ReferralReleased"] = "ReferralReleased"
+    released_at: UnixTime
+
+
+class ReferralExpired(UseEvent):
+    type: Literal["ReferralExpired"] = "ReferralExpired"
+    expired_at: UnixTime
+
+
+class ReferralReversed(UseEvent):
+    type: Literal["ReferralReversed"] = "ReferralReversed"
+    invited_id: Identifier
+    by: Identifier
+    reason: Reason
+    confirmed_at: UnixTime
+    """When it had been confirmed: the points of that time are taken back."""
+    reversed_at: UnixTime
+
+
+class ReferredCredited(Event):
+    """On the invited member's stream: by whom it came."""
+
+    type: Literal["ReferredCredited"] = "ReferredCredited"
+    member_id: Identifier
+    referrer_id: Identifier
+    use_id: Identifier
+    credited_at: UnixTime
+
+
+class CreditWithdrawn(Event):
+    type: Literal["CreditWithdrawn"] = "CreditWithdrawn"
+    member_id: Identifier
+    use_id: Identifier
+    credited_at: UnixTime
+    withdrawn_at: UnixTime
+
+
+class DayClosed(Event):
+    """How a board stood at the end of a day: a rank of that day follows from it for ever."""
+
+    type: Literal["DayClosed"] = "DayClosed"
+    board: Board
+    day: Day
+    members: int
+    levels: tuple[BoardLevel, ...]
+    first: tuple[BoardPlace, ...]
+    closed_at: UnixTime
+
+
+ReferralEvent = Annotated[
+    AccountOpened
+    | CampaignOpened
+    | CodeBrought
+    | CodeIssued
+    | CodeRevoked
+    | QuotaGranted
+    | ReferralReserved
+    | ReferralConfirmed
+    | ReferralDelayed
+    | ReferralHeld
+    | ReferralRejected
+    | ReferralReleased
+    | ReferralExpired
+    | ReferralReversed
+    | ReferredCredited
+    | CreditWithdrawn
+    | DayClosed,
+    Field(discriminator="type"),
+]
+
+
+# Views
 
 
 class Referral(View):
@@ -57,6 +528,7 @@ class Referral(View):
     invited_user: str
     timestamp: UnixTime
     confirmed: bool
+    use_id: Identifier | None = None
 
 
 class UsersEntry(View):
@@ -73,9 +545,92 @@ class UsersEntry(View):
     referrals_pending: int
     referrals_remaining: int
     referral_is_valid: bool
+    codes: tuple[ShownReferralCode, ...] = ()
+    """All codes that have not been revoked."""
 
 
 class ReferralValidity(View):
     """Whether a code can be used now: the same answer for unknown, spent and revoked codes."""
 
     valid: bool
+
+
+class CodeView(View):
+    """A code, and how often it has been used."""
+
+    code: StoredReferralCode
+    shown: ShownReferralCode
+    kind: CodeKind
+    uses: int = 0
+    """Seats that are held or taken by it."""
+    max_uses: int | None = None
+    expires_at: UnixTime | None = None
+    revoked: bool = False
+    replaced_by: StoredReferralCode | None = None
+    issued_version: int = 0
+    """The version of the stream at which it was issued."""
+
+
+class CodesView(View):
+    """A member's codes, with all that it takes to tell whether one can be used."""
+
+    member_id: Identifier
+    opened: bool = False
+    version: int = 0
+    """How many events of the stream it stands for."""
+    remaining: int = 0
+    codes: tuple[CodeView, ...] = ()
+    open_uses: dict[str, StoredReferralCode] = Field(default_factory=dict)
+    """Use -> code, of seats that are held or taken."""
+
+
+UseState = Literal[
+    "reserved", "delayed", "held", "confirmed", "rejected", "released", "expired", "reversed"
+]
+
+
+class UseView(View):
+    """One use of a member's codes, as the member may see it."""
+
+    use_id: Identifier
+    invited_user: str
+    """Masked."""
+    code: StoredReferralCode
+    state: UseState
+    reserved_at: UnixTime
+    expires_at: UnixTime
+    settled_at: UnixTime | None = None
+    """When it came to the state that it is in."""
+    invited_id: Identifier | None = None
+
+
+class UsesView(View):
+    member_id: Identifier
+    uses: tuple[UseView, ...] = ()
+
+
+class Case(View):
+    """A referral that waits for a person's or for time's verdict."""
+
+    use_id: Identifier
+    invited_user: KnownAddress
+    invited_id: Identifier
+    state: Literal["held", "delayed"]
+    since: UnixTime
+    until: UnixTime | None = None
+    assessment: Assessment
+
+
+class CasesView(View):
+    """The open cases of one referrer, and the addresses of those who may become one."""
+
+    member_id: Identifier
+    cases: tuple[Case, ...] = ()
+    reserved: dict[str, KnownAddress] = Field(default_factory=dict)
+
+
+class DueView(View):
+    """What time will do to a member's uses."""
+
+    member_id: Identifier
+    due: dict[str, UnixTime] = Field(default_factory=dict)

@@ -202,6 +202,8 @@ def _check_use(auth: Auth, caller: Caller) -> None:
     """The wrong kind of token is an invalid one (403); a missing right hides the route (404)."""
     if (wanted := _USE.get(auth)) is not None and caller.use != wanted:
         raise invalid_token(f"This takes {_NAMES[wanted]}, not {_NAMES[caller.use]}.")
+    if auth is Auth.CLAIMANT and not (caller.use == "id" or caller.is_service):
+        raise invalid_token(f"This takes {_NAMES['id']}, or a program's own.")
     if not _has_right(auth, caller):
         raise not_found("There is nothing here for you.")
 
@@ -212,7 +214,7 @@ def _has_right(auth: Auth, caller: Caller) -> bool:
             return caller.is_service
         case Auth.ADMIN:
             return caller.is_admin
-        case Auth.CALLER | Auth.OPTIONAL:
+        case Auth.CALLER | Auth.OPTIONAL | Auth.CLAIMANT:
             return True
         case _:
             return not caller.program

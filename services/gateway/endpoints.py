@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal, TypeVar
 
-import orjson
 from pydantic import Field
 
 from chassis.read_models import Document
@@ -24,13 +23,12 @@ from contracts.messages import (
 from contracts.referral_code import normalise
 from contracts.referrals import OpenAccount
 from gateway.chains import chain_id, token_address
-from gateway.errors import Problem, malformed, not_found, too_many, unavailable
-from gateway.fairness import EVERYBODY
+from gateway.errors import Problem, malformed, not_found, unavailable
 from gateway.http import Answer, Call, accepted
 from gateway.ids import child_traceparent
-from gateway.limits import Charge
+from gateway.limits.address import client_address
 from gateway.operations import Ask, Pending, rejection
-from gateway.parsing import Body, Empty, read_body, read_query
+from gateway.parsing import Body, Empty, read_body
 from gateway.preferences import Preference, idempotency_key, minimum_position, preference
 
 OWN_WRITE_SECONDS = 2.0
@@ -42,8 +40,8 @@ CODES = "codes"
 B = TypeVar("B", bound=Body)
 C = TypeVar("C", bound=Command)
 
-Make = Callable[[Call, B], C]
-"""Makes the command of a request."""
+Make = Callable[[Call, B], C | Awaitable[C]]
+"""Makes the command of a request; it may have to look something up for it."""
 Tell = Callable[[Call, C, CommandOutcome], Awaitable[Answer]]
 """Tells of a command that was carried out."""
 
@@ -51,6 +49,8 @@ Tell = Callable[[Call, C, CommandOutcome], Awaitable[Answer]]
 class NewUser(Body):
     sub: Identifier
     user: EmailAddress
+    referral_code: Annotated[str, Field(max_length=64)] | None = None
+    """The code that the person came by: redeemed as soon as the account is open."""
 
 
 class NewInvite(Body):
@@ -68,20 +68,14 @@ class Operation(View):
     rejection: Rejection | None
 
 
-class CodeQuery(Body):
-    referral_code: Annotated[
-        str,
-        Field(alias="referral_code", max_length=64, description="As people type it."),
-    ]
-
-
 def write(body: type[B], make: Make[B, C], tell: Tell[C]) -> Callable[[Call], Awaitable[Answer]]:
     """An endpoint that sends one command and answers with its outcome."""
 
     async def handle(call: Call) -> Answer:
         wish = _preference(call)
         ask = _ask(call, wish)
-        command = make(call, await read_body(call.request, body))
+        made = make(call, await read_body(call.request, body))
+        command = await made if isinstance(made, Awaitable) else made
 
         async def finish(outcome: CommandOutcome) -> Answer:
             if (problem := rejection(outcome)) is not None:
@@ -90,7 +84,7 @@ def write(body: type[B], make: Make[B, C], tell: Tell[C]) -> Callable[[Call], Aw
 
         result = await call.parts.operations.perform(ask, command, finish)
         if isinstance(result, Pending):
-            result = _pending(call, result.command_id)
+            result = pending(call, result.command_id)
         return result.with_headers({"Preference-Applied": wish.applied} if wish.applied else {})
 
     return handle
@@ -104,12 +98,18 @@ def _preference(call: Call) -> Preference:
 
 def _ask(call: Call, wish: Preference) -> Ask:
     return Ask(
-        actor=call.caller.subject,
+        actor=_actor(call),
         request_id=call.id,
         traceparent=child_traceparent(call.request.headers.get("traceparent")),
         key=idempotency_key(call.request),
         wait=wish.wait,
     )
+
+
+def _actor(call: Call) -> str:
+    if call.known_caller is not None:
+        return call.known_caller.subject
+    return f"address:{network(call)}"
 
 
 def _at(answer: Answer, position: Position) -> Answer:
@@ -118,7 +118,13 @@ def _at(answer: Answer, position: Position) -> Answer:
     return answer.with_headers({"X-Position": where})
 
 
-def _pending(call: Call, command_id: str) -> Answer:
+def pending(call: Call, command_id: str) -> Answer:
+    if call.known_caller is None:  # who is not known cannot be let in at the operation
+        return accepted(
+            call,
+            "This was accepted and is being carried out. Send it again to learn of its end.",
+            location=call.route.path,
+        )
     return accepted(
         call,
         "This was accepted and is being carried out.",
@@ -136,11 +142,41 @@ def _operation(command_id: str) -> str:
 def open_own_account(call: Call, _body: Empty) -> OpenAccount:
     if call.caller.email is None:
         raise Problem(409, "email_not_verified", "Verify your e-mail address, then sign in again.")
-    return OpenAccount(member_id=call.caller.subject, email=call.caller.email)
+    return OpenAccount(
+        member_id=call.caller.subject, email=call.caller.email, network=network(call)
+    )
 
 
-def create_user(_call: Call, body: NewUser) -> OpenAccount:
-    return OpenAccount(member_id=body.sub, email=body.user)
+async def create_user(call: Call, body: NewUser) -> OpenAccount:
+    if body.referral_code is None:
+        return OpenAccount(member_id=body.sub, email=body.user)
+    code = read_code(body.referral_code)
+    stream = await call.parts.referrals.entry(CODES, code)
+    if stream is None:
+        raise Problem(409, "code_not_usable", "this referral code cannot be used")
+    return OpenAccount(
+        member_id=body.sub,
+        email=body.user,
+        referrer_id=stream.removeprefix("member-"),
+        referral_code=code,
+    )
+
+
+def network(call: Call) -> str:
+    """The client's address; of IPv6 the /64 that it owns."""
+    return client_address(call.request, call.parts.settings.trusted_proxy_hops)
+
+
+def read_code(text: str) -> str:
+    """A referral code as people type it, in its stored form.
+
+    Raises:
+        Problem: 400 for what cannot be a code, before anything is looked up.
+    """
+    try:
+        return normalise(text)
+    except ValueError as error:
+        raise malformed(str(error), code="invalid_referral_code") from error
 
 
 async def tell_own_entry(call: Call, command: OpenAccount, outcome: CommandOutcome) -> Answer:
@@ -156,31 +192,32 @@ async def _new_entry(
 ) -> Answer:
     document = await call.parts.referrals.document(MEMBERS, command.stream)
     if document is None:  # the log has it; its view is not there yet
-        return _pending(call, outcome.command_id)
+        return pending(call, outcome.command_id)
     return Answer(201, document.body, headers | {"ETag": _etag(document)})
 
 
 async def get_me(call: Call) -> Answer:
-    document = await _at_least(call, f"member-{call.caller.subject}")
+    document = await own_document(call, MEMBERS)
     if document is None:
         raise not_found("You have no account yet.", code="no_account")
     return _conditional(call, document)
 
 
-async def _at_least(call: Call, stream: str) -> Document | None:
-    """The document, not older than the caller's own last write if `X-Min-Position` names it.
+async def own_document(call: Call, name: str) -> Document | None:
+    """The caller's document, not older than the own last write if `X-Min-Position` names it.
 
     Raises:
         Problem: 400 for a position elsewhere; 503 if the document does not get there in time.
     """
-    document = await call.parts.referrals.document(MEMBERS, stream)
+    stream = f"member-{call.caller.subject}"
+    document = await call.parts.referrals.document(name, stream)
     wanted = minimum_position(call.request, stream)
     if wanted <= _version(document):
         return document
     with call.parts.changes.of(stream) as changed:
         for _ in range(LOOKS):
             changed.clear()
-            document = await call.parts.referrals.document(MEMBERS, stream)
+            document = await call.parts.referrals.document(name, stream)
             if wanted <= _version(document):
                 return document
             with contextlib.suppress(TimeoutError):
@@ -211,44 +248,6 @@ def _etag(document: Document) -> str:
 def _matches(known: str, etag: str) -> bool:
     tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
     return etag in tags or "*" in tags
-
-
-async def is_referral_valid(call: Call) -> Answer:
-    """The same answer, by the same number of steps, for a code that is unknown or spent.
-
-    An unknown code costs a look at the index and one at the generations, a known one a look at
-    the index and one at its document. Everybody's misses are counted together: once there are
-    too many, only those are answered who sign in, and each of them by a count of their own.
-    """
-    query = read_query(call.request, CodeQuery)
-    try:
-        code = normalise(query.referral_code)
-    except ValueError as error:
-        raise malformed(str(error), code="invalid_referral_code") from error
-    await count_miss(call, cost=0)
-    stream = await call.parts.referrals.entry(CODES, code)
-    entry = await call.parts.referrals.document(MEMBERS, stream) if stream else None
-    await count_miss(call, cost=0 if stream else 1)
-    valid = entry is not None and _can_refer(entry.body)
-    return Answer(200, b'{"valid":true}' if valid else b'{"valid":false}')
-
-
-async def count_miss(call: Call, *, cost: int) -> None:
-    limiter = call.parts.limiter
-    budget = limiter.table["guesses-missed"]
-    verdict = await limiter.take(Charge(budget, EVERYBODY, cost))
-    spent = verdict.levels[0].left < 1
-    if spent and cost == 0 and call.known_caller is None and not budget.shadow:
-        raise too_many(
-            [budget.name],
-            "Too many wrong codes are being tried. Sign in, or try again in a minute.",
-            60,
-        )
-
-
-def _can_refer(entry: bytes) -> bool:
-    view = orjson.loads(entry)
-    return bool(view["referralIsValid"]) and view["referralsRemaining"] > 0
 
 
 # Invites and analyses
@@ -283,7 +282,7 @@ async def get_operation(call: Call) -> Answer:
     command_id = call.request.match_info["command_id"]
     outcome = await call.parts.operations.outcome(command_id, call.caller.subject)
     if isinstance(outcome, Pending):
-        return _pending(call, command_id)
+        return pending(call, command_id)
     view = Operation(
         command_id=outcome.command_id,
         command=outcome.command,

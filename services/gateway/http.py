@@ -35,6 +35,8 @@ class Auth(Enum):
     """Either token of a person: what it shows is the person's own."""
     CALLER = "caller"
     """Any valid token: whoever was told of an operation may look what became of it."""
+    CLAIMANT = "claimant"
+    """A person's ID token, or a program that speaks for a person."""
     SERVICE = "service"
     ADMIN = "admin"
 
@@ -108,6 +110,10 @@ class Route:
     query: "type[Body] | None" = None
     limits: tuple[str, ...] = ()
     """Names in the table of limits; buckets of the person, or of the address if it is unknown."""
+    media: str = JSON_TYPE
+    """The type of a successful answer."""
+    direct: bool = False
+    """A write that the gateway carries out by itself: no command, and never a 202."""
     streams: bool = False
     """Whether the answer is an event stream."""
     answer: Any = None
@@ -116,6 +122,10 @@ class Route:
     """Refusals beyond those that every route of this kind may answer."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """A body, or query and path parameters, that are understood."""
+
+    @property
+    def body_example(self) -> dict[str, Any]:
+        return {k: v for k, v in self.example.items() if f"{{{k}}}" not in self.path}
 
 
 def refusal(problem: Problem, request_id: str) -> Answer:

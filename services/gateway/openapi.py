@@ -23,6 +23,7 @@ _SECURITY: Final[Mapping[Auth, list[dict[str, list[str]]]]] = {
     Auth.ACCESS: [{"accessToken": []}],
     Auth.PERSON: [{"accessToken": []}, {"idToken": []}],
     Auth.CALLER: [{"accessToken": []}, {"idToken": []}, {"serviceToken": []}],
+    Auth.CLAIMANT: [{"idToken": []}, {"serviceToken": []}],
     Auth.SERVICE: [{"serviceToken": []}],
     Auth.ADMIN: [{"accessToken": []}],
 }
@@ -133,7 +134,7 @@ def _body(route: Route, schema: Schema) -> Schema:
     assert route.body is not None  # noqa: S101  for the type checker; the caller has looked
     content: Schema = {"schema": schema}
     if route.body.model_fields:
-        content["example"] = dict(route.example)
+        content["example"] = route.body_example
     required = any(member.is_required() for member in route.body.model_fields.values())
     return {"required": required, "content": {JSON_TYPE: content}}
 
@@ -161,7 +162,7 @@ def _query_parameters(route: Route) -> list[Schema]:
             "in": "query",
             "required": name in schema.get("required", ()),
             "schema": {key: value for key, value in member.items() if key != "title"},
-            "example": route.example[name],
+            **({"example": route.example[name]} if name in route.example else {}),
         }
         for name, member in schema["properties"].items()
     ]
@@ -171,7 +172,7 @@ def _headers(route: Route) -> list[Schema]:
     if route.streams:
         about = "The id of the last event that was seen: what came after it is sent first."
         return [_header("Last-Event-ID", about, {"type": "string", "pattern": "^[0-9]{1,15}$"})]
-    if route.method == "POST" and route.auth is not Auth.ADMIN:
+    if _commands(route):
         return [
             _header(
                 "Idempotency-Key",
@@ -192,6 +193,11 @@ def _headers(route: Route) -> list[Schema]:
     return []
 
 
+def _commands(route: Route) -> bool:
+    """Whether it sends a command, whose outcome may take a while."""
+    return route.method in ("POST", "DELETE") and not route.direct
+
+
 def _header(name: str, description: str, schema: Schema) -> Schema:
     return {
         "name": name,
@@ -204,11 +210,16 @@ def _header(name: str, description: str, schema: Schema) -> Schema:
 
 def _responses(route: Route, references: Mapping[type[BaseModel], Schema]) -> Schema:
     responses: Schema = {str(status): _problem(status) for status in _problems(route)}
-    if route.method == "POST" and route.auth is not Auth.ADMIN:
+    if _commands(route):
         responses["202"] = _json("On its way.", {"$ref": f"{_SCHEMAS}Accepted"})
     if route.answer is not None:
         phrase = HTTPStatus(route.success).phrase
         responses[str(route.success)] = _json(phrase, references[route.answer])
+    if route.success == HTTPStatus.NO_CONTENT:
+        responses["204"] = {"description": "Done."}
+    if route.media != JSON_TYPE:
+        content: Schema = {route.media: {"schema": {"type": "string"}}}
+        responses["200"] = {"description": "OK", "content": content}
     if route.streams:
         stream = {"schema": {"type": "string"}}
         responses["200"] = {"description": "Events.", "content": {"text/event-stream": stream}}
@@ -223,6 +234,8 @@ def _problems(route: Route) -> list[int]:
     statuses = {*_ALWAYS, *route.problems}
     if route.auth is not Auth.PUBLIC:
         statuses.add(403)
+    if route.method == "DELETE":
+        statuses.update((409, 422))  # an Idempotency-Key may be in use, or have been
     if route.auth in (Auth.ACCESS, Auth.PERSON, Auth.SERVICE, Auth.ADMIN):
         statuses.add(404)
     if route.body is not None:

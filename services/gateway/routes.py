@@ -4,7 +4,9 @@ from contracts.referrals import ReferralValidity, UsersEntry
 from gateway import endpoints as do
 from gateway.events import stream_me
 from gateway.http import Auth, Route
+from gateway.misses import CodeQuery, is_referral_valid
 from gateway.parsing import Empty
+from gateway.referral_routes import REFERRAL_ROUTES
 from gateway.revoking import NewRevocation, RevocationView, revoke
 
 ROUTES: tuple[Route, ...] = (
@@ -51,10 +53,10 @@ ROUTES: tuple[Route, ...] = (
         "/v1/referral/valid",
         "is_referral_valid",
         Auth.OPTIONAL,
-        do.is_referral_valid,
+        is_referral_valid,
         summary="Whether a referral code can be used now.",
         limits=("guesses-minute", "guesses-day", "guesses-person"),
-        query=do.CodeQuery,
+        query=CodeQuery,
         example={"referral_code": "00000-00000"},
         answer=ReferralValidity,
         problems=(400,),
@@ -115,8 +117,10 @@ ROUTES: tuple[Route, ...] = (
         summary="Call tokens back: one, those of a sign-in, or all of a person.",
         limits=("admin",),
         success=201,
+        direct=True,
         body=NewRevocation,
         example={"sub": "8a1c2f34-0b7e-4c55-9a53-6d1f0e7b2c11"},
         answer=RevocationView,
     ),
+    *REFERRAL_ROUTES,
 )

@@ -7,10 +7,39 @@ from chassis.commands import commands_queue
 from contracts.compute import RequestAnalysis
 from contracts.invites import SendInvite
 from contracts.messages import Command
-from contracts.referrals import OpenAccount
+from contracts.referrals import (
+    ApproveReferral,
+    ConfirmReferral,
+    GrantQuota,
+    IssueCode,
+    OpenAccount,
+    OpenCampaign,
+    RejectReferral,
+    ReleaseReferral,
+    ReserveReferral,
+    ReverseReferral,
+    RevokeCode,
+    RotateCode,
+)
 
 SERVICES: Final[Mapping[type[Command], str]] = {
-    OpenAccount: "referrals",
+    **dict.fromkeys(
+        (
+            OpenAccount,
+            OpenCampaign,
+            IssueCode,
+            RotateCode,
+            RevokeCode,
+            ReserveReferral,
+            ConfirmReferral,
+            ReleaseReferral,
+            GrantQuota,
+            ApproveReferral,
+            RejectReferral,
+            ReverseReferral,
+        ),
+        "referrals",
+    ),
     SendInvite: "invites",
     RequestAnalysis: "compute",
 }

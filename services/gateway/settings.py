@@ -59,6 +59,11 @@ class Settings(ProcessSettings):
         description="/metrics and health; worker n listens n ports further. 0 takes any free one.",
     )
     cors_origins: Names = frozenset()
+    join_url: str = Field(
+        "https://vouch.example/join?code={code}",
+        pattern=r"\{code\}",
+        description="Where a referral code leads, on pages and in QR codes; {code} is put in.",
+    )
     refresh_token_days: int = Field(
         30, gt=0, description="How long a sign-in can be renewed; a revocation is kept as long."
     )

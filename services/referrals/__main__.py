@@ -1,8 +1,45 @@
-"""python -m referrals run | projections | rebuild | status | verify | events | …"""
+"""python -m referrals run | projections | rebuild | status | verify | events | what-if | …"""
 
-from chassis.cli import main
+import argparse
+import sys
+from pathlib import Path
+
+from chassis.cli import Verb, main, moment
+from chassis.service import Application
+from contracts.referrals import ReferralCommand, ReferralEvent
 from referrals.app import application
 from referrals.settings import Settings
+from referrals.state import Member
+from referrals.what_if import NoRules, read_rules, tell, what_if
+
+USAGE = 2
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rules", type=Path, required=True, metavar="FILE", help="JSON")
+    parser.add_argument(
+        "--since", type=moment, default={}, metavar="WHEN", help="a time in ISO 8601; default: all"
+    )
+
+
+async def _what_if(
+    assembled: Application[Member, ReferralCommand, ReferralEvent], arguments: argparse.Namespace
+) -> int:
+    try:
+        rules = read_rules(arguments.rules)
+    except NoRules as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return USAGE
+    if "version" in arguments.since:
+        sys.stderr.write("--since takes a time in ISO 8601, such as 2026-11-01\n")
+        return USAGE
+    report = await what_if(assembled.store, rules, arguments.since.get("at_ms", 0))
+    for line in tell(report):
+        sys.stdout.write(f"{line}\n")
+    return 0
+
+
+WHAT_IF = Verb("what-if", "run other rules over history; nothing is written", _arguments, _what_if)
 
 if __name__ == "__main__":
-    main(Settings, application)
+    main(Settings, application, [WHAT_IF])

@@ -1,19 +1,40 @@
 """Composition root of the referrals service."""
 
+from chassis.boards import Boards
 from chassis.codec import Codec
+from chassis.commands import CommandSender, commands_queue
+from chassis.read_models import ReadModels
 from chassis.service import Application, Definition, Resources, assemble
 from chassis.settings import ServiceSettings
-from contracts.referrals import AccountOpened, ReferralCommand, ReferralEvent
-from referrals.domain import MEMBERS, Member
+from contracts.referrals import (
+    AccountOpened,
+    CodeBrought,
+    ReferralCommand,
+    ReferralConfirmed,
+    ReferralEvent,
+    ReferralReversed,
+    SettleReferrals,
+)
+from referrals.clock import Clock
+from referrals.closing import DayCloser
+from referrals.domain import MEMBERS
 from referrals.handlers import listen
-from referrals.projections import CODES, MEMBER_ENTRIES
+from referrals.projections import DUE, MODELS
+from referrals.settings import Settings
+from referrals.state import Member
 
 REFERRALS = Definition[Member, ReferralCommand, ReferralEvent](
     name="referrals",
     decider=MEMBERS,
     codec=Codec(ReferralEvent),
-    models=(MEMBER_ENTRIES, CODES),
-    announces={AccountOpened: ("invites",)},
+    models=MODELS,
+    announces={
+        AccountOpened: ("invites",),
+        # to itself: what one member's stream means for another's
+        CodeBrought: ("referrals",),
+        ReferralConfirmed: ("referrals",),
+        ReferralReversed: ("referrals",),
+    },
 )
 
 
@@ -22,4 +43,19 @@ def application(
 ) -> Application[Member, ReferralCommand, ReferralEvent]:
     assembled = assemble(REFERRALS, settings, resources)
     listen(assembled)
+    if isinstance(settings, Settings):
+        assembled.background.append(clock(assembled, settings.tick_seconds).run)
     return assembled
+
+
+def clock(
+    assembled: Application[Member, ReferralCommand, ReferralEvent], tick_seconds: float
+) -> Clock:
+    models = ReadModels(assembled.resources.redis, REFERRALS.name)
+    queue = commands_queue(assembled.settings.stack, REFERRALS.name)
+    return Clock(
+        due=Boards(models, DUE.name),
+        sender=CommandSender(assembled.resources.broker, {SettleReferrals: queue}),
+        closer=DayCloser(assembled.store, assembled.handler, models),
+        tick_seconds=tick_seconds,
+    )

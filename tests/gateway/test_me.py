@@ -21,7 +21,8 @@ async def test_the_own_account_is_served_as_the_bytes_that_redis_holds(door: Doo
     read = await door.get("/v1/me", door.issuer.access())
     assert read.status == 200
     assert read.body == opened.body
-    stored = [await door.redis.hget(k, "d") for k in await door.redis.keys(f"*member-{ALICE}*")]
+    keys = await door.redis.keys(f"*{{members:*member-{ALICE}*")
+    stored = [await door.redis.hget(key, "d") for key in keys]
     assert stored == [read.body]
 
 

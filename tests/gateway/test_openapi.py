@@ -47,7 +47,7 @@ def token(route: Route, door: Door) -> str | None:
     match route.auth:
         case Auth.PUBLIC | Auth.OPTIONAL:
             return None
-        case Auth.ID:
+        case Auth.ID | Auth.CLAIMANT:
             return door.issuer.id()
         case Auth.SERVICE:
             return door.issuer.program()
@@ -69,7 +69,7 @@ async def test_an_example_is_understood(route: Route, door: Door) -> None:
     if route.query is not None:
         options["params"] = dict(route.example)
     if route.body is not None and route.body.model_fields:
-        options["json"] = dict(route.example)
+        options["json"] = route.body_example
     answer = await door.call(route.method, path, token(route, door), **options)
     assert answer.status not in (400, 403, 405, 422, 500), answer.body
     assert description().operation(route.method, path) is not None

@@ -31,9 +31,9 @@ async def test_an_unknown_code_is_not_valid(door: Door) -> None:
 
 async def test_a_spent_code_is_not_valid(door: Door) -> None:
     code = await code_of_alice(door)
-    (key,) = await door.redis.keys("*members*member-*")
+    (key,) = await door.redis.keys("*{member-codes*member-*")
     entry: Any = await door.redis.hget(key, "d")
-    spent = entry.replace(b'"referralsRemaining":10', b'"referralsRemaining":0')
+    spent = entry.replace(b'"remaining":10', b'"remaining":0')
     await door.redis.hset(key, "d", spent)
     assert (await door.get(path(code))).json == {"valid": False}
 

@@ -11,10 +11,10 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from redis.asyncio import Redis
 
-from chassis.announcements import Announcer
+from chassis.announcements import Announcer, EventReader
 from chassis.codec import Codec
 from chassis.command_handler import CommandHandler
-from chassis.commands import CommandReader
+from chassis.commands import CommandReader, IncomingCommand
 from chassis.memory import MemoryEventStore
 from chassis.outcomes import Outcomes
 from chassis.projector import Projector
@@ -22,7 +22,13 @@ from chassis.rebuild import Rebuilder
 from chassis.repository import Repository
 from contracts.compute import ComputeCommand, ComputeEvent
 from contracts.invites import InviteCommand, InviteEvent
-from contracts.referrals import ReferralCommand, ReferralEvent
+from contracts.referrals import (
+    CodeBrought,
+    ReferralCommand,
+    ReferralConfirmed,
+    ReferralEvent,
+    ReferralReversed,
+)
 from gateway.settings import Settings
 
 ISSUER = "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_TestPool"
@@ -162,6 +168,7 @@ class Bus:
     redis: Redis
     sent: list[Sent] = field(default_factory=list)
     down: bool = False
+    stores: dict[str, MemoryEventStore[Any]] = field(default_factory=dict)
     held: bool = False
     """Keep commands back until `release`."""
     _handlers: dict[str, tuple[CommandReader[Any], CommandHandler[Any, Any, Any]]] = field(
@@ -184,22 +191,28 @@ class Bus:
         from compute.domain import ANALYSES  # noqa: PLC0415  the services under their own names
         from invites.domain import INVITERS  # noqa: PLC0415
         from referrals.domain import MEMBERS  # noqa: PLC0415
-        from referrals.projections import CODES, MEMBER_ENTRIES  # noqa: PLC0415
+        from referrals.projections import MODELS  # noqa: PLC0415
 
-        models = (MEMBER_ENTRIES, CODES)
-        await self._add("referrals", ReferralCommand, ReferralEvent, MEMBERS, models)
+        own = (CodeBrought, ReferralConfirmed, ReferralReversed)
+        await self._add("referrals", ReferralCommand, ReferralEvent, MEMBERS, MODELS, own=own)
         await self._add("invites", InviteCommand, InviteEvent, INVITERS, ())
         await self._add("compute", ComputeCommand, ComputeEvent, ANALYSES, ())
 
-    async def _add(self, name: str, commands: Any, events: Any, decider: Any, models: Any) -> None:
+    async def _add(
+        self, name: str, commands: Any, events: Any, decider: Any, models: Any, *, own: Any = ()
+    ) -> None:
         store: MemoryEventStore[Any] = MemoryEventStore(Codec(events))
         projector: Projector[Any] = Projector(self.redis, store, name, models)
         rebuilder: Rebuilder[Any] = Rebuilder(projector)
         if await rebuilder.missing():
             await rebuilder.heal()
         handler: CommandHandler[Any, Any, Any] = CommandHandler(
-            Repository(store, decider), projector, Announcer(self, {}), Outcomes(self.redis)
+            Repository(store, decider),
+            projector,
+            Announcer(self, {event: [f"test-{name}-announcements.fifo"] for event in own}),
+            Outcomes(self.redis),
         )
+        self.stores[name] = store
         self._handlers[f"test-{name}-commands.fifo"] = (CommandReader(commands), handler)
 
     async def publish(
@@ -215,6 +228,9 @@ class Bus:
         if self.down:
             raise OSError("the bus is down")
         sent = Sent(queue, message, headers or {}, correlation_id, group_id, deduplication_id)
+        if queue.endswith("-announcements.fifo"):
+            self._deliver(sent)
+            return
         self.sent.append(sent)
         if deduplication_id in self._seen:
             return
@@ -235,9 +251,23 @@ class Bus:
         task.add_done_callback(self._tasks.discard)
 
     async def _handle(self, sent: Sent) -> None:
-        reader, handler = self._handlers[sent.queue]
         message: Any = Message(json.dumps(sent.body).encode(), sent.headers, sent.correlation_id)
+        if sent.queue.endswith("-announcements.fifo"):
+            await self._hear(message)
+            return
+        reader, handler = self._handlers[sent.queue]
         await handler.handle(reader.read(message))
+
+    async def _hear(self, message: Any) -> None:
+        """What the referrals service does about its own events."""
+        from referrals.handlers import HEARD, reaction  # noqa: PLC0415
+
+        heard = EventReader[Any](HEARD).read(message)
+        command = reaction(heard.event)
+        _, handler = self._handlers["test-referrals-commands.fifo"]
+        await handler.handle(
+            IncomingCommand(command, heard.metadata, command.body_hash, redelivered=False)
+        )
 
 
 def settings(redis_url: str, **changes: Any) -> Settings:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 import aiohttp
@@ -77,8 +78,8 @@ async def test_read_models_are_listed_rebuilt_and_verified(shell: Shell) -> None
     listed = await shell.run("projections")
     assert listed.returncode == 0
     rows = [line.split()[:4] for line in listed.told.splitlines()[1:]]
-    assert ["members", "1", "1", "Retired"] in rows
-    assert ["members", "1", "2", "Active"] in rows
+    assert ["members", "2", "1", "Retired"] in rows
+    assert ["members", "2", "2", "Active"] in rows
     assert ["codes", "1", "1", "Active"] in rows
     assert "0 events, " in listed.told  # behind
     looked = await shell.run("rebuild", "codes", "--dry-run")
@@ -109,3 +110,16 @@ async def test_an_unknown_read_model_is_told(shell: Shell) -> None:
     done = await shell.run("rebuild", "melons")
     assert done.returncode == 2
     assert "there are: members, codes" in done.told
+
+
+async def test_other_rules_are_run_over_history(shell: Shell, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.json"
+    rules.write_text('{"guards": {"version": 2}, "points": {"inviter": 50, "invited": 5}}')
+    told, wrong = await asyncio.gather(
+        shell.run("what-if", "--rules", str(rules), "--since", "2020-01-01"),
+        shell.run("what-if", "--rules", "no-such-file"),
+    )
+    assert told.returncode == 0, told.told
+    assert "verdicts reached anew" in told.told
+    assert wrong.returncode == 2
+    assert "cannot be read" in wrong.told

@@ -21,7 +21,7 @@ from chassis.outcomes import Outcomes
 from chassis.read_models import ReadModels
 from contracts.messages import CommandOutcome
 from contracts.referrals import AccountOpened, CodeIssued, OpenAccount, ReferralEvent, UsersEntry
-from referrals.projections import fold
+from referrals.projections import fold_entry
 from tests.support.boto import Boto, boto
 from tests.support.eventually import eventually
 from tests.support.stack import Service, Stack
@@ -84,7 +84,7 @@ class World:
         assert (outcome.state, outcome.position.version) == ("accepted", 2)
         entry: UsersEntry | None = None
         for event in commits[0].events:
-            entry = fold(entry, event)
+            entry = fold_entry(entry, event)
         reader = ReadModels(self.redis, "referrals")
         document = await reader.document("members", command.stream)
         assert document is not None

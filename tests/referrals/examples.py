@@ -1,14 +1,70 @@
-"""One member's story, told once."""
+"""Members' stories, told once."""
 
-from contracts import referral_code
-from contracts.referrals import AccountOpened, CodeIssued, OpenAccount
+from dataclasses import replace
+
+from chassis.decider import Moment
+from contracts import addresses, referral_code
+from contracts.referrals import (
+    AccountOpened,
+    Assessment,
+    CodeIssued,
+    ConfirmReferral,
+    OpenAccount,
+    ReferralConfirmed,
+    ReferralHeld,
+    ReferralReserved,
+    ReserveReferral,
+    ScoreComponent,
+    use_id,
+)
 from tests.support.scenario import NOON
 
 ALICE = "b7f5c0de-0000-4000-8000-00000000a11c"
+BOB = "b7f5c0de-0000-4000-8000-0000000000b0"
 CODE = referral_code.from_entropy(NOON.entropy)
+BOBS_ADDRESS = "bob@example.com"
+USE = use_id(ALICE, CODE, BOBS_ADDRESS)
+ADMIN = "root"
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 OPEN = OpenAccount(member_id=ALICE, email="Alice@Example.com")
 OPENED = AccountOpened(
     member_id=ALICE, email="alice@example.com", total_referrals=10, opened_at=NOON.at
 )
 ISSUED = CodeIssued(member_id=ALICE, code=CODE, issued_at=NOON.at)
+RESERVE = ReserveReferral(member_id=ALICE, code=CODE, invited_user=BOBS_ADDRESS)
+RESERVED = ReferralReserved(
+    member_id=ALICE,
+    use_id=USE,
+    code=CODE,
+    invited_user=BOBS_ADDRESS,
+    reserved_at=NOON.at,
+    expires_at=NOON.at + 30 * MINUTE,
+)
+CONFIRM = ConfirmReferral(member_id=ALICE, use_id=USE, invited_id=BOB)
+NOTHING_FOUND = Assessment(rules_version=1, score=0, band="confirm")
+CONFIRMED = ReferralConfirmed(
+    member_id=ALICE,
+    use_id=USE,
+    invited_id=BOB,
+    address_digest=addresses.digest(BOBS_ADDRESS),
+    assessment=NOTHING_FOUND,
+    confirmed_at=NOON.at,
+)
+RING_FOUND = Assessment(
+    rules_version=1,
+    score=60,
+    band="hold",
+    components=(
+        ScoreComponent(
+            name="ring", points=60, detail="the referrer was referred by the invited person"
+        ),
+    ),
+)
+HELD = ReferralHeld(
+    member_id=ALICE, use_id=USE, invited_id=BOB, assessment=RING_FOUND, held_at=NOON.at
+)
+
+
+def later(seconds: int, *, taken: tuple[str, ...] = ()) -> Moment:
+    return replace(NOON, at_ms=NOON.at_ms + seconds * 1000, taken=frozenset(taken))

@@ -20,6 +20,7 @@ def test_a_new_member_has_ten_referrals_and_a_valid_code() -> None:
         referrals_pending=0,
         referrals_remaining=10,
         referral_is_valid=True,
+        codes=(shown(CODE),),
     )
 
 

@@ -75,6 +75,11 @@ _LIMITS: Final = (
     Limit("guesses-day", 100, DAY, Scope.ADDRESS, Outage.CLOSED),
     Limit("guesses-person", 10, MINUTE, Scope.PERSON, Outage.CLOSED),
     Limit("guesses-missed", 1_000, HOUR, Scope.EVERYBODY, Outage.CLOSED),
+    Limit("misses-address", 30, HOUR, Scope.ADDRESS, Outage.CLOSED),
+    Limit("misses-person", 30, HOUR, Scope.PERSON, Outage.CLOSED),
+    # a seat that is reserved is kept from others for half an hour
+    Limit("uses", 5, HOUR, Scope.ADDRESS, Outage.CLOSED),
+    Limit("codes", 20, DAY, Scope.PERSON),
     Limit("documents", 300, MINUTE, Scope.ADDRESS),
 )
 

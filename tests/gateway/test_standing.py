@@ -1,0 +1,168 @@
+"""Numbers, ledgers, charts and boards through the door, now and of the past."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from contracts.referrals import BoardLevel, BoardPlace, CloseDay
+from tests.gateway.conftest import Door
+from tests.gateway.test_referrals import BOB, LIMITS, account, door, events, refer
+from tests.gateway.world import ALICE
+from tests.support.eventually import eventually
+
+__all__ = ["door"]
+DAY = 86_400
+STATS, BOARD, LEDGER = "/v1/referral/stats", "/v1/leaderboard", "/v1/points/ledger"
+
+
+async def credited(door: Door, sub: str) -> None:
+    async def noted() -> bool:
+        return any(e.type == "ReferredCredited" for e in await events(door, f"member-{sub}"))
+
+    await eventually(noted)
+
+
+@pytest.fixture
+async def played(door: Door) -> Door:
+    """Alice has referred Bob; Carol has done nothing."""
+    assert await door.redis.exists(LIMITS)
+    code = await account(door)
+    await account(door, BOB)
+    await account(door, "carol0bad")
+    await refer(door, code)
+    await credited(door, BOB)
+    return door
+
+
+async def close_yesterday(door: Door, *levels: tuple[int, int], back: int = 1) -> str:
+    """As the service does; here the past is made up, for the log's clock cannot be turned."""
+    day = datetime.fromtimestamp(time.time() - back * DAY, UTC).date().isoformat()
+    first = BoardPlace(member_id=ALICE, display_name="a***@e***.com", points=levels[0][0])
+    command = CloseDay(
+        board="all",
+        day=day,
+        levels=tuple(BoardLevel(points=points, members=n) for points, n in levels),
+        first=(first,),
+    )
+    _, handler = door.bus._handlers["test-referrals-commands.fifo"]
+    from chassis.commands import IncomingCommand  # noqa: PLC0415
+    from contracts.messages import Metadata  # noqa: PLC0415
+
+    metadata = Metadata(command_id=f"close-{day}", correlation_id="x")
+    await handler.handle(IncomingCommand(command, metadata, command.body_hash, redelivered=False))
+    return day
+
+
+async def test_every_point_names_its_cause(played: Door) -> None:
+    alice = (await played.get(LEDGER, played.issuer.access())).json
+    (entry,) = alice["items"]
+    assert (alice["points"], entry["delta"], entry["reason"]) == (100, 100, "referral")
+    stream, _, version = entry["cause"].partition("@")
+    assert (await events(played, stream))[int(version) - 1].type == "ReferralConfirmed"
+    bob = (await played.get(LEDGER, played.issuer.access(BOB))).json
+    assert (bob["points"], bob["items"][0]["reason"]) == (10, "was_referred")
+
+
+async def test_the_board_ranks_and_masks(played: Door) -> None:
+    page = (await played.get(BOARD, played.issuer.access(BOB))).json
+    rows = [(row["rank"], row["points"], row["isMe"]) for row in page["items"]]
+    assert rows == [(1, 100, False), (2, 10, True), (3, 0, False)]
+    assert page["me"] == page["items"][1]
+    assert {row["displayName"][1:5] for row in page["items"]} == {"***@"}
+    around = await played.get(f"{BOARD}?around=me&limit=1", played.issuer.access("carol0bad"))
+    assert [row["rank"] for row in around.json["items"]] == [3]
+    month = (await played.get(f"{BOARD}?period=month", played.issuer.access("carol0bad"))).json
+    assert (month["total"], month["me"]) == (2, None)
+    pages = await played.get(f"{BOARD}?limit=2", played.issuer.access())
+    rest = await played.get(f"{BOARD}?limit=2&cursor={pages.json['next']}", played.issuer.access())
+    assert [row["points"] for row in rest.json["items"]] == [0]
+    assert rest.json["next"] is None
+    assert rest.json["me"]["rank"] == 1
+
+
+async def test_stats_have_the_fields_that_front_ends_know(played: Door) -> None:
+    answer = await played.get(STATS, played.issuer.access())
+    stats = answer.json
+    known = {
+        "points", "pointsDifference", "rank", "totalRank", "rankDifference",
+        "invited", "totalInvites", "inviteChart", "meta",
+    }  # fmt: skip
+    assert set(stats) == known
+    assert (stats["points"], stats["pointsDifference"]) == (100, 100)
+    assert (stats["rank"], stats["totalRank"], stats["rankDifference"]) == (1, 3, None)
+    assert (stats["invited"], stats["totalInvites"], stats["meta"]["window"]) == (1, 10, "24h")
+    points = stats["inviteChart"]["pointsChart"]
+    assert (points["valueMin"], points["valueMax"]) == (0, 100)
+    assert points["numDatapoints"] == len(points["data"])
+    assert stats["inviteChart"]["rankChart"]["data"][-1]["value"] == 1
+
+
+async def test_a_past_board_is_what_was_kept(played: Door) -> None:
+    await backdate(played, ALICE)
+    await close_yesterday(played, (300, 1), (0, 41))
+    at = int(time.time())
+    page = (await played.get(f"{BOARD}?at={at}", played.issuer.access())).json
+    assert page["total"] == 42
+    assert page["items"][0]["points"] == 300
+    assert page["me"]["rank"] == 1
+    stats = (await played.get(f"{STATS}?at={at}", played.issuer.access())).json
+    # of yesterday's close: two hundred and more above nothing
+    assert (stats["rank"], stats["totalRank"]) == (2, 42)
+    missing = await played.get(f"{BOARD}?at={at - 9 * DAY}", played.issuer.access())
+    assert (missing.status, missing.json["code"]) == (404, "day_not_closed")
+
+
+async def test_a_rank_difference_is_now_against_then(played: Door) -> None:
+    await backdate(played, ALICE)
+    await close_yesterday(played, (500, 6), (0, 3), back=2)
+    stats = (await played.get(STATS, played.issuer.access())).json
+    assert (stats["rank"], stats["rankDifference"]) == (1, 1 - 7)
+    chart = await played.get(
+        f"/v1/referral/chart?from={int(time.time()) - 3 * DAY}&series=rank", played.issuer.access()
+    )
+    assert [point["value"] for point in chart.json["rank"]["data"]] == [7]
+    assert "points" not in chart.json
+
+
+async def backdate(door: Door, sub: str) -> None:
+    """As if the account were a month old."""
+    (key,) = await door.redis.keys(f"*{{points:*member-{sub}*")
+    stored: Any = await door.redis.hget(key, "d")
+    now = stored.partition(b'"since":')[2].partition(b",")[0]
+    then = str(int(time.time()) - 30 * DAY).encode()
+    await door.redis.hset(key, "d", stored.replace(b'"since":' + now, b'"since":' + then))
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "word"),
+    [
+        (f"{STATS}?window=2d", 422, "window"),
+        (f"{STATS}?at=9999999999", 422, "at"),
+        (f"{STATS}?at=1000", 404, "account"),
+        (f"{BOARD}?limit=0", 422, "limit"),
+        (f"{BOARD}?limit=101", 422, "limit"),
+        (f"{BOARD}?around=you", 422, "around"),
+        (f"{BOARD}?around=me&at=1790000000", 422, "around"),
+        (f"{BOARD}?period=week", 422, "period"),
+        ("/v1/referral/chart", 422, "from"),
+        ("/v1/referral/chart?from=0", 400, "step"),
+        ("/v1/referral/chart?from=1790000000&series=fame", 400, "series"),
+        ("/v1/referral/chart?from=9000000000", 422, "from"),
+        ("/v1/referral/chart?from=1790000000&to=1780000000", 400, "from"),
+        (f"{LEDGER}?cursor=x", 422, "cursor"),
+    ],
+)
+async def test_what_cannot_be_asked_is_told(path: str, status: int, word: str, door: Door) -> None:
+    await account(door)
+    answer = await door.get(path, door.issuer.access())
+    assert answer.status == status, answer.body
+    assert word in answer.json["detail"]
+
+
+async def test_who_has_no_account_has_no_standing(door: Door) -> None:
+    for path in (STATS, LEDGER, "/v1/referral/codes"):
+        answer = await door.get(path, door.issuer.access())
+        assert (answer.status, answer.json["code"]) == (404, "no_account")
+    assert (await door.get(BOARD, door.issuer.access())).json["items"] == []

@@ -1,0 +1,96 @@
+"""What speaks against a referral, each sign by itself."""
+
+from dataclasses import replace
+
+import pytest
+
+from referrals.guards import RULES, Evidence, assess, band, disposable
+
+DAY = 86_400
+PLAIN = Evidence(
+    at=100 * DAY,
+    invited_id="bob",
+    invited_user="bob@example.com",
+    network="8.8.8.8",
+    referrer_id="alice",
+    referrer_email="alice@gmail.com",
+    referrer_network="1.1.1.1",
+    referrer_opened_at=100 * DAY - 60,
+    referrer_came_by=None,
+    confirmed=0,
+    reserved_at=(),
+    other_users=(),
+)
+
+
+def signs(**changes: object) -> dict[str, int]:
+    assessment = assess(RULES, replace(PLAIN, **changes))  # type: ignore[arg-type]
+    return {component.name: component.points for component in assessment.components}
+
+
+def test_nothing_speaks_against_a_plain_referral() -> None:
+    assert signs() == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"invited_id": "alice"}, {"same_account": 100}),
+        ({"invited_user": "a.li.ce+x@googlemail.com"}, {"same_address": 100}),
+        ({"referrer_came_by": "bob"}, {"ring": 60}),
+        ({"invited_user": "bob@mailinator.com"}, {"disposable_domain": 40}),
+        ({"invited_user": "bob@inbox.mailinator.com"}, {"disposable_domain": 40}),
+        ({"network": "1.1.1.1"}, {"same_network": 30}),
+        ({"network": "1.1.1.200"}, {"near_network": 15}),
+        ({"reserved_at": (100 * DAY - 9,) * 5}, {"velocity": 25}),
+        (
+            {"invited_user": "bob3@x.example", "other_users": ("bob1@x.example", "bob2@x.example")},
+            {"sequential_names": 15},
+        ),
+        ({"referrer_opened_at": 60 * DAY, "confirmed": 3}, {"long_standing": -20}),
+    ],
+    ids=lambda value: next(iter(value)),
+)
+def test_each_sign_weighs_what_the_rules_say(
+    changes: dict[str, object], expected: dict[str, int]
+) -> None:
+    assert signs(**changes) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network": "127.0.0.1", "referrer_network": "127.0.0.1"},
+        {"network": "10.0.0.7", "referrer_network": "10.0.0.7"},
+        {"network": "unknown", "referrer_network": "unknown"},
+        {"network": "1.1.1.1", "referrer_opened_at": 98 * DAY},
+        {"reserved_at": (99 * DAY,) * 9},
+        {"invited_user": "bob3@x.example", "other_users": ("bob1@x.example",)},
+    ],
+)
+def test_what_tells_nothing_weighs_nothing(changes: dict[str, object]) -> None:
+    assert signs(**changes) == {}
+
+
+def test_of_a_campaign_many_come_at_once() -> None:
+    assert signs(referrer_email=None, reserved_at=(100 * DAY,) * 99, network="1.1.1.1") == {}
+
+
+def test_a_score_stays_between_nothing_and_a_hundred() -> None:
+    worst = replace(PLAIN, invited_id="alice", invited_user="alice@gmail.com")
+    assert assess(RULES, worst).score == 100
+    best = replace(PLAIN, referrer_opened_at=0, confirmed=9)
+    assert assess(RULES, best).score == 0
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [(0, "confirm"), (24, "confirm"), (25, "delay"), (59, "delay"), (60, "hold"), (90, "reject")],
+)
+def test_bands_begin_where_the_rules_say(score: int, expected: str) -> None:
+    assert band(RULES, score) == expected
+
+
+def test_the_list_of_throwaway_domains_is_a_real_one() -> None:
+    assert disposable("x@guerrillamail.com")
+    assert not disposable("x@gmail.com")

@@ -1,0 +1,130 @@
+"""Points, with their causes, and what puts members in order."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+from contracts.referrals import (
+    MAX_TOTAL_REFERRALS,
+    CreditWithdrawn,
+    ReferralEvent,
+    ReferralRejected,
+    ReferralReversed,
+    ReferredCredited,
+)
+from contracts.standing import PointsView, StandingView
+from referrals import points
+from referrals.points import PointRules, fold_points, fold_standing, score, scores
+from tests.referrals.examples import (
+    ALICE,
+    BOB,
+    CONFIRMED,
+    DAY,
+    HELD,
+    ISSUED,
+    OPENED,
+    RESERVED,
+    USE,
+)
+from tests.support.scenario import NOON
+
+V = TypeVar("V")
+REVERSED = ReferralReversed(
+    member_id=ALICE,
+    use_id=USE,
+    invited_id=BOB,
+    by="root",
+    reason="a mistake",
+    confirmed_at=NOON.at,
+    reversed_at=NOON.at + DAY,
+)
+CREDITED = ReferredCredited(member_id=ALICE, referrer_id=BOB, use_id="u", credited_at=NOON.at)
+
+
+def told(fold: Callable[[V | None, ReferralEvent], V | None], *events: ReferralEvent) -> V:
+    view = None
+    for event in events:
+        view = fold(view, event)
+    assert view is not None
+    return view
+
+
+def ledger(*events: ReferralEvent) -> PointsView:
+    return told(fold_points, OPENED, ISSUED, RESERVED, *events)
+
+
+def standing(*events: ReferralEvent) -> StandingView:
+    return told(fold_standing, OPENED, ISSUED, RESERVED, *events)
+
+
+def test_a_reserved_seat_brings_nothing_yet() -> None:
+    assert (ledger().points, ledger().pending, ledger().entries) == (0, 0, ())
+
+
+def test_a_confirmed_referral_brings_a_hundred_and_names_its_cause() -> None:
+    view = ledger(CONFIRMED)
+    (entry,) = view.entries
+    assert (view.points, view.invited) == (100, 1)
+    assert (entry.delta, entry.state, entry.cause) == (100, "confirmed", f"member-{ALICE}@4")
+
+
+def test_what_is_held_is_pending_and_does_not_rank() -> None:
+    assert (ledger(HELD).points, ledger(HELD).pending) == (0, 100)
+    assert standing(HELD).points == 0
+    view = ledger(HELD, CONFIRMED)
+    assert (view.points, view.pending, len(view.entries)) == (100, 0, 1)
+
+
+def test_what_is_turned_down_came_to_nothing() -> None:
+    rejected = ReferralRejected(
+        member_id=ALICE, use_id=USE, invited_id=BOB, reason="not good", rejected_at=NOON.at
+    )
+    view = ledger(HELD, rejected)
+    assert (view.points, view.pending, view.entries[0].state) == (0, 0, "void")
+
+
+def test_a_reversal_is_an_entry_of_its_own() -> None:
+    view = ledger(CONFIRMED, REVERSED)
+    assert [entry.delta for entry in view.entries] == [100, -100]
+    assert (view.points, view.invited) == (0, 0)
+    assert standing(CONFIRMED, REVERSED).points == 0
+
+
+def test_whoever_was_referred_gets_ten() -> None:
+    assert ledger(CREDITED).points == standing(CREDITED).points == 10
+    withdrawn = CreditWithdrawn(
+        member_id=ALICE, use_id="u", credited_at=NOON.at, withdrawn_at=NOON.at
+    )
+    assert ledger(CREDITED, withdrawn).points == 0
+
+
+def test_a_credit_may_come_before_the_account() -> None:
+    view = told(fold_points, CREDITED, OPENED, ISSUED)
+    assert (view.points, view.version, view.since) == (10, 3, NOON.at)
+    early = told(fold_standing, CREDITED)
+    assert scores(early)["all"] is None
+    late = told(fold_standing, CREDITED, OPENED)
+    assert int(scores(late)["all"] or 0) == 10
+
+
+def test_a_campaign_earns_nothing() -> None:
+    team = CONFIRMED.model_copy(update={"team": True})
+    assert ledger(team).points == standing(team).points == 0
+
+
+def test_of_equals_who_was_first_stands_first() -> None:
+    assert score(100, NOON.at) > score(100, NOON.at + 1) > 100
+    assert int(score(100, NOON.at)) == 100
+    most = MAX_TOTAL_REFERRALS * 100
+    assert score(most, NOON.at) > score(most, NOON.at + 1) > most
+
+
+def test_new_rules_hold_from_their_moment_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = PointRules(version=2, since=NOON.at + DAY, inviter=500, invited=50)
+    monkeypatch.setattr(points, "RULES", (*points.RULES, later))
+    late = CONFIRMED.model_copy(update={"confirmed_at": NOON.at + DAY})
+    assert ledger(CONFIRMED).points == 100
+    assert ledger(late).points == 500
+    assert ledger(late).entries[0].rules_version == 2
+    assert ledger(CONFIRMED, REVERSED).points == 0  # what was given is taken back, no more

@@ -1,0 +1,130 @@
+"""What time does by itself: seats expire, delays end, days are closed once."""
+
+import asyncio
+import time
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from chassis.boards import Boards
+from chassis.commands import CommandSender
+from chassis.inspection import Inspection
+from chassis.rebuild import Rebuilder
+from contracts.referrals import DayClosed, ReserveReferral, SettleReferrals
+from referrals.clock import Clock
+from referrals.closing import DayCloser, tally
+from referrals.projections import CLOSES, DUE, DUE_BOARD
+from tests.referrals.world import Service
+
+pytestmark = pytest.mark.stack
+
+MONDAY = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
+DAY = 86_400
+
+
+@pytest.fixture
+async def service(redis: Any) -> Service:
+    return await Service(redis, MONDAY).start()
+
+
+def closer(service: Service) -> DayCloser:
+    return DayCloser(service.store, service.handler, service.models)
+
+
+async def closed(service: Service, key: str) -> DayClosed | None:
+    text = await service.models.entry(CLOSES.name, key)
+    return None if text is None else DayClosed.model_validate_json(text)
+
+
+async def test_due_seats_are_told_to_their_streams(service: Service) -> None:
+    service.at = time.time() - 3_600
+    code = await service.open("alice")
+    wish = ReserveReferral(member_id="alice", code=code, invited_user="bob@example.org")
+    await service.do(wish)
+    due = Boards(service.models, DUE.name)
+    sender = CommandSender(service, {SettleReferrals: "queue"})
+    clock = Clock(due, sender, closer(service), 1)
+    assert await clock.settle() == 1
+    ((queue, body),) = service.sent
+    assert (queue, body["memberId"]) == ("queue", "alice")
+    service.at = time.time()
+    await service.do(SettleReferrals(member_id="alice"))
+    assert await due.lowest(DUE_BOARD, upto=time.time() * 2, most=9) == []
+    entry = await service.models.document("members", "member-alice")
+    assert entry is not None
+    assert b'"referralsRemaining":10' in entry.body
+
+
+async def test_a_day_is_closed_once_however_many_instances_run(service: Service) -> None:
+    code = await service.open("alice")
+    await service.open("carol")
+    await service.refer("alice", code, "bob")
+    service.at = MONDAY + DAY
+    await service.refer("alice", code, "dora")
+    instances = [closer(service) for _ in range(4)]
+    await asyncio.gather(*(each.close(now=MONDAY + DAY) for each in instances))
+    await asyncio.gather(*(each.close(now=MONDAY + DAY) for each in instances))
+    streams = [name for name in service.store.streams if name.startswith("board-")]
+    assert sorted(streams) == ["board-2026-11.2026-11-23", "board-all.2026-11-23"]
+    assert all(len(service.store.streams[name]) == 1 for name in streams)
+    told = await closed(service, "all.2026-11-23")
+    assert told is not None
+    assert [(level.points, level.members) for level in told.levels] == [(100, 1), (0, 1)]
+    assert [place.member_id for place in told.first] == ["alice", "carol"]
+    month = await closed(service, "2026-11.2026-11-23")
+    assert month is not None
+    assert [(level.points, level.members) for level in month.levels] == [(100, 1)]
+
+
+async def test_a_service_that_was_down_closes_the_days_it_missed(service: Service) -> None:
+    code = await service.open("alice")
+    for day in range(3):
+        service.at = MONDAY + day * DAY
+        await service.refer("alice", code, f"p{day}")
+    assert await closer(service).close(now=MONDAY + 3 * DAY) == 3
+    points = []
+    for day in range(3):
+        told = await closed(service, f"all.2026-11-{23 + day}")
+        assert told is not None
+        points.append(told.levels[0].points)
+    assert points == [100, 200, 300]
+
+
+async def test_closes_outlive_a_rebuild(service: Service) -> None:
+    code = await service.open("alice")
+    await service.refer("alice", code, "bob")
+    await closer(service).close(now=MONDAY + DAY)
+    before = await closed(service, "all.2026-11-23")
+    await service.redis.flushdb()
+    await Rebuilder(service.projector).heal()
+    assert before is not None
+    assert await closed(service, "all.2026-11-23") == before
+    inspection = Inspection(service.projector)
+    for name, generation in (await inspection.served()).items():
+        assert (await inspection.verify(name, generation)).whole, name
+
+
+async def test_a_close_that_was_stored_and_not_shown_is_shown(service: Service) -> None:
+    code = await service.open("alice")
+    await service.refer("alice", code, "bob")
+    await closer(service).close(now=MONDAY + DAY)
+    entries = await service.models.shared_key(CLOSES.name)
+    await service.redis.delete(entries, entries.replace(":entries", ":versions"))
+    assert await closer(service).close(now=MONDAY + DAY) == 1
+    assert await closed(service, "all.2026-11-23") is not None
+    assert len(service.store.streams["board-all.2026-11-23"]) == 1
+
+
+async def test_today_is_not_closed(service: Service) -> None:
+    await service.open("alice")
+    assert await closer(service).close(now=MONDAY) == 0
+
+
+async def test_a_tally_knows_only_what_was(service: Service) -> None:
+    code = await service.open("alice")
+    service.at = MONDAY + DAY
+    await service.refer("alice", code, "bob")
+    tallies = await tally(service.store, [date(2026, 11, 22), date(2026, 11, 23)])
+    assert set(tallies) == {("all", date(2026, 11, 23))}
+    assert tallies["all", date(2026, 11, 23)].levels == {0: 1}

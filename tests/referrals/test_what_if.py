@@ -1,0 +1,76 @@
+"""Other rules over the same history: told, and nothing written."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from referrals.guards import GuardRules
+from referrals.what_if import NoRules, OtherPoints, RuleSet, read_rules, tell, what_if
+from tests.referrals.world import Service
+
+pytestmark = pytest.mark.stack
+START = 1_790_000_000
+
+
+@pytest.fixture
+async def service(redis: Any) -> Service:
+    service = await Service(redis, START).start()
+    code = await service.open("alice")
+    await service.refer("alice", code, "bob")
+    service.at = START + 3_600
+    for number in range(7):
+        await service.refer("alice", code, f"sam{number}")
+    return service
+
+
+async def test_the_rules_that_were_in_force_change_nothing(service: Service) -> None:
+    report = await what_if(service.store, RuleSet(guards=GuardRules(version=1)), 0)
+    assert report.verdicts == 8
+    assert report.changed == []
+    assert report.bands["delay", "delay"] > 0  # of seven within an hour, some were too many
+
+
+async def test_other_rules_judge_by_the_evidence_of_then(service: Service) -> None:
+    before = {name: len(commits) for name, commits in service.store.streams.items()}
+    strict = GuardRules(version=2, velocity_an_hour=2, velocity=60)
+    report = await what_if(service.store, RuleSet(guards=strict), 0)
+    assert report.bands["confirm", "hold"] > 0
+    first = report.changed[0]
+    assert first.was.rules_version == 1
+    assert first.would_be.rules_version == 2
+    assert "velocity" in {component.name for component in first.would_be.components}
+    assert {name: len(commits) for name, commits in service.store.streams.items()} == before
+    assert any(line.startswith("  ! confirm -> hold") for line in tell(report))
+
+
+async def test_only_what_came_since_is_judged(service: Service) -> None:
+    since = (START + 3_600) * 1000
+    report = await what_if(service.store, RuleSet(guards=GuardRules(version=1)), since)
+    assert report.verdicts == 7
+
+
+async def test_points_are_counted_anew(service: Service) -> None:
+    rules = RuleSet(points=OtherPoints(inviter=50, invited=0))
+    report = await what_if(service.store, rules, 0)
+    assert report.points == 2 * report.points_would_be > 0
+    assert report.members_with_other_points == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "JSON"),
+        ('{"guards": {}}', "guards.version"),
+        ('{"guards": {"version": 2, "typo": 1}}', "guards.typo"),
+        ('{"guards": {"version": 2, "hold_from": 1}}', "must grow"),
+        ('{"rules": {}}', "rules"),
+    ],
+)
+def test_a_file_that_holds_no_rules_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "rules.json"
+    file.write_text(text)
+    with pytest.raises(NoRules, match=words):
+        read_rules(file)
+    with pytest.raises(NoRules, match="cannot be read"):
+        read_rules(tmp_path / "nothing")
