@@ -10,7 +10,6 @@ BIN := .venv/bin
 # the order of the tests: fixed, so that what passed here passes there
 SEED ?= 1
 export PYTHONPATH := services:.
-export PYTHONDONTWRITEBYTECODE := 1
 # settings of the local stack: given on the command line, they reach it by the environment
 export GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK
 unexport_empty = $(foreach v,GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK,$(if $($(v)),,$(eval unexport $(v))))
@@ -88,11 +87,20 @@ bench-sqs: setup  ## the SQS transport beside the plain client loop
 bench-replay: setup  ## how a rebuild grows, its ceiling, and a peer beside it
 	@$(BIN)/python benchmarks/replay.py
 
+bench-rebuild: setup  ## latency of commands beside a rebuild
+	@$(BIN)/python benchmarks/rebuild_under_load.py
+
 bench-gateway: setup  ## the read path beside a bare server and two usual ways to write it (needs wrk)
 	@$(BIN)/python benchmarks/gateway_reads.py
 
 chaos: setup  ## load, and everything that can fail fails: FAULTS=40 [SEED=123]
 	@CHAOS_FAULTS=$(or $(FAULTS),40) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(BIN)/python -m pytest -q -s -p no:randomly tests/chaos
+
+bench-boards: setup  ## a board of a million members: a page, and the close of a day
+	@$(BIN)/python benchmarks/boards.py
+
+race: setup  ## a thousand people and one seat; then a thousand on a hundred codes
+	@$(BIN)/python benchmarks/race.py
 
 chaos-sqs: setup  ## kill -9 a consumer of the SQS transport at random moments, twenty rounds
 	@SQS_KILL_ROUNDS=20 $(BIN)/python -m pytest -q -p no:randomly tests/chassis/sqs/test_kill.py
@@ -110,4 +118,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-gateway chaos chaos-sqs chaos-invites rebuild lock
+.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards race

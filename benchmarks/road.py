@@ -19,7 +19,7 @@ from typing import Any
 import aioboto3
 import structlog
 from aiobotocore.session import AioSession
-from redis.asyncio import BlockingConnectionPool, Connection, Redis
+from redis.asyncio import Connection
 
 from chassis.commands import CommandSender, IncomingCommand, commands_queue
 from chassis.outcomes import OutcomeListener, Outcomes
@@ -101,9 +101,7 @@ def counting_redis(url: str, counts: Counts) -> Any:
             counts.round_trips += 1
             await super().send_packed_command(*args, **options)
 
-    return Redis.from_pool(
-        BlockingConnectionPool.from_url(url, connection_class=CountingConnection)
-    )
+    return connect(url, connection_class=CountingConnection)
 
 
 async def main() -> None:

@@ -6,9 +6,9 @@ there, `FAILPOINT=after_append:3` the third time.
 
 import os
 import signal
+from functools import cache
 
-_NAME, _, _COUNT = os.environ.get("FAILPOINT", "").partition(":")
-_left = int(_COUNT or 1)
+_passed = 0
 
 COMMAND_ROAD = (
     "before_load",
@@ -23,9 +23,17 @@ COMMAND_ROAD = (
 
 
 def failpoint(name: str) -> None:
-    global _left  # noqa: PLW0603  a process dies once
-    if name != _NAME:
+    global _passed  # noqa: PLW0603  a process dies once
+    place, times = _wanted()
+    if name != place:
         return
-    _left -= 1
-    if _left <= 0:
+    _passed += 1
+    if _passed >= times:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@cache
+def _wanted() -> tuple[str, int]:
+    """Read at the first place, not on import: a process may be forked before it is told."""
+    place, _, times = os.environ.get("FAILPOINT", "").partition(":")
+    return place, int(times or 1)

@@ -6,6 +6,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from redis.exceptions import RedisError
 
 from chassis.inspection import Inspection
 from chassis.rebuild import Rebuilder
@@ -21,7 +22,7 @@ class ServiceMetrics:
 
     async def exposition(self) -> bytes:
         registry = CollectorRegistry()
-        registry.register(_Once([family async for family in self._families()]))
+        registry.register(_Once(tuple([family async for family in self._families()])))
         return generate_latest(registry)
 
     async def _families(self) -> AsyncIterator[Metric]:
@@ -43,7 +44,13 @@ class ServiceMetrics:
             [],
             [([], projector.lag_seconds)],
         )
-        for family in await self._of_redis():
+        try:
+            families = await self._of_redis()
+        except RedisError:
+            yield _gauge("read_models_reachable", "Whether Redis answers.", [], [([], 0)])
+            return
+        yield _gauge("read_models_reachable", "Whether Redis answers.", [], [([], 1)])
+        for family in families:
             yield family
 
     async def _of_redis(self) -> Iterable[Metric]:
@@ -76,9 +83,9 @@ class ServiceMetrics:
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class _Once:
-    families: list[Metric]
+    families: tuple[Metric, ...]
 
     def collect(self) -> Iterator[Metric]:
         return iter(self.families)

@@ -38,6 +38,8 @@ LOOK_SECONDS = 0.05
 """How often a worker without a segment looks for one."""
 RETRY_PARKED_ROUNDS = 60
 RETIRE_BATCH = 500
+HEALED_AT_ONCE = 3
+"""Read models that one process rebuilds unasked at the same time; each holds a page a segment."""
 MOST_SWEEPS = 3
 """Each fills what it finds; under load there is always something in the middle of its way."""
 SAMPLE = 256
@@ -162,12 +164,21 @@ class Rebuilder(Generic[E]):
     async def heal(self) -> None:
         """Rebuild whatever Redis lacks, and finish what was begun; returns when all is served."""
         while needed := await self.needed():
-            for name in needed:
-                try:
-                    await self.rebuild(name)
-                except (RebuildInterrupted, NewerVersion) as reason:
-                    log.info("rebuild_waits", read_model=name, because=str(reason))
-                    await asyncio.sleep(WATCH_SECONDS)
+            free = asyncio.Semaphore(HEALED_AT_ONCE)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for name in needed:
+                        group.create_task(self._heal(name, free))
+            except ExceptionGroup as errors:
+                raise errors.exceptions[0] from errors
+
+    async def _heal(self, name: str, free: asyncio.Semaphore) -> None:
+        async with free:
+            try:
+                await self.rebuild(name)
+            except (RebuildInterrupted, NewerVersion) as reason:
+                log.info("rebuild_waits", read_model=name, because=str(reason))
+                await asyncio.sleep(WATCH_SECONDS)
 
     async def missing(self) -> list[str]:
         """Read models that are not served at all."""

@@ -11,34 +11,33 @@ E = TypeVar("E")
 async def histories(store: EventStore[E]) -> AsyncIterator[History[E]]:
     """Streams in no promised order, in memory one page and one stream at a time.
 
-    Stores keep the commits of a stream together and in order (DynamoDB: one partition key). One
-    that does not is noticed: nothing is told in part.
+    A scan keeps the commits of a stream together (DynamoDB: one partition key). Their order in it
+    is not relied upon, and a commit that is missing is noticed: nothing is told in part.
 
     Raises:
-        UnknownEvent: a stream cannot be read, or not in order; nothing can be said about all of
+        UnknownEvent: a stream cannot be read, or has a hole; nothing can be said about all of
             history then.
     """
-    run: list[Commit[E]] = []
+    run: dict[int, Commit[E]] = {}
+    stream = ""
     async for page in store.scan():
-        for stream, why in page.unreadable:
-            raise UnknownEvent(f"{stream}: {why}")
+        for unreadable, why in page.unreadable:
+            raise UnknownEvent(f"{unreadable}: {why}")
         for commit in page.commits:
-            if run and commit.stream == run[-1].stream and commit.first <= run[-1].last:
-                continue  # told already
-            if run and commit.stream != run[-1].stream:
+            if run and commit.stream != stream:
                 yield _history(run)
-                run = []
-            _check_order(run, commit)
-            run.append(commit)
+                run = {}
+            stream = commit.stream
+            run[commit.first] = commit
     if run:
         yield _history(run)
 
 
-def _check_order(run: list[Commit[E]], commit: Commit[E]) -> None:
-    expected = run[-1].last + 1 if run else 1
-    if commit.first != expected:
-        raise UnknownEvent(f"{commit.stream}: version {expected} is not where it belongs")
-
-
-def _history(run: list[Commit[E]]) -> History[E]:
-    return History(run[-1].head, tuple(run))
+def _history(run: dict[int, Commit[E]]) -> History[E]:
+    commits = tuple(run[first] for first in sorted(run))
+    expected = 1
+    for commit in commits:
+        if commit.first != expected:
+            raise UnknownEvent(f"{commit.stream}: version {expected} is not where it belongs")
+        expected = commit.last + 1
+    return History(commits[-1].head, commits)

@@ -306,8 +306,18 @@ class AccountOpened(Event):
     total_referrals: Annotated[int, Field(ge=0)]
     opened_at: UnixTime
     network: Network | None = None
-    referrer_id: Identifier | None = None
-    referral_code: StoredReferralCode | None = None
+
+
+class CodeBrought(Event):
+    """The new member came by this code, which is redeemed now that the account is open."""
+
+    type: Literal["CodeBrought"] = "CodeBrought"
+    member_id: Identifier
+    referrer_id: Identifier
+    code: StoredReferralCode
+    email: KnownAddress
+    network: Network | None = None
+    brought_at: UnixTime
 
 
 class CampaignOpened(Event):
@@ -490,6 +500,7 @@ class DayClosed(Event):
 ReferralEvent = Annotated[
     AccountOpened
     | CampaignOpened
+    | CodeBrought
     | CodeIssued
     | CodeRevoked
     | QuotaGranted

@@ -104,6 +104,7 @@ def play(settings: LocalSettings) -> None:
     _looks_up_codes(door, entry["referralCode"])
     _a_program_opens_one(door, people.service_token())
     _shows_the_traces(settings, stream, entry)
+    _a_friend_comes(door, people, entry["referralCode"], email)
 
 
 def _at_the_door(door: Door, token: str) -> None:
@@ -152,6 +153,39 @@ def _a_program_opens_one(door: Door, token: str) -> None:
         "What is malformed is refused at the door.",
         422, "POST /v1/users", token=token, body={"sub": sub, "user": "no address"},
     )  # fmt: skip
+
+
+def _a_friend_comes(door: Door, people: People, code: str, referrer: str) -> None:
+    """Reserve before sign-up, confirm after: a hundred points, and a place on the board."""
+    friend = f"friend-{secrets.token_hex(4)}@example.com"
+    body = {"referralCode": code, "user": friend}
+    held = door.call(
+        "A friend uses the code: a seat is held.", 201, "POST /v1/referral/uses", body=body
+    )
+    again = door.call("Again, which is the same.", 201, "POST /v1/referral/uses", body=body)
+    insist("nothing has changed", again.body == held.body, again.body)
+    path = f"/v1/referral/uses/{held.json()['useId']}/confirm"
+    taken = door.call(
+        "The friend has signed up and takes the seat.",
+        200, f"POST {path}", token=people.token(friend), body={},
+    )  # fmt: skip
+    insist("it is confirmed", taken.json() == {"state": "confirmed"}, taken.body)
+    token = people.token(referrer, "access")
+    stats = door.call("The referrer's numbers.", 200, "GET /v1/referral/stats", token=token)
+    insist("a hundred points", stats.json()["points"] == 100, stats.body)  # noqa: PLR2004  the rule
+    ledger = door.call(
+        "Why: every entry names its cause.", 200, "GET /v1/points/ledger", token=token
+    )
+    insist("one entry", len(ledger.json()["items"]) == 1, ledger.body)
+    board = door.call(
+        "The board, names masked.", 200, "GET /v1/leaderboard?around=me&limit=3", token=token
+    )
+    insist("a first place", board.json()["me"]["rank"] == 1, board.body)
+    issue = {"kind": "vanity", "code": f"DEMO{secrets.token_hex(2)}"}
+    named = door.call(
+        "A code by a name of one's own.", 201, "POST /v1/referral/codes", token=token, body=issue
+    )
+    door.call("It ends.", 204, f"DELETE /v1/referral/codes/{named.json()['code']}", token=token)
 
 
 def _shows_the_traces(settings: LocalSettings, stream: str, entry: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from gateway.parts import Outside
 from gateway.services import command_queues
 from gateway.settings import Settings
 
-SEND_LINGER_SECONDS = 0.002
+SEND_LINGER_SECONDS = 0.005
 """How long a command waits for others to share a call with; nothing beside the way to come."""
 
 

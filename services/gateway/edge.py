@@ -40,6 +40,7 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 VERDICT: Final = web.RequestKey("verdict", Verdict)
 CALLER_TAG: Final = web.RequestKey("caller_tag", str)
 UNVERIFIED: Final = ("unverified",)
+PROBES: Final = frozenset({"/healthz", "/readyz"})
 _USE: Final[Mapping[Auth, TokenUse]] = {
     Auth.ID: "id",
     Auth.ACCESS: "access",
@@ -95,6 +96,8 @@ class Edge:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "none"
         self.metrics.answered(request.method, route, response.status, seconds)
+        if route in PROBES:  # every few seconds, for ever: the figures above are enough
+            return
         self.access.tell(
             method=request.method,
             route=route,

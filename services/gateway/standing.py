@@ -156,7 +156,8 @@ async def show_charts(call: Call) -> Answer:
         ranks = ranks_of(view, await _closes(call, ALL, days))
         rank_points = chart((_end(day), rank) for day, rank in ranks.items())
         answer = answer.model_copy(update={"rank": rank_points})
-    return Answer(200, answer.model_dump_json(exclude_none=True).encode(), PRIVATE)
+    # the series that were not asked for are left out; what is null in the others is told
+    return Answer(200, answer.model_dump_json(exclude_unset=True).encode(), PRIVATE)
 
 
 # Boards

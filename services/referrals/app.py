@@ -8,6 +8,7 @@ from chassis.service import Application, Definition, Resources, assemble
 from chassis.settings import ServiceSettings
 from contracts.referrals import (
     AccountOpened,
+    CodeBrought,
     ReferralCommand,
     ReferralConfirmed,
     ReferralEvent,
@@ -28,8 +29,9 @@ REFERRALS = Definition[Member, ReferralCommand, ReferralEvent](
     codec=Codec(ReferralEvent),
     models=MODELS,
     announces={
-        AccountOpened: ("invites", "referrals"),
-        # to itself: what a referrer's stream decides is noted on the invited member's
+        AccountOpened: ("invites",),
+        # to itself: what one member's stream means for another's
+        CodeBrought: ("referrals",),
         ReferralConfirmed: ("referrals",),
         ReferralReversed: ("referrals",),
     },

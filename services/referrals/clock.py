@@ -12,6 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chassis.boards import Boards
 from chassis.commands import CommandSender
+from chassis.event_store import UnknownEvent
 from chassis.read_models import ReadModelsLost
 from chassis.sqs import SQSError
 from contracts.messages import Metadata
@@ -51,6 +52,8 @@ class Clock:
                 await self.closer.close()
             except _AWAY as error:
                 log.warning("tick_missed", because=str(error) or type(error).__name__)
+            except UnknownEvent as error:  # somebody must look; commands go on meanwhile
+                log.error("day_not_closed", because=str(error))  # noqa: TRY400  it says which
             await asyncio.sleep(self.tick_seconds)
 
     async def settle(self) -> int:

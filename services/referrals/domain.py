@@ -12,6 +12,7 @@ from contracts.referrals import (
     ApproveReferral,
     CampaignOpened,
     CloseDay,
+    CodeBrought,
     CodeIssued,
     CodeRevoked,
     ConfirmReferral,
@@ -103,6 +104,8 @@ def evolve(member: Member, event: ReferralEvent) -> Member:  # noqa: C901, PLR09
         case CodeIssued():
             code = Code(event.kind, event.max_uses, event.expires_at)
             return replace(member, codes={**member.codes, event.code: code})
+        case CodeBrought():
+            return member  # what comes of it is on the referrer's stream
         case CodeRevoked():
             code = replace(member.codes[event.code], revoked=True)
             return replace(member, codes={**member.codes, event.code: code})
@@ -234,14 +237,28 @@ def _open(member: Member, command: OpenAccount, moment: Moment) -> list[Referral
             total_referrals=DEFAULT_TOTAL_REFERRALS,
             opened_at=moment.at,
             network=command.network,
-            referrer_id=command.referrer_id,
-            referral_code=command.referral_code,
         ),
         CodeIssued(
             member_id=command.member_id,
             code=referral_code.from_entropy(moment.entropy),
             issued_at=moment.at,
         ),
+        *_brought(command, moment),
+    ]
+
+
+def _brought(command: OpenAccount, moment: Moment) -> list[ReferralEvent]:
+    if command.referrer_id is None or command.referral_code is None:
+        return []
+    return [
+        CodeBrought(
+            member_id=command.member_id,
+            referrer_id=command.referrer_id,
+            code=command.referral_code,
+            email=command.email,
+            network=command.network,
+            brought_at=moment.at,
+        )
     ]
 
 

@@ -9,7 +9,7 @@ from chassis.commands import CommandReader, IncomingCommand
 from chassis.service import Application, read_or_reject
 from chassis.sqs import SQSMessage
 from contracts.referrals import (
-    AccountOpened,
+    CodeBrought,
     CreditReferred,
     RedeemReferral,
     ReferralCommand,
@@ -20,7 +20,7 @@ from contracts.referrals import (
 )
 from referrals.state import Member
 
-Heard = AccountOpened | ReferralConfirmed | ReferralReversed
+Heard = CodeBrought | ReferralConfirmed | ReferralReversed
 HEARD = Annotated[Heard, Field(discriminator="type")]
 
 
@@ -35,21 +35,19 @@ def listen(application: Application[Member, ReferralCommand, ReferralEvent]) -> 
     @application.announcements
     async def on_own_event(message: SQSMessage) -> None:
         heard = read_or_reject(events.read, message)
-        if (command := reaction(heard.event)) is not None:
-            await application.handler.handle(
-                IncomingCommand(command, heard.metadata, command.body_hash, heard.redelivered)
-            )
+        command = reaction(heard.event)
+        await application.handler.handle(
+            IncomingCommand(command, heard.metadata, command.body_hash, heard.redelivered)
+        )
 
 
-def reaction(event: Heard) -> RedeemReferral | CreditReferred | WithdrawCredit | None:
+def reaction(event: Heard) -> RedeemReferral | CreditReferred | WithdrawCredit:
     """What a fact on one member's stream means for another member's."""
     match event:
-        case AccountOpened():
-            if event.referrer_id is None or event.referral_code is None:
-                return None
+        case CodeBrought():
             return RedeemReferral(
                 member_id=event.referrer_id,
-                code=event.referral_code,
+                code=event.code,
                 invited_user=event.email,
                 invited_id=event.member_id,
                 network=event.network,

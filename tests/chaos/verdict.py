@@ -105,10 +105,11 @@ def entry_of(events: Events) -> dict[str, Any]:
                 "referralsPending": 0,
                 "referralsRemaining": total,
                 "referralIsValid": False,
+                "codes": [],
             }
         elif event["t"] == "CodeIssued":
-            code = payload["code"]
-            entry |= {"referralCode": f"{code[:5]}-{code[5:]}", "referralIsValid": True}
+            code = f"{payload['code'][:5]}-{payload['code'][5:]}"
+            entry |= {"referralCode": code, "referralIsValid": True, "codes": [code]}
     return entry
 
 

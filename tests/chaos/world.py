@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,8 @@ from typing import Any
 import aioboto3
 
 from chassis.redis import connect
-from deploy.local.settings import ROOT, LocalSettings
+from deploy.local.settings import LocalSettings
+from tests.support.nursery import Forked
 from tests.support.reply_dropper import ReplyDropper, reply_dropper
 from tests.support.stack import Service, Stack, local_settings, start_redis, stop
 
@@ -29,8 +29,8 @@ class World:
     redis: Any
     dynamodb: Any
     sqs: Any
-    redis_process: "subprocess.Popen[bytes]"
-    rebuilds: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    redis_process: subprocess.Popen[bytes]
+    rebuilds: list[Forked] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -63,18 +63,9 @@ class World:
         await self.redis.connection_pool.disconnect()
 
     def rebuild(self, *words: str, **extra: str) -> None:
-        process = subprocess.Popen(  # noqa: S603  our own service
-            [sys.executable, "-m", "referrals", "rebuild", *words],
-            env={
-                **os.environ,
-                **self.stack.environment,
-                "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",
-                **extra,
-            },
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.rebuilds.append(process)
+        environment = {**os.environ, **self.stack.environment, **extra}
+        log = self.stack.settings.state / "rebuilds.log"
+        self.rebuilds.append(Forked(["referrals", "rebuild", *words], environment, log))
 
     def tell(self) -> None:
         """What the services said last, for whoever looks into a failure."""

@@ -21,6 +21,7 @@ from chassis.event_store import (
     Snapshot,
     WrongExpectedVersion,
 )
+from chassis.streams import histories
 from tests.chassis.events import Counted, Named
 
 Store = EventStore[Counted | Named]
@@ -193,6 +194,16 @@ async def test_a_scan_finds_every_commit_once_and_resumes(store: Store) -> None:
     assert {key: count for key, count in found.items() if key in expected} == dict.fromkeys(
         expected, 1
     )
+
+
+async def test_every_stream_can_be_told_whole(store: Store) -> None:
+    """Also one of so many commits that an order by text would not be theirs."""
+    long, short = fresh(), fresh()
+    await write(store, long, *([1] * 12))
+    await write(store, short, 2)
+    told = {history.head.stream: history async for history in histories(store)}
+    assert [commit.first for commit in told[long].commits] == list(range(1, 13))
+    assert told[short].head.version == 2
 
 
 async def test_heads_can_be_scanned_without_the_events(store: Store) -> None:

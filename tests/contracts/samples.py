@@ -82,6 +82,7 @@ from contracts.referrals import (
     Case,
     CasesView,
     CloseDay,
+    CodeBrought,
     CodeIssued,
     CodeRevoked,
     CodesView,
@@ -231,6 +232,9 @@ SAMPLES: tuple[Message, ...] = (
     *PLACES,
     CloseDay(board="all", day="2027-01-15", levels=LEVELS, first=PLACES),
     CampaignOpened(member_id="team:spring", total_referrals=500, opened_at=AT, **WHY),
+    CodeBrought(
+        member_id="bob", referrer_id="alice", code=CODE, email=BOB, network=NETWORK, brought_at=AT
+    ),
     CodeRevoked(member_id="alice", code=CODE, revoked_at=AT, replaced_by="0" * 10),
     QuotaGranted(member_id="alice", total_referrals=20, granted_at=AT, **WHY),
     COMPONENT,

@@ -55,8 +55,12 @@ def test_the_page_works_as_it_is_written(environment: dict[str, str]) -> None:
     assert '"referralCode"' in outputs[0]
     assert outputs[1] == outputs[0]
     assert outputs[2] == '{"valid":false}'
-    assert outputs[3].startswith("202 /v1/operations/")
-    assert outputs[4] == '{"items":[],"next":null}'
+    assert '"state":"active"' in outputs[3]
+    assert '"items":[]' in outputs[4]
+    assert '"rank":' in outputs[5]
+    assert '"isMe":true' in outputs[6]
+    assert outputs[-2].startswith("202 /v1/operations/")
+    assert outputs[-1] == '{"items":[],"next":null}'
     if shutil.which("node") is None:
         pytest.skip("there is no node for the snippets in JavaScript")
     names = "const gateway = process.env.GATEWAY, accessToken = process.env.ACCESS_TOKEN;\n"

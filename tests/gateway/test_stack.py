@@ -137,4 +137,4 @@ async def _read_on(url: str, token: str, session: aiohttp.ClientSession) -> None
         async with session.get(f"{url}/v1/me", headers=bearer(token)) as answer:
             assert answer.status in (200, 404, 429), answer.status
             await answer.read()
-        await asyncio.sleep(0.005)  # a pause between two requests, no wait for anything
+        await asyncio.sleep(0.02)  # a pause between two requests, no wait for anything

@@ -126,6 +126,18 @@ async def test_a_rank_difference_is_now_against_then(played: Door) -> None:
     assert "points" not in chart.json
 
 
+async def test_a_chart_without_points_says_so_in_every_field(played: Door) -> None:
+    chart = await played.get(
+        f"/v1/referral/chart?from={int(time.time()) - 9}", played.issuer.access()
+    )
+    assert chart.status == 200
+    empty: dict[str, Any] = {
+        "numDatapoints": 0, "timestampMin": None, "timestampMax": None,
+        "valueMin": None, "valueMax": None, "data": [],
+    }  # fmt: skip
+    assert chart.json == {"points": empty, "rank": empty}
+
+
 async def backdate(door: Door, sub: str) -> None:
     """As if the account were a month old."""
     (key,) = await door.redis.keys(f"*{{points:*member-{sub}*")

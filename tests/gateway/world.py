@@ -26,6 +26,7 @@ from contracts.invites import InviteCommand, InviteEvent
 from contracts.messages import Event
 from contracts.referrals import (
     AccountOpened,
+    CodeBrought,
     ReferralCommand,
     ReferralConfirmed,
     ReferralEvent,
@@ -200,7 +201,7 @@ class Bus:
         from referrals.domain import MEMBERS  # noqa: PLC0415
         from referrals.projections import MODELS  # noqa: PLC0415
 
-        own = (AccountOpened, ReferralConfirmed, ReferralReversed)
+        own = (AccountOpened, CodeBrought, ReferralConfirmed, ReferralReversed)
         await self._add("referrals", ReferralCommand, ReferralEvent, MEMBERS, MODELS, own=own)
         letters = tuple(INVITES.announces)
         await self._add(
@@ -276,11 +277,11 @@ class Bus:
         from referrals.handlers import HEARD, reaction  # noqa: PLC0415
 
         heard = EventReader[Any](HEARD).read(message)
-        if (command := reaction(heard.event)) is not None:
-            _, handler = self._handlers["test-referrals-commands.fifo"]
-            await handler.handle(
-                IncomingCommand(command, heard.metadata, command.body_hash, redelivered=False)
-            )
+        command = reaction(heard.event)
+        _, handler = self._handlers["test-referrals-commands.fifo"]
+        await handler.handle(
+            IncomingCommand(command, heard.metadata, command.body_hash, redelivered=False)
+        )
 
     async def _hear_invites(self, message: Any) -> None:
         """What the invites service does about accounts and its own events."""
@@ -298,8 +299,7 @@ class Bus:
 
 
 def _listeners(name: str, event: type[Event]) -> list[str]:
-    own = f"test-{name}-announcements.fifo"
-    return [own, INVITES_HEAR] if event is AccountOpened else [own]
+    return [INVITES_HEAR] if event is AccountOpened else [f"test-{name}-announcements.fifo"]
 
 
 def settings(redis_url: str, **changes: Any) -> Settings:

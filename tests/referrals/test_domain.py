@@ -2,6 +2,7 @@ from dataclasses import replace
 
 from contracts.referral_code import from_entropy
 from contracts.referrals import (
+    CodeBrought,
     CodeIssued,
     CodeRevoked,
     CreditReferred,
@@ -37,6 +38,18 @@ FRESH = replace(NOON, entropy=bytes(32))
 
 def test_opening_an_account_issues_its_code() -> None:
     member.when(OPEN).then(OPENED, ISSUED)
+
+
+def test_a_code_that_was_brought_along_is_noted() -> None:
+    wish = OPEN.model_copy(update={"referrer_id": BOB, "referral_code": CODE})
+    brought = CodeBrought(
+        member_id=ALICE,
+        referrer_id=BOB,
+        code=CODE,
+        email="alice@example.com",
+        brought_at=NOON.at,
+    )
+    member.when(wish).then(OPENED, ISSUED, brought)
 
 
 def test_an_account_is_opened_once() -> None:

@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.boards import Boards
 from chassis.commands import CommandSender
+from chassis.event_store import UnknownEvent
 from chassis.inspection import Inspection
 from chassis.rebuild import Rebuilder
 from contracts.referrals import DayClosed, ReserveReferral, SettleReferrals
@@ -54,6 +56,30 @@ async def test_due_seats_are_told_to_their_streams(service: Service) -> None:
     entry = await service.models.document("members", "member-alice")
     assert entry is not None
     assert b'"referralsRemaining":10' in entry.body
+
+
+async def test_a_log_that_cannot_be_read_closes_no_day_and_stops_nobody(service: Service) -> None:
+    """A stream with an event of a later version: days wait for a build that knows it."""
+
+    class Unreadable(DayCloser):
+        async def close(self, now: float | None = None) -> int:
+            assert now is None
+            told.set()
+            raise UnknownEvent("member-a: Knighted v1 is not known to this version of the service")
+
+    told = asyncio.Event()
+    blind = Unreadable(service.store, service.handler, service.models)
+    sender = CommandSender(service, {SettleReferrals: "queue"})
+    with capture_logs() as logs:
+        ticking = asyncio.create_task(
+            Clock(Boards(service.models, DUE.name), sender, blind, 1).run()
+        )
+        await told.wait()
+        await asyncio.sleep(0)
+        assert not ticking.done()
+        ticking.cancel()
+        await asyncio.wait([ticking])
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["day_not_closed"]
 
 
 async def test_a_day_is_closed_once_however_many_instances_run(service: Service) -> None:

@@ -189,6 +189,15 @@ def test_a_held_seat_is_turned_down_with_who_and_why() -> None:
     with_bob.when(RejectReferral(member_id=ALICE, use_id=USE, **WHY)).then_rejected("not_held")
 
 
+def test_who_was_turned_down_does_not_come_again() -> None:
+    rejected = ReferralRejected(
+        member_id=ALICE, use_id=USE, invited_id=BOB, rejected_at=NOON.at, **WHY
+    )
+    given = member.given(OPENED, ISSUED, RESERVED, HELD, rejected)
+    given.when(RESERVE).then_rejected("code_not_usable")
+    given.when(CONFIRM).then_nothing()
+
+
 def test_a_throwaway_address_waits_for_three_days() -> None:
     wish = RedeemReferral(
         member_id=ALICE, code=CODE, invited_user="bob@mailinator.com", invited_id=BOB

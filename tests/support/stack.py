@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from deploy.local.programs import Program
 from deploy.local.provision import deploy, service_environment, wait_for
 from deploy.local.runner import start
 from deploy.local.settings import HOST, ROOT, LocalSettings
+from tests.support.nursery import Forked
 
 STOP_SECONDS = 10
 
@@ -34,7 +34,7 @@ def running(program: Program) -> Iterator["subprocess.Popen[bytes]"]:
         stop(process)
 
 
-def stop(process: "subprocess.Popen[bytes]") -> None:
+def stop(process: "subprocess.Popen[bytes] | Forked") -> None:
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
@@ -117,7 +117,7 @@ class Service:
 
     name: str
     stack: Stack
-    process: "subprocess.Popen[bytes] | None" = None
+    process: Forked | None = None
 
     @property
     def port(self) -> int:
@@ -138,20 +138,15 @@ class Service:
             return self
         self.stack.settings.state.mkdir(parents=True, exist_ok=True)
         port = "GATEWAY_PORT" if self.name == "gateway" else "HEALTH_PORT"
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603  our own services
-                [sys.executable, "-m", self.name, "run"],
-                env={
-                    **os.environ,
-                    **self.stack.environment,
-                    "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",
-                    port: str(self.port),
-                    "RECEIVE_WAIT_SECONDS": "1",
-                    **extra,
-                },
-                stdout=log,
-                stderr=log,
-            )
+        environment = {
+            **os.environ,
+            **self.stack.environment,
+            "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",
+            port: str(self.port),
+            "RECEIVE_WAIT_SECONDS": "1",
+            **extra,
+        }
+        self.process = Forked([self.name, "run"], environment, self.log)
         return self
 
     @property

@@ -1,0 +1,193 @@
+"""A board of a million members: what a page costs, and what it takes to close a day.
+
+    make bench-boards
+    python benchmarks/boards.py [--small 10000] [--large 1000000]
+
+The own rank and the page around it are asked for on a small board and on a large one in turn, in
+one run; commands are counted by Redis. The day is closed over a log whose pages a stand-in for
+DynamoDB makes; decoding, folding and counting are the real thing. Memory is that of this process.
+"""
+
+import argparse
+import asyncio
+import random
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from chassis.boards import Boards
+from chassis.dynamodb import DynamoDBEventStore
+from chassis.projection import Rank
+from chassis.read_models import ReadModels, board_key, control_key
+from chassis.redis import connect
+from contracts.standing import StandingView
+from referrals.app import REFERRALS
+from referrals.closing import tally
+from referrals.points import ALL
+from referrals.projections import LEADERBOARD
+from tests.support.stack import local_settings, redis_server
+
+BATCH = 5_000
+ASKED = 1_500
+PAGE = 20
+AT = 1_795_000_000
+DAY = date(2026, 11, 30)
+FLAT_LIMIT, MEMORY_LIMIT_MB, ROUND_TRIPS = 1.5, 25, 3
+
+
+def points_of(number: int) -> int:
+    """Many have little and few have much."""
+    return int(random.Random(number).paretovariate(1.2) - 1) * 100  # noqa: S311  seeded
+
+
+async def fill(redis: Any, service: str, members: int) -> None:
+    """The entries and ranks that the projector would have written."""
+    await redis.hset(control_key(service), LEADERBOARD.name, "1.1")
+    entries = await ReadModels(redis, service).shared_key(LEADERBOARD.name)
+    for start in range(0, members, BATCH):
+        pipe = redis.pipeline(transaction=False)
+        for number in range(start, min(start + BATCH, members)):
+            stream = f"member-{number:036x}"
+            view = StandingView(
+                member_id=stream[7:],
+                display_name="a***@e***.com",
+                points=points_of(number),
+                reached_at=AT + number % 100_000,
+            )
+            pipe.hset(entries, stream, view.model_dump_json())
+            for place, score in LEADERBOARD.scores(view).items():
+                rank = Rank(place, stream)
+                pipe.zadd(board_key(entries, rank.board), {rank.member: score or 0.0})
+        await pipe.execute()
+
+
+async def pages(redis: Any, sizes: dict[str, int]) -> dict[str, list[float]]:
+    """Seconds of each page around a random member, asked for in turn."""
+    times: dict[str, list[float]] = {service: [] for service in sizes}
+    boards = {service: Boards(ReadModels(redis, service), LEADERBOARD.name) for service in sizes}
+    chance = random.Random(1)  # noqa: S311  seeded
+    for _ in range(ASKED):
+        for service, members in sizes.items():
+            own = f"member-{chance.randrange(members):036x}"
+            started = time.perf_counter()
+            page = await boards[service].page(ALL, member=own, around=True, most=PAGE)
+            times[service].append(time.perf_counter() - started)
+            assert page.total == members
+            assert page.own_rank is not None
+            assert any(row.member == own for row in page.rows)
+    return times
+
+
+async def round_trips(url: str, service: str, members: int) -> int:
+    """Commands of one page on a process that has read nothing yet, as Redis sees them."""
+    async with Redis.from_url(url) as asking, Redis.from_url(url) as watching:
+        boards = Boards(ReadModels(asking, service), LEADERBOARD.name)
+        async with watching.monitor() as monitor:
+            await boards.page(ALL, member=f"member-{members // 2:036x}", around=True, most=PAGE)
+            await asking.echo("end")
+            seen = 0
+            while True:
+                command = await monitor.next_command()
+                if command["command"].upper().startswith("ECHO"):
+                    return seen
+                seen += command["client_type"] != "lua" and _asks(command["command"])
+
+
+def _asks(command: str) -> bool:
+    """Not what a connection says when it is made."""
+    return command.split(maxsplit=1)[0].upper() not in ("CLIENT", "HELLO")
+
+
+class Log:
+    """The calls of a DynamoDB client that a close makes; item n is a function of n."""
+
+    def __init__(self, members: int) -> None:
+        self.members = members
+
+    async def scan(self, **request: Any) -> dict[str, Any]:
+        start = int(request.get("ExclusiveStartKey", {}).get("n", {"N": "0"})["N"])
+        numbers = range(start, min(start + 1_000, self.members))
+        reply: dict[str, Any] = {"Items": [_item(number) for number in numbers]}
+        if numbers.stop < self.members:
+            reply["LastEvaluatedKey"] = {"n": {"N": str(numbers.stop)}}
+        return reply
+
+
+def _item(number: int) -> dict[str, dict[str, str]]:
+    member = f"{number:036x}"
+    credit = (
+        f',{{"t":"ReferredCredited","v":1,"d":{{"memberId":"{member}","referrerId":"x",'
+        f'"useId":"u","creditedAt":{AT + number % 100_000}}}}}'
+        if number % 3
+        else ""
+    )
+    events = (
+        f'[{{"t":"AccountOpened","v":1,"d":{{"memberId":"{member}","email":"m{number}@example.com",'
+        f'"totalReferrals":10,"openedAt":{AT}}}}}{credit}]'
+    )
+    return {
+        "p": {"S": f"member-{member}"}, "s": {"N": "1"}, "n": {"N": "2" if credit else "1"},
+        "c": {"S": member}, "h": {"S": "853fe2c29aaef18a82e6c3f56d4e799e"},
+        "t": {"N": f"{AT}000"}, "x": {"S": "51307c2130ae41d4"}, "e": {"S": events}, "z": {"S": "j"},
+    }  # fmt: skip
+
+
+async def close(members: int) -> tuple[float, float]:
+    """Seconds, and megabytes that the process has grown by at its most."""
+    store: DynamoDBEventStore[Any] = DynamoDBEventStore(
+        Log(members), events="events", meta="meta", codec=REFERRALS.codec
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    tallies = await tally(store, [DAY])
+    seconds = time.perf_counter() - started
+    assert sum(tallies[ALL, DAY].levels.values()) == members
+    return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+async def main(small: int, large: int) -> int:
+    # the close first: what fills the boards would raise the high-water mark of memory
+    await close(small)
+    few_seconds, _ = await close(small)
+    seconds, megabytes = await close(large)
+    print(
+        f"a close of {large:,} members: {seconds:.1f} s, {megabytes:.1f} MB more than of {small:,}"
+    )
+    print(f"  per member {seconds / large * 1e6:.1f} us against {few_seconds / small * 1e6:.1f} us")
+    settings = local_settings(Path(tempfile.mkdtemp()))
+    with redis_server(settings) as url:
+        redis = connect(url)
+        sizes = {"small": small, "large": large}
+        for service, members in sizes.items():
+            await fill(redis, service, members)
+        trips = {name: await round_trips(url, name, members) for name, members in sizes.items()}
+        times = await pages(redis, sizes)
+        await redis.aclose()
+    medians = {service: statistics.median(its) for service, its in times.items()}
+    flatness = medians["large"] / medians["small"]
+    for service, members in sizes.items():
+        print(
+            f"{members:>9,} members: {medians[service] * 1e6:.0f} us for the own rank and "
+            f"{PAGE} rows around it, {trips[service]} commands"
+        )
+    print(f"the large board takes {flatness:.2f} of the small one's time")
+    right = (
+        flatness < FLAT_LIMIT and megabytes < MEMORY_LIMIT_MB and max(trips.values()) <= ROUND_TRIPS
+    )
+    print("as it should be" if right else "NOT as it should be")
+    return 0 if right else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--small", type=int, default=10_000)
+    parser.add_argument("--large", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    sys.exit(asyncio.run(main(arguments.small, arguments.large)))

@@ -1,0 +1,170 @@
+"""What a rebuild costs those who write at the same time: latency with one and without, in turns.
+
+    make bench-rebuild
+
+The service is a process of its own, and so is the rebuild, throttled by `--max-rru` as an operator
+would in working hours. Without a throttle the local AWS, one thread on the same two cores, is what
+is measured: its figure is told, and proves nothing. (A median near 100 ms is the local AWS's: it
+looks for messages so often, for a long poll.) Afterwards `verify` compares every view with
+the log: no live event may be lost.
+"""
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from chassis.commands import CommandSender, commands_queue
+from chassis.outcomes import OutcomeListener, Outcomes
+from chassis.redis import connect
+from chassis.sqs import SQSBroker
+from contracts.messages import Metadata
+from contracts.referrals import OpenAccount
+from deploy.local.settings import ROOT
+from tests.support.stack import Stack, local_aws, local_settings, redis_server
+
+MEMBERS = 2_000
+"""In the log before anything is measured."""
+WRITERS = 4
+COMMANDS = 240
+"""Of each turn."""
+TURNS = 5
+MODES = {"no rebuild": None, "throttled": "5", "unthrottled": "0"}
+LIMIT = 1.10
+
+
+class Writers:
+    def __init__(self, sender: CommandSender, listener: OutcomeListener) -> None:
+        self._sender, self._listener = sender, listener
+
+    async def write(self, commands: int) -> list[float]:
+        """Seconds from sending to outcome, of each command."""
+        left = iter(range(commands))
+        each = await asyncio.gather(*(self._one_after_the_other(left) for _ in range(WRITERS)))
+        return [seconds for times in each for seconds in times]
+
+    async def _one_after_the_other(self, left: Iterator[int]) -> list[float]:
+        times = []
+        for _ in left:
+            member = str(uuid.uuid4())
+            command = OpenAccount(member_id=member, email=f"{member}@example.com")
+            metadata = Metadata(command_id=member, correlation_id=member)
+            started = time.perf_counter()
+            with self._listener.expect(member) as announced:
+                await self._sender.send(command, metadata)
+                outcome = await self._listener.wait(member, announced, seconds=60)
+            times.append(time.perf_counter() - started)
+            if outcome is None or outcome.state != "accepted":
+                sys.exit(f"not accepted: {outcome}")
+        return times
+
+
+class Rebuilds:
+    """`rebuild members`, again and again, until told to stop."""
+
+    def __init__(self, stack: Stack, max_rru: str) -> None:
+        self._environment = {**stack.settings.environment(), **stack.environment}
+        self._words = ["--max-rru", max_rru] if max_rru != "0" else []
+        self.done = 0
+
+    async def run(self) -> None:
+        while True:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "referrals", "rebuild", "members", *self._words,
+                env=self._environment, cwd=ROOT, stderr=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            try:
+                code = await process.wait()
+            except asyncio.CancelledError:
+                process.terminate()
+                await process.wait()
+                raise
+            if code:
+                sys.exit(f"a rebuild ended with {code}")
+            self.done += 1
+
+
+async def main() -> int:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = local_settings(Path(folder))
+        with local_aws(settings), redis_server(settings):
+            stack = Stack.deployed(settings)
+            try:
+                await stack.service("referrals").start().ready()
+                return await measure(stack)
+            finally:
+                stack.stop()
+
+
+async def measure(stack: Stack) -> int:
+    settings = stack.settings
+    queue = commands_queue(settings.stack, "referrals")
+    broker = SQSBroker(
+        endpoint_url=settings.aws_url, region_name="eu-west-2",
+        aws_access_key_id=stack.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=stack.environment["AWS_SECRET_ACCESS_KEY"], logger=None,
+    )  # fmt: skip
+    await broker.connect()
+    redis = connect(settings.redis_url)
+    listener = OutcomeListener(redis, Outcomes(redis))
+    await listener.start()
+    writers = Writers(CommandSender(broker, {OpenAccount: queue}), listener)
+    await writers.write(MEMBERS)
+    times: dict[str, list[float]] = defaultdict(list)
+    rebuilt: dict[str, int] = defaultdict(int)
+    for _ in range(TURNS):
+        for mode, max_rru in MODES.items():
+            rebuilds = Rebuilds(stack, max_rru or "")
+            task = asyncio.create_task(rebuilds.run()) if max_rru else None
+            if task:
+                await asyncio.sleep(1.5)  # its interpreter has started: that is no rebuild
+            times[mode] += await writers.write(COMMANDS)
+            if task:
+                task.cancel()
+                await asyncio.wait([task])
+            rebuilt[mode] += rebuilds.done
+    await listener.stop()
+    await redis.aclose()
+    await broker.stop()
+    return report(times, rebuilt, verified(stack))
+
+
+def verified(stack: Stack) -> str:
+    """The last line of `verify`, which ends with an error if a view is not the fold of the log."""
+    environment = {**stack.settings.environment(), **stack.environment}
+    done = subprocess.run(
+        [sys.executable, "-m", "referrals", "verify", "members"],
+        env=environment, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"lost: {done.stderr}")
+    return done.stderr.strip().splitlines()[-1]
+
+
+def report(times: dict[str, list[float]], rebuilt: dict[str, int], verdict: str) -> int:
+    base = statistics.median(times["no rebuild"])
+    print(f"\n{'':<14}{'commands':>9}{'median ms':>11}{'ratio':>7}{'p95 ms':>8}{'rebuilds':>10}")
+    for mode, seconds in times.items():
+        median, p95 = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
+        print(
+            f"{mode:<14}{len(seconds):>9}{median * 1e3:>11.1f}{median / base:>7.2f}"
+            f"{p95 * 1e3:>8.1f}{rebuilt[mode]:>10}"
+        )
+    ratio = statistics.median(times["throttled"]) / base
+    print(f"\n  {verdict}")
+    print(f"  {'ok  ' if ratio <= LIMIT else 'MISS'} throttled: {ratio:.2f} (bound ≤ {LIMIT})")
+    return 0 if ratio <= LIMIT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
