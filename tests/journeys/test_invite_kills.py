@@ -36,7 +36,7 @@ from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
 
-KILLS = int(os.environ.get("INVITE_KILLS", "4"))
+KILLS = int(os.environ.get("INVITE_KILLS", "2"))
 SEED = int(os.environ.get("INVITE_SEED", "1"))
 HASTY = {"MAIL_PATIENCE_SECONDS": "3", "TICK_SECONDS": "0.2"}
 ENDINGS = {"InviteAccepted", "InviteDeclined", "InviteRevoked", "InviteExpired"}
@@ -108,7 +108,8 @@ def places() -> list[str]:
     chance = random.Random(SEED)
     road = [*SENDING_ROAD, *COMMAND_ROAD]
     more = [f"{chance.choice(road)}:{chance.randint(1, 4)}" for _ in range(KILLS)]
-    return [*(f"{place}:1" for place in SENDING_ROAD), *more][:KILLS]
+    around = ("before_mail", "after_mail", "before_intent", "after_result")
+    return [*(f"{place}:1" for place in around), *more][:KILLS]
 
 
 @pytest.mark.timeout(60 + 20 * KILLS)
