@@ -78,6 +78,9 @@ golden: setup  ## keep a sample of every new message
 bench: setup  ## requests and write units per command, counted
 	@$(BIN)/python benchmarks/road.py
 
+bench-invites: setup  ## invitations in bulk: SES and SQS calls, memory; INVITES=10000
+	@$(BIN)/python benchmarks/bulk_invites.py
+
 bench-sqs: setup  ## the SQS transport beside the plain client loop
 	@$(BIN)/python benchmarks/sqs.py
 
@@ -102,6 +105,9 @@ race: setup  ## a thousand people and one seat; then a thousand on a hundred cod
 chaos-sqs: setup  ## kill -9 a consumer of the SQS transport at random moments, twenty rounds
 	@SQS_KILL_ROUNDS=20 $(BIN)/python -m pytest -q -p no:randomly tests/chassis/sqs/test_kill.py
 
+chaos-invites: setup  ## kill -9 the invites service between any two steps of its mails, fifty times
+	@INVITE_KILLS=$(or $(KILLS),50) $(BIN)/python -m pytest -q -s -p no:randomly tests/journeys/test_invite_kills.py
+
 rebuild: setup  ## rebuild a read model of the stack that is up: SERVICE=referrals [NAME=members]
 	@set -a; . .local/stack/service.env; $(BIN)/python -m $(SERVICE) rebuild $(NAME)
 
@@ -112,4 +118,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs rebuild lock bench-boards race
+.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards race

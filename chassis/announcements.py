@@ -1,5 +1,6 @@
 """Events told to other services: published beside the log, heard as messages."""
 
+import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Event)
 
 EVENT_ID = "event-id"
+BATCH = 10
+"""What fits into one call; inside of a batch SQS keeps the order."""
 _REACTION = uuid.UUID("6f1f4c1e-0a3b-5a57-9f0e-2f6d1a7f0c11")
 """Namespace of the command ids that reactions to events take."""
 
@@ -35,18 +38,26 @@ class Announcer(Generic[E]):
 
     async def announce(self, commit: Commit[E]) -> None:
         """Tell of a commit; telling twice is harmless, for listeners know the event's id."""
-        for version, event in enumerate(commit.events, start=commit.first):
-            event_id = f"{commit.stream}@{version}"
-            for queue in self.listeners.get(type(event), ()):
-                await self.publisher.publish(
-                    event.model_dump(mode="json"),
-                    queue,
-                    headers={EVENT_ID: event_id}
-                    | ({ACTOR: commit.origin.actor} if commit.origin.actor else {}),
-                    correlation_id=commit.origin.correlation_id,
-                    group_id=commit.stream,
-                    deduplication_id=event_id,
-                )
+        told = [
+            (version, event, queue)
+            for version, event in enumerate(commit.events, start=commit.first)
+            for queue in self.listeners.get(type(event), ())
+        ]
+        for first in range(0, len(told), BATCH):  # one after the other: a stream keeps its order
+            batch = told[first : first + BATCH]
+            await asyncio.gather(*(self._tell(commit, *each) for each in batch))
+
+    async def _tell(self, commit: Commit[E], version: int, event: E, queue: str) -> None:
+        event_id = f"{commit.stream}@{version}"
+        await self.publisher.publish(
+            event.model_dump(mode="json"),
+            queue,
+            headers={EVENT_ID: event_id}
+            | ({ACTOR: commit.origin.actor} if commit.origin.actor else {}),
+            correlation_id=commit.origin.correlation_id,
+            group_id=commit.stream,
+            deduplication_id=event_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)

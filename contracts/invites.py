@@ -1,8 +1,15 @@
-"""What is said to and by the invites service: invitations by e-mail."""
+"""What is said to and by the invites service: invitations by e-mail, and what became of them.
 
+An inviter's stream admits an invitation (`InviteAdmitted`) and keeps the caps; a stream of the
+invitation's own (`invite-{id}`) then tells its story. A mail is an intent (`SendingStarted`)
+before the call and a result after it. No stream, token or key of the log names an address.
+"""
+
+import unicodedata
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.functional_validators import AfterValidator
 
 from contracts.messages import (
     Command,
@@ -10,10 +17,69 @@ from contracts.messages import (
     Event,
     Identifier,
     KnownAddress,
+    Message,
     Personal,
     UnixTime,
     View,
 )
+from contracts.referral_code import ReferralCode, StoredReferralCode
+
+MAX_BULK = 200
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+"""Controls, direction marks and other signs that change what their neighbours look like."""
+_JOINERS = "\u200c\u200d"
+"""Unicode calls them format signs; families of emoji and several scripts are written with them."""
+
+
+def _one_line(text: str) -> str:
+    for sign in text:
+        if sign not in _JOINERS and unicodedata.category(sign) in _UNPRINTABLE:
+            raise ValueError(f"the sign U+{ord(sign):04X} cannot stand here; leave it out")
+    return text.strip()
+
+
+def _lines(text: str) -> str:
+    plain = text.replace("\r\n", "\n")
+    _one_line(plain.replace("\n", " "))
+    return plain.strip()
+
+
+Name = Annotated[str, Field(max_length=80), AfterValidator(_one_line), Personal()]
+"""How a mail calls its inviter: one line of visible signs."""
+Note = Annotated[str, Field(max_length=280), AfterValidator(_lines), Personal()]
+"""A few lines of visible signs."""
+Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}$", max_length=20)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of a token, or the keyed digest of an address: neither tells what it was made of."""
+MailKind = Literal["first", "resent", "reminder"]
+Reason = Literal["bounce", "complaint", "unsubscribe", "member"]
+"""Why an address gets no mail; `member`: it has an account already."""
+FeedbackKind = Literal["delivered", "bounced", "complained"]
+Ending = Literal["accepted", "declined", "revoked", "expired"]
+RowCode = Literal["already_invited", "too_many_active", "too_many_today", "own_address"]
+
+
+# Commands
+
+
+class InviterCommand(Command):
+    """A wish that an inviter's stream decides on."""
+
+    inviter_id: Identifier
+
+    @property
+    def stream(self) -> str:
+        return f"inviter-{self.inviter_id}"
+
+
+class LetterCommand(Command):
+    """A wish that an invitation's own stream decides on."""
+
+    invite_id: Identifier
+
+    @property
+    def stream(self) -> str:
+        return f"invite-{self.invite_id}"
 
 
 class RegisterInviter(Command):
@@ -28,20 +94,177 @@ class RegisterInviter(Command):
         return f"inviter-{self.member_id}"
 
 
-class SendInvite(Command):
+class InviteRow(Message):
+    """One person to invite."""
+
+    email: EmailAddress
+    note: Note = ""
+    locale: Locale = "en"
+    row: int = 0
+    """Where it stands in what the inviter sent, counted from 1."""
+
+
+class SendInvite(InviterCommand):
     """Invite a person by e-mail (`send_invite`)."""
 
     type: Literal["SendInvite"] = "SendInvite"
-    inviter_id: Identifier
     email: EmailAddress
-    note: Annotated[str, Field(max_length=280), Personal()] = ""
+    note: Note = ""
+    locale: Locale = "en"
+    name: Name = ""
+    """How the mail calls the inviter; default: the masked address."""
+    code: ReferralCode | None = None
+    """The inviter's referral code: the seat that an accepted invitation asks for."""
+
+
+class SendInvites(InviterCommand):
+    """Invite many at once; each row is taken or refused for itself."""
+
+    type: Literal["SendInvites"] = "SendInvites"
+    job_id: Identifier
+    rows: Annotated[tuple[InviteRow, ...], Field(min_length=1, max_length=MAX_BULK)]
+    name: Name = ""
+    code: ReferralCode | None = None
+
+
+class CloseInvite(InviterCommand):
+    """Note on the inviter's stream that an invitation came to its end."""
+
+    type: Literal["CloseInvite"] = "CloseInvite"
+    invite_id: Identifier
+    ending: Ending
+
+
+class RequestInvite(LetterCommand):
+    """Begin the stream of an invitation that was admitted."""
+
+    type: Literal["RequestInvite"] = "RequestInvite"
+    inviter_id: Identifier
+    inviter_email: Annotated[str, Personal()] = ""
+    email: EmailAddress
+    address_key: Digest
+    note: Note = ""
+    locale: Locale = "en"
+    name: Name = ""
+    code: ReferralCode | None = None
+
+
+class ResendInvite(LetterCommand):
+    """Mail it again with a new token; the old one is dead from then on."""
+
+    type: Literal["ResendInvite"] = "ResendInvite"
+    inviter_id: Identifier
+
+
+class RevokeInvite(LetterCommand):
+    type: Literal["RevokeInvite"] = "RevokeInvite"
+    inviter_id: Identifier
+
+
+class AcceptInvite(LetterCommand):
+    """Whoever has the token of the mail wants to come."""
+
+    type: Literal["AcceptInvite"] = "AcceptInvite"
+    token_hash: Digest
+
+
+class DeclineInvite(LetterCommand):
+    type: Literal["DeclineInvite"] = "DeclineInvite"
+    token_hash: Digest
+
+
+class Unsubscribe(LetterCommand):
+    """No more mail to this address, from whomever."""
+
+    type: Literal["Unsubscribe"] = "Unsubscribe"
+    token_hash: Digest
+
+
+class StartSending(LetterCommand):
+    """Write down that a mail is about to be sent, or is withheld."""
+
+    type: Literal["StartSending"] = "StartSending"
+    mail: Annotated[int, Field(ge=1)]
+    token_hash: Digest
+    unsubscribe_hash: Digest
+    withheld: Reason | None = None
+    patience: Annotated[int, Field(ge=0)] = 120
+    """Seconds after which an earlier start that had no end is taken for a crash."""
+
+
+class RecordSent(LetterCommand):
+    type: Literal["RecordSent"] = "RecordSent"
+    mail: Annotated[int, Field(ge=1)]
+    message_id: Annotated[str, Field(max_length=200)]
+
+
+class PostponeSending(LetterCommand):
+    """The mail system cannot take it now: it certainly was not sent."""
+
+    type: Literal["PostponeSending"] = "PostponeSending"
+    mail: Annotated[int, Field(ge=1)]
+    because: Annotated[str, Field(max_length=200)]
+
+
+class GiveUpSending(LetterCommand):
+    """The mail system will never take this mail."""
+
+    type: Literal["GiveUpSending"] = "GiveUpSending"
+    mail: Annotated[int, Field(ge=1)]
+    because: Annotated[str, Field(max_length=200)]
+
+
+class RecordFeedback(LetterCommand):
+    """What the mail system tells of a mail; it may come late, twice and in any order."""
+
+    type: Literal["RecordFeedback"] = "RecordFeedback"
+    feedback_id: Annotated[str, Field(max_length=200)]
+    kind: FeedbackKind
+    permanent: bool = False
+    at: UnixTime
+
+
+class TendInvite(LetterCommand):
+    """Let time do its work: a reminder, the end of an invitation."""
+
+    type: Literal["TendInvite"] = "TendInvite"
+
+
+class SuppressAddress(Command):
+    """Send no mail to the address with this keyed digest."""
+
+    type: Literal["SuppressAddress"] = "SuppressAddress"
+    address_key: Digest
+    reason: Reason
 
     @property
     def stream(self) -> str:
-        return f"inviter-{self.inviter_id}"
+        return f"suppression-{self.address_key}"
 
 
-InviteCommand = Annotated[RegisterInviter | SendInvite, Field(discriminator="type")]
+InviteCommand = Annotated[
+    RegisterInviter
+    | SendInvite
+    | SendInvites
+    | CloseInvite
+    | RequestInvite
+    | ResendInvite
+    | RevokeInvite
+    | AcceptInvite
+    | DeclineInvite
+    | Unsubscribe
+    | StartSending
+    | RecordSent
+    | PostponeSending
+    | GiveUpSending
+    | RecordFeedback
+    | TendInvite
+    | SuppressAddress,
+    Field(discriminator="type"),
+]
+
+
+# Events
 
 
 class InviterRegistered(Event):
@@ -51,7 +274,220 @@ class InviterRegistered(Event):
     registered_at: UnixTime
 
 
-InviteEvent = InviterRegistered
+class InviteAdmitted(Event):
+    """The inviter may send this one; its own stream goes on from here."""
+
+    type: Literal["InviteAdmitted"] = "InviteAdmitted"
+    inviter_id: Identifier
+    inviter_email: Annotated[str, Personal()] = ""
+    invite_id: Identifier
+    email: KnownAddress
+    note: Annotated[str, Personal()] = ""
+    locale: str = "en"
+    name: Annotated[str, Personal()] = ""
+    code: StoredReferralCode | None = None
+    admitted_at: UnixTime
+
+
+class RowRefused(Message):
+    row: int
+    code: RowCode
+
+
+class BulkAdmitted(Event):
+    """What became of the rows of one bulk request."""
+
+    type: Literal["BulkAdmitted"] = "BulkAdmitted"
+    inviter_id: Identifier
+    job_id: Identifier
+    accepted: int
+    rejected: tuple[RowRefused, ...] = ()
+    admitted_at: UnixTime
+
+
+class InviteClosed(Event):
+    """An invitation came to its end: it counts no more among the active ones."""
+
+    type: Literal["InviteClosed"] = "InviteClosed"
+    inviter_id: Identifier
+    invite_id: Identifier
+    ending: Ending
+    closed_at: UnixTime
+
+
+class InviteRequested(Event):
+    type: Literal["InviteRequested"] = "InviteRequested"
+    invite_id: Identifier
+    inviter_id: Identifier
+    inviter_email: Annotated[str, Personal()] = ""
+    email: KnownAddress
+    address_key: Digest
+    note: Annotated[str, Personal()] = ""
+    locale: str = "en"
+    name: Annotated[str, Personal()] = ""
+    code: StoredReferralCode | None = None
+    requested_at: UnixTime
+    expires_at: UnixTime
+
+
+class LetterEvent(Event):
+    invite_id: Identifier
+
+
+class InviteResent(LetterEvent):
+    """From here on only the next mail's token is good."""
+
+    type: Literal["InviteResent"] = "InviteResent"
+    mail: int
+    resent_at: UnixTime
+    expires_at: UnixTime
+
+
+class InviteReminded(LetterEvent):
+    type: Literal["InviteReminded"] = "InviteReminded"
+    mail: int
+    reminded_at: UnixTime
+
+
+class SendingStarted(LetterEvent):
+    """A mail is about to be sent."""
+
+    type: Literal["SendingStarted"] = "SendingStarted"
+    mail: int
+    token_hash: Digest
+    unsubscribe_hash: Digest
+    started_at: UnixTime
+    again: bool = False
+    """An earlier start had no end: the mail may have gone out then, and goes out twice now."""
+
+
+class InviteSent(LetterEvent):
+    type: Literal["InviteSent"] = "InviteSent"
+    mail: int
+    message_id: str
+    sent_at: UnixTime
+
+
+class MailWithheld(LetterEvent):
+    """The address gets no mail; nobody outside is told so."""
+
+    type: Literal["MailWithheld"] = "MailWithheld"
+    mail: int
+    reason: Reason
+    withheld_at: UnixTime
+
+
+class SendingPostponed(LetterEvent):
+    type: Literal["SendingPostponed"] = "SendingPostponed"
+    mail: int
+    because: str
+    postponed_at: UnixTime
+    until: UnixTime
+
+
+class SendingFailed(LetterEvent):
+    type: Literal["SendingFailed"] = "SendingFailed"
+    mail: int
+    because: str
+    failed_at: UnixTime
+
+
+class InviteDelivered(LetterEvent):
+    type: Literal["InviteDelivered"] = "InviteDelivered"
+    feedback_id: str
+    delivered_at: UnixTime
+
+
+class InviteBounced(LetterEvent):
+    type: Literal["InviteBounced"] = "InviteBounced"
+    feedback_id: str
+    permanent: bool
+    bounced_at: UnixTime
+    address_key: Digest
+
+
+class InviteComplained(LetterEvent):
+    type: Literal["InviteComplained"] = "InviteComplained"
+    feedback_id: str
+    complained_at: UnixTime
+    address_key: Digest
+
+
+class Unsubscribed(LetterEvent):
+    type: Literal["Unsubscribed"] = "Unsubscribed"
+    unsubscribed_at: UnixTime
+    address_key: Digest
+
+
+class InviteAccepted(LetterEvent):
+    type: Literal["InviteAccepted"] = "InviteAccepted"
+    inviter_id: Identifier
+    accepted_at: UnixTime
+
+
+class ReservationWanted(LetterEvent):
+    """A seat is to be held for the invited person; told to whoever gives seats."""
+
+    type: Literal["ReservationWanted"] = "ReservationWanted"
+    inviter_id: Identifier
+    code: StoredReferralCode
+    email: KnownAddress
+    wanted_at: UnixTime
+
+
+class InviteDeclined(LetterEvent):
+    type: Literal["InviteDeclined"] = "InviteDeclined"
+    inviter_id: Identifier
+    declined_at: UnixTime
+
+
+class InviteRevoked(LetterEvent):
+    type: Literal["InviteRevoked"] = "InviteRevoked"
+    inviter_id: Identifier
+    revoked_at: UnixTime
+
+
+class InviteExpired(LetterEvent):
+    type: Literal["InviteExpired"] = "InviteExpired"
+    inviter_id: Identifier
+    expired_at: UnixTime
+
+
+class AddressSuppressed(Event):
+    type: Literal["AddressSuppressed"] = "AddressSuppressed"
+    address_key: Digest
+    reason: Reason
+    suppressed_at: UnixTime
+
+
+InviteEvent = Annotated[
+    InviterRegistered
+    | InviteAdmitted
+    | BulkAdmitted
+    | InviteClosed
+    | InviteRequested
+    | InviteResent
+    | InviteReminded
+    | SendingStarted
+    | InviteSent
+    | MailWithheld
+    | SendingPostponed
+    | SendingFailed
+    | InviteDelivered
+    | InviteBounced
+    | InviteComplained
+    | Unsubscribed
+    | InviteAccepted
+    | ReservationWanted
+    | InviteDeclined
+    | InviteRevoked
+    | InviteExpired
+    | AddressSuppressed,
+    Field(discriminator="type"),
+]
+
+
+# Views
 
 
 class InviterView(View):
@@ -59,3 +495,43 @@ class InviterView(View):
 
     member_id: Identifier
     registered_at: UnixTime
+
+
+InviteState = Literal[
+    "requested", "sent", "delivered", "bounced", "failed", "accepted", "declined", "revoked",
+    "expired",
+]  # fmt: skip
+
+
+class Happening(View):
+    """One line of an invitation's timeline."""
+
+    what: str
+    at: UnixTime
+
+
+class InviteView(View):
+    """An invitation as its inviter and its token's holder may see parts of it."""
+
+    invite_id: Identifier
+    inviter_id: Identifier
+    email: KnownAddress
+    inviter: str
+    """Masked, or the name that the inviter gave."""
+    code: StoredReferralCode | None = None
+    state: InviteState = "requested"
+    requested_at: UnixTime
+    expires_at: UnixTime
+    timeline: tuple[Happening, ...] = ()
+    token_hash: str = ""
+    """Of the one token that is good."""
+    due_at: UnixTime | None = None
+    """When to look at it again."""
+
+
+class BulkResult(View):
+    """What became of a bulk request."""
+
+    job_id: Identifier
+    accepted: int
+    rejected: tuple[RowRefused, ...] = ()

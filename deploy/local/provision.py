@@ -60,6 +60,9 @@ def service_environment(
         "COGNITO_JWKS_URL": f"{endpoint}/{outputs['UserPoolId']}/.well-known/jwks.json",
         "COGNITO_CLIENT_IDS": outputs["ClientId"],
         "COGNITO_SERVICE_CLIENT_IDS": outputs["ServiceClientId"],
+        # of this machine only; elsewhere it comes from where secrets are kept
+        "INVITES_KEY": "local-key-of-tokens-that-open-nothing-elsewhere",
+        "MAIL_CONFIGURATION_SET": f"{stack}-mail",
     }
 
 

@@ -98,6 +98,7 @@ def _parts(
             refused=lambda limit: metrics.refused(limit.name, shadow=limit.shadow),
         ),
         referrals=ReadModels(outside.redis, "referrals"),
+        invites=ReadModels(outside.redis, "invites"),
         changes=changes,
         lines=lines,
     )

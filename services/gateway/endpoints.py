@@ -10,7 +10,6 @@ from pydantic import Field
 
 from chassis.read_models import Document
 from contracts.compute import RequestAnalysis
-from contracts.invites import SendInvite
 from contracts.messages import (
     Command,
     CommandOutcome,
@@ -53,11 +52,6 @@ class NewUser(Body):
     """The code that the person came by: redeemed as soon as the account is open."""
 
 
-class NewInvite(Body):
-    email: EmailAddress
-    note: Annotated[str, Field(max_length=280)] = ""
-
-
 class Operation(View):
     """What became of a request that was answered with 202."""
 
@@ -68,13 +62,22 @@ class Operation(View):
     rejection: Rejection | None
 
 
-def write(body: type[B], make: Make[B, C], tell: Tell[C]) -> Callable[[Call], Awaitable[Answer]]:
-    """An endpoint that sends one command and answers with its outcome."""
+def write(
+    body: type[B],
+    make: Make[B, C],
+    tell: Tell[C],
+    read: Callable[[Call], Awaitable[B]] | None = None,
+) -> Callable[[Call], Awaitable[Answer]]:
+    """An endpoint that sends one command and answers with its outcome.
+
+    `read` is for bodies that are not only JSON.
+    """
 
     async def handle(call: Call) -> Answer:
         wish = _preference(call)
         ask = _ask(call, wish)
-        made = make(call, await read_body(call.request, body))
+        told = await (read_body(call.request, body) if read is None else read(call))
+        made = make(call, told)
         command = await made if isinstance(made, Awaitable) else made
 
         async def finish(outcome: CommandOutcome) -> Answer:
@@ -250,16 +253,7 @@ def _matches(known: str, etag: str) -> bool:
     return etag in tags or "*" in tags
 
 
-# Invites and analyses
-
-
-def send_invite(call: Call, body: NewInvite) -> SendInvite:
-    return SendInvite(inviter_id=call.caller.subject, email=body.email, note=body.note)
-
-
-async def tell_invite(call: Call, _command: SendInvite, outcome: CommandOutcome) -> Answer:
-    location = _operation(outcome.command_id)
-    return accepted(call, "Your invitation is on its way.", location=location)
+# Analyses
 
 
 def request_analysis(call: Call, _body: Empty) -> RequestAnalysis:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -27,6 +27,8 @@ class Body(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=False
     )
+    max_brackets: ClassVar[int] = MAX_NESTING
+    """Objects and lists of one body: no more can be nested than there are."""
 
 
 class Empty(Body):
@@ -53,7 +55,7 @@ async def read_body(request: web.Request, model: type[B]) -> B:
             "the body must be JSON, with the header Content-Type: application/json",
             code="unsupported_content_type",
         )
-    return check(model, parse_json(raw))
+    return check(model, parse_json(raw, model.max_brackets))
 
 
 def read_query(request: web.Request, model: type[B]) -> B:
@@ -71,13 +73,13 @@ def read_query(request: web.Request, model: type[B]) -> B:
     return check(model, dict(query))
 
 
-def parse_json(raw: bytes) -> object:
+def parse_json(raw: bytes, brackets: int = MAX_NESTING) -> object:
     """JSON in UTF-8, without duplicate names, NaN, deep nesting or lone surrogates.
 
     Raises:
         Problem: 400, saying what and where.
     """
-    if raw.count(b"[") + raw.count(b"{") > MAX_NESTING:
+    if raw.count(b"[") + raw.count(b"{") > brackets:
         raise malformed("the body is nested too deep")
     try:
         text = raw.decode("utf-8")

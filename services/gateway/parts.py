@@ -23,6 +23,7 @@ class Parts:
     operations: Operations
     limiter: Limiter
     referrals: ReadModels
+    invites: ReadModels
     changes: Changes
     lines: Lines
 

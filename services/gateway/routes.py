@@ -4,6 +4,7 @@ from contracts.referrals import ReferralValidity, UsersEntry
 from gateway import endpoints as do
 from gateway.events import stream_me
 from gateway.http import Auth, Route
+from gateway.invite_routes import INVITE_ROUTES
 from gateway.misses import CodeQuery, is_referral_valid
 from gateway.parsing import Empty
 from gateway.referral_routes import REFERRAL_ROUTES
@@ -63,19 +64,6 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST",
-        "/v1/invites",
-        "send_invite",
-        Auth.ACCESS,
-        do.write(do.NewInvite, do.send_invite, do.tell_invite),
-        summary="Invite a person by e-mail.",
-        limits=("writes", "invites"),
-        success=202,
-        body=do.NewInvite,
-        example={"email": "bob@example.com", "note": "See you there!"},
-        problems=(409, 501),
-    ),
-    Route(
-        "POST",
         "/v1/tokens/cluster/{chain}/{token_address}/refresh",
         "refresh_cluster_analysis",
         Auth.ACCESS,
@@ -123,4 +111,5 @@ ROUTES: tuple[Route, ...] = (
         answer=RevocationView,
     ),
     *REFERRAL_ROUTES,
+    *INVITE_ROUTES,
 )

@@ -5,7 +5,15 @@ from typing import Final
 
 from chassis.commands import commands_queue
 from contracts.compute import RequestAnalysis
-from contracts.invites import SendInvite
+from contracts.invites import (
+    AcceptInvite,
+    DeclineInvite,
+    ResendInvite,
+    RevokeInvite,
+    SendInvite,
+    SendInvites,
+    Unsubscribe,
+)
 from contracts.messages import Command
 from contracts.referrals import (
     ApproveReferral,
@@ -40,7 +48,18 @@ SERVICES: Final[Mapping[type[Command], str]] = {
         ),
         "referrals",
     ),
-    SendInvite: "invites",
+    **dict.fromkeys(
+        (
+            SendInvite,
+            SendInvites,
+            ResendInvite,
+            RevokeInvite,
+            AcceptInvite,
+            DeclineInvite,
+            Unsubscribe,
+        ),
+        "invites",
+    ),
     RequestAnalysis: "compute",
 }
 

@@ -1,24 +1,111 @@
 """Composition root of the invites service."""
 
+from typing import Any
+
+import aioboto3
+from botocore.config import Config
+
+from chassis.boards import Boards
 from chassis.codec import Codec
+from chassis.commands import CommandSender, commands_queue
+from chassis.read_models import ReadModels
 from chassis.service import Application, Definition, Resources, assemble
 from chassis.settings import ServiceSettings
-from contracts.invites import InviteCommand, InviteEvent
-from invites.domain import INVITERS, Inviter
-from invites.handlers import listen
-from invites.projections import INVITER_VIEWS
+from contracts.invites import (
+    InviteAccepted,
+    InviteAdmitted,
+    InviteBounced,
+    InviteCommand,
+    InviteComplained,
+    InviteDeclined,
+    InviteEvent,
+    InviteExpired,
+    InviteReminded,
+    InviteRequested,
+    InviteResent,
+    InviteRevoked,
+    ReservationWanted,
+    TendInvite,
+    Unsubscribed,
+)
+from contracts.referrals import ReserveReferral
+from invites.clock import Clock
+from invites.domain import INVITES as DECIDER
+from invites.handlers import Parts, listen
+from invites.projections import INVITE_VIEWS, MODELS
+from invites.sender import SES, Pace, Postman
+from invites.settings import Settings
+from invites.state import PATIENCE, Stream
+from invites.tokens import Tokens
 
-INVITES = Definition[Inviter, InviteCommand, InviteEvent](
+_TO_ITSELF = (
+    InviteAdmitted, InviteRequested, InviteResent, InviteReminded, InviteAccepted,
+    ReservationWanted, InviteDeclined, InviteRevoked, InviteExpired, InviteBounced,
+    InviteComplained, Unsubscribed,
+)  # fmt: skip
+"""What one stream tells another, what mail waits for, and which seats are wanted elsewhere."""
+
+INVITES = Definition[Stream, InviteCommand, InviteEvent](
     name="invites",
-    decider=INVITERS,
+    decider=DECIDER,
     codec=Codec(InviteEvent),
-    models=(INVITER_VIEWS,),
+    models=MODELS,
+    announces=dict.fromkeys(_TO_ITSELF, ("invites",)),
 )
 
 
 def application(
     settings: ServiceSettings, resources: Resources
-) -> Application[Inviter, InviteCommand, InviteEvent]:
+) -> Application[Stream, InviteCommand, InviteEvent]:
     assembled = assemble(INVITES, settings, resources)
-    listen(assembled)
+    if not isinstance(settings, Settings):
+        raise TypeError("these are not the settings of this service")
+    ses = SES(_client, settings.mail_from, settings.mail_configuration_set)
+    listen(assembled, parts(assembled, settings, ses))
+    assembled.background.extend([ses.run, clock(assembled, settings).run])
     return assembled
+
+
+def parts(
+    assembled: Application[Stream, InviteCommand, InviteEvent], settings: Settings, ses: SES
+) -> Parts:
+    tokens = Tokens(settings.invites_key.get_secret_value().encode())
+    postman = Postman(
+        store=assembled.store,
+        handler=assembled.handler,
+        mail=ses,
+        pace=Pace(assembled.resources.redis, settings.mail_rate),
+        tokens=tokens,
+        sender=settings.sender,
+        patience=settings.mail_patience_seconds,
+    )
+    referrals = commands_queue(settings.stack, "referrals")
+    return Parts(
+        postman=postman,
+        tokens=tokens,
+        referrals=CommandSender(assembled.resources.broker, {ReserveReferral: referrals}),
+        feedback_queue=f"{settings.stack}-invites-feedback",
+    )
+
+
+def clock(assembled: Application[Stream, InviteCommand, InviteEvent], settings: Settings) -> Clock:
+    return Clock(
+        due=Boards(ReadModels(assembled.resources.redis, INVITES.name), INVITE_VIEWS.name),
+        sender=CommandSender(
+            assembled.resources.broker,
+            {TendInvite: commands_queue(settings.stack, INVITES.name)},
+        ),
+        tick_seconds=settings.tick_seconds,
+        ahead=max(0, PATIENCE - settings.mail_patience_seconds),
+    )
+
+
+def _client() -> Any:
+    """One attempt: a call that is repeated by itself is a mail that is sent twice."""
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=5,
+        read_timeout=20,
+        max_pool_connections=32,
+    )
+    return aioboto3.Session().client("sesv2", config=config)

@@ -1,26 +1,206 @@
-"""Bus in: the commands of inviters, and the accounts that are opened elsewhere."""
+"""Bus in: commands, what accounts and our own streams tell, and what SES tells of our mails."""
 
-from chassis.announcements import EventReader
-from chassis.commands import CommandReader, IncomingCommand
+import uuid
+from dataclasses import dataclass
+from typing import Annotated, assert_never
+
+import structlog
+from pydantic import Field, ValidationError
+
+from chassis.announcements import EventReader, IncomingEvent
+from chassis.commands import CommandReader, CommandSender, IncomingCommand, Unreadable
+from chassis.outage import sit_out
+from chassis.read_models import ReadModels
 from chassis.service import Application, read_or_reject
 from chassis.sqs import SQSMessage
-from contracts.invites import InviteCommand, InviteEvent, RegisterInviter
-from contracts.referrals import AccountOpened
-from invites.domain import Inviter
+from contracts.invites import (
+    CloseInvite,
+    InviteAccepted,
+    InviteAdmitted,
+    InviteBounced,
+    InviteCommand,
+    InviteComplained,
+    InviteDeclined,
+    InviteEvent,
+    InviteExpired,
+    InviteReminded,
+    InviteRequested,
+    InviteResent,
+    InviteRevoked,
+    RecordFeedback,
+    RegisterInviter,
+    RequestInvite,
+    ReservationWanted,
+    SuppressAddress,
+    TendInvite,
+    Unsubscribed,
+)
+from contracts.messages import Metadata
+from contracts.referrals import AccountOpened, ReserveReferral
+from invites.feedback import Feedback, NoFeedback, read
+from invites.projections import MESSAGES
+from invites.sender import Postman
+from invites.state import Stream
+from invites.tokens import Tokens
+
+Ours = Application[Stream, InviteCommand, InviteEvent]
+Own = (
+    InviteAdmitted | InviteRequested | InviteResent | InviteReminded | InviteAccepted
+    | ReservationWanted | InviteDeclined | InviteRevoked | InviteExpired | InviteBounced
+    | InviteComplained | Unsubscribed
+)  # fmt: skip
+Heard = AccountOpened | Own
+HEARD = Annotated[Heard, Field(discriminator="type")]
+_FEEDBACK = uuid.UUID("e2a4a8d6-9f1e-5d0c-8b5e-2f6d1a7f0c12")
+
+log = structlog.get_logger(__name__)
 
 
-def listen(application: Application[Inviter, InviteCommand, InviteEvent]) -> None:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the reactions work with beside the application."""
+
+    postman: Postman
+    tokens: Tokens
+    referrals: CommandSender
+    feedback_queue: str
+
+
+def listen(application: Ours, parts: Parts) -> None:
     commands = CommandReader[InviteCommand](InviteCommand)
-    accounts = EventReader[AccountOpened](AccountOpened)
+    events = EventReader[Heard](HEARD)
+    models = ReadModels(application.resources.redis, application.definition.name)
 
     @application.commands
     async def on_command(message: SQSMessage) -> None:
-        await application.handler.handle(read_or_reject(commands.read, message))
+        incoming = read_or_reject(commands.read, message)
+        await application.handler.handle(incoming)
+        if isinstance(incoming.command, TendInvite):
+            command = incoming.command
+            await _post(parts, command.invite_id, incoming.metadata.correlation_id)
 
     @application.announcements
-    async def on_account_opened(message: SQSMessage) -> None:
-        opened = read_or_reject(accounts.read, message)
-        command = RegisterInviter(member_id=opened.event.member_id, email=opened.event.email)
-        await application.handler.handle(
-            IncomingCommand(command, opened.metadata, command.body_hash, opened.redelivered)
+    async def on_event(message: SQSMessage) -> None:
+        await react(application, parts, read_or_reject(events.read, message))
+
+    @application.resources.broker.subscriber(
+        parts.feedback_queue,
+        max_workers=application.settings.max_workers,
+        wait_time_seconds=application.settings.receive_wait_seconds,
+    )
+    async def on_feedback(message: SQSMessage) -> None:
+        told = read_or_reject(read_feedback, message)
+        if told is not None:
+            await keep(application, models, told)
+
+
+async def react(application: Ours, parts: Parts, heard: IncomingEvent[Heard]) -> None:
+    """What one stream's fact means for another's, for a mailbox, or for another service."""
+    for number, command in enumerate(reactions(heard.event, parts.tokens)):
+        metadata = heard.metadata
+        if number:  # a second reaction to one event is another command
+            name = str(uuid.uuid5(_FEEDBACK, f"{metadata.command_id}/{number}"))
+            metadata = metadata.model_copy(update={"command_id": name})
+        incoming = IncomingCommand(command, metadata, command.body_hash, heard.redelivered)
+        await application.handler.handle(incoming)
+    match heard.event:
+        case InviteRequested() | InviteResent() | InviteReminded():
+            await _post(parts, heard.event.invite_id, heard.metadata.correlation_id)
+        case ReservationWanted():
+            event = heard.event
+            wish = ReserveReferral(
+                member_id=event.inviter_id, code=event.code, invited_user=event.email
+            )
+            await sit_out(lambda: parts.referrals.send(wish, heard.metadata))
+        case _:
+            pass
+
+
+def reactions(  # noqa: C901, PLR0911  one line for each event
+    event: Heard, tokens: Tokens
+) -> list[InviteCommand]:
+    match event:
+        case AccountOpened():
+            # whoever has an account is not invited; nobody outside is told so
+            return [
+                RegisterInviter(member_id=event.member_id, email=event.email),
+                SuppressAddress(address_key=tokens.address_key(event.email), reason="member"),
+            ]
+        case InviteAdmitted():
+            return [
+                RequestInvite(
+                    invite_id=event.invite_id,
+                    inviter_id=event.inviter_id,
+                    inviter_email=event.inviter_email,
+                    email=event.email,
+                    address_key=tokens.address_key(event.email),
+                    note=event.note,
+                    locale=event.locale,
+                    name=event.name,
+                    code=event.code,
+                )
+            ]
+        case InviteAccepted():
+            return [_close(event, "accepted")]
+        case InviteDeclined():
+            return [_close(event, "declined")]
+        case InviteRevoked():
+            return [_close(event, "revoked")]
+        case InviteExpired():
+            return [_close(event, "expired")]
+        case InviteBounced():
+            if not event.permanent:
+                return []
+            return [SuppressAddress(address_key=event.address_key, reason="bounce")]
+        case InviteComplained():
+            return [SuppressAddress(address_key=event.address_key, reason="complaint")]
+        case Unsubscribed():
+            return [SuppressAddress(address_key=event.address_key, reason="unsubscribe")]
+        case InviteRequested() | InviteResent() | InviteReminded() | ReservationWanted():
+            return []
+        case _:
+            assert_never(event)
+
+
+def _close(
+    event: InviteAccepted | InviteDeclined | InviteRevoked | InviteExpired, ending: str
+) -> CloseInvite:
+    return CloseInvite.model_validate(
+        {"inviterId": event.inviter_id, "inviteId": event.invite_id, "ending": ending}
+    )
+
+
+def read_feedback(message: SQSMessage) -> Feedback | None:
+    try:
+        return read(bytes(message.body))
+    except NoFeedback as error:
+        raise Unreadable(str(error)) from error
+
+
+async def keep(application: Ours, models: ReadModels, told: Feedback) -> None:
+    """Write feedback down, once, in the invitation that it is about."""
+    stream = told.invite_id and f"invite-{told.invite_id}"
+    stream = stream or await sit_out(lambda: models.entry(MESSAGES.name, told.message_id))
+    if stream is None:
+        log.warning("feedback_of_no_invitation", message_id=told.message_id, kind=told.kind)
+        return
+    try:
+        command = RecordFeedback(
+            invite_id=stream.removeprefix("invite-"),
+            feedback_id=told.feedback_id,
+            kind=told.kind,
+            permanent=told.permanent,
+            at=told.at,
         )
+    except ValidationError:
+        log.warning("feedback_of_no_invitation", message_id=told.message_id, kind=told.kind)
+        return
+    command_id = str(uuid.uuid5(_FEEDBACK, f"{stream}/{told.feedback_id}"))
+    metadata = Metadata(command_id=command_id, correlation_id=command_id, actor="ses")
+    await application.handler.handle(
+        IncomingCommand(command, metadata, command.body_hash, redelivered=False)
+    )
+
+
+async def _post(parts: Parts, invite_id: str, correlation_id: str) -> None:
+    await sit_out(lambda: parts.postman.post(invite_id, correlation_id))

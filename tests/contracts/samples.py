@@ -12,7 +12,56 @@ from typing import Literal, get_origin
 
 import contracts
 from contracts.compute import AnalysisRequested, AnalysisView, RequestAnalysis
-from contracts.invites import InviterRegistered, InviterView, RegisterInviter, SendInvite
+from contracts.invites import (
+    AcceptInvite,
+    AddressSuppressed,
+    BulkAdmitted,
+    BulkResult,
+    CloseInvite,
+    DeclineInvite,
+    GiveUpSending,
+    Happening,
+    InviteAccepted,
+    InviteAdmitted,
+    InviteBounced,
+    InviteClosed,
+    InviteComplained,
+    InviteDeclined,
+    InviteDelivered,
+    InviteExpired,
+    InviterCommand,
+    InviteReminded,
+    InviteRequested,
+    InviteResent,
+    InviteRevoked,
+    InviteRow,
+    InviterRegistered,
+    InviterView,
+    InviteSent,
+    InviteView,
+    LetterCommand,
+    LetterEvent,
+    MailWithheld,
+    PostponeSending,
+    RecordFeedback,
+    RecordSent,
+    RegisterInviter,
+    RequestInvite,
+    ResendInvite,
+    ReservationWanted,
+    RevokeInvite,
+    RowRefused,
+    SendingFailed,
+    SendingPostponed,
+    SendingStarted,
+    SendInvite,
+    SendInvites,
+    StartSending,
+    SuppressAddress,
+    TendInvite,
+    Unsubscribe,
+    Unsubscribed,
+)
 from contracts.messages import (
     Command,
     CommandOutcome,
@@ -97,6 +146,10 @@ AT = 1_800_000_000
 
 CODE = "MVA00W4CZS"
 USE = "0123456789abcdef0123456789abcdef"
+INVITE = "fedcba9876543210fedcba9876543210"
+DIGEST = "ab" * 32
+INVITE_ROW = InviteRow(email="bob@example.com", note="join us", locale="de", row=2)
+REFUSED = RowRefused(row=3, code="already_invited")
 BOB = "bob@example.com"
 NETWORK = "192.0.2.7"
 WHY = {"by": "root", "reason": "asked for by mail"}
@@ -287,6 +340,107 @@ SAMPLES: tuple[Message, ...] = (
     SendInvite(inviter_id="alice", email="bob@example.com", note="join us"),
     InviterRegistered(member_id="alice", email="alice@example.com", registered_at=AT),
     InviterView(member_id="alice", registered_at=AT),
+    INVITE_ROW,
+    REFUSED,
+    SendInvites(inviter_id="alice", job_id="job-1", rows=(INVITE_ROW,), name="Alice", code=CODE),
+    CloseInvite(inviter_id="alice", invite_id=INVITE, ending="declined"),
+    RequestInvite(
+        invite_id=INVITE,
+        inviter_id="alice",
+        inviter_email="alice@example.com",
+        email=BOB,
+        address_key=DIGEST,
+        note="join us",
+        locale="de",
+        name="Alice",
+        code=CODE,
+    ),
+    ResendInvite(invite_id=INVITE, inviter_id="alice"),
+    RevokeInvite(invite_id=INVITE, inviter_id="alice"),
+    AcceptInvite(invite_id=INVITE, token_hash=DIGEST),
+    DeclineInvite(invite_id=INVITE, token_hash=DIGEST),
+    Unsubscribe(invite_id=INVITE, token_hash=DIGEST),
+    StartSending(
+        invite_id=INVITE, mail=1, token_hash=DIGEST, unsubscribe_hash=DIGEST, withheld="bounce"
+    ),
+    RecordSent(invite_id=INVITE, mail=1, message_id="0102-ab"),
+    PostponeSending(invite_id=INVITE, mail=1, because="Throttling"),
+    GiveUpSending(invite_id=INVITE, mail=1, because="MessageRejected"),
+    RecordFeedback(invite_id=INVITE, feedback_id="f-1", kind="bounced", permanent=True, at=AT),
+    TendInvite(invite_id=INVITE),
+    SuppressAddress(address_key=DIGEST, reason="bounce"),
+    InviteAdmitted(
+        inviter_id="alice",
+        inviter_email="alice@example.com",
+        invite_id=INVITE,
+        email=BOB,
+        note="join us",
+        locale="de",
+        name="Alice",
+        code=CODE,
+        admitted_at=AT,
+    ),
+    BulkAdmitted(
+        inviter_id="alice", job_id="job-1", accepted=1, rejected=(REFUSED,), admitted_at=AT
+    ),
+    InviteClosed(inviter_id="alice", invite_id=INVITE, ending="expired", closed_at=AT),
+    InviteRequested(
+        invite_id=INVITE,
+        inviter_id="alice",
+        inviter_email="alice@example.com",
+        email=BOB,
+        address_key=DIGEST,
+        note="join us",
+        locale="de",
+        name="Alice",
+        code=CODE,
+        requested_at=AT,
+        expires_at=AT + 60,
+    ),
+    InviteResent(invite_id=INVITE, mail=2, resent_at=AT, expires_at=AT + 60),
+    InviteReminded(invite_id=INVITE, mail=2, reminded_at=AT),
+    SendingStarted(
+        invite_id=INVITE,
+        mail=1,
+        token_hash=DIGEST,
+        unsubscribe_hash=DIGEST,
+        started_at=AT,
+        again=True,
+    ),
+    InviteSent(invite_id=INVITE, mail=1, message_id="0102-ab", sent_at=AT),
+    MailWithheld(invite_id=INVITE, mail=1, reason="unsubscribe", withheld_at=AT),
+    SendingPostponed(
+        invite_id=INVITE, mail=1, because="Throttling", postponed_at=AT, until=AT + 30
+    ),
+    SendingFailed(invite_id=INVITE, mail=1, because="MessageRejected", failed_at=AT),
+    InviteDelivered(invite_id=INVITE, feedback_id="f-1", delivered_at=AT),
+    InviteBounced(
+        invite_id=INVITE, feedback_id="f-2", permanent=True, bounced_at=AT, address_key=DIGEST
+    ),
+    InviteComplained(invite_id=INVITE, feedback_id="f-3", complained_at=AT, address_key=DIGEST),
+    Unsubscribed(invite_id=INVITE, unsubscribed_at=AT, address_key=DIGEST),
+    InviteAccepted(invite_id=INVITE, inviter_id="alice", accepted_at=AT),
+    ReservationWanted(invite_id=INVITE, inviter_id="alice", code=CODE, email=BOB, wanted_at=AT),
+    InviteDeclined(invite_id=INVITE, inviter_id="alice", declined_at=AT),
+    InviteRevoked(invite_id=INVITE, inviter_id="alice", revoked_at=AT),
+    InviteExpired(invite_id=INVITE, inviter_id="alice", expired_at=AT),
+    AddressSuppressed(address_key=DIGEST, reason="complaint", suppressed_at=AT),
+    Happening(what="sent", at=AT),
+    InviteView(
+        invite_id=INVITE,
+        inviter_id="alice",
+        inviter_email="alice@example.com",
+        email=BOB,
+        inviter="Alice",
+        code=CODE,
+        state="sent",
+        requested_at=AT,
+        expires_at=AT + 60,
+        timeline=(Happening(what="sent", at=AT),),
+        token_hash=DIGEST,
+        due_at=AT + 30,
+    ),
+    BulkResult(job_id="job-1", accepted=1, rejected=(REFUSED,)),
     RequestAnalysis(chain_id=1, token_address=TOKEN),
     AnalysisRequested(chain_id=1, token_address=TOKEN, requested_at=AT),
     AnalysisView(chain_id=1, token_address=TOKEN, state="queued", requested_at=AT),
@@ -304,7 +458,8 @@ def message_classes() -> set[type[Message]]:
         for _, cls in inspect.getmembers(module, inspect.isclass)
         if issubclass(cls, Message)
     }
-    return classes - {Message, Command, Event, View, MemberCommand, UseCommand, UseEvent}
+    bases = {MemberCommand, UseCommand, UseEvent, InviterCommand, LetterCommand, LetterEvent}
+    return classes - {Message, Command, Event, View} - bases
 
 
 def is_tagged(cls: type[Message]) -> bool:

@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
@@ -14,7 +15,7 @@ from redis.asyncio import Redis
 from chassis.announcements import Announcer, EventReader
 from chassis.codec import Codec
 from chassis.command_handler import CommandHandler
-from chassis.commands import CommandReader, IncomingCommand
+from chassis.commands import CommandReader, CommandSender, IncomingCommand
 from chassis.memory import MemoryEventStore
 from chassis.outcomes import Outcomes
 from chassis.projector import Projector
@@ -22,14 +23,18 @@ from chassis.rebuild import Rebuilder
 from chassis.repository import Repository
 from contracts.compute import ComputeCommand, ComputeEvent
 from contracts.invites import InviteCommand, InviteEvent
+from contracts.messages import Event
 from contracts.referrals import (
+    AccountOpened,
     CodeBrought,
     ReferralCommand,
     ReferralConfirmed,
     ReferralEvent,
     ReferralReversed,
+    ReserveReferral,
 )
 from gateway.settings import Settings
+from tests.invites.world import SENDER, Inbox
 
 ISSUER = "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_TestPool"
 CLIENT = "web-client"
@@ -37,6 +42,7 @@ PROGRAM = "program-client"
 ALICE = "5e1f0c2a-0000-4000-8000-00000000a11c"
 
 Claims = dict[str, Any]
+INVITES_HEAR = "test-invites-announcements.fifo"
 _EMPTY: dict[Any, Any] = {}
 """What Redis holds once services without any events have built their read models."""
 
@@ -169,6 +175,8 @@ class Bus:
     sent: list[Sent] = field(default_factory=list)
     down: bool = False
     stores: dict[str, MemoryEventStore[Any]] = field(default_factory=dict)
+    inbox: Inbox = field(default_factory=Inbox)
+    """Where the invites service's mails go."""
     held: bool = False
     """Keep commands back until `release`."""
     _handlers: dict[str, tuple[CommandReader[Any], CommandHandler[Any, Any, Any]]] = field(
@@ -189,13 +197,16 @@ class Bus:
 
     async def _open(self) -> None:
         from compute.domain import ANALYSES  # noqa: PLC0415  the services under their own names
-        from invites.domain import INVITERS  # noqa: PLC0415
+        from invites.app import INVITES  # noqa: PLC0415
         from referrals.domain import MEMBERS  # noqa: PLC0415
         from referrals.projections import MODELS  # noqa: PLC0415
 
-        own = (CodeBrought, ReferralConfirmed, ReferralReversed)
+        own = (AccountOpened, CodeBrought, ReferralConfirmed, ReferralReversed)
         await self._add("referrals", ReferralCommand, ReferralEvent, MEMBERS, MODELS, own=own)
-        await self._add("invites", InviteCommand, InviteEvent, INVITERS, ())
+        letters = tuple(INVITES.announces)
+        await self._add(
+            "invites", InviteCommand, InviteEvent, INVITES.decider, INVITES.models, own=letters
+        )
         await self._add("compute", ComputeCommand, ComputeEvent, ANALYSES, ())
 
     async def _add(
@@ -209,7 +220,7 @@ class Bus:
         handler: CommandHandler[Any, Any, Any] = CommandHandler(
             Repository(store, decider),
             projector,
-            Announcer(self, {event: [f"test-{name}-announcements.fifo"] for event in own}),
+            Announcer(self, {event: _listeners(name, event) for event in own}),
             Outcomes(self.redis),
         )
         self.stores[name] = store
@@ -253,7 +264,10 @@ class Bus:
     async def _handle(self, sent: Sent) -> None:
         message: Any = Message(json.dumps(sent.body).encode(), sent.headers, sent.correlation_id)
         if sent.queue.endswith("-announcements.fifo"):
-            await self._hear(message)
+            if sent.queue == INVITES_HEAR:
+                await self._hear_invites(message)
+            else:
+                await self._hear(message)
             return
         reader, handler = self._handlers[sent.queue]
         await handler.handle(reader.read(message))
@@ -268,6 +282,24 @@ class Bus:
         await handler.handle(
             IncomingCommand(command, heard.metadata, command.body_hash, redelivered=False)
         )
+
+    async def _hear_invites(self, message: Any) -> None:
+        """What the invites service does about accounts and its own events."""
+        from invites.handlers import HEARD, Parts, react  # noqa: PLC0415
+        from invites.sender import Pace, Postman  # noqa: PLC0415
+        from invites.tokens import Tokens  # noqa: PLC0415
+
+        _, handler = self._handlers["test-invites-commands.fifo"]
+        tokens, store = Tokens(b"k" * 32), self.stores["invites"]
+        postman = Postman(store, handler, self.inbox, Pace(self.redis, 1e6), tokens, SENDER)
+        referrals = CommandSender(self, {ReserveReferral: "test-referrals-commands.fifo"})
+        application: Any = SimpleNamespace(handler=handler)
+        parts = Parts(postman, tokens, referrals, "test-invites-feedback")
+        await react(application, parts, EventReader[Any](HEARD).read(message))
+
+
+def _listeners(name: str, event: type[Event]) -> list[str]:
+    return [INVITES_HEAR] if event is AccountOpened else [f"test-{name}-announcements.fifo"]
 
 
 def settings(redis_url: str, **changes: Any) -> Settings:

@@ -68,6 +68,9 @@ _LIMITS: Final = (
     Limit("accounts", 10, HOUR, Scope.PERSON),
     Limit("services", 6_000, MINUTE, Scope.PERSON),
     Limit("invites", 10, DAY, Scope.PERSON),
+    Limit("invite-bulks", 5, DAY, Scope.PERSON),
+    # tokens have 256 bits: this spares us the work, it keeps no guesser out
+    Limit("invite-tokens", 10, MINUTE, Scope.ADDRESS),
     Limit("refreshes", 5, HOUR, Scope.PERSON),
     Limit("admin", 120, MINUTE, Scope.PERSON),
     # guessing of referral codes; forty-five random bits are the first line, these the second

@@ -1,0 +1,136 @@
+"""Invitations in bulk, counted: SES calls per invitation, SQS calls per message, memory.
+
+`make bench-invites` runs the invites service in this process, on a local AWS and a Redis of its
+own. `INVITES=1000` is a shorter run. Counts are the same on any machine; no time is measured.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import tempfile
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+
+import aioboto3
+
+from benchmarks.road import Counts, bus, insist, silence, table
+from chassis.commands import IncomingCommand
+from chassis.redis import connect
+from chassis.service import Resources
+from contracts.invites import InviteRow, RegisterInviter, SendInvites
+from contracts.messages import Command, Metadata
+from deploy.local.provision import deploy, service_environment
+from deploy.local.settings import LocalSettings
+from invites.app import application
+from invites.settings import Settings
+from tests.support.stack import local_aws, local_settings, redis_server
+
+INVITES = int(os.environ.get("INVITES", "10000"))
+ROWS = 200
+MESSAGES = 2
+"""Of one invitation: admitted, and requested."""
+CALLS_PER_MESSAGE = 0.35
+
+
+class AnyCounts(Counts):
+    """Also of services that name no target."""
+
+    def _sent(self, request: Any, **more: Any) -> None:
+        if "X-Amz-Target" in request.headers:
+            super()._sent(request, **more)
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = local_settings(Path(folder))
+        with local_aws(settings), redis_server(settings):
+            outputs = deploy(settings.aws_url, settings.stack)
+            environment = service_environment(
+                settings.aws_url, settings.stack, settings.redis_url, outputs
+            )
+            os.environ.update(environment)
+            await measure(settings)
+
+
+async def measure(settings: LocalSettings) -> None:
+    silence()
+    counts = AnyCounts()
+    session = counts.session()
+    redis = connect(settings.redis_url)
+    broker = bus(settings, session)
+    boto = aioboto3.Session(botocore_session=session)
+    async with boto.client("dynamodb", endpoint_url=settings.aws_url) as dynamodb:
+        service = Settings(mail_rate=1e6, max_workers=64, tick_seconds=3_600)
+        app = application(service, Resources(dynamodb, redis, broker))
+        await app.rebuilder.heal()
+        work = [asyncio.create_task(each()) for each in app.background]
+        await broker.start()
+        counts.reset()
+        memory = []
+        for first in range(0, INVITES, 10 * ROWS):
+            size = min(10 * ROWS, INVITES - first)
+            await asyncio.gather(*(bulk(app, ROWS) for _ in range(size // ROWS)))
+            await mailed(settings, first + size)
+            memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        await broker.stop()
+    await redis.aclose()
+    tell(counts, mails(settings), memory)
+
+
+async def bulk(app: Any, rows: int) -> None:
+    inviter = uuid.uuid4().hex
+    await do(app, RegisterInviter(member_id=inviter, email=f"{inviter}@example.com"))
+    people = tuple(
+        InviteRow(email=f"{inviter}-{number}@example.org", row=number) for number in range(rows)
+    )
+    await do(app, SendInvites(inviter_id=inviter, job_id=uuid.uuid4().hex, rows=people))
+
+
+async def do(app: Any, command: Command) -> None:
+    metadata = Metadata(command_id=uuid.uuid4().hex, correlation_id="bench")
+    incoming = IncomingCommand(command, metadata, command.body_hash, redelivered=False)
+    outcome = await app.handler.handle(incoming)
+    insist(outcome.state == "accepted", "every command is accepted")
+
+
+async def mailed(settings: LocalSettings, count: int) -> None:
+    while await asyncio.to_thread(mails, settings) < count:  # noqa: ASYNC110  seen from outside only
+        await asyncio.sleep(1)
+
+
+def mails(settings: LocalSettings) -> int:
+    url = f"{settings.aws_url}/_ministack/ses/messages"
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310  the local AWS
+        return _count(json.load(answer))
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 if "MessageId" in value else sum(map(_count, value.values()))
+    return sum(map(_count, value)) if isinstance(value, list) else 0
+
+
+def tell(counts: Counts, sent: int, memory: list[int]) -> None:
+    queue = {k: n for k, n in counts.requests.items() if k.endswith(" announcements")}
+    per_message = sum(queue.values()) / (MESSAGES * INVITES)
+    table(
+        f"{INVITES} invitations, {ROWS} at a time",
+        {
+            "SES calls per invitation": f"{sent / INVITES:.3f}",
+            **{name: f"{n / INVITES:.3f} per invitation" for name, n in sorted(queue.items())},
+            "SQS together": f"{per_message:.3f} calls per message (bound {CALLS_PER_MESSAGE})",
+            "DynamoDB": f"{counts.write_units / INVITES:.2f} write units per invitation",
+            "peak memory, MiB": " ".join(map(str, memory)),
+        },
+    )
+    insist(sent == INVITES, "one SES call per invitation")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

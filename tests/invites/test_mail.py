@@ -1,0 +1,171 @@
+"""The mail says what it must, in both parts; nobody's words do anything but stand there."""
+
+import re
+from dataclasses import replace
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invites.mail import Content, Sender, compose, locale_for
+from invites.tokens import Tokens, hash_of
+
+SENDER = Sender(
+    address="hello@vouch.example",
+    product="Vouch",
+    invite_url="https://vouch.example/invited#{token}",
+    unsubscribe_url="https://api.vouch.example/v1/unsubscribe/{token}",
+    reply_to="help@vouch.example",
+)
+CONTENT = Content(
+    to="bob@example.org",
+    inviter="Alice",
+    inviter_email="alice@example.com",
+    note="See you there!",
+    code="MVA00W4CZS",
+    locale="en",
+    token="t" * 43,
+    unsubscribe_token="u" * 43,
+    expires_at=1_801_209_600,
+    at=1_800_000_000,
+)
+HEADERS = {
+    "subject", "from", "to", "reply-to", "date", "list-unsubscribe", "list-unsubscribe-post",
+    "auto-submitted", "content-language", "mime-version", "content-type",
+}  # fmt: skip
+
+
+def received(content: Content) -> EmailMessage:
+    """As a mail program reads it from the wire."""
+    message = BytesParser(policy=policy.default).parsebytes(compose(SENDER, content).as_bytes())
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def parts(message: EmailMessage) -> tuple[str, str]:
+    text, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    return text.get_content(), html.get_content()
+
+
+class Page(HTMLParser):
+    """What a browser would make of it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.words = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def test_both_parts_say_it_all() -> None:
+    message = received(CONTENT)
+    text, html = parts(message)
+    for part in (text, Page(html).words):
+        assert "Alice would like you to join Vouch" in part
+        assert "See you there!" in part
+        assert "MVA00-W4CZS" in part
+        assert "open for 14 days, until 29 January 2027" in part
+    assert f"https://vouch.example/invited#{'t' * 43}" in text
+    assert Page(html).links == [
+        f"https://vouch.example/invited#{'t' * 43}",
+        f"https://api.vouch.example/v1/unsubscribe/{'u' * 43}",
+    ]
+
+
+def test_headers_let_a_mail_program_unsubscribe_by_one_click() -> None:
+    message = received(CONTENT)
+    assert message["List-Unsubscribe"] == f"<https://api.vouch.example/v1/unsubscribe/{'u' * 43}>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["Subject"] == "Alice invites you to Vouch"
+    assert message["From"] == "Vouch <hello@vouch.example>"
+    assert message["Reply-To"] == "help@vouch.example"
+    assert "t" * 43 not in "".join(str(value) for value in message.values())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "locale", "word"),
+    [
+        ("de", "de", "lädt"),
+        ("de-AT", "de", "lädt"),
+        ("fr-CA", "fr", "invite à"),
+        ("pt-BR", "en", "invites"),
+    ],
+)
+def test_a_locale_without_words_falls_back(wanted: str, locale: str, word: str) -> None:
+    assert locale_for(wanted) == locale
+    message = received(replace(CONTENT, locale=wanted))
+    assert message["Content-Language"] == locale
+    assert word in message["Subject"]
+
+
+def test_an_inviter_without_a_name_is_masked() -> None:
+    message = received(replace(CONTENT, inviter=""))
+    assert message["Subject"].startswith("a***@e***.com")
+    assert "alice@example.com" not in "".join(parts(message))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "{{ 7 * 7 }}{% raw %}",
+        "{inviter} {0.__class__}",
+        "click https://evil.example/login now",
+        "www.evil.example or evil@evil.example",
+        "Bob\r\nBcc: everybody@example.com\r\n\r\n<h1>",
+        "\u202egnp.exe\u2066x\u2069",
+        "nul\x00 esc\x1b[31m",
+        "x" * 10_000,
+    ],
+    ids=lambda text: ascii(text[:20]),
+)
+def test_hostile_words_end_as_harmless_text(hostile: str) -> None:
+    """Past the contracts, which refuse most of these before."""
+    calm = Page(parts(received(CONTENT))[1])
+    message = received(replace(CONTENT, inviter=hostile, note=hostile))
+    text, html = parts(message)
+    page = Page(html)
+    assert {name.lower() for name in message} == HEADERS
+    assert message["To"] == "bob@example.org"
+    assert set(page.tags) == set(calm.tags)
+    assert page.links == calm.links
+    for part in (text, page.words):
+        assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b]", part)
+        assert not re.search(r"https?://evil|www\.evil|evil@evil", part)
+        assert "49" not in part
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_no_words_add_a_header_a_tag_or_a_link(name: str, note: str) -> None:
+    calm = Page(parts(received(CONTENT))[1])
+    message = received(replace(CONTENT, inviter=name, note=note))
+    page = Page(parts(message)[1])
+    assert {each.lower() for each in message} == HEADERS
+    assert set(page.tags) <= set(calm.tags)
+    assert page.links == calm.links
+
+
+def test_tokens_have_256_bits_and_serve_one_purpose() -> None:
+    tokens = Tokens(b"k" * 32)
+    made = {tokens.invite("a", 1), tokens.invite("a", 2), tokens.invite("b", 1)}
+    made |= {tokens.unsubscribe("a"), tokens.unsubscribe("b"), Tokens(b"l" * 32).invite("a", 1)}
+    assert len(made) == 6
+    assert {len(token) for token in made} == {43}
+    assert len(hash_of(tokens.invite("a", 1))) == 64
+    assert "k" * 8 not in repr(tokens)
+    assert tokens.address_key("Bob@Example.org ") == tokens.address_key("bob@example.org")
