@@ -10,6 +10,8 @@ BIN := .venv/bin
 # the order of the tests: fixed, so that what passed here passes there
 SEED ?= 1
 export PYTHONPATH := services:.
+# compiled once, not by every process of the suite
+unexport PYTHONDONTWRITEBYTECODE
 # settings of the local stack: given on the command line, they reach it by the environment
 export GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK
 unexport_empty = $(foreach v,GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK,$(if $($(v)),,$(eval unexport $(v))))
@@ -52,7 +54,7 @@ token: setup  ## print a fresh token: USER=alice@example.com [USE=access], or US
 	@$(BIN)/python -m deploy.local token "$(USER)" $(or $(USE),id)
 
 test: setup  ## all tests, on ports of their own; SEED=default for another order
-	@$(BIN)/python -m pytest -q -n 3 --dist loadfile -p randomly --randomly-seed=$(SEED)
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile -p randomly --randomly-seed=$(SEED)
 
 check: format-check lint types imports test  ## what CI runs
 

@@ -37,13 +37,18 @@ class Announcer(Generic[E]):
     """Event class -> queues of the services that want to hear of it."""
 
     async def announce(self, commit: Commit[E]) -> None:
-        """Tell of a commit; telling twice is harmless, for listeners know the event's id."""
+        """Tell of a commit; telling twice is harmless, for listeners know the event's id.
+
+        In the order of the events, but for one case: if one of a batch fails and is sent again, it
+        comes after its neighbours. Reactions to the events of one commit must not lean on each
+        other.
+        """
         told = [
             (version, event, queue)
             for version, event in enumerate(commit.events, start=commit.first)
             for queue in self.listeners.get(type(event), ())
         ]
-        for first in range(0, len(told), BATCH):  # one after the other: a stream keeps its order
+        for first in range(0, len(told), BATCH):
             batch = told[first : first + BATCH]
             await asyncio.gather(*(self._tell(commit, *each) for each in batch))
 

@@ -15,6 +15,12 @@ def pytest_configure() -> None:
     set_aside()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for processes goes first, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in ("chaos", "journeys", "deploy"))
+
+
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> LocalSettings:
     return local_settings(tmp_path_factory.mktemp("stack"))

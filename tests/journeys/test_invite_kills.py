@@ -36,7 +36,7 @@ from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
 
-KILLS = int(os.environ.get("INVITE_KILLS", "2"))
+KILLS = int(os.environ.get("INVITE_KILLS", "1"))
 SEED = int(os.environ.get("INVITE_SEED", "1"))
 HASTY = {"MAIL_PATIENCE_SECONDS": "3", "TICK_SECONDS": "0.2"}
 ENDINGS = {"InviteAccepted", "InviteDeclined", "InviteRevoked", "InviteExpired"}

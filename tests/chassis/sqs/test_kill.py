@@ -1,6 +1,6 @@
 """kill -9 of a consumer at random moments under load.
 
-`SQS_KILL_ROUNDS` sets the rounds: 4 in the normal run, 20 for the long one.
+`SQS_KILL_ROUNDS` sets the rounds: 2 in the normal run, 20 for the long one.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.chassis.sqs.scripted import SQSModel, serve
 
-ROUNDS = int(os.environ.get("SQS_KILL_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("SQS_KILL_ROUNDS", "2"))
 GROUPS = 5
 PER_ROUND = 120
 VISIBILITY = 2
