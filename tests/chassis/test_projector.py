@@ -185,7 +185,7 @@ commits = st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(streams=st.lists(commits, min_size=1, max_size=3), seed=st.integers(0, 2**32))
 async def test_pages_in_any_order_beside_live_writes(

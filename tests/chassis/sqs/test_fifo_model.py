@@ -70,7 +70,7 @@ class Witness:
     overlaps: int = 0
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(plan=PLANS)
 def test_each_group_succeeds_in_order_and_nothing_is_lost(plan: Plan) -> None:
     warp(lambda: _play(plan))
