@@ -115,9 +115,9 @@ rebuild: setup  ## rebuild a read model of the stack that is up: SERVICE=referra
 
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 lock: setup  ## resolve all dependencies anew into the hashed locks
-	@$(LOCK) contracts/pyproject.toml chassis/pyproject.toml services/*/pyproject.toml requirements-dev.in -o requirements-dev.lock
+	@$(LOCK) --extra telemetry contracts/pyproject.toml chassis/pyproject.toml services/*/pyproject.toml requirements-dev.in -o requirements-dev.lock
 	@for s in gateway referrals invites compute; do \
-	  $(LOCK) -c requirements-dev.lock contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
+	  $(LOCK) -c requirements-dev.lock --extra telemetry contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
 .PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards race
