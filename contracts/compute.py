@@ -4,25 +4,94 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, UnixTime, View
+from contracts.messages import Command, Event, Message, UnixTime, View
 
 ChainId = Annotated[int, Field(ge=1, le=2**53)]
 TokenAddress = Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$")]
+BlockNumber = Annotated[int, Field(ge=0)]
+BlockHash = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
+Run = Annotated[int, Field(ge=1, description="Counts the analyses of one token.")]
+FailureCode = Literal[
+    "no_contract", "not_erc20", "provider_unavailable", "too_large", "chain_unsettled"
+]
+"""`no_contract` and `not_erc20` are about the token: another try soon would say the same."""
 
 
-class RequestAnalysis(Command):
-    """Find out which wallets hold this token together."""
+class ClusterCommand(Command):
+    """A wish about the analyses of one token on one chain."""
 
-    type: Literal["RequestAnalysis"] = "RequestAnalysis"
     chain_id: ChainId
     token_address: TokenAddress
 
     @property
     def stream(self) -> str:
-        return f"analysis-{self.chain_id}-{self.token_address}"
+        return analysis_stream(self.chain_id, self.token_address)
 
 
-ComputeCommand = RequestAnalysis
+def analysis_stream(chain_id: int, token_address: str) -> str:
+    """The stream of a token's analyses; it is also the name of the job that readers watch."""
+    return f"analysis-{chain_id}-{token_address}"
+
+
+class RequestAnalysis(ClusterCommand):
+    """Find out which wallets hold this token together; a run that is under way is joined."""
+
+    type: Literal["RequestAnalysis"] = "RequestAnalysis"
+
+
+class StartAnalysis(ClusterCommand):
+    """Begin a run, or go on with it, at a block that everything will be true at."""
+
+    type: Literal["StartAnalysis"] = "StartAnalysis"
+    run: Run
+    from_block: BlockNumber
+    block: BlockNumber
+    block_hash: BlockHash
+    block_timestamp: UnixTime
+    finalized: bool
+
+
+class RecordRange(ClusterCommand):
+    """The transfers of these blocks are kept."""
+
+    type: Literal["RecordRange"] = "RecordRange"
+    run: Run
+    from_block: BlockNumber
+    to_block: BlockNumber
+    block_hash: BlockHash
+    count: Annotated[int, Field(ge=0)]
+    segment: Annotated[str, Field(max_length=300)]
+
+
+class RewindAnalysis(ClusterCommand):
+    """The chain has taken blocks back: forget what was kept of blocks after this one."""
+
+    type: Literal["RewindAnalysis"] = "RewindAnalysis"
+    run: Run
+    to_block: Annotated[int, Field(ge=-1, description="-1: nothing that was kept still stands.")]
+
+
+class CompleteAnalysis(ClusterCommand):
+    """The report of a run is stored."""
+
+    type: Literal["CompleteAnalysis"] = "CompleteAnalysis"
+    run: Run
+    num_clusters: Annotated[int, Field(ge=0)]
+    largest_share: Annotated[float, Field(ge=0, le=1)]
+
+
+class FailAnalysis(ClusterCommand):
+    """A run cannot come to its end."""
+
+    type: Literal["FailAnalysis"] = "FailAnalysis"
+    run: Run
+    code: FailureCode
+    detail: Annotated[str, Field(max_length=500)]
+
+
+ComputeCommand = (
+    RequestAnalysis | StartAnalysis | RecordRange | RewindAnalysis | CompleteAnalysis | FailAnalysis
+)
 
 
 class AnalysisRequested(Event):
@@ -30,15 +99,97 @@ class AnalysisRequested(Event):
     chain_id: ChainId
     token_address: TokenAddress
     requested_at: UnixTime
+    run: Run = 1
 
 
-ComputeEvent = AnalysisRequested
+class AnalysisStarted(Event):
+    """Everything in this run's report is true at this block."""
+
+    type: Literal["AnalysisStarted"] = "AnalysisStarted"
+    run: Run
+    from_block: BlockNumber
+    """Where the token's first transfer may be."""
+    block: BlockNumber
+    block_hash: BlockHash
+    block_timestamp: UnixTime
+    finalized: bool
+    started_at: UnixTime
+
+
+class RangeSynced(Event):
+    """A checkpoint: the transfers of these blocks lie in a segment, and need no second look."""
+
+    type: Literal["RangeSynced"] = "RangeSynced"
+    run: Run
+    from_block: BlockNumber
+    to_block: BlockNumber
+    block_hash: BlockHash
+    """Of `to_block`: by it a later run sees whether the chain is still the same."""
+    count: int
+    segment: str
+    synced_at: UnixTime
+
+
+class AnalysisRewound(Event):
+    """Checkpoints after this block stand on a branch that the chain has left."""
+
+    type: Literal["AnalysisRewound"] = "AnalysisRewound"
+    run: Run
+    to_block: int
+    transfers: int
+    """Kept in the checkpoints that still stand."""
+    rewound_at: UnixTime
+
+
+class AnalysisCompleted(Event):
+    type: Literal["AnalysisCompleted"] = "AnalysisCompleted"
+    run: Run
+    num_clusters: int
+    largest_share: float
+    completed_at: UnixTime
+
+
+class AnalysisFailed(Event):
+    type: Literal["AnalysisFailed"] = "AnalysisFailed"
+    run: Run
+    code: FailureCode
+    detail: str
+    failed_at: UnixTime
+
+
+ComputeEvent = (
+    AnalysisRequested
+    | AnalysisStarted
+    | RangeSynced
+    | AnalysisRewound
+    | AnalysisCompleted
+    | AnalysisFailed
+)
+
+JobState = Literal["queued", "syncing", "analysing", "done", "failed"]
+
+
+class Progress(Message):
+    """How far the transfers have been read."""
+
+    from_block: int = Field(description="Where the token's first transfer may be.")
+    to_block: int = Field(description="The last block whose transfers are kept.")
+    head: int = Field(description="The block that the report will be true at.")
+    transfers: int = Field(description="Transfers kept so far.")
 
 
 class AnalysisView(View):
-    """An analysis and how far it has come."""
+    """A job: the latest analysis of a token and how far it has come."""
 
+    id: str = ""
     chain_id: ChainId
     token_address: TokenAddress
-    state: Literal["queued"]
+    state: JobState
+    run: Run = 1
     requested_at: UnixTime
+    started_at: UnixTime | None = None
+    ended_at: UnixTime | None = None
+    progress: Progress | None = None
+    code: FailureCode | None = Field(None, description="Why it failed, for programs.")
+    detail: str | None = Field(None, description="Why it failed, for people.")
+    result: str | None = Field(None, description="Where the report is, once there is one.")

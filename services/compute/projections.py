@@ -1,22 +1,98 @@
-"""What readers see of analyses."""
+"""What readers see of analyses: a token's latest job."""
 
 from typing import assert_never
 
 from chassis.projection import Projection
-from contracts.compute import AnalysisRequested, AnalysisView, ComputeEvent
+from contracts.compute import (
+    AnalysisCompleted,
+    AnalysisFailed,
+    AnalysisRequested,
+    AnalysisRewound,
+    AnalysisStarted,
+    AnalysisView,
+    ComputeEvent,
+    Progress,
+    RangeSynced,
+    analysis_stream,
+)
 
 
-def fold(_view: AnalysisView | None, event: ComputeEvent) -> AnalysisView | None:
+def fold(view: AnalysisView | None, event: ComputeEvent) -> AnalysisView | None:
+    if isinstance(event, AnalysisRequested):
+        return _queued(view, event)
+    if view is None:
+        return None
+    return view.model_copy(update=_changed(view, event))
+
+
+def _queued(view: AnalysisView | None, event: AnalysisRequested) -> AnalysisView:
+    return AnalysisView(
+        id=analysis_stream(event.chain_id, event.token_address),
+        chain_id=event.chain_id,
+        token_address=event.token_address,
+        state="queued",
+        run=event.run,
+        requested_at=event.requested_at,
+        progress=view and view.progress,
+        result=view and view.result,
+    )
+
+
+def _changed(
+    view: AnalysisView,
+    event: AnalysisStarted | RangeSynced | AnalysisRewound | AnalysisCompleted | AnalysisFailed,
+) -> dict[str, object]:
     match event:
-        case AnalysisRequested():
-            return AnalysisView(
-                chain_id=event.chain_id,
-                token_address=event.token_address,
-                state="queued",
-                requested_at=event.requested_at,
-            )
+        case AnalysisStarted():
+            return _reading(_headed(view.progress, event)) | {"started_at": event.started_at}
+        case RangeSynced():
+            return _reading(_further(view.progress, event))
+        case AnalysisRewound():
+            return _reading(_back(view.progress, event))
+        case AnalysisCompleted():
+            result = f"/v1/tokens/cluster/{view.chain_id}/{view.token_address}"
+            return {"state": "done", "ended_at": event.completed_at, "result": result}
+        case AnalysisFailed():
+            return {
+                "state": "failed",
+                "ended_at": event.failed_at,
+                "code": event.code,
+                "detail": event.detail,
+            }
         case _:
             assert_never(event)
 
 
-ANALYSIS_VIEWS = Projection("analyses", AnalysisView, fold)
+def _reading(progress: Progress | None) -> dict[str, object]:
+    if progress is None:  # an analysis that was requested and has not been started
+        return {}
+    state = "syncing" if progress.to_block < progress.head else "analysing"
+    return {"state": state, "progress": progress}
+
+
+def _headed(progress: Progress | None, event: AnalysisStarted) -> Progress:
+    if progress is not None:
+        return progress.model_copy(update={"head": event.block})
+    return Progress(
+        from_block=event.from_block,
+        to_block=event.from_block - 1,
+        head=event.block,
+        transfers=0,
+    )
+
+
+def _further(progress: Progress | None, event: RangeSynced) -> Progress | None:
+    if progress is None:
+        return None
+    transfers = progress.transfers + event.count
+    return progress.model_copy(update={"to_block": event.to_block, "transfers": transfers})
+
+
+def _back(progress: Progress | None, event: AnalysisRewound) -> Progress | None:
+    if progress is None:
+        return None
+    to_block = max(event.to_block, progress.from_block - 1)
+    return progress.model_copy(update={"to_block": to_block, "transfers": event.transfers})
+
+
+ANALYSIS_VIEWS = Projection("analyses", AnalysisView, fold, version=2)

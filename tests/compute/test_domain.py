@@ -1,15 +1,166 @@
-from compute.domain import ANALYSES
-from contracts.compute import AnalysisRequested, RequestAnalysis
+from dataclasses import replace
+
+import pytest
+
+from compute.domain import FAILED_SECONDS, STALLED_SECONDS, TOO_FRESH_SECONDS, analyses
+from contracts.compute import (
+    AnalysisCompleted,
+    AnalysisFailed,
+    AnalysisRequested,
+    AnalysisRewound,
+    AnalysisStarted,
+    CompleteAnalysis,
+    FailAnalysis,
+    RangeSynced,
+    RecordRange,
+    RequestAnalysis,
+    RewindAnalysis,
+    StartAnalysis,
+)
 from tests.support.scenario import NOON, Scenario
 
 TOKEN = "0x" + "ab" * 20
+ANALYSES = analyses(frozenset({1}))
+SCENARIO = Scenario(ANALYSES)
+REQUEST = RequestAnalysis(chain_id=1, token_address=TOKEN)
+
+
+def block(letter: str) -> str:
+    return "0x" + letter * 64
+
+
+def requested(run: int = 1) -> AnalysisRequested:
+    return AnalysisRequested(chain_id=1, token_address=TOKEN, requested_at=NOON.at, run=run)
+
+
+def start(letter: str = "a") -> StartAnalysis:
+    return StartAnalysis(
+        chain_id=1, token_address=TOKEN, run=1, from_block=7, block=90,
+        block_hash=block(letter), block_timestamp=5, finalized=True,
+    )  # fmt: skip
+
+
+def started(run: int = 1) -> AnalysisStarted:
+    return AnalysisStarted(
+        run=run, from_block=7, block=90, block_hash=block("a"), block_timestamp=5,
+        finalized=True, started_at=NOON.at,
+    )  # fmt: skip
+
+
+def record(first: int, last: int, run: int = 1) -> RecordRange:
+    return RecordRange(
+        chain_id=1, token_address=TOKEN, run=run, from_block=first, to_block=last,
+        block_hash=block("b"), count=3, segment=f"{first}",
+    )  # fmt: skip
+
+
+def synced(first: int, last: int) -> RangeSynced:
+    return RangeSynced(
+        run=1, from_block=first, to_block=last, block_hash=block("b"), count=3,
+        segment=f"{first}", synced_at=NOON.at,
+    )  # fmt: skip
+
+
+def completed(run: int = 1) -> AnalysisCompleted:
+    return AnalysisCompleted(run=run, num_clusters=2, largest_share=0.5, completed_at=NOON.at)
+
+
+def failed(code: str) -> AnalysisFailed:
+    return AnalysisFailed.model_validate(
+        {"run": 1, "code": code, "detail": "so it is", "failedAt": NOON.at}
+    )
+
+
+def later(seconds: int) -> Scenario:  # type: ignore[type-arg]
+    return SCENARIO.at(replace(NOON, at_ms=NOON.at_ms + seconds * 1000))
 
 
 def test_a_chain_without_an_endpoint_is_refused() -> None:
-    request = RequestAnalysis(chain_id=1, token_address=TOKEN)
-    Scenario(ANALYSES).when(request).then_rejected("unsupported_chain")
+    elsewhere = RequestAnalysis(chain_id=10, token_address=TOKEN)
+    SCENARIO.when(elsewhere).then_rejected("unsupported_chain")
 
 
-def test_a_request_is_remembered() -> None:
-    requested = AnalysisRequested(chain_id=1, token_address=TOKEN, requested_at=NOON.at)
-    assert ANALYSES.fold([requested]).requested
+def test_the_first_request_queues_the_first_run() -> None:
+    SCENARIO.when(REQUEST).then(requested())
+
+
+@pytest.mark.parametrize("under_way", [(requested(),), (requested(), started())])
+def test_a_run_that_is_under_way_is_joined(under_way: tuple[AnalysisRequested, ...]) -> None:
+    SCENARIO.given(*under_way).when(REQUEST).then_nothing()
+
+
+def test_a_run_that_has_not_got_on_for_long_is_begun_anew() -> None:
+    again = requested(2).model_copy(update={"requested_at": NOON.at + STALLED_SECONDS})
+    later(STALLED_SECONDS).given(requested(), started()).when(REQUEST).then(again)
+    later(STALLED_SECONDS - 1).given(requested(), started()).when(REQUEST).then_nothing()
+
+
+def test_a_report_that_is_seconds_old_is_fresh_enough() -> None:
+    done = (requested(), started(), completed())
+    later(TOO_FRESH_SECONDS - 1).given(*done).when(REQUEST).then_rejected("too_fresh")
+    again = requested(2).model_copy(update={"requested_at": NOON.at + TOO_FRESH_SECONDS})
+    later(TOO_FRESH_SECONDS).given(*done).when(REQUEST).then(again)
+
+
+def test_what_is_wrong_with_a_token_is_not_looked_at_again_at_once() -> None:
+    over = (requested(), failed("no_contract"))
+    later(FAILED_SECONDS - 1).given(*over).when(REQUEST).then_nothing()
+    again = requested(2).model_copy(update={"requested_at": NOON.at + FAILED_SECONDS})
+    later(FAILED_SECONDS).given(*over).when(REQUEST).then(again)
+
+
+def test_a_provider_that_was_down_is_asked_again_at_once() -> None:
+    over = (requested(), failed("provider_unavailable"))
+    SCENARIO.given(*over).when(REQUEST).then(requested(2))
+
+
+def test_a_run_is_pinned_once() -> None:
+    SCENARIO.given(requested()).when(start()).then(started())
+    SCENARIO.given(requested(), started()).when(start()).then_nothing()
+
+
+def test_a_pinned_block_that_the_chain_has_left_is_replaced() -> None:
+    other = started().model_copy(update={"block_hash": block("c")})
+    SCENARIO.given(requested(), started()).when(start("c")).then(other)
+
+
+def test_ranges_follow_each_other() -> None:
+    begun = (requested(), started(), synced(7, 50))
+    SCENARIO.given(*begun).when(record(51, 90)).then(synced(51, 90))
+    SCENARIO.given(*begun).when(record(7, 50)).then_nothing()
+    SCENARIO.given(*begun).when(record(60, 90)).then_rejected("range_out_of_order")
+
+
+def test_a_rewind_forgets_what_lies_behind_it() -> None:
+    begun = (requested(), started(), synced(7, 50), synced(51, 90))
+    rewound = AnalysisRewound(run=1, to_block=50, transfers=3, rewound_at=NOON.at)
+    rewind = RewindAnalysis(chain_id=1, token_address=TOKEN, run=1, to_block=50)
+    SCENARIO.given(*begun).when(rewind).then(rewound)
+    SCENARIO.given(*begun, rewound).when(rewind).then_nothing()
+    SCENARIO.given(*begun, rewound).when(record(51, 90)).then(synced(51, 90))
+
+
+def test_a_run_ends_once() -> None:
+    begun = (requested(), started())
+    complete = CompleteAnalysis(
+        chain_id=1, token_address=TOKEN, run=1, num_clusters=2, largest_share=0.5
+    )
+    fail = FailAnalysis(chain_id=1, token_address=TOKEN, run=1, code="not_erc20", detail="so it is")
+    SCENARIO.given(*begun).when(complete).then(completed())
+    SCENARIO.given(*begun).when(fail).then(failed("not_erc20"))
+    SCENARIO.given(*begun, completed()).when(complete).then_rejected("run_over")
+    SCENARIO.given(*begun, completed()).when(fail).then_rejected("run_over")
+
+
+def test_a_worker_that_was_thought_lost_cannot_write_into_the_next_run() -> None:
+    next_run = (requested(), started(), requested(2), started(2))
+    SCENARIO.given(*next_run).when(record(7, 50)).then_rejected("run_over")
+    SCENARIO.given(*next_run).when(record(7, 50, run=2)).then(
+        synced(7, 50).model_copy(update={"run": 2})
+    )
+
+
+def test_a_later_run_reads_on_where_the_last_one_ended() -> None:
+    state = ANALYSES.fold([requested(), started(), synced(7, 90), completed(), requested(2)])
+    assert state.synced_to == 90
+    assert state.pin is None

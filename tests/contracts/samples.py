@@ -11,7 +11,22 @@ from pathlib import Path
 from typing import Literal, get_origin
 
 import contracts
-from contracts.compute import AnalysisRequested, AnalysisView, RequestAnalysis
+from contracts.compute import (
+    AnalysisCompleted,
+    AnalysisFailed,
+    AnalysisRequested,
+    AnalysisRewound,
+    AnalysisStarted,
+    AnalysisView,
+    CompleteAnalysis,
+    FailAnalysis,
+    Progress,
+    RangeSynced,
+    RecordRange,
+    RequestAnalysis,
+    RewindAnalysis,
+    StartAnalysis,
+)
 from contracts.invites import (
     AcceptInvite,
     AddressSuppressed,
@@ -147,6 +162,8 @@ AT = 1_800_000_000
 CODE = "MVA00W4CZS"
 USE = "0123456789abcdef0123456789abcdef"
 INVITE = "fedcba9876543210fedcba9876543210"
+BLOCK = "0x" + "cd" * 32
+PROGRESS = Progress(from_block=7, to_block=50, head=90, transfers=3)
 DIGEST = "ab" * 32
 INVITE_ROW = InviteRow(email="bob@example.com", note="join us", locale="de", row=2)
 REFUSED = RowRefused(row=3, code="already_invited")
@@ -443,7 +460,62 @@ SAMPLES: tuple[Message, ...] = (
     BulkResult(job_id="job-1", accepted=1, rejected=(REFUSED,)),
     RequestAnalysis(chain_id=1, token_address=TOKEN),
     AnalysisRequested(chain_id=1, token_address=TOKEN, requested_at=AT),
-    AnalysisView(chain_id=1, token_address=TOKEN, state="queued", requested_at=AT),
+    StartAnalysis(
+        chain_id=1,
+        token_address=TOKEN,
+        run=1,
+        from_block=7,
+        block=90,
+        block_hash=BLOCK,
+        block_timestamp=AT,
+        finalized=True,
+    ),
+    AnalysisStarted(
+        run=1,
+        from_block=7,
+        block=90,
+        block_hash=BLOCK,
+        block_timestamp=AT,
+        finalized=True,
+        started_at=AT,
+    ),
+    RecordRange(
+        chain_id=1,
+        token_address=TOKEN,
+        run=1,
+        from_block=7,
+        to_block=50,
+        block_hash=BLOCK,
+        count=3,
+        segment="1/token/7-50.npz",
+    ),
+    RangeSynced(
+        run=1,
+        from_block=7,
+        to_block=50,
+        block_hash=BLOCK,
+        count=3,
+        segment="1/token/7-50.npz",
+        synced_at=AT,
+    ),
+    RewindAnalysis(chain_id=1, token_address=TOKEN, run=1, to_block=20),
+    AnalysisRewound(run=1, to_block=20, transfers=0, rewound_at=AT),
+    CompleteAnalysis(chain_id=1, token_address=TOKEN, run=1, num_clusters=2, largest_share=0.25),
+    AnalysisCompleted(run=1, num_clusters=2, largest_share=0.25, completed_at=AT),
+    FailAnalysis(
+        chain_id=1, token_address=TOKEN, run=1, code="no_contract", detail="no code there"
+    ),
+    AnalysisFailed(run=1, code="no_contract", detail="no code there", failed_at=AT),
+    PROGRESS,
+    AnalysisView(
+        id=f"analysis-1-{TOKEN}",
+        chain_id=1,
+        token_address=TOKEN,
+        state="syncing",
+        requested_at=AT,
+        started_at=AT,
+        progress=PROGRESS,
+    ),
 )
 
 
