@@ -158,6 +158,7 @@ async def serve_gateway() -> None:
         subscription=Redis.from_url(REDIS_URL),
         keys=[KeySet(fetch)],
         bus_ready=ready,
+        reports=nobody,
     )
     gateway = assemble(settings, outside)
     async with running(gateway), serving(gateway.public, "127.0.0.1", 0) as port:

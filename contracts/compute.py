@@ -17,6 +17,28 @@ FailureCode = Literal[
 """`no_contract` and `not_erc20` are about the token: another try soon would say the same."""
 
 
+REPORT, HOLDERS, GRAPH = "report", "holders", "graph"
+"""The bodies of a result."""
+
+
+def report_key(chain_id: int, token_address: str) -> str:
+    """What a token's reports are kept under, in the table and in caches."""
+    return f"{chain_id}-{token_address}"
+
+
+def reports_table(stack: str) -> str:
+    return f"{stack}-compute-reports"
+
+
+def reports_cache(body: str) -> str:
+    """The prefix of a body's keys in Redis."""
+    return f"cluster-{body}"
+
+
+REPORTS_KEPT_SECONDS = 24 * 3600
+"""In Redis: long enough that a stale report is served while a new one is made."""
+
+
 class ClusterCommand(Command):
     """A wish about the analyses of one token on one chain."""
 

@@ -3,8 +3,9 @@
 `RAO`, `DAO` and `DatabaseQueueObject` can be used each alone; `ReadThrough` puts them in a row.
 """
 
-from chassis.readthrough.dao import DAO, UnknownTable
+from chassis.readthrough.dao import DAO, Table, UnknownTable
 from chassis.readthrough.dqo import DQO, DatabaseQueueObject
+from chassis.readthrough.memory import MemoryTable
 from chassis.readthrough.rao import RAO
 from chassis.readthrough.resource import Found, ReadThrough, Stored
 from chassis.readthrough.shelf import Head, Shelf
@@ -16,8 +17,10 @@ __all__ = [
     "DatabaseQueueObject",
     "Found",
     "Head",
+    "MemoryTable",
     "ReadThrough",
     "Shelf",
     "Stored",
+    "Table",
     "UnknownTable",
 ]

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aioboto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -19,6 +19,22 @@ _deserialize = TypeDeserializer().deserialize
 
 class UnknownTable(LookupError):  # noqa: N818  names what happened
     """There is no such table here: the name, the region or the account is another one."""
+
+
+class Table(Protocol):
+    """What a `DAO` does, wherever the rows are."""
+
+    async def find_all_by_pk(self, partition_key_value: str) -> list[Row]: ...
+
+    async def find_most_recent_by_pk(
+        self, partition_key_value: str, *, until: float | str | None = None
+    ) -> Row | None: ...
+
+    async def find_count_by_pk(self, partition_key_value: str) -> int: ...
+
+    async def insert_one(self, partition_key_value: str, item: Mapping[str, Any]) -> None: ...
+
+    async def insert_new(self, partition_key_value: str, item: Mapping[str, Any]) -> None: ...
 
 
 class DAO:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chassis.readthrough.dao import DAO, Row
+from chassis.readthrough.dao import Row, Table
 from chassis.readthrough.resource import Stored
 
 PART_BYTES: Final = 350_000
@@ -30,12 +30,17 @@ class Head:
     bodies: Mapping[str, int]
     """Name of a body -> how many parts it has."""
 
+    @property
+    def key(self) -> str:
+        """What its bodies are cached under."""
+        return f"{self.pk}@{self.computed_at}"
+
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """In a table with a partition key (text) and the range key `computedAt` (number)."""
 
-    dao: DAO
+    table: Table
 
     async def put(
         self, pk: str, computed_at: int, summary: bytes, bodies: Mapping[str, bytes]
@@ -44,7 +49,7 @@ class Shelf:
         cut = {name: _parts(body) for name, body in bodies.items()}
         await asyncio.gather(
             *(
-                self.dao.insert_new(
+                self.table.insert_new(
                     _body_key(pk, computed_at, name), {"computedAt": number, "part": part}
                 )
                 for name, parts in cut.items()
@@ -53,18 +58,26 @@ class Shelf:
         )
         counts = {name: len(parts) for name, parts in cut.items()}
         row = {"computedAt": computed_at, "summary": summary, "bodies": counts}
-        await self.dao.insert_new(pk, row)
+        await self.table.insert_new(pk, row)
 
     async def newest(self, pk: str, *, until: int | None = None) -> Head | None:
-        row = await self.dao.find_most_recent_by_pk(pk, until=until)
+        row = await self.table.find_most_recent_by_pk(pk, until=until)
         return None if row is None else head(pk, row)
 
     async def history(self, pk: str) -> list[Head]:
         """All results, the oldest first."""
-        return [head(pk, row) for row in await self.dao.find_all_by_pk(pk)]
+        return [head(pk, row) for row in await self.table.find_all_by_pk(pk)]
+
+    async def load(self, key: str, name: str) -> Stored | None:
+        """A body by its key in caches: `pk` is the newest, `pk@computed_at` that one."""
+        pk, _, at = key.partition("@")
+        found = await self.newest(pk, until=int(at) if at else None)
+        if found is None or (at and found.computed_at != int(at)) or name not in found.bodies:
+            return None
+        return await self.body(found, name)
 
     async def body(self, found: Head, name: str) -> Stored:
-        rows = await self.dao.find_all_by_pk(_body_key(found.pk, found.computed_at, name))
+        rows = await self.table.find_all_by_pk(_body_key(found.pk, found.computed_at, name))
         count = found.bodies[name]
         if len(rows) < count:
             raise LookupError(f"{name} of {found.pk} at {found.computed_at} is not whole")

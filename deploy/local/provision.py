@@ -12,6 +12,7 @@ from deploy.local.settings import REGION, ROOT
 
 TEMPLATE = ROOT / "deploy" / "template.yaml"
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+NEEDED = ("UserPoolId", "ClientId", "ServiceClientId", "Issuer", "SegmentsBucket")
 PATIENCE_SECONDS = 60
 
 
@@ -38,7 +39,7 @@ def deploy(endpoint: str, stack: str) -> dict[str, str]:
     _create_or_update(formation, request)
     description = _finished(formation, stack)
     outputs = {row["OutputKey"]: row["OutputValue"] for row in description.get("Outputs", [])}
-    if missing := {"UserPoolId", "ClientId", "ServiceClientId", "Issuer"} - outputs.keys():
+    if missing := set(NEEDED) - outputs.keys():
         raise NotDeployed(f"the stack has no output {', '.join(sorted(missing))}")
     return outputs
 
@@ -62,6 +63,7 @@ def service_environment(
         "COGNITO_SERVICE_CLIENT_IDS": outputs["ServiceClientId"],
         # of this machine only; elsewhere it comes from where secrets are kept
         "INVITES_KEY": "local-key-of-tokens-that-open-nothing-elsewhere",
+        "SEGMENTS_BUCKET": outputs["SegmentsBucket"],
         "MAIL_CONFIGURATION_SET": f"{stack}-mail",
     }
 

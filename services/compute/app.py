@@ -3,14 +3,14 @@
 from chassis.codec import Codec
 from chassis.service import Application, Definition, Resources, assemble
 from chassis.settings import ServiceSettings
-from compute.domain import ANALYSES, Analysis
+from compute.domain import Analysis, analyses
 from compute.handlers import listen
 from compute.projections import ANALYSIS_VIEWS
 from contracts.compute import ComputeCommand, ComputeEvent
 
 COMPUTE = Definition[Analysis, ComputeCommand, ComputeEvent](
     name="compute",
-    decider=ANALYSES,
+    decider=analyses(frozenset()),
     codec=Codec(ComputeEvent),
     models=(ANALYSIS_VIEWS,),
 )

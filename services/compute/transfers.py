@@ -112,6 +112,20 @@ class Transfers:
             value=np.concatenate([part.value for part in parts]),
         )
 
+    def until(self, block: int) -> "Transfers":
+        """Those up to and with this block."""
+        count = int(np.searchsorted(self.block, np.uint64(block), side="right"))
+        if count == len(self):
+            return self
+        return Transfers.of(
+            block=self.block[:count],
+            log_index=self.log_index[:count],
+            tx=self.tx[:count],
+            sender=self.addresses[self.sender[:count]],
+            recipient=self.addresses[self.recipient[:count]],
+            value=self.value[:count],
+        )
+
     def name(self, place: int) -> str:
         """The address at a place, in lower case."""
         return f"0x{self.addresses[place].tobytes().hex()}"

@@ -24,6 +24,7 @@ from gateway.live import Changes
 from gateway.metrics import Metrics
 from gateway.operations import Operations
 from gateway.parts import Outside, Parts
+from gateway.reports import reports_of
 from gateway.routes import ROUTES
 from gateway.services import command_queues
 from gateway.settings import Settings
@@ -99,6 +100,8 @@ def _parts(
         ),
         referrals=ReadModels(outside.redis, "referrals"),
         invites=ReadModels(outside.redis, "invites"),
+        compute=ReadModels(outside.redis, "compute"),
+        reports=reports_of(outside.reports, outside.redis),
         changes=changes,
         lines=lines,
     )

@@ -6,13 +6,16 @@ from typing import Any
 
 import aioboto3
 import aiohttp
+from botocore.config import Config
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from chassis.readthrough import DAO
 from chassis.redis import heeding
 from chassis.sqs import SQSBroker
 from chassis.tick import TickRedis
+from contracts.compute import reports_table
 from gateway.auth import KeySet
 from gateway.auth.keys import fetch_from
 from gateway.parts import Outside
@@ -21,6 +24,10 @@ from gateway.settings import Settings
 
 SEND_LINGER_SECONDS = 0.005
 """How long a command waits for others to share a call with; nothing beside the way to come."""
+_DYNAMODB = Config(
+    retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=3
+)
+"""A reader waits; it asks again sooner than a third attempt would help it."""
 
 
 @contextlib.asynccontextmanager
@@ -34,9 +41,13 @@ async def opened(settings: Settings) -> AsyncIterator[Outside]:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         broker = await stack.enter_async_context(_bus())
         sqs = await stack.enter_async_context(aioboto3.Session().client("sqs"))
+        dynamodb = await stack.enter_async_context(
+            aioboto3.Session().client("dynamodb", config=_DYNAMODB)
+        )
         queues = Queues(sqs, command_queues(settings.stack).values())
         keys = [KeySet(fetch_from(session, pool.jwks_url)) for pool in settings.pools()]
-        yield Outside(broker, redis, subscription, keys, queues.found)
+        reports = DAO(reports_table(settings.stack), client=dynamodb)
+        yield Outside(broker, redis, subscription, keys, queues.found, reports)
 
 
 def _redis(kind: type[Redis], settings: Settings, **options: Any) -> Any:

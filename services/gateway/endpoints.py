@@ -9,7 +9,6 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field
 
 from chassis.read_models import Document
-from contracts.compute import RequestAnalysis
 from contracts.messages import (
     Command,
     CommandOutcome,
@@ -21,7 +20,6 @@ from contracts.messages import (
 )
 from contracts.referral_code import normalise
 from contracts.referrals import OpenAccount
-from gateway.chains import chain_id, token_address
 from gateway.errors import Problem, malformed, not_found, unavailable
 from gateway.http import Answer, Call, accepted
 from gateway.ids import child_traceparent
@@ -74,8 +72,8 @@ def write(
     """
 
     async def handle(call: Call) -> Answer:
-        wish = _preference(call)
-        ask = _ask(call, wish)
+        wish = preference_of(call)
+        ask = ask_of(call, wish)
         told = await (read_body(call.request, body) if read is None else read(call))
         made = make(call, told)
         command = await made if isinstance(made, Awaitable) else made
@@ -83,7 +81,7 @@ def write(
         async def finish(outcome: CommandOutcome) -> Answer:
             if (problem := rejection(outcome)) is not None:
                 return call.refused(problem)
-            return _at(await tell(call, command, outcome), outcome.position)
+            return at_position(await tell(call, command, outcome), outcome.position)
 
         result = await call.parts.operations.perform(ask, command, finish)
         if isinstance(result, Pending):
@@ -93,13 +91,13 @@ def write(
     return handle
 
 
-def _preference(call: Call) -> Preference:
+def preference_of(call: Call) -> Preference:
     settings = call.parts.settings
     usual, most = settings.outcome_wait_seconds, settings.max_wait_seconds
     return preference(call.request, usual=usual, most=most)
 
 
-def _ask(call: Call, wish: Preference) -> Ask:
+def ask_of(call: Call, wish: Preference) -> Ask:
     return Ask(
         actor=_actor(call),
         request_id=call.id,
@@ -115,7 +113,7 @@ def _actor(call: Call) -> str:
     return f"address:{network(call)}"
 
 
-def _at(answer: Answer, position: Position) -> Answer:
+def at_position(answer: Answer, position: Position) -> Answer:
     """With the place in the log that this answer stands for."""
     where = f"{position.stream}@{position.version}"
     return answer.with_headers({"X-Position": where})
@@ -203,7 +201,7 @@ async def get_me(call: Call) -> Answer:
     document = await own_document(call, MEMBERS)
     if document is None:
         raise not_found("You have no account yet.", code="no_account")
-    return _conditional(call, document)
+    return conditional(call, document)
 
 
 async def own_document(call: Call, name: str) -> Document | None:
@@ -233,14 +231,17 @@ def _version(document: Document | None) -> int:
     return 0 if document is None else document.version
 
 
-def _conditional(call: Call, document: Document) -> Answer:
+def conditional(call: Call, document: Document) -> Answer:
     """The stored bytes as they are, or 304 if the caller has them."""
-    etag = _etag(document)
+    return unless_known(call, document.body, _etag(document))
+
+
+def unless_known(call: Call, body: bytes, etag: str) -> Answer:
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     known = call.request.headers.get("If-None-Match")
     if known is not None and _matches(known, etag):
         return Answer(304, b"", headers)
-    return Answer(200, document.body, headers)
+    return Answer(200, body, headers)
 
 
 def _etag(document: Document) -> str:
@@ -250,23 +251,7 @@ def _etag(document: Document) -> str:
 
 def _matches(known: str, etag: str) -> bool:
     tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
-    return etag in tags or "*" in tags
-
-
-# Analyses
-
-
-def request_analysis(call: Call, _body: Empty) -> RequestAnalysis:
-    chain, address = call.request.match_info["chain"], call.request.match_info["token_address"]
-    return RequestAnalysis(
-        chain_id=chain_id(chain, call.parts.settings.chains), token_address=token_address(address)
-    )
-
-
-async def tell_analysis(call: Call, _command: RequestAnalysis, outcome: CommandOutcome) -> Answer:
-    chain, address = call.request.match_info["chain"], call.request.match_info["token_address"]
-    detail = f"Token {address} on chain {chain} was queued for cluster analysis."
-    return accepted(call, detail, code="queued", location=_operation(outcome.command_id))
+    return etag.removeprefix("W/") in tags or "*" in tags
 
 
 # Operations

@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 
 from chassis.read_models import Document
 from gateway.errors import Problem, malformed
-from gateway.http import Call
+from gateway.http import Answer, Call
 
 HEARTBEAT_SECONDS: Final = 15.0
 """Shorter than the idle timeout of any proxy in between; also a second look for changes."""
@@ -61,26 +62,50 @@ class Lines:
                 del self._open[person]
 
 
-async def stream_me(call: Call) -> web.StreamResponse:
-    """The own account whenever it changes, beginning with what Last-Event-ID has not seen.
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an event stream is about: a document that is told whenever it changes."""
 
-    An event holds the account as it is, and its id is the version of that: whoever reconnects has
-    missed steps in between at most, never the last state.
+    stream: str
+    look: Callable[[], Awaitable[Document | None]]
+    event: bytes
+    """The name of its events."""
+    over: Callable[[Document], bool] = lambda _document: False
+    """Whether nothing will follow on this document."""
+
+
+async def stream_me(call: Call) -> Answer | web.StreamResponse:
+    """The own account whenever it changes."""
+    stream = f"member-{call.caller.subject}"
+    look = partial(call.parts.referrals.document, "members", stream)
+    return await stream_changes(call, Subject(stream, look, b"account"))
+
+
+async def stream_changes(call: Call, subject: Subject) -> Answer | web.StreamResponse:
+    """A document whenever it changes, beginning with what Last-Event-ID has not seen.
+
+    An event holds the document as it is, and its id is the version of that: whoever reconnects has
+    missed steps in between at most, never the last state. A document that is over ends the stream;
+    whoever comes back for more is answered 204, on which a browser stops to ask.
     """
     seen = _last_event_id(call.request)
-    stream = f"member-{call.caller.subject}"
-    with call.parts.lines.one(call.caller.subject), call.parts.changes.of(stream) as changed:
+    with call.parts.lines.one(call.caller.subject), call.parts.changes.of(subject.stream) as change:
+        first = await subject.look()
+        if first is not None and first.version <= seen and subject.over(first):
+            return Answer(204, headers={"Cache-Control": "no-store"})
         response = call.stream(_HEADERS)
         await response.prepare(call.request)
         with contextlib.suppress(ConnectionResetError, TimeoutError):
             await _write(response, b"retry: %d\n\n" % RETRY_MILLISECONDS)
             while _goes_on(call):
-                document = await call.parts.referrals.document("members", stream)
+                document = await subject.look()
                 if document is not None and document.version > seen:
                     seen = document.version
-                    await _write(response, _event(document))
-                await _quiet(response, changed, _gone(call), call.parts.lines.closing)
-                changed.clear()
+                    await _write(response, _event(subject.event, document))
+                if document is not None and subject.over(document):
+                    break
+                await _quiet(response, change, _gone(call), call.parts.lines.closing)
+                change.clear()
         return response
 
 
@@ -112,8 +137,8 @@ async def _write(response: web.StreamResponse, chunk: bytes) -> None:
         await response.write(chunk)
 
 
-def _event(document: Document) -> bytes:
-    return b"id: %d\nevent: account\ndata: %s\n\n" % (document.version, document.body)
+def _event(name: bytes, document: Document) -> bytes:
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (document.version, name, document.body)
 
 
 def _last_event_id(request: web.Request) -> int:

@@ -116,6 +116,12 @@ class Route:
     """A write that the gateway carries out by itself: no command, and never a 202."""
     streams: bool = False
     """Whether the answer is an event stream."""
+    conditional: bool = False
+    """Whether it has an `ETag`, and answers 304 to whoever has the same."""
+    waits: bool = False
+    """A read that takes `Prefer: wait=n`."""
+    later: bool = False
+    """A read that may be answered with 202: not there yet."""
     answer: Any = None
     """The type of a successful answer's body, for the description of the API."""
     problems: tuple[int, ...] = ()

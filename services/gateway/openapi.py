@@ -185,12 +185,21 @@ def _headers(route: Route) -> list[Schema]:
                 {"type": "string", "pattern": "^(respond-async|wait=[0-9]{1,2})$"},
             ),
         ]
-    if route.operation_id == "get_me":
-        schema = {"type": "string", "pattern": "^[!-~]{1,64}$"}
-        return [
-            _header("If-None-Match", "The `ETag` of a copy at hand: 304 if it is good.", schema)
-        ]
-    return []
+    return [*_condition(route), *_patience(route)]
+
+
+def _condition(route: Route) -> list[Schema]:
+    if not route.conditional:
+        return []
+    schema = {"type": "string", "pattern": "^[!-~]{1,64}$"}
+    return [_header("If-None-Match", "The `ETag` of a copy at hand: 304 if it is good.", schema)]
+
+
+def _patience(route: Route) -> list[Schema]:
+    if not route.waits:
+        return []
+    about = "`wait=n` to wait up to n seconds for the end of the work that this needs."
+    return [_header("Prefer", about, {"type": "string", "pattern": "^wait=[0-9]{1,2}$"})]
 
 
 def _commands(route: Route) -> bool:
@@ -223,10 +232,10 @@ def _responses(route: Route, references: Mapping[type[BaseModel], Schema]) -> Sc
     if route.streams:
         stream = {"schema": {"type": "string"}}
         responses["200"] = {"description": "Events.", "content": {"text/event-stream": stream}}
-    if route.operation_id == "get_me":
+    if route.conditional:
         responses["304"] = {"description": "The copy at hand is good."}
-    if route.operation_id == "get_operation":
-        responses["202"] = _json("Not carried out yet.", {"$ref": f"{_SCHEMAS}Accepted"})
+    if route.later:
+        responses["202"] = _json("Not there yet.", {"$ref": f"{_SCHEMAS}Accepted"})
     return dict(sorted(responses.items()))
 
 

@@ -83,6 +83,14 @@ class Operations:
             return begun
         return await self._claimed(begun, ask, command, finish)
 
+    async def post(self, ask: Ask, command: Command) -> None:
+        """Send a command that nobody waits for.
+
+        Raises:
+            Problem: 503; it is not on its way.
+        """
+        await self._send(ask.command_id(), ask, command)
+
     async def outcome(self, command_id: str, actor: str) -> CommandOutcome | Pending:
         """What became of a command that this actor sent.
 

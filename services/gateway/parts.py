@@ -6,12 +6,14 @@ from typing import Any
 
 from chassis.commands import Publisher
 from chassis.read_models import ReadModels
+from chassis.readthrough import Table
 from gateway.auth import KeySet, Revocations, TokenCache
 from gateway.events import Lines
 from gateway.health import Check
 from gateway.limits import Limiter
 from gateway.live import Changes
 from gateway.operations import Operations
+from gateway.reports import Reports
 from gateway.settings import Settings
 
 
@@ -24,6 +26,8 @@ class Parts:
     limiter: Limiter
     referrals: ReadModels
     invites: ReadModels
+    compute: ReadModels
+    reports: Reports
     changes: Changes
     lines: Lines
 
@@ -39,3 +43,5 @@ class Outside:
     keys: Sequence[KeySet]
     """One for each of the settings' pools, in their order."""
     bus_ready: Check
+    reports: Table
+    """Reports of token clusters; the gateway reads this table and no event store."""

@@ -2,6 +2,7 @@
 
 from contracts.referrals import ReferralValidity, UsersEntry
 from gateway import endpoints as do
+from gateway.cluster_routes import CLUSTER_ROUTES
 from gateway.events import stream_me
 from gateway.http import Auth, Route
 from gateway.invite_routes import INVITE_ROUTES
@@ -32,6 +33,7 @@ ROUTES: tuple[Route, ...] = (
         do.get_me,
         summary="The own account: referral code, referrals and what is left of them.",
         limits=("reads",),
+        conditional=True,
         answer=UsersEntry,
         problems=(404,),
     ),
@@ -63,19 +65,6 @@ ROUTES: tuple[Route, ...] = (
         problems=(400,),
     ),
     Route(
-        "POST",
-        "/v1/tokens/cluster/{chain}/{token_address}/refresh",
-        "refresh_cluster_analysis",
-        Auth.ACCESS,
-        do.write(Empty, do.request_analysis, do.tell_analysis),
-        summary="Ask for a new analysis of which wallets hold this token together.",
-        limits=("writes", "refreshes"),
-        success=202,
-        body=Empty,
-        example={"chain": "ethereum", "token_address": "0x" + "ab" * 20},
-        problems=(409, 501),
-    ),
-    Route(
         "GET",
         "/v1/operations/{command_id}",
         "get_operation",
@@ -83,6 +72,7 @@ ROUTES: tuple[Route, ...] = (
         do.get_operation,
         summary="What became of a request that was answered with 202.",
         limits=("reads",),
+        later=True,
         answer=do.Operation,
         problems=(404,),
     ),
@@ -112,4 +102,5 @@ ROUTES: tuple[Route, ...] = (
     ),
     *REFERRAL_ROUTES,
     *INVITE_ROUTES,
+    *CLUSTER_ROUTES,
 )

@@ -19,7 +19,7 @@ def view_of(*events: ComputeEvent) -> AnalysisView:
 
 
 def test_a_job_is_queued_then_syncing_then_analysing_then_done() -> None:
-    steps = [requested(), started(), synced(7, 50), synced(51, 90), completed()]
+    steps: list[ComputeEvent] = [requested(), started(), synced(7, 50), synced(51, 90), completed()]
     states = [view_of(*steps[: n + 1]).state for n in range(len(steps))]
     assert states == ["queued", "syncing", "syncing", "analysing", "done"]
 

@@ -11,6 +11,21 @@ from pathlib import Path
 from typing import Literal, get_origin
 
 import contracts
+from contracts.cluster_report import (
+    ClusterChange,
+    ClusterGraph,
+    Distribution,
+    Flag,
+    Freshness,
+    GraphEdge,
+    GraphNode,
+    HistoryPage,
+    Holder,
+    HoldersPage,
+    ReportDiff,
+    ReportMetrics,
+    ServedReport,
+)
 from contracts.compute import (
     AnalysisCompleted,
     AnalysisFailed,
@@ -18,6 +33,7 @@ from contracts.compute import (
     AnalysisRewound,
     AnalysisStarted,
     AnalysisView,
+    ClusterCommand,
     CompleteAnalysis,
     FailAnalysis,
     Progress,
@@ -154,6 +170,7 @@ from contracts.standing import (
     StandingView,
     StatsMeta,
 )
+from tests.support.reports import report, summary
 
 GOLDEN = Path(__file__).parent / "golden"
 TOKEN = "0x" + "ab" * 20
@@ -163,6 +180,13 @@ CODE = "MVA00W4CZS"
 USE = "0123456789abcdef0123456789abcdef"
 INVITE = "fedcba9876543210fedcba9876543210"
 BLOCK = "0x" + "cd" * 32
+REPORT = report(AT)
+FRESH = Freshness(state="stale", age_seconds=7, job_id="analysis-1-0x1")
+HOLDER = Holder(address="0xA", rank=1, amount="10", share=0.1, kind="eoa", cluster_id="c_1")
+NODE = GraphNode(id="0xA", cluster_id="c_1", share=0.1, kind="eoa")
+EDGE = GraphEdge(source="0xA", target="0xB", type="sweep", tx_hash=BLOCK)
+METRICS_LINE = ReportMetrics.model_validate_json(summary(AT))
+CHANGE = ClusterChange(id="c_1", change="grown", share_before=0.1, share_after=0.2)
 PROGRESS = Progress(from_block=7, to_block=50, head=90, transfers=3)
 DIGEST = "ab" * 32
 INVITE_ROW = InviteRow(email="bob@example.com", note="join us", locale="de", row=2)
@@ -507,15 +531,30 @@ SAMPLES: tuple[Message, ...] = (
     ),
     AnalysisFailed(run=1, code="no_contract", detail="no code there", failed_at=AT),
     PROGRESS,
-    AnalysisView(
-        id=f"analysis-1-{TOKEN}",
-        chain_id=1,
-        token_address=TOKEN,
-        state="syncing",
-        requested_at=AT,
-        started_at=AT,
-        progress=PROGRESS,
-    ),
+    AnalysisView(chain_id=1, token_address=TOKEN, state="queued", requested_at=AT),
+    REPORT,
+    REPORT.as_of,
+    REPORT.token,
+    REPORT.supply,
+    REPORT.clusters[0],
+    REPORT.clusters[0].members[0],
+    REPORT.clusters[0].evidence[0],
+    REPORT.metrics,
+    REPORT.metrics.per_address,
+    REPORT.quality,
+    Distribution(source="0xA", type="firstSource", recipients=60, share=0.1),
+    Flag(code="largest_cluster_over_20pct", severity="high", severity_index=16, evidence="c_1"),
+    ServedReport(**dict(REPORT), freshness=FRESH),
+    FRESH,
+    HOLDER,
+    HoldersPage(computed_at=AT, items=(HOLDER,), next="1-2"),
+    NODE,
+    EDGE,
+    ClusterGraph(computed_at=AT, nodes=(NODE,), edges=(EDGE,)),
+    METRICS_LINE,
+    HistoryPage(items=(METRICS_LINE,)),
+    CHANGE,
+    ReportDiff(before=REPORT.as_of, after=REPORT.as_of, share_moved=0.1, changes=(CHANGE,)),
 )
 
 
@@ -530,7 +569,15 @@ def message_classes() -> set[type[Message]]:
         for _, cls in inspect.getmembers(module, inspect.isclass)
         if issubclass(cls, Message)
     }
-    bases = {MemberCommand, UseCommand, UseEvent, InviterCommand, LetterCommand, LetterEvent}
+    bases = {
+        ClusterCommand,
+        MemberCommand,
+        UseCommand,
+        UseEvent,
+        InviterCommand,
+        LetterCommand,
+        LetterEvent,
+    }
     return classes - {Message, Command, Event, View} - bases
 
 

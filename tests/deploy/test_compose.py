@@ -26,7 +26,13 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "invites": Invites,
     "compute": Compute,
 }
-OUTPUTS = {"UserPoolId": "p", "ClientId": "c", "ServiceClientId": "s", "Issuer": "https://i/p"}
+OUTPUTS = {
+    "UserPoolId": "p",
+    "ClientId": "c",
+    "ServiceClientId": "s",
+    "Issuer": "https://i/p",
+    "SegmentsBucket": "b",
+}
 """What the services' environment is made of after the template is deployed."""
 
 Compose = dict[str, Any]

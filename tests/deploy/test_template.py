@@ -7,6 +7,7 @@ import pytest
 
 from chassis.announcements import announcements_queue
 from chassis.commands import commands_queue
+from contracts.compute import reports_table
 from deploy.local.provision import client, deploy
 from deploy.local.settings import LocalSettings
 from tests.support.stack import Stack
@@ -64,8 +65,19 @@ def test_a_queue_keeps_order_per_stream_and_ends_in_dead_letters(
     dead = attributes(sqs, name.replace(".fifo", "-dlq.fifo"))
     redrive = json.loads(found["RedrivePolicy"])
     assert redrive["deadLetterTargetArn"] == dead["QueueArn"]
-    assert int(redrive["maxReceiveCount"]) == 5
+    # an analysis is one message for hours
+    long = (service, queue) == ("compute", announcements_queue)
+    assert int(redrive["maxReceiveCount"]) == (20 if long else 5)
     assert dead["FifoQueue"] == "true"
+
+
+def test_compute_keeps_reports_in_a_table_and_transfers_in_a_bucket(
+    dynamodb: Any, stack: Stack
+) -> None:
+    table = dynamodb.describe_table(TableName=reports_table(stack.settings.stack))["Table"]
+    assert keys(table) == {"pk": ("HASH", "S"), "computedAt": ("RANGE", "N")}
+    s3 = client("s3", stack.settings.aws_url)
+    s3.head_bucket(Bucket=stack.environment["SEGMENTS_BUCKET"])
 
 
 def test_deploying_again_changes_nothing(stack: Stack) -> None:

@@ -14,6 +14,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from chassis.readthrough import MemoryTable
 from chassis.redis import connect, heeding
 from chassis.tick import TickRedis
 from gateway.app import Gateway, assemble, running
@@ -147,6 +148,7 @@ class Doors:
     redis_url: str
     stack: contextlib.AsyncExitStack
     keys: list[KeySet] = field(default_factory=list)
+    reports: MemoryTable = field(default_factory=MemoryTable)
 
     async def open(self, **changes: Any) -> Door:
         chosen = settings(self.redis_url, **changes)
@@ -168,7 +170,8 @@ class Doors:
         async def bus_ready() -> bool:
             return not self.bus.down
 
-        return Outside(self.bus, client, subscription, [self.keys[-1]], bus_ready)
+        keys = [self.keys[-1]]
+        return Outside(self.bus, client, subscription, keys, bus_ready, self.reports)
 
     @staticmethod
     def _ready(gateway: Gateway) -> Any:

@@ -67,7 +67,7 @@ async def test_an_example_is_understood(route: Route, door: Door) -> None:
     path = route.path.format(**{"command_id": "0", **route.example})
     options = {}
     if route.query is not None:
-        options["params"] = dict(route.example)
+        options["params"] = route.body_example
     if route.body is not None and route.body.model_fields:
         options["json"] = route.body_example
     answer = await door.call(route.method, path, token(route, door), **options)

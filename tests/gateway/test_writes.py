@@ -9,7 +9,7 @@ from tests.gateway.world import ALICE
 from tests.support.eventually import eventually
 
 BOB = "b0b00000-0000-4000-8000-000000000b0b"
-TOKEN = "0x" + "Ab" * 20
+TOKEN = "0xABaBaBaBABabABabAbAbABAbABabababaBaBABaB"
 KEYED = {"Idempotency-Key": "key-0001"}
 
 
@@ -207,7 +207,7 @@ async def test_a_person_does_not_see_what_programs_may(door: Door) -> None:
 
 async def test_what_services_cannot_do_yet_is_said_honestly(door: Door) -> None:
     token = door.issuer.access()
-    refresh = await door.post(f"/v1/tokens/cluster/ethereum/{TOKEN}/refresh", token)
+    refresh = await door.post(f"/v1/tokens/cluster/base/{TOKEN}/refresh", token)
     assert refresh.status == 501
     assert refresh.json["detail"]
     invite = await door.post("/v1/invites", token, json={"email": "bob@example.com"})
@@ -215,7 +215,7 @@ async def test_what_services_cannot_do_yet_is_said_honestly(door: Door) -> None:
     queues = [sent.queue for sent in door.bus.sent]
     assert queues == ["test-compute-commands.fifo", "test-invites-commands.fifo"]
     assert door.bus.sent[0].body["tokenAddress"] == TOKEN.lower()
-    assert door.bus.sent[0].body["chainId"] == 1
+    assert door.bus.sent[0].body["chainId"] == 8453
 
 
 @pytest.mark.parametrize("chain", ["ethereum", "Ethereum", "1", "eip155:1"])

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import time
+import uuid
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,7 @@ from chassis.rebuild import Rebuilder
 from chassis.repository import Repository
 from contracts.compute import ComputeCommand, ComputeEvent
 from contracts.invites import InviteCommand, InviteEvent
-from contracts.messages import Event
+from contracts.messages import Event, Metadata
 from contracts.referrals import (
     AccountOpened,
     CodeBrought,
@@ -196,7 +197,8 @@ class Bus:
             _EMPTY.update({key: await self.redis.dump(key) for key in await self.redis.keys("*")})
 
     async def _open(self) -> None:
-        from compute.domain import ANALYSES  # noqa: PLC0415  the services under their own names
+        from compute.domain import analyses  # noqa: PLC0415  the services under their own names
+        from compute.projections import ANALYSIS_VIEWS  # noqa: PLC0415
         from invites.app import INVITES  # noqa: PLC0415
         from referrals.domain import MEMBERS  # noqa: PLC0415
         from referrals.projections import MODELS  # noqa: PLC0415
@@ -207,7 +209,8 @@ class Bus:
         await self._add(
             "invites", InviteCommand, InviteEvent, INVITES.decider, INVITES.models, own=letters
         )
-        await self._add("compute", ComputeCommand, ComputeEvent, ANALYSES, ())
+        ethereum = analyses(frozenset({1}))
+        await self._add("compute", ComputeCommand, ComputeEvent, ethereum, (ANALYSIS_VIEWS,))
 
     async def _add(
         self, name: str, commands: Any, events: Any, decider: Any, models: Any, *, own: Any = ()
@@ -250,6 +253,19 @@ class Bus:
             self._waiting.append(sent)
         else:
             self._deliver(sent)
+
+    async def compute(self, command: Any) -> None:
+        """What the compute service's worker says to its own streams."""
+        _, handler = self._handlers["test-compute-commands.fifo"]
+        name = str(uuid.uuid4())
+        await handler.handle(
+            IncomingCommand(
+                command,
+                Metadata(command_id=name, correlation_id=name),
+                command.body_hash,
+                redelivered=False,
+            )
+        )
 
     def release(self) -> None:
         self.held = False

@@ -1,0 +1,342 @@
+"""What an analysis found out: the report of a token's clusters, and the views beside it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from contracts.messages import Message, UnixTime, View
+
+Amount = Annotated[
+    str, Field(pattern=r"^\d+$", description="In the token's smallest unit; a decimal string.")
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+ShownAddress = Annotated[str, Field(description="With the capitals of EIP-55.")]
+Kind = Literal["eoa", "contract", "exchange", "bridge", "pool", "locker", "burn"]
+Confidence = Literal["high", "medium", "low"]
+EvidenceType = Literal["firstFunder", "firstSource", "deposit", "sweep"]
+
+
+class AsOf(Message):
+    """Everything in a report is true at this block."""
+
+    block: int
+    block_hash: str
+    timestamp: UnixTime
+    finalized: bool
+
+
+class TokenFacts(Message):
+    """What the token says of itself."""
+
+    name: str | None
+    symbol: str | None
+    decimals: int | None
+    total_supply: Amount
+    deployer: ShownAddress | None
+
+
+class Supply(Message):
+    """Where the supply lies; the four add up to 1."""
+
+    burned: Share
+    contracts: Share = Field(description="Held by contracts, pools, lockers and bridges.")
+    exchanges: Share
+    circulating: Share = Field(description="Held by people: what all other shares are shares of.")
+
+
+class Member(Message):
+    address: ShownAddress
+    share: Share
+    amount: Amount
+    kind: Kind
+    label: str | None = None
+    first_funder: ShownAddress | None = None
+
+
+class Evidence(Message):
+    """Why two addresses are taken for one owner's, and the transaction that shows it."""
+
+    type: EvidenceType
+    from_: ShownAddress = Field(alias="from")
+    to: ShownAddress
+    tx_hash: str
+    block: int
+    why: str
+
+
+class Cluster(Message):
+    """Wallets that belong together."""
+
+    id: str = Field(description="Stays while the smallest member's address stays.")
+    rank: int
+    share: Share
+    amount: Amount
+    num_members: int
+    label: str | None = None
+    confidence: Confidence
+    split: bool = Field(
+        default=False, description="Too large to be taken for one owner's as a whole."
+    )
+    members: tuple[Member, ...]
+    evidence: tuple[Evidence, ...]
+
+
+class Distribution(Message):
+    """A source or funder of more wallets than an owner has: it unites nobody."""
+
+    source: ShownAddress
+    type: Literal["firstSource", "firstFunder", "sweep"]
+    recipients: int
+    share: Share = Field(description="What the recipients hold together.")
+    label: str | None = None
+
+
+class Concentration(Message):
+    top10: Share
+    hhi: Share = Field(description="Herfindahl-Hirschman index; 1 is one holder of all.")
+    effective_holders: float = Field(ge=0, description="1/HHI.")
+    gini: Share
+    nakamoto: int = Field(ge=0, description="The fewest who hold more than half.")
+
+
+class Metrics(Message):
+    per_address: Concentration
+    per_entity: Concentration = Field(description="A cluster counts as one holder.")
+    largest_cluster_share: Share
+    deployer_cluster_share: Share
+    fresh_wallet_share: Share = Field(
+        description="Held by wallets that were funded less than a week before the pinned block."
+    )
+
+
+class Flag(Message):
+    """Something that a reader should look at."""
+
+    code: str
+    severity: Literal["low", "medium", "high"]
+    severity_index: int = Field(ge=0, le=20)
+    evidence: str
+
+
+class Quality(Message):
+    """How far the report can be relied on."""
+
+    balances_verified: bool = Field(
+        description="The log's sum is totalSupply, and balanceOf of the largest holders agrees."
+    )
+    funding_known: Share = Field(
+        description="Of the holders whose first funder was looked for: how many have one."
+    )
+    logs: int
+    warnings: tuple[str, ...] = ()
+
+
+class ClusterReport(View):
+    """Which wallets hold a token together, with what share, by what evidence."""
+
+    token_address: ShownAddress
+    chain: str
+    chain_id: int
+    as_of: AsOf
+    computed_at: UnixTime
+    algorithm: str
+    label_set: str
+    parameters: Mapping[str, float | int]
+    token: TokenFacts
+    supply: Supply
+    clusters: tuple[Cluster, ...]
+    num_clusters: int
+    distributions: tuple[Distribution, ...]
+    metrics: Metrics
+    flags: tuple[Flag, ...]
+    quality: Quality
+
+
+class Freshness(Message):
+    state: Literal["fresh", "stale"]
+    age_seconds: int
+    job_id: str | None = Field(None, description="The job that makes a newer report.")
+
+
+ALWAYS = ("tokenAddress", "chain", "chainId", "asOf", "computedAt")
+"""What a report tells of itself even if only some of its members are asked for."""
+
+
+class ServedReport(ClusterReport):
+    """A report, or the members of it that were asked for, and how old it is."""
+
+    model_config = ConfigDict(json_schema_extra={"required": list(ALWAYS)})
+    freshness: Freshness | None = None
+
+
+class Holder(Message):
+    address: ShownAddress
+    rank: int
+    amount: Amount
+    share: float = Field(ge=0, description="Of the circulating supply; of all for infrastructure.")
+    kind: Kind
+    label: str | None = None
+    cluster_id: str | None = None
+
+
+class HoldersPage(View):
+    """The largest holders in one report."""
+
+    computed_at: UnixTime
+    items: tuple[Holder, ...]
+    next: str | None = None
+
+
+class GraphNode(Message):
+    id: ShownAddress
+    cluster_id: str | None
+    share: Share
+    kind: Kind
+    label: str | None = None
+
+
+class GraphEdge(Message):
+    source: ShownAddress
+    target: ShownAddress
+    type: EvidenceType
+    tx_hash: str
+
+
+class ClusterGraph(View):
+    """Members as nodes, evidence as edges."""
+
+    computed_at: UnixTime
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
+
+
+class ReportMetrics(View):
+    """What one analysis came to."""
+
+    computed_at: UnixTime
+    as_of: AsOf
+    num_clusters: int
+    holders: int
+    transfers: int
+    circulating: Share
+    metrics: Metrics
+
+
+class HistoryPage(View):
+    """What each analysis came to, the newest first."""
+
+    items: tuple[ReportMetrics, ...]
+    next: str | None = None
+
+
+class ClusterChange(Message):
+    """A cluster that is not what it was."""
+
+    id: str
+    change: Literal["new", "gone", "grown", "shrunk", "merged", "split"]
+    share_before: Share
+    share_after: Share
+    joined: tuple[ShownAddress, ...] = ()
+    left: tuple[ShownAddress, ...] = ()
+    others: tuple[str, ...] = Field(
+        (), description="The clusters that it was merged from, or split into."
+    )
+
+
+class ReportDiff(View):
+    """What changed between two reports of one token."""
+
+    before: AsOf
+    after: AsOf
+    share_moved: float = Field(ge=0, description="Half the sum of all clusters' changes of share.")
+    changes: tuple[ClusterChange, ...]
+
+
+def compare(older: ClusterReport, newer: ClusterReport) -> ReportDiff:
+    """What has become of each cluster, by its members.
+
+    A cluster of the newer report that shares members with several of the older one is merged, one
+    of several that share members with the same older one is split off. One that merely keeps its
+    members and its share is not told of.
+    """
+    before = {cluster.id: cluster for cluster in older.clusters}
+    after = {cluster.id: cluster for cluster in newer.clusters}
+    came_from = _origins(before, after)
+    went_to = _origins(after, before)
+    changes = [
+        change
+        for change in (
+            *(_of_new(after[new], before, after, came_from[new], went_to) for new in after),
+            *(_of_gone(before[old]) for old in before if not went_to[old]),
+        )
+        if change is not None
+    ]
+    moved = sum(abs(change.share_after - change.share_before) for change in changes) / 2
+    return ReportDiff(
+        before=older.as_of, after=newer.as_of, share_moved=moved, changes=tuple(changes)
+    )
+
+
+def _names(cluster: Cluster) -> frozenset[str]:
+    return frozenset(member.address for member in cluster.members)
+
+
+def _origins(
+    sources: Mapping[str, Cluster], targets: Mapping[str, Cluster]
+) -> dict[str, tuple[str, ...]]:
+    """Cluster of `targets` -> the clusters of `sources` that share members with it."""
+    home = {name: key for key, cluster in sources.items() for name in _names(cluster)}
+    return {
+        key: tuple(sorted({home[name] for name in _names(cluster) if name in home}))
+        for key, cluster in targets.items()
+    }
+
+
+def _of_new(
+    cluster: Cluster,
+    before: Mapping[str, Cluster],
+    after: Mapping[str, Cluster],
+    origins: tuple[str, ...],
+    went_to: Mapping[str, tuple[str, ...]],
+) -> ClusterChange | None:
+    earlier = frozenset(name for key in origins for name in _names(before[key]))
+    siblings = tuple(key for key in went_to[origins[0]] if key != cluster.id) if origins else ()
+    later = frozenset(name for key in siblings if key in after for name in _names(after[key]))
+    share = sum(before[key].share for key in origins)
+    joined, left = _names(cluster) - earlier, earlier - _names(cluster) - later
+    if not origins:
+        change = "new"
+    elif len(origins) > 1:
+        change = "merged"
+    elif siblings:
+        change, share = "split", before[origins[0]].share
+    elif joined and len(joined) >= len(left):
+        change = "grown"
+    elif left:
+        change = "shrunk"
+    elif cluster.share != share:
+        change = "grown" if cluster.share > share else "shrunk"
+    else:
+        return None
+    return ClusterChange.model_validate(
+        {
+            "id": cluster.id,
+            "change": change,
+            "share_before": min(1.0, share),
+            "share_after": cluster.share,
+            "joined": tuple(sorted(joined)),
+            "left": tuple(sorted(left)),
+            "others": origins if len(origins) > 1 else siblings,
+        }
+    )
+
+
+def _of_gone(cluster: Cluster) -> ClusterChange:
+    return ClusterChange(
+        id=cluster.id,
+        change="gone",
+        share_before=cluster.share,
+        share_after=0,
+        left=tuple(sorted(_names(cluster))),
+    )
