@@ -101,6 +101,9 @@ chaos: setup  ## load, and everything that can fail fails: FAULTS=40 [SEED=123]
 bench-boards: setup  ## a board of a million members: a page, and the close of a day
 	@$(BIN)/python benchmarks/boards.py
 
+bench-clusters: setup  ## cluster analysis of a million transfers: CPU, memory, growth, networkx beside it
+	@$(BIN)/python benchmarks/clusters.py $(MILLIONS)
+
 race: setup  ## a thousand people and one seat; then a thousand on a hundred codes
 	@$(BIN)/python benchmarks/race.py
 
@@ -120,4 +123,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock --extra telemetry contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards race
+.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters race

@@ -58,6 +58,7 @@ class Questions:
 class Facts:
     """The chain's answers, all at the pinned block."""
 
+    chain_id: int
     pinned: Pinned
     token: Token
     contracts: frozenset[Address] = frozenset()

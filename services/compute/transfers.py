@@ -130,6 +130,11 @@ class Transfers:
         """The address at a place, in lower case."""
         return f"0x{self.addresses[place].tobytes().hex()}"
 
+    def names(self) -> list[str]:
+        """All addresses, by place."""
+        text, width = self.addresses.tobytes().hex(), 2 * ADDRESS_BYTES
+        return [f"0x{text[at : at + width]}" for at in range(0, len(text), width)]
+
     def tx_hash(self, row: int) -> str:
         return f"0x{self.tx[row].tobytes().hex()}"
 

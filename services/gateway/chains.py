@@ -63,6 +63,6 @@ def token_address(text: str) -> str:
 def checksummed(address: str) -> str:
     """A lower-case address with its capitals, as EIP-55 sets them."""
     digits = address[2:]
-    digest = keccak.new(digest_bits=32 * 8, data=digits.encode("ascii")).hexdigest()
+    digest = keccak.new(digest_bits=256, data=digits.encode("ascii")).hexdigest()
     pairs = zip(digits, digest, strict=False)
     return "0x" + "".join(d.upper() if int(h, 16) >= _CAPITAL_FROM else d for d, h in pairs)

@@ -85,7 +85,7 @@ class Blocks:
 
     async def answer(self, token: Token, pinned: Pinned, questions: Questions) -> Facts:
         del questions
-        return Facts(pinned, token)
+        return Facts(1, pinned, token)
 
 
 @dataclass

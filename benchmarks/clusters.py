@@ -1,0 +1,195 @@
+"""Cluster analysis: CPU and memory, how both grow, and the same groups found with networkx.
+
+Every size runs in a process of its own, on one core. Figures are CPU seconds of that process, so
+that neighbours on the machine do not count. The transfers are in memory: reading them is the
+chain's time. networkx does the part that it can do, the groups, from the same links; ours does that
+part in the same process, and both must find the same groups.
+
+    python benchmarks/clusters.py [MILLIONS]
+"""
+
+import json
+import multiprocessing
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from compute.analysis import Labels, Parameters, analyse
+from compute.analysis.components import attached, components
+from compute.analysis.ledger import Ledger, replay
+from compute.facts import Facts, Funding, Pinned, Token
+from compute.transfers import Transfers
+from contracts.cluster_report import ClusterReport
+
+MOST_SECONDS = 2.0
+MOST_MEGABYTES = 1_000
+TIMES_NETWORKX = 10.0
+MOST_GROWTH = 1.5
+"""Of the time per transfer, from ten thousand of them to a million."""
+
+
+def world(count: int) -> tuple[Transfers, Facts]:
+    """`count` transfers: half buys from a pool, a fifth groups of ten, the rest stray payments."""
+    chance = np.random.default_rng(7)
+    people = count // 4
+    pool, deployer, zero = people, people + 1, people + 2
+    names = np.zeros((people + 3, 20), np.uint8)
+    names[:-1, :8] = chance.integers(0, 256, (people + 2, 8), np.uint8)
+    names[:-1, 16:] = _numbers(people + 2)
+    grouped, buys = count // 5, count // 2
+    stray = count - grouped - buys - 2
+    centres = np.arange(grouped) // 10 * 10 % people
+    members = (centres + 1 + np.arange(grouped) % 9) % people
+    sender = np.concatenate(
+        ([zero, deployer], centres, np.full(buys, pool), chance.integers(0, people, stray))
+    )
+    recipient = np.concatenate(
+        ([deployer, pool], members, np.arange(buys) % people, chance.integers(0, people, stray))
+    )
+    later = 2 + chance.permutation(count - 2)
+    order = np.concatenate(([0, 1], later))
+    value = np.zeros((count, 32), np.uint8)
+    value[:, 21:24] = chance.integers(1, 256, (count, 3), np.uint8)  # about 10^18 times 10^7
+    value[:2, :16] = 0
+    value[0, 10], value[1, 10] = 2, 1
+    transfers = Transfers.of(
+        block=np.arange(1, count + 1),
+        log_index=np.zeros(count),
+        tx=np.hstack((np.zeros((count, 28), np.uint8), _numbers(count))),
+        sender=names[sender[order]],
+        recipient=names[recipient[order]],
+        value=value,
+    )
+    return transfers, _facts(transfers, names, pool, deployer)
+
+
+def _numbers(count: int) -> Any:
+    return np.arange(count, dtype=">u4").view(np.uint8).reshape(-1, 4)
+
+
+def _facts(transfers: Transfers, names: Any, pool: int, deployer: int) -> Facts:
+    def text(place: int) -> str:
+        return f"0x{names[place].tobytes().hex()}"
+
+    purse = "0x" + "99" * 20
+    funders = {
+        text(n): Funding(purse if n % 25 == 0 else text(n // 20 * 20), "0x" + "11" * 32, 1, 1)
+        for n in range(1, min(1_000, pool))
+    }
+    last = len(transfers)
+    return Facts(
+        chain_id=1,
+        pinned=Pinned(last, "0x" + "22" * 32, 10**9, finalized=True),
+        token=Token("0x" + "70" * 20, "T", "T", 18, transfers.amount(0), text(deployer), 1),
+        contracts=frozenset({text(pool)}),
+        funders=funders,
+    )
+
+
+def ours(transfers: Transfers, facts: Facts) -> ClusterReport:
+    analysis = analyse(
+        transfers, facts, Labels("none"), Parameters(), chain="ethereum", computed_at=1
+    )
+    return analysis.report
+
+
+def groups_of_ours(ledger: Ledger, count: int) -> list[frozenset[int]]:
+    uniting, sweeps = ledger.first_sources, ledger.sweeps
+    groups = components(count, uniting.source, uniting.target)
+    joining = sweeps.where(attached(groups, sweeps.source, sweeps.target))
+    groups = components(
+        count,
+        np.concatenate((uniting.source, joining.source)),
+        np.concatenate((uniting.target, joining.target)),
+    )
+    order = np.argsort(groups, kind="stable")
+    _, starts = np.unique(groups[order], return_index=True)
+    return [frozenset(part.tolist()) for part in np.split(order, starts[1:]) if len(part) > 1]
+
+
+def groups_of_networkx(ledger: Ledger, count: int) -> list[frozenset[int]]:
+    graph: Any = nx.Graph()
+    graph.add_nodes_from(range(count))
+    uniting, sweeps = ledger.first_sources, ledger.sweeps
+    graph.add_edges_from(zip(uniting.source.tolist(), uniting.target.tolist(), strict=True))
+    home = {}
+    for number, part in enumerate(nx.connected_components(graph)):
+        for node in part:
+            home[node] = number
+    ends = list(zip(sweeps.source.tolist(), sweeps.target.tolist(), strict=True))
+    goals: dict[int, set[int]] = {}
+    for source, target in ends:
+        if home[source] != home[target]:
+            goals.setdefault(home[source], set()).add(home[target])
+    graph.add_edges_from((s, t) for s, t in ends if home[s] != home[t] and len(goals[home[s]]) == 1)
+    return [frozenset(part) for part in nx.connected_components(graph) if len(part) > 1]
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    before = time.process_time()
+    result = work()
+    return time.process_time() - before, result
+
+
+def measured(count: int) -> dict[str, float]:
+    """One size, in this process: what it costs, and that both ways lead to the same groups."""
+    transfers, facts = world(count)
+    ours(*world(2_000))  # what is imported at the first use is no part of the method
+    seconds, report = timed(lambda: ours(transfers, facts))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    ledger = replay(transfers, facts.token.total_supply, Parameters())
+    people = len(transfers.addresses)
+    fast, mine = timed(lambda: groups_of_ours(ledger, people))
+    slow, theirs = timed(lambda: groups_of_networkx(ledger, people))
+    assert set(mine) == set(theirs)
+    return {
+        "transfers": count,
+        "seconds": seconds,
+        "megabytes": peak,
+        "clusters": report.num_clusters,
+        "groups": fast,
+        "networkx": slow,
+    }
+
+
+def apart(count: int) -> dict[str, float]:
+    """`measured` in a process of its own: memory is told by process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(measured, (count,))
+
+
+def main() -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    largest = int(float(sys.argv[1]) * 1_000_000) if len(sys.argv) > 1 else 1_000_000
+    sizes = [size for size in (10_000, 100_000) if size < largest] + [largest]
+    rows = [apart(size) for size in sizes]
+    print(" transfers   CPU s   us/transfer   peak MB   clusters   groups s   networkx s   ratio")
+    for row in rows:
+        each = 1e6 * row["seconds"] / row["transfers"]
+        ratio = row["networkx"] / row["groups"]
+        told = f"{row['transfers']:>10,}  {row['seconds']:>6.2f}  {each:>12.2f}"
+        told += f"  {row['megabytes']:>8.0f}  {row['clusters']:>9,}  {row['groups']:>9.3f}"
+        print(f"{told}  {row['networkx']:>11.2f}  {ratio:>6.1f}")
+    print(json.dumps(rows))
+    first, last = rows[0], rows[-1]
+    growth = last["seconds"] / last["transfers"] * first["transfers"] / first["seconds"]
+    bounds = {
+        f"CPU of the largest <= {MOST_SECONDS} s": last["seconds"] <= MOST_SECONDS,
+        f"memory of the largest <= {MOST_MEGABYTES} MB": last["megabytes"] <= MOST_MEGABYTES,
+        f"time per transfer grows <= {MOST_GROWTH} times ({growth:.2f})": growth <= MOST_GROWTH,
+        f"{TIMES_NETWORKX:.0f} times networkx": last["networkx"] / last["groups"] >= TIMES_NETWORKX,
+    }
+    for bound, held in bounds.items():
+        print(f"{'ok    ' if held else 'BROKEN'}  {bound}")
+    sys.exit(not all(bounds.values()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Exact sums of 256-bit amounts, a whole column at a time.
+
+A column of amounts is an array (limbs, n) of 32-bit digits, the lowest first, each in 64 bits: four
+thousand million of them can be added before one overflows. Carried, a column can be compared.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.transfers import WORD_BYTES, Bytes
+
+Column = NDArray[np.uint64]
+Places = NDArray[np.uint32]
+
+_BITS = np.uint64(32)
+_MASK = np.uint64(2**32 - 1)
+
+
+def column(values: Bytes) -> Column:
+    """Amounts (n, 32), big-endian, as a column; digits that are zero everywhere are left out."""
+    digits = values.reshape(-1, WORD_BYTES).view(">u4")[:, ::-1].T
+    used = 1 + max((n for n in range(len(digits)) if digits[n].any()), default=0)
+    return digits[:used].astype(np.uint64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grouping:
+    """Rows put together by a key; sorted once, summed as often as is needed."""
+
+    keys: NDArray[Any]
+    """The distinct keys, ascending."""
+    order: NDArray[np.int64]
+    """The rows, group by group, each group in the order of the rows."""
+    starts: NDArray[np.int64]
+    """Where in `order` each group begins."""
+
+    @classmethod
+    def by(cls, key: NDArray[Any]) -> "Grouping":
+        order = np.argsort(key, kind="stable")
+        ordered = key[order]
+        fresh = np.ones(len(ordered), bool)
+        fresh[1:] = ordered[1:] != ordered[:-1]
+        starts = np.flatnonzero(fresh)
+        return cls(ordered[starts], order, starts)
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """The first row of each group."""
+        return self.order[self.starts]
+
+    def sums(self, amounts: Column) -> Column:
+        """For each group, carried."""
+        if not len(self.order):
+            return np.zeros((1, 0), np.uint64)
+        return carried(np.add.reduceat(amounts[:, self.order], self.starts, axis=1))
+
+
+def spread(amounts: Column, places: NDArray[Any], count: int) -> Column:
+    """A column of `count` amounts: these at these places, nothing elsewhere."""
+    out = np.zeros((len(amounts), count), np.uint64)
+    out[:, places] = amounts
+    return out
+
+
+def carried(amounts: Column) -> Column:
+    """The same amounts with every digit below 2^32."""
+    out = np.zeros((len(amounts) + 2, amounts.shape[1]), np.uint64)
+    carry = np.zeros(amounts.shape[1], np.uint64)
+    for n in range(len(out)):
+        digit = carry if n >= len(amounts) else amounts[n] + carry
+        out[n], carry = digit & _MASK, digit >> _BITS
+    used = 1 + max((n for n in range(len(out)) if out[n].any()), default=0)
+    return out[:used]
+
+
+def at_least(amounts: Column, share: Fraction, of: Column) -> NDArray[np.bool_]:
+    """Where an amount is at least this share of the other; exact."""
+    return ~_less(_times(amounts, share.denominator), _times(of, share.numerator))
+
+
+def more_than(amounts: Column, share: Fraction, of: Column) -> NDArray[np.bool_]:
+    return _less(_times(of, share.numerator), _times(amounts, share.denominator))
+
+
+def of_one(amount: int, count: int) -> Column:
+    """The same amount, `count` times."""
+    digits = [
+        (amount >> (32 * n)) & (2**32 - 1) for n in range(max(1, -(-amount.bit_length() // 32)))
+    ]
+    return np.repeat(np.array(digits, np.uint64)[:, None], count, axis=1)
+
+
+def integers(amounts: Column) -> Sequence[int]:
+    """As Python's integers; the column must be carried."""
+    packed = np.ascontiguousarray(amounts.T).astype("<u4").tobytes()
+    width = 4 * len(amounts)
+    return [
+        int.from_bytes(packed[at : at + width], "little") for at in range(0, len(packed), width)
+    ]
+
+
+def _times(amounts: Column, factor: int) -> Column:
+    """Up to 2^31; of a carried column."""
+    return carried(amounts * np.uint64(factor))
+
+
+def _less(left: Column, right: Column) -> NDArray[np.bool_]:
+    depth = max(len(left), len(right))
+    less = np.zeros(left.shape[1], bool)
+    for n in range(depth):  # the highest digit that differs has the last word
+        mine, other = _digit(left, n), _digit(right, n)
+        less = np.where(mine == other, less, mine < other)
+    return less
+
+
+def _digit(amounts: Column, n: int) -> Column:
+    return amounts[n] if n < len(amounts) else np.zeros(amounts.shape[1], np.uint64)

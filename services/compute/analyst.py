@@ -1,0 +1,67 @@
+"""The computation beside the event loop: one at a time, on a thread of its own.
+
+numpy and scipy let go of the interpreter where it takes long, so that messages are kept and health
+is answered meanwhile.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from compute.analysis import Analysis, Labels, Parameters, analyse, questions
+from compute.facts import Facts, Questions, Token
+from compute.transfers import Transfers
+from compute.worker import Analysed
+from contracts.cluster_report import Holder
+
+T = TypeVar("T")
+
+_HOLDERS = TypeAdapter(tuple[Holder, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadedAnalyst:
+    chain: str
+    labels: Labels
+    parameters: Parameters
+    _thread: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="analysis")
+    )
+
+    async def questions(self, transfers: Transfers, token: Token) -> Questions:
+        return await self._beside(lambda: questions(transfers, token, self.labels, self.parameters))
+
+    async def analyse(self, transfers: Transfers, facts: Facts, computed_at: int) -> Analysed:
+        def work() -> Analysed:
+            return written(
+                analyse(
+                    transfers,
+                    facts,
+                    self.labels,
+                    self.parameters,
+                    chain=self.chain,
+                    computed_at=computed_at,
+                )
+            )
+
+        return await self._beside(work)
+
+    async def _beside(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def written(analysis: Analysis) -> Analysed:
+    """As JSON, which is how all of it is kept and served."""
+    clusters = analysis.report.clusters
+    return Analysed(
+        report=analysis.report.model_dump_json().encode(),
+        holders=_HOLDERS.dump_json(analysis.holders),
+        graph=analysis.graph.model_dump_json().encode(),
+        summary=analysis.summary.model_dump_json().encode(),
+        num_clusters=len(clusters),
+        largest_share=min(1.0, clusters[0].share) if clusters else 0.0,
+    )

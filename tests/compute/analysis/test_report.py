@@ -1,0 +1,310 @@
+"""The numbers of a report, by hand and against a second way to come to them."""
+
+import random
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compute.addresses import checksummed
+from compute.analysis import BadLabels, Labels, Parameters, analyse, questions, read_labels
+from compute.analysis.amounts import Grouping, at_least, column, integers, more_than, of_one
+from compute.analysis.concentration import concentration
+from compute.analysis.ledger import replay
+from compute.facts import Facts
+from compute.transfers import Row, Transfers
+from contracts.cluster_report import ClusterReport, compare
+from tests.compute.analysis.test_method import analysed
+from tests.compute.worlds import SUPPLY, UNIT, ZERO, World, hash_of, planted
+
+NAMES = [f"0x{n:040x}" for n in range(6)]
+amounts = st.integers(0, 2**256 - 1) | st.integers(0, 5)
+rows = st.lists(
+    st.builds(
+        Row,
+        st.integers(1, 50),
+        st.integers(0, 10),
+        st.integers(0, 2**64).map(hash_of),
+        st.sampled_from(NAMES),
+        st.sampled_from(NAMES),
+        amounts,
+    ),
+    max_size=40,
+    unique_by=lambda row: (row.block, row.log_index),
+)
+
+
+@given(rows)
+def test_balances_are_those_of_a_plain_replay(found: list[Row]) -> None:
+    held = dict.fromkeys(NAMES, 0)
+    for row in found:
+        held[row.sender] -= row.value
+        held[row.recipient] += row.value
+    transfers = Transfers.of_rows(found)
+    ledger = replay(transfers, 100, Parameters())
+    for place, balance in enumerate(ledger.balances):
+        assert balance == held[transfers.name(place)]
+
+
+@given(rows)
+def test_links_are_those_of_a_plain_look(found: list[Row]) -> None:
+    """First sources and sweeps as B4 words them, one wallet at a time, in exact fractions."""
+    supply = 2**200
+    transfers = Transfers.of_rows(found)
+    ledger = replay(transfers, supply, Parameters())
+    ordered = sorted(found, key=lambda row: (row.block, row.log_index))
+    real = [row for row in ordered if row.value and row.sender != row.recipient]
+    first, swept = set(), set()
+    for name in NAMES:
+        got = [row for row in real if row.recipient == name]
+        if got:
+            given_ = sum(row.value for row in got if row.sender == got[0].sender)
+            whole = sum(row.value for row in got)
+            if given_ * 20 >= whole and given_ * 1_000_000 >= supply:
+                first.add((got[0].sender, name, got[0].tx_hash))
+        sent = [row for row in real if row.sender == name]
+        for other in NAMES:
+            there = [row for row in sent if row.recipient == other]
+            part, whole = sum(r.value for r in there), sum(r.value for r in sent)
+            if there and part * 2 > whole and part * 1_000_000 >= supply:
+                swept.add((name, other, there[0].tx_hash))
+    for links, expected in ((ledger.first_sources, first), (ledger.sweeps, swept)):
+        told = {
+            (transfers.name(s), transfers.name(t), transfers.tx_hash(int(row)))
+            for s, t, row in zip(links.source, links.target, links.row, strict=True)
+        }
+        assert told == expected
+
+
+@given(rows, st.randoms())
+def test_the_order_of_arrival_does_not_matter(found: list[Row], chance: random.Random) -> None:
+    mixed = [*found, *found[:3]]
+    chance.shuffle(mixed)
+    one, other = Transfers.of_rows(found), Transfers.of_rows(mixed)
+    assert one.value.tobytes() == other.value.tobytes()
+    assert one.addresses.tobytes() == other.addresses.tobytes()
+    parts = [Transfers.of_rows(mixed[:7]), Transfers.of_rows(mixed[7:])]
+    assert Transfers.joined(parts).value.tobytes() == one.value.tobytes()
+
+
+@given(st.lists(amounts, min_size=1), st.fractions(0, 1, max_denominator=1_000_000))
+def test_amounts_are_compared_exactly(values: list[int], share: Fraction) -> None:
+    packed = np.frombuffer(b"".join(v.to_bytes(32, "big") for v in values), np.uint8)
+    digits = column(packed.reshape(-1, 32))
+    assert integers(digits) == values
+    whole = Grouping.by(np.zeros(len(values))).sums(digits)
+    assert integers(whole) == [sum(values)]
+    for value in values:
+        one = of_one(value, 1)
+        assert bool(at_least(one, share, whole)[0]) is (value >= share * sum(values))
+        assert bool(more_than(one, share, whole)[0]) is (value > share * sum(values))
+
+
+def test_the_same_input_is_the_same_report() -> None:
+    one, other = analysed(planted(4)), analysed(planted(4))
+    assert one.report.model_dump_json() == other.report.model_dump_json()
+
+
+def test_concentration_by_hand() -> None:
+    # four holders: 0.4, 0.3, 0.2, 0.1
+    seen = concentration(np.array([0.1, 0.4, 0.2, 0.3]))
+    assert seen.hhi == pytest.approx(0.16 + 0.09 + 0.04 + 0.01)
+    assert seen.effective_holders == pytest.approx(1 / 0.30)
+    # (2*1-5)*0.1 + (2*2-5)*0.2 + (2*3-5)*0.3 + (2*4-5)*0.4 = 1.0, over 4
+    assert seen.gini == pytest.approx(0.25)
+    assert seen.nakamoto == 2
+    assert seen.top10 == pytest.approx(1)
+
+
+def test_concentration_at_its_ends() -> None:
+    assert concentration(np.array([])).nakamoto == 0
+    alone = concentration(np.array([1.0]))
+    assert (alone.hhi, alone.gini, alone.nakamoto, alone.top10) == (1, 0, 1, 1)
+    assert concentration(np.full(100, 0.01)).nakamoto == 51
+
+
+def small() -> World:
+    """The deployer keeps 40 %, a pool has 30 %, two of one owner 20 % and a stranger 10 %."""
+    world = World(1)
+    pool, (one, other, stranger) = world.contract(), world.people(3)
+    world.move(world.deployer, pool, SUPPLY * 6 // 10)
+    world.move(pool, one, SUPPLY * 2 // 10)
+    world.move(one, other, SUPPLY // 10)
+    world.move(pool, stranger, SUPPLY // 10)
+    world.own(one, other)
+    return world
+
+
+def test_a_small_report_by_hand() -> None:
+    report = analysed(small()).report
+    assert report.supply.model_dump() == {
+        "burned": 0, "contracts": 0.3, "exchanges": 0, "circulating": 0.7,
+    }  # fmt: skip
+    (cluster,) = report.clusters
+    assert cluster.share == pytest.approx(2 / 7)
+    assert cluster.amount == str(SUPPLY * 2 // 10)
+    assert [member.amount for member in cluster.members] == [str(SUPPLY // 10)] * 2
+    assert report.metrics.per_entity.hhi == pytest.approx((16 + 4 + 1) / 49, abs=1e-8)
+    assert report.metrics.per_address.hhi == pytest.approx((16 + 1 + 1 + 1) / 49, abs=1e-8)
+    assert report.quality.balances_verified
+    assert report.token_address == checksummed(report.token_address.lower())
+
+
+def test_all_shares_of_the_supply_add_up() -> None:
+    supply = analysed(planted(2)).report.supply
+    whole = supply.burned + supply.contracts + supply.exchanges + supply.circulating
+    assert whole == pytest.approx(1)
+
+
+@pytest.mark.parametrize("where", [ZERO, "0x000000000000000000000000000000000000dEaD".lower()])
+def test_what_is_burnt_does_not_circulate(where: str) -> None:
+    world = small()
+    world.move(world.deployer, where, SUPPLY // 10)
+    report = analysed(world).report
+    assert report.supply.burned == pytest.approx(0.1)
+    assert report.quality.balances_verified
+
+
+def test_what_is_burnt_off_the_supply_is_gone() -> None:
+    """Most tokens take what is burnt off totalSupply; then it is no part of the whole."""
+    world = small()
+    world.move(world.deployer, ZERO, SUPPLY // 10)
+    facts = world.facts()
+    facts = replace(facts, token=replace(facts.token, total_supply=SUPPLY * 9 // 10))
+    report = report_of(world, facts)
+    assert report.supply.burned == 0
+    assert report.quality.balances_verified
+
+
+def report_of(world: World, facts: Facts) -> ClusterReport:
+    analysis = analyse(
+        world.transfers(), facts, Labels("none"), Parameters(), chain="ethereum", computed_at=1
+    )
+    return analysis.report
+
+
+def test_a_log_that_does_not_tell_everything_is_told() -> None:
+    world, facts = small(), small().facts()
+    rebased = replace(facts, token=replace(facts.token, total_supply=SUPPLY * 2))
+    assert report_of(world, rebased).quality.warnings == ("supply_differs_from_transfers",)
+    fees = replace(facts, balances={**facts.balances, world.deployer: 17})
+    assert report_of(world, fees).quality.warnings == ("balances_differ_from_transfers",)
+    del world.rows[1]
+    told = report_of(world, facts)
+    assert "negative_balances" in told.quality.warnings
+    assert told.flags[0].code == "balances_not_verified"
+
+
+def test_a_token_that_nobody_has_moved() -> None:
+    world = World(1)
+    world.rows.clear()
+    facts = world.facts()
+    report = report_of(world, replace(facts, token=replace(facts.token, total_supply=0)))
+    assert (report.num_clusters, report.supply.circulating) == (0, 0)
+
+
+def test_what_is_asked_is_what_matters() -> None:
+    world = planted(5)
+    asked = questions(world.transfers(), world.facts().token, Labels("none"), Parameters())
+    assert world.contracts <= set(asked.kinds)
+    assert ZERO not in asked.kinds
+    few = questions(
+        world.transfers(), world.facts().token, Labels("none"), Parameters(funders_of=3, verify=2)
+    )
+    assert (len(few.funders), len(few.balances)) == (3, 2)
+
+
+def test_fresh_wallets_are_those_of_the_last_week() -> None:
+    world = small()
+    assert analysed(world).report.metrics.fresh_wallet_share == pytest.approx(3 / 7)
+    facts = world.facts()
+    late = replace(facts.pinned, timestamp=facts.pinned.timestamp + 8 * 86_400)
+    assert report_of(world, replace(facts, pinned=late)).metrics.fresh_wallet_share == 0
+
+
+def test_holders_are_listed_by_what_they_hold() -> None:
+    analysis = analysed(small())
+    assert [int(holder.amount) for holder in analysis.holders] == sorted(
+        (int(holder.amount) for holder in analysis.holders), reverse=True
+    )
+    assert sum(h.cluster_id == analysis.report.clusters[0].id for h in analysis.holders) == 2
+    assert {node.id for node in analysis.graph.nodes} == {
+        member.address for member in analysis.report.clusters[0].members
+    }
+
+
+def test_labels_are_read_with_their_provenance() -> None:
+    lines = [
+        "chain_id,address,kind,name,source",
+        "1,0xAB00000000000000000000000000000000000000,exchange,Somewhere,https://example.com",
+        "10,0xCD00000000000000000000000000000000000000,pool,Elsewhere,https://example.com",
+        "*,0x000000000000000000000000000000000000dEaD,burn,Dead,convention",
+    ]
+    labels = read_labels("test", 1, lines)
+    assert set(labels.known) == {
+        "0xab00000000000000000000000000000000000000",
+        "0x000000000000000000000000000000000000dead",
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("1,0x1,bank,Name,source", "line 2: kind 'bank'"),
+        ("1,0x1,pool,Name,", "line 2: a label needs a source"),
+    ],
+)
+def test_a_bad_label_is_named(line: str, why: str) -> None:
+    with pytest.raises(BadLabels, match=why):
+        read_labels("test", 1, ["chain_id,address,kind,name,source", line])
+
+
+def test_columns_in_another_order_are_refused() -> None:
+    with pytest.raises(BadLabels, match="columns"):
+        read_labels("test", 1, ["address,kind"])
+
+
+# Two reports compared
+
+
+def test_the_same_report_twice_has_no_difference() -> None:
+    report = analysed(planted(1)).report
+    assert compare(report, report).changes == ()
+
+
+def test_a_cluster_that_grows_a_new_one_and_one_that_is_gone() -> None:
+    world = small()
+    before = analysed(world).report
+    (one, other) = (member.address.lower() for member in before.clusters[0].members)
+    third = world.person()
+    pool = next(iter(world.contracts))
+    world.move(one, third, SUPPLY // 100)
+    world.star(pool, 3)
+    after = analysed(world).report
+    difference = compare(before, after)
+    told = {change.change: change for change in difference.changes}
+    assert set(told) == {"grown", "new"}
+    assert told["grown"].joined == (checksummed(third),)
+    assert len(told["new"].joined) == 4
+    for name in (one, other, third):
+        world.move(name, pool, world.balances()[name])
+    gone = compare(after, analysed(world).report)
+    assert "gone" in {change.change for change in gone.changes}
+
+
+def test_two_clusters_that_turn_out_to_be_one_owners() -> None:
+    world = World(1)
+    pool = world.contract()
+    world.move(world.deployer, pool, SUPPLY // 2)
+    left, right = world.star(pool, 3), world.star(pool, 3)
+    before = analysed(world).report
+    world.move(pool, left[0], 50_000_000 * UNIT)
+    world.move(left[0], right[0], 50_000_000 * UNIT)
+    after = analysed(world).report
+    (merged,) = compare(before, after).changes
+    assert (merged.change, len(merged.others)) == ("merged", 2)
+    parts = compare(after, before).changes
+    assert {part.change for part in parts} == {"split"}
