@@ -57,7 +57,9 @@ class Grouping:
         """For each group, carried."""
         if not len(self.order):
             return np.zeros((1, 0), np.uint64)
-        return carried(np.add.reduceat(amounts[:, self.order], self.starts, axis=1))
+        return carried(
+            np.stack([np.add.reduceat(digit[self.order], self.starts) for digit in amounts])
+        )
 
 
 def spread(amounts: Column, places: NDArray[Any], count: int) -> Column:
@@ -69,13 +71,16 @@ def spread(amounts: Column, places: NDArray[Any], count: int) -> Column:
 
 def carried(amounts: Column) -> Column:
     """The same amounts with every digit below 2^32."""
-    out = np.zeros((len(amounts) + 2, amounts.shape[1]), np.uint64)
-    carry = np.zeros(amounts.shape[1], np.uint64)
-    for n in range(len(out)):
-        digit = carry if n >= len(amounts) else amounts[n] + carry
-        out[n], carry = digit & _MASK, digit >> _BITS
-    used = 1 + max((n for n in range(len(out)) if out[n].any()), default=0)
-    return out[:used]
+    digits = []
+    carry: Any = np.uint64(0)
+    for digit in amounts:
+        whole = digit + carry
+        digits.append(whole & _MASK)
+        carry = whole >> _BITS
+    while np.any(carry):
+        digits.append(carry & _MASK)
+        carry = carry >> _BITS
+    return np.stack(digits)
 
 
 def at_least(amounts: Column, share: Fraction, of: Column) -> NDArray[np.bool_]:
@@ -87,12 +92,11 @@ def more_than(amounts: Column, share: Fraction, of: Column) -> NDArray[np.bool_]
     return _less(_times(of, share.numerator), _times(amounts, share.denominator))
 
 
-def of_one(amount: int, count: int) -> Column:
-    """The same amount, `count` times."""
-    digits = [
-        (amount >> (32 * n)) & (2**32 - 1) for n in range(max(1, -(-amount.bit_length() // 32)))
-    ]
-    return np.repeat(np.array(digits, np.uint64)[:, None], count, axis=1)
+def reaches(amounts: Column, least: int) -> NDArray[np.bool_]:
+    """Where an amount is at least this one."""
+    digits = max(1, -(-least.bit_length() // 32))
+    low = [np.uint64((least >> (32 * n)) & (2**32 - 1)) for n in range(digits)]
+    return ~_less(amounts, low)
 
 
 def integers(amounts: Column) -> Sequence[int]:
@@ -109,14 +113,11 @@ def _times(amounts: Column, factor: int) -> Column:
     return carried(amounts * np.uint64(factor))
 
 
-def _less(left: Column, right: Column) -> NDArray[np.bool_]:
-    depth = max(len(left), len(right))
-    less = np.zeros(left.shape[1], bool)
-    for n in range(depth):  # the highest digit that differs has the last word
-        mine, other = _digit(left, n), _digit(right, n)
-        less = np.where(mine == other, less, mine < other)
-    return less
-
-
-def _digit(amounts: Column, n: int) -> Column:
-    return amounts[n] if n < len(amounts) else np.zeros(amounts.shape[1], np.uint64)
+def _less(left: Sequence[Any] | Column, right: Sequence[Any] | Column) -> NDArray[np.bool_]:
+    """By the highest digit that differs."""
+    less: Any = np.False_
+    for n in range(max(len(left), len(right))):
+        mine = left[n] if n < len(left) else np.uint64(0)
+        other = right[n] if n < len(right) else np.uint64(0)
+        less = (mine < other) | ((mine == other) & less)
+    return np.asarray(less, bool)

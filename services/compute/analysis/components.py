@@ -44,13 +44,9 @@ def attached(
     """
     mine, other = groups[sources], groups[targets]
     leaving = mine != other
-    only: dict[int, int] = {}
-    for group, goal in zip(mine[leaving].tolist(), other[leaving].tolist(), strict=True):
-        only[group] = goal if only.get(group, goal) == goal else -1
-    decided = np.fromiter(
-        (only.get(group, -1) >= 0 for group in mine.tolist()), bool, count=len(mine)
-    )
-    return np.asarray(leaving & decided, bool)
+    goals = np.unique(np.stack((mine[leaving], other[leaving])), axis=1)[0]
+    count = np.bincount(goals, minlength=int(groups.max(initial=0)) + 1)
+    return np.asarray(leaving & (count[mine] == 1), bool)
 
 
 def thin_links(edges: Sequence[Edge]) -> list[Edge]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from compute.analysis.amounts import (
     column,
     integers,
     more_than,
-    of_one,
+    reaches,
     spread,
 )
 from compute.analysis.labels import ZERO
@@ -133,7 +134,7 @@ def _sent(flow: _Flow, count: int, supply: int, parameters: Parameters) -> tuple
 
 
 def _no_dust(given: Column, supply: int, parameters: Parameters) -> NDArray[np.bool_]:
-    return at_least(given, parameters.supply_share, of_one(supply, given.shape[1]))
+    return reaches(given, ceil(parameters.supply_share * supply))
 
 
 def _shares(part: Column, whole: Column) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from compute.addresses import checksummed
 from compute.analysis import BadLabels, Labels, Parameters, analyse, questions, read_labels
-from compute.analysis.amounts import Grouping, at_least, column, integers, more_than, of_one
+from compute.analysis.amounts import Grouping, at_least, column, integers, more_than, reaches
 from compute.analysis.concentration import concentration
 from compute.analysis.ledger import replay
 from compute.facts import Facts
@@ -97,10 +97,13 @@ def test_amounts_are_compared_exactly(values: list[int], share: Fraction) -> Non
     assert integers(digits) == values
     whole = Grouping.by(np.zeros(len(values))).sums(digits)
     assert integers(whole) == [sum(values)]
-    for value in values:
-        one = of_one(value, 1)
+    for place, value in enumerate(values):
+        one = digits[:, [place]]
         assert bool(at_least(one, share, whole)[0]) is (value >= share * sum(values))
         assert bool(more_than(one, share, whole)[0]) is (value > share * sum(values))
+        assert [bool(reaches(one, value + n)[0]) for n in (-1, 0, 1) if value + n >= 0] == [
+            value >= value + n for n in (-1, 0, 1) if value + n >= 0
+        ]
 
 
 def test_the_same_input_is_the_same_report() -> None:
