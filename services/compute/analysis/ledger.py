@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -42,19 +43,23 @@ class Links:
         return Links(self.source[keep], self.target[keep], self.row[keep], self.share[keep])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Ledger:
     """Replayed from the transfers, exact to the last unit."""
 
     transfers: Transfers
     received: Column
     sent: Column
-    balances: Sequence[int]
-    """By place; below zero where the log does not tell everything."""
     first_sources: Links
     """Whoever gave a wallet its first tokens, and enough of them."""
     sweeps: Links
     """Where more than half of what a wallet ever sent went."""
+
+    @cached_property
+    def balances(self) -> Sequence[int]:
+        """By place; below zero where the log does not tell everything."""
+        pairs = zip(integers(self.received), integers(self.sent), strict=True)
+        return [received - sent for received, sent in pairs]
 
     @property
     def supply(self) -> int:
@@ -99,8 +104,7 @@ def replay(transfers: Transfers, supply: int, parameters: Parameters) -> Ledger:
     flow = _Flow(real, transfers.sender[real], transfers.recipient[real], amounts[:, real])
     received, first_sources = _received(flow, count, supply, parameters)
     sent, sweeps = _sent(flow, count, supply, parameters)
-    balances = [a - b for a, b in zip(integers(received), integers(sent), strict=True)]
-    return Ledger(transfers, received, sent, balances, first_sources, sweeps)
+    return Ledger(transfers, received, sent, first_sources, sweeps)
 
 
 def _received(flow: _Flow, count: int, supply: int, parameters: Parameters) -> tuple[Column, Links]:
