@@ -5,7 +5,7 @@ is answered meanwhile.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 
 from compute.analysis import Analysis, Labels, Parameters, analyse, questions
 from compute.facts import Facts, Questions, Token
+from compute.ports import Analysed
 from compute.transfers import Transfers
-from compute.worker import Analysed
 from contracts.cluster_report import Holder
 
 T = TypeVar("T")
@@ -25,28 +25,25 @@ _HOLDERS = TypeAdapter(tuple[Holder, ...])
 
 @dataclass(frozen=True, slots=True)
 class ThreadedAnalyst:
-    chain: str
-    labels: Labels
+    chains: Mapping[int, tuple[str, Labels]]
+    """Chain id -> its name, and who is known there to be no person."""
     parameters: Parameters
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="analysis")
     )
 
-    async def questions(self, transfers: Transfers, token: Token) -> Questions:
-        return await self._beside(lambda: questions(transfers, token, self.labels, self.parameters))
+    async def questions(self, chain_id: int, transfers: Transfers, token: Token) -> Questions:
+        _, labels = self.chains[chain_id]
+        return await self._beside(lambda: questions(transfers, token, labels, self.parameters))
 
     async def analyse(self, transfers: Transfers, facts: Facts, computed_at: int) -> Analysed:
+        chain, labels = self.chains[facts.chain_id]
+
         def work() -> Analysed:
-            return written(
-                analyse(
-                    transfers,
-                    facts,
-                    self.labels,
-                    self.parameters,
-                    chain=self.chain,
-                    computed_at=computed_at,
-                )
+            analysis = analyse(
+                transfers, facts, labels, self.parameters, chain=chain, computed_at=computed_at
             )
+            return written(analysis)
 
         return await self._beside(work)
 

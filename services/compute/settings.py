@@ -1,7 +1,43 @@
 """What the compute service reads from its environment."""
 
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationInfo, field_validator
+
 from chassis.settings import ServiceSettings
+from compute.analysis import Parameters
+from compute.chain import Chains, ChainSettings
 
 
 class Settings(ServiceSettings):
     health_port: int = 8083
+    chains: dict[str, ChainSettings] = Field(
+        {},
+        description='By name: {"base": {"urls": ["https://…"], "perSecond": 10}}.',
+    )
+    segments_bucket: str = Field(
+        "vouch-compute-segments", description="S3 bucket of the transfers that were read."
+    )
+    max_transfers: int = Field(
+        5_000_000, gt=0, description="Of one token; each takes about 600 bytes of memory."
+    )
+    funders_of: int = Field(
+        Parameters().funders_of,
+        ge=0,
+        description="The largest holders whose first funder is looked for: about 50 calls each.",
+    )
+    labels_file: Path | None = Field(
+        None, description="More labels, as the file that comes with the service has them."
+    )
+
+    @field_validator("chains")
+    @classmethod
+    def _are_known(cls, chains: dict[str, Any], _info: ValidationInfo) -> dict[str, Any]:
+        Chains(by_name=chains)
+        return chains
+
+    @cached_property
+    def known_chains(self) -> Chains:
+        return Chains(by_name=self.chains)

@@ -6,9 +6,9 @@ worker that is killed loses the range that it was reading and nothing else.
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
@@ -18,7 +18,8 @@ from chassis.event_store import EventStore
 from chassis.failpoint import failpoint
 from chassis.readthrough import RAO, Shelf, Stored
 from compute.domain import Analysis, Checkpoint, Pin, evolve
-from compute.facts import Facts, Pinned, Questions, Token
+from compute.facts import Pinned, Token
+from compute.ports import Analysed, Analyst, Chain, Fruitless, Read, Segments
 from compute.transfers import Transfers
 from contracts.compute import (
     GRAPH,
@@ -28,7 +29,6 @@ from contracts.compute import (
     ComputeCommand,
     ComputeEvent,
     FailAnalysis,
-    FailureCode,
     RecordRange,
     RewindAnalysis,
     StartAnalysis,
@@ -47,63 +47,6 @@ CHECKPOINT_SECONDS: Final = 5.0
 """A range is kept when it has so many transfers, or took so long to read."""
 
 log = structlog.get_logger(__name__)
-
-
-class Fruitless(Exception):  # noqa: N818  names what happened
-    """This analysis cannot come to its end."""
-
-    def __init__(self, code: FailureCode, detail: str) -> None:
-        super().__init__(detail)
-        self.code, self.detail = code, detail
-
-
-class Read(Protocol):
-    """Some blocks of a token, read."""
-
-    @property
-    def from_block(self) -> int: ...
-    @property
-    def to_block(self) -> int: ...
-    @property
-    def end_hash(self) -> str: ...
-    @property
-    def transfers(self) -> Transfers: ...
-
-
-class Chain(Protocol):
-    """One chain as an analysis asks it; raises `Fruitless` for what cannot be had."""
-
-    async def pinned(self) -> Pinned: ...
-    async def token(self, address: str, pinned: Pinned) -> Token: ...
-    async def block_hash(self, number: int) -> str | None: ...
-    def sync(self, address: str, from_block: int, to_block: int) -> AsyncIterator[Read]: ...
-    async def answer(self, token: Token, pinned: Pinned, questions: Questions) -> Facts: ...
-
-
-class Segments(Protocol):
-    """Where transfers are kept that were read once."""
-
-    async def put(self, chain_id: int, token: str, read: Read) -> str: ...
-    async def get(self, key: str) -> Transfers: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Analysed:
-    """A result as it is kept and served: JSON."""
-
-    report: bytes
-    holders: bytes
-    graph: bytes
-    summary: bytes
-    num_clusters: int
-    largest_share: float
-
-
-class Analyst(Protocol):
-    """The computation, off the event loop."""
-
-    async def questions(self, transfers: Transfers, token: Token) -> Questions: ...
-    async def analyse(self, transfers: Transfers, facts: Facts, computed_at: int) -> Analysed: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +99,8 @@ class Worker:
         if state.run != run or state.pin is None:  # a later worker is on it
             return
         transfers = (await self._transfers(state.checkpoints)).until(pinned.number)
-        facts = await chain.answer(token, pinned, await self.analyst.questions(transfers, token))
+        questions = await self.analyst.questions(job.chain_id, transfers, token)
+        facts = await chain.answer(token, pinned, questions)
         analysed = await self.analyst.analyse(transfers, facts, state.pin.started_at)
         failpoint("before_report")
         await self._keep(job, analysed, state.pin.started_at)

@@ -20,9 +20,10 @@ from chassis.repository import Repository
 from compute import worker as under_test
 from compute.domain import Analysis, analyses
 from compute.facts import Facts, Pinned, Questions, Token
+from compute.ports import Analysed, Fruitless, Read
 from compute.projections import ANALYSIS_VIEWS
 from compute.transfers import Row, Transfers
-from compute.worker import Analysed, Fruitless, Job, Read, Worker
+from compute.worker import Job, Worker
 from contracts.compute import ComputeEvent, RequestAnalysis, report_key, reports_cache
 from contracts.messages import Metadata
 
@@ -94,8 +95,8 @@ class Counting:
 
     seen: list[list[int]] = field(default_factory=list)
 
-    async def questions(self, transfers: Transfers, token: Token) -> Questions:
-        del transfers, token
+    async def questions(self, chain_id: int, transfers: Transfers, token: Token) -> Questions:
+        del chain_id, transfers, token
         return Questions()
 
     async def analyse(self, transfers: Transfers, facts: Facts, computed_at: int) -> Analysed:

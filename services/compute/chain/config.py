@@ -1,0 +1,65 @@
+"""Which chains there are endpoints for: the setting `CHAINS`."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic.alias_generators import to_camel
+
+KNOWN: Final[Mapping[str, tuple[int, int]]] = {
+    "ethereum": (1, 64),
+    "optimism": (10, 900),
+    "bsc": (56, 15),
+    "polygon": (137, 256),
+    "base": (8453, 900),
+    "arbitrum": (42161, 2_400),
+    "avalanche": (43114, 1),
+}
+"""Name -> chain id, and how far behind the head is taken for final without the tag `finalized`."""
+
+
+class ChainSettings(BaseModel):
+    """One chain, such as `{"urls": ["https://…"], "perSecond": 10}`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+    urls: tuple[SecretStr, ...] = Field(min_length=1, description="Preferred in this order.")
+    chain_id: int | None = Field(None, ge=1, description="Of a chain that is not known by name.")
+    per_second: float = Field(25, gt=0, description="Calls to each endpoint.")
+    finality: int | None = Field(
+        None, ge=0, description="Blocks behind the head; default: the tag `finalized`."
+    )
+    start_block: int = Field(0, ge=0, description="Where tokens begin without an archive.")
+
+    @field_validator("urls")
+    @classmethod
+    def _are_http(cls, urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for number, url in enumerate(urls, start=1):
+            if not url.get_secret_value().startswith(("https://", "http://")):
+                raise ValueError(f"endpoint {number} is no http:// or https:// address")
+        return urls
+
+
+class Chains(BaseModel):
+    """By name; the ids are those of `KNOWN`, or told."""
+
+    model_config = ConfigDict(frozen=True)
+    by_name: Mapping[str, ChainSettings] = {}
+
+    @model_validator(mode="after")
+    def _have_ids(self) -> "Chains":
+        for name, chain in self.by_name.items():
+            if name not in KNOWN and chain.chain_id is None:
+                raise ValueError(
+                    f"{name} is no chain that is known here ({', '.join(KNOWN)}): give its chainId"
+                )
+        return self
+
+    def chain_id(self, name: str) -> int:
+        told = self.by_name[name].chain_id
+        return KNOWN[name][0] if told is None else told
+
+    def behind(self, name: str) -> int:
+        return KNOWN[name][1] if name in KNOWN else 64
