@@ -130,6 +130,7 @@ class LocalChain:
 
     world: World
     head: int = 0
+    chain_id: int = CHAIN_ID
     results: int | None = None
     """A cap that the style's own is replaced by."""
     archive: bool = True
@@ -201,7 +202,7 @@ class LocalChain:
     def answer(self, method: str, params: Params) -> Answer:
         self.asked[method] += 1
         known: dict[str, Callable[..., Answer]] = {
-            "eth_chainId": lambda: hex(CHAIN_ID),
+            "eth_chainId": lambda: hex(self.chain_id),
             "eth_blockNumber": lambda: hex(self._seen),
             "eth_getBlockByNumber": self._block,
             "eth_getLogs": self._get_logs,

@@ -80,7 +80,7 @@ class World:
     def own(self, *names: str) -> None:
         self.truth.append(set(names))
 
-    def amount(self, low: int = 1_000, high: int = 100_000) -> int:
+    def amount(self, low: int = 5_000, high: int = 100_000) -> int:
         return self.chance.randint(low, high) * UNIT
 
     # What is planted
