@@ -12,6 +12,7 @@ SEED ?= 1
 export PYTHONPATH := services:.
 # compiled once, not by every process of the suite
 unexport PYTHONDONTWRITEBYTECODE
+ANVIL := anvil-$(if $(filter Darwin,$(shell uname -s)),darwin,linux)-$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)@1.7.1
 # settings of the local stack: given on the command line, they reach it by the environment
 export GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK
 unexport_empty = $(foreach v,GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK,$(if $($(v)),,$(eval unexport $(v))))
@@ -56,7 +57,10 @@ token: setup  ## print a fresh token: USER=alice@example.com [USE=access], or US
 test: setup  ## all tests, on ports of their own; SEED=default for another order
 	@$(BIN)/python -m pytest -q -n 4 --dist loadfile -p randomly --randomly-seed=$(SEED)
 
-check: format-check lint types imports test  ## what CI runs
+check: format-check lint types imports anvil-if-it-can test  ## what CI runs
+
+anvil-if-it-can:
+	@if command -v npm >/dev/null; then $(MAKE) anvil || echo "no anvil: its tests will be skipped" >&2; fi
 
 format: setup  ## write every file as the formatter wants it
 	@$(BIN)/ruff format -q .
@@ -113,6 +117,12 @@ chaos-sqs: setup  ## kill -9 a consumer of the SQS transport at random moments, 
 chaos-invites: setup  ## kill -9 the invites service between any two steps of its mails, fifty times
 	@INVITE_KILLS=$(or $(KILLS),50) $(BIN)/python -m pytest -q -s -p no:randomly tests/journeys/test_invite_kills.py
 
+anvil: .local/anvil/.$(ANVIL)  ## bring a real EVM for the tests that want one (needs npm; without it they are skipped, and say so)
+
+.local/anvil/.$(ANVIL):
+	@npm install --silent --no-save --ignore-scripts --prefix .local/anvil @foundry-rs/$(ANVIL)
+	@touch $@
+
 rebuild: setup  ## rebuild a read model of the stack that is up: SERVICE=referrals [NAME=members]
 	@set -a; . .local/stack/service.env; $(BIN)/python -m $(SERVICE) rebuild $(NAME)
 
@@ -123,4 +133,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock --extra telemetry contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters race
+.PHONY: anvil help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters race
