@@ -14,8 +14,8 @@ export PYTHONPATH := services:.
 unexport PYTHONDONTWRITEBYTECODE
 ANVIL := anvil-$(if $(filter Darwin,$(shell uname -s)),darwin,linux)-$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)@1.7.1
 # settings of the local stack: given on the command line, they reach it by the environment
-export GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK
-unexport_empty = $(foreach v,GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT PERSIST STACK,$(if $($(v)),,$(eval unexport $(v))))
+export GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT CHAIN_PORT PERSIST STACK
+unexport_empty = $(foreach v,GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT CHAIN_PORT PERSIST STACK,$(if $($(v)),,$(eval unexport $(v))))
 $(unexport_empty)
 
 help:  ## this list

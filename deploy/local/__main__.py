@@ -71,7 +71,9 @@ def _token(settings: LocalSettings, who: str, use: str) -> int:
 
 
 def _provision(settings: LocalSettings, *, stay: bool) -> int:
-    bootstrap(settings, settings.aws_url, settings.redis_url, settings.service_env)
+    bootstrap(
+        settings, settings.aws_url, settings.redis_url, settings.service_env, settings.chain_url
+    )
     return _stay(settings) if stay else 0
 
 

@@ -15,12 +15,14 @@ from deploy.local.settings import LocalSettings
 OK = 200
 
 
-def bootstrap(settings: LocalSettings, endpoint: str, redis_url: str, env_file: Path) -> None:
+def bootstrap(
+    settings: LocalSettings, endpoint: str, redis_url: str, env_file: Path, chain_url: str
+) -> None:
     """Wait for both, deploy the template, make the demo people, write the environment."""
     wait_for("the local AWS", lambda: answers(f"{endpoint}/_ministack/health"))
     wait_for("Redis", lambda: _redis_answers(redis_url))
     outputs = deploy(endpoint, settings.stack)
-    environment = service_environment(endpoint, settings.stack, redis_url, outputs)
+    environment = service_environment(endpoint, settings.stack, redis_url, outputs, chain_url)
     people = People.of(environment)
     for email in DEMO_PEOPLE:
         people.sign_up(email)
@@ -52,7 +54,8 @@ def main() -> None:
     parser.add_argument("--env-file", type=Path, required=True)
     arguments = parser.parse_args()
     endpoint, redis_url = os.environ["AWS_ENDPOINT_URL"], os.environ["REDIS_URL"]
-    bootstrap(LocalSettings(), endpoint, redis_url, arguments.env_file)
+    chain_url = os.environ.get("CHAIN_URL", "")
+    bootstrap(LocalSettings(), endpoint, redis_url, arguments.env_file, chain_url)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from compute.transfers import Row
-from deploy.local.settings import HOST
+from deploy.local.settings import CHAIN_ID, HOST
 from deploy.local.world import SUPPLY, TOKEN, World, plant
 
-CHAIN_ID: Final = 31_337
 TRANSFER: Final = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 TOO_MANY_RESULTS: Final = 10_000
 NAME, SYMBOL, DECIMALS = "0x06fdde03", "0x95d89b41", "0x313ce567"
@@ -388,10 +387,11 @@ def demo_chain() -> LocalChain:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.local.chain")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--host", default=HOST)
     arguments = parser.parse_args()
     chain = demo_chain()
     print(f"chain {CHAIN_ID} at block {chain.head}; the demo token is {TOKEN}", flush=True)
-    web.run_app(application(chain), host=HOST, port=arguments.port, print=None)
+    web.run_app(application(chain), host=arguments.host, port=arguments.port, print=None)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from deploy.local.background import DidNotStart, stack
 from deploy.local.people import People
 from deploy.local.provision import client, read_environment, wait_for
 from deploy.local.settings import HOST, LocalSettings
+from deploy.local.world import TOKEN
 
 JSON = {"Content-Type": "application/json"}
 
@@ -105,6 +106,7 @@ def play(settings: LocalSettings) -> None:
     _a_program_opens_one(door, people.service_token())
     _shows_the_traces(settings, stream, entry)
     _a_friend_comes(door, people, entry["referralCode"], email)
+    _a_token_is_looked_at(door, people.token(email, "access"))
 
 
 def _at_the_door(door: Door, token: str) -> None:
@@ -186,6 +188,41 @@ def _a_friend_comes(door: Door, people: People, code: str, referrer: str) -> Non
         "A code by a name of one's own.", 201, "POST /v1/referral/codes", token=token, body=issue
     )
     door.call("It ends.", 204, f"DELETE /v1/referral/codes/{named.json()['code']}", token=token)
+
+
+def _a_token_is_looked_at(door: Door, token: str) -> None:
+    path = f"/v1/tokens/cluster/local/{TOKEN}"
+    queued = door.call(
+        "Which wallets hold this token together? Nobody has asked yet, so it is queued.",
+        202, f"GET {path}", token=token,
+    ).json()  # fmt: skip
+    insist(
+        "the sentence is the API's", "was queued for cluster analysis" in queued["detail"], queued
+    )
+    job = door.call(
+        "The job, asked once and answered at its end.",
+        200, f"GET /v1/jobs/{queued['job']['id']}", token=token, headers={"Prefer": "wait=25"},
+    ).json()  # fmt: skip
+    insist("it has come to its end", job["state"] == "done", job)
+    report = door.call("The report, from Redis.", 200, f"GET {path}", token=token).json()
+    insist(
+        "balances agree with the token", report["quality"]["balancesVerified"], report["quality"]
+    )
+    largest = report["clusters"][0]
+    print(
+        f"\n{report['numClusters']} clusters among {report['quality']['logs']} transfers. The largest:"
+        f" {largest['numMembers']} wallets, {largest['share']:.1%} of what circulates,"
+        f" {largest['confidence']} confidence. Why the first two:\n\n"
+        f"  {json.dumps(largest['evidence'][0])}\n"
+    )
+    door.call(
+        "A minute has not passed: it is fresh enough.", 409, f"POST {path}/refresh", token=token
+    )
+    wrong = "0xABABaBaBABabABabAbAbABAbABabababaBaBABaB"
+    door.call(
+        "A slip in the capitals of an address is told, with the right ones.",
+        400, f"GET /v1/tokens/cluster/local/{wrong}", token=token,
+    )  # fmt: skip
 
 
 def _shows_the_traces(settings: LocalSettings, stream: str, entry: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Deploy the template, and work out from its outputs what the services' environment is."""
 
+import json
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from deploy.local.settings import REGION, ROOT
+from deploy.local.settings import CHAIN_ID, REGION, ROOT
 
 TEMPLATE = ROOT / "deploy" / "template.yaml"
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
@@ -45,10 +47,13 @@ def deploy(endpoint: str, stack: str) -> dict[str, str]:
 
 
 def service_environment(
-    endpoint: str, stack: str, redis_url: str, outputs: Mapping[str, str]
+    endpoint: str, stack: str, redis_url: str, outputs: Mapping[str, str], chain_url: str = ""
 ) -> dict[str, str]:
-    """What every service reads; the local AWS is known by AWS_ENDPOINT_URL alone."""
-    return {
+    """What every service reads; the local AWS is known by AWS_ENDPOINT_URL alone.
+
+    `chain_url` is a chain of our own, called `local`; without it there is none.
+    """
+    return _chain(chain_url) | {
         "STACK": stack,
         "REDIS_URL": redis_url,
         "AWS_ENDPOINT_URL": endpoint,
@@ -68,17 +73,30 @@ def service_environment(
     }
 
 
+def _chain(url: str) -> dict[str, str]:
+    if not url:
+        return {}
+    local = {"urls": [url], "chainId": CHAIN_ID, "perSecond": 10_000, "finality": 0}
+    return {
+        "CHAINS": json.dumps({"local": local}, separators=(",", ":")),
+        "EXTRA_CHAINS": json.dumps({"local": CHAIN_ID}, separators=(",", ":")),
+    }
+
+
 def write_environment(path: Path, environment: Mapping[str, str]) -> None:
-    """All or nothing: a service that waits for the file must not read half of it."""
+    """All or nothing: a service that waits for the file must not read half of it.
+
+    Quoted for a shell, which is what containers read it with.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".half")
-    half.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
+    half.write_text("".join(f"{k}={shlex.quote(v)}\n" for k, v in environment.items()))
     half.replace(path)
 
 
 def read_environment(path: Path) -> dict[str, str]:
-    lines = path.read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line)
+    words = shlex.split(path.read_text())
+    return dict(word.split("=", 1) for word in words)
 
 
 def wait_for(what: str, look: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:

@@ -120,6 +120,9 @@ def _manager(settings: LocalSettings) -> Manager:
         command = f"exec {shlex.join(program.arguments)}"
         manager.add_process(name, command, env=program.environment | marked, quiet=name == "redis")
     ours = settings.environment() | marked
+    chain = ["-m", "deploy.local.chain", "--port", str(settings.chain_port)]
+    command = f"exec {shlex.join([sys.executable, *chain])}"
+    manager.add_process("chain", command, env=ours, cwd=str(ROOT))
     for name, verb in [("stack", ["provision", "--stay"]), *((s, ["serve", s]) for s in SERVICES)]:
         # `exec` leaves no shell between honcho and the program
         command = f"exec {shlex.join([sys.executable, '-m', 'deploy.local', *verb])}"

@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 REGION = "eu-west-2"
+CHAIN_ID = 31_337
+"""Of the chain of our own, as it is usual for those that run on one machine."""
 SERVICES = ("referrals", "invites", "compute", "gateway")
 PORTS = (
     "gateway_port",
@@ -19,6 +21,7 @@ PORTS = (
     "referrals_port",
     "invites_port",
     "compute_port",
+    "chain_port",
 )
 
 
@@ -34,6 +37,7 @@ class LocalSettings(BaseSettings):
     referrals_port: int = 8081
     invites_port: int = 8082
     compute_port: int = 8083
+    chain_port: int = 8545
     persist: bool = Field(default=False, description="Keep what was written for the next start.")
     state: Path = Field(default=ROOT / ".local" / "stack", validation_alias="LOCAL_STATE")
 
@@ -48,6 +52,10 @@ class LocalSettings(BaseSettings):
     @property
     def gateway_url(self) -> str:
         return f"http://{HOST}:{self.gateway_port}"
+
+    @property
+    def chain_url(self) -> str:
+        return f"http://{HOST}:{self.chain_port}/"
 
     @property
     def service_env(self) -> Path:

@@ -68,7 +68,7 @@ def local_aws(settings: LocalSettings) -> Iterator[str]:
 
 
 def local_settings(state: Path) -> LocalSettings:
-    gateway, aws, redis_port, referrals, invites, compute = unused(6)
+    gateway, aws, redis_port, referrals, invites, compute, chain = unused(7)
     return LocalSettings(
         gateway_port=gateway,
         aws_port=aws,
@@ -76,6 +76,7 @@ def local_settings(state: Path) -> LocalSettings:
         referrals_port=referrals,
         invites_port=invites,
         compute_port=compute,
+        chain_port=chain,
         persist=False,
         LOCAL_STATE=state,
     )
