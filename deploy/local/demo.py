@@ -210,9 +210,9 @@ def _a_token_is_looked_at(door: Door, token: str) -> None:
     )
     largest = report["clusters"][0]
     print(
-        f"\n{report['numClusters']} clusters among {report['quality']['logs']} transfers. The largest:"
-        f" {largest['numMembers']} wallets, {largest['share']:.1%} of what circulates,"
-        f" {largest['confidence']} confidence. Why the first two:\n\n"
+        f"\n{report['numClusters']} clusters among {report['quality']['logs']} transfers."
+        f" The largest: {largest['numMembers']} wallets, {largest['share']:.1%} of what circulates,"
+        f" {largest['confidence']} confidence. Why its first two belong together:\n\n"
         f"  {json.dumps(largest['evidence'][0])}\n"
     )
     door.call(

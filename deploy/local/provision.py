@@ -53,7 +53,7 @@ def service_environment(
 
     `chain_url` is a chain of our own, called `local`; without it there is none.
     """
-    return _chain(chain_url) | {
+    return chain_environment(chain_url) | {
         "STACK": stack,
         "REDIS_URL": redis_url,
         "AWS_ENDPOINT_URL": endpoint,
@@ -73,7 +73,8 @@ def service_environment(
     }
 
 
-def _chain(url: str) -> dict[str, str]:
+def chain_environment(url: str) -> dict[str, str]:
+    """What makes compute and the gateway know the chain of our own."""
     if not url:
         return {}
     local = {"urls": [url], "chainId": CHAIN_ID, "perSecond": 10_000, "finality": 0}

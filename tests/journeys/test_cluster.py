@@ -15,8 +15,9 @@ from aiohttp import web
 
 from chassis.announcements import announcements_queue
 from compute.worker import ROAD
-from deploy.local.chain import CHAIN_ID, LocalChain, application
+from deploy.local.chain import LocalChain, application
 from deploy.local.provision import client
+from deploy.local.settings import CHAIN_ID
 from tests.compute.worlds import TOKEN, World, planted, precision_and_recall
 from tests.journeys.test_invitation import Person
 from tests.support.eventually import eventually

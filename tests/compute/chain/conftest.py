@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 
 from compute.chain import Endpoint, Rpc
-from deploy.local.chain import CHAIN_ID, LocalChain, application
+from deploy.local.chain import LocalChain, application
+from deploy.local.settings import CHAIN_ID
 
 
 @dataclass

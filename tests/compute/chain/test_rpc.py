@@ -10,7 +10,8 @@ from aiohttp import web
 
 from compute.chain import Endpoint, Rpc, RpcError, Unreachable
 from compute.chain.rpc import BATCH
-from deploy.local.chain import CHAIN_ID, LocalChain, application
+from deploy.local.chain import LocalChain, application
+from deploy.local.settings import CHAIN_ID
 from tests.compute.chain.conftest import Providers
 from tests.compute.worlds import planted
 
