@@ -99,6 +99,9 @@ bench-rebuild: setup  ## latency of commands beside a rebuild
 bench-gateway: setup  ## the read path beside a bare server and two usual ways to write it (needs wrk)
 	@$(BIN)/python benchmarks/gateway_reads.py
 
+bench-limiter: setup  ## the rate limiter beside its own script, `limits` and `throttled-py`
+	@$(BIN)/python benchmarks/limiter.py
+
 chaos: setup  ## load, and everything that can fail fails: FAULTS=40 [SEED=123]
 	@CHAOS_FAULTS=$(or $(FAULTS),40) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(BIN)/python -m pytest -q -s -p no:randomly tests/chaos
 
@@ -133,4 +136,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock --extra telemetry contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: anvil help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters race
+.PHONY: anvil help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters bench-limiter race

@@ -33,6 +33,10 @@ ROWS = 200
 MESSAGES = 2
 """Of one invitation: admitted, and requested."""
 CALLS_PER_MESSAGE = 0.35
+SAMPLE = 10 * ROWS
+"""Invitations between two looks at the memory."""
+MOST_GROWTH = 32
+"""MiB, from the first look to the last: caches fill, and then it is flat."""
 
 
 class AnyCounts(Counts):
@@ -70,8 +74,8 @@ async def measure(settings: LocalSettings) -> None:
         await broker.start()
         counts.reset()
         memory = []
-        for first in range(0, INVITES, 10 * ROWS):
-            size = min(10 * ROWS, INVITES - first)
+        for first in range(0, INVITES, SAMPLE):
+            size = min(SAMPLE, INVITES - first)
             await asyncio.gather(*(bulk(app, ROWS) for _ in range(size // ROWS)))
             await mailed(settings, first + size)
             memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
@@ -130,6 +134,9 @@ def tell(counts: Counts, sent: int, memory: list[int]) -> None:
         },
     )
     insist(sent == INVITES, "one SES call per invitation")
+    insist(per_message <= CALLS_PER_MESSAGE, f"at most {CALLS_PER_MESSAGE} SQS calls per message")
+    grown = memory[-1] - memory[0]
+    insist(grown <= MOST_GROWTH, f"memory stays within {MOST_GROWTH} MiB of the first {SAMPLE}")
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class Announcer(Generic[E]):
             headers={EVENT_ID: event_id}
             | ({ACTOR: commit.origin.actor} if commit.origin.actor else {}),
             correlation_id=commit.origin.correlation_id,
-            group_id=commit.stream,
+            group_id=event.concerns or commit.stream,
             deduplication_id=event_id,
         )
 

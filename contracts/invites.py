@@ -288,6 +288,11 @@ class InviteAdmitted(Event):
     code: StoredReferralCode | None = None
     admitted_at: UnixTime
 
+    @property
+    def concerns(self) -> str:
+        """Two hundred invitations of one person are two hundred streams, side by side."""
+        return f"invite-{self.invite_id}"
+
 
 class RowRefused(Message):
     row: int

@@ -75,6 +75,15 @@ class Event(Message):
     schema_version: ClassVar[int] = 1
     type: str
 
+    @property
+    def concerns(self) -> str | None:
+        """The stream that listeners go on with, if it is another one than the event stands in.
+
+        Announcements that concern one stream are heard in their order, and those that concern
+        different ones side by side.
+        """
+        return None
+
 
 class View(Message):
     """What a reader sees: stored as the JSON bytes that the gateway serves."""

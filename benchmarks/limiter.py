@@ -1,0 +1,144 @@
+"""The rate limiter beside its bare script, and beside two libraries: `make bench-limiter`.
+
+Sixty-four callers in one process debit one token each, of a thousand people's buckets, as fast as
+they can; everybody is admitted. All take turns in every round, on one Redis, so that what else the
+machine does strikes all of them; medians of the rounds are shown. `raw` sends the limiter's own
+script through the limiter's own client and drops the answer: what is left to the limiter is to name
+the keys and to read the answer. The libraries are used as their documentation has it, asynchronous,
+on Redis, each by its token bucket or the cheapest strategy that it has.
+"""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from throttled.asyncio import RedisStore, Throttled, per_min
+from throttled.asyncio import constants as throttled_constants
+
+from chassis.redis import heeding
+from chassis.tick import TickRedis
+from gateway.limits import Limiter
+from gateway.limits.limiter import _SHA, _TAKE
+from gateway.limits.table import Limit, Scope, Table
+from tests.support.stack import local_settings, redis_server
+
+CALLERS = 64
+PEOPLE = 1_000
+ROUNDS = 7
+CALLS = 12_000
+MUCH = 10_000_000
+AT_LEAST = 0.9
+"""Of the raw script's throughput."""
+
+Take = Callable[[str], Awaitable[object]]
+
+
+async def throughput(take: Take, first: int) -> float:
+    """Calls a second of all callers together."""
+    numbers = iter(range(first, first + CALLS))
+
+    async def caller() -> None:
+        for number in numbers:
+            await take(f"person-{number % PEOPLE}")
+
+    started = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    return CALLS / (time.perf_counter() - started)
+
+
+def ours(redis: Any) -> Take:
+    limit = Limit("reads", MUCH, 60, Scope.PERSON)
+    limiter = Limiter(redis, Table({"reads": limit}, {"reads": limit}))
+    plan = limiter.plan(("reads",), Scope.PERSON)
+    assert plan is not None
+
+    async def take(person: str) -> object:
+        verdict = await limiter.debit(plan, person)
+        assert verdict.admitted
+        return verdict
+
+    return take
+
+
+def raw(redis: Any) -> Take:
+    async def take(person: str) -> object:
+        key = f"limit:{{{person}}}:raw"
+        return await redis.evalsha(_SHA, 1, key, MUCH, 60_000_000, 1, 1)
+
+    return take
+
+
+def library_limits(url: str) -> Take:
+    storage = RedisStorage(f"async+{url}", implementation="redispy")
+    limiter, item = FixedWindowRateLimiter(storage), RateLimitItemPerMinute(MUCH)
+
+    async def take(person: str) -> object:
+        admitted = await limiter.hit(item, person)
+        assert admitted
+        return admitted
+
+    return take
+
+
+def library_throttled(url: str) -> Take:
+    bucket = throttled_constants.RateLimiterType.TOKEN_BUCKET.value
+    store = RedisStore(server=url)
+    throttle = Throttled(using=bucket, quota=per_min(MUCH, burst=MUCH), store=store)
+
+    async def take(person: str) -> object:
+        result = await throttle.limit(person)
+        assert not result.limited
+        return result
+
+    return take
+
+
+async def measure(url: str) -> dict[str, list[float]]:
+    redis = heeding(TickRedis.from_url(url))
+    await redis.script_load(_TAKE)
+    takers = {
+        "raw script": raw(redis),
+        "limiter": ours(redis),
+        "limits": library_limits(url),
+        "throttled-py": library_throttled(url),
+    }
+    for take in takers.values():  # what is opened at the first use
+        await throughput(take, 0)
+    seen: dict[str, list[float]] = {name: [] for name in takers}
+    for turn in range(ROUNDS):
+        for name, take in takers.items():
+            seen[name].append(await throughput(take, turn * CALLS))
+    await redis.aclose()
+    return seen
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, redis_server(local_settings(Path(folder))) as url:
+        seen = uvloop.run(measure(url))
+    medians = {name: statistics.median(rounds) for name, rounds in seen.items()}
+    print(f"{CALLERS} callers, {PEOPLE} people, {ROUNDS} rounds of {CALLS:,} calls\n")
+    for name, median in medians.items():
+        print(f"  {name:<14}{median:>10,.0f} calls/s   {median / medians['raw script']:.2f} of raw")
+    ratio = medians["limiter"] / medians["raw script"]
+    bounds = {
+        f"at least {AT_LEAST} of the raw script": ratio >= AT_LEAST,
+        "ahead of limits": medians["limiter"] > medians["limits"],
+        "ahead of throttled-py": medians["limiter"] > medians["throttled-py"],
+    }
+    print()
+    for bound, held in bounds.items():
+        print(f"  {'ok    ' if held else 'BROKEN'}  {bound}")
+    sys.exit(not all(bounds.values()))
+
+
+if __name__ == "__main__":
+    main()
