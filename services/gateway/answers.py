@@ -1,15 +1,22 @@
 """The first answer to an Idempotency-Key, kept so that a repetition gets the very same."""
 
+import asyncio
+import contextlib
 import os
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from redis.exceptions import RedisError
 
 from gateway.http import Answer
 
 KEPT_SECONDS: Final = 24 * 3600
-CLAIM_MARGIN_SECONDS: Final = 10.0
+LEASE_SECONDS: Final = 3.0
+"""How long a claim outlives its holder: a repetition after a crash need not wait longer."""
+RENEW_SECONDS: Final = 1.0
+_LEASE: Final = int(LEASE_SECONDS * 1000)
 
 # KEYS claim, answer. ARGV token, milliseconds.
 _BEGIN = """
@@ -17,6 +24,11 @@ local answer = redis.call('GET', KEYS[2])
 if answer then return {'answered', answer} end
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {'claimed', ARGV[1]} end
 return {'running', redis.call('GET', KEYS[1])}
+"""
+# KEYS claim. ARGV token, milliseconds.
+_RENEW = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
 """
 # KEYS claim, answer. ARGV token, answer (or nothing), seconds.
 _END = """
@@ -48,18 +60,18 @@ class Answers:
 
     def __init__(self, redis: Any) -> None:
         self._begin = redis.register_script(_BEGIN)
+        self._renew = redis.register_script(_RENEW)
         self._end = redis.register_script(_END)
 
-    async def begin(self, command_id: str, digest: str, seconds: float) -> Answer | Claim:
-        """The answer that was given before, or the claim to find it; it lapses after `seconds`.
+    async def begin(self, command_id: str, digest: str) -> Answer | Claim:
+        """The answer that was given before, or the claim to find it, to be held by `kept`.
 
         Raises:
             KeyInUse: somebody else holds the claim.
             KeyReused: claim or answer belong to a command with another digest.
         """
         token = f"{digest}:{os.urandom(6).hex()}"
-        milliseconds = int((seconds + CLAIM_MARGIN_SECONDS) * 1000)
-        state, value = await self._begin(keys=_keys(command_id), args=[token, milliseconds])
+        state, value = await self._begin(keys=_keys(command_id), args=[token, _LEASE])
         if state == b"answered":
             return _unpack(value, digest)
         if state == b"claimed":
@@ -67,6 +79,25 @@ class Answers:
         if value.decode().partition(":")[0] != digest:
             raise KeyReused
         raise KeyInUse
+
+    @contextlib.asynccontextmanager
+    async def kept(self, claim: Claim) -> AsyncIterator[None]:
+        """Hold a claim for the time of the context; that of a process that dies lapses soon.
+
+        One that could not be renewed lapses as well: a repetition then finds the same command, for
+        the key names it, and the command is carried out once.
+        """
+        keeping = asyncio.create_task(self._keep(claim))
+        try:
+            yield
+        finally:
+            keeping.cancel()
+
+    async def _keep(self, claim: Claim) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            with contextlib.suppress(RedisError):
+                await self._renew(keys=_keys(claim.command_id)[:1], args=[claim.token, _LEASE])
 
     async def end(self, claim: Claim, answer: Answer | None) -> None:
         """Give the claim back, keeping the answer if there is a final one."""

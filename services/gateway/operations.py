@@ -78,7 +78,7 @@ class Operations:
         command_id = ask.command_id()
         if ask.key is None:
             return await self._first(command_id, ask, command, finish)
-        begun = await self._begin(command_id, ask, command)
+        begun = await self._begin(command_id, command)
         if isinstance(begun, Answer):
             return begun
         return await self._claimed(begun, ask, command, finish)
@@ -104,9 +104,9 @@ class Operations:
             return Pending(command_id)
         raise not_found("there is no such operation")
 
-    async def _begin(self, command_id: str, ask: Ask, command: Command) -> Answer | Claim:
+    async def _begin(self, command_id: str, command: Command) -> Answer | Claim:
         try:
-            return await self.answers.begin(command_id, command.body_hash, ask.wait)
+            return await self.answers.begin(command_id, command.body_hash)
         except KeyReused as error:
             raise _key_reused() from error
         except KeyInUse as error:
@@ -122,11 +122,12 @@ class Operations:
     ) -> Answer | Pending:
         answer: Answer | Pending | None = None
         try:
-            standing = await self.outcomes.get(claim.command_id)
-            if standing is not None:
-                answer = await self._final(standing, claim.digest, finish)
-            else:
-                answer = await self._first(claim.command_id, ask, command, finish)
+            async with self.answers.kept(claim):
+                standing = await self.outcomes.get(claim.command_id)
+                if standing is not None:
+                    answer = await self._final(standing, claim.digest, finish)
+                else:
+                    answer = await self._first(claim.command_id, ask, command, finish)
             return answer
         finally:
             await self._end(claim, answer if isinstance(answer, Answer) else None)

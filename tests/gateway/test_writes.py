@@ -1,9 +1,14 @@
 import asyncio
+import time
 import uuid
+from collections.abc import Sequence
 
 import pytest
 from redis.asyncio import Redis
 
+from contracts.referrals import OpenAccount
+from gateway import answers as answers_of
+from gateway.ids import keyed_command_id
 from tests.gateway.conftest import Door, Doors, Reply
 from tests.gateway.world import ALICE
 from tests.support.eventually import eventually
@@ -11,6 +16,8 @@ from tests.support.eventually import eventually
 BOB = "b0b00000-0000-4000-8000-000000000b0b"
 TOKEN = "0xABaBaBaBABabABabAbAbABAbABabababaBaBABaB"
 KEYED = {"Idempotency-Key": "key-0001"}
+COMMAND_ID = keyed_command_id(ALICE, "key-0001")
+CLAIM = f"claim:{{{COMMAND_ID}}}"
 
 
 def same(first: Reply, second: Reply) -> bool:
@@ -89,6 +96,42 @@ async def test_a_key_in_use_is_told(door: Door) -> None:
     door.bus.release()
     assert (await first).status == 201
     assert same(await first, await door.post("/v1/me", door.issuer.id(), headers=KEYED))
+
+
+async def test_a_key_is_in_use_for_as_long_as_its_request(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers_of, "_LEASE", 300)
+    monkeypatch.setattr(answers_of, "RENEW_SECONDS", 0.05)
+    door.bus.held = True
+    headers = {**KEYED, "Prefer": "wait=20"}
+    first = asyncio.create_task(door.post("/v1/me", door.issuer.id(), headers=headers))
+    await eventually(lambda: anything(door.bus.sent))
+    end = time.monotonic() + 0.9  # three leases
+    while time.monotonic() < end:
+        assert await door.redis.exists(CLAIM)
+    assert (await door.post("/v1/me", door.issuer.id(), headers=KEYED)).status == 409
+    door.bus.release()
+    assert (await first).status == 201
+
+
+async def anything(seen: Sequence[object]) -> bool:
+    return bool(seen)
+
+
+async def test_a_gateway_that_was_killed_holds_a_key_for_its_lease_only(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers_of, "_LEASE", 300)
+    command = OpenAccount(member_id=ALICE, email=f"{ALICE[-8:]}@example.com", network="127.0.0.1")
+    await door.gateway.parts.operations.answers.begin(COMMAND_ID, command.body_hash)
+    assert (await door.post("/v1/me", door.issuer.id(), headers=KEYED)).status == 409
+
+    async def lapsed() -> bool:
+        return not await door.redis.exists(CLAIM)
+
+    await eventually(lapsed, seconds=5)
+    assert (await door.post("/v1/me", door.issuer.id(), headers=KEYED)).status == 201
 
 
 async def test_ten_at_once_with_one_key_make_one_account(door: Door) -> None:
