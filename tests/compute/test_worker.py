@@ -16,7 +16,7 @@ from chassis.outcomes import Outcomes
 from chassis.projector import Projector
 from chassis.readthrough import RAO, MemoryTable, Shelf, Stored
 from chassis.rebuild import Rebuilder
-from chassis.repository import Repository
+from chassis.repository import Repository, now
 from compute import worker as under_test
 from compute.domain import Analysis, analyses
 from compute.facts import Facts, Pinned, Questions, Token
@@ -26,8 +26,8 @@ from compute.transfers import Row, Transfers
 from compute.worker import Job, Worker
 from contracts.compute import ComputeEvent, RequestAnalysis, report_key, reports_cache
 from contracts.messages import Metadata
+from tests.compute.worlds import TOKEN
 
-TOKEN = "0x" + "ab" * 20
 JOB = Job(1, TOKEN, "correlation")
 PK = report_key(1, TOKEN)
 
@@ -143,7 +143,9 @@ class Workshop:
 
     async def open(self) -> "Workshop":
         projector = Projector(self.redis, self.store, "compute", (ANALYSIS_VIEWS,))
-        await Rebuilder(projector).heal()
+        rebuilder = Rebuilder(projector)
+        if await rebuilder.missing():
+            await rebuilder.heal()
         self.handler = CommandHandler(
             Repository(self.store, analyses(frozenset({1}))),
             projector,
@@ -245,15 +247,13 @@ async def test_a_later_run_reads_only_new_blocks(workshop: Workshop) -> None:
     assert workshop.analyst.seen[-1] == list(range(1, 201))
 
 
-async def again(workshop: Workshop) -> None:
+async def again(workshop: Workshop, hours: int = 1) -> None:
     """Another run, however short ago the last one was."""
     repository = workshop.handler.repository
-    later = replace(
-        repository,
-        moment=lambda: replace(repository.moment(), at_ms=repository.moment().at_ms + 3_600_000),
-    )
+    at = now().at_ms + hours * 3_600_000
+    later = replace(repository, moment=lambda: replace(now(), at_ms=at))
     workshop.handler = replace(workshop.handler, repository=later)
-    await workshop.request("again")
+    await workshop.request(f"again-{hours}")
     await workshop.worker.work(JOB)
 
 

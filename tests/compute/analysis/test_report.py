@@ -14,7 +14,9 @@ from compute.analysis import BadLabels, Labels, Parameters, analyse, questions, 
 from compute.analysis.amounts import Grouping, at_least, column, integers, more_than, reaches
 from compute.analysis.concentration import concentration
 from compute.analysis.ledger import replay
+from compute.app import labels_of
 from compute.facts import Facts
+from compute.settings import Settings
 from compute.transfers import Row, Transfers
 from contracts.cluster_report import ClusterReport, compare
 from tests.compute.analysis.test_method import analysed
@@ -251,6 +253,13 @@ def test_labels_are_read_with_their_provenance() -> None:
         "0xab00000000000000000000000000000000000000",
         "0x000000000000000000000000000000000000dead",
     }
+
+
+def test_the_labels_that_come_with_the_service_can_be_read() -> None:
+    ethereum, elsewhere = labels_of(Settings(), 1), labels_of(Settings(), 8453)
+    assert ZERO in elsewhere.known
+    assert elsewhere.known.items() < ethereum.known.items()
+    assert all(name == name.lower() and len(name) == 42 for name in ethereum.known)
 
 
 @pytest.mark.parametrize(
