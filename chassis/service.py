@@ -38,8 +38,8 @@ C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
-SEND_LINGER_SECONDS = 0.03
-ACK_LINGER_SECONDS = 0.15
+SEND_LINGER_SECONDS = 0.05
+ACK_LINGER_SECONDS = 0.25
 """Under load, how long an announcement and a delete wait for others to share a call with."""
 
 log = structlog.get_logger(__name__)

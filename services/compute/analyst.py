@@ -24,24 +24,39 @@ _HOLDERS = TypeAdapter(tuple[Holder, ...])
 
 
 @dataclass(frozen=True, slots=True)
-class ThreadedAnalyst:
-    chains: Mapping[int, tuple[str, Labels]]
-    """Chain id -> its name, and who is known there to be no person."""
+class Ground:
+    """What an analysis stands on, on one chain."""
+
+    name: str
+    labels: Labels
     parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadedAnalyst:
+    chains: Mapping[int, Ground]
+    """By chain id."""
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="analysis")
     )
 
     async def questions(self, chain_id: int, transfers: Transfers, token: Token) -> Questions:
-        _, labels = self.chains[chain_id]
-        return await self._beside(lambda: questions(transfers, token, labels, self.parameters))
+        ground = self.chains[chain_id]
+        return await self._beside(
+            lambda: questions(transfers, token, ground.labels, ground.parameters)
+        )
 
     async def analyse(self, transfers: Transfers, facts: Facts, computed_at: int) -> Analysed:
-        chain, labels = self.chains[facts.chain_id]
+        ground = self.chains[facts.chain_id]
 
         def work() -> Analysed:
             analysis = analyse(
-                transfers, facts, labels, self.parameters, chain=chain, computed_at=computed_at
+                transfers,
+                facts,
+                ground.labels,
+                ground.parameters,
+                chain=ground.name,
+                computed_at=computed_at,
             )
             return written(analysis)
 

@@ -16,7 +16,7 @@ from chassis.readthrough import DAO, RAO, Shelf
 from chassis.service import Application, Definition, Resources, assemble
 from chassis.settings import ServiceSettings
 from compute.analysis import Labels, Parameters, read_labels
-from compute.analyst import ThreadedAnalyst
+from compute.analyst import Ground, ThreadedAnalyst
 from compute.chain import Endpoint, EvmChain, Rpc, S3Segments
 from compute.domain import Analysis, analyses
 from compute.handlers import listen
@@ -83,8 +83,14 @@ def _worker(
         chains={number: _chain(settings, name, session) for number, name in ids.items()},
         segments=S3Segments(settings.segments_bucket, outside.s3),
         analyst=ThreadedAnalyst(
-            {number: (name, labels_of(settings, number)) for number, name in ids.items()},
-            Parameters(funders_of=settings.funders_of),
+            {
+                number: Ground(
+                    name,
+                    labels_of(settings, number),
+                    Parameters(funders_of=settings.funders_on(name)),
+                )
+                for number, name in ids.items()
+            }
         ),
         shelf=Shelf(table),
         cache=RAO(reports_cache(REPORT), client=resources.redis, tte=REPORTS_KEPT_SECONDS),
@@ -95,12 +101,12 @@ def _worker(
 def _chain(settings: Settings, name: str, session: aiohttp.ClientSession) -> EvmChain:
     chain, chains = settings.chains[name], settings.known_chains
     endpoints = [
-        Endpoint(url.get_secret_value(), f"{name} {number}", chain.per_second)
+        Endpoint(url.get_secret_value(), f"{name} {number}", chain.pace)
         for number, url in enumerate(chain.urls, start=1)
     ]
     return EvmChain(
         Rpc(session, endpoints, chains.chain_id(name)),
-        finality=chain.finality,
+        finality=chain.depth,
         behind=chains.behind(name),
         start_block=chain.start_block,
     )

@@ -2,13 +2,17 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from chassis.settings import ServiceSettings
 from compute.analysis import Parameters
 from compute.chain import Chains, ChainSettings
+
+FUNDING_SECONDS: Final = 900
+FUNDING_CALLS: Final = 50
+"""For one holder: two for each halving of twenty-odd million blocks."""
 
 
 class Settings(ServiceSettings):
@@ -23,10 +27,11 @@ class Settings(ServiceSettings):
     max_transfers: int = Field(
         5_000_000, gt=0, description="Of one token; each takes about 600 bytes of memory."
     )
-    funders_of: int = Field(
-        Parameters().funders_of,
+    funders_of: int | None = Field(
+        None,
         ge=0,
-        description="The largest holders whose first funder is looked for: about 50 calls each.",
+        description="The largest holders whose first funder is looked for, about 50 calls each; "
+        "default: as many as can be asked about in a quarter of an hour, 1000 at most.",
     )
     labels_file: Path | None = Field(
         None, description="More labels, as the file that comes with the service has them."
@@ -37,6 +42,13 @@ class Settings(ServiceSettings):
     def _are_known(cls, chains: dict[str, Any], _info: ValidationInfo) -> dict[str, Any]:
         Chains(by_name=chains)
         return chains
+
+    def funders_on(self, chain: str) -> int:
+        """How many holders' first funders are looked for on this chain."""
+        if self.funders_of is not None:
+            return self.funders_of
+        affordable = int(self.chains[chain].pace * FUNDING_SECONDS / FUNDING_CALLS)
+        return min(Parameters().funders_of, affordable)
 
     @cached_property
     def known_chains(self) -> Chains:

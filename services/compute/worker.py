@@ -84,12 +84,17 @@ class Worker:
         if not state.running:
             return
         try:
-            await self._run(job, self.chains[job.chain_id], state.run)
+            await self._run(job, self._chain(job), state.run)
         except Overtaken as why:
             log.info("analysis_overtaken", stream=job.stream, because=str(why))
         except Fruitless as why:
             log.warning("analysis_failed", stream=job.stream, code=why.code, because=why.detail)
             await self._do(job, FailAnalysis, run=state.run, code=why.code, detail=why.detail[:500])
+
+    def _chain(self, job: Job) -> Chain:
+        if (chain := self.chains.get(job.chain_id)) is None:  # it was when this was requested
+            raise Fruitless("provider_unavailable", "no endpoint of this chain is configured")
+        return chain
 
     async def _run(self, job: Job, chain: Chain, run: int) -> None:
         pinned, token = await self._pin(job, chain, run)

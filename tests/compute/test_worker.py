@@ -327,6 +327,14 @@ async def test_what_cannot_be_analysed_fails_with_its_reason(code: Any, workshop
     assert (state.failure.code, state.failure.detail) == (code, "there is no code at this address")
 
 
+async def test_a_chain_that_is_not_configured_any_more_fails_the_job(workshop: Workshop) -> None:
+    await workshop.request()
+    await replace(workshop.worker, chains={}).work(JOB)
+    state = await workshop.state()
+    assert state.failure is not None
+    assert state.failure.code == "provider_unavailable"
+
+
 async def test_a_token_with_too_many_transfers_is_refused_early(workshop: Workshop) -> None:
     workshop.most = 30
     await workshop.request()

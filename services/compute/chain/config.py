@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.alias_generators import to_camel
@@ -18,6 +19,11 @@ KNOWN: Final[Mapping[str, tuple[int, int]]] = {
 """Name -> chain id, and how far behind the head is taken for final without the tag `finalized`."""
 
 
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+PACE: Final = 25.0
+OWN_PACE: Final = 10_000.0
+
+
 class ChainSettings(BaseModel):
     """One chain, such as `{"urls": ["https://…"], "perSecond": 10}`."""
 
@@ -27,11 +33,33 @@ class ChainSettings(BaseModel):
 
     urls: tuple[SecretStr, ...] = Field(min_length=1, description="Preferred in this order.")
     chain_id: int | None = Field(None, ge=1, description="Of a chain that is not known by name.")
-    per_second: float = Field(25, gt=0, description="Calls to each endpoint.")
+    per_second: float | None = Field(
+        None, gt=0, description="Calls to each endpoint; default: 25, and 10 000 on this machine."
+    )
     finality: int | None = Field(
-        None, ge=0, description="Blocks behind the head; default: the tag `finalized`."
+        None,
+        ge=0,
+        description="Blocks behind the head; default: the tag `finalized`, and 0 on this machine.",
     )
     start_block: int = Field(0, ge=0, description="Where tokens begin without an archive.")
+
+    @property
+    def pace(self) -> float:
+        """Calls a second to each endpoint."""
+        if self.per_second is not None:
+            return self.per_second
+        return OWN_PACE if self._is_own else PACE
+
+    @property
+    def depth(self) -> int | None:
+        """Blocks behind the head that are taken for final; None: the chain says so itself."""
+        return 0 if self.finality is None and self._is_own else self.finality
+
+    @property
+    def _is_own(self) -> bool:
+        """A chain on this machine is somebody's experiment: nobody else pays for its calls."""
+        hosts = [urlsplit(url.get_secret_value()).hostname for url in self.urls]
+        return all(host in LOOPBACK for host in hosts)
 
     @field_validator("urls")
     @classmethod

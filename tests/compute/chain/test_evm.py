@@ -9,6 +9,7 @@ from compute.chain.asking import NO_ARCHIVE, first_funders
 from compute.chain.token import is_contract, text
 from compute.facts import Questions
 from compute.ports import Fruitless
+from compute.settings import Settings
 from deploy.local.chain import LocalChain, Refused
 from tests.compute.chain.conftest import Providers
 from tests.compute.worlds import SUPPLY, TOKEN, World, planted
@@ -176,12 +177,23 @@ def test_chains_are_configured_by_name_or_id() -> None:
         {
             "by_name": {
                 "base": {"urls": ["https://example.com/key"], "perSecond": 5},
-                "local": {"urls": ["http://127.0.0.1:8545"], "chainId": 31337, "finality": 0},
+                "local": {"urls": ["http://127.0.0.1:8545"], "chainId": 31337},
             }
         }
     )
     assert (chains.chain_id("base"), chains.chain_id("local")) == (8453, 31337)
     assert "key" not in repr(chains)
+    base, local = chains.by_name["base"], chains.by_name["local"]
+    assert (base.pace, base.depth) == (5, None)
+    assert (local.pace, local.depth) == (10_000, 0)
+
+
+@pytest.mark.parametrize(("pace", "funders"), [(None, 450), (1, 18), (1_000, 1_000)])
+def test_so_many_funders_are_looked_for_as_can_be_paid_for(pace: int | None, funders: int) -> None:
+    chain = {"urls": ["https://example.com"], "perSecond": pace}
+    settings = Settings.model_validate({"chains": {"base": chain}})
+    assert settings.funders_on("base") == funders
+    assert settings.model_copy(update={"funders_of": 7}).funders_on("base") == 7
 
 
 @pytest.mark.parametrize(
