@@ -159,6 +159,7 @@ async def serve_gateway() -> None:
         keys=[KeySet(fetch)],
         bus_ready=ready,
         reports=nobody,
+        fetch=nobody,
     )
     gateway = assemble(settings, outside)
     async with running(gateway), serving(gateway.public, "127.0.0.1", 0) as port:

@@ -22,6 +22,7 @@ from gateway.health import Check, Health
 from gateway.limits import Limiter, Table
 from gateway.live import Changes
 from gateway.metrics import Metrics
+from gateway.notifications import Notifications
 from gateway.operations import Operations
 from gateway.parts import Outside, Parts
 from gateway.reports import reports_of
@@ -102,6 +103,12 @@ def _parts(
         invites=ReadModels(outside.redis, "invites"),
         compute=ReadModels(outside.redis, "compute"),
         reports=reports_of(outside.reports, outside.redis),
+        notifications=Notifications(
+            settings.mail_topics,
+            f"{settings.stack}-invites-feedback",
+            outside.publisher,
+            outside.fetch,
+        ),
         changes=changes,
         lines=lines,
     )

@@ -47,7 +47,14 @@ async def opened(settings: Settings) -> AsyncIterator[Outside]:
         queues = Queues(sqs, command_queues(settings.stack).values())
         keys = [KeySet(fetch_from(session, pool.jwks_url)) for pool in settings.pools()]
         reports = DAO(reports_table(settings.stack), client=dynamodb)
-        yield Outside(broker, redis, subscription, keys, queues.found, reports)
+
+        async def fetch(url: str) -> bytes:
+            try:
+                return await fetch_from(session, url)()
+            except aiohttp.ClientError as error:
+                raise OSError(type(error).__name__) from error
+
+        yield Outside(broker, redis, subscription, keys, queues.found, reports, fetch)
 
 
 def _redis(kind: type[Redis], settings: Settings, **options: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Final
 from gateway import invites as do
 from gateway.endpoints import write
 from gateway.http import Auth, Route
+from gateway.notifications import take_notification
 from gateway.parsing import Empty
 from gateway.referrals import tell_done
 
@@ -149,5 +150,17 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         media=do.HTML,
         example=_TOKEN,
         problems=(404,),
+    ),
+    Route(
+        "POST",
+        "/v1/mail/events",
+        "take_mail_event",
+        Auth.PUBLIC,
+        take_notification,
+        summary="What became of mails, told by Amazon SNS and believed by its signature.",
+        limits=("notifications",),
+        success=204,
+        direct=True,
+        problems=(403, 404, 408, 413),
     ),
 )

@@ -223,7 +223,10 @@ def _responses(route: Route, references: Mapping[type[BaseModel], Schema]) -> Sc
         responses["202"] = _json("On its way.", {"$ref": f"{_SCHEMAS}Accepted"})
     if route.answer is not None:
         phrase = HTTPStatus(route.success).phrase
-        responses[str(route.success)] = _json(phrase, references[route.answer])
+        schema = references[route.answer]
+        if str(route.success) in responses:  # 202 with an answer, or before there is one
+            schema = {"anyOf": [schema, {"$ref": f"{_SCHEMAS}Accepted"}]}
+        responses[str(route.success)] = _json(phrase, schema)
     if route.success == HTTPStatus.NO_CONTENT:
         responses["204"] = {"description": "Done."}
     if route.media != JSON_TYPE:

@@ -41,13 +41,7 @@ async def read_body(request: web.Request, model: type[B]) -> B:
     Raises:
         Problem: 400 if it is not JSON, 413 if it is too large, 422 if it is not this model.
     """
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.read()
-    except TimeoutError as error:
-        raise Problem(408, "body_too_slow", "the request body took too long to arrive") from error
-    except HttpProcessingError as error:
-        raise malformed("the request body is not sent as its headers say") from error
+    raw = await read_raw(request)
     if not raw and model is Empty:
         return model()
     if request.content_type not in JSON_TYPES:
@@ -56,6 +50,21 @@ async def read_body(request: web.Request, model: type[B]) -> B:
             code="unsupported_content_type",
         )
     return check(model, parse_json(raw, model.max_brackets))
+
+
+async def read_raw(request: web.Request) -> bytes:
+    """The body's bytes.
+
+    Raises:
+        Problem: 400 or 408 if it does not arrive whole, 413 if it is too large.
+    """
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError as error:
+        raise Problem(408, "body_too_slow", "the request body took too long to arrive") from error
+    except HttpProcessingError as error:
+        raise malformed("the request body is not sent as its headers say") from error
 
 
 def read_query(request: web.Request, model: type[B]) -> B:

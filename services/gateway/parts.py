@@ -12,6 +12,7 @@ from gateway.events import Lines
 from gateway.health import Check
 from gateway.limits import Limiter
 from gateway.live import Changes
+from gateway.notifications import Fetch, Notifications
 from gateway.operations import Operations
 from gateway.reports import Reports
 from gateway.settings import Settings
@@ -28,6 +29,7 @@ class Parts:
     invites: ReadModels
     compute: ReadModels
     reports: Reports
+    notifications: Notifications
     changes: Changes
     lines: Lines
 
@@ -45,3 +47,5 @@ class Outside:
     bus_ready: Check
     reports: Table
     """Reports of token clusters; the gateway reads this table and no event store."""
+    fetch: Fetch
+    """What lies at an address of Amazon's."""

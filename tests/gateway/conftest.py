@@ -149,6 +149,9 @@ class Doors:
     stack: contextlib.AsyncExitStack
     keys: list[KeySet] = field(default_factory=list)
     reports: MemoryTable = field(default_factory=MemoryTable)
+    pages: dict[str, bytes] = field(default_factory=dict)
+    """What lies at addresses outside."""
+    fetched: list[str] = field(default_factory=list)
 
     async def open(self, **changes: Any) -> Door:
         chosen = settings(self.redis_url, **changes)
@@ -171,7 +174,12 @@ class Doors:
             return not self.bus.down
 
         keys = [self.keys[-1]]
-        return Outside(self.bus, client, subscription, keys, bus_ready, self.reports)
+
+        async def fetch(url: str) -> bytes:
+            self.fetched.append(url)
+            return self.pages[url]
+
+        return Outside(self.bus, client, subscription, keys, bus_ready, self.reports, fetch)
 
     @staticmethod
     def _ready(gateway: Gateway) -> Any:
