@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from compute.analysis import Labels, Parameters, analyse, questions
 from compute.chain import Chains, Endpoint, EvmChain, Unreachable
 from compute.chain.asking import NO_ARCHIVE, first_funders
 from compute.chain.token import is_contract, text
 from compute.facts import Questions
 from compute.ports import Fruitless
 from compute.settings import Settings
+from compute.transfers import Transfers
 from deploy.local.chain import LocalChain, Refused
 from tests.compute.chain.conftest import Providers
 from tests.compute.worlds import SUPPLY, TOKEN, World, planted
@@ -209,3 +211,25 @@ def test_so_many_funders_are_looked_for_as_can_be_paid_for(pace: int | None, fun
 def test_a_bad_chain_is_named(name: str, chain: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Chains.model_validate({"by_name": {name: chain}})
+
+
+async def test_logs_that_a_provider_leaves_out_are_noticed(
+    world: World, providers: Providers
+) -> None:
+    """It answers with a part, and without a word: only the balances tell."""
+    told = {}
+    for most in (None, 100):
+        chain = LocalChain(world, truncates=most)
+        evm = EvmChain(await providers.of(chain))
+        pinned = await evm.pinned()
+        token = await evm.token(TOKEN, pinned)
+        read = [each.transfers async for each in evm.sync(TOKEN, 0, pinned.number)]
+        transfers, labels = Transfers.joined(read), Labels("none")
+        facts = await evm.answer(
+            token, pinned, questions(transfers, token, labels, Parameters(funders_of=0))
+        )
+        analysis = analyse(transfers, facts, labels, Parameters(), chain="local", computed_at=1)
+        told[most] = analysis.report.quality
+    assert told[None].balances_verified
+    assert not told[100].balances_verified
+    assert "balances_differ_from_transfers" in told[100].warnings
