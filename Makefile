@@ -129,6 +129,9 @@ anvil: .local/anvil/.$(ANVIL)  ## bring a real EVM for the tests that want one (
 	@npm install --silent --no-save --ignore-scripts --prefix .local/anvil @foundry-rs/$(ANVIL)
 	@touch $@
 
+chaos-slow: setup  ## ten thousand slow and silent connections beside somebody who wants an answer
+	@SLOW_CONNECTIONS=10000 $(BIN)/python -m pytest -q -p no:randomly tests/journeys/test_slow_connections.py
+
 rebuild: setup  ## rebuild a read model of the stack that is up: SERVICE=referrals [NAME=members]
 	@set -a; . .local/stack/service.env; $(BIN)/python -m $(SERVICE) rebuild $(NAME)
 
@@ -139,4 +142,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock --extra telemetry contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: asyncapi anvil help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters bench-limiter race
+.PHONY: chaos-slow asyncapi anvil help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters bench-limiter race
