@@ -70,7 +70,7 @@ async def measure(settings: LocalSettings) -> None:
     broker = bus(settings, session)
     boto = aioboto3.Session(botocore_session=session)
     async with boto.client("dynamodb", endpoint_url=settings.aws_url) as dynamodb:
-        service = Settings(mail_rate=1e6, max_workers=64, tick_seconds=3_600)
+        service = Settings(mail_rate=1e6, mail_quota_share=0, max_workers=64, tick_seconds=3_600)
         app = application(service, Resources(dynamodb, redis, broker))
         await app.rebuilder.heal()
         work = [asyncio.create_task(each()) for each in app.background]

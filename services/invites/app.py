@@ -60,21 +60,25 @@ def application(
     assembled = assemble(INVITES, settings, resources)
     if not isinstance(settings, Settings):
         raise TypeError("these are not the settings of this service")
-    ses = SES(_client, settings.mail_from, settings.mail_configuration_set)
-    listen(assembled, parts(assembled, settings, ses))
+    pace = Pace(resources.redis, settings.mail_rate, share=settings.mail_quota_share)
+    ses = SES(_client, settings.mail_from, settings.mail_configuration_set, pace.heed)
+    listen(assembled, parts(assembled, settings, ses, pace))
     assembled.background.extend([ses.run, clock(assembled, settings).run])
     return assembled
 
 
 def parts(
-    assembled: Application[Stream, InviteCommand, InviteEvent], settings: Settings, ses: SES
+    assembled: Application[Stream, InviteCommand, InviteEvent],
+    settings: Settings,
+    ses: SES,
+    pace: Pace,
 ) -> Parts:
     tokens = Tokens(settings.invites_key.get_secret_value().encode())
     postman = Postman(
         store=assembled.store,
         handler=assembled.handler,
         mail=ses,
-        pace=Pace(assembled.resources.redis, settings.mail_rate),
+        pace=pace,
         tokens=tokens,
         sender=settings.sender,
         patience=settings.mail_patience_seconds,

@@ -6,6 +6,7 @@ counted (`SendingStarted.again`). Nothing is lost: whatever is open comes due.
 """
 
 import asyncio
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -43,6 +44,7 @@ from invites.tokens import Tokens, hash_of
 
 SENDING_ROAD: Final = ("before_intent", "before_mail", "after_mail", "after_result")
 """The places between every two steps of a mail, in their order."""
+QUOTA_SECONDS: Final = 3_600
 CALL_SECONDS: Final = 30
 """Well below the patience: nobody tries again while a call is still out."""
 
@@ -92,6 +94,8 @@ class SES:
     open_client: Callable[[], AbstractAsyncContextManager[Any]]
     mail_from: str
     configuration_set: str
+    on_rate: Callable[[float], None] = lambda _rate: None
+    """Told how many mails a second the account may send, at the start and every hour."""
     _client: "asyncio.Future[Any] | None" = None
 
     def _opened(self) -> "asyncio.Future[Any]":
@@ -102,7 +106,20 @@ class SES:
     async def run(self) -> None:
         async with self.open_client() as client:
             self._opened().set_result(client)
-            await asyncio.Event().wait()
+            while True:
+                await self._look_at_quota(client)
+                await asyncio.sleep(QUOTA_SECONDS)
+
+    async def _look_at_quota(self, client: Any) -> None:
+        """Without an answer the rate of the settings holds, and SES says so when it is too fast."""
+        try:
+            account = await client.get_account()
+        except (BotoCoreError, ClientError) as error:
+            log.warning("mail_quota_unknown", because=type(error).__name__)
+            return
+        rate = account.get("SendQuota", {}).get("MaxSendRate", -1)
+        if rate > 0:  # -1: no limit
+            self.on_rate(float(rate))
 
     async def send(self, to: str, message: bytes, tags: dict[str, str]) -> str:
         client = await asyncio.shield(self._opened())
@@ -129,7 +146,7 @@ class SES:
         return str(answer["MessageId"])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pace:
     """So many mails a second and no more, of all instances together."""
 
@@ -137,11 +154,24 @@ class Pace:
     per_second: float
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    share: float = 0.0
+    """Of the account's own rate, which is not gone above; 0: the account is not heeded."""
+    _most: float = math.inf
+
+    def heed(self, rate: float) -> None:
+        """The account may send so many a second."""
+        if self.share:
+            self._most = rate * self.share
+            log.info("mail_rate", account=rate, ours=self.rate)
+
+    @property
+    def rate(self) -> float:
+        return min(self.per_second, self._most)
 
     async def wait(self) -> None:
         """For a free place: the mails of a window are counted in Redis."""
-        window = max(1.0, 1 / self.per_second)
-        most = max(1, int(self.per_second * window))
+        window = max(1.0, 1 / self.rate)
+        most = max(1, int(self.rate * window))
         while True:
             now = self.clock()
             number = int(now // window)

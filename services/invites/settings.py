@@ -20,7 +20,13 @@ class Settings(ServiceSettings):
     mail_from: EmailStr = "hello@vouch.example"
     mail_reply_to: EmailStr | None = None
     mail_rate: float = Field(
-        10.0, gt=0, description="Mails a second of all instances together; below the SES quota."
+        10.0, gt=0, description="Mails a second of all instances together, at most."
+    )
+    mail_quota_share: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="Of the rate that the SES account allows, which is asked for; 0 does not ask.",
     )
     mail_patience_seconds: int = Field(
         PATIENCE,

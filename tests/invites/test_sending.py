@@ -1,5 +1,6 @@
 """From a wish to a mail, whatever comes between; and what the mail system tells of it."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -20,11 +21,12 @@ from contracts.invites import (
     Unsubscribe,
 )
 from contracts.referrals import AccountOpened, use_id
+from invites.app import _client
 from invites.clock import Clock
 from invites.feedback import NoFeedback, read
 from invites.handlers import keep, reactions
 from invites.projections import INVITE_VIEWS, TOKENS
-from invites.sender import NotNow, Pace, Refused
+from invites.sender import SES, NotNow, Pace, Refused
 from invites.tokens import hash_of
 from tests.invites.world import Service
 
@@ -257,6 +259,35 @@ async def test_mails_of_a_second_are_counted_over_all_instances(redis: Any) -> N
         await paces[turn % 3].wait()
     assert now[0] == 1_005.0
     assert len(slept) == 5
+
+
+@pytest.mark.parametrize(
+    ("share", "account", "rate"), [(0.9, 14, 10), (0.5, 14, 7), (0, 14, 10), (0.9, 1, 0.9)]
+)
+def test_the_accounts_own_rate_is_not_gone_above(share: float, account: float, rate: float) -> None:
+    pace = Pace(None, 10, share=share)
+    pace.heed(account)
+    assert pace.rate == pytest.approx(rate)
+
+
+async def test_the_account_is_asked_how_fast_it_may_send(
+    aws: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws,
+        "AWS_REGION": "eu-west-2",
+        "AWS_DEFAULT_REGION": "eu-west-2",
+        "AWS_ACCESS_KEY_ID": "444444444444",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }.items():
+        monkeypatch.setenv(name, value)
+    told: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    ses = SES(_client, "hello@vouch.example", "", told.set_result)
+    running = asyncio.create_task(ses.run())
+    assert await asyncio.wait_for(told, 10) > 0
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 async def test_read_models_are_what_the_log_says(service: Service) -> None:
