@@ -53,13 +53,20 @@ class Grouping:
         """The first row of each group."""
         return self.order[self.starts]
 
-    def sums(self, amounts: Column) -> Column:
-        """For each group, carried."""
+    def sums(self, amounts: Column, only: NDArray[np.bool_] | None = None) -> Column:
+        """For each group, carried; of the rows where `only` holds."""
         if not len(self.order):
             return np.zeros((1, 0), np.uint64)
-        return carried(
-            np.stack([np.add.reduceat(digit[self.order], self.starts) for digit in amounts])
-        )
+        kept = None if only is None else only[self.order]
+        return carried(np.stack([self._sum(digit, kept) for digit in amounts]))
+
+    def _sum(self, digit: NDArray[np.uint64], kept: NDArray[np.bool_] | None) -> Column:
+        if not digit.any():  # round amounts have many digits of which nobody has any
+            return np.zeros(len(self.starts), np.uint64)
+        ordered = digit[self.order]
+        if kept is not None:
+            ordered *= kept
+        return np.add.reduceat(ordered, self.starts)
 
 
 def spread(amounts: Column, places: NDArray[Any], count: int) -> Column:

@@ -114,8 +114,7 @@ def _received(flow: _Flow, count: int, supply: int, parameters: Parameters) -> t
     whole = by_recipient.sums(flow.amount)
     source_of = np.zeros(count, np.uint32)
     source_of[target] = flow.sender[first]
-    theirs = flow.amount * (flow.sender == source_of[flow.recipient])
-    given = by_recipient.sums(theirs)
+    given = by_recipient.sums(flow.amount, only=flow.sender == source_of[flow.recipient])
     enough = at_least(given, parameters.receiver_share, whole)
     enough &= _no_dust(given, supply, parameters)
     links = Links(flow.sender[first], target, flow.row[first], _shares(given, whole))
