@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, assert_never
 
 import structlog
+from faststream.exceptions import RejectMessage
 from pydantic import Field, ValidationError
 
 from chassis.announcements import EventReader, IncomingEvent
@@ -177,13 +178,21 @@ def read_feedback(message: SQSMessage) -> Feedback | None:
         raise Unreadable(str(error)) from error
 
 
+class UnknownMail(LookupError):  # noqa: N818  names what happened
+    """No invitation is known to have sent this mail: it may be too early, or not one of ours."""
+
+
 async def keep(application: Ours, models: ReadModels, told: Feedback) -> None:
-    """Write feedback down, once, in the invitation that it is about."""
+    """Write feedback down, once, in the invitation that it is about.
+
+    Raises:
+        UnknownMail: not yet known; the message comes again, and in the end is a dead letter.
+        RejectMessage: its tag names no invitation, which no waiting mends.
+    """
     stream = told.invite_id and f"invite-{told.invite_id}"
     stream = stream or await sit_out(lambda: models.entry(MESSAGES.name, told.message_id))
     if stream is None:
-        log.warning("feedback_of_no_invitation", message_id=told.message_id, kind=told.kind)
-        return
+        raise UnknownMail(told.message_id)
     try:
         command = RecordFeedback(
             invite_id=stream.removeprefix("invite-"),
@@ -192,9 +201,9 @@ async def keep(application: Ours, models: ReadModels, told: Feedback) -> None:
             permanent=told.permanent,
             at=told.at,
         )
-    except ValidationError:
+    except ValidationError as error:
         log.warning("feedback_of_no_invitation", message_id=told.message_id, kind=told.kind)
-        return
+        raise RejectMessage from error
     command_id = str(uuid.uuid5(_FEEDBACK, f"{stream}/{told.feedback_id}"))
     metadata = Metadata(command_id=command_id, correlation_id=command_id, actor="ses")
     await application.handler.handle(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
+from faststream.exceptions import RejectMessage
 
 from chassis.boards import Boards
 from chassis.commands import CommandSender
@@ -24,7 +25,7 @@ from contracts.referrals import AccountOpened, use_id
 from invites.app import _client
 from invites.clock import Clock
 from invites.feedback import NoFeedback, read
-from invites.handlers import keep, reactions
+from invites.handlers import UnknownMail, keep, reactions
 from invites.projections import INVITE_VIEWS, TOKENS
 from invites.sender import SES, NotNow, Pace, Refused
 from invites.tokens import hash_of
@@ -288,6 +289,22 @@ async def test_the_account_is_asked_how_fast_it_may_send(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_feedback_of_a_mail_that_is_not_known_yet_comes_again(service: Service) -> None:
+    told_early = b"""{"notificationType": "Complaint", "mail": {"messageId": "early", "timestamp":
+        "2026-11-01T12:00:00Z"}, "complaint": {"feedbackId": "f", "timestamp":
+        "2026-11-01T12:00:00Z"}}"""
+    with pytest.raises(UnknownMail):
+        await hear(service, told_early)
+
+
+async def test_feedback_whose_tag_names_no_invitation_is_a_dead_letter(service: Service) -> None:
+    wrong = b"""{"notificationType": "Complaint", "mail": {"messageId": "m", "tags": {"invite":
+        ["no such\\nname"]}, "timestamp": "2026-11-01T12:00:00Z"}, "complaint": {"feedbackId": "f",
+        "timestamp": "2026-11-01T12:00:00Z"}}"""
+    with pytest.raises(RejectMessage):
+        await hear(service, wrong)
 
 
 async def test_read_models_are_what_the_log_says(service: Service) -> None:
