@@ -16,7 +16,8 @@ from gateway.answers import Answers
 from gateway.auth import KeySet, Revocations, TokenCache, Verifier
 from gateway.cors import Cors
 from gateway.docs import add_description
-from gateway.edge import Edge, add_routes
+from gateway.doorkeeper import add_routes
+from gateway.edge import Edge
 from gateway.events import Lines
 from gateway.health import Check, Health
 from gateway.limits import Limiter, Table

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from typing import Final
 
+from multidict import istr
+
 from gateway.auth import Caller
 from gateway.errors import too_many
-from gateway.limits import Limiter, Scope, Verdict
+from gateway.limits import Limiter, Verdict
 
 EVERYBODY: Final = "all"
+RATE_LIMIT: Final = istr("RateLimit")
+RATE_LIMIT_POLICY: Final = istr("RateLimit-Policy")
 
 
 async def charge(
@@ -24,12 +28,13 @@ async def charge(
         Closed: they cannot be counted, and nobody may pass uncounted.
     """
     verdict = None
-    if (plan := limiter.plan(names, Scope.ADDRESS)) is not None:
-        verdict = await limiter.debit(plan, f"i:{address()}")
+    plans = limiter.plans(names)
+    if plans.address is not None:
+        verdict = await limiter.debit(plans.address, f"i:{address()}")
         if not verdict.admitted:
             refuse(verdict)
-    if caller is not None and (plan := limiter.plan(names, Scope.PERSON)) is not None:
-        verdict = await limiter.debit(plan, f"p:{caller.subject}")
+    if caller is not None and plans.person is not None:
+        verdict = await limiter.debit(plans.person, f"p:{caller.subject}")
         if not verdict.admitted:
             refuse(verdict)
     return verdict
@@ -48,12 +53,21 @@ def refuse(verdict: Verdict) -> None:
 
 def headers(verdict: Verdict) -> dict[str, str]:
     """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers)."""
-    shown = [
-        f'"{limit.name}";r={max(0, left)};t={int(full_in) + 1}'
-        for limit, _, left, full_in, _ in verdict.levels
-        if not limit.shadow
-    ]
-    return {"RateLimit": ", ".join(shown), "RateLimit-Policy": verdict.policy}
+    return {RATE_LIMIT: standing(verdict), RATE_LIMIT_POLICY: verdict.policy}
+
+
+def standing(verdict: Verdict) -> str:
+    """What is left of each limit, and in how many seconds all of it is back."""
+    if len(verdict.levels) == 1 and verdict.admitted:  # on the road of nearly every request
+        limit, _, left, full_in, _ = verdict.levels[0]
+        return "" if limit.shadow else f'"{limit.name}";r={max(0, left)};t={int(full_in) + 1}'
+    return ", ".join(
+        [
+            f'"{limit.name}";r={max(0, left)};t={int(full_in) + 1}'
+            for limit, _, left, full_in, _ in verdict.levels
+            if not limit.shadow
+        ]
+    )
 
 
 def _span(seconds: int) -> str:

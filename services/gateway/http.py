@@ -8,10 +8,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
+from chassis.read_models import Asked
 from gateway.auth import Caller
 from gateway.errors import Problem
+from gateway.limits import Verdict
 
 if TYPE_CHECKING:
     from gateway.parsing import Body
@@ -19,6 +22,20 @@ if TYPE_CHECKING:
 
 JSON_TYPE: Final = "application/json"
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Passage:
+    """What the edge knows of a request; the route's doorkeeper adds what it finds out."""
+
+    id: str
+    route: str | None = None
+    """The template of its path, if it has come to a route of the table."""
+    caller: Caller | None = None
+    verdict: Verdict | None = None
+
+
+PASSAGE: Final = web.RequestKey("passage", Passage)
 
 
 class Auth(Enum):
@@ -53,12 +70,9 @@ class Answer(NamedTuple):
         return self._replace(headers={**self.headers, **headers})
 
     def response(self) -> web.Response:
-        return web.Response(
-            status=self.status,
-            body=self.body,
-            headers=self.headers,
-            content_type=self.content_type,
-        )
+        headers = CIMultiDict(self.headers)
+        headers[hdrs.CONTENT_TYPE] = self.content_type
+        return web.Response(status=self.status, body=self.body, headers=headers)
 
 
 @dataclass(slots=True)
@@ -69,6 +83,8 @@ class Call:
     parts: "Parts"
     route: "Route"
     id: str
+    asked: Asked | None = None
+    """The route's `own` document, if it has been asked for already."""
     _caller: Caller | None = None
 
     @property
@@ -83,6 +99,11 @@ class Call:
 
     def admit(self, caller: Caller) -> None:
         self._caller = caller
+
+    def forgo(self) -> None:
+        """What was asked for and not read is not wanted any more."""
+        if self.asked is not None:
+            self.asked.forgo()
 
     def caller_expired(self) -> bool:
         return self.caller.expires_at <= time.time()
@@ -116,6 +137,8 @@ class Route:
     """A write that the gateway carries out by itself: no command, and never a 202."""
     streams: bool = False
     """Whether the answer is an event stream."""
+    own: str | None = None
+    """The caller's own document that it reads: asked for in the same write as the limits."""
     conditional: bool = False
     """Whether it has an `ETag`, and answers 304 to whoever has the same."""
     waits: bool = False

@@ -1,6 +1,7 @@
 """Names for requests and commands."""
 
 import os
+import random
 import re
 import time
 import uuid
@@ -9,6 +10,7 @@ from typing import Final
 _OURS: Final = uuid.UUID("a3c7bd1e-49a5-5d0e-8b39-3d6b2f9f7c54")
 """Namespace of the command ids that follow from an Idempotency-Key."""
 _FOREIGN_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
+_CHANCE: Final = random.Random(os.urandom(32))  # noqa: S311  names are told apart by it, no secrets
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 
@@ -16,7 +18,7 @@ def request_id(offered: str | None = None) -> str:
     """The caller's own id if it is harmless in a log, otherwise a fresh one."""
     if offered is not None and _FOREIGN_REQUEST_ID.fullmatch(offered):
         return offered
-    return os.urandom(8).hex()
+    return f"{_CHANCE.getrandbits(64):016x}"
 
 
 def new_command_id() -> str:

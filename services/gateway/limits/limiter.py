@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
+import orjson
 import structlog
 from redis.exceptions import NoScriptError, RedisError
 
@@ -47,13 +48,22 @@ class Plan(NamedTuple):
     """Limits that are always charged together, with what can be prepared of that."""
 
     limits: tuple[Limit, ...]
-    arguments: tuple[int, ...]
     policy: str
     """For the header `RateLimit-Policy`."""
     names: tuple[str, ...]
     """What the keys end with."""
+    buckets: str
+    """How many, as Redis wants to know it."""
+    arguments: tuple[str, ...]
     strict: bool
     """Nothing is in shadow mode: who is admitted had room everywhere."""
+
+
+class Plans(NamedTuple):
+    """The plans of a list of limits, by whose buckets they are."""
+
+    address: Plan | None
+    person: Plan | None
 
 
 class Verdict(NamedTuple):
@@ -90,7 +100,7 @@ class Limiter:
     refused: Callable[[Limit], None] = lambda _limit: None
     """Told of every limit that had no room, those in shadow mode included."""
     _local: dict[str, float] = field(default_factory=dict)
-    _plans: dict[tuple[tuple[str, ...], Scope], Plan | None] = field(default_factory=dict)
+    _plans: dict[tuple[str, ...], Plans] = field(default_factory=dict)
     _planned: int = -1
 
     async def take(self, *charges: Charge) -> Verdict:
@@ -106,27 +116,33 @@ class Limiter:
         """As `take`; without `charges`, of one token from each of the plan's buckets."""
         tag = "limit:{" + owner
         keys = [tag + name for name in plan.names]
+        ask = self.redis.execute_command
         try:
-            answer = await self.redis.evalsha(_SHA, len(keys), *keys, *plan.arguments)
-        except NoScriptError:  # a restart or failover emptied the script cache
-            answer = await self.redis.eval(_TAKE, len(keys), *keys, *plan.arguments)
+            try:
+                answer = await ask("EVALSHA", _SHA, plan.buckets, *keys, *plan.arguments)
+            except NoScriptError:  # a restart or failover emptied the script cache
+                answer = await ask("EVAL", _TAKE, plan.buckets, *keys, *plan.arguments)
         except RedisError as error:
             log.warning("limits_without_redis", because=str(error) or type(error).__name__)
             charges = charges or [Charge(limit, owner) for limit in plan.limits]
             return self._told(self._without_redis(charges))
-        verdict = _verdict(plan, answer)
+        verdict = _verdict(plan, orjson.loads(answer))
         return verdict if plan.strict and verdict.admitted else self._told(verdict)
 
-    def plan(self, names: tuple[str, ...], scope: Scope) -> Plan | None:
-        """Those of the named limits that are of this scope; None if none is."""
+    def plans(self, names: tuple[str, ...]) -> Plans:
+        """Those of the named limits that are the address's, and those that are the person's."""
         if self._planned != self.table.version:
             self._plans.clear()
             self._planned = self.table.version
-        key = (names, scope)
-        if key not in self._plans:
-            limits = [self.table[name] for name in names if self.table[name].scope is scope]
-            self._plans[key] = _plan(limits, [1] * len(limits)) if limits else None
-        return self._plans[key]
+        plans = self._plans.get(names)
+        if plans is None:
+            plans = Plans(self._plan(names, Scope.ADDRESS), self._plan(names, Scope.PERSON))
+            self._plans[names] = plans
+        return plans
+
+    def _plan(self, names: tuple[str, ...], scope: Scope) -> Plan | None:
+        limits = [self.table[name] for name in names if self.table[name].scope is scope]
+        return _plan(limits, [1] * len(limits)) if limits else None
 
     async def watch(self) -> None:
         """Follow the changes of limits in Redis, for ever; run as a task."""
@@ -186,14 +202,14 @@ def _name(charge: Charge) -> str:
 
 def _plan(limits: Sequence[Limit], costs: Sequence[int]) -> Plan:
     arguments = [
-        part
+        str(part)
         for limit, cost in zip(limits, costs, strict=True)
         for part in (limit.quantity, limit.window * 1_000_000, cost, 0 if limit.shadow else 1)
     ]
     policy = ", ".join(limit.policy for limit in limits if not limit.shadow)
     names = tuple("}:" + limit.name for limit in limits)
     strict = not any(limit.shadow for limit in limits)
-    return Plan(tuple(limits), tuple(arguments), policy, names, strict)
+    return Plan(tuple(limits), policy, names, str(len(limits)), tuple(arguments), strict)
 
 
 def _verdict(plan: Plan, answer: list[int]) -> Verdict:
