@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiohttp import web
@@ -33,6 +33,10 @@ from gateway.limits.address import client_address
 from gateway.metrics import Metrics
 from gateway.parsing import single_header
 from gateway.parts import Parts
+from gateway.tracing import Requests, end
+
+if TYPE_CHECKING:
+    from chassis.traces.spans import Span
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -66,6 +70,7 @@ class Edge:
     cors: Cors
     health: Health
     access: AccessLog
+    traces: Requests | None = None
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -73,10 +78,13 @@ class Edge:
         number = request_id(request.headers.get("X-Request-ID"))
         request[REQUEST_ID] = number
         structlog.contextvars.bind_contextvars(request_id=number)
+        span = None if self.traces is None else self.traces.begin(request)
         response = self.cors.preflight(request) or await _answer(request, handler, number)
         if not response.prepared:
             self._dress(request, response)
-        self._tell(request, response, time.perf_counter() - started)
+        self._tell(request, response, time.perf_counter() - started, span)
+        if span is not None:
+            end(span, response.status)
         return response
 
     def _dress(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -91,7 +99,13 @@ class Edge:
         if self.health.draining:
             response.force_close()  # the next request is another worker's
 
-    def _tell(self, request: web.Request, response: web.StreamResponse, seconds: float) -> None:
+    def _tell(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        seconds: float,
+        span: "Span | None",
+    ) -> None:
         """One line: the path's template, never the path; a digest of the subject, never a token."""
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "none"
@@ -105,6 +119,7 @@ class Edge:
             ms=round(seconds * 1000, 2),
             caller=request.get(CALLER_TAG),
             request_id=request[REQUEST_ID],
+            **({} if span is None else {"trace_id": span.trace_id}),
         )
 
 

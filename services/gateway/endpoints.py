@@ -22,11 +22,11 @@ from contracts.referral_code import normalise
 from contracts.referrals import OpenAccount
 from gateway.errors import Problem, malformed, not_found, unavailable
 from gateway.http import Answer, Call, accepted
-from gateway.ids import child_traceparent
 from gateway.limits.address import client_address
 from gateway.operations import Ask, Pending, rejection
 from gateway.parsing import Body, Empty, read_body
 from gateway.preferences import Preference, idempotency_key, minimum_position, preference
+from gateway.tracing import traceparent_of
 
 OWN_WRITE_SECONDS = 2.0
 """How long a read waits for the caller's own last write to be seen."""
@@ -101,7 +101,7 @@ def ask_of(call: Call, wish: Preference) -> Ask:
     return Ask(
         actor=_actor(call),
         request_id=call.id,
-        traceparent=child_traceparent(call.request.headers.get("traceparent")),
+        traceparent=traceparent_of(call.request),
         key=idempotency_key(call.request),
         wait=wish.wait,
     )
