@@ -11,6 +11,7 @@ import uvloop
 
 from chassis.collector import spare_the_collector
 from chassis.logging import configure
+from chassis.traces import traces_of
 from gateway import workers
 from gateway.app import Gateway, assemble, running
 from gateway.clients import opened
@@ -40,8 +41,9 @@ async def run(settings: Settings) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with opened(settings) as outside:
-        gateway = assemble(settings, outside)
+    traces = traces_of(settings, "gateway")
+    async with traces or contextlib.nullcontext(), opened(settings, traces) as outside:
+        gateway = assemble(settings, outside, traces)
         async with running(gateway), _internal(gateway) as internal, _public(gateway) as port:
             log.info("gateway_started", port=port, internal_port=internal)
             await stopped.wait()

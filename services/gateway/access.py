@@ -30,6 +30,8 @@ class Line(NamedTuple):
     """Letters, digits, `-` and `_`."""
     at: float
     """UNIX seconds."""
+    trace_id: str | None = None
+    """Of a request that is traced."""
 
 
 @dataclass(slots=True)
@@ -63,17 +65,18 @@ class AccessLog:
 
     def _written(self, line: Line) -> str:
         """By hand, since neither id nor digest can hold what JSON would have to escape."""
-        method, route, status, seconds, caller, number, at = line
+        method, route, status, seconds, caller, number, at, trace_id = line
         head = self._heads.get((method, route, status))
         if head is None:
             head = self._heads[method, route, status] = _head(method, route, status)
         whole = int(at)
         if whole != self._second[0]:
             self._second = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
+        trace = "" if trace_id is None else f'"trace_id":"{trace_id}",'
         by = "null" if caller is None else f'"{caller}"'
         return (
             f'{head},"ms":{seconds * 1000:.2f},"caller":{by},"request_id":"{number}",'
-            f'"timestamp":"{self._second[1]}.{int((at - whole) * 1e6):06d}Z"}}\n'
+            f'{trace}"timestamp":"{self._second[1]}.{int((at - whole) * 1e6):06d}Z"}}\n'
         )
 
     _second: tuple[int, str] = (0, "")
@@ -91,7 +94,7 @@ def _fields(line: Line) -> dict[str, object]:
         "ms": round(line.seconds * 1000, 2),
         "caller": line.caller,
         "request_id": line.request_id,
-    }
+    } | ({} if line.trace_id is None else {"trace_id": line.trace_id})
 
 
 def _head(method: str, route: str, status: int) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
@@ -30,6 +31,10 @@ from gateway.reports import reports_of
 from gateway.routes import ROUTES
 from gateway.services import command_queues
 from gateway.settings import Settings
+from gateway.tracing import Requests
+
+if TYPE_CHECKING:
+    from chassis.traces.spans import Traces
 
 LOUD = ("debug", "info")
 """Levels at which every answer is told."""
@@ -50,14 +55,15 @@ class Gateway:
     keys: Sequence[KeySet]
 
 
-def assemble(settings: Settings, outside: Outside) -> Gateway:
+def assemble(settings: Settings, outside: Outside, traces: "Traces | None" = None) -> Gateway:
     """Everything between the port and the bus; nothing is contacted yet."""
     metrics = Metrics()
     listener = OutcomeListener(outside.subscription, Outcomes(outside.redis))
     parts = _parts(settings, outside, listener, metrics)
     health = Health(_checks(outside, parts, listener))
     access = AccessLog(as_json=settings.log_format == "json" and settings.log_level in LOUD)
-    edge = Edge(metrics, Cors(settings.cors_origins), health, access)
+    requests = None if traces is None else Requests(traces)
+    edge = Edge(metrics, Cors(settings.cors_origins), health, access, requests)
     app = web.Application(middlewares=[edge.guard], client_max_size=settings.max_body_bytes)
     add_routes(app, ROUTES, parts)
     add_description(app, ROUTES)

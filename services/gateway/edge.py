@@ -23,6 +23,7 @@ from gateway.http import PASSAGE, Passage
 from gateway.ids import request_id
 from gateway.limits import Closed
 from gateway.metrics import Metrics
+from gateway.tracing import Requests, end
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -50,6 +51,7 @@ class Edge:
     cors: Cors
     health: Health
     access: AccessLog
+    traces: Requests | None = None
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -57,6 +59,7 @@ class Edge:
         passage = Passage(request_id(request.headers.get(X_REQUEST_ID)))
         request[PASSAGE] = passage
         BOUND_REQUEST_ID.set(passage.id)
+        span = None if self.traces is None else self.traces.begin(request)
         response: web.StreamResponse | None = self.cors.preflight(request)
         if response is None:
             try:
@@ -66,6 +69,8 @@ class Edge:
         if not response.prepared:
             self._dress(request, response, passage)
         self._tell(request, response, passage, time.perf_counter() - started)
+        if span is not None:
+            end(span, response.status)
         return response
 
     def _dress(self, request: web.Request, response: web.StreamResponse, passage: Passage) -> None:
@@ -94,8 +99,18 @@ class Edge:
         self.metrics.latencies.observe(method, route, status, seconds)
         if route in PROBES:  # every few seconds, for ever: the figures above are enough
             return
-        caller = None if passage.caller is None else passage.caller.tag
-        self.access.tell(Line(method, route, status, seconds, caller, passage.id, time.time()))
+        self.access.tell(
+            Line(
+                method,
+                route,
+                status,
+                seconds,
+                None if passage.caller is None else passage.caller.tag,
+                passage.id,
+                time.time(),
+                passage.trace_id,
+            )
+        )
 
 
 def _template(request: web.Request) -> str:

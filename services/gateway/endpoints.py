@@ -23,7 +23,6 @@ from contracts.referral_code import normalise
 from contracts.referrals import OpenAccount
 from gateway.errors import Problem, malformed, not_found, unavailable
 from gateway.http import Answer, Call, accepted
-from gateway.ids import child_traceparent
 from gateway.limits.address import client_address
 from gateway.operations import Ask, Pending, rejection
 from gateway.parsing import Body, Empty, read_body
@@ -34,6 +33,7 @@ from gateway.preferences import (
     minimum_position,
     preference,
 )
+from gateway.tracing import traceparent_of
 
 OWN_WRITE_SECONDS = 2.0
 """How long a read waits for the caller's own last write to be seen."""
@@ -108,7 +108,7 @@ def ask_of(call: Call, wish: Preference) -> Ask:
     return Ask(
         actor=_actor(call),
         request_id=call.id,
-        traceparent=child_traceparent(call.request.headers.get("traceparent")),
+        traceparent=traceparent_of(call.request),
         key=idempotency_key(call.request),
         wait=wish.wait,
     )

@@ -33,6 +33,12 @@ class Passage:
     """The template of its path, if it has come to a route of the table."""
     caller: Caller | None = None
     verdict: Verdict | None = None
+    traceparent: str | None = None
+    """W3C trace context of the request's own span, if it is traced."""
+
+    @property
+    def trace_id(self) -> str | None:
+        return None if self.traceparent is None else self.traceparent.split("-")[1]
 
 
 PASSAGE: Final = web.RequestKey("passage", Passage)
