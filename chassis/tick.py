@@ -6,8 +6,8 @@ client stays redis-py: connections, TLS, handshakes, retries and what replies me
 
 import asyncio
 import math
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import hiredis
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
@@ -17,9 +17,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-MAX_LANES: Final = 2
+MAX_LANES: Final = 4
 """Connections in use, each for one batch at a time; meanwhile commands gather for the next one."""
-MAX_BATCH: Final = 512
+MAX_BATCH: Final = 64
+"""Many commands of one tick are dealt out to several lanes: while Redis works on one batch, we work
+on the answers to another."""
 REST_SECONDS: Final = 0.05
 """How long a lane keeps its connection without work: under load it is never given back."""
 
@@ -29,12 +31,8 @@ _OURS: Final = ("keys", NEVER_DECODE)
 _UNUSUAL: Final = (RedisConnectionError, hiredis.PushNotification)
 
 
-class _Wish(NamedTuple):
-    args: tuple[Any, ...]
-    options: dict[str, Any]
-    answer: "asyncio.Future[Any]"
-
-
+_Wish = tuple[tuple[Any, ...], dict[str, Any], "asyncio.Future[Any]"]
+"""Arguments, options for the reader of the reply, and who waits for it."""
 _NOBODY: Any = None
 
 
@@ -58,7 +56,7 @@ class TickRedis(Redis):
         """Queue a command; the answer is a future."""
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
-        self._wishes.append(_Wish(args, options, answer))
+        self._wishes.append((args, options, answer))
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._flush)
@@ -69,7 +67,7 @@ class TickRedis(Redis):
 
         Cheaper than as many calls. They are all carried out, also if the caller is cancelled.
         """
-        wishes = [_Wish(command, {}, _NOBODY) for command in commands]
+        wishes: list[_Wish] = [(command, {}, _NOBODY) for command in commands]
         task = asyncio.get_running_loop().create_task(self._at_once(wishes))
         self._bulk.add(task)
         task.add_done_callback(self._bulk_done)
@@ -91,15 +89,23 @@ class TickRedis(Redis):
     def _flush(self) -> None:
         """Have the wishes of this tick taken; if every lane is busy, the first free one will."""
         self._scheduled = False
-        if not self._wishes:
-            return
+        for _ in range(0, len(self._wishes), MAX_BATCH):
+            if not self._rung() and not self._opened():
+                break
+
+    def _rung(self) -> bool:
         while self._resting:
             if _ring(self._resting.pop()):
-                return
-        if len(self._lanes) < MAX_LANES:
-            lane = asyncio.get_running_loop().create_task(self._lane(), name="redis-lane")
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lane_done)
+                return True
+        return False
+
+    def _opened(self) -> bool:
+        if len(self._lanes) >= MAX_LANES:
+            return False
+        lane = asyncio.get_running_loop().create_task(self._lane(), name="redis-lane")
+        self._lanes.add(lane)
+        lane.add_done_callback(self._lane_done)
+        return True
 
     def _lane_done(self, lane: "asyncio.Task[None]") -> None:
         self._lanes.discard(lane)
@@ -125,7 +131,7 @@ class TickRedis(Redis):
 
     def _next_batch(self) -> list[_Wish]:
         batch, self._wishes = self._wishes[:MAX_BATCH], self._wishes[MAX_BATCH:]
-        return [wish for wish in batch if not wish.answer.done()]
+        return [wish for wish in batch if not wish[2].done()]
 
     async def _rested(self) -> bool:
         """Wait for work; whether there is some."""
@@ -155,26 +161,15 @@ class TickRedis(Redis):
             self._answer(batch, answers)
 
     def _answer(self, batch: list[_Wish], replies: list[Any]) -> None:
-        for wish, reply in zip(batch, replies, strict=True):
-            answer = wish.answer
+        for (args, options, answer), reply in zip(batch, replies, strict=True):
             if answer.done():
                 continue  # cancelled meanwhile
-            try:
-                read = self._read(wish, reply)
-            except Exception as error:  # noqa: BLE001  a reply that redis-py cannot read
-                read = error
-            if isinstance(read, Exception):
-                answer.set_exception(read)
+            if isinstance(reply, Exception):
+                answer.set_exception(reply)
+            elif (read := self.response_callbacks.get(args[0])) is None:
+                answer.set_result(reply)
             else:
-                answer.set_result(read)
-
-    def _read(self, wish: _Wish, reply: Any) -> Any:
-        callback = self.response_callbacks.get(wish.args[0])
-        if callback is None or isinstance(reply, Exception):
-            return reply
-        for ours in _OURS:
-            wish.options.pop(ours, None)
-        return callback(reply, **wish.options)
+                _settle(answer, read, reply, options)
 
     # Bulk
 
@@ -185,12 +180,30 @@ class TickRedis(Redis):
             replies = await _exchange(connection, wishes)
         finally:
             await pool.release(connection)
-        return [self._read(wish, reply) for wish, reply in zip(wishes, replies, strict=True)]
+        return [
+            self._read(args[0], reply) for (args, _, _), reply in zip(wishes, replies, strict=True)
+        ]
+
+    def _read(self, command: str, reply: Any) -> Any:
+        read = self.response_callbacks.get(command)
+        return reply if read is None or isinstance(reply, Exception) else read(reply)
 
     def _bulk_done(self, task: "asyncio.Task[Any]") -> None:
         self._bulk.discard(task)
         if not task.cancelled():
             task.exception()  # seen, also if the caller has gone
+
+
+def _settle(
+    answer: "asyncio.Future[Any]", read: Callable[..., Any], reply: Any, options: dict[str, Any]
+) -> None:
+    """With what redis-py makes of the reply, or of trying."""
+    for ours in _OURS:
+        options.pop(ours, None)
+    try:
+        answer.set_result(read(reply, **options))
+    except Exception as error:  # noqa: BLE001  the caller's business
+        answer.set_exception(error)
 
 
 async def _exchange(connection: Any, wishes: list[_Wish]) -> list[Any]:
@@ -199,7 +212,7 @@ async def _exchange(connection: Any, wishes: list[_Wish]) -> list[Any]:
     Raises:
         RedisError: nothing, or nobody knows how much, was carried out.
     """
-    written = b"".join([_packed(wish.args) for wish in wishes])
+    written = b"".join([_packed(args) for args, _, _ in wishes])
 
     async def once() -> list[Any]:
         if not connection.is_connected:
@@ -261,9 +274,9 @@ def _packed(args: tuple[Any, ...]) -> bytes:
 
 
 def _fail(batch: list[_Wish], error: Exception) -> None:
-    for wish in batch:
-        if not wish.answer.done():
-            wish.answer.set_exception(error)
+    for _, _, answer in batch:
+        if not answer.done():
+            answer.set_exception(error)
 
 
 def _ring(bell: "asyncio.Future[None]") -> bool:

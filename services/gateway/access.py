@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final
 
 import orjson
 import structlog
@@ -16,22 +16,9 @@ FLUSH_LINES: Final = 500
 log = structlog.get_logger("gateway.access")
 
 
-class Line(NamedTuple):
-    """An answer that was given."""
-
-    method: str
-    route: str
-    """The template, never the path."""
-    status: int
-    seconds: float
-    caller: str | None
-    """A digest of the subject: letters and digits."""
-    request_id: str
-    """Letters, digits, `-` and `_`."""
-    at: float
-    """UNIX seconds."""
-    trace_id: str | None = None
-    """Of a request that is traced."""
+Line = tuple[str, str, int, float, str | None, str, float, str | None]
+"""Method, template of the route, status, seconds, the caller's digest (letters and digits), request
+id (letters, digits, `-` and `_`), when (UNIX seconds), trace id of a request that is traced."""
 
 
 @dataclass(slots=True)
@@ -87,14 +74,15 @@ class AccessLog:
 
 
 def _fields(line: Line) -> dict[str, object]:
+    method, route, status, seconds, caller, request_id, _, trace_id = line
     return {
-        "method": line.method,
-        "route": line.route,
-        "status": line.status,
-        "ms": round(line.seconds * 1000, 2),
-        "caller": line.caller,
-        "request_id": line.request_id,
-    } | ({} if line.trace_id is None else {"trace_id": line.trace_id})
+        "method": method,
+        "route": route,
+        "status": status,
+        "ms": round(seconds * 1000, 2),
+        "caller": caller,
+        "request_id": request_id,
+    } | ({} if trace_id is None else {"trace_id": trace_id})
 
 
 def _head(method: str, route: str, status: int) -> str:

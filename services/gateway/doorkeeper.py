@@ -6,11 +6,10 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from gateway.auth import Caller, InvalidToken, TokenUse
+from gateway.auth import Caller, TokenUse
 from gateway.errors import invalid_token, malformed, not_found
 from gateway.fairness import charge
-from gateway.http import PASSAGE, Answer, Auth, Call, Passage, Route
-from gateway.limits.address import client_address
+from gateway.http import PASSAGE, Answer, Auth, Call, Route
 from gateway.parts import Parts
 
 UNVERIFIED: Final = ("unverified",)
@@ -22,13 +21,13 @@ class Rule:
     """Whom a route takes."""
 
     right: Callable[[Caller], bool]
-    token: Callable[[Caller], bool] = lambda _caller: True
+    token: Callable[[Caller], bool] | None = None
     wanted: str = ""
     """The kind of token that it takes, in words."""
 
     def check(self, caller: Caller) -> None:
         """The wrong kind of token is an invalid one: 403. A missing right hides the route: 404."""
-        if not self.token(caller):
+        if self.token is not None and not self.token(caller):
             raise invalid_token(f"This takes {self.wanted}, not {_NAMES[caller.use]}.")
         if not self.right(caller):
             raise not_found("There is nothing here for you.")
@@ -74,54 +73,38 @@ class Doorkeeper:
     route: Route
     parts: Parts
     rule: Rule
+    hops: int
+    """Own proxies in front."""
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        passage, route = request[PASSAGE], self.route
+        """Find out who calls and whether that is not too often, and let the route answer."""
+        passage, route, parts, caller = request[PASSAGE], self.route, self.parts, None
         passage.route = route.path
-        call = Call(request, self.parts, route, passage.id)
+        call = Call(request, parts, route, passage)
         try:
-            await self._admit(call, passage)
-            if route.query is None and request.query_string:
+            if route.auth is not Auth.PUBLIC and self._shows_token(request):
+                token = bearer(request)
+                caller = parts.tokens.remembered(token) or await self._verified(token, request)
+                self.rule.check(caller)
+                passage.caller = caller
+                if route.own is not None:
+                    call.asked = parts.referrals.ask(route.own, f"member-{caller.subject}")
+            passage.verdict = await charge(parts.limiter, route.limits, caller, request, self.hops)
+            if route.query is None and "?" in request.raw_path:
                 raise malformed("this path takes no query parameters", code="unknown_parameter")
             answer = await route.handle(call)
         finally:
             call.forgo()
         return answer.response() if isinstance(answer, Answer) else answer
 
-    async def _admit(self, call: Call, passage: Passage) -> None:
-        """Find out who calls and whether that is not too often."""
-        request, parts, route, caller = call.request, self.parts, self.route, None
-        if _shows_token(request, route.auth):
-            caller = passage.caller = await self._caller(request)
-            call.admit(caller)
-            if route.own is not None:
-                call.asked = parts.referrals.ask(route.own, f"member-{caller.subject}")
-        passage.verdict = await charge(
-            parts.limiter, route.limits, caller=caller, address=self._address(request)
-        )
+    def _shows_token(self, request: web.Request) -> bool:
+        """Without one a caller is nobody on an open route, and is told to bring one elsewhere."""
+        return self.route.auth is not Auth.OPTIONAL or hdrs.AUTHORIZATION in request.headers
 
-    def _address(self, request: web.Request) -> Callable[[], str]:
-        return lambda: client_address(request, self.parts.settings.trusted_proxy_hops)
-
-    async def _caller(self, request: web.Request) -> Caller:
+    async def _verified(self, token: str, request: web.Request) -> Caller:
         """The token's owner; the address pays for a signature that has to be checked."""
-        token, tokens = bearer(request), self.parts.tokens
-        try:
-            if (caller := tokens.remembered(token)) is None:
-                address = self._address(request)
-                await charge(self.parts.limiter, UNVERIFIED, caller=None, address=address)
-                caller = await tokens.caller(token)
-        except InvalidToken as error:
-            raise invalid_token(f"{error}.".capitalize()) from error
-        self.rule.check(caller)
-        return caller
-
-
-def _shows_token(request: web.Request, auth: Auth) -> bool:
-    """Whether the caller is known by a token: on open routes if there is one, else always."""
-    if auth is Auth.OPTIONAL:
-        return hdrs.AUTHORIZATION in request.headers
-    return auth is not Auth.PUBLIC
+        await charge(self.parts.limiter, UNVERIFIED, None, request, self.hops)
+        return await self.parts.tokens.caller(token)
 
 
 def bearer(request: web.Request) -> str:
@@ -141,5 +124,6 @@ def bearer(request: web.Request) -> str:
 
 def add_routes(app: web.Application, routes: Iterable[Route], parts: Parts) -> None:
     for route in routes:
-        keeper = Doorkeeper(route, parts, RULES[route.auth])
+        hops = parts.settings.trusted_proxy_hops
+        keeper = Doorkeeper(route, parts, RULES[route.auth], hops)
         app.router.add_route(route.method, route.path, keeper.serve)

@@ -13,11 +13,11 @@ from redis.exceptions import RedisError
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from chassis.read_models import ReadModelsLost
-from gateway.access import AccessLog, Line
-from gateway.auth import KeysUnavailable
+from gateway.access import AccessLog
+from gateway.auth import InvalidToken, KeysUnavailable
 from gateway.cors import Cors
-from gateway.errors import Problem, from_aiohttp, unavailable, uncaught
-from gateway.fairness import RATE_LIMIT, RATE_LIMIT_POLICY, standing
+from gateway.errors import Problem, from_aiohttp, invalid_token, unavailable, uncaught
+from gateway.fairness import RATE_LIMIT, RATE_LIMIT_POLICY
 from gateway.health import Health
 from gateway.http import PASSAGE, Passage
 from gateway.ids import request_id
@@ -78,8 +78,8 @@ class Edge:
         headers.update(SECURITY_HEADERS)
         headers[X_REQUEST_ID] = passage.id
         if (verdict := passage.verdict) is not None:
-            headers[RATE_LIMIT] = standing(verdict)
-            headers[RATE_LIMIT_POLICY] = verdict.policy
+            headers[RATE_LIMIT] = verdict.standing
+            headers[RATE_LIMIT_POLICY] = verdict.plan.policy
         if hdrs.CACHE_CONTROL not in headers:
             headers[hdrs.CACHE_CONTROL] = "no-store"
         if self.cors.origins:
@@ -99,17 +99,9 @@ class Edge:
         self.metrics.latencies.observe(method, route, status, seconds)
         if route in PROBES:  # every few seconds, for ever: the figures above are enough
             return
+        caller = None if passage.caller is None else passage.caller.tag
         self.access.tell(
-            Line(
-                method,
-                route,
-                status,
-                seconds,
-                None if passage.caller is None else passage.caller.tag,
-                passage.id,
-                time.time(),
-                passage.trace_id,
-            )
+            (method, route, status, seconds, caller, passage.id, time.time(), passage.trace_id)
         )
 
 
@@ -131,6 +123,8 @@ def _problem(error: Exception) -> Problem:
 def _known(error: Exception) -> Problem:
     """The answer to what may go wrong behind the door; only a surprise is a 500."""
     match error:
+        case InvalidToken():
+            return invalid_token(f"{error}.".capitalize())
         case KeysUnavailable():
             return unavailable("keys_unavailable", "tokens cannot be checked at the moment")
         case Closed():

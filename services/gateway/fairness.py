@@ -1,13 +1,14 @@
 """What a request may cost its caller, and how that is told in headers."""
 
-from collections.abc import Callable
 from typing import Final
 
+from aiohttp import web
 from multidict import istr
 
 from gateway.auth import Caller
 from gateway.errors import too_many
 from gateway.limits import Limiter, Verdict
+from gateway.limits.address import client_address
 
 EVERYBODY: Final = "all"
 RATE_LIMIT: Final = istr("RateLimit")
@@ -17,9 +18,9 @@ RATE_LIMIT_POLICY: Final = istr("RateLimit-Policy")
 async def charge(
     limiter: Limiter,
     names: tuple[str, ...],
-    *,
     caller: Caller | None,
-    address: Callable[[], str],
+    request: web.Request,
+    hops: int,
 ) -> Verdict | None:
     """Debit the named limits: a person's from the caller, an address's from the address.
 
@@ -30,7 +31,7 @@ async def charge(
     verdict = None
     plans = limiter.plans(names)
     if plans.address is not None:
-        verdict = await limiter.debit(plans.address, f"i:{address()}")
+        verdict = await limiter.debit(plans.address, f"i:{client_address(request, hops)}")
         if not verdict.admitted:
             refuse(verdict)
     if caller is not None and plans.person is not None:
@@ -53,21 +54,7 @@ def refuse(verdict: Verdict) -> None:
 
 def headers(verdict: Verdict) -> dict[str, str]:
     """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers)."""
-    return {RATE_LIMIT: standing(verdict), RATE_LIMIT_POLICY: verdict.policy}
-
-
-def standing(verdict: Verdict) -> str:
-    """What is left of each limit, and in how many seconds all of it is back."""
-    if len(verdict.levels) == 1 and verdict.admitted:  # on the road of nearly every request
-        limit, _, left, full_in, _ = verdict.levels[0]
-        return "" if limit.shadow else f'"{limit.name}";r={max(0, left)};t={int(full_in) + 1}'
-    return ", ".join(
-        [
-            f'"{limit.name}";r={max(0, left)};t={int(full_in) + 1}'
-            for limit, _, left, full_in, _ in verdict.levels
-            if not limit.shadow
-        ]
-    )
+    return {RATE_LIMIT: verdict.standing, RATE_LIMIT_POLICY: verdict.plan.policy}
 
 
 def _span(seconds: int) -> str:

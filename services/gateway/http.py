@@ -88,23 +88,24 @@ class Call:
     request: web.Request
     parts: "Parts"
     route: "Route"
-    id: str
+    passage: Passage
     asked: Asked | None = None
     """The route's `own` document, if it has been asked for already."""
-    _caller: Caller | None = None
+
+    @property
+    def id(self) -> str:
+        return self.passage.id
 
     @property
     def caller(self) -> Caller:
-        if self._caller is None:
+        caller = self.passage.caller
+        if caller is None:
             raise LookupError(f"{self.route.operation_id} takes anonymous calls")
-        return self._caller
+        return caller
 
     @property
     def known_caller(self) -> Caller | None:
-        return self._caller
-
-    def admit(self, caller: Caller) -> None:
-        self._caller = caller
+        return self.passage.caller
 
     def forgo(self) -> None:
         """What was asked for and not read is not wanted any more."""

@@ -55,6 +55,8 @@ class Plan(NamedTuple):
     buckets: str
     """How many, as Redis wants to know it."""
     arguments: tuple[str, ...]
+    head: str | None
+    """What `RateLimit` begins with, if there is one limit and it is told."""
     strict: bool
     """Nothing is in shadow mode: who is admitted had room everywhere."""
 
@@ -66,10 +68,25 @@ class Plans(NamedTuple):
     person: Plan | None
 
 
-class Verdict(NamedTuple):
-    admitted: bool
-    levels: Sequence[Level]
-    policy: str = ""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to a charge; nearly all are looked at for one thing only."""
+
+    plan: Plan
+    answer: Sequence[int]
+    """As take.lua has it."""
+
+    @property
+    def admitted(self) -> bool:
+        return self.answer[0] == 1
+
+    @property
+    def levels(self) -> list[Level]:
+        rows = zip(*[iter(self.answer[1:])] * _FIELDS, strict=True)
+        return [
+            Level(limit, fits == 1, left, full / 1000, wait / 1000)
+            for limit, (fits, left, full, wait) in zip(self.plan.limits, rows, strict=True)
+        ]
 
     @property
     def refusing(self) -> list[Level]:
@@ -79,6 +96,17 @@ class Verdict(NamedTuple):
     def retry_after(self) -> int:
         """Whole seconds, at least one."""
         return max(1, math.ceil(max((level.wait for level in self.refusing), default=1)))
+
+    @property
+    def standing(self) -> str:
+        """What is left of each limit, and in how many seconds all of it is back: `RateLimit`."""
+        if self.plan.head is not None:  # on the road of nearly every request
+            return f"{self.plan.head}{max(0, self.answer[2])};t={self.answer[3] // 1000 + 1}"
+        return ", ".join(
+            f'"{limit.name}";r={max(0, left)};t={int(full_in) + 1}'
+            for limit, _, left, full_in, _ in self.levels
+            if not limit.shadow
+        )
 
 
 class Closed(Exception):  # noqa: N818  names what holds
@@ -125,8 +153,8 @@ class Limiter:
         except RedisError as error:
             log.warning("limits_without_redis", because=str(error) or type(error).__name__)
             charges = charges or [Charge(limit, owner) for limit in plan.limits]
-            return self._told(self._without_redis(charges))
-        verdict = _verdict(plan, orjson.loads(answer))
+            return self._told(self._without_redis(plan, charges))
+        verdict = Verdict(plan, orjson.loads(answer))
         return verdict if plan.strict and verdict.admitted else self._told(verdict)
 
     def plans(self, names: tuple[str, ...]) -> Plans:
@@ -165,24 +193,27 @@ class Limiter:
                 self.refused(level.limit)
         return verdict
 
-    def _without_redis(self, charges: Sequence[Charge]) -> Verdict:
+    def _without_redis(self, plan: Plan, charges: Sequence[Charge]) -> Verdict:
         if any(charge.limit.outage is Outage.CLOSED for charge in charges):
             raise Closed
         now = self.clock()
-        levels = [self._look(charge, now) for charge in charges]
-        policy = _plan([charge.limit for charge in charges], [1] * len(charges)).policy
-        admitted = all(level.fits or level.limit.shadow for level in levels)
+        rows = [self._look(charge, now) for charge in charges]
+        admitted = all(
+            row[0] or charge.limit.shadow for charge, row in zip(charges, rows, strict=True)
+        )
         if admitted:
             for charge in charges:
                 self._debit(charge, now)
-        return Verdict(admitted, levels, policy)
+        return Verdict(plan, [int(admitted), *(part for row in rows for part in row)])
 
-    def _look(self, charge: Charge, now: float) -> Level:
+    def _look(self, charge: Charge, now: float) -> tuple[int, int, int, int]:
+        """A bucket in this worker, in the words of take.lua."""
         limit, share = charge.limit, self._share(charge.limit)
         full_in = max(self._local.get(_name(charge), now) - now, 0.0)
         after = full_in + charge.cost * limit.window / share
         left = math.floor((limit.window - full_in) * share / limit.window)
-        return Level(limit, after <= limit.window, left, full_in, max(after - limit.window, 0.0))
+        wait = max(after - limit.window, 0.0)
+        return int(after <= limit.window), left, math.ceil(full_in * 1000), math.ceil(wait * 1000)
 
     def _debit(self, charge: Charge, now: float) -> None:
         full_at = max(self._local.pop(_name(charge), now), now)
@@ -209,19 +240,5 @@ def _plan(limits: Sequence[Limit], costs: Sequence[int]) -> Plan:
     policy = ", ".join(limit.policy for limit in limits if not limit.shadow)
     names = tuple("}:" + limit.name for limit in limits)
     strict = not any(limit.shadow for limit in limits)
-    return Plan(tuple(limits), policy, names, str(len(limits)), tuple(arguments), strict)
-
-
-def _verdict(plan: Plan, answer: list[int]) -> Verdict:
-    admitted = answer[0] == 1
-    if len(plan.limits) == 1:  # on the road of nearly every read
-        _, fits, left, full, wait = answer
-        level = Level(plan.limits[0], fits == 1, left, full / 1000, wait / 1000)
-        return Verdict(admitted, (level,), plan.policy)
-    levels = []
-    place = 1
-    for limit in plan.limits:
-        fits, left, full, wait = answer[place : place + _FIELDS]
-        levels.append(Level(limit, fits == 1, left, full / 1000, wait / 1000))
-        place += _FIELDS
-    return Verdict(admitted, levels, plan.policy)
+    head = f'"{limits[0].name}";r=' if len(limits) == 1 and strict else None
+    return Plan(tuple(limits), policy, names, str(len(limits)), tuple(arguments), head, strict)
