@@ -76,6 +76,8 @@ class Callers:
     port: Callable[[], int]
     """Where the next connection goes: a balancer's choice."""
     requests: Callable[[], Request]
+    pause: float = PAUSE_SECONDS
+    """Between an answer and the next request of the same client."""
     kept: Counter[str] = field(default_factory=Counter)
     """What became of requests on connections that are kept."""
     fresh: Counter[str] = field(default_factory=Counter)
@@ -121,7 +123,7 @@ class Callers:
                 word = await self._timed(line.ask(self.requests().raw(kept=True)))
                 self.kept[word] += 1
                 line.over = line.over or word in FAILED
-            await asyncio.sleep(PAUSE_SECONDS)  # a pause between two requests
+            await asyncio.sleep(self.pause)  # a client's, no wait for anything
         _hang_up(line)
 
     async def _renew(self) -> None:
@@ -130,7 +132,7 @@ class Callers:
                 word = await self._timed(line.ask(self.requests().raw(kept=False)))
                 self.fresh[word] += 1
                 _hang_up(line)
-            await asyncio.sleep(PAUSE_SECONDS)  # a pause between two requests
+            await asyncio.sleep(self.pause)  # a client's, no wait for anything
 
     async def _connect(self, counts: Counter[str]) -> Line | None:
         try:

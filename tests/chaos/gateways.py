@@ -12,7 +12,7 @@ import psutil
 
 from deploy.local.bootstrap import answers
 from deploy.local.settings import HOST
-from tests.chaos.callers import Callers, Request
+from tests.chaos.callers import PAUSE_SECONDS, Callers, Request
 from tests.chaos.keys_endpoint import KeysEndpoint
 from tests.gateway.world import CLIENT, ISSUER, Issuer
 from tests.support.eventually import eventually
@@ -42,6 +42,14 @@ class Gateway(Service):
         self.start(**count, **extra)
         await self.all_ready(self.workers)
         return self
+
+    async def started(self, starts: int) -> None:
+        """Wait until so many workers have started so far, ready or not."""
+
+        async def started() -> bool:
+            return len(self._internal_ports()) >= starts
+
+        await eventually(started, seconds=30)
 
     async def all_ready(self, starts: int) -> None:
         """Wait until so many workers have started so far, and as many are ready as there are."""
@@ -101,6 +109,6 @@ class Place:
             COGNITO_CLIENT_IDS=CLIENT,
         )
 
-    def callers(self, port: Callable[[], int]) -> Callers:
+    def callers(self, port: Callable[[], int], pause: float = PAUSE_SECONDS) -> Callers:
         tokens = itertools.cycle([self.issuer.access(f"person-{n}") for n in range(20)])
-        return Callers(port, lambda: Request(token=next(tokens))).start(EACH)
+        return Callers(port, lambda: Request(token=next(tokens)), pause).start(EACH)
