@@ -130,7 +130,7 @@ anvil: .local/anvil/.$(ANVIL)  ## bring a real EVM for the tests that want one (
 	@touch $@
 
 chaos-slow: setup  ## ten thousand slow and silent connections beside somebody who wants an answer
-	@SLOW_CONNECTIONS=10000 $(BIN)/python -m pytest -q -p no:randomly tests/journeys/test_slow_connections.py
+	@SLOW_CONNECTIONS=10000 $(BIN)/python -m pytest -q -s -p no:randomly tests/chaos/test_slow_connections.py
 
 rebuild: setup  ## rebuild a read model of the stack that is up: SERVICE=referrals [NAME=members]
 	@set -a; . .local/stack/service.env; $(BIN)/python -m $(SERVICE) rebuild $(NAME)
