@@ -109,6 +109,8 @@ class Place:
             COGNITO_CLIENT_IDS=CLIENT,
         )
 
-    def callers(self, port: Callable[[], int], pause: float = PAUSE_SECONDS) -> Callers:
+    def callers(
+        self, port: Callable[[], int], each: int = EACH, pause: float = PAUSE_SECONDS
+    ) -> Callers:
         tokens = itertools.cycle([self.issuer.access(f"person-{n}") for n in range(20)])
-        return Callers(port, lambda: Request(token=next(tokens)), pause).start(EACH)
+        return Callers(port, lambda: Request(token=next(tokens)), pause).start(each)

@@ -73,7 +73,7 @@ async def test_known_keys_serve_through_an_outage_and_nobody_storms_the_issuer(
 
 
 def people(place: Place, gateway: Gateway) -> Callers:
-    return place.callers(lambda: gateway.port, pause=PAUSE_SECONDS)
+    return place.callers(lambda: gateway.port, each=2, pause=PAUSE_SECONDS)
 
 
 def forgers(place: Place, gateway: Gateway) -> Callers:
