@@ -19,13 +19,19 @@ SILENT_SECONDS = 30
 class KeysEndpoint:
     issuer: Issuer
     down: bool = False
-    asked: int = 0
+    requests: int = 0
+    broken: int = 0
+    """Of them; each is repeated once, by aiohttp."""
     url: str = ""
     _ways: Iterator[str] = field(default_factory=lambda: itertools.cycle(HOW_TO_BE_DOWN))
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def fetches(self) -> int:
+        return self.requests - self.broken
+
     async def answer(self, request: web.Request) -> web.Response:
-        self.asked += 1
+        self.requests += 1
         if not self.down:
             return web.Response(body=self.issuer.jwks(), content_type="application/json")
         match next(self._ways):
@@ -33,6 +39,7 @@ class KeysEndpoint:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), SILENT_SECONDS)
             case "hang up" if request.transport is not None:
+                self.broken += 1
                 request.transport.abort()
         return web.Response(status=503)
 

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import dataclass
 
 import aiohttp
 import pytest
@@ -29,47 +30,67 @@ FIRST_TRIES = 5
 PAUSE_SECONDS = 0.02
 
 
+@dataclass
+class Counted:
+    """What has become of requests with known tokens, and how often keys were fetched."""
+
+    seconds: float
+    meanwhile: Callers
+    fetches: int
+    beside: Callers
+    """With one worker that was started during the outage."""
+    back: Callers
+
+
 @pytest.mark.timeout(SECONDS + 300)
 async def test_known_keys_serve_through_an_outage_and_nobody_storms_the_issuer(
     place: Place,
 ) -> None:
-    endpoint = place.endpoint
-    gateway = await place.serve(unused(1)[0], workers=WORKERS)
-    assert endpoint.asked == WORKERS
-    known, forged = people(place, gateway), forgers(place, gateway)
-    endpoint.down, began = True, time.monotonic()
+    gateway, endpoint = await place.serve(unused(1)[0], workers=WORKERS), place.endpoint
+    assert endpoint.fetches == WORKERS
+    forged, began = forgers(place, gateway), time.monotonic()
+    counted = await keys_are_away(place, gateway, forged)
+    await forged.stop()
+    rows: list[list[object]] = [
+        ["known, while it is down", told(counted.meanwhile.seen)],
+        ["forged, all the time", told(forged.seen)],
+        ["known, with one new worker", told(counted.beside.seen)],
+        ["known, when it is back", told(counted.back.seen)],
+        ["fetches while it was down", counted.fetches],
+        ["fetches, all in all", endpoint.fetches],
+        ["requests, with repeated ones", endpoint.requests],
+    ]
+    title = f"keys endpoint down for {counted.seconds:.0f} s, {WORKERS} workers"
+    table(title, ["", "counted"], rows)
+    assert set(counted.meanwhile.seen) == set(counted.back.seen) == {"404"}
+    assert set(counted.beside.seen) <= {"404", "503"}
+    assert set(forged.seen) <= {"403", "503"}
+    assert counted.fetches <= WORKERS * (1 + counted.seconds / COOL_DOWN_SECONDS)
+    processes, whole = WORKERS + 1, time.monotonic() - began
+    assert endpoint.fetches <= processes * (2 + whole / COOL_DOWN_SECONDS) + FIRST_TRIES
+
+
+async def keys_are_away(place: Place, gateway: Gateway, forged: Callers) -> Counted:
+    endpoint, meanwhile = place.endpoint, people(place, gateway)
+    endpoint.down, began, before = True, time.monotonic(), endpoint.fetches
     await asyncio.sleep(SECONDS)  # how long it is down is the point
-    await known.answered(10)
-    await forged.answered(10)
-    lasted, fetches = time.monotonic() - began, endpoint.asked - WORKERS
-    await known.stop()
+    await asyncio.gather(meanwhile.answered(10), forged.answered(10))
+    await meanwhile.stop()
+    seconds, fetches = time.monotonic() - began, endpoint.fetches - before
     os.kill(gateway.processes()[0], signal.SIGTERM)
     await gateway.started(WORKERS + 1)
     await a_new_process_asks_for_patience(place, gateway)
-    beside = people(place, gateway)
-    await beside.answered(20)
-    await beside.stop()
+    beside = await asked(place, gateway)
     endpoint.down = False
     await gateway.all_ready(WORKERS + 1)
-    everybody = people(place, gateway)
-    await everybody.answered(20)
-    await everybody.stop()
-    await forged.stop()
-    rows: list[list[object]] = [
-        ["known, while it is down", told(known.seen)],
-        ["forged, all the time", told(forged.seen)],
-        ["known, with one new worker", told(beside.seen)],
-        ["known, when it is back", told(everybody.seen)],
-        ["fetches while it was down", fetches],
-        ["fetches afterwards", endpoint.asked - WORKERS - fetches],
-    ]
-    table(f"keys endpoint down for {lasted:.0f} s, {WORKERS} workers", ["", "counted"], rows)
-    assert fetches <= WORKERS * (1 + lasted / COOL_DOWN_SECONDS)
-    more = WORKERS + 1 + (time.monotonic() - began - lasted) / COOL_DOWN_SECONDS * (WORKERS + 1)
-    assert endpoint.asked - WORKERS - fetches <= FIRST_TRIES + more
-    assert set(known.seen) == set(everybody.seen) == {"404"}
-    assert set(beside.seen) <= {"404", "503"}
-    assert set(forged.seen) <= {"403", "503"}
+    return Counted(seconds, meanwhile, fetches, beside, await asked(place, gateway))
+
+
+async def asked(place: Place, gateway: Gateway) -> Callers:
+    callers = people(place, gateway)
+    await callers.answered(20)
+    await callers.stop()
+    return callers
 
 
 def people(place: Place, gateway: Gateway) -> Callers:
@@ -93,7 +114,7 @@ async def a_new_process_asks_for_patience(place: Place, gateway: Gateway) -> Non
     """It cannot tell a good token from a bad one, and says just that."""
     headers = {"Authorization": f"Bearer {place.issuer.access('patient')}"}
 
-    async def asked() -> bool:
+    async def patience() -> bool:
         async with (  # a connection of its own each time: some are the new worker's
             aiohttp.ClientSession() as session,
             session.get(f"{gateway.url}/v1/me", headers=headers) as answer,
@@ -105,4 +126,4 @@ async def a_new_process_asks_for_patience(place: Place, gateway: Gateway) -> Non
             assert int(answer.headers["Retry-After"]) >= 1
             return True
 
-    await eventually(asked)
+    await eventually(patience)

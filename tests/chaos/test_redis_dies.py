@@ -147,7 +147,8 @@ async def redis_dies(it: World, issuer: Issuer, load: Load) -> Story:
     await away.stop()
     seconds, refused = time.monotonic() - died, Counter(load.answers) - answered
     it.redis_process = await asyncio.to_thread(start_redis, it.stack.settings)
-    await it.gateway.ready(seconds=60)
+    for name in ("gateway", "referrals"):  # ready again by themselves
+        await it.stack.service(name).ready(seconds=60)
     back = Crowd.of(it, issuer)
     await asyncio.gather(back.limited(), writes_on(load))
     await back.stop()
