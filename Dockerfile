@@ -16,7 +16,8 @@ ENV SERVICE=${SERVICE} \
     HEALTH_HOST=0.0.0.0 \
     HEALTH_PORT=8080 \
     GATEWAY_HOST=0.0.0.0 \
-    GATEWAY_PORT=8080
+    GATEWAY_PORT=8080 \
+    DRAIN_SECONDS=10
 RUN useradd --system --uid 10001 vouch
 WORKDIR /app
 COPY --from=wheels /venv /venv

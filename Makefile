@@ -106,7 +106,7 @@ bench-limiter: setup  ## the rate limiter beside its own script, `limits` and `t
 	@$(BIN)/python benchmarks/limiter.py
 
 chaos: setup  ## load, and everything that can fail fails: FAULTS=40 [SEED=123]
-	@CHAOS_FAULTS=$(or $(FAULTS),40) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(BIN)/python -m pytest -q -s -p no:randomly tests/chaos
+	@CHAOS_FAULTS=$(or $(FAULTS),40) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(BIN)/python -m pytest -q -s -p no:randomly tests/chaos/test_chaos.py
 
 bench-boards: setup  ## a board of a million members: a page, and the close of a day
 	@$(BIN)/python benchmarks/boards.py
@@ -129,8 +129,12 @@ anvil: .local/anvil/.$(ANVIL)  ## bring a real EVM for the tests that want one (
 	@npm install --silent --no-save --ignore-scripts --prefix .local/anvil @foundry-rs/$(ANVIL)
 	@touch $@
 
-chaos-slow: setup  ## ten thousand slow and silent connections beside somebody who wants an answer
-	@SLOW_CONNECTIONS=10000 $(BIN)/python -m pytest -q -p no:randomly tests/journeys/test_slow_connections.py
+chaos-gateway: setup  ## Redis killed, keys away, gateways ending, all under load: REDIS_SECONDS=10 JWKS_SECONDS=60 ROUNDS=3
+	@REDIS_AWAY_SECONDS=$(or $(REDIS_SECONDS),10) JWKS_SECONDS=$(or $(JWKS_SECONDS),60) ENDING_ROUNDS=$(or $(ROUNDS),3) ENDING_CLIENTS=64 \
+	  $(BIN)/python -m pytest -q -s -p no:randomly tests/chaos/test_redis_dies.py tests/chaos/test_keys_away.py tests/chaos/test_gateway_ends.py
+
+chaos-slow: setup  ## ten thousand slow, silent and listening connections beside somebody who wants an answer
+	@SLOW_CONNECTIONS=10000 $(BIN)/python -m pytest -q -s -p no:randomly tests/chaos/test_slow_connections.py
 
 rebuild: setup  ## rebuild a read model of the stack that is up: SERVICE=referrals [NAME=members]
 	@set -a; . .local/stack/service.env; $(BIN)/python -m $(SERVICE) rebuild $(NAME)
@@ -142,4 +146,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock --extra telemetry contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: chaos-slow asyncapi anvil help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters bench-limiter race
+.PHONY: chaos-gateway chaos-slow asyncapi anvil help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters bench-limiter race

@@ -163,7 +163,10 @@ async def serve_gateway() -> None:
         fetch=nobody,
     )
     gateway = assemble(settings, outside)
-    async with running(gateway), serving(gateway.public, "127.0.0.1", 0) as port:
+    async with (
+        running(gateway),
+        serving(gateway.public, "127.0.0.1", 0, guard=gateway.guard) as port,
+    ):
         announce(port)
         await asyncio.Event().wait()
 

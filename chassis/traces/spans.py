@@ -58,6 +58,10 @@ class Span:
     def tell(self, name: str, value: str | int) -> None:
         self._span.set_attribute(name, value)
 
+    def call(self, name: str) -> None:
+        """By another name: what it is about may be known later only."""
+        self._span.update_name(name)
+
     def fail(self, error: str) -> None:
         """By a name; words of errors quote what people wrote."""
         self._span.set_attribute("error.type", error)

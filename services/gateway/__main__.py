@@ -4,7 +4,8 @@ import argparse
 import asyncio
 import contextlib
 import resource
-import signal
+import socket
+from dataclasses import dataclass, field
 
 import structlog
 import uvloop
@@ -15,7 +16,7 @@ from chassis.traces import traces_of
 from gateway import workers
 from gateway.app import Gateway, assemble, running
 from gateway.clients import opened
-from gateway.server import serving
+from gateway.server import Site, attended, bound, serving
 from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -29,39 +30,59 @@ def main() -> None:
     settings = Settings()
     configure(settings, "gateway")
     if settings.gateway_workers > 1 and workers.number() is None:
-        asyncio.run(workers.Supervisor(settings.gateway_workers).run())
+        asyncio.run(workers.Supervisor(_sockets(settings)).run())
     else:
         _allow_many_connections()
         spare_the_collector()
         uvloop.run(run(settings))
 
 
+def _sockets(settings: Settings) -> list[socket.socket]:
+    """One for each worker, on the same port."""
+    first = bound(settings.gateway_host, settings.gateway_port, shared=True)
+    port = first.getsockname()[1]
+    more = range(settings.gateway_workers - 1)
+    return [first, *(bound(settings.gateway_host, port, shared=True) for _ in more)]
+
+
+@dataclass(slots=True)
+class End:
+    """That the process has been told to end."""
+
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+    last: bool = field(default_factory=lambda: workers.number() is None)
+    """Nobody will serve at this process's socket after it."""
+
+    def follow(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_signal_handler(workers.THIS_ONE, self.told.set)
+        loop.add_signal_handler(workers.ALL, self._all)
+
+    def _all(self) -> None:
+        self.last = True
+        self.told.set()
+
+
 async def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is in flight."""
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    """Serve until SIGTERM or SIGINT, then finish what is in flight or on its way."""
+    end = End()
+    end.follow(asyncio.get_running_loop())
     traces = traces_of(settings, "gateway")
     async with traces or contextlib.nullcontext(), opened(settings, traces) as outside:
         gateway = assemble(settings, outside, traces)
-        async with running(gateway), _internal(gateway) as internal, _public(gateway) as port:
-            log.info("gateway_started", port=port, internal_port=internal)
-            await stopped.wait()
+        async with running(gateway), _internal(gateway) as internal, _public(gateway) as site:
+            log.info("gateway_started", port=site.port, internal_port=internal)
+            await end.told.wait()
             log.info("gateway_draining")
-            gateway.health.draining = True
+            gateway.health.draining = True  # balancers look elsewhere, before anything closes
             await asyncio.sleep(settings.drain_seconds)
+            await site.leave(settings.shutdown_seconds, last=end.last)
     log.info("gateway_stopped")
 
 
-def _public(gateway: Gateway) -> contextlib.AbstractAsyncContextManager[int]:
+def _public(gateway: Gateway) -> contextlib.AbstractAsyncContextManager[Site]:
     settings = gateway.settings
-    return serving(
-        gateway.public,
-        settings.gateway_host,
-        settings.gateway_port,
-        shutdown_seconds=settings.shutdown_seconds,
-        shared=settings.gateway_workers > 1,
-    )
+    listening = workers.inherited() or bound(settings.gateway_host, settings.gateway_port)
+    return attended(gateway.public, listening, guard=gateway.guard, shutdown_seconds=1.0)
 
 
 def _internal(gateway: Gateway) -> contextlib.AbstractAsyncContextManager[int]:

@@ -29,6 +29,7 @@ from gateway.operations import Operations
 from gateway.parts import Outside, Parts
 from gateway.reports import reports_of
 from gateway.routes import ROUTES
+from gateway.server import Guard
 from gateway.services import command_queues
 from gateway.settings import Settings
 from gateway.tracing import Requests
@@ -46,6 +47,8 @@ log = structlog.get_logger(__name__)
 class Gateway:
     settings: Settings
     public: web.Application
+    guard: Guard
+    """Around the public application: every answer passes it, whoever has made it."""
     internal: web.Application
     """For Prometheus and the platform, never for the world."""
     health: Health
@@ -64,7 +67,7 @@ def assemble(settings: Settings, outside: Outside, traces: "Traces | None" = Non
     access = AccessLog(as_json=settings.log_format == "json" and settings.log_level in LOUD)
     requests = None if traces is None else Requests(traces)
     edge = Edge(metrics, Cors(settings.cors_origins), health, access, requests)
-    app = web.Application(middlewares=[edge.guard], client_max_size=settings.max_body_bytes)
+    app = web.Application(client_max_size=settings.max_body_bytes)
     add_routes(app, ROUTES, parts)
     add_description(app, ROUTES)
     app.on_shutdown.append(parts.lines.end)
@@ -74,7 +77,9 @@ def assemble(settings: Settings, outside: Outside, traces: "Traces | None" = Non
     for application in (app, internal):
         application.router.add_get("/healthz", health.healthz)
         application.router.add_get("/readyz", health.readyz)
-    return Gateway(settings, app, internal, health, metrics, parts, listener, outside.keys)
+    return Gateway(
+        settings, app, edge.guard, internal, health, metrics, parts, listener, outside.keys
+    )
 
 
 def _parts(

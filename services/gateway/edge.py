@@ -27,6 +27,7 @@ from gateway.tracing import Requests, end
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+NO_ROUTE: Final = "none"
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 X_REQUEST_ID: Final = istr("X-Request-ID")
 BOUND_REQUEST_ID: Final[ContextVar[str]] = ContextVar(STRUCTLOG_KEY_PREFIX + "request_id")
@@ -45,7 +46,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The one middleware: every answer passes it, whoever has made it."""
+    """What stands around the application: every answer passes it, whoever has made it."""
 
     metrics: Metrics
     cors: Cors
@@ -53,7 +54,6 @@ class Edge:
     access: AccessLog
     traces: Requests | None = None
 
-    @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         passage = Passage(request_id(request.headers.get(X_REQUEST_ID)))
@@ -68,9 +68,11 @@ class Edge:
                 response = _problem(error).response(passage.id)
         if not response.prepared:
             self._dress(request, response, passage)
+        if passage.route is None:
+            passage.route = _template(request)
         self._tell(request, response, passage, time.perf_counter() - started)
         if span is not None:
-            end(span, response.status)
+            end(span, request, passage.route, response.status)
         return response
 
     def _dress(self, request: web.Request, response: web.StreamResponse, passage: Passage) -> None:
@@ -95,7 +97,7 @@ class Edge:
         seconds: float,
     ) -> None:
         """One line: the path's template, never the path; a digest of the subject, never a token."""
-        method, route, status = request.method, passage.route or _template(request), response.status
+        method, route, status = request.method, passage.route or NO_ROUTE, response.status
         self.metrics.latencies.observe(method, route, status, seconds)
         if route in PROBES:  # every few seconds, for ever: the figures above are enough
             return
@@ -105,9 +107,13 @@ class Edge:
         )
 
 
-def _template(request: web.Request) -> str:
-    resource = request.match_info.route.resource
-    return "none" if resource is None else resource.canonical
+def _template(request: web.Request) -> str | None:
+    """Of what is served beside the table of routes."""
+    try:
+        resource = request.match_info.route.resource
+    except AssertionError:  # answered before anybody looked for a route
+        return None
+    return None if resource is None else resource.canonical
 
 
 def _problem(error: Exception) -> Problem:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+import structlog
 from aiohttp import web
+from redis.exceptions import RedisError
 
-from chassis.read_models import Document
+from chassis.read_models import Document, ReadModelsLost
 from gateway.errors import Problem, malformed
 from gateway.http import Answer, Call
 
@@ -25,6 +27,8 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
 }
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -86,7 +90,8 @@ async def stream_changes(call: Call, subject: Subject) -> Answer | web.StreamRes
 
     An event holds the document as it is, and its id is the version of that: whoever reconnects has
     missed steps in between at most, never the last state. A document that is over ends the stream;
-    whoever comes back for more is answered 204, on which a browser stops to ask.
+    whoever comes back for more is answered 204, on which a browser stops to ask. What cannot be
+    looked up for a while is told when it can be: the stream has begun, and can end with no status.
     """
     seen = _last_event_id(call.request)
     with call.parts.lines.one(call.caller.subject), call.parts.changes.of(subject.stream) as change:
@@ -98,7 +103,7 @@ async def stream_changes(call: Call, subject: Subject) -> Answer | web.StreamRes
         with contextlib.suppress(ConnectionResetError, TimeoutError):
             await _write(response, b"retry: %d\n\n" % RETRY_MILLISECONDS)
             while _goes_on(call):
-                document = await subject.look()
+                document = await _looked(subject)
                 if document is not None and document.version > seen:
                     seen = document.version
                     await _write(response, _event(subject.event, document))
@@ -107,6 +112,14 @@ async def stream_changes(call: Call, subject: Subject) -> Answer | web.StreamRes
                 await _quiet(response, change, _gone(call), call.parts.lines.closing)
                 change.clear()
         return response
+
+
+async def _looked(subject: Subject) -> Document | None:
+    try:
+        return await subject.look()
+    except (RedisError, ReadModelsLost) as error:
+        log.warning("stream_waits", because=str(error) or type(error).__name__)
+        return None
 
 
 def _gone(call: Call) -> asyncio.Event:

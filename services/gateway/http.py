@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import orjson
 from aiohttp import hdrs, web
-from multidict import CIMultiDict
 
 from chassis.read_models import Asked
 from gateway.auth import Caller
 from gateway.errors import Problem
 from gateway.limits import Verdict
+from gateway.whole import BODILESS, Whole
 
 if TYPE_CHECKING:
     from gateway.parsing import Body
@@ -75,10 +75,12 @@ class Answer(NamedTuple):
     def with_headers(self, headers: Mapping[str, str]) -> "Answer":
         return self._replace(headers={**self.headers, **headers})
 
-    def response(self) -> web.Response:
-        headers = CIMultiDict(self.headers)
-        headers[hdrs.CONTENT_TYPE] = self.content_type
-        return web.Response(status=self.status, body=self.body, headers=headers)
+    def response(self) -> web.StreamResponse:
+        if self.status in BODILESS:
+            return web.Response(status=self.status, headers=self.headers)
+        response = Whole(self.status, self.body, self.headers)
+        response.headers[hdrs.CONTENT_TYPE] = self.content_type
+        return response
 
 
 @dataclass(slots=True)

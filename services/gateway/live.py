@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 class Changes:
     """Tells that a stream has got on; what it has become is in its read model.
 
-    A change that is missed while the subscription is down is found by whoever looks again, as
-    every watcher does at each heartbeat.
+    A change that is missed while the subscription is down is found as soon as it is back: then all
+    look again, as every watcher does at each heartbeat.
     """
 
     redis: Any
@@ -54,11 +54,18 @@ class Changes:
                 async with self.redis.pubsub() as subscription:
                     await subscription.subscribe(CHANNEL)
                     async for message in subscription.listen():
-                        if message["type"] == "message" and self._watchers:
+                        if message["type"] == "subscribe":
+                            self._tell_all()
+                        elif message["type"] == "message" and self._watchers:
                             self._tell(message["data"])
             except (RedisConnectionError, RedisTimeoutError, OSError) as error:
                 log.warning("change_subscription_lost", because=str(error))
                 await asyncio.sleep(AGAIN_SECONDS)
+
+    def _tell_all(self) -> None:
+        for watchers in self._watchers.values():
+            for changed in watchers:
+                changed.set()
 
     def _tell(self, outcome: bytes) -> None:
         stream = orjson.loads(outcome)["position"]["stream"]

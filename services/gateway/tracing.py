@@ -70,28 +70,30 @@ class Requests:
         return self.asked.take()
 
     def _begin(self, request: web.Request, parent: str | None) -> "Span | None":
-        """Named by the path's template: a path holds what is somebody's own."""
-        resource = request.match_info.route.resource
-        route = "" if resource is None else resource.canonical
-        if route in _PROBES:
+        if request.path in _PROBES:
             return None
         method = request.method if request.method in _METHODS else "_OTHER"
         attributes = {"http.request.method": method, "url.scheme": request.scheme}
-        if route:
-            attributes["http.route"] = route
-        name = "HTTP" if method == "_OTHER" else method
-        span = self.traces.begin(f"{name} {route}".rstrip(), "server", attributes, parent)
+        span = self.traces.begin(_name(request), "server", attributes, parent)
         request[PASSAGE].traceparent = span.traceparent
         structlog.contextvars.bind_contextvars(trace_id=span.trace_id)
         return span
 
 
-def end(span: "Span", status: int) -> None:
+def end(span: "Span", request: web.Request, route: str | None, status: int) -> None:
+    """Named by the path's template, known by now: a path holds what is somebody's own."""
+    if route is not None:
+        span.call(f"{_name(request)} {route}")
+        span.tell("http.route", route)
     span.tell("http.response.status_code", status)
     if status >= SERVER_ERROR:
         span.fail(str(status))
     structlog.contextvars.unbind_contextvars("trace_id")
     span.end()
+
+
+def _name(request: web.Request) -> str:
+    return request.method if request.method in _METHODS else "HTTP"
 
 
 def traceparent_of(request: web.Request) -> str:

@@ -95,10 +95,10 @@ async def _patient(world: World) -> None:
 
 
 @contextlib.asynccontextmanager
-async def world(settings: LocalSettings, aws_url: str) -> AsyncIterator[World]:
+async def world(settings: LocalSettings, aws_url: str, name: str = "chaos") -> AsyncIterator[World]:
     """`settings` are those of the session: the local AWS is shared, nothing else is."""
-    own = local_settings(settings.state / "chaos").model_copy(
-        update={"stack": "chaos", "aws_port": settings.aws_port}
+    own = local_settings(settings.state / name).model_copy(
+        update={"stack": name, "aws_port": settings.aws_port}
     )
     assert own.aws_url == aws_url
     stack = await asyncio.to_thread(Stack.deployed, own)

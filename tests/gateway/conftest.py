@@ -159,7 +159,9 @@ class Doors:
         chosen = settings(self.redis_url, **changes)
         gateway = assemble(chosen, await self._outside(chosen), self.traces)
         await self.stack.enter_async_context(running(gateway))
-        port = await self.stack.enter_async_context(serving(gateway.public, "127.0.0.1", 0))
+        port = await self.stack.enter_async_context(
+            serving(gateway.public, "127.0.0.1", 0, guard=gateway.guard)
+        )
         session = await self.stack.enter_async_context(aiohttp.ClientSession())
         await eventually(self._ready(gateway))
         url = f"http://127.0.0.1:{port}"

@@ -5,7 +5,7 @@ import aiohttp
 import pytest
 
 from gateway import events
-from tests.gateway.conftest import Door, Doors
+from tests.gateway.conftest import Door, Doors, RedisServer
 from tests.support.eventually import eventually
 
 
@@ -73,6 +73,22 @@ async def test_a_person_holds_three_streams_open(door: Door) -> None:
         return lines.open == 0
 
     await eventually(closed)
+
+
+async def test_a_stream_outlives_redis_and_tells_what_happened_since(
+    door: Door, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
+    async with door.session.get(f"{door.url}/v1/me/events", headers=bearer(door)) as response:
+        await response.content.readuntil(b"still here\n\n")
+        await redis_server.kill()
+        for _ in range(3):  # it has looked, in vain, and says no more than that it lives
+            assert await response.content.readuntil(b"\n\n") == b": still here\n\n"
+        await redis_server.start()
+        await door.bus.start()
+        opened = await door.post("/v1/me", door.issuer.id())
+        event = await asyncio.wait_for(anext(read_events(response)), 5)
+    assert (event["event"], event["data"].encode()) == ("account", opened.body)
 
 
 async def test_streams_end_when_the_process_does(doors: Doors) -> None:

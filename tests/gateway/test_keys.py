@@ -81,6 +81,19 @@ async def test_without_any_key_nothing_can_be_told(issuer: Issuer) -> None:
     assert not keys.known
 
 
+async def test_who_has_no_keys_yet_asks_again_soon_and_then_less_often(issuer: Issuer) -> None:
+    issuer.down = True
+    clock = Clock()
+    keys = KeySet(issuer.fetch, clock)
+    asked = []
+    for _ in range(60):
+        await keys.refresh()
+        asked.append(issuer.asked)
+        clock.now += 1
+    assert asked[:16] == [1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 5]
+    assert asked[-1] == 9
+
+
 @pytest.mark.parametrize(
     "document",
     [

@@ -75,12 +75,11 @@ async def test_who_is_refused_learns_when_to_come_back(redis: Redis) -> None:
     assert 999 <= verdict.levels[0].full_in <= 1_000
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-@pytest.mark.parametrize("cost", [1, 3])
+@pytest.mark.parametrize(("workers", "cost"), [(1, 1), (4, 3)])
 async def test_as_many_are_admitted_as_the_ideal_bucket_would(
     workers: int, cost: int, redis: Redis
 ) -> None:
-    """Bursts and refills, from one worker and from four at once: exact to one charge."""
+    """By Redis's own clock; `test_limits_ideal` turns it."""
     limit = Limit("fast", 20, 1, Scope.PERSON)
     many = [limiter(redis) for _ in range(workers)]
 

@@ -1,18 +1,13 @@
 """The gateway as a process on the deployed template, with tokens of the real user pool."""
 
 import asyncio
-import contextlib
-import os
-import signal
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import psutil
 import pytest
 
-from tests.support.eventually import eventually
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
@@ -84,57 +79,3 @@ async def test_the_process_ends_in_order(stack: Stack) -> None:
     gateway.process.terminate()
     assert await gateway.died() == 0
     assert "gateway_stopped" in gateway.log.read_text()
-
-
-@pytest.mark.usefixtures("url")
-async def test_workers_are_replaced_and_nobody_is_turned_away(
-    stack: Stack, session: aiohttp.ClientSession
-) -> None:
-    """One of two workers is told to end under load, as in a deployment; the other is killed."""
-    gateway = stack.service("gateway")
-    gateway.stop()
-    await gateway.start(GATEWAY_WORKERS="2", DRAIN_SECONDS="1").ready()
-    assert gateway.process is not None
-    supervisor = gateway.process.pid
-    access = (await tokens(stack))["access"]
-    load = [asyncio.create_task(_read_on(gateway.url, access, session)) for _ in range(4)]
-    told, killed = _workers(supervisor)
-    os.kill(told, signal.SIGTERM)
-    await _replaced(supervisor, told)
-    for reader in load:
-        reader.cancel()
-    results = await asyncio.gather(*load, return_exceptions=True)
-    assert all(isinstance(result, asyncio.CancelledError) for result in results), results
-    os.kill(killed, signal.SIGKILL)
-    await _replaced(supervisor, killed)
-    gateway.process.terminate()
-    assert await gateway.died() == 0
-
-
-def _workers(supervisor: int) -> list[int]:
-    return sorted(child.pid for child in psutil.Process(supervisor).children())
-
-
-async def _replaced(supervisor: int, worker: int) -> None:
-    async def taken_over() -> bool:
-        workers = _workers(supervisor)
-        return worker not in workers and sum(_listens(other) for other in workers) == 2
-
-    await eventually(taken_over)
-
-
-def _listens(worker: int) -> bool:
-    """On the public port and on the internal one."""
-    with contextlib.suppress(psutil.Error):
-        sockets = psutil.Process(worker).net_connections("tcp")
-        return sum(socket.status == psutil.CONN_LISTEN for socket in sockets) == 2
-    return False
-
-
-async def _read_on(url: str, token: str, session: aiohttp.ClientSession) -> None:
-    """Read until cancelled; any answer but the usual ones ends it with an error."""
-    while True:
-        async with session.get(f"{url}/v1/me", headers=bearer(token)) as answer:
-            assert answer.status in (200, 404, 429), answer.status
-            await answer.read()
-        await asyncio.sleep(0.02)  # a pause between two requests, no wait for anything

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(
+forkserver = multiprocessing.get_context("forkserver")
+forkserver.set_forkserver_preload(
     ["chassis.cli", "gateway.app", "referrals.app", "invites.app", "compute.app", __name__]
 )
 
@@ -23,7 +23,7 @@ class Forked:
 
     def __init__(self, words: list[str], environment: Mapping[str, str], log: Path) -> None:
         arguments = (words, dict(environment), str(log))
-        self._process = _context.Process(target=_become, args=arguments, daemon=True)
+        self._process = forkserver.Process(target=_become, args=arguments, daemon=True)
         self._words = words
         self._process.start()
 

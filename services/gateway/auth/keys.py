@@ -16,7 +16,10 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 COOL_DOWN_SECONDS: Final = 10.0
-"""At most one fetch in this time, however many unknown key ids arrive and whether it worked."""
+"""At most one fetch in this time, however many unknown key ids arrive and whether it worked.
+
+A process that has no keys yet begins with a pause of one second, and doubles it.
+"""
 REFRESH_SECONDS: Final = 3600.0
 """A key that the pool withdraws is trusted no longer than this."""
 FETCH_TIMEOUT: Final = aiohttp.ClientTimeout(total=3, connect=1.5)
@@ -94,7 +97,8 @@ class KeySet:
     """Grows whenever the keys change: what was verified with older keys counts no more."""
     _keys: Mapping[str, RSAPublicKey] = field(default_factory=dict)
     _asked_at: float = float("-inf")
-    _failed: bool = False
+    _failures: int = 0
+    """One after the other, so far."""
     _fetching: "asyncio.Task[None] | None" = None
 
     @property
@@ -112,14 +116,14 @@ class KeySet:
         """
         if kid not in self._keys:
             await self.refresh()
-        if kid not in self._keys and self._failed:
+        if kid not in self._keys and self._failures:
             raise KeysUnavailable("the issuer of this token does not answer")
         return self._keys
 
     async def refresh(self) -> None:
         """Fetch, unless a fetch was begun a short time ago; one at a time, all wait for it."""
         if self._fetching is None:
-            if self.clock() - self._asked_at < COOL_DOWN_SECONDS:
+            if self.clock() - self._asked_at < self._cool_down():
                 return
             self._asked_at = self.clock()
             self._fetching = asyncio.create_task(self._fetch_once(), name="jwks-fetch")
@@ -129,7 +133,7 @@ class KeySet:
         """Fetch now and from time to time, for ever; run as a task."""
         while True:
             await self.refresh()
-            await asyncio.sleep(COOL_DOWN_SECONDS if self._failed else REFRESH_SECONDS)
+            await asyncio.sleep(self._cool_down() if self._failures else REFRESH_SECONDS)
 
     async def close(self) -> None:
         if self._fetching is not None:
@@ -137,15 +141,20 @@ class KeySet:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._fetching
 
+    def _cool_down(self) -> float:
+        if self._keys or not self._failures:
+            return COOL_DOWN_SECONDS
+        return min(2.0 ** (self._failures - 1), COOL_DOWN_SECONDS)
+
     async def _fetch_once(self) -> None:
         self.fetches += 1
         try:
             keys = parse_jwks(await self.fetch())
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            self._failed = True
+            self._failures += 1
             log.warning("jwks_fetch_failed", because=str(error) or type(error).__name__)
         else:
-            self._failed = False
+            self._failures = 0
             self._replace(keys)
         finally:
             self._fetching = None

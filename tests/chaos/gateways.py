@@ -1,0 +1,116 @@
+"""Gateways as processes, several at once, on ports and with logs of their own."""
+
+import asyncio
+import itertools
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from deploy.local.bootstrap import answers
+from deploy.local.settings import HOST
+from tests.chaos.callers import PAUSE_SECONDS, Callers, Request
+from tests.chaos.keys_endpoint import KeysEndpoint
+from tests.gateway.world import CLIENT, ISSUER, Issuer
+from tests.support.eventually import eventually
+from tests.support.stack import Service, Stack
+
+EACH = int(os.environ.get("ENDING_CLIENTS", "8"))
+"""Clients of each kind."""
+
+
+@dataclass
+class Gateway(Service):
+    at: int = 0
+    written: Path = Path()
+    workers: int = 1
+
+    @property
+    def port(self) -> int:
+        return self.at
+
+    @property
+    def log(self) -> Path:
+        return self.written
+
+    async def serve(self, **extra: str) -> "Gateway":
+        """Start; wait until every worker is ready, whoever else is on the port."""
+        count = {"GATEWAY_WORKERS": str(self.workers), "GATEWAY_INTERNAL_PORT": "0"}
+        self.start(**count, **extra)
+        await self.all_ready(self.workers)
+        return self
+
+    async def started(self, starts: int) -> None:
+        """Wait until so many workers have started so far, ready or not."""
+
+        async def started() -> bool:
+            return len(self._internal_ports()) >= starts
+
+        await eventually(started, seconds=30)
+
+    async def all_ready(self, starts: int) -> None:
+        """Wait until so many workers have started so far, and as many are ready as there are."""
+
+        async def ready() -> bool:
+            assert self.alive, self.log.read_text()[-3000:]
+            ports = self._internal_ports()
+            if len(ports) < starts:
+                return False
+            pages = [f"http://{HOST}:{port}/readyz" for port in ports]
+            return sum([await asyncio.to_thread(answers, page) for page in pages]) == self.workers
+
+        try:
+            await eventually(ready, seconds=30)
+        except AssertionError:
+            print(self.log.read_text()[-3000:])  # noqa: T201  shown when it fails
+            raise
+
+    def processes(self) -> list[int]:
+        assert self.process is not None
+        return sorted(child.pid for child in psutil.Process(self.process.pid).children())
+
+    async def told_to_end(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return await self.died(seconds=60)
+
+    def _internal_ports(self) -> list[int]:
+        if not self.log.exists():
+            return []
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line[:1] == "{"]
+        return [line["internal_port"] for line in lines if line["event"] == "gateway_started"]
+
+
+@dataclass
+class Place:
+    """Where gateways are started, and people who read what is theirs."""
+
+    stack: Stack
+    folder: Path
+    endpoint: KeysEndpoint
+    opened: list[Gateway] = field(default_factory=list)
+
+    @property
+    def issuer(self) -> Issuer:
+        return self.endpoint.issuer
+
+    async def serve(self, port: int, workers: int = 1, drain: str = "0.5") -> Gateway:
+        log = self.folder / f"gateway-{len(self.opened)}.log"
+        gateway = Gateway("gateway", self.stack, at=port, written=log, workers=workers)
+        self.opened.append(gateway)
+        return await gateway.serve(
+            DRAIN_SECONDS=drain,
+            COGNITO_ISSUER=ISSUER,
+            COGNITO_JWKS_URL=self.endpoint.url,
+            COGNITO_CLIENT_IDS=CLIENT,
+        )
+
+    def callers(
+        self, port: Callable[[], int], each: int = EACH, pause: float = PAUSE_SECONDS
+    ) -> Callers:
+        tokens = itertools.cycle([self.issuer.access(f"person-{n}") for n in range(20)])
+        return Callers(port, lambda: Request(token=next(tokens)), pause).start(each)
