@@ -116,7 +116,10 @@ class Call:
 
     def stream(self, headers: Mapping[str, str]) -> web.StreamResponse:
         """An answer that is written piece by piece; the edge has no hand on it any more."""
-        return web.StreamResponse(headers={**headers, "X-Request-ID": self.id, "Server": "vouch"})
+        told = {**headers, "X-Request-ID": self.id, "Server": "vouch"}
+        response = web.StreamResponse(headers=told)
+        self.parts.cors.dress(self.request, response)
+        return response
 
     def refused(self, problem: Problem) -> Answer:
         return refusal(problem, self.id)
