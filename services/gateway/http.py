@@ -147,7 +147,10 @@ class Route:
     streams: bool = False
     """Whether the answer is an event stream."""
     own: str | None = None
-    """The caller's own document that it reads: asked for in the same write as the limits."""
+    """The caller's own document that it reads: asked for in the same write as the limits.
+
+    Such a read takes `X-Min-Position`.
+    """
     conditional: bool = False
     """Whether it has an `ETag`, and answers 304 to whoever has the same."""
     waits: bool = False
@@ -160,6 +163,8 @@ class Route:
     """Refusals beyond those that every route of this kind may answer."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """A body, or query and path parameters, that are understood."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Further types that a body may have, with an example of each."""
 
     @property
     def body_example(self) -> dict[str, Any]:
