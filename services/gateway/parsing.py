@@ -31,7 +31,12 @@ class Body(BaseModel):
     """A request body: camelCase names, exact types, nothing beyond what is declared."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=False
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=False,
+        use_attribute_docstrings=True,
     )
     max_brackets: ClassVar[int] = MAX_NESTING
     """Objects and lists of one body: no more can be nested than there are."""

@@ -100,3 +100,9 @@ def test_what_is_left_out_of_a_query_is_not_called_null() -> None:
     operations = [operation for path in paths for operation in path.values()]
     parameters = [each for one in operations for each in one.get("parameters", ())]
     assert not [each["name"] for each in parameters if "anyOf" in each["schema"]]
+
+
+def test_what_is_said_of_a_field_is_told() -> None:
+    schemas = describe(ROUTES)["components"]["schemas"]
+    assert "all codes together" in schemas["OwnCodes"]["properties"]["remaining"]["description"]
+    assert "vanity" in schemas["NewCode"]["properties"]["code"]["description"]
