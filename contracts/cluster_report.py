@@ -174,7 +174,7 @@ class Holder(Message):
     address: ShownAddress
     rank: int
     amount: Amount
-    share: float = Field(ge=0, description="Of the circulating supply; of all for infrastructure.")
+    share: Share = Field(description="Of the circulating supply; of all for infrastructure.")
     kind: Kind
     label: str | None = None
     cluster_id: str | None = None

@@ -88,6 +88,9 @@ class Event(Message):
 class View(Message):
     """What a reader sees: stored as the JSON bytes that the gateway serves."""
 
+    # what is said of a field here is told in the description of the API
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
 
 class Metadata(Message):
     """What travels beside a command or an event, as message attributes."""

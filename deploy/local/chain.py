@@ -180,7 +180,9 @@ class LocalChain:
     def _move(self, row: Row) -> None:
         at = self._place(row.block)
         creates = TOKEN if row.block == 1 else None
-        self._transactions[at].append(_called(row.tx_hash, row.sender, creates))
+        # nobody can send from the address that the first coins come from
+        sender = self.world.deployer if creates else row.sender
+        self._transactions[at].append(_called(row.tx_hash, sender, creates))
         here = sum(known == at for known in self._log_blocks[-500:])
         self._logs.append(_log(at, here, row))
         self._log_blocks.append(at)

@@ -12,6 +12,8 @@ from deploy.local.provision import client
 
 PASSWORD = "Vouch-demo-2026"  # noqa: S105  of people who exist on this machine only
 DEMO_PEOPLE = ("alice@example.com", "bob@example.com", "carol@example.com")
+ADMIN = "admin@example.com"
+"""Is put into the group of administrators when it signs up."""
 SERVICE = "service"
 Use = Literal["id", "access"]
 
@@ -54,6 +56,8 @@ class People:
             Username=email,
             UserAttributes=[{"Name": "email_verified", "Value": "true"}],
         )
+        if email == ADMIN:
+            cognito.admin_add_user_to_group(UserPoolId=self.pool, Username=email, GroupName="admin")
 
     def sign_in(self, email: str) -> dict[Use, str]:
         """The tokens that the pool hands to a person with the right password."""

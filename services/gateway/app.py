@@ -66,7 +66,7 @@ def assemble(settings: Settings, outside: Outside, traces: "Traces | None" = Non
     health = Health(_checks(outside, parts, listener))
     access = AccessLog(as_json=settings.log_format == "json" and settings.log_level in LOUD)
     requests = None if traces is None else Requests(traces)
-    edge = Edge(metrics, Cors(settings.cors_origins), health, access, requests)
+    edge = Edge(metrics, parts.cors, health, access, requests)
     app = web.Application(client_max_size=settings.max_body_bytes)
     add_routes(app, ROUTES, parts)
     add_description(app, ROUTES)
@@ -123,6 +123,7 @@ def _parts(
         ),
         changes=changes,
         lines=lines,
+        cors=Cors(settings.cors_origins, {route.method for route in ROUTES}),
     )
 
 

@@ -6,7 +6,6 @@ from typing import Final
 
 from aiohttp import web
 
-_METHODS: Final = "GET, POST"
 _SENT: Final = (
     "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, "
     "X-Min-Position, X-Request-ID, traceparent"
@@ -22,6 +21,8 @@ class Cors:
     """An allow-list of origins, such as `https://app.example.com`; no wildcards."""
 
     origins: AbstractSet[str] = frozenset()
+    methods: AbstractSet[str] = frozenset()
+    """Those that something is served under."""
 
     def preflight(self, request: web.Request) -> web.Response | None:
         """The answer to a browser that asks beforehand; None to everybody else."""
@@ -32,7 +33,7 @@ class Cors:
         return web.Response(
             status=204,
             headers={
-                "Access-Control-Allow-Methods": _METHODS,
+                "Access-Control-Allow-Methods": ", ".join(sorted(self.methods)),
                 "Access-Control-Allow-Headers": _SENT,
                 "Access-Control-Max-Age": "7200",
             },

@@ -44,6 +44,11 @@ _START: Final = """fetch("/v1/openapi.json")
     persistAuthorization: true,
     tryItOutEnabled: true,
     displayRequestDuration: true,
+    // an event stream has no end that the page could wait for
+    plugins: [() => ({statePlugins: {spec: {wrapSelectors: {
+      allowTryItOutFor: () => (_state, path, method) => !spec.paths[path][method].responses["200"]
+        ?.content?.["text/event-stream"],
+    }}}})],
   }));
 """
 _POLICY: Final = (

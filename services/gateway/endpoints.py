@@ -131,7 +131,7 @@ def pending(call: Call, command_id: str) -> Answer:
         return accepted(
             call,
             "This was accepted and is being carried out. Send it again to learn of its end.",
-            location=call.route.path,
+            location=call.request.path,
         )
     return accepted(
         call,

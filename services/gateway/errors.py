@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 PROBLEM_TYPE: Final = "application/problem+json"
+QUOTA_TYPE: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 UNCAUGHT: Final = "An unexpected and uncaught exception was raised during an API call."
 
 
@@ -85,7 +86,7 @@ def too_many(names: Sequence[str], detail: str, retry_after: int) -> Problem:
         "too_many_requests",
         detail,
         {"Retry-After": str(retry_after)},
-        type="https://iana.org/assignments/http-problem-types#quota-exceeded",
+        type=QUOTA_TYPE,
         extra={"violated-policies": list(names)},
     )
 
@@ -95,15 +96,16 @@ def uncaught() -> Problem:
 
 
 _AIOHTTPS_OWN: Final = {
-    404: "there is nothing at this path",
-    405: "this path does not take this method",
-    413: "the request body is too large",
+    404: ("not_found", "there is nothing at this path"),
+    405: ("method_not_allowed", "this path does not take this method"),
+    413: ("request_entity_too_large", "the request body is too large"),
 }
+"""Its phrases are Python's, which change from one version to the next; codes do not."""
 
 
 def from_aiohttp(error: web.HTTPException) -> Problem:
     """What aiohttp answers by itself (no route, wrong method, body too large), in our words."""
-    phrase = HTTPStatus(error.status).phrase
-    detail = _AIOHTTPS_OWN.get(error.status, phrase.lower())
+    phrase = HTTPStatus(error.status).phrase.lower()
+    code, detail = _AIOHTTPS_OWN.get(error.status, (phrase.replace(" ", "_"), phrase))
     kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
-    return Problem(error.status, phrase.lower().replace(" ", "_"), detail, kept)
+    return Problem(error.status, code, detail, kept)

@@ -119,7 +119,10 @@ class Call:
 
     def stream(self, headers: Mapping[str, str]) -> web.StreamResponse:
         """An answer that is written piece by piece; the edge has no hand on it any more."""
-        return web.StreamResponse(headers={**headers, "X-Request-ID": self.id, "Server": "vouch"})
+        told = {**headers, "X-Request-ID": self.id, "Server": "vouch"}
+        response = web.StreamResponse(headers=told)
+        self.parts.cors.dress(self.request, response)
+        return response
 
     def refused(self, problem: Problem) -> Answer:
         return refusal(problem, self.id)
@@ -147,7 +150,10 @@ class Route:
     streams: bool = False
     """Whether the answer is an event stream."""
     own: str | None = None
-    """The caller's own document that it reads: asked for in the same write as the limits."""
+    """The caller's own document that it reads: asked for in the same write as the limits.
+
+    Such a read takes `X-Min-Position`.
+    """
     conditional: bool = False
     """Whether it has an `ETag`, and answers 304 to whoever has the same."""
     waits: bool = False
@@ -160,6 +166,8 @@ class Route:
     """Refusals beyond those that every route of this kind may answer."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """A body, or query and path parameters, that are understood."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Further types that a body may have, with an example of each."""
 
     @property
     def body_example(self) -> dict[str, Any]:

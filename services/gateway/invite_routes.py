@@ -37,6 +37,7 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         success=202,
         body=do.NewInvites,
         example={"rows": [{"email": "bob@example.com"}]},
+        others={do.CSV: "email,note,locale\nbob@example.com,See you there!,en\n"},
         answer=do.BulkAnswer,
         problems=(404, 409),
     ),

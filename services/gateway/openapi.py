@@ -5,17 +5,45 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.errors import PROBLEM_TYPE
+from gateway.errors import PROBLEM_TYPE, QUOTA_TYPE, UNCAUGHT, Problem
 from gateway.http import JSON_TYPE, Auth, Route
 
 VERSION: Final = "0.1.0"
 _SCHEMAS: Final = "#/components/schemas/"
+_RESPONSES: Final = "#/components/responses/"
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _ALWAYS: Final = (400, 429, 500, 503)
 _WRITES: Final = (408, 409, 413, 422)
+_REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("malformed_request", "the body is not JSON: Expecting value at line 1, column 1"),
+    403: ("invalid_token", "A bearer token is needed: Authorization: Bearer <token>."),
+    404: ("not_found", "there is nothing here"),
+    408: ("body_too_slow", "the request body took too long to arrive"),
+    409: (
+        "idempotency_key_in_use",
+        "a request with this Idempotency-Key is being carried out at this moment",
+    ),
+    410: ("reservation_ended", "the reservation has ended; use the code again"),
+    413: ("request_entity_too_large", "the request body is too large"),
+    422: ("invalid_request", "user: is missing"),
+    429: ("too_many_requests", "Too many requests: 60 in a minute are allowed. Try again in 1 s."),
+    500: ("internal_error", UNCAUGHT),
+    501: ("not_implemented", "this is planned and not there yet"),
+    503: ("bus_unavailable", "this cannot be passed on at the moment"),
+}
+"""An example of each: its code and its detail."""
+_MORE: Final[Mapping[int, Mapping[str, Any]]] = {
+    422: {"errors": [{"field": "user", "detail": "is missing"}]},
+    429: {"type": QUOTA_TYPE, "violated-policies": ["writes"]},
+}
+_RETRY_AFTER: Final = {"description": "Seconds.", "schema": {"type": "integer"}}
+_EVENTS: Final = 'retry: 2000\n\nid: 2\nevent: account\ndata: {"user":"alice@example.com",…}\n\n'
+_BACK: Final = (429, 503)
+"""Refusals that say when to come back."""
 _SECURITY: Final[Mapping[Auth, list[dict[str, list[str]]]]] = {
     Auth.PUBLIC: [],
     Auth.OPTIONAL: [{}, {"accessToken": []}],
@@ -74,6 +102,16 @@ _ACCEPTED: Final = {
         "detail": {"type": "string", "description": "May be shown to the user."},
         "code": {"type": "string"},
         "request_id": {"type": "string"},
+        "invite": {"type": "string", "description": "The id of the invitation, if it is one."},
+        "job": {
+            "type": "object",
+            "description": "The job that this waits for, if there is one.",
+            "properties": {
+                "id": {"type": "string"},
+                "state": {"type": "string"},
+                "deduplicated": {"type": "boolean", "description": "Somebody has asked before."},
+            },
+        },
     },
 }
 
@@ -94,6 +132,7 @@ def describe(routes: Iterable[Route]) -> Schema:
         "paths": paths,
         "components": {
             "schemas": schemas | {"Problem": _PROBLEM, "Accepted": _ACCEPTED},
+            "responses": {_name(status): _refusal(status) for status in _REFUSALS},
             "securitySchemes": {
                 name: {
                     "type": "http",
@@ -136,7 +175,11 @@ def _body(route: Route, schema: Schema) -> Schema:
     if route.body.model_fields:
         content["example"] = route.body_example
     required = any(member.is_required() for member in route.body.model_fields.values())
-    return {"required": required, "content": {JSON_TYPE: content}}
+    others = {
+        media: {"schema": {"type": "string"}, "example": example}
+        for media, example in route.others.items()
+    }
+    return {"required": required, "content": {JSON_TYPE: content, **others}}
 
 
 def _path_parameters(route: Route) -> list[Schema]:
@@ -161,11 +204,23 @@ def _query_parameters(route: Route) -> list[Schema]:
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "schema": {key: value for key, value in member.items() if key != "title"},
+            **_described(member),
             **({"example": route.example[name]} if name in route.example else {}),
         }
         for name, member in schema["properties"].items()
     ]
+
+
+def _described(member: Schema) -> Schema:
+    """A parameter's schema and what is said of it; one that may be left out is never null."""
+    ways: list[Schema] = member.get("anyOf", [])
+    given = next((way for way in ways if way != {"type": "null"}), {})
+    whole = {**given, **{key: value for key, value in member.items() if key != "anyOf"}}
+    about = whole.pop("description", None)
+    whole.pop("title", None)
+    if whole.get("default", ...) is None:
+        del whole["default"]
+    return {"schema": whole} | ({"description": about} if about else {})
 
 
 def _headers(route: Route) -> list[Schema]:
@@ -185,7 +240,7 @@ def _headers(route: Route) -> list[Schema]:
                 {"type": "string", "pattern": "^(respond-async|wait=[0-9]{1,2})$"},
             ),
         ]
-    return [*_condition(route), *_patience(route)]
+    return [*_condition(route), *_patience(route), *_own_change(route)]
 
 
 def _condition(route: Route) -> list[Schema]:
@@ -200,6 +255,14 @@ def _patience(route: Route) -> list[Schema]:
         return []
     about = "`wait=n` to wait up to n seconds for the end of the work that this needs."
     return [_header("Prefer", about, {"type": "string", "pattern": "^wait=[0-9]{1,2}$"})]
+
+
+def _own_change(route: Route) -> list[Schema]:
+    if route.own is None:
+        return []
+    about = "The `X-Position` of the caller's own last change: waits until it can be seen."
+    schema = {"type": "string", "pattern": r"^member-[!-?A-~]{1,100}@[0-9]{1,15}$"}
+    return [_header("X-Min-Position", about, schema)]
 
 
 def _commands(route: Route) -> bool:
@@ -218,9 +281,11 @@ def _header(name: str, description: str, schema: Schema) -> Schema:
 
 
 def _responses(route: Route, references: Mapping[type[BaseModel], Schema]) -> Schema:
-    responses: Schema = {str(status): _problem(status) for status in _problems(route)}
+    responses: Schema = {
+        str(status): {"$ref": _RESPONSES + _name(status)} for status in _problems(route)
+    }
     if _commands(route):
-        responses["202"] = _json("On its way.", {"$ref": f"{_SCHEMAS}Accepted"})
+        responses["202"] = _accepted("On its way.")
     if route.answer is not None:
         phrase = HTTPStatus(route.success).phrase
         schema = references[route.answer]
@@ -233,12 +298,13 @@ def _responses(route: Route, references: Mapping[type[BaseModel], Schema]) -> Sc
         content: Schema = {route.media: {"schema": {"type": "string"}}}
         responses["200"] = {"description": "OK", "content": content}
     if route.streams:
-        stream = {"schema": {"type": "string"}}
+        stream = {"schema": {"type": "string"}, "example": _EVENTS}
+        responses["204"] = {"description": "It is over: nothing will follow."}
         responses["200"] = {"description": "Events.", "content": {"text/event-stream": stream}}
     if route.conditional:
         responses["304"] = {"description": "The copy at hand is good."}
     if route.later:
-        responses["202"] = _json("Not there yet.", {"$ref": f"{_SCHEMAS}Accepted"})
+        responses["202"] = _accepted("Not there yet.")
     return dict(sorted(responses.items()))
 
 
@@ -257,9 +323,26 @@ def _problems(route: Route) -> list[int]:
     return sorted(statuses)
 
 
-def _problem(status: int) -> Schema:
-    content = {PROBLEM_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}}
-    return {"description": HTTPStatus(status).phrase, "content": content}
+def _refusal(status: int) -> Schema:
+    code, detail = _REFUSALS[status]
+    example = orjson.loads(Problem(status, code, detail).body("0cb466c88d2d110e"))
+    schema = {"$ref": f"{_SCHEMAS}Problem"}
+    content = {PROBLEM_TYPE: {"schema": schema, "example": {**example, **_MORE.get(status, {})}}}
+    response: Schema = {"description": HTTPStatus(status).phrase, "content": content}
+    if status in _BACK:
+        response["headers"] = {"Retry-After": _RETRY_AFTER}
+    return response
+
+
+def _accepted(description: str) -> Schema:
+    location = {"description": "Where to look.", "schema": {"type": "string"}}
+    return _json(description, {"$ref": f"{_SCHEMAS}Accepted"}) | {
+        "headers": {"Location": location, "Retry-After": _RETRY_AFTER}
+    }
+
+
+def _name(status: int) -> str:
+    return f"Problem{status}"
 
 
 def _json(description: str, schema: Schema) -> Schema:

@@ -17,6 +17,12 @@ JSON_TYPES: Final = ("application/json",)
 MAX_NESTING: Final = 16
 BODY_SECONDS: Final = 10.0
 _PREFIXES = ("Value error, ", "Assertion failed, ")
+_WORDS: Final[Mapping[str, str]] = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "string_pattern_mismatch": "is not written as it should be",
+}
+"""For users, who may read this: pydantic speaks of fields, inputs and patterns."""
 
 B = TypeVar("B", bound="Body")
 
@@ -25,7 +31,12 @@ class Body(BaseModel):
     """A request body: camelCase names, exact types, nothing beyond what is declared."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=False
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=False,
+        use_attribute_docstrings=True,
     )
     max_brackets: ClassVar[int] = MAX_NESTING
     """Objects and lists of one body: no more can be nested than there are."""
@@ -117,7 +128,7 @@ def _rows(error: ValidationError) -> list[ErrorDetails]:
 
 def _field_error(row: ErrorDetails) -> FieldError:
     where = ".".join(str(part) for part in row["loc"])
-    detail = row["msg"]
+    detail = _WORDS.get(row["type"], row["msg"])
     for prefix in _PREFIXES:
         detail = detail.removeprefix(prefix)
     return FieldError(_shown(where) if where else "body", detail)

@@ -8,6 +8,7 @@ from chassis.commands import Publisher
 from chassis.read_models import ReadModels
 from chassis.readthrough import Table
 from gateway.auth import KeySet, Revocations, TokenCache
+from gateway.cors import Cors
 from gateway.events import Lines
 from gateway.health import Check
 from gateway.limits import Limiter
@@ -32,6 +33,7 @@ class Parts:
     notifications: Notifications
     changes: Changes
     lines: Lines
+    cors: Cors
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from contracts.referrals import (
     RevokeCode,
     RotateCode,
     Uses,
-    UseState,
 )
 from gateway.endpoints import network, own_document, pending, read_code
 from gateway.errors import FieldError, Problem, invalid, not_found
@@ -31,6 +30,9 @@ USE_OWNERS: Final = "use-owners"
 PRIVATE: Final = {"Cache-Control": "private, no-cache"}
 SVG: Final = "image/svg+xml"
 PAGE: Final = 50
+ShownState = Literal[
+    "reserved", "confirmed", "held", "rejected", "released", "expired", "reversed"
+]  # fmt: skip
 _SHOWN_STATES: Final[dict[str, str]] = {"delayed": "held"}
 """For the two who are concerned, a delay is a kind of hold."""
 
@@ -89,7 +91,7 @@ class OwnUse(View):
     use_id: Identifier
     invited_user: str
     """Masked."""
-    state: UseState
+    state: ShownState
     timestamp: UnixTime
     """When it came to this state."""
     expires_at: UnixTime | None = None
@@ -103,7 +105,7 @@ class OwnUses(View):
 class UsesQuery(Body):
     state: (
         Annotated[
-            UseState, Field(description="Only those in this state; a delay is shown as held.")
+            ShownState, Field(description="Only those in this state; a delay is shown as held.")
         ]
         | None
     ) = None

@@ -31,6 +31,8 @@ class Description:
             return
         told = operation["responses"].get(str(status))
         assert told is not None, f"{method} {path} answers {status}, which is not documented"
+        if "$ref" in told:
+            told = self.document["components"]["responses"][told["$ref"].rpartition("/")[2]]
         if "content" not in told:
             assert body is None
             return

@@ -45,6 +45,7 @@ async def test_pages_of_allowed_origins_may_call(doors: Doors) -> None:
     before = await door.call("OPTIONS", "/v1/me", headers=asked)
     assert before.status == 204
     assert before.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+    assert before.headers["Access-Control-Allow-Methods"] == "DELETE, GET, POST"
     assert "Idempotency-Key" in before.headers["Access-Control-Allow-Headers"]
     answer = await door.get("/v1/me", door.issuer.access(), headers={"Origin": asked["Origin"]})
     assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.com"

@@ -37,6 +37,14 @@ async def test_an_account_that_is_opened_is_told_at_once(door: Door) -> None:
     assert event["data"].encode() == opened.body
 
 
+async def test_a_page_of_an_allowed_origin_may_read_a_stream(doors: Doors) -> None:
+    origin = "https://app.example.com"
+    door = await doors.open(cors_origins=frozenset({origin}))
+    headers = bearer(door) | {"Origin": origin}
+    async with door.session.get(f"{door.url}/v1/me/events", headers=headers) as response:
+        assert response.headers["Access-Control-Allow-Origin"] == origin
+
+
 @pytest.mark.parametrize(("seen", "told"), [("1", True), ("2", False)])
 async def test_a_page_that_comes_back_is_told_what_it_missed(
     seen: str, *, told: bool, door: Door, monkeypatch: pytest.MonkeyPatch

@@ -73,3 +73,36 @@ async def test_an_example_is_understood(route: Route, door: Door) -> None:
     answer = await door.call(route.method, path, token(route, door), **options)
     assert answer.status not in (400, 403, 405, 422, 500), answer.body
     assert description().operation(route.method, path) is not None
+
+
+@pytest.mark.parametrize(
+    "route",
+    [route for route in ROUTES if route.method == "GET" and not route.streams],
+    ids=lambda route: route.operation_id,
+)
+async def test_it_says_which_reads_wait_for_the_own_last_change(route: Route, door: Door) -> None:
+    path = route.path.format(**{"command_id": "0", **route.example})
+    params = route.body_example if route.query is not None else None
+    headers = {"X-Min-Position": "elsewhere@1"}
+    answer = await door.call("GET", path, token(route, door), headers, params=params)
+    assert (answer.status == 400) is (route.own is not None), answer.body
+
+
+def test_an_example_of_a_refusal_is_one() -> None:
+    problem = {"$ref": "#/components/schemas/Problem"}
+    for response in describe(ROUTES)["components"]["responses"].values():
+        (content,) = response["content"].values()
+        description().validate(problem, content["example"])
+
+
+def test_what_is_left_out_of_a_query_is_not_called_null() -> None:
+    paths = describe(ROUTES)["paths"].values()
+    operations = [operation for path in paths for operation in path.values()]
+    parameters = [each for one in operations for each in one.get("parameters", ())]
+    assert not [each["name"] for each in parameters if "anyOf" in each["schema"]]
+
+
+def test_what_is_said_of_a_field_is_told() -> None:
+    schemas = describe(ROUTES)["components"]["schemas"]
+    assert "all codes together" in schemas["OwnCodes"]["properties"]["remaining"]["description"]
+    assert "vanity" in schemas["NewCode"]["properties"]["code"]["description"]

@@ -25,8 +25,8 @@ from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
 
-IDS = itertools.count(CHAIN_ID)
-"""Every test has a chain of its own: what is stored of a token outlives the test."""
+IDS = itertools.count(CHAIN_ID + 1)
+"""Every test has a chain of its own, and none the demo's: what is stored outlives the test."""
 
 
 @dataclass

@@ -90,7 +90,7 @@ class Telling:
         homes = _homes(clusters)
         return Analysis(
             report,
-            self._holders(held.circulating, homes),
+            self._holders(held, homes),
             self._graph(clusters),
             self._summary(report, held),
         )
@@ -249,7 +249,7 @@ class Telling:
 
     # Views
 
-    def _holders(self, circulating: int, homes: Mapping[str, str]) -> tuple[Holder, ...]:
+    def _holders(self, among: "Held", homes: Mapping[str, str]) -> tuple[Holder, ...]:
         stage = self.stage
         held = [n for n, balance in enumerate(stage.balances) if balance > 0]
         largest = heapq.nsmallest(
@@ -263,7 +263,7 @@ class Telling:
                     address=address,
                     rank=rank,
                     amount=str(stage.balances[node]),
-                    share=stage.balances[node] / circulating if circulating else 0.0,
+                    share=_share(stage.balances[node], among.whole_of(stage.kinds[node])),
                     kind=stage.kinds[node],
                     label=self._label(node),
                     cluster_id=homes.get(address),
@@ -321,6 +321,10 @@ class Held:
     @property
     def circulating(self) -> int:
         return self.totals["eoa"]
+
+    def whole_of(self, kind: str) -> int:
+        """What a holder's share is a share of: infrastructure is no part of what circulates."""
+        return self.circulating if kind == "eoa" else sum(self.totals.values())
 
     def people(self) -> list[int]:
         return [n for n, b in enumerate(self.balances) if b > 0 and self.kinds[n] == "eoa"]

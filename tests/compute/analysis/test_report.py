@@ -158,6 +158,12 @@ def test_a_small_report_by_hand() -> None:
     assert report.token_address == checksummed(report.token_address.lower())
 
 
+def test_a_pool_holds_a_part_of_all_and_a_person_of_what_circulates() -> None:
+    shares = {row.amount: row.share for row in analysed(small()).holders}
+    assert shares[str(SUPPLY * 4 // 10)] == pytest.approx(4 / 7)
+    assert shares[str(SUPPLY * 3 // 10)] == pytest.approx(0.3)
+
+
 def test_all_shares_of_the_supply_add_up() -> None:
     supply = analysed(planted(2)).report.supply
     whole = supply.burned + supply.contracts + supply.exchanges + supply.circulating

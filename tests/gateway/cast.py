@@ -1,0 +1,96 @@
+"""The people of one page of docs/api, and their post; nobody is there before they are mentioned."""
+
+import asyncio
+import base64
+import json
+import re
+import secrets
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.local.people import ADMIN, People, Use
+from deploy.local.provision import wait_for
+
+OTHERS = ("BOB", "CAROL", "DAVE", "ERIN")
+THROWAWAY = "MALLORY"
+"""Whose address is given out to be thrown away: a referral of such a person is held."""
+_OWN = re.compile(rf"({'|'.join((*OTHERS, THROWAWAY))})(?:S_([A-Z_]+))?")
+_LINKS = {
+    "INVITATION": re.compile(r"/invited#([\w-]{43})"),
+    "UNSUBSCRIBE": re.compile(r"/v1/unsubscribe/([\w-]{43})"),
+}
+
+
+@dataclass
+class Cast:
+    people: People
+    aws_url: str
+    page: str = field(default_factory=lambda: secrets.token_hex(4))
+    _signed_in: dict[str, dict[Use, str]] = field(default_factory=dict)
+
+    def address(self, name: str) -> str:
+        domain = "mailinator.com" if name == THROWAWAY else "example.com"
+        return f"{name.lower()}-{self.page}@{domain}"
+
+    async def __call__(self, name: str) -> str | None:
+        """What a page means by this name; None if it is none of ours."""
+        return await asyncio.to_thread(self._value, name)
+
+    def _value(self, name: str) -> str | None:
+        match name:
+            case "EMAIL":
+                return self.address("ALICE")
+            case "ID_TOKEN" | "ACCESS_TOKEN":
+                return self._token(self.address("ALICE"), name)
+            case "ADMIN_TOKEN":
+                return self._token(ADMIN, "ACCESS_TOKEN")
+            case "SERVICE_TOKEN":
+                return self.people.service_token()
+            case _:
+                return self._of_others(name)
+
+    def _of_others(self, name: str) -> str | None:
+        match = _OWN.fullmatch(name)
+        if match is None:
+            return None
+        address, what = self.address(match[1]), match[2]
+        if what is None:
+            return address
+        if what in _LINKS:
+            return self._link(address, _LINKS[what])
+        if what == "SUB":
+            return subject(self._token(address, "ID_TOKEN"))
+        return self._token(address, what) if what in ("ID_TOKEN", "ACCESS_TOKEN") else None
+
+    def _token(self, address: str, name: str) -> str:
+        if address not in self._signed_in:
+            self.people.sign_up(address)
+            self._signed_in[address] = self.people.sign_in(address)
+        return self._signed_in[address]["id" if name == "ID_TOKEN" else "access"]
+
+    def _link(self, address: str, wanted: re.Pattern[str]) -> str:
+        """The token in the latest mail to this address, as the local SES has it."""
+        found: list[str] = []
+
+        def arrived() -> bool:
+            texts = [mail["BodyText"] for mail in self._mails() if address in mail["To"]]
+            found[:] = [link for text in texts for link in wanted.findall(text)]
+            return bool(found)
+
+        wait_for(f"the mail to {address}", arrived, seconds=20)
+        return found[-1]
+
+    def _mails(self) -> list[dict[str, Any]]:
+        with urllib.request.urlopen(  # noqa: S310  the local AWS
+            f"{self.aws_url}/_ministack/ses/messages", timeout=5
+        ) as reply:
+            boxes: dict[str, list[dict[str, Any]]] = json.load(reply)["messages"]
+        return [mail for box in boxes.values() for mail in box]
+
+
+def subject(token: str) -> str:
+    """Whose token it is; nobody checks it here."""
+    payload = token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return str(claims["sub"])

@@ -1,0 +1,175 @@
+"""The pages of docs/api: their snippets, and the answers that they show.
+
+What a reader sees is what is checked. In an answer, `…` stands for anything, `"…": "…"` for further
+members, a number like 1790000000 for any moment, and `$NAME` for a value that is the same wherever
+it is named: the first answer that shows it gives it to all later snippets, as `name` to scripts.
+"""
+
+import json
+import re
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[2] / "docs"
+MAP = DOCS / "api.md"
+RESOURCES = tuple(sorted((DOCS / "api").glob("*.md")))
+SHELL, SCRIPT = "sh", "js"
+ANYTHING = "…"
+MOMENTS = 10**9
+_ANSWERS = ("json", "http", "text")
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_HOLE = re.compile(r"(…|\$[A-Z][A-Z_]*)")
+
+Names = MutableMapping[str, str]
+
+
+@dataclass(frozen=True)
+class Snippet:
+    language: str
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """Snippets that stand together, and the answer that each of them gets."""
+
+    snippets: tuple[Snippet, ...]
+    kind: str
+    answer: str
+
+
+def steps(page: Path) -> Iterator[Step]:
+    text, waiting = page.read_text(), list[Snippet]()
+    for fence in _FENCE.finditer(text):
+        kind, inside = fence.groups()
+        line = text.count("\n", 0, fence.start()) + 1
+        if kind in (SHELL, SCRIPT):
+            waiting.append(Snippet(kind, inside, line))
+        elif kind in _ANSWERS:
+            assert waiting, f"{page.name}:{line}: an answer to nothing"
+            yield Step(tuple(waiting), kind, inside)
+            waiting.clear()
+        else:
+            assert not kind, f"{page.name}:{line}: nobody checks {kind}"
+    assert not waiting, f"{page.name}: the last snippet has no answer"
+
+
+def snippets(page: Path) -> list[Snippet]:
+    return [snippet for step in steps(page) for snippet in step.snippets]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a snippet has printed, and the head of the last answer that it got."""
+
+    head: str
+    body: str
+
+
+def difference(step: Step, reply: Reply, names: Names) -> str | None:
+    """In words; None if the reply is what the page shows. Binds names that are new."""
+    match step.kind:
+        case "json":
+            return _of_values(json.loads(step.answer), _json(reply.body), names, "answer")
+        case "http":
+            head, _, body = step.answer.partition("\n\n")
+            return _of_heads(head, reply.head, names) or _of_bodies(body, reply.body, names)
+        case _:
+            return _of_texts(step.answer, reply.body, names, "output")
+
+
+def _of_heads(shown: str, seen: str, names: Names) -> str | None:
+    status, *headers = shown.strip().splitlines()
+    first, *others = seen.splitlines()
+    if status.split()[:2] != first.split()[:2]:  # the words after it change with Python
+        return f"status: {first!r}, not {status!r}"
+    told = {name.lower(): value.strip() for name, _, value in (h.partition(":") for h in others)}
+    for header in headers:
+        name, _, value = header.partition(":")
+        if name.lower() not in told:
+            return f"header {name}: is not there"
+        if (found := _of_texts(value, told[name.lower()], names, name)) is not None:
+            return found
+    return None
+
+
+def _of_bodies(shown: str, seen: str, names: Names) -> str | None:
+    if shown.lstrip().startswith(("{", "[")):
+        return _of_values(json.loads(shown), _json(seen), names, "body")
+    return _of_texts(shown, seen, names, "body")
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _of_values(shown: Any, seen: Any, names: Names, where: str) -> str | None:
+    match shown, seen:
+        case "…", _:
+            return None
+        case dict(), dict():
+            return _of_members(shown, seen, names, where)
+        case list(), list():
+            return _of_items(shown, seen, names, where)
+        case str(), str():
+            return _of_texts(shown, seen, names, where)
+        case _:
+            return None if _same(shown, seen) else f"{where}: {seen!r}, not {shown!r}"
+
+
+def _same(shown: Any, seen: Any) -> bool:
+    if isinstance(shown, bool) or isinstance(seen, bool):
+        return shown is seen
+    if type(shown) is int and shown >= MOMENTS:
+        return type(seen) is int and seen >= MOMENTS
+    return bool(shown == seen)
+
+
+def _of_members(shown: Any, seen: Any, names: Names, where: str) -> str | None:
+    wanted = {name: value for name, value in shown.items() if name != ANYTHING}
+    if missing := wanted.keys() - seen.keys():
+        return f"{where}: has no {', '.join(sorted(missing))}"
+    if ANYTHING not in shown and (further := seen.keys() - wanted.keys()):
+        return f"{where}: has {', '.join(sorted(further))} as well"
+    pairs = ((f"{where}.{name}", value, seen[name]) for name, value in wanted.items())
+    return next((d for w, a, b in pairs if (d := _of_values(a, b, names, w)) is not None), None)
+
+
+def _of_items(shown: Any, seen: Any, names: Names, where: str) -> str | None:
+    open_end = shown[-1:] == [ANYTHING]
+    wanted = shown[:-1] if open_end else shown
+    if len(seen) < len(wanted) or (len(seen) > len(wanted) and not open_end):
+        return f"{where}: has {len(seen)} items, not {len(wanted)}"
+    pairs = zip(wanted, seen, strict=False)
+    found = (_of_values(a, b, names, f"{where}[{n}]") for n, (a, b) in enumerate(pairs))
+    return next((d for d in found if d is not None), None)
+
+
+def _of_texts(shown: str, seen: str, names: Names, where: str) -> str | None:
+    new: list[str] = []
+
+    def part(text: str) -> str:
+        if text == ANYTHING:
+            return ".*"
+        if not _HOLE.fullmatch(text):
+            return re.escape(text)
+        name = text[1:]
+        if name in names:
+            return re.escape(names[name])
+        if name in new:
+            return f"(?P={name})"
+        new.append(name)
+        return rf"(?P<{name}>[^\s\"]+)"
+
+    pattern = "".join(part(text) for text in _HOLE.split(shown.strip()))
+    match = re.fullmatch(pattern, seen.strip(), re.DOTALL)
+    if match is None:
+        return f"{where}: {seen.strip()!r}, not {shown.strip()!r}"
+    names.update(match.groupdict())
+    return None

@@ -1,0 +1,128 @@
+"""Somebody who follows a page of docs/api, step by step: bash for curl, node for fetch."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.gateway.pages import SHELL, Reply, Snippet, Step, difference
+
+AROUND = Path(__file__).with_name("browser.mjs")
+PATIENCE_SECONDS = 60
+LONGEST_LINE = 2**20
+
+
+class WentWrong(AssertionError):  # noqa: N818  names what happened
+    """A snippet did not do what its page says."""
+
+
+@dataclass
+class Browser:
+    """Runs scripts, one after the other."""
+
+    process: asyncio.subprocess.Process
+
+    async def run(self, script: str) -> Reply:
+        to, back = self.process.stdin, self.process.stdout
+        assert to is not None
+        assert back is not None
+        to.write(json.dumps(script).encode() + b"\n")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            told = json.loads(await back.readline())
+        if told["error"] is not None:
+            raise WentWrong(f"{told['error']}\n{told['printed']}")
+        return Reply(told["head"], told["printed"])
+
+
+@contextlib.asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        str(AROUND),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=LONGEST_LINE,
+    )
+    try:
+        yield Browser(process)
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def shell(text: str, names: dict[str, str]) -> Reply:
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-euo", "pipefail", "-c", text),
+        env={**os.environ, **names},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        printed, complaints = (part.decode() for part in await process.communicate())
+    if process.returncode:
+        raise WentWrong(f"{printed}\n{complaints}")
+    if not printed.startswith("HTTP/"):
+        return Reply("", printed)
+    head, _, body = printed.replace("\r\n", "\n").partition("\n\n")
+    return Reply(head, body)
+
+
+@dataclass
+class Reader:
+    browser: Browser
+    names: dict[str, str]
+    """What snippets may name: given from the start, or shown by an answer."""
+    ask: Callable[[str], Awaitable[str | None]]
+    """The value of a name that is only needed if a snippet mentions it."""
+
+    async def follow(self, step: Step) -> None:
+        for snippet in step.snippets:
+            try:
+                await self._learn(mentioned(snippet) | named(step.answer))
+                reply = await self.run(snippet)
+                if (found := difference(step, reply, self.names)) is not None:
+                    raise WentWrong(f"{found}\n{reply.body}")  # noqa: TRY301  told below
+            except WentWrong as error:
+                raise WentWrong(f"line {snippet.line}: {error}\n\n{snippet.text}") from error
+
+    async def run(self, snippet: Snippet) -> Reply:
+        if snippet.language == SHELL:
+            return await shell(snippet.text, self.names)
+        known = {camel(name): value for name, value in self.names.items()}
+        consts = [
+            f"const {name} = {json.dumps(value)};\n"
+            for name, value in known.items()
+            if re.search(rf"\b{name}\b", snippet.text) and not _declares(snippet.text, name)
+        ]
+        return await self.browser.run("".join(consts) + snippet.text)
+
+    async def _learn(self, wanted: set[str]) -> None:
+        for name in wanted - self.names.keys():
+            if (value := await self.ask(name)) is not None:
+                self.names[name] = value
+
+
+def mentioned(snippet: Snippet) -> set[str]:
+    """Names, as the shell writes them, that a snippet may stand in need of."""
+    if snippet.language == SHELL:
+        return named(snippet.text)
+    words = re.findall(r"\b[a-z]+(?:[A-Z][a-z]*)*\b", snippet.text)
+    return {re.sub(r"(?=[A-Z])", "_", word).upper() for word in words}
+
+
+def named(text: str) -> set[str]:
+    return set(re.findall(r"\$\{?([A-Z][A-Z_]*)", text))
+
+
+def camel(name: str) -> str:
+    first, *others = name.lower().split("_")
+    return first + "".join(other.capitalize() for other in others)
+
+
+def _declares(text: str, name: str) -> bool:
+    declared = rf"\b(?:const|let)\s+(?:{name}\b|[{{\[][^}}\]]*\b{name}\b)"
+    return re.search(declared, text) is not None

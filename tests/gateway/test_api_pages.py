@@ -1,0 +1,151 @@
+"""docs/api tells of every route, and every snippet there does what its page says."""
+
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from redis.asyncio import Redis
+
+from deploy.local.bootstrap import answers
+from deploy.local.programs import Program
+from deploy.local.provision import chain_environment, wait_for
+from deploy.local.world import TOKEN
+from gateway.http import Route
+from gateway.limits import Scope, Table
+from gateway.routes import ROUTES
+from tests.gateway.cast import Cast, subject
+from tests.gateway.pages import MAP, RESOURCES, SCRIPT, SHELL, snippets, steps
+from tests.gateway.reader import Browser, Reader, browser
+from tests.support.eventually import eventually
+from tests.support.stack import Stack, running
+
+WITHOUT_ACCOUNT = ("accounts",)
+"""Pages whose reader has only just signed in."""
+TOLD = re.compile(r"`((?:GET|POST|DELETE) /v1/[^`?]*)`")
+HOLE = re.compile(r"\{\w+\}")
+PATH = re.compile(r"(/v1/(?:[\w/.-]|\$\{\w+\}|\$\w+)+)")
+
+page = pytest.mark.parametrize("page", [MAP, *RESOURCES], ids=lambda page: page.stem)
+
+
+# What is told
+
+
+def test_every_route_is_told_and_nothing_else() -> None:
+    told = {name for page in RESOURCES for name in TOLD.findall(page.read_text())}
+    assert told == {f"{route.method} {route.path}" for route in ROUTES}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation_id)
+@pytest.mark.parametrize("language", [SHELL, SCRIPT])
+def test_every_route_is_shown_in_curl_and_in_fetch(language: str, route: Route) -> None:
+    shown = [one.text for page in RESOURCES for one in snippets(page) if one.language == language]
+    path = re.compile("/[^/]+".join(HOLE.split(route.path.replace("/{", "{"))))
+    asked = [request for text in shown for request in REQUESTS[language](text)]
+    assert any(method == route.method and path.fullmatch(at) for method, at in asked)
+
+
+def requests_in_shell(text: str) -> Iterator[tuple[str, str]]:
+    """Method and path of each."""
+    for words in re.split(r"\bcurl\b", text)[1:]:
+        method = re.search(r"-X (\w+)", words)
+        yield from ((method[1] if method else "GET", at) for at in PATH.findall(words)[:1])
+
+
+def requests_in_script(text: str) -> Iterator[tuple[str, str]]:
+    places = list(PATH.finditer(text))
+    ends = [place.start() for place in places[1:]] + [len(text)]
+    for place, end in zip(places, ends, strict=False):
+        method = re.search(r"method: \"(\w+)\"", text[place.end() : end])
+        yield method[1] if method else "GET", place[1]
+
+
+REQUESTS = {SHELL: requests_in_shell, SCRIPT: requests_in_script}
+
+
+def test_the_map_leads_to_every_page() -> None:
+    links = re.findall(r"\]\(api/([\w-]+\.md)\)", MAP.read_text())
+    assert {page.name for page in RESOURCES} == set(links)
+
+
+@page
+def test_a_page_tells_its_story_twice(page: Path) -> None:
+    assert {snippet.language for snippet in snippets(page)} == {SHELL, SCRIPT}
+
+
+# What is done
+
+
+@pytest.fixture(scope="module")
+def chain(stack: Stack) -> Iterator[str]:
+    settings = stack.settings
+    words = [sys.executable, "-m", "deploy.local.chain", "--port", str(settings.chain_port)]
+    with running(Program(words, settings.environment())):
+        wait_for("the chain", lambda: answers(f"{settings.chain_url}healthz"))
+        yield settings.chain_url
+
+
+@pytest.fixture(scope="module")
+async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
+    """Of a whole stack that does not mind how many come from one address, as our readers do."""
+    ours = chain_environment(chain)
+    limits = [limit.name for limit in Table().limits.values() if limit.scope is not Scope.PERSON]
+    async with Redis.from_url(stack.settings.redis_url) as redis:
+        await redis.hset("gateway:limits", mapping=dict.fromkeys(limits, "1/60;shadow"))
+        for name in ("compute", "gateway"):
+            stack.service(name).stop()
+        for name in ("invites", "referrals"):
+            stack.service(name).start()
+        for name in ("compute", "gateway"):
+            stack.service(name).start(**ours)
+        for name in ("invites", "referrals", "compute", "gateway"):
+            await stack.service(name).ready()
+        yield stack.service("gateway").url
+        await redis.delete("gateway:limits")
+    for name in ("compute", "gateway"):
+        stack.service(name).stop()
+
+
+@pytest.fixture(scope="module")
+async def window() -> AsyncIterator[Browser]:
+    for program in ("curl", "node"):
+        if shutil.which(program) is None:
+            pytest.skip(f"there is no {program}")
+    async with browser() as opened:
+        yield opened
+
+
+@pytest.mark.stack
+@page
+async def test_a_page_works_as_it_is_written(
+    page: Path, window: Browser, gateway: str, stack: Stack
+) -> None:
+    """By somebody new, from top to bottom."""
+    cast = Cast(stack.people, stack.settings.aws_url)
+    if page.stem not in WITHOUT_ACCOUNT:
+        await has_account(cast, gateway, stack.settings.redis_url)
+    reader = Reader(window, {"GATEWAY": gateway, "CHAIN": "local", "TOKEN": TOKEN}, cast)
+    for step in steps(page):
+        await reader.follow(step)
+
+
+async def has_account(cast: Cast, gateway: str, redis_url: str) -> None:
+    """The reader's account is open, and all services have heard of it."""
+    token = await cast("ID_TOKEN") or ""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{gateway}/v1/me", headers=headers) as answer,
+    ):
+        assert answer.status == 201
+    async with Redis.from_url(redis_url) as redis:
+        known = f"invites:{{inviters:*:inviter-{subject(token)}}}"
+
+        async def heard() -> bool:
+            return any([True async for _ in redis.scan_iter(match=known)])
+
+        await eventually(heard)
