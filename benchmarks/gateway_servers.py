@@ -74,7 +74,7 @@ def naive() -> web.Application:
             subject = verified(request.headers["Authorization"].removeprefix("Bearer "), keys)
         except jwt.PyJWTError as error:
             return web.json_response({"detail": str(error)}, status=403)
-        admitted, _, left, *_ = await take(keys=[f"limit:{subject}"], args=LIMIT)
+        admitted, _, left, *_ = json.loads(await take(keys=[f"limit:{subject}"], args=LIMIT))
         if not admitted:
             return web.json_response({"detail": "too many requests"}, status=429)
         document: Any = await redis.hget(key_of(subject), "d")
@@ -100,7 +100,8 @@ def fastapi_sync() -> Any:
             subject = verified(authorization.removeprefix("Bearer "), keys)
         except jwt.PyJWTError as error:
             raise fastapi.HTTPException(403, str(error)) from error
-        verdict: Any = take(keys=[f"limit:{subject}"], args=LIMIT)
+        taken: Any = take(keys=[f"limit:{subject}"], args=LIMIT)
+        verdict = json.loads(taken)
         if not verdict[0]:
             raise fastapi.HTTPException(429, "too many requests")
         response.headers["RateLimit"] = f'"reads";r={verdict[2]}'
@@ -162,7 +163,10 @@ async def serve_gateway() -> None:
         fetch=nobody,
     )
     gateway = assemble(settings, outside)
-    async with running(gateway), serving(gateway.public, "127.0.0.1", 0) as port:
+    async with (
+        running(gateway),
+        serving(gateway.public, "127.0.0.1", 0, guard=gateway.guard) as port,
+    ):
         announce(port)
         await asyncio.Event().wait()
 

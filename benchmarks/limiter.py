@@ -58,7 +58,7 @@ async def throughput(take: Take, first: int) -> float:
 def ours(redis: Any) -> Take:
     limit = Limit("reads", MUCH, 60, Scope.PERSON)
     limiter = Limiter(redis, Table({"reads": limit}, {"reads": limit}))
-    plan = limiter.plan(("reads",), Scope.PERSON)
+    plan = limiter.plans(("reads",)).person
     assert plan is not None
 
     async def take(person: str) -> object:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from chassis.commands import ACTOR, Publisher, Unreadable, parse, read_metadata
+from chassis.commands import (
+    ACTOR,
+    TRACEPARENT,
+    Publisher,
+    Unreadable,
+    parse,
+    read_metadata,
+)
 from chassis.event_store import Commit
 from contracts.messages import Event, Metadata
 
@@ -36,7 +43,7 @@ class Announcer(Generic[E]):
     listeners: Mapping[type[Event], Sequence[str]]
     """Event class -> queues of the services that want to hear of it."""
 
-    async def announce(self, commit: Commit[E]) -> None:
+    async def announce(self, commit: Commit[E], traceparent: str | None = None) -> None:
         """Tell of a commit; telling twice is harmless, for listeners know the event's id.
 
         In the order of the events, but for one case: if one of a batch fails and is sent again, it
@@ -50,15 +57,18 @@ class Announcer(Generic[E]):
         ]
         for first in range(0, len(told), BATCH):
             batch = told[first : first + BATCH]
-            await asyncio.gather(*(self._tell(commit, *each) for each in batch))
+            await asyncio.gather(*(self._tell(commit, traceparent, *each) for each in batch))
 
-    async def _tell(self, commit: Commit[E], version: int, event: E, queue: str) -> None:
+    async def _tell(
+        self, commit: Commit[E], traceparent: str | None, version: int, event: E, queue: str
+    ) -> None:
         event_id = f"{commit.stream}@{version}"
         await self.publisher.publish(
             event.model_dump(mode="json"),
             queue,
             headers={EVENT_ID: event_id}
-            | ({ACTOR: commit.origin.actor} if commit.origin.actor else {}),
+            | ({ACTOR: commit.origin.actor} if commit.origin.actor else {})
+            | ({TRACEPARENT: traceparent} if traceparent else {}),
             correlation_id=commit.origin.correlation_id,
             group_id=event.concerns or commit.stream,
             deduplication_id=event_id,

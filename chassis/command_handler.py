@@ -69,7 +69,7 @@ class CommandHandler(Generic[S, C, E]):
             # the sender compares the digests and learns that its second body was not taken
             log.warning("command_id_reused", stream=reuse.commit.stream)
             return _outcome(incoming, reuse.commit.head, digest=reuse.commit.origin.body_hash)
-        await self._spread(decision)
+        await self._spread(decision, incoming.metadata.traceparent)
         log.info(
             "command_accepted",
             version=decision.head.version,
@@ -78,12 +78,12 @@ class CommandHandler(Generic[S, C, E]):
         )
         return _outcome(incoming, decision.head)
 
-    async def _spread(self, decision: Decision[E]) -> None:
+    async def _spread(self, decision: Decision[E], traceparent: str | None) -> None:
         """Let readers and listeners know, before the sender does."""
         await self.projector.project(decision.history)
         failpoint("after_project")
         if decision.commit is not None:
-            await self.announcer.announce(decision.commit)
+            await self.announcer.announce(decision.commit, traceparent)
         failpoint("after_announce")
 
 

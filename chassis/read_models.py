@@ -3,9 +3,12 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chassis.projection import DOCUMENT
+
+if TYPE_CHECKING:
+    import asyncio
 
 VERSION = "v"
 BUILDING = ":building"
@@ -73,8 +76,12 @@ def generation_of(key: bytes) -> int:
     return int(tag.split(":")[1].partition("}")[0])
 
 
+def document_key(service: str, name: str, generation: int, stream: str) -> str:
+    return f"{every_generation(service, name)}{generation}:{stream}}}"
+
+
 def document_place(service: str, name: str, generation: int, stream: str) -> Place:
-    key = f"{every_generation(service, name)}{generation}:{stream}}}"
+    key = document_key(service, name, generation, stream)
     return Place(key, VERSION, key)
 
 
@@ -88,12 +95,23 @@ def board_key(data_key: str, board: str) -> str:
     return f"{data_key}:by:{board}"
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A stored view: the bytes to serve and the stream version that they stand for."""
 
     body: bytes
     version: int
+
+
+class Asked(NamedTuple):
+    """A document that has been asked for already."""
+
+    generation: int
+    reply: "asyncio.Future[Any]"
+
+    def forgo(self) -> None:
+        """Nobody will read it, nor the error that it may have become."""
+        if not self.reply.cancel() and not self.reply.cancelled():
+            self.reply.exception()
 
 
 @dataclass(slots=True)
@@ -105,21 +123,38 @@ class ReadModels:
     _generations: dict[str, int] = field(default_factory=dict)
     _read_at: float = float("-inf")
 
-    async def document(self, name: str, stream: str) -> Document | None:
+    def ask(self, name: str, stream: str) -> Asked | None:
+        """Ask for a document at once, to be read later by `document`, or cancelled.
+
+        With a client that queues commands it shares a write with what is asked meanwhile. None if
+        the generation that is served has to be looked up first.
+        """
+        generation = self._generations.get(name)
+        if generation is None or time.monotonic() - self._read_at > GENERATION_CACHE_SECONDS:
+            return None
+        return Asked(generation, self._fields(name, generation, stream))
+
+    async def document(self, name: str, stream: str, asked: Asked | None = None) -> Document | None:
         """The view of one stream; None if the stream has none.
 
         Raises:
             ReadModelsLost: Redis has lost them; the answer is not known at the moment.
         """
-        generation = await self._generation(name)
+        if asked is None:
+            generation = await self._generation(name)
+            asked = Asked(generation, self._fields(name, generation, stream))
         while True:
-            place = document_place(self.service, name, generation, stream)
-            version, body = await self.redis.hmget(place.data_key, VERSION, DOCUMENT)
+            version, body = await asked.reply
             if body is not None:
                 return Document(body, int(version))
-            if (latest := await self._generation(name, fresh=True)) == generation:
+            if (latest := await self._generation(name, fresh=True)) == asked.generation:
                 return None
-            generation = latest
+            asked = Asked(latest, self._fields(name, latest, stream))
+
+    def _fields(self, name: str, generation: int, stream: str) -> "asyncio.Future[Any]":
+        key = document_key(self.service, name, generation, stream)
+        reply: asyncio.Future[Any] = self.redis.execute_command("HMGET", key, VERSION, DOCUMENT)
+        return reply
 
     async def entry(self, name: str, key: str) -> str | None:
         """What a shared index says of `key`; None if nothing.

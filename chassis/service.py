@@ -6,7 +6,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import aioboto3
 import structlog
@@ -31,7 +31,12 @@ from chassis.repository import Repository, Snapshots
 from chassis.settings import ServiceSettings
 from chassis.sqs import SQSBroker, SQSMessage
 from chassis.sqs.subscriber.usecase import SQSDefaultSubscriber
+from chassis.traces import traces_of
+from chassis.traces.messages import messages
 from contracts.messages import Command, Event
+
+if TYPE_CHECKING:
+    from chassis.traces.spans import Traces
 
 S = TypeVar("S")
 C = TypeVar("C", bound=Command)
@@ -41,6 +46,7 @@ T = TypeVar("T")
 SEND_LINGER_SECONDS = 0.05
 ACK_LINGER_SECONDS = 0.25
 """Under load, how long an announcement and a delete wait for others to share a call with."""
+_REDIS = {"db.system.name": "redis"}
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +85,7 @@ class Application(Generic[S, C, E]):
     rebuilder: Rebuilder[E]
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     """What works beside the commands, for ever; an end of it is a surprise."""
+    traces: "Traces | None" = None
 
     @property
     def commands(self) -> SQSDefaultSubscriber:
@@ -122,13 +129,22 @@ def assemble(
 ) -> Application[S, C, E]:
     """Everything between a service's queue and its read models."""
     table = f"{settings.stack}-{definition.name}"
-    store: DynamoDBEventStore[E] = DynamoDBEventStore(
+    store: EventStore[E] = DynamoDBEventStore(
         resources.dynamodb,
         events=f"{table}-events",
         meta=f"{table}-meta",
         codec=definition.codec,
     )
     projector = Projector(resources.redis, store, definition.name, definition.models)
+    outcomes = Outcomes(resources.redis)
+    rebuilder = Rebuilder(projector)
+    traces = traces_of(settings, definition.name)
+    if traces is not None:
+        resources.broker.add_middleware(messages(traces))
+        log_table = {"db.system.name": "aws.dynamodb", "db.collection.name": f"{table}-events"}
+        store = traces.port(store, log_table, load="load", append="append")
+        projector = traces.port(projector, _REDIS, project="project")
+        outcomes = traces.port(outcomes, _REDIS, put="outcome")
     listeners = {
         event: [announcements_queue(settings.stack, service) for service in services]
         for event, services in definition.announces.items()
@@ -137,9 +153,9 @@ def assemble(
         repository=Repository(store, definition.decider, definition.snapshots),
         projector=projector,
         announcer=Announcer(resources.broker, listeners),
-        outcomes=Outcomes(resources.redis),
+        outcomes=outcomes,
     )
-    return Application(definition, settings, resources, store, handler, Rebuilder(projector))
+    return Application(definition, settings, resources, store, handler, rebuilder, traces=traces)
 
 
 def read_or_reject(read: Callable[[SQSMessage], T], message: SQSMessage) -> T:
@@ -161,6 +177,11 @@ def read_or_reject(read: Callable[[SQSMessage], T], message: SQSMessage) -> T:
 
 async def serve(application: Application[S, C, E]) -> None:
     """Heal the read models, take commands, and stop in order on SIGTERM or SIGINT."""
+    async with application.traces or contextlib.nullcontext():
+        await _serve(application)
+
+
+async def _serve(application: Application[S, C, E]) -> None:
     settings, broker = application.settings, application.resources.broker
 
     async def read_models() -> bool:

@@ -1,8 +1,9 @@
 """What every process reads from its environment, once."""
 
+from importlib.util import find_spec
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,6 +16,24 @@ class ProcessSettings(BaseSettings):
     redis_url: str = Field("redis://127.0.0.1:6399/0", description="rediss:// for TLS.")
     log_format: Literal["console", "json"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    traces: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="A collector, by OTLP over HTTP (http://collector:4318); empty: no traces.",
+    )
+    trace_share: float = Field(
+        0.01, ge=0, le=1, description="How much of what begins here is traced; 0: nothing."
+    )
+
+    @field_validator("traces")
+    @classmethod
+    def _can_be_sent(cls, traces: str) -> str:
+        if traces and not _installed("opentelemetry.exporter.otlp.proto.http"):
+            raise ValueError(
+                "OpenTelemetry is not installed: install the extra `telemetry` of "
+                "chassis/pyproject.toml, or leave TRACES empty"
+            )
+        return traces
 
 
 class ServiceSettings(ProcessSettings):
@@ -24,3 +43,10 @@ class ServiceSettings(ProcessSettings):
     receive_wait_seconds: int = Field(
         5, ge=1, le=20, description="How long a receive waits; stopping waits for it to end."
     )
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what it stands in
+        return False

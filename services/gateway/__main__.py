@@ -12,6 +12,7 @@ import uvloop
 
 from chassis.collector import spare_the_collector
 from chassis.logging import configure
+from chassis.traces import traces_of
 from gateway import workers
 from gateway.app import Gateway, assemble, running
 from gateway.clients import opened
@@ -65,8 +66,9 @@ async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is in flight or on its way."""
     end = End()
     end.follow(asyncio.get_running_loop())
-    async with opened(settings) as outside:
-        gateway = assemble(settings, outside)
+    traces = traces_of(settings, "gateway")
+    async with traces or contextlib.nullcontext(), opened(settings, traces) as outside:
+        gateway = assemble(settings, outside, traces)
         async with running(gateway), _internal(gateway) as internal, _public(gateway) as site:
             log.info("gateway_started", port=site.port, internal_port=internal)
             await end.told.wait()
@@ -80,7 +82,7 @@ async def run(settings: Settings) -> None:
 def _public(gateway: Gateway) -> contextlib.AbstractAsyncContextManager[Site]:
     settings = gateway.settings
     listening = workers.inherited() or bound(settings.gateway_host, settings.gateway_port)
-    return attended(gateway.public, listening, shutdown_seconds=1.0)
+    return attended(gateway.public, listening, guard=gateway.guard, shutdown_seconds=1.0)
 
 
 def _internal(gateway: Gateway) -> contextlib.AbstractAsyncContextManager[int]:

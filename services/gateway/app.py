@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
@@ -16,7 +17,8 @@ from gateway.answers import Answers
 from gateway.auth import KeySet, Revocations, TokenCache, Verifier
 from gateway.cors import Cors
 from gateway.docs import add_description
-from gateway.edge import Edge, add_routes
+from gateway.doorkeeper import add_routes
+from gateway.edge import Edge
 from gateway.events import Lines
 from gateway.health import Check, Health
 from gateway.limits import Limiter, Table
@@ -27,8 +29,13 @@ from gateway.operations import Operations
 from gateway.parts import Outside, Parts
 from gateway.reports import reports_of
 from gateway.routes import ROUTES
+from gateway.server import Guard
 from gateway.services import command_queues
 from gateway.settings import Settings
+from gateway.tracing import Requests
+
+if TYPE_CHECKING:
+    from chassis.traces.spans import Traces
 
 LOUD = ("debug", "info")
 """Levels at which every answer is told."""
@@ -40,6 +47,8 @@ log = structlog.get_logger(__name__)
 class Gateway:
     settings: Settings
     public: web.Application
+    guard: Guard
+    """Around the public application: every answer passes it, whoever has made it."""
     internal: web.Application
     """For Prometheus and the platform, never for the world."""
     health: Health
@@ -49,15 +58,16 @@ class Gateway:
     keys: Sequence[KeySet]
 
 
-def assemble(settings: Settings, outside: Outside) -> Gateway:
+def assemble(settings: Settings, outside: Outside, traces: "Traces | None" = None) -> Gateway:
     """Everything between the port and the bus; nothing is contacted yet."""
     metrics = Metrics()
     listener = OutcomeListener(outside.subscription, Outcomes(outside.redis))
     parts = _parts(settings, outside, listener, metrics)
     health = Health(_checks(outside, parts, listener))
     access = AccessLog(as_json=settings.log_format == "json" and settings.log_level in LOUD)
-    edge = Edge(metrics, Cors(settings.cors_origins), health, access)
-    app = web.Application(middlewares=[edge.guard], client_max_size=settings.max_body_bytes)
+    requests = None if traces is None else Requests(traces)
+    edge = Edge(metrics, Cors(settings.cors_origins), health, access, requests)
+    app = web.Application(client_max_size=settings.max_body_bytes)
     add_routes(app, ROUTES, parts)
     add_description(app, ROUTES)
     app.on_shutdown.append(parts.lines.end)
@@ -67,7 +77,9 @@ def assemble(settings: Settings, outside: Outside) -> Gateway:
     for application in (app, internal):
         application.router.add_get("/healthz", health.healthz)
         application.router.add_get("/readyz", health.readyz)
-    return Gateway(settings, app, internal, health, metrics, parts, listener, outside.keys)
+    return Gateway(
+        settings, app, edge.guard, internal, health, metrics, parts, listener, outside.keys
+    )
 
 
 def _parts(

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aioboto3
 import aiohttp
@@ -15,12 +15,16 @@ from chassis.readthrough import DAO
 from chassis.redis import heeding
 from chassis.sqs import SQSBroker
 from chassis.tick import TickRedis
+from chassis.traces.messages import messages
 from contracts.compute import reports_table
 from gateway.auth import KeySet
 from gateway.auth.keys import fetch_from
 from gateway.parts import Outside
 from gateway.services import command_queues
 from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from chassis.traces.spans import Traces
 
 SEND_LINGER_SECONDS = 0.005
 """How long a command waits for others to share a call with; nothing beside the way to come."""
@@ -31,7 +35,7 @@ _DYNAMODB = Config(
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Outside]:
+async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIterator[Outside]:
     """Clients for the time of the context; whoever is down now is tried again later."""
     async with contextlib.AsyncExitStack() as stack:
         redis = _redis(TickRedis, settings, socket_timeout=1.0)
@@ -39,7 +43,7 @@ async def opened(settings: Settings) -> AsyncIterator[Outside]:
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(subscription.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        broker = await stack.enter_async_context(_bus())
+        broker = await stack.enter_async_context(_bus(traces))
         sqs = await stack.enter_async_context(aioboto3.Session().client("sqs"))
         dynamodb = await stack.enter_async_context(
             aioboto3.Session().client("dynamodb", config=_DYNAMODB)
@@ -70,9 +74,11 @@ def _redis(kind: type[Redis], settings: Settings, **options: Any) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def _bus() -> AsyncIterator[SQSBroker]:
+async def _bus(traces: "Traces | None") -> AsyncIterator[SQSBroker]:
     """Endpoint, region and credentials are botocore's own variables (AWS_…)."""
     broker = SQSBroker(send_linger=SEND_LINGER_SECONDS)
+    if traces is not None:
+        broker.add_middleware(messages(traces))
     await broker.connect()
     try:
         yield broker

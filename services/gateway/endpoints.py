@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal, TypeVar
 
+from aiohttp import hdrs
 from pydantic import Field
 
 from chassis.read_models import Document
@@ -22,11 +23,17 @@ from contracts.referral_code import normalise
 from contracts.referrals import OpenAccount
 from gateway.errors import Problem, malformed, not_found, unavailable
 from gateway.http import Answer, Call, accepted
-from gateway.ids import child_traceparent
 from gateway.limits.address import client_address
 from gateway.operations import Ask, Pending, rejection
 from gateway.parsing import Body, Empty, read_body
-from gateway.preferences import Preference, idempotency_key, minimum_position, preference
+from gateway.preferences import (
+    X_MIN_POSITION,
+    Preference,
+    idempotency_key,
+    minimum_position,
+    preference,
+)
+from gateway.tracing import traceparent_of
 
 OWN_WRITE_SECONDS = 2.0
 """How long a read waits for the caller's own last write to be seen."""
@@ -101,7 +108,7 @@ def ask_of(call: Call, wish: Preference) -> Ask:
     return Ask(
         actor=_actor(call),
         request_id=call.id,
-        traceparent=child_traceparent(call.request.headers.get("traceparent")),
+        traceparent=traceparent_of(call.request),
         key=idempotency_key(call.request),
         wait=wish.wait,
     )
@@ -211,7 +218,10 @@ async def own_document(call: Call, name: str) -> Document | None:
         Problem: 400 for a position elsewhere; 503 if the document does not get there in time.
     """
     stream = f"member-{call.caller.subject}"
-    document = await call.parts.referrals.document(name, stream)
+    asked = call.asked if name == call.route.own else None
+    document = await call.parts.referrals.document(name, stream, asked)
+    if X_MIN_POSITION not in call.request.headers:
+        return document
     wanted = minimum_position(call.request, stream)
     if wanted <= _version(document):
         return document
@@ -237,8 +247,8 @@ def conditional(call: Call, document: Document) -> Answer:
 
 
 def unless_known(call: Call, body: bytes, etag: str) -> Answer:
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    known = call.request.headers.get("If-None-Match")
+    headers: dict[str, str] = {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: "private, no-cache"}
+    known = call.request.headers.get(hdrs.IF_NONE_MATCH)
     if known is not None and _matches(known, etag):
         return Answer(304, b"", headers)
     return Answer(200, body, headers)

@@ -1,21 +1,26 @@
 """What a request may cost its caller, and how that is told in headers."""
 
-from collections.abc import Callable
 from typing import Final
+
+from aiohttp import web
+from multidict import istr
 
 from gateway.auth import Caller
 from gateway.errors import too_many
-from gateway.limits import Limiter, Scope, Verdict
+from gateway.limits import Limiter, Verdict
+from gateway.limits.address import client_address
 
 EVERYBODY: Final = "all"
+RATE_LIMIT: Final = istr("RateLimit")
+RATE_LIMIT_POLICY: Final = istr("RateLimit-Policy")
 
 
 async def charge(
     limiter: Limiter,
     names: tuple[str, ...],
-    *,
     caller: Caller | None,
-    address: Callable[[], str],
+    request: web.Request,
+    hops: int,
 ) -> Verdict | None:
     """Debit the named limits: a person's from the caller, an address's from the address.
 
@@ -24,12 +29,13 @@ async def charge(
         Closed: they cannot be counted, and nobody may pass uncounted.
     """
     verdict = None
-    if (plan := limiter.plan(names, Scope.ADDRESS)) is not None:
-        verdict = await limiter.debit(plan, f"i:{address()}")
+    plans = limiter.plans(names)
+    if plans.address is not None:
+        verdict = await limiter.debit(plans.address, f"i:{client_address(request, hops)}")
         if not verdict.admitted:
             refuse(verdict)
-    if caller is not None and (plan := limiter.plan(names, Scope.PERSON)) is not None:
-        verdict = await limiter.debit(plan, f"p:{caller.subject}")
+    if caller is not None and plans.person is not None:
+        verdict = await limiter.debit(plans.person, f"p:{caller.subject}")
         if not verdict.admitted:
             refuse(verdict)
     return verdict
@@ -48,12 +54,7 @@ def refuse(verdict: Verdict) -> None:
 
 def headers(verdict: Verdict) -> dict[str, str]:
     """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers)."""
-    shown = [
-        f'"{limit.name}";r={max(0, left)};t={int(full_in) + 1}'
-        for limit, _, left, full_in, _ in verdict.levels
-        if not limit.shadow
-    ]
-    return {"RateLimit": ", ".join(shown), "RateLimit-Policy": verdict.policy}
+    return {RATE_LIMIT: verdict.standing, RATE_LIMIT_POLICY: verdict.plan.policy}
 
 
 def _span(seconds: int) -> str:

@@ -8,10 +8,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from chassis.read_models import Asked
 from gateway.auth import Caller
 from gateway.errors import Problem
+from gateway.limits import Verdict
+from gateway.whole import BODILESS, Whole
 
 if TYPE_CHECKING:
     from gateway.parsing import Body
@@ -19,6 +22,26 @@ if TYPE_CHECKING:
 
 JSON_TYPE: Final = "application/json"
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Passage:
+    """What the edge knows of a request; the route's doorkeeper adds what it finds out."""
+
+    id: str
+    route: str | None = None
+    """The template of its path, if it has come to a route of the table."""
+    caller: Caller | None = None
+    verdict: Verdict | None = None
+    traceparent: str | None = None
+    """W3C trace context of the request's own span, if it is traced."""
+
+    @property
+    def trace_id(self) -> str | None:
+        return None if self.traceparent is None else self.traceparent.split("-")[1]
+
+
+PASSAGE: Final = web.RequestKey("passage", Passage)
 
 
 class Auth(Enum):
@@ -52,13 +75,12 @@ class Answer(NamedTuple):
     def with_headers(self, headers: Mapping[str, str]) -> "Answer":
         return self._replace(headers={**self.headers, **headers})
 
-    def response(self) -> web.Response:
-        return web.Response(
-            status=self.status,
-            body=self.body,
-            headers=self.headers,
-            content_type=self.content_type,
-        )
+    def response(self) -> web.StreamResponse:
+        if self.status in BODILESS:
+            return web.Response(status=self.status, headers=self.headers)
+        response = Whole(self.status, self.body, self.headers)
+        response.headers[hdrs.CONTENT_TYPE] = self.content_type
+        return response
 
 
 @dataclass(slots=True)
@@ -68,21 +90,29 @@ class Call:
     request: web.Request
     parts: "Parts"
     route: "Route"
-    id: str
-    _caller: Caller | None = None
+    passage: Passage
+    asked: Asked | None = None
+    """The route's `own` document, if it has been asked for already."""
+
+    @property
+    def id(self) -> str:
+        return self.passage.id
 
     @property
     def caller(self) -> Caller:
-        if self._caller is None:
+        caller = self.passage.caller
+        if caller is None:
             raise LookupError(f"{self.route.operation_id} takes anonymous calls")
-        return self._caller
+        return caller
 
     @property
     def known_caller(self) -> Caller | None:
-        return self._caller
+        return self.passage.caller
 
-    def admit(self, caller: Caller) -> None:
-        self._caller = caller
+    def forgo(self) -> None:
+        """What was asked for and not read is not wanted any more."""
+        if self.asked is not None:
+            self.asked.forgo()
 
     def caller_expired(self) -> bool:
         return self.caller.expires_at <= time.time()
@@ -116,6 +146,8 @@ class Route:
     """A write that the gateway carries out by itself: no command, and never a 202."""
     streams: bool = False
     """Whether the answer is an event stream."""
+    own: str | None = None
+    """The caller's own document that it reads: asked for in the same write as the limits."""
     conditional: bool = False
     """Whether it has an `ETag`, and answers 304 to whoever has the same."""
     waits: bool = False

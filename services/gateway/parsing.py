@@ -147,7 +147,7 @@ def single_header(request: web.Request, name: str) -> str | None:
     Raises:
         Problem: 400 if it is given twice.
     """
-    values = request.headers.getall(name, [])
+    values = request.headers.getall(name, ())
     if len(values) > 1:
         raise Problem(400, "duplicate_header", f"the header {name} is given more than once")
     return values[0] if values else None

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from multidict import istr
 
 from gateway.errors import malformed
 from gateway.parsing import single_header
 
+X_MIN_POSITION: Final = istr("X-Min-Position")
 MAX_KEY_CHARACTERS: Final = 255
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}", re.ASCII)
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"', re.ASCII)
@@ -70,7 +72,7 @@ def minimum_position(request: web.Request, stream: str) -> int:
     Raises:
         Problem: 400 if it is no position in this stream.
     """
-    raw = single_header(request, "X-Min-Position")
+    raw = single_header(request, X_MIN_POSITION)
     if raw is None:
         return 0
     where, _, version = raw.rpartition("@")

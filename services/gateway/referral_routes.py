@@ -7,6 +7,7 @@ from gateway import referrals as do
 from gateway import standing, team
 from gateway.endpoints import write
 from gateway.http import Auth, Route
+from gateway.misses import MEMBER_CODES
 from gateway.parsing import Empty
 
 _CODE: Final = {"code": "00000-00000"}
@@ -23,6 +24,7 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         do.list_codes,
         summary="The own codes, and whether each can be used now.",
         limits=("reads",),
+        own=MEMBER_CODES,
         answer=do.OwnCodes,
         problems=(404,),
     ),
@@ -124,6 +126,7 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         do.list_uses,
         summary="Who came, or may come, by the own codes; the newest first.",
         limits=("reads",),
+        own=do.USES,
         query=do.UsesQuery,
         answer=do.OwnUses,
         problems=(404,),
@@ -162,6 +165,7 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         standing.show_ledger,
         summary="Why the caller has these points: every entry names its cause.",
         limits=("reads",),
+        own=standing.POINTS,
         query=standing.LedgerQuery,
         answer=LedgerPage,
         problems=(404,),

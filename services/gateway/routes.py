@@ -33,6 +33,7 @@ ROUTES: tuple[Route, ...] = (
         do.get_me,
         summary="The own account: referral code, referrals and what is left of them.",
         limits=("reads",),
+        own=do.MEMBERS,
         conditional=True,
         answer=UsersEntry,
         problems=(404,),

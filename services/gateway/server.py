@@ -8,10 +8,10 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 class Connection(RequestHandler):
     """aiohttp answers requests that its parser refuses by itself, in plain text, and quotes them.
 
-    Middlewares never see those requests, so the answer has to be changed here.
+    No guard and no middleware sees those requests, so the answer has to be changed here.
     `gone` is set when the connection is, for handlers that write now and then only.
     """
 
@@ -68,9 +68,9 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        idle, before = self._waiter is not None, self._request_count
-        super().data_received(data)
-        self._half = idle and self._request_count == before
+        before = self._request_count
+        RequestHandler.data_received(self, data)
+        self._half = self._request_count == before and self._waiter is not None
 
     def part(self, *, patient: bool) -> None:
         """Close, unless a request is being answered; if `patient`, unless one is on its way."""
@@ -118,18 +118,28 @@ def _unread(transport: asyncio.BaseTransport) -> bool:
     return struct.unpack("i", waiting) != (0,)
 
 
+Handler = Callable[[Any], Awaitable[web.StreamResponse]]
+Guard = Callable[[Any, Handler], Awaitable[web.StreamResponse]]
+"""Stands around an application: makes of a request, and of what would answer it, the answer."""
+
+
 class Runner(web.AppRunner):
-    """Runs an application on connections of the kind above."""
+    """Runs an application on connections of the kind above, inside of a guard."""
+
+    def __init__(self, app: web.Application, guard: Guard | None = None, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._guard = guard
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return _Server(server)
+        return _Server(server, self._guard)
 
 
 class _Server(web.Server):
-    def __init__(self, made: web.Server) -> None:
+    def __init__(self, made: web.Server, guard: Guard | None) -> None:
+        handle = made.request_handler
         super().__init__(
-            made.request_handler,
+            handle if guard is None else lambda request: guard(request, handle),
             request_factory=made.request_factory,
             loop=asyncio.get_running_loop(),
             **made._kwargs,  # noqa: SLF001  aiohttp has no seam for the class of a connection
@@ -224,11 +234,16 @@ def turn_newcomers_away(listening: socket.socket) -> None:
 
 @contextlib.asynccontextmanager
 async def attended(
-    app: web.Application, listening: socket.socket, *, shutdown_seconds: float = 30.0
+    app: web.Application,
+    listening: socket.socket,
+    *,
+    guard: Guard | None = None,
+    shutdown_seconds: float = 30.0,
 ) -> AsyncIterator[Site]:
     """Serve whoever comes to the socket. Leaving waits for the requests in flight."""
     runner = Runner(
         app,
+        guard,
         access_log=None,
         shutdown_timeout=shutdown_seconds,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
@@ -247,10 +262,7 @@ async def attended(
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    app: web.Application, host: str, port: int, *, shutdown_seconds: float = 30.0
-) -> AsyncIterator[int]:
+async def serving(app: web.Application, host: str, port: int, **options: Any) -> AsyncIterator[int]:
     """As `attended`, on a socket of its own; yields the port."""
-    listening = bound(host, port)
-    async with attended(app, listening, shutdown_seconds=shutdown_seconds) as site:
+    async with attended(app, bound(host, port), **options) as site:
         yield site.port

@@ -77,6 +77,17 @@ async def test_an_accepted_command_is_seen_everywhere(
     assert {sent["group_id"] for sent in bus.sent} == {f"counter-{counter}"}
 
 
+async def test_what_is_announced_goes_on_in_the_trace(
+    handler: Handler, bus: PublisherInMemory, counter: str
+) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+    delivery = incoming(Count(counter=counter))
+    metadata = delivery.metadata.model_copy(update={"traceparent": trace})
+    await handler.handle(replace(delivery, metadata=metadata))
+    await handler.handle(incoming(Count(counter=counter)))
+    assert [sent["headers"].get("traceparent") for sent in bus.sent] == [trace, None]
+
+
 async def test_a_refused_command_says_why(redis: Any, handler: Handler, counter: str) -> None:
     outcome = await handler.handle(incoming(Count(counter=counter, by=-1)))
     assert outcome.state == "rejected"

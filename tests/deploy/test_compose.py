@@ -141,6 +141,12 @@ def test_every_service_waits_for_the_deployed_template(compose: Compose) -> None
         assert waits["provision"]["condition"] == "service_completed_successfully"
 
 
+@pytest.mark.parametrize("service", SETTINGS)
+def test_every_image_can_send_traces(service: str) -> None:
+    locked = (ROOT / "services" / service / "requirements.lock").read_text()
+    assert "\nopentelemetry-exporter-otlp-proto-http==" in locked
+
+
 def _unpin(services: Compose) -> None:
     services["redis"]["image"] = "valkey/valkey:latest"
 

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from chassis.readthrough import MemoryTable
 from chassis.redis import connect, heeding
 from chassis.tick import TickRedis
+from chassis.traces.spans import Traces
 from gateway.app import Gateway, assemble, running
 from gateway.auth import KeySet
 from gateway.parts import Outside
@@ -152,12 +153,15 @@ class Doors:
     pages: dict[str, bytes] = field(default_factory=dict)
     """What lies at addresses outside."""
     fetched: list[str] = field(default_factory=list)
+    traces: Traces | None = None
 
     async def open(self, **changes: Any) -> Door:
         chosen = settings(self.redis_url, **changes)
-        gateway = assemble(chosen, await self._outside(chosen))
+        gateway = assemble(chosen, await self._outside(chosen), self.traces)
         await self.stack.enter_async_context(running(gateway))
-        port = await self.stack.enter_async_context(serving(gateway.public, "127.0.0.1", 0))
+        port = await self.stack.enter_async_context(
+            serving(gateway.public, "127.0.0.1", 0, guard=gateway.guard)
+        )
         session = await self.stack.enter_async_context(aiohttp.ClientSession())
         await eventually(self._ready(gateway))
         url = f"http://127.0.0.1:{port}"

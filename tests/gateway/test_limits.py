@@ -28,7 +28,7 @@ def limiter(redis: Any, **options: Any) -> Limiter:
 class Away:
     """A Redis that cannot be reached."""
 
-    async def evalsha(self, *_: object) -> object:
+    async def execute_command(self, *_: object) -> object:
         raise RedisConnectionError("connection refused")
 
 

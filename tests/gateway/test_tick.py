@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from chassis.tick import TickRedis
+from chassis.tick import MAX_BATCH, MAX_LANES, REST_SECONDS, TickRedis
 from tests.gateway.conftest import RedisServer
 
 
@@ -39,11 +39,39 @@ async def test_answers_are_read_as_redis_py_reads_them(tick: TickRedis) -> None:
     assert await double(args=[21]) == 42
 
 
-async def test_the_commands_of_one_tick_share_a_write(tick: TickRedis, redis: Redis) -> None:
-    await tick.ping()
+async def test_the_commands_of_one_tick_share_a_few_connections(
+    tick: TickRedis, redis: Redis
+) -> None:
     before = (await redis.info("clients"))["connected_clients"]
-    await asyncio.gather(*(tick.get("k") for _ in range(300)))
-    assert (await redis.info("clients"))["connected_clients"] == before
+    await asyncio.gather(*(tick.get("k") for _ in range(1_000)))
+    assert (await redis.info("clients"))["connected_clients"] <= before + MAX_LANES
+
+
+@pytest.mark.parametrize("rest", [0, REST_SECONDS])
+async def test_work_finds_a_lane_at_whatever_moment_it_comes(
+    rest: float, tick: TickRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a lane rests, as it gives up, and when it has."""
+    monkeypatch.setattr("chassis.tick.REST_SECONDS", rest)
+    async with asyncio.timeout(10):
+        for ticks in range(300):
+            assert await tick.echo(f"{ticks}") == f"{ticks}".encode()
+            for _ in range(ticks % 13):
+                await asyncio.sleep(0)
+
+
+async def test_more_than_a_batch_is_carried_out(tick: TickRedis) -> None:
+    many = MAX_LANES * MAX_BATCH * 3 + 1
+    answers = await asyncio.gather(*(tick.echo(f"{number}") for number in range(many)))
+    assert answers == [f"{number}".encode() for number in range(many)]
+
+
+async def test_closing_waits_for_what_was_asked(redis_server: RedisServer, redis: Redis) -> None:
+    assert await redis.ping()
+    client = connected(redis_server)
+    asked: list[Any] = [client.set(f"k{number}", "v") for number in range(200)]
+    await client.aclose()
+    assert all(answer.done() and answer.result() for answer in asked)
 
 
 async def test_an_error_is_the_business_of_its_command_alone(tick: TickRedis) -> None:

@@ -47,7 +47,9 @@ class TokenCache:
             InvalidToken: it has been revoked.
         """
         known = self._known.get(_digest(token))
-        if known is None or known.until <= self.clock() or self._outdated():
+        if known is None or known.until <= self.clock():
+            return None
+        if self._generation != self.verifier.generation:  # keys have changed
             return None
         self.hits += 1
         return self._unless_revoked(known.caller)
@@ -61,7 +63,7 @@ class TokenCache:
         """
         self.misses += 1
         caller = await self.verifier.caller(token)
-        if self._outdated():
+        if self._generation != self.verifier.generation:  # a withdrawn key must not live on here
             self._known.clear()
             self._generation = self.verifier.generation
         self._remember(_digest(token), caller)
@@ -73,10 +75,6 @@ class TokenCache:
             del self._known[next(iter(self._known))]
         until = min(caller.expires_at, self.clock() + TRUSTED_SECONDS)
         self._known[digest] = _Known(caller, until)
-
-    def _outdated(self) -> bool:
-        """Whether keys have changed: a withdrawn key must not live on in here."""
-        return self._generation != self.verifier.generation
 
     def _unless_revoked(self, caller: Caller) -> Caller:
         if self.revocations.covers(caller):

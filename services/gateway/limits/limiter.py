@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
+import orjson
 import structlog
 from redis.exceptions import NoScriptError, RedisError
 
@@ -47,19 +48,45 @@ class Plan(NamedTuple):
     """Limits that are always charged together, with what can be prepared of that."""
 
     limits: tuple[Limit, ...]
-    arguments: tuple[int, ...]
     policy: str
     """For the header `RateLimit-Policy`."""
     names: tuple[str, ...]
     """What the keys end with."""
+    buckets: str
+    """How many, as Redis wants to know it."""
+    arguments: tuple[str, ...]
+    head: str | None
+    """What `RateLimit` begins with, if there is one limit and it is told."""
     strict: bool
     """Nothing is in shadow mode: who is admitted had room everywhere."""
 
 
-class Verdict(NamedTuple):
-    admitted: bool
-    levels: Sequence[Level]
-    policy: str = ""
+class Plans(NamedTuple):
+    """The plans of a list of limits, by whose buckets they are."""
+
+    address: Plan | None
+    person: Plan | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to a charge; nearly all are looked at for one thing only."""
+
+    plan: Plan
+    answer: Sequence[int]
+    """As take.lua has it."""
+
+    @property
+    def admitted(self) -> bool:
+        return self.answer[0] == 1
+
+    @property
+    def levels(self) -> list[Level]:
+        rows = zip(*[iter(self.answer[1:])] * _FIELDS, strict=True)
+        return [
+            Level(limit, fits == 1, left, full / 1000, wait / 1000)
+            for limit, (fits, left, full, wait) in zip(self.plan.limits, rows, strict=True)
+        ]
 
     @property
     def refusing(self) -> list[Level]:
@@ -69,6 +96,17 @@ class Verdict(NamedTuple):
     def retry_after(self) -> int:
         """Whole seconds, at least one."""
         return max(1, math.ceil(max((level.wait for level in self.refusing), default=1)))
+
+    @property
+    def standing(self) -> str:
+        """What is left of each limit, and in how many seconds all of it is back: `RateLimit`."""
+        if self.plan.head is not None:  # on the road of nearly every request
+            return f"{self.plan.head}{max(0, self.answer[2])};t={self.answer[3] // 1000 + 1}"
+        return ", ".join(
+            f'"{limit.name}";r={max(0, left)};t={int(full_in) + 1}'
+            for limit, _, left, full_in, _ in self.levels
+            if not limit.shadow
+        )
 
 
 class Closed(Exception):  # noqa: N818  names what holds
@@ -90,7 +128,7 @@ class Limiter:
     refused: Callable[[Limit], None] = lambda _limit: None
     """Told of every limit that had no room, those in shadow mode included."""
     _local: dict[str, float] = field(default_factory=dict)
-    _plans: dict[tuple[tuple[str, ...], Scope], Plan | None] = field(default_factory=dict)
+    _plans: dict[tuple[str, ...], Plans] = field(default_factory=dict)
     _planned: int = -1
 
     async def take(self, *charges: Charge) -> Verdict:
@@ -106,27 +144,33 @@ class Limiter:
         """As `take`; without `charges`, of one token from each of the plan's buckets."""
         tag = "limit:{" + owner
         keys = [tag + name for name in plan.names]
+        ask = self.redis.execute_command
         try:
-            answer = await self.redis.evalsha(_SHA, len(keys), *keys, *plan.arguments)
-        except NoScriptError:  # a restart or failover emptied the script cache
-            answer = await self.redis.eval(_TAKE, len(keys), *keys, *plan.arguments)
+            try:
+                answer = await ask("EVALSHA", _SHA, plan.buckets, *keys, *plan.arguments)
+            except NoScriptError:  # a restart or failover emptied the script cache
+                answer = await ask("EVAL", _TAKE, plan.buckets, *keys, *plan.arguments)
         except RedisError as error:
             log.warning("limits_without_redis", because=str(error) or type(error).__name__)
             charges = charges or [Charge(limit, owner) for limit in plan.limits]
-            return self._told(self._without_redis(charges))
-        verdict = _verdict(plan, answer)
+            return self._told(self._without_redis(plan, charges))
+        verdict = Verdict(plan, orjson.loads(answer))
         return verdict if plan.strict and verdict.admitted else self._told(verdict)
 
-    def plan(self, names: tuple[str, ...], scope: Scope) -> Plan | None:
-        """Those of the named limits that are of this scope; None if none is."""
+    def plans(self, names: tuple[str, ...]) -> Plans:
+        """Those of the named limits that are the address's, and those that are the person's."""
         if self._planned != self.table.version:
             self._plans.clear()
             self._planned = self.table.version
-        key = (names, scope)
-        if key not in self._plans:
-            limits = [self.table[name] for name in names if self.table[name].scope is scope]
-            self._plans[key] = _plan(limits, [1] * len(limits)) if limits else None
-        return self._plans[key]
+        plans = self._plans.get(names)
+        if plans is None:
+            plans = Plans(self._plan(names, Scope.ADDRESS), self._plan(names, Scope.PERSON))
+            self._plans[names] = plans
+        return plans
+
+    def _plan(self, names: tuple[str, ...], scope: Scope) -> Plan | None:
+        limits = [self.table[name] for name in names if self.table[name].scope is scope]
+        return _plan(limits, [1] * len(limits)) if limits else None
 
     async def watch(self) -> None:
         """Follow the changes of limits in Redis, for ever; run as a task."""
@@ -149,24 +193,27 @@ class Limiter:
                 self.refused(level.limit)
         return verdict
 
-    def _without_redis(self, charges: Sequence[Charge]) -> Verdict:
+    def _without_redis(self, plan: Plan, charges: Sequence[Charge]) -> Verdict:
         if any(charge.limit.outage is Outage.CLOSED for charge in charges):
             raise Closed
         now = self.clock()
-        levels = [self._look(charge, now) for charge in charges]
-        policy = _plan([charge.limit for charge in charges], [1] * len(charges)).policy
-        admitted = all(level.fits or level.limit.shadow for level in levels)
+        rows = [self._look(charge, now) for charge in charges]
+        admitted = all(
+            row[0] or charge.limit.shadow for charge, row in zip(charges, rows, strict=True)
+        )
         if admitted:
             for charge in charges:
                 self._debit(charge, now)
-        return Verdict(admitted, levels, policy)
+        return Verdict(plan, [int(admitted), *(part for row in rows for part in row)])
 
-    def _look(self, charge: Charge, now: float) -> Level:
+    def _look(self, charge: Charge, now: float) -> tuple[int, int, int, int]:
+        """A bucket in this worker, in the words of take.lua."""
         limit, share = charge.limit, self._share(charge.limit)
         full_in = max(self._local.get(_name(charge), now) - now, 0.0)
         after = full_in + charge.cost * limit.window / share
         left = math.floor((limit.window - full_in) * share / limit.window)
-        return Level(limit, after <= limit.window, left, full_in, max(after - limit.window, 0.0))
+        wait = max(after - limit.window, 0.0)
+        return int(after <= limit.window), left, math.ceil(full_in * 1000), math.ceil(wait * 1000)
 
     def _debit(self, charge: Charge, now: float) -> None:
         full_at = max(self._local.pop(_name(charge), now), now)
@@ -186,26 +233,12 @@ def _name(charge: Charge) -> str:
 
 def _plan(limits: Sequence[Limit], costs: Sequence[int]) -> Plan:
     arguments = [
-        part
+        str(part)
         for limit, cost in zip(limits, costs, strict=True)
         for part in (limit.quantity, limit.window * 1_000_000, cost, 0 if limit.shadow else 1)
     ]
     policy = ", ".join(limit.policy for limit in limits if not limit.shadow)
     names = tuple("}:" + limit.name for limit in limits)
     strict = not any(limit.shadow for limit in limits)
-    return Plan(tuple(limits), tuple(arguments), policy, names, strict)
-
-
-def _verdict(plan: Plan, answer: list[int]) -> Verdict:
-    admitted = answer[0] == 1
-    if len(plan.limits) == 1:  # on the road of nearly every read
-        _, fits, left, full, wait = answer
-        level = Level(plan.limits[0], fits == 1, left, full / 1000, wait / 1000)
-        return Verdict(admitted, (level,), plan.policy)
-    levels = []
-    place = 1
-    for limit in plan.limits:
-        fits, left, full, wait = answer[place : place + _FIELDS]
-        levels.append(Level(limit, fits == 1, left, full / 1000, wait / 1000))
-        place += _FIELDS
-    return Verdict(admitted, levels, plan.policy)
+    head = f'"{limits[0].name}";r=' if len(limits) == 1 and strict else None
+    return Plan(tuple(limits), policy, names, str(len(limits)), tuple(arguments), head, strict)

@@ -2,7 +2,8 @@
 -- KEYS: one per bucket, in one slot. ARGV, four per bucket:
 --   tokens it holds, microseconds it takes to fill, cost, 1 to enforce or 0 to watch only.
 -- A bucket is one number: the moment (microseconds since 1970) at which it is full again.
--- Answers 1 or 0 for all of them, then per bucket:
+-- Answers a JSON list (a text is one write of the server's and one read of ours, a table is neither):
+--   1 or 0 for all of them, then per bucket:
 --   1 or 0 for itself, tokens left, milliseconds until full, milliseconds until the cost is there.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -31,4 +32,4 @@ for i = 1, #KEYS do
   answer[#answer + 1] = math.ceil((full - now) / 1000)
   answer[#answer + 1] = fits[i] and 0 or math.ceil((after[i] - window - now) / 1000)
 end
-return answer
+return '[' .. table.concat(answer, ',') .. ']'

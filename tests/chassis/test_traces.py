@@ -1,0 +1,268 @@
+"""What leaves a span and what does not, and that nobody waits for a collector."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import structlog
+from faststream import BaseMiddleware
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import ValidationError
+from structlog.testing import capture_logs
+
+from chassis.settings import ProcessSettings
+from chassis.sqs import SQSBroker, TestSQSBroker
+from chassis.traces import delivery, traces_of
+from chassis.traces.delivery import Quiet
+from chassis.traces.messages import messages
+from chassis.traces.spans import Traces
+from deploy.local.settings import ROOT
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+SAMPLED, UNSAMPLED = f"00-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-00"
+
+
+class World:
+    """A broker whose messages are traced, and the spans that have ended."""
+
+    def __init__(self, share: float) -> None:
+        settings = ProcessSettings(traces="http://127.0.0.1:1", trace_share=share)
+        self.kept = InMemorySpanExporter()
+        self.traces = Traces.of(settings, "service", self.kept)
+        self.broker = SQSBroker()
+        self.broker.add_middleware(self.around)
+        self.broker.add_middleware(messages(self.traces))
+        self.contexts: list[dict[str, Any]] = []
+
+        @self.broker.subscriber("second")
+        async def second(_: str) -> None:
+            self.note()
+
+        @self.broker.subscriber("first")
+        async def first(body: dict[str, str]) -> None:
+            await self.broker.publish("on", "second", headers={"traceparent": UNSAMPLED})
+            if "fail" in body:
+                raise ValueError(body["fail"])
+
+    def around(self, message: Any, *, context: Any) -> BaseMiddleware[Any, Any]:
+        """Where FastStream tells of failures: outside of all middlewares that a broker is given."""
+        world = self
+
+        class Around(BaseMiddleware[Any, Any]):
+            async def after_processed(self, kind: Any = None, *_: Any) -> bool:
+                if kind is not None:
+                    world.note()
+                return False
+
+        return Around(message, context=context)
+
+    def note(self) -> None:
+        self.contexts.append(structlog.contextvars.get_contextvars())
+
+    async def send(self, body: dict[str, str], **headers: str) -> dict[str, ReadableSpan]:
+        """By name, after all of it has been handled."""
+        async with self.traces, TestSQSBroker(self.broker, connect_only=False) as tested:
+            await tested.publish(body, "first", headers=headers)
+        return {span.name: span for span in self.kept.get_finished_spans()}
+
+
+def ids(span: ReadableSpan) -> tuple[str, str, str]:
+    assert span.context is not None
+    assert span.parent is not None
+    return (
+        f"{span.context.trace_id:032x}",
+        f"{span.context.span_id:016x}",
+        f"{span.parent.span_id:016x}",
+    )
+
+
+async def test_a_message_hangs_on_its_sender_and_what_it_sends_hangs_on_it() -> None:
+    world = World(share=0)
+    spans = await world.send({"type": "OpenAccount", "email": "a@b.example"}, traceparent=SAMPLED)
+    trace, first, parent = ids(spans["process first"])
+    assert (trace, parent) == (TRACE, PARENT)
+    assert ids(spans["send second"])[::2] == (TRACE, first)
+    assert ids(spans["process second"])[::2] == (TRACE, ids(spans["send second"])[1])
+    attributes = spans["process first"].attributes or {}
+    assert attributes["vouch.message"] == "OpenAccount"
+    assert attributes["messaging.destination.name"] == "first"
+    assert not any("b.example" in span.to_json() for span in spans.values())
+    assert [context["trace_id"] for context in world.contexts] == [TRACE]
+
+
+@pytest.mark.parametrize("headers", [{"traceparent": UNSAMPLED}, {}, {"traceparent": "00-x-y-01"}])
+async def test_what_was_not_chosen_leaves_nothing(headers: dict[str, str]) -> None:
+    world = World(share=0)
+    assert await world.send({}, **headers) == {}
+    assert ["trace_id" in context for context in world.contexts] == [False]
+
+
+async def test_a_message_from_nowhere_begins_a_trace_by_chance() -> None:
+    spans = await World(share=1).send({})
+    assert spans["process first"].parent is None
+    assert ids(spans["send second"])[2] == f"{spans['process first'].context.span_id:016x}"
+
+
+async def test_chance_does_not_change_what_a_sender_has_chosen() -> None:
+    assert await World(share=1).send({}, traceparent=UNSAMPLED) == {}
+
+
+async def test_a_failure_is_told_by_its_name_and_not_in_its_words() -> None:
+    world = World(share=0)
+    with pytest.raises(ValueError, match="is wrong"):
+        await world.send({"fail": "a@b.example is wrong"}, traceparent=SAMPLED)
+    (failed,) = (s for s in world.kept.get_finished_spans() if s.name == "process first")
+    assert (failed.attributes or {})["error.type"] == "ValueError"
+    assert not failed.status.is_ok
+    assert "b.example" not in failed.to_json()
+    assert [context["trace_id"] for context in world.contexts] == [TRACE, TRACE]
+
+
+async def test_a_line_has_no_trace_of_an_earlier_message() -> None:
+    world = World(share=0)
+    await world.send({}, traceparent=SAMPLED)
+    await world.send({}, traceparent=UNSAMPLED)
+    assert ["trace_id" in context for context in world.contexts] == [True, False]
+
+
+class Port:
+    other = 7
+
+    async def double(self, number: int) -> int:
+        if number < 0:
+            raise ValueError("below zero")
+        return 2 * number
+
+
+async def test_a_port_is_seen_only_while_a_trace_is_under_way() -> None:
+    world = World(share=1)
+    port = world.traces.port(Port(), {"db.system.name": "redis"}, double="twice")
+    async with world.traces:
+        assert (await port.double(2), port.other) == (4, 7)
+        with world.traces.span("around", "server", {}, SAMPLED):
+            assert await port.double(3) == 6
+            with pytest.raises(ValueError, match="below zero"):
+                await port.double(-1)
+        assert not world.traces.under_way()
+    twice, failed, around = world.kept.get_finished_spans()
+    assert (twice.name, ids(twice)[2]) == ("twice", ids(around)[1])
+    assert (failed.attributes or {})["error.type"] == "ValueError"
+
+
+class Collector(SpanExporter):
+    """One that can be away, and one that can be silent."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.asked, self.answer = threading.Event(), threading.Event()
+        self.answer.set()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        assert spans
+        self.asked.set()
+        self.answer.wait()
+        if self.away:
+            raise OSError("connection refused")
+        return SpanExportResult.SUCCESS
+
+
+def batch() -> Any:
+    return [object(), object()]
+
+
+def test_that_a_collector_is_away_is_told_once_and_that_it_is_back() -> None:
+    collector = Collector()
+    quiet = Quiet(collector, "referrals")
+    collector.away = True
+    with capture_logs() as lines:
+        assert [quiet.export(batch()) for _ in range(3)] == [SpanExportResult.FAILURE] * 3
+        collector.away = False
+        assert quiet.export(batch()) is SpanExportResult.SUCCESS
+        assert quiet.export(batch()) is SpanExportResult.SUCCESS
+        collector.away = True
+        quiet.export(batch())  # within the minute
+    assert [(line["event"], line["lost"]) for line in lines] == [
+        ("traces_not_taken", 2),
+        ("traces_taken_again", 6),
+    ]
+
+
+async def test_a_collector_that_does_not_answer_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivery, "STOP_SECONDS", 0.05)
+    collector = Collector()
+    collector.answer.clear()
+    settings = ProcessSettings(traces="http://127.0.0.1:1", trace_share=1)
+    async with Traces.of(settings, "service", collector) as traces:
+        with traces.span("last", "server", {}, None):
+            pass
+    assert not collector.answer.is_set()
+    assert await asyncio.to_thread(collector.asked.wait, 20)
+    collector.answer.set()
+
+
+def test_without_a_collector_there_is_nothing() -> None:
+    assert traces_of(ProcessSettings(), "service") is None
+
+
+@pytest.mark.parametrize("wrong", ["collector:4318", "grpc://collector:4317", "http://"])
+def test_a_collector_is_named_by_its_address(wrong: str) -> None:
+    with pytest.raises(ValidationError, match="traces"):
+        ProcessSettings(traces=wrong)
+
+
+WITHOUT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "opentelemetry":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+import gateway.__main__, referrals.__main__, invites.__main__, compute.__main__
+from chassis.settings import ProcessSettings
+
+assert not any(name.split(".")[0] == "opentelemetry" for name in sys.modules)
+assert ProcessSettings().traces == ""
+ProcessSettings(traces="http://127.0.0.1:4318")
+"""
+UNTOUCHED = """
+import sys
+import gateway.__main__, chassis.cli, referrals.app, invites.app, compute.app
+
+ours = ("opentelemetry.exporter", "opentelemetry.sdk.trace", "chassis.traces.spans")
+assert not [name for name in sys.modules if name.startswith(ours)]
+"""
+
+
+def _run(program: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S603  our own interpreter and words
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT / 'services'}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_who_wants_no_traces_needs_no_opentelemetry_and_who_does_is_told() -> None:
+    ended = _run(WITHOUT)
+    assert ended.returncode == 1
+    assert "extra `telemetry`" in ended.stderr
+    assert "leave TRACES empty" in ended.stderr
+    assert "AssertionError" not in ended.stderr
+
+
+def test_nothing_is_imported_before_it_is_wanted() -> None:
+    """redis-py imports OpenTelemetry's metrics wherever it finds them; traces are ours."""
+    ended = _run(UNTOUCHED)
+    assert ended.returncode == 0, ended.stderr

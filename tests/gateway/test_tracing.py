@@ -1,0 +1,153 @@
+"""Which requests are traced, what a span says of them, and what their commands carry."""
+
+from dataclasses import dataclass
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from chassis.settings import ProcessSettings
+from chassis.traces.spans import Traces
+from gateway.http import PASSAGE, Passage
+from gateway.ids import child_traceparent
+from gateway.tracing import ASKED_AT_ONCE, Allowance, Requests, end
+from tests.gateway.conftest import Door, Doors
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+SAMPLED = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+UNSAMPLED = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
+RARE = 1e-18
+"""A share that chance does not reach, and that is not nothing."""
+
+
+@dataclass
+class Traced:
+    """Opens gateways that trace, and shows the spans that have ended."""
+
+    doors: Doors
+
+    async def open(self, share: float) -> Door:
+        settings = ProcessSettings(traces="http://127.0.0.1:1", trace_share=share)
+        self.kept = InMemorySpanExporter()
+        self.doors.traces = Traces.of(settings, "gateway", self.kept)
+        await self.doors.stack.enter_async_context(self.doors.traces)
+        return await self.doors.open()
+
+    def spans(self) -> tuple[ReadableSpan, ...]:
+        assert self.doors.traces is not None
+        self.doors.traces._provider.force_flush()
+        return self.kept.get_finished_spans()
+
+
+@pytest.fixture
+def traced(doors: Doors) -> Traced:
+    return Traced(doors)
+
+
+def attributes(span: ReadableSpan) -> dict[str, object]:
+    return dict(span.attributes or {})
+
+
+async def test_a_span_names_the_template_and_never_the_path(traced: Traced) -> None:
+    door = await traced.open(1)
+    token = door.issuer.access()
+    await door.get("/v1/operations/0123456789abcdef?secret=1", token)
+    await door.get("/v1/nothing/alice@example.com")
+    known, unknown = traced.spans()
+    assert known.name == "GET /v1/operations/{command_id}"
+    assert attributes(known) == {
+        "http.request.method": "GET",
+        "http.route": "/v1/operations/{command_id}",
+        "url.scheme": "http",
+        "http.response.status_code": 400,
+    }
+    assert known.parent is None
+    assert (unknown.name, attributes(unknown)["http.response.status_code"]) == ("GET", 404)
+    for told in (known.to_json(), unknown.to_json()):
+        assert not any(word in told for word in ("0123456789abcdef", "secret", "alice", token))
+
+
+async def test_only_our_own_fault_is_an_error(traced: Traced) -> None:
+    door = await traced.open(1)
+    await door.get("/v1/me", door.issuer.access())
+    await door.redis.flushall()
+    await door.get("/v1/me", door.issuer.access())
+    await door.get("/healthz")
+    missing, lost = traced.spans()
+    assert "error.type" not in attributes(missing)
+    assert (attributes(lost)["error.type"], lost.status.is_ok) == ("503", False)
+
+
+async def test_the_command_of_a_traced_request_hangs_on_its_span(traced: Traced) -> None:
+    door = await traced.open(1)
+    await door.post("/v1/me", door.issuer.id(), headers=UNSAMPLED)
+    (span,) = traced.spans()
+    assert span.context is not None
+    assert span.parent is not None
+    assert f"{span.parent.span_id:016x}" == PARENT
+    (sent,) = door.bus.sent
+    version, trace, parent, flags = sent.headers["traceparent"].split("-")
+    assert (version, trace, parent) == ("00", TRACE, f"{span.context.span_id:016x}")
+    assert int(flags, 16) & 1
+
+
+async def test_callers_who_ask_are_heard_so_often_and_no_more(traced: Traced) -> None:
+    await traced.open(RARE)
+    assert traced.doors.traces is not None
+    requests = Requests(traced.doors.traces, Allowance(clock=lambda: 0.0))
+
+    async def traces(headers: dict[str, str]) -> bool:
+        request = make_mocked_request("GET", "/v1/me", headers=headers)
+        request[PASSAGE] = Passage("number")
+        span = requests.begin(request)
+        if span is not None:
+            end(span, request, None, 200)
+        return span is not None
+
+    assert not await traces(UNSAMPLED)
+    many = [await traces(SAMPLED) for _ in range(int(ASKED_AT_ONCE) + 3)]
+    assert many == [True] * int(ASKED_AT_ONCE) + [False] * 3
+
+
+async def test_a_caller_who_asks_is_heard(traced: Traced) -> None:
+    door = await traced.open(RARE)
+    await door.post("/v1/me", door.issuer.id(), headers=SAMPLED)
+    (span,) = traced.spans()
+    assert span.name == "POST /v1/me"
+
+
+@pytest.mark.parametrize("share", [0, RARE])
+@pytest.mark.parametrize("headers", [{}, UNSAMPLED, {"traceparent": "00-x-y-01"}])
+async def test_what_was_not_chosen_leaves_nothing(
+    share: float, headers: dict[str, str], traced: Traced
+) -> None:
+    door = await traced.open(share)
+    assert (await door.post("/v1/me", door.issuer.id(), headers=headers)).status == 201
+    assert traced.spans() == ()
+    (sent,) = door.bus.sent
+    assert sent.headers["traceparent"].endswith("-00")
+
+
+async def test_nobody_is_asked_at_a_share_of_nothing(traced: Traced) -> None:
+    door = await traced.open(0)
+    await door.post("/v1/me", door.issuer.id(), headers=SAMPLED)
+    assert traced.spans() == ()
+
+
+def test_an_allowance_fills_up_again_and_does_not_run_over() -> None:
+    now = 100.0
+    allowance = Allowance(per_second=1, most=2, clock=lambda: now)
+    assert [allowance.take() for _ in range(3)] == [True, True, False]
+    now += 1.5
+    assert [allowance.take() for _ in range(2)] == [True, False]
+    now += 1_000
+    assert [allowance.take() for _ in range(3)] == [True, True, False]
+
+
+def test_who_does_not_record_asks_nobody_to() -> None:
+    """A caller's flag must not reach the services by way of a gateway that does not look at it."""
+    made = child_traceparent(SAMPLED["traceparent"])
+    version, trace, parent, flags = made.split("-")
+    assert (version, trace, flags) == ("00", TRACE, "00")
+    assert parent != PARENT
