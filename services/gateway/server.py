@@ -31,7 +31,7 @@ KEEP_ALIVE_SECONDS: Final = 75.0
 HANDSHAKE_SECONDS: Final = 0.25
 """For those to arrive who have been answered already that they are connected."""
 MAX_QUEUED: Final = 10 * BACKLOG
-NEXT_REQUEST_SECONDS: Final = 2.0
+NEXT_REQUEST_SECONDS: Final = 5.0
 """How long the end waits for a request of which something has arrived, its connection perhaps."""
 LOOK_SECONDS: Final = 0.02
 

@@ -184,16 +184,16 @@ async def check_nothing_is_lost(it: World, load: Load) -> None:
 
 def tell(story: Story, load: Load) -> None:
     rows: list[list[object]] = [
-        [phase, name, told(callers.seen)]
+        [phase, name, f"{callers.longest:.1f} s", told(callers.seen)]
         for phase, crowd in story.phases().items()
         for name, callers in crowd.everybody().items()
     ]
     for phase, answers in (("away", story.refused), ("all the time", Counter(load.answers))):
         words = Counter({str(status): number for status, number in answers.items()})
-        rows.append([phase, f"{WRITERS} writers", told(words)])
-    rows.append(["all the time", "acknowledged", f"{len(load.acknowledged)} commands"])
+        rows.append([phase, f"{WRITERS} writers", "", told(words)])
+    rows.append(["all the time", "acknowledged", "", f"{len(load.acknowledged)} commands"])
     title = f"Redis away for {story.seconds:.1f} s, {WORKERS} workers"
-    table(title, ["Redis", "who", "answers"], rows)
+    table(title, ["Redis", "who", "longest", "answers"], rows)
 
 
 def bearer(token: str) -> dict[str, str]:
