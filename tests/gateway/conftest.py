@@ -89,10 +89,11 @@ def issuer(issuer_of_all: Issuer) -> Issuer:
 
 
 @pytest.fixture
-async def bus(redis: Redis) -> Bus:
+async def bus(redis: Redis) -> AsyncIterator[Bus]:
     bus = Bus(redis)
     await bus.start()
-    return bus
+    yield bus
+    await bus.stop()
 
 
 @dataclass(frozen=True)

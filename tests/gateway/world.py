@@ -254,6 +254,11 @@ class Bus:
         else:
             self._deliver(sent)
 
+    async def stop(self) -> None:
+        """Wait for what is under way: it uses the Redis that is closed next."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def compute(self, command: Any) -> None:
         """What the compute service's worker says to its own streams."""
         _, handler = self._handlers["test-compute-commands.fifo"]
