@@ -37,6 +37,7 @@ from contracts.messages import Metadata
 from contracts.referrals import OpenAccount
 from deploy.local.provision import CREDENTIALS, deploy
 from deploy.local.settings import REGION, LocalSettings
+from gateway import clients as gateway_clients
 from referrals.app import REFERRALS, application
 from referrals.settings import Settings
 from tests.support.stack import local_aws, local_settings, redis_server
@@ -127,7 +128,7 @@ async def measure(settings: LocalSettings) -> None:
     boto = aioboto3.Session(botocore_session=session)
     async with boto.client("dynamodb", endpoint_url=settings.aws_url) as dynamodb:
         resources = Resources(dynamodb, redis, broker)
-        service = Settings(stack=settings.stack, redis_url=settings.redis_url, max_workers=64)
+        service = Settings(stack=settings.stack, redis_url=settings.redis_url)
         app = application(service, resources)
         await app.rebuilder.heal()
         await one_command(app, counts)
@@ -135,11 +136,13 @@ async def measure(settings: LocalSettings) -> None:
     await redis.aclose()
 
 
-def bus(settings: LocalSettings, session: AioSession) -> SQSBroker:
+def bus(
+    settings: LocalSettings, session: AioSession, send_linger: float = SEND_LINGER_SECONDS
+) -> SQSBroker:
     return SQSBroker(
         endpoint_url=settings.aws_url,
         session=session,
-        send_linger=SEND_LINGER_SECONDS,
+        send_linger=send_linger,
         ack_linger=ACK_LINGER_SECONDS,
         reject="dlq",
         logger=None,
@@ -183,7 +186,7 @@ async def under_load(
     settings: LocalSettings, app: App, counts: Counts, session: AioSession
 ) -> None:
     """Over the bus: sent as the gateway sends, handled and deleted as the service does."""
-    gateway = bus(settings, session)
+    gateway = bus(settings, session, send_linger=gateway_clients.SEND_LINGER_SECONDS)
     sender = CommandSender(gateway, {OpenAccount: commands_queue(settings.stack, "referrals")})
     listener_redis = connect(settings.redis_url)
     listener = OutcomeListener(listener_redis, Outcomes(listener_redis))
