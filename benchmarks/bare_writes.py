@@ -18,7 +18,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -38,6 +38,7 @@ from chassis.commands import (
 from chassis.outcomes import CHANNEL
 from chassis.read_models import control_key
 from chassis.service import Resources, assemble
+from chassis.sqs.coalescer import Coalescer
 from chassis.sqs.wire import CONTENT_TYPE, CORRELATION_ID, encode_headers
 from contracts.messages import Metadata
 from contracts.referrals import OpenAccount
@@ -202,6 +203,8 @@ class BareSender:
     sqs: Any
     redis: Any
     url: str
+    shared: Coalescer[Any, None] | None = None
+    """Set: sends that wait at the same time share a call, as the gateway's do."""
     _waiting: dict[str, asyncio.Future[None]] = field(default_factory=dict)
 
     async def write(self, member: str) -> None:
@@ -214,14 +217,23 @@ class BareSender:
             CONTENT_TYPE: "application/json",
         }
         done = self._waiting[member] = asyncio.get_running_loop().create_future()
-        await self.sqs.send_message(
-            QueueUrl=self.url,
-            MessageBody=command.model_dump_json(),
-            MessageAttributes=encode_headers(headers),
-            MessageGroupId=command.stream,
-            MessageDeduplicationId=member,
-        )
+        entry = {
+            "MessageBody": command.model_dump_json(),
+            "MessageAttributes": encode_headers(headers),
+            "MessageGroupId": command.stream,
+            "MessageDeduplicationId": member,
+        }
+        if self.shared is None:
+            await self.sqs.send_message(QueueUrl=self.url, **entry)
+        else:
+            await self.shared.submit(entry)
         await done
+
+    async def send_together(self, entries: Sequence[Any]) -> list[None]:
+        numbered = [{"Id": str(n), **entry} for n, entry in enumerate(entries)]
+        reply = await self.sqs.send_message_batch(QueueUrl=self.url, Entries=numbered)
+        assert len(reply["Successful"]) == len(entries)
+        return [None] * len(entries)
 
     async def listen(self) -> None:
         async with self.redis.pubsub() as subscription:
@@ -233,12 +245,14 @@ class BareSender:
 
 
 @contextlib.asynccontextmanager
-async def bare_sender(redis_url: str) -> AsyncIterator[BareSender]:
+async def bare_sender(redis_url: str, *, shared: bool = False) -> AsyncIterator[BareSender]:
     redis = Redis.from_url(redis_url)
     async with client("sqs") as sqs, contextlib.aclosing(redis):
         queue = commands_queue(STACK, REFERRALS.name)
         url = (await sqs.get_queue_url(QueueName=queue))["QueueUrl"]
         sender = BareSender(sqs, redis, url)
+        if shared:
+            sender.shared = Coalescer(sender.send_together, linger=0.005, serial=True)
         listening = asyncio.create_task(sender.listen())
         try:
             yield sender
