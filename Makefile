@@ -102,6 +102,9 @@ bench-rebuild: setup  ## latency of commands beside a rebuild
 bench-gateway: setup  ## the read path beside a bare server and two usual ways to write it (needs wrk)
 	@$(BIN)/python benchmarks/gateway_reads.py
 
+bench-writes: setup  ## the write path beside a bare loop over the same parts: latency, throughput, CPU
+	@$(BIN)/python benchmarks/gateway_writes.py
+
 bench-limiter: setup  ## the rate limiter beside its own script, `limits` and `throttled-py`
 	@$(BIN)/python benchmarks/limiter.py
 
@@ -146,4 +149,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock --extra telemetry contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: chaos-gateway chaos-slow asyncapi anvil help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters bench-limiter race
+.PHONY: chaos-gateway chaos-slow asyncapi anvil help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters bench-limiter bench-writes race

@@ -10,6 +10,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_ENTRIES = 10
+BRIEF = 0.005
+"""Seconds; beside the way of a call that is nothing."""
+WORTH_IT = 4
+"""Lingers within which ten items must have come: then some will come within one."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,8 @@ class Coalescer(Generic[T, R]):
         send: Sends at most ten items and answers one result or error per item, in order.
         linger: Seconds that the first item waits for company.
         serial: Keep one call under way at a time, in order of arrival. An item that finds none
-            under way does not linger; items that gathered meanwhile linger for more company:
-            quick when idle, full under load.
+            under way does not linger; items that gathered meanwhile linger for more company, but
+            hardly while few come: quick when idle, full under load.
         max_bytes: Bytes of one call, None for no limit.
         weigh: Bytes of one item.
     """
@@ -48,6 +52,7 @@ class Coalescer(Generic[T, R]):
         self._weigh = weigh
         self._waiting: deque[_Waiting[T, R]] = deque()
         self._bytes = 0
+        self._arrivals: deque[float] = deque(maxlen=MAX_ENTRIES)
         self._calls: set[asyncio.Task[None]] = set()
         self._timer: asyncio.Handle | None = None
 
@@ -62,9 +67,10 @@ class Coalescer(Generic[T, R]):
         waiting = _Waiting(item, self._weigh(item), loop.create_future())
         self._waiting.append(waiting)
         self._bytes += waiting.weight
+        self._arrivals.append(loop.time())
         if self._full():
             self._pump()
-        elif self._timer is None:
+        elif self._timer is None and self._may_call():  # else the end of the call sets one
             linger = 0.0 if self._serial else self._linger
             self._timer = loop.call_later(linger, self._expire)
         return waiting.result
@@ -116,7 +122,14 @@ class Coalescer(Generic[T, R]):
             self._pump()
         elif self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._linger, self._expire)
+            self._timer = loop.call_later(self._patience(loop.time()), self._expire)
+
+    def _patience(self, now: float) -> float:
+        """Seconds for company; hardly any while so few come that nobody would."""
+        many = len(self._arrivals) == MAX_ENTRIES
+        if many and now - self._arrivals[0] <= WORTH_IT * self._linger:
+            return self._linger
+        return min(self._linger, BRIEF)
 
     def _take(self) -> list[_Waiting[T, R]]:
         batch = [self._pop()]

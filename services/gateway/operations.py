@@ -78,10 +78,13 @@ class Operations:
         command_id = ask.command_id()
         if ask.key is None:
             return await self._first(command_id, ask, command, finish)
-        begun = await self._begin(command_id, command)
+        # two questions, one round trip
+        begun, standing = await asyncio.gather(
+            self._begin(command_id, command), self.outcomes.get(command_id)
+        )
         if isinstance(begun, Answer):
             return begun
-        return await self._claimed(begun, ask, command, finish)
+        return await self._claimed(begun, standing, ask, command, finish)
 
     async def post(self, ask: Ask, command: Command) -> None:
         """Send a command that nobody waits for.
@@ -118,12 +121,16 @@ class Operations:
             ) from error
 
     async def _claimed(
-        self, claim: Claim, ask: Ask, command: Command, finish: Finish
+        self,
+        claim: Claim,
+        standing: CommandOutcome | None,
+        ask: Ask,
+        command: Command,
+        finish: Finish,
     ) -> Answer | Pending:
         answer: Answer | Pending | None = None
         try:
             async with self.answers.kept(claim):
-                standing = await self.outcomes.get(claim.command_id)
                 if standing is not None:
                     answer = await self._final(standing, claim.digest, finish)
                 else:

@@ -156,6 +156,41 @@ def test_a_fifo_queue_keeps_the_order_of_concurrent_publishes(linger: float | No
     warp(main)
 
 
+async def _sizes_of_calls(publishes: int) -> tuple[list[int], float]:
+    """A message for a FIFO queue every 10 ms, calls of 20 ms; and how long it took in all."""
+    model = SQSModel(latency=0.02)
+    model.create("jobs.fifo")
+    loop = asyncio.get_running_loop()
+    async with broker_of(model, send_linger=1.0) as broker:
+        await broker.publish("first", "jobs.fifo", group_id="g")
+        started, publishing = loop.time(), []
+        for n in range(publishes):
+            sending = broker.publish(str(n), "jobs.fifo", group_id=str(n))
+            publishing.append(asyncio.create_task(sending))
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*publishing)
+        took = loop.time() - started
+    return [len(call.entries) for call in model.called("SendMessageBatch")], took
+
+
+def test_few_for_a_fifo_queue_hardly_linger() -> None:
+    async def main() -> None:
+        sizes, took = await _sizes_of_calls(4)
+        assert sum(sizes) == 5
+        assert took < 0.1
+
+    warp(main)
+
+
+def test_many_for_a_fifo_queue_linger_for_full_calls() -> None:
+    async def main() -> None:
+        sizes, _ = await _sizes_of_calls(100)
+        assert sum(sizes) == 101
+        assert sizes.count(10) >= 9
+
+    warp(main)
+
+
 def test_a_lost_reply_does_not_double_a_fifo_message() -> None:
     async def main() -> None:
         model = SQSModel()

@@ -1,0 +1,273 @@
+"""The bare loop that `benchmarks/gateway_writes.py` holds the write path against.
+
+What one writes first with aiobotocore and redis-py: `BareSender` puts a message into a FIFO queue
+and waits for word of it. The program below receives up to ten, and for each of them, side by side,
+loads its stream, appends a commit, projects it and announces the outcome; then it deletes the ten
+in one call. Meanwhile it receives the next ten.
+
+Every request but those to SQS is recorded from the referrals service itself, once, and repeated
+under another name for each message: the same Query, the same transaction of commit and claim, the
+same scripts on the same read models in the same two round trips. Nothing is read strictly,
+decided, folded, logged, told to other services or kept for a crash.
+
+`python benchmarks/bare_writes.py` consumes until SIGTERM.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import uvloop
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from redis.asyncio import Redis
+
+from chassis.commands import (
+    BODY_HASH,
+    COMMAND_ID,
+    IncomingCommand,
+    commands_queue,
+    message_headers,
+)
+from chassis.outcomes import CHANNEL
+from chassis.read_models import control_key
+from chassis.service import Resources, assemble
+from chassis.sqs.coalescer import Coalescer
+from chassis.sqs.wire import CONTENT_TYPE, CORRELATION_ID, encode_headers
+from contracts.messages import Metadata
+from contracts.referrals import OpenAccount
+from referrals.app import REFERRALS
+from referrals.settings import Settings
+
+STACK = "bare"
+SAMPLE = "5a3b1e00-0000-4000-8000-000000000001"
+BATCHES = 8
+"""Of ten messages, carried out side by side: a few more than the service's workers are."""
+CONNECTIONS = 64
+BARE_CHANNEL = f"{STACK}-{CHANNEL}"
+
+
+def wish(member: str) -> tuple[OpenAccount, Metadata]:
+    """What the gateway makes of a person's `POST /v1/me`."""
+    command = OpenAccount(member_id=member, email=f"{member[-8:]}@example.com", network="127.0.0.1")
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+    return command, Metadata(
+        command_id=member, correlation_id=member[-12:], actor=member, traceparent=trace
+    )
+
+
+def client(service: str) -> Any:
+    """Endpoint, region and credentials are botocore's own variables (AWS_…)."""
+    return get_session().create_client(service, config=AioConfig(max_pool_connections=CONNECTIONS))
+
+
+# What the service asks for
+
+
+@dataclass
+class Recorder:
+    """Stands where DynamoDB, Redis and the bus stand, and keeps what it is asked."""
+
+    query_asked: dict[str, Any] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict)
+    projected: list[tuple[Any, ...]] = field(default_factory=list)
+    outcome: list[Any] = field(default_factory=list)
+    script: str = ""
+
+    async def query(self, **request: Any) -> dict[str, Any]:
+        self.query_asked = request
+        return {"Items": []}
+
+    async def transact_write_items(self, **request: Any) -> None:
+        self.written = request
+
+    async def together(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        self.projected = commands
+        control = {model.name.encode(): b"1.%d" % model.version for model in REFERRALS.models}
+        return [control, *([b"applied", 0] for _ in commands[1:])]
+
+    def register_script(self, script: str) -> Any:
+        async def put(keys: list[str], args: list[Any]) -> Any:
+            self.script, self.outcome = script, [*keys, *args]
+            return args[0]
+
+        return put
+
+    async def publish(self, *_: Any, **__: Any) -> None:
+        """Events for other services: the bare loop tells nobody."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """One command's requests; the sample's name and code in them become another's."""
+
+    query: str
+    write: str
+    projection: str
+    outcome: str
+    script: str
+    code: str
+
+    @classmethod
+    async def recorded(cls) -> "Requests":
+        recorder: Any = Recorder()
+        resources = Resources(recorder, recorder, recorder)
+        handler = assemble(REFERRALS, Settings(stack=STACK), resources).handler
+        handler.projector.service = STACK  # read models of its own, in the same Redis
+        command, metadata = wish(SAMPLE)
+        await handler.handle(
+            IncomingCommand(command, metadata, command.body_hash, redelivered=False)
+        )
+        claim = recorder.written["TransactItems"][1]["Put"]["Item"]["k"]["S"]
+        assert len(recorder.projected) == 1 + len(REFERRALS.models)
+        return cls(
+            query=json.dumps(recorder.query_asked),
+            write=json.dumps(recorder.written),
+            projection=json.dumps(recorder.projected, default=bytes.decode),
+            outcome=json.dumps(recorder.outcome).replace(f'"{CHANNEL}"', f'"{BARE_CHANNEL}"'),
+            script=recorder.script,
+            code=claim.rpartition("#")[2],
+        )
+
+    def of(self, request: str, member: str, code: str) -> Any:
+        return json.loads(request.replace(SAMPLE, member).replace(self.code, code))
+
+
+# The loop
+
+
+@dataclass
+class BareConsumer:
+    sqs: Any
+    dynamodb: Any
+    redis: Any
+    requests: Requests
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES))
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self) -> None:
+        await self.redis.script_load(files("chassis").joinpath("apply.lua").read_text())
+        self._outcome = self.redis.register_script(self.requests.script)
+        queue = commands_queue(STACK, REFERRALS.name)
+        url = (await self.sqs.get_queue_url(QueueName=queue))["QueueUrl"]
+        while True:
+            await self._room.acquire()
+            reply = await self.sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                WaitTimeSeconds=5,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            )
+            task = asyncio.create_task(self._batch(url, reply.get("Messages", [])))
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._room.release()
+        task.result()
+
+    async def _batch(self, url: str, messages: list[dict[str, Any]]) -> None:
+        if not messages:
+            return
+        await asyncio.gather(*(self._carry_out(json.loads(m["Body"])) for m in messages))
+        handles = [m["ReceiptHandle"] for m in messages]
+        entries = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
+        await self.sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+
+    async def _carry_out(self, command: dict[str, str]) -> None:
+        requests, member = self.requests, command["memberId"]
+        code = uuid.uuid4().hex[: len(requests.code)]
+        history = await self.dynamodb.query(**requests.of(requests.query, member, code))
+        assert not history["Items"]
+        await self.dynamodb.transact_write_items(**requests.of(requests.write, member, code))
+        pipe = self.redis.pipeline(transaction=False)
+        for request in requests.of(requests.projection, member, code):
+            pipe.execute_command(*request)
+        await pipe.execute()
+        key, *arguments = requests.of(requests.outcome, member, code)
+        await self._outcome(keys=[key], args=arguments)
+
+
+@dataclass
+class BareSender:
+    """Sends commands and hears of their ends, in the process of whoever wants them."""
+
+    sqs: Any
+    redis: Any
+    url: str
+    shared: Coalescer[Any, None] | None = None
+    """Set: sends that wait at the same time share a call, as the gateway's do."""
+    _waiting: dict[str, asyncio.Future[None]] = field(default_factory=dict)
+
+    async def write(self, member: str) -> None:
+        """Until its outcome is known."""
+        command, metadata = wish(member)
+        headers = message_headers(metadata) | {
+            COMMAND_ID: member,
+            BODY_HASH: command.body_hash,
+            CORRELATION_ID: metadata.correlation_id,
+            CONTENT_TYPE: "application/json",
+        }
+        done = self._waiting[member] = asyncio.get_running_loop().create_future()
+        entry = {
+            "MessageBody": command.model_dump_json(),
+            "MessageAttributes": encode_headers(headers),
+            "MessageGroupId": command.stream,
+            "MessageDeduplicationId": member,
+        }
+        if self.shared is None:
+            await self.sqs.send_message(QueueUrl=self.url, **entry)
+        else:
+            await self.shared.submit(entry)
+        await done
+
+    async def send_together(self, entries: Sequence[Any]) -> list[None]:
+        numbered = [{"Id": str(n), **entry} for n, entry in enumerate(entries)]
+        reply = await self.sqs.send_message_batch(QueueUrl=self.url, Entries=numbered)
+        assert len(reply["Successful"]) == len(entries)
+        return [None] * len(entries)
+
+    async def listen(self) -> None:
+        async with self.redis.pubsub() as subscription:
+            await subscription.subscribe(BARE_CHANNEL)
+            async for message in subscription.listen():
+                if message["type"] == "message":
+                    outcome = json.loads(message["data"])
+                    self._waiting.pop(outcome["commandId"]).set_result(None)
+
+
+@contextlib.asynccontextmanager
+async def bare_sender(redis_url: str, *, shared: bool = False) -> AsyncIterator[BareSender]:
+    redis = Redis.from_url(redis_url)
+    async with client("sqs") as sqs, contextlib.aclosing(redis):
+        queue = commands_queue(STACK, REFERRALS.name)
+        url = (await sqs.get_queue_url(QueueName=queue))["QueueUrl"]
+        sender = BareSender(sqs, redis, url)
+        if shared:
+            sender.shared = Coalescer(sender.send_together, linger=0.005, serial=True)
+        listening = asyncio.create_task(sender.listen())
+        try:
+            yield sender
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+
+async def main() -> None:
+    redis = Redis.from_url(os.environ["REDIS_URL"])
+    for model in REFERRALS.models:
+        await redis.hset(control_key(STACK), model.name, f"1.{model.version}")
+    async with client("sqs") as sqs, client("dynamodb") as dynamodb, contextlib.aclosing(redis):
+        await BareConsumer(sqs, dynamodb, redis, await Requests.recorded()).run()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

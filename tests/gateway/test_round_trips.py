@@ -1,0 +1,112 @@
+"""What a write costs the gateway: how often it asks Redis and how often it sends, counted."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import hiredis
+import pytest
+
+from chassis import outcomes
+from tests.gateway.conftest import Door, Doors, RedisServer
+from tests.gateway.world import ALICE
+
+BOB = "b0b00000-0000-4000-8000-000000000b0b"
+CAROL = "ca401000-0000-4000-8000-00000000ca40"
+GREETINGS = {b"HELLO", b"CLIENT", b"SUBSCRIBE", b"PING"}
+BACKGROUND = {b"{referrals}:generations", b"gateway:limits", b"gateway:{revocations}:version"}
+"""Looked at now and then, whoever writes."""
+
+
+@dataclass
+class Onlooker:
+    """A proxy in front of Redis that notes what is asked at once."""
+
+    redis: Path
+    trips: list[list[str]] = field(default_factory=list)
+    _ends: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, questions = await asyncio.open_unix_connection(self.redis)
+        self._ends += [writer, questions]
+        asked = hiredis.Reader()
+
+        async def ask() -> None:
+            while chunk := await reader.read(2**16):
+                asked.feed(chunk)
+                self._note(asked)
+                questions.write(chunk)
+            questions.close()
+
+        async def answer() -> None:
+            while chunk := await answers.read(2**16):
+                writer.write(chunk)
+            writer.close()
+
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(ask(), answer())
+
+    def _note(self, asked: hiredis.Reader) -> None:
+        trip = []
+        while (command := asked.gets()) is not False:
+            if command[0] not in GREETINGS and command[1] not in BACKGROUND:
+                trip.append(command[0].decode())
+        if trip:
+            self.trips.append(trip)
+
+    def close(self) -> None:
+        for end in self._ends:
+            end.close()
+
+
+@pytest.fixture
+async def trips(redis_server: RedisServer) -> AsyncIterator[Onlooker]:
+    onlooker = Onlooker(redis_server.folder / "redis.sock")
+    server = await asyncio.start_unix_server(
+        onlooker.forward, redis_server.folder / "onlooker.sock"
+    )
+    yield onlooker
+    server.close()
+    onlooker.close()
+    await server.wait_closed()
+
+
+@pytest.fixture
+async def door(
+    trips: Onlooker, doors: Doors, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> Door:
+    """Scripts and caches are there already."""
+    doors.redis_url = f"unix://{redis_server.folder}/onlooker.sock"
+    door = await doors.open()
+    keys: list[dict[str, str]] = [{}, {"Idempotency-Key": "first"}]
+    for key in keys:
+        await door.post("/v1/me", door.issuer.id(BOB), headers=key)
+    door.bus.sent.clear()
+    trips.trips.clear()
+    monkeypatch.setattr(outcomes, "LOOK_AGAIN_SECONDS", 60)  # not on a slow machine either
+    return door
+
+
+async def test_a_write_takes_three_round_trips_and_one_message(door: Door, trips: Onlooker) -> None:
+    assert (await door.post("/v1/me", door.issuer.id())).status == 201
+    # the address's limit, the person's, and the view that is answered
+    assert trips.trips == [["EVALSHA"], ["EVALSHA"], ["HMGET"]]
+    assert len(door.bus.sent) == 1
+
+
+async def test_a_token_that_is_known_spares_one(door: Door, trips: Onlooker) -> None:
+    token = door.issuer.access(BOB)
+    assert (await door.get("/v1/me", token)).status == 200
+    trips.trips.clear()
+    assert (await door.post("/v1/referral/codes", token, json={})).status == 201
+    assert trips.trips == [["EVALSHA"], ["HMGET"]]
+
+
+async def test_a_key_costs_two_more(door: Door, trips: Onlooker) -> None:
+    headers = {"Idempotency-Key": f"key-{ALICE}"}
+    assert (await door.post("/v1/me", door.issuer.id(CAROL), headers=headers)).status == 201
+    # the claim together with the outcome that may be there, and the answer that is kept
+    kept = [["EVALSHA"], ["EVALSHA"], ["EVALSHA", "GET"], ["HMGET"], ["EVALSHA"]]
+    assert trips.trips == kept
