@@ -88,7 +88,7 @@ def naive() -> web.Application:
 
 def fastapi_sync() -> Any:
     """In the style of a synchronous FastAPI service: `def` endpoints, a blocking Redis client."""
-    fastapi = importlib.import_module("fastapi")  # a peer, optional
+    fastapi = importlib.import_module("fastapi")  # only this server is to have it loaded
 
     redis = sync_redis.Redis.from_url(REDIS_URL)
     take = redis.register_script(TAKE)
@@ -180,7 +180,7 @@ async def serve_aiohttp(make: Callable[[], web.Application]) -> None:
 
 
 async def serve_asgi() -> None:
-    uvicorn = importlib.import_module("uvicorn")  # a peer, optional
+    uvicorn = importlib.import_module("uvicorn")  # as above
     config = uvicorn.Config(fastapi_sync(), port=0, log_level="error", access_log=False)
     server = uvicorn.Server(config)
     serving_task = asyncio.create_task(server.serve())
