@@ -22,10 +22,13 @@ MAX_LANES: Final = 4
 MAX_BATCH: Final = 64
 """Many commands of one tick are dealt out to several lanes: while Redis works on one batch, we work
 on the answers to another."""
+SILENCE_SECONDS: Final = 0.5
+"""How long nobody else is made to wait after Redis has let somebody's time run out."""
 REST_SECONDS: Final = 0.05
 """How long a lane keeps its connection without work: under load it is never given back."""
 
 
+SILENT: Final = "Redis did not answer others a moment ago"
 _OURS: Final = ("keys", NEVER_DECODE)
 """Options that are words to the client, not to the reader of a reply."""
 _UNUSUAL: Final = (RedisConnectionError, hiredis.PushNotification)
@@ -51,11 +54,15 @@ class TickRedis(Redis):
         self._resting: list[asyncio.Future[None]] = []
         self._bulk: set[asyncio.Task[Any]] = set()
         self._closing = False
+        self._silent = False
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Queue a command; the answer is a future."""
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
+        if self._silent:
+            answer.set_exception(RedisTimeoutError(SILENT))
+            return answer
         self._wishes.append((args, options, answer))
         if not self._scheduled:
             self._scheduled = True
@@ -119,7 +126,7 @@ class TickRedis(Redis):
         try:
             connection = await pool.get_connection()
         except Exception as error:  # noqa: BLE001  whatever it is, each caller is to know
-            _fail(self._next_batch(), error)
+            self._failed(self._next_batch(), error)
             return
         try:
             while self._wishes or await self._rested():
@@ -153,12 +160,24 @@ class TickRedis(Redis):
         try:
             answers = await _exchange(connection, batch)
         except Exception as error:  # noqa: BLE001  as above
-            _fail(batch, error)
+            self._failed(batch, error)
         except asyncio.CancelledError:
             _fail(batch, RedisConnectionError("the client was closed"))
             raise
         else:
             self._answer(batch, answers)
+
+    def _failed(self, batch: list[_Wish], error: Exception) -> None:
+        """A Redis that hangs would make each caller wait, one after the other."""
+        _fail(batch, error)
+        if isinstance(error, RedisTimeoutError) and not self._silent:
+            self._silent = True
+            asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._listen_again)
+            waiting, self._wishes = self._wishes, []
+            _fail(waiting, RedisTimeoutError(SILENT))
+
+    def _listen_again(self) -> None:
+        self._silent = False
 
     def _answer(self, batch: list[_Wish], replies: list[Any]) -> None:
         for (args, options, answer), reply in zip(batch, replies, strict=True):

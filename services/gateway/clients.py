@@ -10,6 +10,7 @@ from botocore.config import Config
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chassis.readthrough import DAO
 from chassis.redis import heeding
@@ -38,8 +39,8 @@ _DYNAMODB = Config(
 async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIterator[Outside]:
     """Clients for the time of the context; whoever is down now is tried again later."""
     async with contextlib.AsyncExitStack() as stack:
-        redis = _redis(TickRedis, settings, socket_timeout=1.0)
-        subscription = _redis(Redis, settings)
+        redis = connected(TickRedis, settings, socket_timeout=1.0)
+        subscription = connected(Redis, settings)
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(subscription.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -61,13 +62,15 @@ async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIte
         yield Outside(broker, redis, subscription, keys, queues.found, reports, fetch)
 
 
-def _redis(kind: type[Redis], settings: Settings, **options: Any) -> Any:
-    """One quick retry covers a connection that was closed while idle; more would only queue up."""
+def connected(kind: type[Redis], settings: Settings, **options: Any) -> Any:
+    """One quick retry covers a connection that was closed while idle; more would only queue up.
+
+    Whoever waited in vain does not wait a second time.
+    """
     client = kind.from_url(
         settings.redis_url,
         socket_connect_timeout=1.0,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         **options,
     )
     return heeding(client)

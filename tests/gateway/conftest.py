@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -15,11 +16,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chassis.readthrough import MemoryTable
-from chassis.redis import connect, heeding
+from chassis.redis import connect
 from chassis.tick import TickRedis
 from chassis.traces.spans import Traces
 from gateway.app import Gateway, assemble, running
 from gateway.auth import KeySet
+from gateway.clients import connected
 from gateway.parts import Outside
 from gateway.server import serving
 from gateway.settings import Settings
@@ -52,6 +54,15 @@ class RedisServer:
         if self._process is not None:
             self._process.kill()
             await self._process.wait()
+
+    def hang(self) -> None:
+        """It takes connections and commands, and answers nobody."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     async def _answers(self) -> bool:
         async with Redis.from_url(self.url) as redis:
@@ -169,10 +180,10 @@ class Doors:
         return Door(url, session, gateway, self.issuer, self.bus, self.redis)
 
     async def _outside(self, chosen: Settings) -> Outside:
-        client = await self.stack.enter_async_context(heeding(TickRedis.from_url(chosen.redis_url)))
-        subscription = await self.stack.enter_async_context(
-            heeding(Redis.from_url(chosen.redis_url))
-        )
+        client = connected(TickRedis, chosen, socket_timeout=1.0)
+        subscription = connected(Redis, chosen)
+        for each in (client, subscription):
+            await self.stack.enter_async_context(each)
         self.keys.append(KeySet(self.issuer.fetch))
 
         async def bus_ready() -> bool:

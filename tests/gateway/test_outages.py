@@ -49,3 +49,23 @@ async def test_redis_dies_and_comes_back_and_nobody_notices_more_than_a_503(
         return (await door.get("/readyz")).status == 200
 
     await eventually(ready)
+
+
+async def test_a_redis_that_hangs_is_an_outage_too(door: Door, redis_server: RedisServer) -> None:
+    """It takes commands and answers nobody: each asker waits for one time-out, and not in a row."""
+    token = door.issuer.access()
+    await door.post("/v1/me", door.issuer.id())
+    redis_server.hang()
+    try:
+        async with asyncio.timeout(20):  # a tenth of a hundred time-outs in a row
+            reads = [(await door.get("/v1/me", token)).status for _ in range(50)]
+            guesses = [(await door.get(GUESS)).status for _ in range(50)]
+    finally:
+        redis_server.go_on()
+    assert set(reads) <= {429, 503}
+    assert set(guesses) == {503}
+
+    async def recovered() -> bool:
+        return (await door.get("/v1/me", token)).status == 200
+
+    await eventually(recovered)

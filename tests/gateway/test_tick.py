@@ -1,14 +1,19 @@
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chassis.tick import MAX_BATCH, MAX_LANES, REST_SECONDS, TickRedis
 from tests.gateway.conftest import RedisServer
+from tests.support.eventually import eventually
 
 
 def connected(server: RedisServer) -> TickRedis:
@@ -111,4 +116,32 @@ async def test_an_outage_is_told_to_all_and_ends_by_itself(
     await redis_server.start()
     assert all(isinstance(answer, RedisError | OSError) for answer in answers)
     assert await tick.ping()
+    await tick.aclose()
+
+
+async def test_a_redis_that_hangs_makes_nobody_wait_twice(
+    redis_server: RedisServer, redis: Redis
+) -> None:
+    """Whoever asks while it is known to be silent is told at once; then somebody tries again."""
+    assert await redis.ping()
+    tick: Any = TickRedis.from_url(
+        redis_server.url, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)
+    )
+    await tick.ping()
+    redis_server.hang()
+    try:
+        with pytest.raises(RedisTimeoutError):
+            await tick.ping()
+        asked = tick.ping()
+        assert asked.done()
+        assert isinstance(asked.exception(), RedisTimeoutError)
+    finally:
+        redis_server.go_on()
+
+    async def answers() -> bool:
+        with contextlib.suppress(RedisError):
+            return bool(await tick.ping())
+        return False
+
+    await eventually(answers)
     await tick.aclose()
