@@ -120,6 +120,9 @@ bench-clusters: setup  ## cluster analysis of a million transfers: CPU, memory, 
 race: setup  ## a thousand people and one seat; then a thousand on a hundred codes
 	@$(BIN)/python benchmarks/race.py
 
+fuzz-gateway: setup  ## requests made from the description of the API, good and bad: EXAMPLES=100 of each operation
+	@API_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/python -m pytest -q -p no:randomly --timeout=1800 tests/gateway/test_description_holds.py
+
 chaos-sqs: setup  ## kill -9 a consumer of the SQS transport at random moments, twenty rounds
 	@SQS_KILL_ROUNDS=20 $(BIN)/python -m pytest -q -p no:randomly tests/chassis/sqs/test_kill.py
 
@@ -149,4 +152,4 @@ lock: setup  ## resolve all dependencies anew into the hashed locks
 	  $(LOCK) -c requirements-dev.lock --extra telemetry contracts/pyproject.toml chassis/pyproject.toml services/$$s/pyproject.toml -o services/$$s/requirements.lock; done
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 
-.PHONY: chaos-gateway chaos-slow asyncapi anvil help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters bench-limiter bench-writes race
+.PHONY: fuzz-gateway chaos-gateway chaos-slow asyncapi anvil help setup up down demo token test check format format-check lint types imports golden bench bench-invites bench-sqs bench-replay bench-rebuild bench-gateway chaos chaos-sqs chaos-invites rebuild lock bench-boards bench-clusters bench-limiter bench-writes race

@@ -119,6 +119,7 @@ CLUSTER_ROUTES: Final[tuple[Route, ...]] = (
         do.get_diff,
         summary="What changed between the reports as of two moments.",
         limits=("reads",),
+        cost=10,
         query=do.DiffQuery,
         conditional=True,
         later=True,

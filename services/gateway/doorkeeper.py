@@ -89,7 +89,8 @@ class Doorkeeper:
                 passage.caller = caller
                 if route.own is not None:
                     call.asked = parts.referrals.ask(route.own, f"member-{caller.subject}")
-            passage.verdict = await charge(parts.limiter, route.limits, caller, request, self.hops)
+            plans = parts.limiter.plans(route.limits, route.cost)
+            passage.verdict = await charge(parts.limiter, plans, caller, request, self.hops)
             if route.query is None and "?" in request.raw_path:
                 raise malformed("this path takes no query parameters", code="unknown_parameter")
             answer = await route.handle(call)
@@ -103,7 +104,8 @@ class Doorkeeper:
 
     async def _verified(self, token: str, request: web.Request) -> Caller:
         """The token's owner; the address pays for a signature that has to be checked."""
-        await charge(self.parts.limiter, UNVERIFIED, None, request, self.hops)
+        limiter = self.parts.limiter
+        await charge(limiter, limiter.plans(UNVERIFIED), None, request, self.hops)
         return await self.parts.tokens.caller(token)
 
 

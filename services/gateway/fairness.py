@@ -7,7 +7,7 @@ from multidict import istr
 
 from gateway.auth import Caller
 from gateway.errors import too_many
-from gateway.limits import Limiter, Verdict
+from gateway.limits import Limiter, Plans, Verdict
 from gateway.limits.address import client_address
 
 EVERYBODY: Final = "all"
@@ -17,19 +17,18 @@ RATE_LIMIT_POLICY: Final = istr("RateLimit-Policy")
 
 async def charge(
     limiter: Limiter,
-    names: tuple[str, ...],
+    plans: Plans,
     caller: Caller | None,
     request: web.Request,
     hops: int,
 ) -> Verdict | None:
-    """Debit the named limits: a person's from the caller, an address's from the address.
+    """Debit the limits: a person's from the caller, an address's from the address.
 
     Raises:
         Problem: 429 if one of them has no room.
         Closed: they cannot be counted, and nobody may pass uncounted.
     """
     verdict = None
-    plans = limiter.plans(names)
     if plans.address is not None:
         verdict = await limiter.debit(plans.address, f"i:{client_address(request, hops)}")
         if not verdict.admitted:

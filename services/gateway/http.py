@@ -143,6 +143,8 @@ class Route:
     query: "type[Body] | None" = None
     limits: tuple[str, ...] = ()
     """Names in the table of limits; buckets of the person, or of the address if it is unknown."""
+    cost: int = 1
+    """Tokens that a request takes from each of them."""
     media: str = JSON_TYPE
     """The type of a successful answer."""
     direct: bool = False

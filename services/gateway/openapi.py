@@ -158,6 +158,7 @@ def _operation(route: Route, references: Mapping[type[BaseModel], Schema]) -> Sc
     operation: Schema = {
         "operationId": route.operation_id,
         "summary": route.summary,
+        **({"description": f"Counts as {route.cost} requests."} if route.cost > 1 else {}),
         "tags": [route.path.split("/")[2]],
         "security": _SECURITY[route.auth],
         "responses": _responses(route, references),

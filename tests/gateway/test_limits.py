@@ -186,6 +186,17 @@ async def test_a_refusal_says_what_was_exceeded_and_until_when(doors: Doors) -> 
     assert other.status == 404
 
 
+@pytest.mark.parametrize(("limit", "left"), [("25/60", 15), ("4/60", 0)])
+async def test_a_request_that_is_more_work_takes_more(limit: str, left: int, doors: Doors) -> None:
+    """Ten tokens, or all of a bucket that never holds ten."""
+    await doors.redis.hset("gateway:limits", "reads", limit)
+    door = await doors.open()
+    path = f"/v1/tokens/cluster/ethereum/0x{'7' * 40}/diff?from=1&to=2"
+    answer = await door.get(path, door.issuer.access())
+    assert answer.status == 404
+    assert answer.headers["RateLimit"].startswith(f'"reads";r={left};')
+
+
 def code(number: int) -> str:
     symbols = f"{number:09d}"
     return symbols + check_symbol(symbols)

@@ -1,6 +1,17 @@
 """How often somebody may do something: token buckets in Redis, refilled by its clock."""
 
-from gateway.limits.limiter import Charge, Closed, Limiter, Plan, Verdict
+from gateway.limits.limiter import Charge, Closed, Limiter, Plan, Plans, Verdict
 from gateway.limits.table import Limit, Outage, Scope, Table
 
-__all__ = ["Charge", "Closed", "Limit", "Limiter", "Outage", "Plan", "Scope", "Table", "Verdict"]
+__all__ = [
+    "Charge",
+    "Closed",
+    "Limit",
+    "Limiter",
+    "Outage",
+    "Plan",
+    "Plans",
+    "Scope",
+    "Table",
+    "Verdict",
+]

@@ -55,6 +55,7 @@ class Plan(NamedTuple):
     buckets: str
     """How many, as Redis wants to know it."""
     arguments: tuple[str, ...]
+    costs: tuple[int, ...]
     head: str | None
     """What `RateLimit` begins with, if there is one limit and it is told."""
     strict: bool
@@ -128,7 +129,7 @@ class Limiter:
     refused: Callable[[Limit], None] = lambda _limit: None
     """Told of every limit that had no room, those in shadow mode included."""
     _local: dict[str, float] = field(default_factory=dict)
-    _plans: dict[tuple[str, ...], Plans] = field(default_factory=dict)
+    _plans: dict[tuple[tuple[str, ...], int], Plans] = field(default_factory=dict)
     _planned: int = -1
 
     async def take(self, *charges: Charge) -> Verdict:
@@ -141,7 +142,7 @@ class Limiter:
         return await self.debit(plan, charges[0].owner, charges)
 
     async def debit(self, plan: Plan, owner: str, charges: Sequence[Charge] = ()) -> Verdict:
-        """As `take`; without `charges`, of one token from each of the plan's buckets."""
+        """As `take`; without `charges`, of what the plan costs from each of its buckets."""
         tag = "limit:{" + owner
         keys = [tag + name for name in plan.names]
         ask = self.redis.execute_command
@@ -152,25 +153,27 @@ class Limiter:
                 answer = await ask("EVAL", _TAKE, plan.buckets, *keys, *plan.arguments)
         except RedisError as error:
             log.warning("limits_without_redis", because=str(error) or type(error).__name__)
-            charges = charges or [Charge(limit, owner) for limit in plan.limits]
+            charges = charges or [
+                Charge(limit, owner, cost)
+                for limit, cost in zip(plan.limits, plan.costs, strict=True)
+            ]
             return self._told(self._without_redis(plan, charges))
         verdict = Verdict(plan, orjson.loads(answer))
         return verdict if plan.strict and verdict.admitted else self._told(verdict)
 
-    def plans(self, names: tuple[str, ...]) -> Plans:
+    def plans(self, names: tuple[str, ...], cost: int = 1) -> Plans:
         """Those of the named limits that are the address's, and those that are the person's."""
         if self._planned != self.table.version:
             self._plans.clear()
             self._planned = self.table.version
-        plans = self._plans.get(names)
+        plans = self._plans.get((names, cost))
         if plans is None:
-            plans = Plans(self._plan(names, Scope.ADDRESS), self._plan(names, Scope.PERSON))
-            self._plans[names] = plans
+            limits = [self.table[name] for name in names]
+            plans = Plans(
+                _plan_of(limits, Scope.ADDRESS, cost), _plan_of(limits, Scope.PERSON, cost)
+            )
+            self._plans[names, cost] = plans
         return plans
-
-    def _plan(self, names: tuple[str, ...], scope: Scope) -> Plan | None:
-        limits = [self.table[name] for name in names if self.table[name].scope is scope]
-        return _plan(limits, [1] * len(limits)) if limits else None
 
     async def watch(self) -> None:
         """Follow the changes of limits in Redis, for ever; run as a task."""
@@ -231,6 +234,14 @@ def _name(charge: Charge) -> str:
     return f"{charge.owner}:{charge.limit.name}"
 
 
+def _plan_of(limits: Sequence[Limit], scope: Scope, cost: int) -> Plan | None:
+    """What costs more than a bucket holds takes all of it, or nobody could ever ask for it."""
+    chosen = [limit for limit in limits if limit.scope is scope]
+    if not chosen:
+        return None
+    return _plan(chosen, [min(cost, limit.quantity) for limit in chosen])
+
+
 def _plan(limits: Sequence[Limit], costs: Sequence[int]) -> Plan:
     arguments = [
         str(part)
@@ -241,4 +252,6 @@ def _plan(limits: Sequence[Limit], costs: Sequence[int]) -> Plan:
     names = tuple("}:" + limit.name for limit in limits)
     strict = not any(limit.shadow for limit in limits)
     head = f'"{limits[0].name}";r=' if len(limits) == 1 and strict else None
-    return Plan(tuple(limits), policy, names, str(len(limits)), tuple(arguments), head, strict)
+    return Plan(
+        tuple(limits), policy, names, str(len(limits)), tuple(arguments), tuple(costs), head, strict
+    )
