@@ -27,12 +27,10 @@ SILENCE_SECONDS: Final = 0.5
 REST_SECONDS: Final = 0.05
 """How long a lane keeps its connection without work: under load it is never given back."""
 
-
 SILENT: Final = "Redis did not answer others a moment ago"
 _OURS: Final = ("keys", NEVER_DECODE)
 """Options that are words to the client, not to the reader of a reply."""
 _UNUSUAL: Final = (RedisConnectionError, hiredis.PushNotification)
-
 
 _Wish = tuple[tuple[Any, ...], dict[str, Any], "asyncio.Future[Any]"]
 """Arguments, options for the reader of the reply, and who waits for it."""
@@ -137,7 +135,8 @@ class TickRedis(Redis):
             await pool.release(connection)
 
     def _next_batch(self) -> list[_Wish]:
-        batch, self._wishes = self._wishes[:MAX_BATCH], self._wishes[MAX_BATCH:]
+        batch = self._wishes[:MAX_BATCH]
+        del self._wishes[:MAX_BATCH]
         return [wish for wish in batch if not wish[2].done()]
 
     async def _rested(self) -> bool:

@@ -110,7 +110,8 @@ def _keys(command_id: str) -> list[str]:
 
 
 def _pack(digest: str, answer: Answer) -> bytes:
-    head = [digest, answer.status, answer.content_type, dict(answer.headers)]
+    headers = {str(name): value for name, value in answer.headers.items()}
+    head = [digest, answer.status, answer.content_type, headers]
     return orjson.dumps(head) + b"\n" + answer.body
 
 

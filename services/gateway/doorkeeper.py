@@ -91,7 +91,7 @@ class Doorkeeper:
                     call.asked = parts.referrals.ask(route.own, f"member-{caller.subject}")
             plans = parts.limiter.plans(route.limits, route.cost)
             passage.verdict = await charge(parts.limiter, plans, caller, request, self.hops)
-            if route.query is None and "?" in request.raw_path:
+            if route.query is None and "?" in request.raw_path and request.query_string:
                 raise malformed("this path takes no query parameters", code="unknown_parameter")
             answer = await route.handle(call)
         finally:

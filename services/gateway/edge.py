@@ -12,6 +12,7 @@ from multidict import CIMultiDict, istr
 from redis.exceptions import RedisError
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
+from chassis.logging import Seldom
 from chassis.read_models import ReadModelsLost
 from gateway.access import AccessLog
 from gateway.auth import InvalidToken, KeysUnavailable
@@ -40,6 +41,8 @@ SECURITY_HEADERS: Final = CIMultiDict(
         "Strict-Transport-Security": "max-age=31536000",
     }
 )
+
+_REDIS_AWAY: Final = Seldom()
 
 log = structlog.get_logger(__name__)
 
@@ -138,7 +141,8 @@ def _known(error: Exception) -> Problem:
         case ReadModelsLost():
             return unavailable("read_model_rebuilding", "this is being rebuilt, try again soon")
         case RedisError():
-            log.warning("redis_failed", because=str(error))
+            if times := _REDIS_AWAY.times():
+                log.warning("redis_failed", because=str(error), times=times)
             return unavailable("store_unavailable", "this cannot be looked up at the moment")
         case _:
             log.error("request_failed", exc_info=error)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal, TypeVar
 
 from aiohttp import hdrs
+from multidict import istr
 from pydantic import Field
 
 from chassis.read_models import Document
@@ -35,6 +36,7 @@ from gateway.preferences import (
 )
 from gateway.tracing import traceparent_of
 
+ETAG = istr("ETag")
 OWN_WRITE_SECONDS = 2.0
 """How long a read waits for the caller's own last write to be seen."""
 LOOKS = 10
@@ -201,7 +203,7 @@ async def _new_entry(
     document = await call.parts.referrals.document(MEMBERS, command.stream)
     if document is None:  # the log has it; its view is not there yet
         return pending(call, outcome.command_id)
-    return Answer(201, document.body, headers | {"ETag": _etag(document)})
+    return Answer(201, document.body, headers | {ETAG: _etag(document)})
 
 
 async def get_me(call: Call) -> Answer:
@@ -247,7 +249,7 @@ def conditional(call: Call, document: Document) -> Answer:
 
 
 def unless_known(call: Call, body: bytes, etag: str) -> Answer:
-    headers: dict[str, str] = {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: "private, no-cache"}
+    headers: dict[str, str] = {ETAG: etag, hdrs.CACHE_CONTROL: "private, no-cache"}
     known = call.request.headers.get(hdrs.IF_NONE_MATCH)
     if known is not None and _matches(known, etag):
         return Answer(304, b"", headers)

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 
 import pytest
 
@@ -215,6 +216,79 @@ async def test_a_broken_chunked_body_is_refused(door: Door) -> None:
     assert b" 400 " in answer.split(b"\r\n")[0]
     assert is_problem(json.loads(answer.partition(b"\r\n\r\n")[2]), 400)
     assert door.bus.sent == []
+
+
+PATH = b"/v1/referral/valid?referral_code=00000-00000"
+
+
+@pytest.mark.parametrize(
+    ("version", "wish", "told", "closed"),
+    [
+        (b"HTTP/1.1", b"", None, False),
+        (b"HTTP/1.1", b"Connection: close\r\n", b"close", True),
+        (b"HTTP/1.0", b"", None, True),
+        (b"HTTP/1.0", b"Connection: keep-alive\r\n", b"keep-alive", False),
+    ],
+)
+async def test_connections_are_kept_as_http_has_it(
+    version: bytes, wish: bytes, told: bytes | None, *, closed: bool, door: Door
+) -> None:
+    port = int(door.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET " + PATH + b" " + version + b"\r\nHost: a\r\n" + wish + b"\r\n")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    lines = head.split(b"\r\n")
+    headers = dict(line.split(b": ", 1) for line in lines[1:] if line)
+    assert lines[0] == version + b" 200 OK"
+    assert headers.get(b"Connection") == told
+    body = await reader.readexactly(int(headers[b"Content-Length"]))
+    assert json.loads(body) == {"valid": False}
+    if not closed:
+        writer.write(b"GET " + PATH + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200 OK\r\n")
+    else:
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_requests_in_one_write_are_answered_in_their_order(door: Door) -> None:
+    port = int(door.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    names = [b"number-%02d" % number for number in range(8)]
+    asked = [
+        b"GET " + PATH + b" HTTP/1.1\r\nHost: a\r\nX-Request-ID: " + name + b"\r\n"
+        for name in names
+    ]
+    writer.write(b"\r\n".join(asked) + b"Connection: close\r\n\r\n")
+    told = await asyncio.wait_for(reader.read(), 5)
+    assert re.findall(rb"X-Request-ID: (\S+)", told) == names
+    assert told.count(b'{"valid":false}') == len(names)
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("path", ["/v1/me", "/v1/nowhere", "/docs"])
+async def test_nothing_is_sent_after_the_head_of_a_head_request(path: str, door: Door) -> None:
+    """No route has a HEAD, but for the pages."""
+    port = int(door.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"HEAD " + path.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    told = await asyncio.wait_for(reader.read(), 5)
+    assert told.partition(b"\r\n\r\n")[2] == b""
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_path_that_ends_in_a_question_mark_asks_nothing(door: Door) -> None:
+    port = int(door.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"GET /v1/me? HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {door.issuer.access()}"
+    writer.write(head.encode() + b"\r\nConnection: close\r\n\r\n")
+    told = await asyncio.wait_for(reader.read(), 5)
+    assert b"no_account" in told
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_a_request_id_of_the_callers_is_kept_if_it_is_harmless(door: Door) -> None:

@@ -4,10 +4,12 @@ import uuid
 from collections.abc import Sequence
 
 import pytest
+from multidict import istr
 from redis.asyncio import Redis
 
 from contracts.referrals import OpenAccount
 from gateway import answers as answers_of
+from gateway.http import Answer
 from gateway.ids import keyed_command_id
 from tests.gateway.conftest import Door, Doors, Reply
 from tests.gateway.world import ALICE
@@ -55,6 +57,16 @@ async def test_the_answer_outlives_the_gateway(doors: Doors) -> None:
     first = await one.post("/v1/me", one.issuer.id(), headers=KEYED)
     assert same(first, await other.post("/v1/me", other.issuer.id(), headers=KEYED))
     assert len(doors.bus.sent) == 1
+
+
+async def test_an_answer_is_kept_with_headers_of_any_spelling(redis: Redis) -> None:
+    """Names that were made to compare in any case are texts like all others."""
+    answers = answers_of.Answers(redis)
+    claim = answers_of.Claim(COMMAND_ID, "digest", "digest:token")
+    await answers.end(claim, Answer(201, b"body", {istr("ETag"): '"1"', "Location": "/v1/me"}))
+    kept = await answers.begin(COMMAND_ID, "digest")
+    assert isinstance(kept, Answer)
+    assert (kept.status, kept.body, kept.headers["ETag"]) == (201, b"body", '"1"')
 
 
 async def test_an_outcome_without_a_kept_answer_is_answered(door: Door, redis: Redis) -> None:

@@ -13,6 +13,7 @@ import orjson
 import structlog
 from redis.exceptions import NoScriptError, RedisError
 
+from chassis.logging import Seldom
 from gateway.limits.table import Limit, Outage, Scope, Table
 
 OVERRIDES: Final = "gateway:limits"
@@ -131,6 +132,7 @@ class Limiter:
     _local: dict[str, float] = field(default_factory=dict)
     _plans: dict[tuple[tuple[str, ...], int], Plans] = field(default_factory=dict)
     _planned: int = -1
+    _away: Seldom = field(default_factory=Seldom)
 
     async def take(self, *charges: Charge) -> Verdict:
         """Debit, if every bucket has room.
@@ -152,7 +154,9 @@ class Limiter:
             except NoScriptError:  # a restart or failover emptied the script cache
                 answer = await ask("EVAL", _TAKE, plan.buckets, *keys, *plan.arguments)
         except RedisError as error:
-            log.warning("limits_without_redis", because=str(error) or type(error).__name__)
+            if times := self._away.times():
+                because = str(error) or type(error).__name__
+                log.warning("limits_without_redis", because=because, times=times)
             charges = charges or [
                 Charge(limit, owner, cost)
                 for limit, cost in zip(plan.limits, plan.costs, strict=True)
