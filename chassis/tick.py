@@ -48,6 +48,7 @@ class TickRedis(Redis):
         super().__init__(*args, **options)
         self._wishes: list[_Wish] = []
         self._scheduled = False
+        self._loop: asyncio.AbstractEventLoop
         self._lanes: set[asyncio.Task[None]] = set()
         self._resting: list[asyncio.Future[None]] = []
         self._bulk: set[asyncio.Task[Any]] = set()
@@ -56,15 +57,15 @@ class TickRedis(Redis):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Queue a command; the answer is a future."""
-        loop = asyncio.get_running_loop()
-        answer = loop.create_future()
-        if self._silent:
-            answer.set_exception(RedisTimeoutError(SILENT))
-            return answer
-        self._wishes.append((args, options, answer))
         if not self._scheduled:
             self._scheduled = True
-            loop.call_soon(self._flush)
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._flush)
+        answer = self._loop.create_future()
+        if self._silent:
+            answer.set_exception(RedisTimeoutError(SILENT))
+        else:
+            self._wishes.append((args, options, answer))
         return answer
 
     async def together(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:

@@ -70,7 +70,7 @@ class Plans(NamedTuple):
     person: Plan | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """The answer to a charge; nearly all are looked at for one thing only."""
 
