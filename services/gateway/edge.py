@@ -82,7 +82,7 @@ class Edge:
         headers = response.headers
         headers.update(SECURITY_HEADERS)
         headers[X_REQUEST_ID] = passage.id
-        if (verdict := passage.verdict) is not None:
+        if (verdict := passage.verdict) is not None and verdict.plan.policy:
             headers[RATE_LIMIT] = verdict.standing
             headers[RATE_LIMIT_POLICY] = verdict.plan.policy
         if hdrs.CACHE_CONTROL not in headers:

@@ -169,6 +169,15 @@ async def test_a_change_in_redis_holds_in_a_running_gateway(doors: Doors) -> Non
     assert statuses == [404, 404, 404, 429, 429]
 
 
+async def test_a_limit_in_shadow_mode_is_not_told_to_callers(doors: Doors) -> None:
+    await doors.redis.hset("gateway:limits", "reads", "1/60;shadow")
+    door = await doors.open()
+    for _ in range(3):
+        answer = await door.get("/v1/me", door.issuer.access())
+        assert answer.status == 404
+        assert not {"RateLimit", "RateLimit-Policy"} & set(answer.headers)
+
+
 async def test_a_refusal_says_what_was_exceeded_and_until_when(doors: Doors) -> None:
     await doors.redis.hset("gateway:limits", "reads", "1/60")
     door = await doors.open()
