@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from gateway.errors import FieldError, Problem, invalid, malformed
 
 JSON_TYPES: Final = ("application/json",)
+IDENTITY: Final = "identity"
 MAX_NESTING: Final = 16
 BODY_SECONDS: Final = 10.0
 _PREFIXES = ("Value error, ", "Assertion failed, ")
@@ -67,14 +68,19 @@ async def read_raw(request: web.Request) -> bytes:
     """The body's bytes.
 
     Raises:
-        Problem: 400 or 408 if it does not arrive whole, 413 if it is too large.
+        Problem: 400 or 408 if it does not arrive whole or is compressed, 413 if it is too large.
     """
+    if request.headers.get(hdrs.CONTENT_ENCODING, IDENTITY).lower() != IDENTITY:
+        raise malformed(
+            "the body must be sent as it is, without Content-Encoding",
+            code="unsupported_content_encoding",
+        )
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError as error:
         raise Problem(408, "body_too_slow", "the request body took too long to arrive") from error
-    except HttpProcessingError as error:
+    except (HttpProcessingError, web.RequestPayloadError) as error:
         raise malformed("the request body is not sent as its headers say") from error
 
 

@@ -247,6 +247,7 @@ async def attended(
         access_log=None,
         shutdown_timeout=shutdown_seconds,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
+        auto_decompress=False,  # a small body must not become a large one
         max_line_size=MAX_HEADER_BYTES,
         max_field_size=MAX_HEADER_BYTES,
     )

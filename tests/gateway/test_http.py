@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import json
 import re
 
@@ -200,6 +201,27 @@ async def test_what_is_not_http_is_answered_in_json_and_not_quoted(
     assert b"application/problem+json" in head
     assert is_problem(json.loads(body), 400)
     assert SECRET not in answer
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x-y", "gzip, identity"])
+@pytest.mark.parametrize("body", [b"abcd", gzip.compress(b"{" + b" " * 5_000_000 + b"}")])
+async def test_compressed_bodies_are_refused_as_they_are(
+    encoding: str, body: bytes, door: Door
+) -> None:
+    port = int(door.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        b"Authorization: Bearer " + door.issuer.program().encode() + b"\r\n"
+        b"Content-Encoding: " + encoding.encode() + b"\r\n"
+        b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body
+    )
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    await writer.wait_closed()
+    problem = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert is_problem(problem, 400)
+    assert problem["code"] in {"unsupported_content_encoding", "malformed_http"}
 
 
 async def test_a_broken_chunked_body_is_refused(door: Door) -> None:
