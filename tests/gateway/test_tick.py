@@ -65,6 +65,19 @@ async def test_work_finds_a_lane_at_whatever_moment_it_comes(
                 await asyncio.sleep(0)
 
 
+async def test_what_redis_tells_unasked_is_nobodys_answer(tick: TickRedis) -> None:
+    """Redis pushes word of a key that was read and has changed, in the middle of a batch."""
+    await tick.set("k", "0")
+    assert await tick.execute_command("CLIENT TRACKING", "ON")
+    for number in range(1, 50):
+        asked: list[Any] = []
+        for part in range(8):
+            asked += [tick.get("k"), tick.set("k", f"{number}.{part}")]
+        told = await asyncio.gather(*asked, tick.echo("mine"))
+        assert told[2::2] == [*(f"{number}.{part}".encode() for part in range(7)), b"mine"]
+        assert told[1::2] == [True] * 8
+
+
 async def test_more_than_a_batch_is_carried_out(tick: TickRedis) -> None:
     many = MAX_LANES * MAX_BATCH * 3 + 1
     answers = await asyncio.gather(*(tick.echo(f"{number}") for number in range(many)))
