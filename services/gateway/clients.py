@@ -18,8 +18,7 @@ from chassis.sqs import SQSBroker
 from chassis.tick import TickRedis
 from chassis.traces.messages import messages
 from contracts.compute import reports_table
-from gateway.auth import KeySet
-from gateway.auth.keys import fetch_from
+from gateway.auth import KeySet, fetch_from
 from gateway.parts import Outside
 from gateway.services import command_queues
 from gateway.settings import Settings

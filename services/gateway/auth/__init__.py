@@ -3,7 +3,7 @@
 from gateway.auth.cache import TokenCache
 from gateway.auth.claims import Caller, Pool, TokenUse, read_claims
 from gateway.auth.jws import InvalidToken, UnknownKey, verify_jws
-from gateway.auth.keys import KeySet, KeysUnavailable
+from gateway.auth.keys import KeySet, KeysUnavailable, fetch_from
 from gateway.auth.revocations import Revocation, Revocations
 from gateway.auth.verifier import Verifier
 
@@ -19,6 +19,7 @@ __all__ = [
     "TokenUse",
     "UnknownKey",
     "Verifier",
+    "fetch_from",
     "read_claims",
     "verify_jws",
 ]
