@@ -2,34 +2,12 @@
 
 import logging
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TextIO
 
 import orjson
 import structlog
 
 from chassis.settings import ProcessSettings
-
-
-@dataclass(slots=True)
-class Seldom:
-    """For lines that say the same for every request of an outage: one in so many seconds."""
-
-    seconds: float = 1.0
-    clock: Callable[[], float] = time.monotonic
-    _count: int = 0
-    _next: float = float("-inf")
-
-    def times(self) -> int:
-        """How often it has happened since it was told; 0: it need not be told now."""
-        self._count += 1
-        now = self.clock()
-        if now < self._next:
-            return 0
-        count, self._count, self._next = self._count, 0, now + self.seconds
-        return count
 
 
 def configure(settings: ProcessSettings, service: str, out: TextIO = sys.stdout) -> None:

@@ -12,8 +12,8 @@ from multidict import CIMultiDict, istr
 from redis.exceptions import RedisError
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
-from chassis.logging import Seldom
 from chassis.read_models import ReadModelsLost
+from chassis.seldom import Seldom
 from gateway.access import AccessLog
 from gateway.auth import InvalidToken, KeysUnavailable
 from gateway.cors import Cors

@@ -13,7 +13,7 @@ import orjson
 import structlog
 from redis.exceptions import NoScriptError, RedisError
 
-from chassis.logging import Seldom
+from chassis.seldom import Seldom
 from gateway.limits.table import Limit, Outage, Scope, Table
 
 OVERRIDES: Final = "gateway:limits"

@@ -1,4 +1,4 @@
-from chassis.logging import Seldom
+from chassis.seldom import Seldom
 
 
 def test_what_happens_all_the_time_is_told_seldom_and_counted() -> None:
