@@ -90,7 +90,7 @@ class Recorder:
     async def together(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         self.projected = commands
         control = {model.name.encode(): b"1.%d" % model.version for model in REFERRALS.models}
-        return [control, *([b"applied", 0] for _ in commands[1:])]
+        return [control, *(b"applied" for _ in commands[1:])]
 
     def register_script(self, script: str) -> Any:
         async def put(keys: list[str], args: list[Any]) -> Any:

@@ -3,15 +3,15 @@
 -- ARGV: field of the version, version the changes start after, version they lead to,
 --       then words: '+' field value sets, '-' field deletes; in the board KEYS[n]:
 --       '>' n member score ranks, '<' n member takes out.
--- Answers {'applied' | 'duplicate' | 'gap', version that stood there}.
+-- Answers 'applied', 'duplicate' or 'gap': a text is one write of the server's, a table may be several.
 local current = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
 local start, last = tonumber(ARGV[2]), tonumber(ARGV[3])
 if current >= last then
-  return {'duplicate', current}
+  return 'duplicate'
 end
 -- changes folded from the very beginning (start 0) hold everything: they close any gap
 if start ~= 0 and start ~= current then
-  return {'gap', current}
+  return 'gap'
 end
 local i = 4
 while i <= #ARGV do
@@ -30,4 +30,4 @@ while i <= #ARGV do
   end
 end
 redis.call('HSET', KEYS[1], ARGV[1], last)
-return {'applied', current}
+return 'applied'

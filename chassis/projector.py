@@ -209,14 +209,13 @@ class Projector(Generic[E]):
 
     async def _pipeline(self, changes: Sequence[Change]) -> tuple[dict[bytes, bytes], list[bytes]]:
         commands = [("HGETALL", control_key(self.service)), *map(_command, changes)]
-        control, *answers = await self.redis.together(commands)
-        for error in (answer for answer in answers if isinstance(answer, Exception)):
+        control, *statuses = await self.redis.together(commands)
+        for error in (status for status in statuses if isinstance(status, Exception)):
             if not isinstance(error, NoScriptError):
                 raise error
             # a restart or failover emptied the script cache
             await self.redis.script_load(_APPLY)
             return await self._pipeline(changes)
-        statuses = [status for status, _ in answers]
         self.counts.add(statuses)
         return control, statuses
 
@@ -322,6 +321,9 @@ def _from_the_beginning(commits: Mapping[int, Commit[E]]) -> History[E] | None:
     A page with a hole may hold the last piece of a stream whose other pieces came earlier: it
     must lead to a look into the store, not be cut off at the hole.
     """
+    if len(commits) == 1:  # as nearly always
+        (commit,) = commits.values()
+        return History(commit.head, (commit,)) if commit.first == 1 else None
     ordered = tuple(commits[first] for first in sorted(commits))
     ends = (0, *(commit.last for commit in ordered))
     if any(commit.first != end + 1 for end, commit in zip(ends, ordered, strict=False)):

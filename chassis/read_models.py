@@ -29,8 +29,7 @@ class ReadModelsLost(Exception):  # noqa: N818  names what happened
         self.service, self.name = service, name
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where one stream's share of a read model lies: both keys are in one cluster slot."""
 
     version_key: str

@@ -55,7 +55,7 @@ def fold_entry(entry: UsersEntry | None, event: ReferralEvent) -> UsersEntry | N
         )
     if entry is None:  # a campaign, or no account yet
         return None
-    return _counted(entry.model_copy(update=_changed(entry, event)))
+    return _counted(entry, _changed(entry, event))
 
 
 def _changed(  # noqa: PLR0911  one line for each event
@@ -94,16 +94,20 @@ def _changed(  # noqa: PLR0911  one line for each event
             return {}
 
 
-def _counted(entry: UsersEntry) -> UsersEntry:
-    used = sum(referral.confirmed for referral in entry.referrals)
-    remaining = entry.total_referrals - len(entry.referrals)
+def _counted(entry: UsersEntry, changes: dict[str, Any]) -> UsersEntry:
+    """The entry with these changes, and with what follows from them."""
+    codes = changes.get("codes", entry.codes)
+    referrals = changes.get("referrals", entry.referrals)
+    used = sum(referral.confirmed for referral in referrals)
+    remaining = changes.get("total_referrals", entry.total_referrals) - len(referrals)
     return entry.model_copy(
         update={
-            "referral_code": entry.codes[0] if entry.codes else None,
+            **changes,
+            "referral_code": codes[0] if codes else None,
             "referrals_used": used,
-            "referrals_pending": len(entry.referrals) - used,
+            "referrals_pending": len(referrals) - used,
             "referrals_remaining": remaining,
-            "referral_is_valid": bool(entry.codes) and remaining > 0,
+            "referral_is_valid": bool(codes) and remaining > 0,
         }
     )
 
