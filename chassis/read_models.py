@@ -129,7 +129,7 @@ class ReadModels:
         the generation that is served has to be looked up first.
         """
         generation = self._generations.get(name)
-        if generation is None or time.monotonic() - self._read_at > GENERATION_CACHE_SECONDS:
+        if generation is None or self._stale():
             return None
         return Asked(generation, self._fields(name, generation, stream))
 
@@ -197,13 +197,16 @@ class ReadModels:
 
     async def _generation(self, name: str, *, fresh: bool = False) -> int:
         """A miss is believed only after a fresh look: the generation may have been switched."""
-        if fresh or time.monotonic() - self._read_at > GENERATION_CACHE_SECONDS:
+        if fresh or self._stale():
             await self._refresh()
         try:
             return self._generations[name]
         except KeyError:
             self._read_at = float("-inf")
             raise ReadModelsLost(self.service, name) from None
+
+    def _stale(self) -> bool:
+        return time.monotonic() - self._read_at > GENERATION_CACHE_SECONDS
 
     async def _refresh(self) -> None:
         started = time.monotonic()

@@ -6,7 +6,7 @@ client stays redis-py: connections, TLS, handshakes, retries and what replies me
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import hiredis
@@ -183,12 +183,23 @@ class TickRedis(Redis):
         for (args, options, answer), reply in zip(batch, replies, strict=True):
             if answer.done():
                 continue  # cancelled meanwhile
-            if isinstance(reply, Exception):
-                answer.set_exception(reply)
-            elif (read := self.response_callbacks.get(args[0])) is None:
-                answer.set_result(reply)
+            try:
+                read = self._read(args[0], options, reply)
+            except Exception as error:  # noqa: BLE001  the caller's business
+                read = error
+            if isinstance(read, Exception):
+                answer.set_exception(read)
             else:
-                _settle(answer, read, reply, options)
+                answer.set_result(read)
+
+    def _read(self, command: str, options: dict[str, Any], reply: Any) -> Any:
+        """What redis-py makes of a reply; an error stays what it is."""
+        read = self.response_callbacks.get(command)
+        if read is None or isinstance(reply, Exception):
+            return reply
+        for ours in _OURS:
+            options.pop(ours, None)
+        return read(reply, **options)
 
     # Bulk
 
@@ -200,29 +211,14 @@ class TickRedis(Redis):
         finally:
             await pool.release(connection)
         return [
-            self._read(args[0], reply) for (args, _, _), reply in zip(wishes, replies, strict=True)
+            self._read(args[0], options, reply)
+            for (args, options, _), reply in zip(wishes, replies, strict=True)
         ]
-
-    def _read(self, command: str, reply: Any) -> Any:
-        read = self.response_callbacks.get(command)
-        return reply if read is None or isinstance(reply, Exception) else read(reply)
 
     def _bulk_done(self, task: "asyncio.Task[Any]") -> None:
         self._bulk.discard(task)
         if not task.cancelled():
             task.exception()  # seen, also if the caller has gone
-
-
-def _settle(
-    answer: "asyncio.Future[Any]", read: Callable[..., Any], reply: Any, options: dict[str, Any]
-) -> None:
-    """With what redis-py makes of the reply, or of trying."""
-    for ours in _OURS:
-        options.pop(ours, None)
-    try:
-        answer.set_result(read(reply, **options))
-    except Exception as error:  # noqa: BLE001  the caller's business
-        answer.set_exception(error)
 
 
 async def _exchange(connection: Any, wishes: list[_Wish]) -> list[Any]:

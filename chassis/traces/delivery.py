@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,6 +12,8 @@ import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from chassis.seldom import Seldom
 
 QUEUE: Final = 2_048
 """Spans that wait at most; when there are more the oldest are dropped."""
@@ -54,7 +55,7 @@ class Quiet(SpanExporter):
         self._service = service  # a thread has no part in the context of the process's log
         self._lost = 0
         self._told = False
-        self._quiet_until = 0.0
+        self._seldom = Seldom(TELL_SECONDS)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._sent(spans)
@@ -75,8 +76,7 @@ class Quiet(SpanExporter):
 
     def _away(self, count: int) -> None:
         self._lost += count
-        if time.monotonic() >= self._quiet_until:
-            self._quiet_until = time.monotonic() + TELL_SECONDS
+        if self._seldom.times():
             self._told = True
             log.warning("traces_not_taken", service=self._service, lost=self._lost)
 

@@ -32,6 +32,8 @@ class AccessLog:
     out: BinaryIO = field(default_factory=lambda: sys.stdout.buffer)
     _lines: list[Line] = field(default_factory=list)
     _heads: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    _second: tuple[int, str] = (0, "")
+    """The second of the last line, and how it is written."""
 
     def tell(self, line: Line) -> None:
         if not self.as_json:
@@ -65,9 +67,6 @@ class AccessLog:
             f'{head},"ms":{seconds * 1000:.2f},"caller":{by},"request_id":"{number}",'
             f'{trace}"timestamp":"{self._second[1]}.{int((at - whole) * 1e6):06d}Z"}}\n'
         )
-
-    _second: tuple[int, str] = (0, "")
-    """The second of the last line, and how it is written."""
 
     async def close(self, _app: web.Application) -> None:
         self.flush()

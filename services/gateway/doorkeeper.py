@@ -7,9 +7,10 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from gateway.auth import Caller, TokenUse
-from gateway.errors import invalid_token, malformed, not_found
+from gateway.errors import Problem, invalid_token, malformed, not_found
 from gateway.fairness import charge
 from gateway.http import PASSAGE, Answer, Auth, Call, Route
+from gateway.parsing import single_header
 from gateway.parts import Parts
 
 UNVERIFIED: Final = ("unverified",)
@@ -73,8 +74,6 @@ class Doorkeeper:
     route: Route
     parts: Parts
     rule: Rule
-    hops: int
-    """Own proxies in front."""
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Find out who calls and whether that is not too often, and let the route answer."""
@@ -90,7 +89,8 @@ class Doorkeeper:
                 if route.own is not None:
                     call.asked = parts.referrals.ask(route.own, f"member-{caller.subject}")
             plans = parts.limiter.plans(route.limits, route.cost)
-            passage.verdict = await charge(parts.limiter, plans, caller, request, self.hops)
+            hops = parts.settings.trusted_proxy_hops
+            passage.verdict = await charge(parts.limiter, plans, caller, request, hops)
             if route.query is None and "?" in request.raw_path and request.query_string:
                 raise malformed("this path takes no query parameters", code="unknown_parameter")
             answer = await route.handle(call)
@@ -104,8 +104,8 @@ class Doorkeeper:
 
     async def _verified(self, token: str, request: web.Request) -> Caller:
         """The token's owner; the address pays for a signature that has to be checked."""
-        limiter = self.parts.limiter
-        await charge(limiter, limiter.plans(UNVERIFIED), None, request, self.hops)
+        limiter, hops = self.parts.limiter, self.parts.settings.trusted_proxy_hops
+        await charge(limiter, limiter.plans(UNVERIFIED), None, request, hops)
         return await self.parts.tokens.caller(token)
 
 
@@ -115,10 +115,11 @@ def bearer(request: web.Request) -> str:
     Raises:
         Problem: 403 if there is none, or more than one.
     """
-    given = request.headers.getall(hdrs.AUTHORIZATION, ())
-    if len(given) > 1:
-        raise invalid_token("The Authorization header is given more than once.")
-    scheme, _, token = given[0].partition(" ") if given else ("", "", "")
+    try:
+        raw = single_header(request, hdrs.AUTHORIZATION) or ""
+    except Problem as problem:
+        raise invalid_token("The Authorization header is given more than once.") from problem
+    scheme, _, token = raw.partition(" ")
     if not token or scheme.lower() != "bearer":
         raise invalid_token("A bearer token is needed: Authorization: Bearer <token>.")
     return token
@@ -126,6 +127,5 @@ def bearer(request: web.Request) -> str:
 
 def add_routes(app: web.Application, routes: Iterable[Route], parts: Parts) -> None:
     for route in routes:
-        hops = parts.settings.trusted_proxy_hops
-        keeper = Doorkeeper(route, parts, RULES[route.auth], hops)
+        keeper = Doorkeeper(route, parts, RULES[route.auth])
         app.router.add_route(route.method, route.path, keeper.serve)

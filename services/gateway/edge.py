@@ -18,8 +18,8 @@ from gateway.access import AccessLog
 from gateway.auth import InvalidToken, KeysUnavailable
 from gateway.cors import Cors
 from gateway.errors import Problem, from_aiohttp, invalid_token, unavailable, uncaught
-from gateway.fairness import RATE_LIMIT, RATE_LIMIT_POLICY
-from gateway.health import Health
+from gateway.fairness import tell
+from gateway.health import PROBES, Health
 from gateway.http import PASSAGE, Passage
 from gateway.ids import request_id
 from gateway.limits import Closed
@@ -29,7 +29,6 @@ from gateway.tracing import Requests, end
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 NO_ROUTE: Final = "none"
-PROBES: Final = frozenset({"/healthz", "/readyz"})
 X_REQUEST_ID: Final = istr("X-Request-ID")
 BOUND_REQUEST_ID: Final[ContextVar[str]] = ContextVar(STRUCTLOG_KEY_PREFIX + "request_id")
 """As `bind_contextvars` would bind it for every log line, in a tenth of the time."""
@@ -82,13 +81,11 @@ class Edge:
         headers = response.headers
         headers.update(SECURITY_HEADERS)
         headers[X_REQUEST_ID] = passage.id
-        if (verdict := passage.verdict) is not None and verdict.plan.policy:
-            headers[RATE_LIMIT] = verdict.standing
-            headers[RATE_LIMIT_POLICY] = verdict.plan.policy
+        if passage.verdict is not None:
+            tell(passage.verdict, headers)
         if hdrs.CACHE_CONTROL not in headers:
             headers[hdrs.CACHE_CONTROL] = "no-store"
-        if self.cors.origins:
-            self.cors.dress(request, response)
+        self.cors.dress(request, response)
         if self.health.draining:
             response.force_close()  # the next request is another worker's
 

@@ -1,5 +1,6 @@
 """What a request may cost its caller, and how that is told in headers."""
 
+from collections.abc import MutableMapping
 from typing import Final
 
 from aiohttp import web
@@ -47,13 +48,17 @@ def refuse(verdict: Verdict) -> None:
     wait = verdict.retry_after
     detail = f"Too many requests: {allowed} are allowed. Try again in {_span(wait)}."
     problem = too_many([limit.name for limit in limits], detail, wait)
-    problem.headers = {**problem.headers, **headers(verdict)}
+    told = dict(problem.headers)
+    tell(verdict, told)
+    problem.headers = told
     raise problem
 
 
-def headers(verdict: Verdict) -> dict[str, str]:
-    """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers)."""
-    return {RATE_LIMIT: verdict.standing, RATE_LIMIT_POLICY: verdict.plan.policy}
+def tell(verdict: Verdict, headers: MutableMapping[str, str]) -> None:
+    """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers), if any is told."""
+    if verdict.plan.policy:
+        headers[RATE_LIMIT] = verdict.standing
+        headers[RATE_LIMIT_POLICY] = verdict.plan.policy
 
 
 def _span(seconds: int) -> str:

@@ -10,6 +10,8 @@ import structlog
 from aiohttp import web
 
 CHECK_SECONDS: Final = 1.0
+PROBES: Final = frozenset({"/healthz", "/readyz"})
+"""Where they are served: asked every few seconds, for ever."""
 
 log = structlog.get_logger(__name__)
 

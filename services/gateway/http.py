@@ -11,6 +11,7 @@ import orjson
 from aiohttp import hdrs, web
 
 from chassis.read_models import Asked
+from chassis.traces.traceparent import trace_and_span
 from gateway.auth import Caller
 from gateway.errors import Problem
 from gateway.limits import Verdict
@@ -38,7 +39,7 @@ class Passage:
 
     @property
     def trace_id(self) -> str | None:
-        return None if self.traceparent is None else self.traceparent.split("-")[1]
+        return None if self.traceparent is None else trace_and_span(self.traceparent)[0]
 
 
 PASSAGE: Final = web.RequestKey("passage", Passage)

@@ -11,10 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import HistogramMetricFamily, Metric
 
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 25)
-_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-
-
 _NAMES: Final = [str(float(bound)) for bound in _BUCKETS] + ["+Inf"]
+_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from chassis.traces.traceparent import is_sampled, readable
+from gateway.health import PROBES
 from gateway.http import PASSAGE
 from gateway.ids import child_traceparent
 
@@ -22,7 +23,6 @@ SERVER_ERROR: Final = 500
 _METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
-_PROBES: Final = frozenset({"/healthz", "/readyz"})
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Requests:
         return self.asked.take()
 
     def _begin(self, request: web.Request, parent: str | None) -> "Span | None":
-        if request.path in _PROBES:
+        if request.path in PROBES:
             return None
         method = request.method if request.method in _METHODS else "_OTHER"
         attributes = {"http.request.method": method, "url.scheme": request.scheme}

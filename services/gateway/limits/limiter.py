@@ -53,8 +53,6 @@ class Plan(NamedTuple):
     """For the header `RateLimit-Policy`."""
     names: tuple[str, ...]
     """What the keys end with."""
-    buckets: str
-    """How many, as Redis wants to know it."""
     arguments: tuple[str, ...]
     costs: tuple[int, ...]
     head: str | None
@@ -141,27 +139,23 @@ class Limiter:
             Closed: Redis is away, and a limit among them is of the kind that closes then.
         """
         plan = _plan([charge.limit for charge in charges], [charge.cost for charge in charges])
-        return await self.debit(plan, charges[0].owner, charges)
+        return await self.debit(plan, charges[0].owner)
 
-    async def debit(self, plan: Plan, owner: str, charges: Sequence[Charge] = ()) -> Verdict:
-        """As `take`; without `charges`, of what the plan costs from each of its buckets."""
+    async def debit(self, plan: Plan, owner: str) -> Verdict:
+        """As `take`, of one owner's buckets, by a plan that may have been made beforehand."""
         tag = "limit:{" + owner
         keys = [tag + name for name in plan.names]
         ask = self.redis.execute_command
         try:
             try:
-                answer = await ask("EVALSHA", _SHA, plan.buckets, *keys, *plan.arguments)
+                answer = await ask("EVALSHA", _SHA, len(keys), *keys, *plan.arguments)
             except NoScriptError:  # a restart or failover emptied the script cache
-                answer = await ask("EVAL", _TAKE, plan.buckets, *keys, *plan.arguments)
+                answer = await ask("EVAL", _TAKE, len(keys), *keys, *plan.arguments)
         except RedisError as error:
             if times := self._away.times():
                 because = str(error) or type(error).__name__
                 log.warning("limits_without_redis", because=because, times=times)
-            charges = charges or [
-                Charge(limit, owner, cost)
-                for limit, cost in zip(plan.limits, plan.costs, strict=True)
-            ]
-            return self._told(self._without_redis(plan, charges))
+            return self._told(self._without_redis(plan, owner))
         verdict = Verdict(plan, orjson.loads(answer))
         return verdict if plan.strict and verdict.admitted else self._told(verdict)
 
@@ -200,10 +194,13 @@ class Limiter:
                 self.refused(level.limit)
         return verdict
 
-    def _without_redis(self, plan: Plan, charges: Sequence[Charge]) -> Verdict:
-        if any(charge.limit.outage is Outage.CLOSED for charge in charges):
+    def _without_redis(self, plan: Plan, owner: str) -> Verdict:
+        if any(limit.outage is Outage.CLOSED for limit in plan.limits):
             raise Closed
         now = self.clock()
+        charges = [
+            Charge(limit, owner, cost) for limit, cost in zip(plan.limits, plan.costs, strict=True)
+        ]
         rows = [self._look(charge, now) for charge in charges]
         admitted = all(
             row[0] or charge.limit.shadow for charge, row in zip(charges, rows, strict=True)
@@ -256,6 +253,4 @@ def _plan(limits: Sequence[Limit], costs: Sequence[int]) -> Plan:
     names = tuple("}:" + limit.name for limit in limits)
     strict = not any(limit.shadow for limit in limits)
     head = f'"{limits[0].name}";r=' if len(limits) == 1 and strict else None
-    return Plan(
-        tuple(limits), policy, names, str(len(limits)), tuple(arguments), tuple(costs), head, strict
-    )
+    return Plan(tuple(limits), policy, names, tuple(arguments), tuple(costs), head, strict)
