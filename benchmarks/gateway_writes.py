@@ -30,14 +30,13 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import redis
 import uvloop
-from aiohttp import web
 
 from benchmarks.bare_writes import STACK, bare_sender
 from deploy.local.programs import Program
@@ -45,6 +44,7 @@ from deploy.local.provision import deploy
 from deploy.local.settings import HOST, ROOT
 from gateway.limits.limiter import OVERRIDES
 from tests.gateway.world import CLIENT, ISSUER, Issuer
+from tests.support.keys_endpoint import keys_endpoint
 from tests.support.stack import Stack, local_aws, local_settings, redis_server, running
 
 WRITERS = 200
@@ -142,8 +142,8 @@ async def measure(stack: Stack, arguments: argparse.Namespace) -> int:
     url = stack.settings.redis_url
     raise_limits(url)
     async with contextlib.AsyncExitStack() as opened:
-        jwks = await opened.enter_async_context(published(issuer))
-        await start_ours(stack, jwks)
+        keys = await opened.enter_async_context(keys_endpoint(issuer))
+        await start_ours(stack, keys.url)
         consumer = opened.enter_context(bare_consumer(stack))
         sender = await opened.enter_async_context(bare_sender(url, shared=arguments.shared))
         door = Door(stack.service("gateway").port, knocks(issuer, people))
@@ -160,24 +160,6 @@ def raise_limits(url: str) -> None:
     """To what nobody reaches; they are taken all the same."""
     with redis.Redis.from_url(url) as client:
         client.hset(OVERRIDES, mapping={"unverified": "600000/60", "accounts": "600000/60"})
-
-
-@contextlib.asynccontextmanager
-async def published(issuer: Issuer) -> AsyncIterator[str]:
-    """Where the keys of an issuer can be fetched."""
-
-    async def answer(_request: web.Request) -> web.Response:
-        return web.Response(body=issuer.jwks(), content_type="application/json")
-
-    app = web.Application()
-    app.router.add_get("/jwks.json", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, HOST, 0).start()
-        yield f"http://{HOST}:{runner.addresses[0][1]}/jwks.json"
-    finally:
-        await runner.cleanup()
 
 
 async def start_ours(stack: Stack, jwks: str) -> None:

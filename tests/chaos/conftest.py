@@ -6,13 +6,11 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from gateway.limits import Table
 from tests.chaos.gateways import Place
-from tests.chaos.keys_endpoint import KeysEndpoint, keys_endpoint
 from tests.gateway.world import Issuer
+from tests.support.keys_endpoint import KeysEndpoint, keys_endpoint
+from tests.support.shadow import count_only, limits_hold_again
 from tests.support.stack import Stack
-
-LIMITS = "gateway:limits"
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +32,8 @@ async def place(stack: Stack, endpoint: KeysEndpoint, tmp_path: Path) -> AsyncIt
     await stack.service("referrals").start().ready()
     place = Place(stack, tmp_path, endpoint)
     async with Redis.from_url(stack.environment["REDIS_URL"]) as redis:
-        await redis.hset(LIMITS, mapping=dict.fromkeys(Table().limits, "1/60;shadow"))
+        await count_only(redis)
         yield place
         for gateway in place.opened:
             gateway.stop()
-        await redis.delete(LIMITS)
+        await limits_hold_again(redis)

@@ -13,9 +13,9 @@ import psutil
 from deploy.local.bootstrap import answers
 from deploy.local.settings import HOST
 from tests.chaos.callers import PAUSE_SECONDS, Callers, Request
-from tests.chaos.keys_endpoint import KeysEndpoint
 from tests.gateway.world import CLIENT, ISSUER, Issuer
 from tests.support.eventually import eventually
+from tests.support.keys_endpoint import KeysEndpoint
 from tests.support.stack import Service, Stack
 
 EACH = int(os.environ.get("ENDING_CLIENTS", "8"))

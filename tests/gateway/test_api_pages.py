@@ -21,6 +21,7 @@ from tests.gateway.cast import Cast, subject
 from tests.gateway.pages import MAP, RESOURCES, SCRIPT, SHELL, snippets, steps
 from tests.gateway.reader import Browser, Reader, browser
 from tests.support.eventually import eventually
+from tests.support.shadow import count_only, limits_hold_again
 from tests.support.stack import Stack, running
 
 WITHOUT_ACCOUNT = ("accounts",)
@@ -95,7 +96,7 @@ async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
     ours = chain_environment(chain)
     limits = [limit.name for limit in Table().limits.values() if limit.scope is not Scope.PERSON]
     async with Redis.from_url(stack.settings.redis_url) as redis:
-        await redis.hset("gateway:limits", mapping=dict.fromkeys(limits, "1/60;shadow"))
+        await count_only(redis, limits)
         for name in ("compute", "gateway"):
             stack.service(name).stop()
         for name in ("invites", "referrals"):
@@ -105,7 +106,7 @@ async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
         for name in ("invites", "referrals", "compute", "gateway"):
             await stack.service(name).ready()
         yield stack.service("gateway").url
-        await redis.delete("gateway:limits")
+        await limits_hold_again(redis)
     for name in ("compute", "gateway"):
         stack.service(name).stop()
 

@@ -15,9 +15,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from gateway.limits import Table
 from gateway.openapi import describe
 from gateway.routes import ROUTES
+from tests.support.shadow import count_only, limits_hold_again
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
@@ -39,13 +39,12 @@ async def open_stack(stack: Stack) -> AsyncIterator[Stack]:
     for name in ("referrals", "compute", "invites"):
         stack.service(name).start()
     async with Redis.from_url(stack.settings.redis_url) as redis:
-        names = Table().limits
-        await redis.hset("gateway:limits", mapping=dict.fromkeys(names, "1/60;shadow"))
+        await count_only(redis)
         stack.service("gateway").stop()
         await stack.service("gateway").start().ready()
         await asyncio.gather(*(stack.service(n).ready() for n in ("referrals", "compute")))
         yield stack
-        await redis.delete("gateway:limits")
+        await limits_hold_again(redis)
     stack.service("gateway").stop()
 
 

@@ -1,7 +1,9 @@
 import asyncio
+import contextlib
 import gzip
 import json
 import re
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,6 +14,27 @@ from tests.support.eventually import eventually
 
 PROBLEM = "application/problem+json"
 USER = {"sub": ALICE, "user": "alice@example.com"}
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@contextlib.asynccontextmanager
+async def line(door: Door) -> AsyncIterator[Streams]:
+    """A connection on which anything can be said."""
+    port = int(door.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def answer_to(said: bytes, door: Door) -> bytes:
+    """All that is answered until the gateway hangs up."""
+    async with line(door) as (reader, writer):
+        writer.write(said)
+        return await asyncio.wait_for(reader.read(), 5)
 
 
 def is_problem(answer: object, status: int) -> bool:
@@ -190,12 +213,7 @@ SECRET = b"eyJhbGciOiJub25lIn0"
 async def test_what_is_not_http_is_answered_in_json_and_not_quoted(
     request_bytes: bytes, door: Door
 ) -> None:
-    port = int(door.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request_bytes)
-    answer = await asyncio.wait_for(reader.read(), 5)
-    writer.close()
-    await writer.wait_closed()
+    answer = await answer_to(request_bytes, door)
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b" 400 " in head.split(b"\r\n")[0]
     assert b"application/problem+json" in head
@@ -208,33 +226,25 @@ async def test_what_is_not_http_is_answered_in_json_and_not_quoted(
 async def test_compressed_bodies_are_refused_as_they_are(
     encoding: str, body: bytes, door: Door
 ) -> None:
-    port = int(door.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(
+    answer = await answer_to(
         b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         b"Authorization: Bearer " + door.issuer.program().encode() + b"\r\n"
         b"Content-Encoding: " + encoding.encode() + b"\r\n"
-        b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body
+        b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body,
+        door,
     )
-    answer = await asyncio.wait_for(reader.read(), 5)
-    writer.close()
-    await writer.wait_closed()
     problem = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert is_problem(problem, 400)
     assert problem["code"] in {"unsupported_content_encoding", "malformed_http"}
 
 
 async def test_a_broken_chunked_body_is_refused(door: Door) -> None:
-    port = int(door.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(
+    answer = await answer_to(
         b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         b"Authorization: Bearer " + door.issuer.program().encode() + b"\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        door,
     )
-    answer = await asyncio.wait_for(reader.read(), 5)
-    writer.close()
-    await writer.wait_closed()
     assert b" 400 " in answer.split(b"\r\n")[0]
     assert is_problem(json.loads(answer.partition(b"\r\n\r\n")[2]), 400)
     assert door.bus.sent == []
@@ -255,62 +265,46 @@ PATH = b"/v1/referral/valid?referral_code=00000-00000"
 async def test_connections_are_kept_as_http_has_it(
     version: bytes, wish: bytes, told: bytes | None, *, closed: bool, door: Door
 ) -> None:
-    port = int(door.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET " + PATH + b" " + version + b"\r\nHost: a\r\n" + wish + b"\r\n")
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-    lines = head.split(b"\r\n")
-    headers = dict(line.split(b": ", 1) for line in lines[1:] if line)
-    assert lines[0] == version + b" 200 OK"
-    assert headers.get(b"Connection") == told
-    body = await reader.readexactly(int(headers[b"Content-Length"]))
-    assert json.loads(body) == {"valid": False}
-    if not closed:
-        writer.write(b"GET " + PATH + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200 OK\r\n")
-    else:
-        assert await asyncio.wait_for(reader.read(), 5) == b""
-    writer.close()
-    await writer.wait_closed()
+    async with line(door) as (reader, writer):
+        writer.write(b"GET " + PATH + b" " + version + b"\r\nHost: a\r\n" + wish + b"\r\n")
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        lines = head.split(b"\r\n")
+        headers = dict(line.split(b": ", 1) for line in lines[1:] if line)
+        assert lines[0] == version + b" 200 OK"
+        assert headers.get(b"Connection") == told
+        body = await reader.readexactly(int(headers[b"Content-Length"]))
+        assert json.loads(body) == {"valid": False}
+        if not closed:
+            writer.write(b"GET " + PATH + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200 OK\r\n")
+        else:
+            assert await asyncio.wait_for(reader.read(), 5) == b""
 
 
 async def test_requests_in_one_write_are_answered_in_their_order(door: Door) -> None:
-    port = int(door.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     names = [b"number-%02d" % number for number in range(8)]
     asked = [
         b"GET " + PATH + b" HTTP/1.1\r\nHost: a\r\nX-Request-ID: " + name + b"\r\n"
         for name in names
     ]
-    writer.write(b"\r\n".join(asked) + b"Connection: close\r\n\r\n")
-    told = await asyncio.wait_for(reader.read(), 5)
+    told = await answer_to(b"\r\n".join(asked) + b"Connection: close\r\n\r\n", door)
     assert re.findall(rb"X-Request-ID: (\S+)", told) == names
     assert told.count(b'{"valid":false}') == len(names)
-    writer.close()
-    await writer.wait_closed()
 
 
 @pytest.mark.parametrize("path", ["/v1/me", "/v1/nowhere", "/docs"])
 async def test_nothing_is_sent_after_the_head_of_a_head_request(path: str, door: Door) -> None:
     """No route has a HEAD, but for the pages."""
-    port = int(door.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"HEAD " + path.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    told = await asyncio.wait_for(reader.read(), 5)
+    told = await answer_to(
+        b"HEAD " + path.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", door
+    )
     assert told.partition(b"\r\n\r\n")[2] == b""
-    writer.close()
-    await writer.wait_closed()
 
 
 async def test_a_path_that_ends_in_a_question_mark_asks_nothing(door: Door) -> None:
-    port = int(door.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = f"GET /v1/me? HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {door.issuer.access()}"
-    writer.write(head.encode() + b"\r\nConnection: close\r\n\r\n")
-    told = await asyncio.wait_for(reader.read(), 5)
+    told = await answer_to(head.encode() + b"\r\nConnection: close\r\n\r\n", door)
     assert b"no_account" in told
-    writer.close()
-    await writer.wait_closed()
 
 
 async def test_a_request_id_of_the_callers_is_kept_if_it_is_harmless(door: Door) -> None:
@@ -382,15 +376,12 @@ async def test_silent_connections_stop_nobody_and_are_let_go(
 
 async def test_a_body_that_dawdles_is_given_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parsing, "BODY_SECONDS", 0.05)
-    port = int(door.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(
-        b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-        b"Connection: close\r\nContent-Length: 100\r\nAuthorization: Bearer "
-        + door.issuer.program().encode()
-        + b"\r\n\r\n{"
-    )
-    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-    writer.close()
-    await writer.wait_closed()
+    async with line(door) as (reader, writer):
+        writer.write(
+            b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            b"Connection: close\r\nContent-Length: 100\r\nAuthorization: Bearer "
+            + door.issuer.program().encode()
+            + b"\r\n\r\n{"
+        )
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
     assert b" 408 " in answer.split(b"\r\n")[0]

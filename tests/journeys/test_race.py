@@ -4,7 +4,8 @@ import aiohttp
 import pytest
 from redis.asyncio import Redis
 
-from tests.support.racers import LIMITS, Track
+from tests.support.racers import Track
+from tests.support.shadow import limits_hold_again
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
@@ -25,5 +26,5 @@ async def test_of_many_racers_for_one_seat_one_wins(stack: Stack) -> None:
             assert spread.answers == {(201, "reserved"): 40}
             assert len(spread.use_ids) == 40
         finally:
-            await redis.delete(LIMITS)
+            await limits_hold_again(redis)
             stack.service("gateway").stop()

@@ -11,11 +11,10 @@ from typing import Any
 import aiohttp
 from redis.asyncio import Redis
 
-from gateway.limits import Table
+from tests.support.shadow import count_only
 from tests.support.stack import Stack
 
 USES = "/v1/referral/uses"
-LIMITS = "gateway:limits"
 
 
 @dataclass
@@ -39,7 +38,7 @@ class Track:
 
     async def open(self, redis: Redis) -> None:
         """Services that run, and a gateway that counts its callers but turns nobody away."""
-        await redis.hset(LIMITS, mapping=dict.fromkeys(Table().limits, "1/60;shadow"))
+        await count_only(redis)
         self.stack.service("gateway").stop()
         for name in ("referrals", "gateway"):
             await self.stack.service(name).start().ready()
