@@ -9,7 +9,7 @@ FROM python:3.11-slim
 ARG SERVICE
 ENV SERVICE=${SERVICE} \
     PATH=/venv/bin:$PATH \
-    PYTHONPATH=/app/services:/app \
+    PYTHONPATH=/app/services:/app/libs:/app \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     LOG_FORMAT=json \
@@ -23,6 +23,7 @@ WORKDIR /app
 COPY --from=wheels /venv /venv
 COPY contracts/ contracts/
 COPY chassis/ chassis/
+COPY libs/ libs/
 COPY services/${SERVICE}/ services/${SERVICE}/
 USER vouch
 EXPOSE 8080

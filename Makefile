@@ -9,7 +9,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(she
 BIN := .venv/bin
 # the order of the tests: fixed, so that what passed here passes there
 SEED ?= 1
-export PYTHONPATH := services:.
+export PYTHONPATH := services:libs:.
 # compiled once, not by every process of the suite
 unexport PYTHONDONTWRITEBYTECODE
 ANVIL := anvil-$(if $(filter Darwin,$(shell uname -s)),darwin,linux)-$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)@1.7.1
@@ -124,7 +124,7 @@ fuzz-gateway: setup  ## requests made from the description of the API, good and 
 	@API_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/python -m pytest -q -p no:randomly --timeout=1800 tests/gateway/test_description_holds.py
 
 chaos-sqs: setup  ## kill -9 a consumer of the SQS transport at random moments, twenty rounds
-	@SQS_KILL_ROUNDS=20 $(BIN)/python -m pytest -q -p no:randomly tests/chassis/sqs/test_kill.py
+	@SQS_KILL_ROUNDS=20 $(BIN)/python -m pytest -q -p no:randomly libs/faststream_sqs/tests/test_kill.py
 
 chaos-invites: setup  ## kill -9 the invites service between any two steps of its mails, fifty times
 	@INVITE_KILLS=$(or $(KILLS),50) $(BIN)/python -m pytest -q -s -p no:randomly tests/journeys/test_invite_kills.py

@@ -28,20 +28,20 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from redis.asyncio import Redis
 
-from chassis.commands import (
+from chassis.bus.commands import (
     BODY_HASH,
     COMMAND_ID,
     IncomingCommand,
     commands_queue,
     message_headers,
 )
-from chassis.outcomes import CHANNEL
-from chassis.read_models import control_key
-from chassis.service import Resources, assemble
-from chassis.sqs.coalescer import Coalescer
-from chassis.sqs.wire import CONTENT_TYPE, CORRELATION_ID, encode_headers
+from chassis.bus.outcomes import CHANNEL
+from chassis.run.service import Resources, assemble
+from chassis.views.read_models import control_key
 from contracts.messages import Metadata
 from contracts.referrals import OpenAccount
+from faststream_sqs.coalescer import Coalescer
+from faststream_sqs.wire import CONTENT_TYPE, CORRELATION_ID, encode_headers
 from referrals.app import REFERRALS
 from referrals.settings import Settings
 
@@ -152,7 +152,7 @@ class BareConsumer:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
-        await self.redis.script_load(files("chassis").joinpath("apply.lua").read_text())
+        await self.redis.script_load(files("chassis.views").joinpath("apply.lua").read_text())
         self._outcome = self.redis.register_script(self.requests.script)
         queue = commands_queue(STACK, REFERRALS.name)
         url = (await self.sqs.get_queue_url(QueueName=queue))["QueueUrl"]

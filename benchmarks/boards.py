@@ -22,12 +22,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from chassis.boards import Boards
-from chassis.dynamodb import DynamoDBEventStore
-from chassis.projection import Rank
-from chassis.read_models import ReadModels, board_key, control_key
-from chassis.redis import connect
+from chassis.log.dynamodb import DynamoDBEventStore
+from chassis.views.boards import Boards
+from chassis.views.projection import Rank
+from chassis.views.read_models import ReadModels, board_key, control_key
 from contracts.standing import StandingView
+from redis_batching.connection import connect
 from referrals.app import REFERRALS
 from referrals.closing import tally
 from referrals.points import ALL

@@ -19,15 +19,15 @@ import aioboto3
 import psutil
 
 from benchmarks.road import Counts, bus, insist, silence, table
-from chassis.commands import IncomingCommand
-from chassis.redis import connect
-from chassis.service import Resources
+from chassis.bus.commands import IncomingCommand
+from chassis.run.service import Resources
 from contracts.invites import InviteRow, RegisterInviter, SendInvites
 from contracts.messages import Command, Metadata
 from deploy.local.provision import deploy, service_environment
 from deploy.local.settings import LocalSettings
 from invites.app import application
 from invites.settings import Settings
+from redis_batching.connection import connect
 from tests.support.stack import local_aws, local_settings, redis_server
 
 INVITES = int(os.environ.get("INVITES", "10000"))

@@ -33,9 +33,9 @@ import redis
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from benchmarks.gateway_servers import CLIENT, ISSUER, key_of
-from chassis.read_models import control_key
+from chassis.views.read_models import control_key
 from deploy.local.ports import unused
-from gateway.limits.limiter import OVERRIDES
+from token_bucket.limiter import OVERRIDES
 
 PEOPLE = 100
 CONNECTIONS = 64

@@ -22,20 +22,20 @@ import uvloop
 from aiohttp import web
 from redis.asyncio import Redis
 
-from chassis.collector import spare_the_collector
-from chassis.logging import configure
-from chassis.read_models import document_place
-from chassis.tick import TickRedis
+from chassis.run.gc_tuning import tune_gc
+from chassis.run.logging import configure
+from chassis.views.read_models import document_place
+from cognito_jwt import KeySet
 from gateway.app import assemble, running
-from gateway.auth import KeySet
-from gateway.parts import Outside
-from gateway.server import serving
+from gateway.dependencies import Outside
+from gateway.edge.server import serving
 from gateway.settings import Settings
+from redis_batching.client import BatchingRedis
 
 ISSUER = "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Benchmark"
 CLIENT = "web-client"
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6399/0")
-TAKE = files("gateway.limits").joinpath("take.lua").read_text()
+TAKE = files("token_bucket").joinpath("take.lua").read_text()
 LIMIT = (1_000_000, 1_000_000, 1, 1)
 """A limit that nobody reaches: it is taken all the same."""
 
@@ -142,7 +142,7 @@ def gateway_settings() -> Settings:
 
 async def serve_gateway() -> None:
     """The whole gateway, but for the bus: cache, limits, metrics and access log are on."""
-    spare_the_collector()
+    tune_gc()
     settings = gateway_settings()
     configure(settings, "gateway", sys.stderr)
 
@@ -155,7 +155,7 @@ async def serve_gateway() -> None:
     nobody: Any = None
     outside = Outside(
         publisher=nobody,
-        redis=TickRedis.from_url(REDIS_URL, socket_timeout=1.0),
+        redis=BatchingRedis.from_url(REDIS_URL, socket_timeout=1.0),
         subscription=Redis.from_url(REDIS_URL),
         keys=[KeySet(fetch)],
         bus_ready=ready,

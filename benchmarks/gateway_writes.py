@@ -42,10 +42,10 @@ from benchmarks.bare_writes import STACK, bare_sender
 from deploy.local.programs import Program
 from deploy.local.provision import deploy
 from deploy.local.settings import HOST, ROOT
-from gateway.limits.limiter import OVERRIDES
 from tests.gateway.world import CLIENT, ISSUER, Issuer
 from tests.support.keys_endpoint import keys_endpoint
 from tests.support.stack import Stack, local_aws, local_settings, redis_server, running
+from token_bucket.limiter import OVERRIDES
 
 WRITERS = 200
 PERIOD_SECONDS = 0.1
@@ -179,7 +179,7 @@ def bare_consumer(stack: Stack) -> Iterator[dict[str, psutil.Process]]:
     environment = {
         **os.environ,
         **stack.environment,
-        "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",
+        "PYTHONPATH": f"{ROOT / 'services'}:{ROOT / 'libs'}:{ROOT}",
     }
     program = Program([sys.executable, str(ROOT / "benchmarks" / "bare_writes.py")], environment)
     with running(program) as process:

@@ -24,12 +24,12 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from throttled.asyncio import RedisStore, Throttled, per_min
 from throttled.asyncio import constants as throttled_constants
 
-from chassis.redis import heeding
-from chassis.tick import TickRedis
-from gateway.limits import Limiter
-from gateway.limits.limiter import _SHA, _TAKE
-from gateway.limits.table import Limit, Scope, Table
+from redis_batching.client import BatchingRedis
+from redis_batching.connection import heeding
 from tests.support.stack import local_settings, redis_server
+from token_bucket import Limiter
+from token_bucket.limiter import _SHA, _TAKE
+from token_bucket.limits import Limit, Scope, Table
 
 CALLERS = 64
 PEOPLE = 1_000
@@ -57,7 +57,7 @@ async def throughput(take: Take, first: int) -> float:
 
 def ours(redis: Any) -> Take:
     limit = Limit("reads", MUCH, 60, Scope.PERSON)
-    limiter = Limiter(redis, Table({"reads": limit}, {"reads": limit}))
+    limiter = Limiter(redis, Table.of(limit))
     plan = limiter.plans(("reads",)).person
     assert plan is not None
 
@@ -103,7 +103,7 @@ def library_throttled(url: str) -> Take:
 
 
 async def measure(url: str) -> dict[str, list[float]]:
-    redis = heeding(TickRedis.from_url(url))
+    redis = heeding(BatchingRedis.from_url(url))
     await redis.script_load(_TAKE)
     takers = {
         "raw script": raw(redis),

@@ -22,13 +22,13 @@ from pathlib import Path
 
 import structlog
 
-from chassis.commands import CommandSender, commands_queue
-from chassis.outcomes import OutcomeListener, Outcomes
-from chassis.redis import connect
-from chassis.sqs import SQSBroker
+from chassis.bus.commands import CommandSender, commands_queue
+from chassis.bus.outcomes import OutcomeListener, Outcomes
 from contracts.messages import Metadata
 from contracts.referrals import OpenAccount
 from deploy.local.settings import ROOT
+from faststream_sqs import SQSBroker
+from redis_batching.connection import connect
 from tests.support.stack import Stack, local_aws, local_settings, redis_server
 
 MEMBERS = 2_000

@@ -28,14 +28,14 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from redis.asyncio import Redis
 
-from chassis.collector import spare_the_collector
-from chassis.dynamodb import DynamoDBEventStore
-from chassis.event_store import History
-from chassis.projector import Change, Projector
-from chassis.rebuild import Progress, Rebuilder
-from chassis.redis import connect
+from chassis.log.dynamodb import DynamoDBEventStore
+from chassis.log.event_store import History
+from chassis.run.gc_tuning import tune_gc
+from chassis.views.projector import Change, Projector
+from chassis.views.rebuild import Progress, Rebuilder
 from contracts.referral_code import from_entropy
 from deploy.local.settings import LocalSettings
+from redis_batching.connection import connect
 from referrals.app import REFERRALS
 from tests.support.stack import local_settings, start_redis, stop
 
@@ -235,7 +235,7 @@ def in_process(work: Callable[..., Any], *arguments: Any) -> Any:
 
 def run(kind: str, settings: LocalSettings, redis_pid: int, events: int) -> Run:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    spare_the_collector()
+    tune_gc()
     work: Any = {"rebuild": rebuild, "bare": bare, "bare-ours": partial(bare, ours=True)}[kind]
     done: Run = asyncio.run(work(settings, redis_pid, events))
     return done

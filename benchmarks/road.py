@@ -21,10 +21,9 @@ import structlog
 from aiobotocore.session import AioSession
 from redis.asyncio import Connection
 
-from chassis.commands import CommandSender, IncomingCommand, commands_queue
-from chassis.outcomes import OutcomeListener, Outcomes
-from chassis.redis import connect
-from chassis.service import (
+from chassis.bus.commands import CommandSender, IncomingCommand, commands_queue
+from chassis.bus.outcomes import OutcomeListener, Outcomes
+from chassis.run.service import (
     ACK_LINGER_SECONDS,
     SEND_LINGER_SECONDS,
     Application,
@@ -32,12 +31,13 @@ from chassis.service import (
     Resources,
     assemble,
 )
-from chassis.sqs import SQSBroker
 from contracts.messages import Metadata
 from contracts.referrals import OpenAccount
 from deploy.local.provision import CREDENTIALS, deploy
 from deploy.local.settings import REGION, LocalSettings
+from faststream_sqs import SQSBroker
 from gateway import clients as gateway_clients
+from redis_batching.connection import connect
 from referrals.app import REFERRALS, application
 from referrals.settings import Settings
 from tests.support.stack import local_aws, local_settings, redis_server

@@ -1,4 +1,4 @@
-"""What a message costs: `chassis.sqs` and the plain aiobotocore loop, against the same server.
+"""What a message costs: `faststream_sqs` and the plain aiobotocore loop, against the same server.
 
     python benchmarks/sqs.py [--messages 10000]
 
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
-from chassis.sqs import SQSBroker
+from faststream_sqs import SQSBroker
 
 PAYLOAD = {"type": "measured", "who": "someone", "text": "x" * 120}
 CREDENTIALS: dict[str, Any] = {

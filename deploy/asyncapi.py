@@ -14,8 +14,15 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from chassis.announcements import EVENT_ID, announcements_queue
-from chassis.commands import ACTOR, BODY_HASH, CAUSATION_ID, COMMAND_ID, TRACEPARENT, commands_queue
+from chassis.bus.announcements import EVENT_ID, announcements_queue
+from chassis.bus.commands import (
+    ACTOR,
+    BODY_HASH,
+    CAUSATION_ID,
+    COMMAND_ID,
+    TRACEPARENT,
+    commands_queue,
+)
 from compute.app import definition
 from compute.settings import Settings as ComputeSettings
 from contracts.compute import ComputeCommand

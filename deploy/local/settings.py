@@ -93,7 +93,7 @@ class LocalSettings(BaseSettings):
         return {
             **os.environ,
             **{name: str(port) for name, port in self.ports().items()},
-            "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",
+            "PYTHONPATH": f"{ROOT / 'services'}:{ROOT / 'libs'}:{ROOT}",
             "PYTHONUNBUFFERED": "1",
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
             "STACK": self.stack,

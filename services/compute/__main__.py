@@ -1,6 +1,6 @@
 """python -m compute run | projections | rebuild | status | verify | events | …"""
 
-from chassis.cli import main
+from chassis.run.cli import main
 from compute.app import application
 from compute.settings import Settings
 

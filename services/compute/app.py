@@ -11,10 +11,9 @@ import aioboto3
 import aiohttp
 from botocore.config import Config
 
-from chassis.codec import Codec
-from chassis.readthrough import DAO, RAO, Shelf
-from chassis.service import Application, Definition, Resources, assemble
-from chassis.settings import ServiceSettings
+from chassis.log.codec import Codec
+from chassis.run.service import Application, Definition, Resources, assemble
+from chassis.run.settings import ServiceSettings
 from compute.analysis import Labels, Parameters, read_labels
 from compute.analyst import Ground, ThreadedAnalyst
 from compute.chain import Endpoint, EvmChain, Rpc, S3Segments
@@ -32,6 +31,7 @@ from contracts.compute import (
     reports_cache,
     reports_table,
 )
+from readthrough import DAO, RAO, Shelf
 
 LABELS: Final = "2026-11"
 

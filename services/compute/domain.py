@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
-from chassis.decider import Decider, Moment, Rejected
+from chassis.decide.decider import Decider, DecisionContext, Rejected
 from contracts.compute import (
     AnalysisCompleted,
     AnalysisFailed,
@@ -118,10 +118,12 @@ def _checkpoint(event: RangeSynced) -> Checkpoint:
 
 def decide_on(
     chains: frozenset[int],
-) -> Callable[[Analysis, ComputeCommand, Moment], list[ComputeEvent]]:
+) -> Callable[[Analysis, ComputeCommand, DecisionContext], list[ComputeEvent]]:
     """Decisions where these chains, and no others, have an endpoint."""
 
-    def decide(analysis: Analysis, command: ComputeCommand, moment: Moment) -> list[ComputeEvent]:
+    def decide(
+        analysis: Analysis, command: ComputeCommand, moment: DecisionContext
+    ) -> list[ComputeEvent]:
         if isinstance(command, RequestAnalysis):
             _check_chain(command.chain_id, chains)
             return _request(analysis, command, moment)
@@ -172,7 +174,9 @@ def _check_run(analysis: Analysis, run: int) -> None:
         raise Rejected(f"run {run} is over; the latest is {analysis.run}", code="run_over")
 
 
-def _request(analysis: Analysis, command: RequestAnalysis, moment: Moment) -> list[ComputeEvent]:
+def _request(
+    analysis: Analysis, command: RequestAnalysis, moment: DecisionContext
+) -> list[ComputeEvent]:
     quiet = moment.at - analysis.moved_at
     if analysis.running and quiet < STALLED_SECONDS:
         return []
@@ -194,7 +198,9 @@ def _request(analysis: Analysis, command: RequestAnalysis, moment: Moment) -> li
     ]
 
 
-def _start(analysis: Analysis, command: StartAnalysis, moment: Moment) -> list[ComputeEvent]:
+def _start(
+    analysis: Analysis, command: StartAnalysis, moment: DecisionContext
+) -> list[ComputeEvent]:
     """A second start in a run names another block: the chain has left the first."""
     if analysis.pin is not None and analysis.pin.block_hash == command.block_hash:
         return []
@@ -211,7 +217,9 @@ def _start(analysis: Analysis, command: StartAnalysis, moment: Moment) -> list[C
     ]
 
 
-def _record(analysis: Analysis, command: RecordRange, moment: Moment) -> list[ComputeEvent]:
+def _record(
+    analysis: Analysis, command: RecordRange, moment: DecisionContext
+) -> list[ComputeEvent]:
     """Ranges follow each other without a gap; one that is known is not kept twice."""
     synced = analysis.synced_to
     if synced is not None and command.to_block <= synced:
@@ -234,7 +242,9 @@ def _record(analysis: Analysis, command: RecordRange, moment: Moment) -> list[Co
     ]
 
 
-def _rewind(analysis: Analysis, command: RewindAnalysis, moment: Moment) -> list[ComputeEvent]:
+def _rewind(
+    analysis: Analysis, command: RewindAnalysis, moment: DecisionContext
+) -> list[ComputeEvent]:
     if analysis.synced_to is None or analysis.synced_to <= command.to_block:
         return []
     kept = sum(c.count for c in analysis.checkpoints if c.to_block <= command.to_block)

@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 
-from chassis.announcements import EventReader
-from chassis.commands import CommandReader
-from chassis.outage import sit_out
-from chassis.service import Application, read_or_reject
-from chassis.sqs import SQSMessage
+from chassis.bus.announcements import EventReader
+from chassis.bus.commands import CommandReader
+from chassis.resilience.outage import retry_through_outage
+from chassis.run.service import Application, read_or_reject
 from compute.domain import Analysis
 from compute.worker import Job, Worker
 from contracts.compute import AnalysisRequested, ComputeCommand, ComputeEvent
+from faststream_sqs import SQSMessage
 
 
 def listen(
@@ -30,4 +30,4 @@ def listen(
         event = heard.event
         job = Job(event.chain_id, event.token_address, heard.metadata.correlation_id)
         ready = await worker()
-        await sit_out(lambda: ready.work(job))
+        await retry_through_outage(lambda: ready.work(job))

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from chassis.projection import Projection
+from chassis.views.projection import Projection
 from contracts.compute import (
     AnalysisCompleted,
     AnalysisFailed,

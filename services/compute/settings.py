@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from chassis.settings import ServiceSettings
+from chassis.run.settings import ServiceSettings
 from compute.analysis import Parameters
 from compute.chain import Chains, ChainSettings
 

@@ -12,11 +12,10 @@ from typing import Any, Final
 
 import structlog
 
-from chassis.command_handler import CommandHandler
-from chassis.commands import IncomingCommand
-from chassis.event_store import EventStore
-from chassis.failpoint import failpoint
-from chassis.readthrough import RAO, Shelf, Stored
+from chassis.bus.command_handler import CommandHandler
+from chassis.bus.commands import IncomingCommand
+from chassis.log.event_store import EventStore
+from chassis.resilience.failpoint import failpoint
 from compute.domain import Analysis, Checkpoint, Pin, evolve
 from compute.facts import Pinned, Token
 from compute.ports import Analysed, Analyst, Chain, Fruitless, Read, Segments
@@ -36,6 +35,7 @@ from contracts.compute import (
     report_key,
 )
 from contracts.messages import Metadata
+from readthrough import RAO, Shelf, Stored
 
 ROAD: Final = (
     "before_start", "before_segment", "after_segment", "after_range", "before_report",

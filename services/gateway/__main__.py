@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 import structlog
 import uvloop
 
-from chassis.collector import spare_the_collector
-from chassis.logging import configure
-from chassis.traces import traces_of
-from gateway import workers
+from chassis.run.gc_tuning import tune_gc
+from chassis.run.logging import configure
 from gateway.app import Gateway, assemble, running
 from gateway.clients import opened
-from gateway.server import Site, attended, bound, serving
+from gateway.edge import workers
+from gateway.edge.server import Site, attended, bound, serving
 from gateway.settings import Settings
+from tracing import traces_of
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ def main() -> None:
         asyncio.run(workers.Supervisor(_sockets(settings)).run())
     else:
         _allow_many_connections()
-        spare_the_collector()
+        tune_gc()
         uvloop.run(run(settings))
 
 

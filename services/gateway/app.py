@@ -9,33 +9,34 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from chassis.commands import CommandSender
-from chassis.outcomes import OutcomeListener, Outcomes
-from chassis.read_models import ReadModels
-from gateway.access import AccessLog
-from gateway.answers import Answers
-from gateway.auth import KeySet, Revocations, TokenCache, Verifier
-from gateway.cors import Cors
-from gateway.docs import add_description
-from gateway.doorkeeper import add_routes
-from gateway.edge import Edge
-from gateway.events import Lines
-from gateway.health import Check, Health
-from gateway.limits import Limiter, Table
-from gateway.live import Changes
-from gateway.metrics import Metrics
-from gateway.notifications import Notifications
-from gateway.operations import Operations
-from gateway.parts import Outside, Parts
-from gateway.reports import reports_of
+from chassis.bus.commands import CommandSender
+from chassis.bus.outcomes import OutcomeListener, Outcomes
+from chassis.views.read_models import ReadModels
+from cognito_jwt import KeySet, Revocations, TokenCache, Verifier
+from gateway.api.mail_events import Notifications
+from gateway.api.reports import reports_of
+from gateway.auth.authorize import add_routes
+from gateway.command_queues import command_queues
+from gateway.dependencies import Outside, Parts
+from gateway.edge.access_log import AccessLog
+from gateway.edge.cors import Cors
+from gateway.edge.health import Check, Health
+from gateway.edge.metrics import Metrics
+from gateway.edge.middleware import Edge
+from gateway.edge.server import Guard
+from gateway.edge.tracing import Requests
+from gateway.http.change_feed import Changes
+from gateway.http.commands import Operations
+from gateway.http.docs import add_description
+from gateway.http.idempotency import Answers
+from gateway.http.sse import Lines
+from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
-from gateway.server import Guard
-from gateway.services import command_queues
 from gateway.settings import Settings
-from gateway.tracing import Requests
+from token_bucket import Limiter
 
 if TYPE_CHECKING:
-    from chassis.traces.spans import Traces
+    from tracing.spans import Traces
 
 LOUD = ("debug", "info")
 """Levels at which every answer is told."""
@@ -107,7 +108,7 @@ def _parts(
         ),
         limiter=Limiter(
             outside.redis,
-            Table(),
+            default_limits(),
             workers=settings.gateway_workers,
             refused=lambda limit: metrics.refused(limit.name, shadow=limit.shadow),
         ),

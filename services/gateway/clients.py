@@ -12,19 +12,19 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from chassis.readthrough import DAO
-from chassis.redis import heeding
-from chassis.sqs import SQSBroker
-from chassis.tick import TickRedis
-from chassis.traces.messages import messages
+from cognito_jwt import KeySet, fetch_from
 from contracts.compute import reports_table
-from gateway.auth import KeySet, fetch_from
-from gateway.parts import Outside
-from gateway.services import command_queues
+from faststream_sqs import SQSBroker
+from gateway.command_queues import command_queues
+from gateway.dependencies import Outside
 from gateway.settings import Settings
+from readthrough import DAO
+from redis_batching.client import BatchingRedis
+from redis_batching.connection import heeding
+from tracing.messages import messages
 
 if TYPE_CHECKING:
-    from chassis.traces.spans import Traces
+    from tracing.spans import Traces
 
 SEND_LINGER_SECONDS = 0.005
 """How long a command waits for others to share a call with; nothing beside the way to come."""
@@ -38,7 +38,7 @@ _DYNAMODB = Config(
 async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIterator[Outside]:
     """Clients for the time of the context; whoever is down now is tried again later."""
     async with contextlib.AsyncExitStack() as stack:
-        redis = connected(TickRedis, settings, socket_timeout=1.0)
+        redis = connected(BatchingRedis, settings, socket_timeout=1.0)
         subscription = connected(Redis, settings)
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(subscription.aclose)

@@ -1,15 +1,15 @@
 """The table of everything that is served under /v1."""
 
 from contracts.referrals import ReferralValidity, UsersEntry
-from gateway import endpoints as do
-from gateway.cluster_routes import CLUSTER_ROUTES
-from gateway.events import stream_me
-from gateway.http import Auth, Route
-from gateway.invite_routes import INVITE_ROUTES
-from gateway.misses import CodeQuery, is_referral_valid
-from gateway.parsing import Empty
-from gateway.referral_routes import REFERRAL_ROUTES
-from gateway.revoking import NewRevocation, RevocationView, revoke
+from gateway.api.cluster_routes import CLUSTER_ROUTES
+from gateway.api.code_guesses import CodeQuery, is_referral_valid
+from gateway.api.invitation_routes import INVITE_ROUTES
+from gateway.api.referral_routes import REFERRAL_ROUTES
+from gateway.api.token_revocation import NewRevocation, RevocationView, revoke
+from gateway.http import endpoints as do
+from gateway.http.requests import Empty
+from gateway.http.routing import Auth, Route
+from gateway.http.sse import stream_me
 
 ROUTES: tuple[Route, ...] = (
     Route(

@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from chassis.settings import ProcessSettings
-from gateway.auth import Pool
-from gateway.chains import CHAINS
+from chassis.run.settings import ProcessSettings
+from cognito_jwt import Pool
+from gateway.api.chains import CHAINS
 
 
 def _names(value: object) -> object:

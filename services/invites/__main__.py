@@ -5,8 +5,8 @@ import sys
 import time
 from pathlib import Path
 
-from chassis.cli import Verb, main
-from chassis.service import Application
+from chassis.run.cli import Verb, main
+from chassis.run.service import Application
 from contracts.invites import InviteCommand, InviteEvent
 from invites.app import application
 from invites.mail import Content, compose

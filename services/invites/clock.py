@@ -10,12 +10,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from chassis.boards import Boards
-from chassis.commands import CommandSender
-from chassis.read_models import ReadModelsLost
-from chassis.sqs import SQSError
+from chassis.bus.commands import CommandSender
+from chassis.views.boards import Boards
+from chassis.views.read_models import ReadModelsLost
 from contracts.invites import TendInvite
 from contracts.messages import Metadata
+from faststream_sqs import SQSError
 from invites.projections import DUE_BOARD
 
 MOST_A_TICK = 500

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
-from chassis.decider import Decider, Moment
+from chassis.decide.decider import Decider, DecisionContext
 from contracts.invites import (
     AcceptInvite,
     AddressSuppressed,
@@ -62,7 +62,7 @@ def decider(  # noqa: C901  one line for each command
     rules: InviteRules = RULES,
 ) -> Decider[Stream, InviteCommand, InviteEvent]:
     def decide(  # noqa: C901, PLR0911, PLR0912  one line for each command
-        stream: Stream, command: InviteCommand, moment: Moment
+        stream: Stream, command: InviteCommand, moment: DecisionContext
     ) -> list[InviteEvent]:
         inviter, letter = stream.inviter, stream.letter
         match command:
@@ -206,7 +206,9 @@ def _done(letter: Letter, mail: int) -> Letter:
     return replace(letter, done=mail, started_at=None)
 
 
-def _suppress(stream: Stream, command: SuppressAddress, moment: Moment) -> list[InviteEvent]:
+def _suppress(
+    stream: Stream, command: SuppressAddress, moment: DecisionContext
+) -> list[InviteEvent]:
     if stream.suppressed is not None:
         return []
     return [

@@ -8,12 +8,11 @@ import structlog
 from faststream.exceptions import RejectMessage
 from pydantic import Field, ValidationError
 
-from chassis.announcements import EventReader, IncomingEvent
-from chassis.commands import CommandReader, CommandSender, IncomingCommand, Unreadable
-from chassis.outage import sit_out
-from chassis.read_models import ReadModels
-from chassis.service import Application, read_or_reject
-from chassis.sqs import SQSMessage
+from chassis.bus.announcements import EventReader, IncomingEvent
+from chassis.bus.commands import CommandReader, CommandSender, IncomingCommand, Unreadable
+from chassis.resilience.outage import retry_through_outage
+from chassis.run.service import Application, read_or_reject
+from chassis.views.read_models import ReadModels
 from contracts.invites import (
     CloseInvite,
     InviteAccepted,
@@ -38,6 +37,7 @@ from contracts.invites import (
 )
 from contracts.messages import Metadata
 from contracts.referrals import AccountOpened, ReserveReferral
+from faststream_sqs import SQSMessage
 from invites.feedback import Feedback, NoFeedback, read
 from invites.projections import MESSAGES
 from invites.sender import Postman
@@ -112,7 +112,7 @@ async def react(application: Ours, parts: Parts, heard: IncomingEvent[Heard]) ->
             wish = ReserveReferral(
                 member_id=event.inviter_id, code=event.code, invited_user=event.email
             )
-            await sit_out(lambda: parts.referrals.send(wish, heard.metadata))
+            await retry_through_outage(lambda: parts.referrals.send(wish, heard.metadata))
         case _:
             pass
 
@@ -190,7 +190,9 @@ async def keep(application: Ours, models: ReadModels, told: Feedback) -> None:
         RejectMessage: its tag names no invitation, which no waiting mends.
     """
     stream = told.invite_id and f"invite-{told.invite_id}"
-    stream = stream or await sit_out(lambda: models.entry(MESSAGES.name, told.message_id))
+    stream = stream or await retry_through_outage(
+        lambda: models.entry(MESSAGES.name, told.message_id)
+    )
     if stream is None:
         raise UnknownMail(told.message_id)
     try:
@@ -212,4 +214,4 @@ async def keep(application: Ours, models: ReadModels, told: Feedback) -> None:
 
 
 async def _post(parts: Parts, invite_id: str, correlation_id: str) -> None:
-    await sit_out(lambda: parts.postman.post(invite_id, correlation_id))
+    await retry_through_outage(lambda: parts.postman.post(invite_id, correlation_id))

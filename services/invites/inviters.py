@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
-from chassis.decider import Moment, Rejected
+from chassis.decide.decider import DecisionContext, Rejected
 from contracts.addresses import folded
 from contracts.invites import (
     BulkAdmitted,
@@ -31,7 +31,7 @@ _WORDS: dict[RowCode, str] = {
 
 
 def register(
-    inviter: Inviter | None, command: RegisterInviter, moment: Moment
+    inviter: Inviter | None, command: RegisterInviter, moment: DecisionContext
 ) -> list[InviteEvent]:
     if inviter is not None:
         return []
@@ -41,7 +41,7 @@ def register(
 
 
 def send(
-    inviter: Inviter | None, command: SendInvite, moment: Moment, rules: InviteRules
+    inviter: Inviter | None, command: SendInvite, moment: DecisionContext, rules: InviteRules
 ) -> list[InviteEvent]:
     known = _known(inviter)
     row = InviteRow(email=command.email, note=command.note, locale=command.locale)
@@ -51,7 +51,7 @@ def send(
 
 
 def send_many(
-    inviter: Inviter | None, command: SendInvites, moment: Moment, rules: InviteRules
+    inviter: Inviter | None, command: SendInvites, moment: DecisionContext, rules: InviteRules
 ) -> list[InviteEvent]:
     known, events, refused = _known(inviter), list[InviteEvent](), list[RowRefused]()
     for number, row in enumerate(command.rows):
@@ -71,7 +71,9 @@ def send_many(
     return [*events, told]
 
 
-def close(inviter: Inviter | None, command: CloseInvite, moment: Moment) -> list[InviteEvent]:
+def close(
+    inviter: Inviter | None, command: CloseInvite, moment: DecisionContext
+) -> list[InviteEvent]:
     if inviter is None or command.invite_id not in inviter.open.values():
         return []
     return [
@@ -117,7 +119,7 @@ def _known(inviter: Inviter | None) -> Inviter:
 
 
 def _refusal(
-    inviter: Inviter, row: InviteRow, moment: Moment, rules: InviteRules
+    inviter: Inviter, row: InviteRow, moment: DecisionContext, rules: InviteRules
 ) -> RowCode | None:
     address = folded(row.email)
     if address == folded(inviter.email):
@@ -132,7 +134,11 @@ def _refusal(
 
 
 def _admitted(
-    inviter: Inviter, command: SendInvite | SendInvites, row: InviteRow, number: int, moment: Moment
+    inviter: Inviter,
+    command: SendInvite | SendInvites,
+    row: InviteRow,
+    number: int,
+    moment: DecisionContext,
 ) -> InviteAdmitted:
     seed = b"%s\n%d" % (moment.entropy, number)
     return InviteAdmitted(

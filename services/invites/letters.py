@@ -1,6 +1,6 @@
 """The story of one invitation: its mails, their fate, and the answer (pure)."""
 
-from chassis.decider import Moment, Rejected
+from chassis.decide.decider import DecisionContext, Rejected
 from contracts.invites import (
     AcceptInvite,
     DeclineInvite,
@@ -37,7 +37,7 @@ from invites.state import InviteRules, Letter
 
 
 def request(
-    letter: Letter | None, command: RequestInvite, moment: Moment, rules: InviteRules
+    letter: Letter | None, command: RequestInvite, moment: DecisionContext, rules: InviteRules
 ) -> list[InviteEvent]:
     if letter is not None:
         return []
@@ -62,7 +62,7 @@ def request(
 
 
 def resend(
-    letter: Letter | None, command: ResendInvite, moment: Moment, rules: InviteRules
+    letter: Letter | None, command: ResendInvite, moment: DecisionContext, rules: InviteRules
 ) -> list[InviteEvent]:
     """It begins anew, also after it expired: a new token and a new end."""
     own = _own(letter, command.inviter_id)
@@ -84,7 +84,9 @@ def resend(
     ]
 
 
-def start(letter: Letter | None, command: StartSending, moment: Moment) -> list[InviteEvent]:
+def start(
+    letter: Letter | None, command: StartSending, moment: DecisionContext
+) -> list[InviteEvent]:
     known = _known(letter)
     if not known.pending or command.mail != known.wanted or moment.at >= known.expires_at:
         raise Rejected("this mail is not wanted any more", code="not_wanted")
@@ -114,7 +116,7 @@ def start(letter: Letter | None, command: StartSending, moment: Moment) -> list[
     ]
 
 
-def sent(letter: Letter | None, command: RecordSent, moment: Moment) -> list[InviteEvent]:
+def sent(letter: Letter | None, command: RecordSent, moment: DecisionContext) -> list[InviteEvent]:
     """A fact, whatever has happened to the invitation meanwhile."""
     if command.mail <= _known(letter).done:
         return []
@@ -129,7 +131,7 @@ def sent(letter: Letter | None, command: RecordSent, moment: Moment) -> list[Inv
 
 
 def postpone(
-    letter: Letter | None, command: PostponeSending, moment: Moment, rules: InviteRules
+    letter: Letter | None, command: PostponeSending, moment: DecisionContext, rules: InviteRules
 ) -> list[InviteEvent]:
     known = _known(letter)
     if command.mail <= known.done:
@@ -147,7 +149,9 @@ def postpone(
     ]
 
 
-def give_up(letter: Letter | None, command: GiveUpSending, moment: Moment) -> list[InviteEvent]:
+def give_up(
+    letter: Letter | None, command: GiveUpSending, moment: DecisionContext
+) -> list[InviteEvent]:
     if command.mail <= _known(letter).done:
         return []
     return [
@@ -197,7 +201,7 @@ def hear(letter: Letter | None, command: RecordFeedback) -> list[InviteEvent]:
 
 
 def accept(
-    letter: Letter | None, command: AcceptInvite, moment: Moment, rules: InviteRules
+    letter: Letter | None, command: AcceptInvite, moment: DecisionContext, rules: InviteRules
 ) -> list[InviteEvent]:
     known = _by_token(letter, command.token_hash)
     if known.ending == "accepted":
@@ -211,7 +215,7 @@ def accept(
     return [accepted, *_seat(known, command.invite_id, moment)]
 
 
-def _seat(letter: Letter, invite_id: str, moment: Moment) -> list[InviteEvent]:
+def _seat(letter: Letter, invite_id: str, moment: DecisionContext) -> list[InviteEvent]:
     if letter.code is None:
         return []
     return [
@@ -225,7 +229,9 @@ def _seat(letter: Letter, invite_id: str, moment: Moment) -> list[InviteEvent]:
     ]
 
 
-def decline(letter: Letter | None, command: DeclineInvite, moment: Moment) -> list[InviteEvent]:
+def decline(
+    letter: Letter | None, command: DeclineInvite, moment: DecisionContext
+) -> list[InviteEvent]:
     known = _by_token(letter, command.token_hash)
     if known.ending == "declined":
         return []
@@ -237,7 +243,9 @@ def decline(letter: Letter | None, command: DeclineInvite, moment: Moment) -> li
     ]
 
 
-def unsubscribe(letter: Letter | None, command: Unsubscribe, moment: Moment) -> list[InviteEvent]:
+def unsubscribe(
+    letter: Letter | None, command: Unsubscribe, moment: DecisionContext
+) -> list[InviteEvent]:
     known = _known(letter)
     if known.unsubscribe_hash != command.token_hash:
         raise _nothing()
@@ -252,7 +260,9 @@ def unsubscribe(letter: Letter | None, command: Unsubscribe, moment: Moment) -> 
     ]
 
 
-def revoke(letter: Letter | None, command: RevokeInvite, moment: Moment) -> list[InviteEvent]:
+def revoke(
+    letter: Letter | None, command: RevokeInvite, moment: DecisionContext
+) -> list[InviteEvent]:
     own = _own(letter, command.inviter_id)
     if own.ending == "revoked":
         return []
@@ -266,7 +276,7 @@ def revoke(letter: Letter | None, command: RevokeInvite, moment: Moment) -> list
 
 
 def tend(
-    letter: Letter | None, command: TendInvite, moment: Moment, rules: InviteRules
+    letter: Letter | None, command: TendInvite, moment: DecisionContext, rules: InviteRules
 ) -> list[InviteEvent]:
     known = _known(letter)
     if known.ending is not None:
@@ -311,7 +321,7 @@ def _by_token(letter: Letter | None, token_hash: str) -> Letter:
     return known
 
 
-def _check_answerable(letter: Letter, moment: Moment) -> None:
+def _check_answerable(letter: Letter, moment: DecisionContext) -> None:
     if letter.ending == "revoked":
         raise Rejected("this invitation was taken back", code="invite_revoked", kind="gone")
     if letter.ending == "expired" or moment.at >= letter.expires_at:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from chassis.projection import Index, Ordering, Projection
+from chassis.views.projection import Index, Ordering, Projection
 from contracts.addresses import digest, masked
 from contracts.invites import (
     BulkAdmitted,

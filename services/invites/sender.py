@@ -22,10 +22,10 @@ from botocore.exceptions import (
     EndpointConnectionError,
 )
 
-from chassis.command_handler import CommandHandler
-from chassis.commands import IncomingCommand
-from chassis.event_store import EventStore
-from chassis.failpoint import failpoint
+from chassis.bus.command_handler import CommandHandler
+from chassis.bus.commands import IncomingCommand
+from chassis.log.event_store import EventStore
+from chassis.resilience.failpoint import failpoint
 from contracts.invites import (
     GiveUpSending,
     InviteCommand,

@@ -2,7 +2,7 @@
 
 from pydantic import EmailStr, Field, SecretStr
 
-from chassis.settings import ServiceSettings
+from chassis.run.settings import ServiceSettings
 from invites.mail import Sender
 from invites.state import PATIENCE
 

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from chassis.cli import Verb, main, moment
-from chassis.service import Application
+from chassis.run.cli import Verb, main, moment
+from chassis.run.service import Application
 from contracts.referrals import ReferralCommand, ReferralEvent
 from referrals.app import application
 from referrals.settings import Settings

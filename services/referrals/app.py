@@ -1,11 +1,11 @@
 """Composition root of the referrals service."""
 
-from chassis.boards import Boards
-from chassis.codec import Codec
-from chassis.commands import CommandSender, commands_queue
-from chassis.read_models import ReadModels
-from chassis.service import Application, Definition, Resources, assemble
-from chassis.settings import ServiceSettings
+from chassis.bus.commands import CommandSender, commands_queue
+from chassis.log.codec import Codec
+from chassis.run.service import Application, Definition, Resources, assemble
+from chassis.run.settings import ServiceSettings
+from chassis.views.boards import Boards
+from chassis.views.read_models import ReadModels
 from contracts.referrals import (
     AccountOpened,
     CodeBrought,

@@ -10,13 +10,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from chassis.boards import Boards
-from chassis.commands import CommandSender
-from chassis.event_store import UnknownEvent
-from chassis.read_models import ReadModelsLost
-from chassis.sqs import SQSError
+from chassis.bus.commands import CommandSender
+from chassis.log.event_store import UnknownEvent
+from chassis.views.boards import Boards
+from chassis.views.read_models import ReadModelsLost
 from contracts.messages import Metadata
 from contracts.referrals import SettleReferrals
+from faststream_sqs import SQSError
 from referrals.closing import DayCloser
 from referrals.projections import DUE_BOARD
 

@@ -14,11 +14,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
-from chassis.command_handler import CommandHandler
-from chassis.commands import IncomingCommand
-from chassis.event_store import EventStore, History
-from chassis.read_models import ReadModels
-from chassis.streams import histories
+from chassis.bus.command_handler import CommandHandler
+from chassis.bus.commands import IncomingCommand
+from chassis.log.event_store import EventStore, History
+from chassis.log.histories import histories
+from chassis.views.read_models import ReadModels
 from contracts.messages import Metadata
 from contracts.referrals import BoardLevel, BoardPlace, CloseDay, ReferralCommand, ReferralEvent
 from contracts.standing import StandingView

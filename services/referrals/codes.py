@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chassis.decider import Moment, Rejected
+from chassis.decide.decider import DecisionContext, Rejected
 from contracts import referral_code
 from contracts.referrals import (
     CodeIssued,
@@ -45,7 +45,7 @@ def moderate(name: str) -> str | None:
 
 
 def issue(
-    member: Member, command: IssueCode, moment: Moment, moderation: Moderation
+    member: Member, command: IssueCode, moment: DecisionContext, moderation: Moderation
 ) -> list[ReferralEvent]:
     _check_open(member)
     if sum(not code.revoked for code in member.codes.values()) >= MOST_CODES:
@@ -72,7 +72,7 @@ def issue(
     ]
 
 
-def chosen(name: str | None, moment: Moment, moderation: Moderation) -> str:
+def chosen(name: str | None, moment: DecisionContext, moderation: Moderation) -> str:
     """A name that may be chosen and that nobody has.
 
     Raises:
@@ -87,7 +87,7 @@ def chosen(name: str | None, moment: Moment, moderation: Moderation) -> str:
     return name
 
 
-def rotate(member: Member, command: RotateCode, moment: Moment) -> list[ReferralEvent]:
+def rotate(member: Member, command: RotateCode, moment: DecisionContext) -> list[ReferralEvent]:
     old = member.codes.get(command.code)
     if old is None:
         raise unknown()
@@ -111,7 +111,7 @@ def rotate(member: Member, command: RotateCode, moment: Moment) -> list[Referral
     ]
 
 
-def revoke(member: Member, command: RevokeCode, moment: Moment) -> list[ReferralEvent]:
+def revoke(member: Member, command: RevokeCode, moment: DecisionContext) -> list[ReferralEvent]:
     known = member.codes.get(command.code)
     if known is None:
         raise unknown()

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
-from chassis.decider import Decider, Moment, Rejected
+from chassis.decide.decider import Decider, DecisionContext, Rejected
 from contracts import referral_code
 from contracts.referrals import (
     DEFAULT_TOTAL_REFERRALS,
@@ -57,7 +57,7 @@ def members(
     """The decider under these rules."""
 
     def decide(  # noqa: PLR0911  one line for each command
-        member: Member, command: ReferralCommand, moment: Moment
+        member: Member, command: ReferralCommand, moment: DecisionContext
     ) -> list[ReferralEvent]:
         match command:
             case OpenAccount():
@@ -172,7 +172,7 @@ _Timed = (
 
 
 def _with_time(
-    member: Member, command: _Timed, moment: Moment, rules: GuardRules
+    member: Member, command: _Timed, moment: DecisionContext, rules: GuardRules
 ) -> list[ReferralEvent]:
     if command.member_id is None:
         raise uses.not_usable()
@@ -183,7 +183,7 @@ def _with_time(
 
 
 def _decide_on_seats(  # noqa: PLR0911  one line for each command
-    member: Member, command: _Timed, moment: Moment, rules: GuardRules
+    member: Member, command: _Timed, moment: DecisionContext, rules: GuardRules
 ) -> list[ReferralEvent]:
     match command:
         case ReserveReferral():
@@ -209,7 +209,7 @@ def _decide_on_seats(  # noqa: PLR0911  one line for each command
 
 
 def _redeem(
-    member: Member, command: RedeemReferral, moment: Moment, rules: GuardRules
+    member: Member, command: RedeemReferral, moment: DecisionContext, rules: GuardRules
 ) -> list[ReferralEvent]:
     reserved = uses.reserve(member, command, moment)
     for event in reserved:
@@ -223,7 +223,7 @@ def _redeem(
     return [*reserved, *uses.confirm(member, confirmation, moment, rules)]
 
 
-def _open(member: Member, command: OpenAccount, moment: Moment) -> list[ReferralEvent]:
+def _open(member: Member, command: OpenAccount, moment: DecisionContext) -> list[ReferralEvent]:
     if command.member_id.startswith(TEAM_PREFIX):
         raise Rejected(
             f"sub: no person's id begins with {TEAM_PREFIX}", code="invalid_sub", kind="invalid"
@@ -247,7 +247,7 @@ def _open(member: Member, command: OpenAccount, moment: Moment) -> list[Referral
     ]
 
 
-def _brought(command: OpenAccount, moment: Moment) -> list[ReferralEvent]:
+def _brought(command: OpenAccount, moment: DecisionContext) -> list[ReferralEvent]:
     if command.referrer_id is None or command.referral_code is None:
         return []
     return [
@@ -263,7 +263,7 @@ def _brought(command: OpenAccount, moment: Moment) -> list[ReferralEvent]:
 
 
 def _open_campaign(
-    member: Member, command: OpenCampaign, moment: Moment, moderation: codes.Moderation
+    member: Member, command: OpenCampaign, moment: DecisionContext, moderation: codes.Moderation
 ) -> list[ReferralEvent]:
     if not command.member_id.startswith(TEAM_PREFIX):
         raise Rejected(
@@ -298,7 +298,7 @@ def _open_campaign(
     ]
 
 
-def _grant(member: Member, command: GrantQuota, moment: Moment) -> list[ReferralEvent]:
+def _grant(member: Member, command: GrantQuota, moment: DecisionContext) -> list[ReferralEvent]:
     if not member.opened:
         raise Rejected("there is no such account", code="no_account", kind="not_found")
     if command.total_referrals < member.seated:
@@ -318,7 +318,9 @@ def _grant(member: Member, command: GrantQuota, moment: Moment) -> list[Referral
     ]
 
 
-def _credit(member: Member, command: CreditReferred, moment: Moment) -> list[ReferralEvent]:
+def _credit(
+    member: Member, command: CreditReferred, moment: DecisionContext
+) -> list[ReferralEvent]:
     if member.credit is not None:
         return []
     return [
@@ -331,7 +333,9 @@ def _credit(member: Member, command: CreditReferred, moment: Moment) -> list[Ref
     ]
 
 
-def _withdraw(member: Member, command: WithdrawCredit, moment: Moment) -> list[ReferralEvent]:
+def _withdraw(
+    member: Member, command: WithdrawCredit, moment: DecisionContext
+) -> list[ReferralEvent]:
     credit = member.credit
     if credit is None or credit.withdrawn or credit.use_id != command.use_id:
         return []
@@ -345,7 +349,7 @@ def _withdraw(member: Member, command: WithdrawCredit, moment: Moment) -> list[R
     ]
 
 
-def _close_day(member: Member, command: CloseDay, moment: Moment) -> list[ReferralEvent]:
+def _close_day(member: Member, command: CloseDay, moment: DecisionContext) -> list[ReferralEvent]:
     if member.day_closed:
         return []
     return [

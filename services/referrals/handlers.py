@@ -4,10 +4,9 @@ from typing import Annotated, assert_never
 
 from pydantic import Field
 
-from chassis.announcements import EventReader
-from chassis.commands import CommandReader, IncomingCommand
-from chassis.service import Application, read_or_reject
-from chassis.sqs import SQSMessage
+from chassis.bus.announcements import EventReader
+from chassis.bus.commands import CommandReader, IncomingCommand
+from chassis.run.service import Application, read_or_reject
 from contracts.referrals import (
     CodeBrought,
     CreditReferred,
@@ -18,6 +17,7 @@ from contracts.referrals import (
     ReferralReversed,
     WithdrawCredit,
 )
+from faststream_sqs import SQSMessage
 from referrals.state import Member
 
 Heard = CodeBrought | ReferralConfirmed | ReferralReversed

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from chassis.projection import Index, Ordering, Projection
+from chassis.views.projection import Index, Ordering, Projection
 from contracts.addresses import masked
 from contracts.referral_code import normalise, shown
 from contracts.referrals import (

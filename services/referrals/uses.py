@@ -1,6 +1,6 @@
 """How a seat is reserved, taken, held, turned down and given back (pure)."""
 
-from chassis.decider import Moment, Rejected
+from chassis.decide.decider import DecisionContext, Rejected
 from contracts.addresses import digest, folded
 from contracts.referrals import (
     ApproveReferral,
@@ -31,7 +31,7 @@ NOT_ELIGIBLE = "not eligible"
 REFERRED_BEFORE = "referred by somebody else before"
 
 
-def settle(member_id: str, member: Member, moment: Moment) -> list[ReferralEvent]:
+def settle(member_id: str, member: Member, moment: DecisionContext) -> list[ReferralEvent]:
     """What time has decided by now."""
     due = {name: use for name, use in member.uses.items() if use.due(moment.at)}
     true = [name for name, use in due.items() if use.state == "delayed"]
@@ -46,7 +46,7 @@ def settle(member_id: str, member: Member, moment: Moment) -> list[ReferralEvent
 
 
 def reserve(
-    member: Member, command: ReserveReferral | RedeemReferral, moment: Moment
+    member: Member, command: ReserveReferral | RedeemReferral, moment: DecisionContext
 ) -> list[ReferralEvent]:
     """One refusal for all reasons: who guesses codes learns nothing from it."""
     if command.member_id is None or not member.opened:
@@ -71,7 +71,7 @@ def reserve(
 
 
 def confirm(
-    member: Member, command: ConfirmReferral, moment: Moment, rules: GuardRules
+    member: Member, command: ConfirmReferral, moment: DecisionContext, rules: GuardRules
 ) -> list[ReferralEvent]:
     use = _known(member, command.use_id)
     verified = command.invited_user
@@ -89,7 +89,9 @@ def confirm(
     return [_verdict(member, command, assessment, moment, rules)]
 
 
-def release(member: Member, command: ReleaseReferral, moment: Moment) -> list[ReferralEvent]:
+def release(
+    member: Member, command: ReleaseReferral, moment: DecisionContext
+) -> list[ReferralEvent]:
     use = _known(member, command.use_id)
     if use.state in ("released", "expired"):
         return []
@@ -100,7 +102,9 @@ def release(member: Member, command: ReleaseReferral, moment: Moment) -> list[Re
     ]
 
 
-def approve(member: Member, command: ApproveReferral, moment: Moment) -> list[ReferralEvent]:
+def approve(
+    member: Member, command: ApproveReferral, moment: DecisionContext
+) -> list[ReferralEvent]:
     use = _known(member, command.use_id)
     if use.state == "confirmed":
         return []
@@ -122,7 +126,7 @@ def approve(member: Member, command: ApproveReferral, moment: Moment) -> list[Re
     ]
 
 
-def reject(member: Member, command: RejectReferral, moment: Moment) -> list[ReferralEvent]:
+def reject(member: Member, command: RejectReferral, moment: DecisionContext) -> list[ReferralEvent]:
     use = _known(member, command.use_id)
     if use.state == "rejected":
         return []
@@ -140,7 +144,9 @@ def reject(member: Member, command: RejectReferral, moment: Moment) -> list[Refe
     ]
 
 
-def reverse(member: Member, command: ReverseReferral, moment: Moment) -> list[ReferralEvent]:
+def reverse(
+    member: Member, command: ReverseReferral, moment: DecisionContext
+) -> list[ReferralEvent]:
     use = _known(member, command.use_id)
     if use.state == "reversed":
         return []
@@ -200,7 +206,9 @@ def _known(member: Member, use_id: str) -> Use:
     return use
 
 
-def _come_true(member_id: str, member: Member, use_id: str, moment: Moment) -> ReferralEvent:
+def _come_true(
+    member_id: str, member: Member, use_id: str, moment: DecisionContext
+) -> ReferralEvent:
     """The end of a delay: confirmed, unless somebody else's confirmation came first."""
     use = member.uses[use_id]
     invited_id = use.invited_id or ""
@@ -220,7 +228,7 @@ def _verdict(
     member: Member,
     command: ConfirmReferral,
     assessment: Assessment,
-    moment: Moment,
+    moment: DecisionContext,
     rules: GuardRules,
 ) -> ReferralEvent:
     at, member_id, use_id = moment.at, command.member_id, command.use_id
@@ -269,7 +277,7 @@ def _verdict(
             )
 
 
-def _lost(member: Member, use_id: str, invited_id: str, moment: Moment) -> bool:
+def _lost(member: Member, use_id: str, invited_id: str, moment: DecisionContext) -> bool:
     """Whether another confirmation came first: of another referrer, or of another address."""
     wanted = {f"invited#{invited_id}", f"address#{digest(member.uses[use_id].invited_user)}"}
     return not wanted.isdisjoint(moment.taken) or any(
@@ -280,7 +288,11 @@ def _lost(member: Member, use_id: str, invited_id: str, moment: Moment) -> bool:
 
 
 def _lost_to_another(
-    member_id: str, use_id: str, invited_id: str, assessment: Assessment | None, moment: Moment
+    member_id: str,
+    use_id: str,
+    invited_id: str,
+    assessment: Assessment | None,
+    moment: DecisionContext,
 ) -> ReferralRejected:
     return ReferralRejected(
         member_id=member_id,

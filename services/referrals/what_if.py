@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from chassis.event_store import EventStore, History
-from chassis.streams import histories
+from chassis.log.event_store import EventStore, History
+from chassis.log.histories import histories
 from contracts.messages import View
 from contracts.referrals import (
     Assessment,

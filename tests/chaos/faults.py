@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from chassis.failpoint import COMMAND_ROAD
+from chassis.resilience.failpoint import COMMAND_ROAD
 from tests.chaos.world import World
 
 REBUILD_ROAD = ("mid_page", "before_checkpoint", "before_switch")

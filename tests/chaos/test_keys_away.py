@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
+from cognito_jwt.keys import COOL_DOWN_SECONDS
 from deploy.local.ports import unused
-from gateway.auth.keys import COOL_DOWN_SECONDS
 from tests.chaos.callers import Callers, Request, table, told
 from tests.chaos.gateways import Gateway, Place
 from tests.gateway.world import b64

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from deploy.local.settings import LocalSettings
-from gateway.limits import Table
+from gateway.limits.table import default_limits
 from tests.chaos import verdict
 from tests.chaos.callers import Callers, Request, table, told
 from tests.chaos.load import Load
@@ -33,8 +33,8 @@ READERS = 10
 WRITERS = 4
 EACH = 4
 """Clients of each kind in each crowd, kept connections and fresh ones."""
-READS = Table()["reads"]
-GUESSES = Table()["guesses-minute"]
+READS = default_limits()["reads"]
+GUESSES = default_limits()["guesses-minute"]
 GUESS = "/v1/referral/valid?referral_code=00000-00000"
 SERVED = {"200", "404", "429", "503"}
 

@@ -18,7 +18,7 @@ import pytest
 
 from deploy.local.ports import unused
 from deploy.local.settings import HOST
-from gateway.events import MAX_OPEN
+from gateway.http.sse import MAX_OPEN
 from tests.chaos.callers import table
 from tests.chaos.gateways import Gateway, Place
 

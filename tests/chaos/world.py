@@ -11,8 +11,8 @@ from typing import Any
 
 import aioboto3
 
-from chassis.redis import connect
 from deploy.local.settings import LocalSettings
+from redis_batching.connection import connect
 from tests.support.nursery import Forked
 from tests.support.reply_dropper import ReplyDropper, reply_dropper
 from tests.support.stack import Service, Stack, local_settings, start_redis, stop

@@ -9,9 +9,9 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from chassis.dynamodb import DynamoDBEventStore
-from chassis.event_store import EventStore
-from chassis.memory import MemoryEventStore
+from chassis.log.dynamodb import DynamoDBEventStore
+from chassis.log.event_store import EventStore
+from chassis.log.memory import MemoryEventStore
 from deploy.local.settings import HOST
 from tests.chassis.events import CODEC, Counted, Named
 

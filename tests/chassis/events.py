@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from chassis.codec import Codec
-from chassis.decider import Decider, Moment, Rejected
+from chassis.decide.decider import Decider, DecisionContext, Rejected
+from chassis.log.codec import Codec
 from contracts.messages import Command, Event, View
 
 
@@ -53,7 +53,7 @@ class CounterView(View):
     name: str | None = None
 
 
-def decide(total: int, command: Count | TakeName, moment: Moment) -> list[Counted | Named]:
+def decide(total: int, command: Count | TakeName, moment: DecisionContext) -> list[Counted | Named]:
     match command:
         case Count(by=0):
             return []

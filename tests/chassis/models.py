@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chassis.event_store import EventStore
-from chassis.projection import Index, Projection
-from chassis.read_models import ReadModels, ReadModelsLost, control_key
+from chassis.log.event_store import EventStore
+from chassis.views.projection import Index, Projection
+from chassis.views.read_models import ReadModels, ReadModelsLost, control_key
 from tests.chassis.events import Counted, CounterView, Named, fold
 
 

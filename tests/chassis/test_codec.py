@@ -1,7 +1,7 @@
 import pytest
 
-from chassis.codec import COMPRESSED, PLAIN, Codec
-from chassis.event_store import UnknownEvent
+from chassis.log.codec import COMPRESSED, PLAIN, Codec
+from chassis.log.event_store import UnknownEvent
 from tests.chassis.events import CODEC, Count, Counted, CounterEvent, Named
 
 

@@ -6,13 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.announcements import Announcer
-from chassis.command_handler import CommandHandler
-from chassis.commands import IncomingCommand
-from chassis.event_store import EventStore
-from chassis.outcomes import Outcomes
-from chassis.projector import Projector
-from chassis.repository import Repository
+from chassis.bus.announcements import Announcer
+from chassis.bus.command_handler import CommandHandler
+from chassis.bus.commands import IncomingCommand
+from chassis.bus.outcomes import Outcomes
+from chassis.decide.repository import Repository
+from chassis.log.event_store import EventStore
+from chassis.views.projector import Projector
 from contracts.messages import Metadata
 from tests.chassis.events import COUNTER, Count, Counted, CounterCommand, CounterView, Named
 from tests.chassis.models import MODELS, SERVICE, read, serve

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chassis.event_store import (
+from chassis.log.event_store import (
     ClaimTaken,
     CommandIdReused,
     Commit,
@@ -21,7 +21,7 @@ from chassis.event_store import (
     Snapshot,
     WrongExpectedVersion,
 )
-from chassis.streams import histories
+from chassis.log.histories import histories
 from tests.chassis.events import Counted, Named
 
 Store = EventStore[Counted | Named]

@@ -6,12 +6,12 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.event_store import Head, Origin
-from chassis.inspection import Inspection
-from chassis.memory import MemoryEventStore
-from chassis.projector import Projector
-from chassis.read_models import ReadModels, plan_key
-from chassis.rebuild import Rebuilder
+from chassis.log.event_store import Head, Origin
+from chassis.log.memory import MemoryEventStore
+from chassis.views.inspection import Inspection
+from chassis.views.projector import Projector
+from chassis.views.read_models import ReadModels, plan_key
+from chassis.views.rebuild import Rebuilder
 from tests.chassis.events import Counted, CounterView, Named, fold
 from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, read, serve
 

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.dynamodb import DynamoDBEventStore
-from chassis.event_store import Conflict, Head, Origin
+from chassis.log.dynamodb import DynamoDBEventStore
+from chassis.log.event_store import Conflict, Head, Origin
 from tests.chassis.conftest import EventStores
 from tests.chassis.events import Counted, Named
 from tests.support.reply_dropper import ReplyDropper, reply_dropper

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chassis.boards import Boards
-from chassis.event_store import History, Origin, UnknownEvent
-from chassis.inspection import Inspection
-from chassis.memory import MemoryEventStore
-from chassis.projection import Ordering
-from chassis.projector import Projector
-from chassis.read_models import ReadModels
-from chassis.rebuild import Rebuilder
-from chassis.streams import histories
+from chassis.log.event_store import History, Origin, UnknownEvent
+from chassis.log.histories import histories
+from chassis.log.memory import MemoryEventStore
+from chassis.views.boards import Boards
+from chassis.views.inspection import Inspection
+from chassis.views.projection import Ordering
+from chassis.views.projector import Projector
+from chassis.views.read_models import ReadModels
+from chassis.views.rebuild import Rebuilder
 from tests.chassis.events import CODEC, Counted, CounterView, Named, fold
 from tests.chassis.models import SERVICE
 

@@ -11,16 +11,16 @@ from botocore.exceptions import ClientError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from chassis.announcements import Announcer
-from chassis.command_handler import CommandHandler
-from chassis.event_store import EventStore
-from chassis.memory import MemoryEventStore
-from chassis.outage import is_outage, sit_out
-from chassis.outcomes import Outcomes
-from chassis.projector import Projector
-from chassis.redis import connect
-from chassis.repository import Repository
+from chassis.bus.announcements import Announcer
+from chassis.bus.command_handler import CommandHandler
+from chassis.bus.outcomes import Outcomes
+from chassis.decide.repository import Repository
+from chassis.log.event_store import EventStore
+from chassis.log.memory import MemoryEventStore
+from chassis.resilience.outage import is_outage, retry_through_outage
+from chassis.views.projector import Projector
 from deploy.local.settings import LocalSettings
+from redis_batching.connection import connect
 from tests.chassis.events import COUNTER, Count, Counted, CounterView, Named
 from tests.chassis.models import MODELS, SERVICE, expected, read, serve
 from tests.chassis.test_command_handler import PublisherInMemory, incoming
@@ -54,7 +54,7 @@ async def test_work_is_repeated_until_the_outage_is_over() -> None:
             raise failure
         return "done"
 
-    assert await sit_out(work) == "done"
+    assert await retry_through_outage(work) == "done"
 
 
 async def test_what_will_not_pass_is_raised_at_once() -> None:
@@ -62,7 +62,7 @@ async def test_what_will_not_pass_is_raised_at_once() -> None:
         raise KeyError("a bug")
 
     with pytest.raises(KeyError):
-        await sit_out(work)
+        await retry_through_outage(work)
 
 
 async def test_patience_ends() -> None:
@@ -70,7 +70,7 @@ async def test_patience_ends() -> None:
         raise RedisConnectionError("still away")
 
     with pytest.raises(RedisConnectionError, match="still away"):
-        await sit_out(work, patience=0)
+        await retry_through_outage(work, patience=0)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chassis.outcomes import OutcomeListener, Outcomes
+from chassis.bus.outcomes import OutcomeListener, Outcomes
 from contracts.messages import CommandOutcome, Position, Rejection
 from tests.support.eventually import eventually
 

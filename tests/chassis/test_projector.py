@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chassis.event_store import Commit, History, Origin, Page
-from chassis.memory import MemoryEventStore
-from chassis.projector import Change, Counts, Projector
-from chassis.read_models import ReadModels
+from chassis.log.event_store import Commit, History, Origin, Page
+from chassis.log.memory import MemoryEventStore
+from chassis.views.projector import Change, Counts, Projector
+from chassis.views.read_models import ReadModels
 from tests.chassis.events import CODEC, Counted, CounterView, Named
 from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, expected, read, serve
 

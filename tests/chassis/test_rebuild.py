@@ -11,13 +11,13 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.codec import Codec
-from chassis.event_store import Origin, Page
-from chassis.inspection import Inspection
-from chassis.memory import PAGE_COMMITS, MemoryEventStore
-from chassis.projector import Projector
-from chassis.read_models import ReadModels, ReadModelsLost, generation_of
-from chassis.rebuild import Rebuilder, RebuildInterrupted
+from chassis.log.codec import Codec
+from chassis.log.event_store import Origin, Page
+from chassis.log.memory import PAGE_COMMITS, MemoryEventStore
+from chassis.views.inspection import Inspection
+from chassis.views.projector import Projector
+from chassis.views.read_models import ReadModels, ReadModelsLost, generation_of
+from chassis.views.rebuild import Rebuilder, RebuildInterrupted
 from tests.chassis.events import CODEC, Counted, CounterView, Named, fold
 from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, expected, read, serve
 from tests.support.eventually import eventually

@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 from pydantic import TypeAdapter
 
-from chassis.decider import Moment, Rejected
-from chassis.event_store import (
+from chassis.decide.decider import DecisionContext, Rejected
+from chassis.decide.repository import REDELIVERY_WINDOW_MS, Repository, Snapshots
+from chassis.log.event_store import (
     CommandIdReused,
     Commit,
     Conflict,
@@ -17,8 +18,7 @@ from chassis.event_store import (
     Head,
     Origin,
 )
-from chassis.memory import MemoryEventStore
-from chassis.repository import REDELIVERY_WINDOW_MS, Repository, Snapshots
+from chassis.log.memory import MemoryEventStore
 from contracts.messages import Metadata
 from tests.chassis.events import COUNTER, Count, Counted, CounterCommand, Named, TakeName
 
@@ -95,7 +95,9 @@ async def test_concurrent_commands_of_one_stream_all_count(
 async def test_a_name_drawn_by_chance_is_drawn_again_when_taken(store: Store) -> None:
     first, second = uuid4().bytes, uuid4().bytes
     draws = iter([first, first, second])
-    chancy = Repository(store, COUNTER, moment=lambda: Moment(at_ms=1, entropy=next(draws)))
+    chancy = Repository(
+        store, COUNTER, moment=lambda: DecisionContext(at_ms=1, entropy=next(draws))
+    )
     names = [await _named(chancy, str(uuid4())) for _ in range(2)]
     assert names == [first.hex(), second.hex()]
 
@@ -175,7 +177,7 @@ async def test_a_command_from_before_the_snapshot_is_still_known(
 async def test_snapshots_forget_ids_that_cannot_come_again(store: Store, counter: str) -> None:
     clock = [1_000_000_000]
     counters = Repository(
-        store, COUNTER, SNAPSHOTS, moment=lambda: Moment(at_ms=clock[0], entropy=b"0")
+        store, COUNTER, SNAPSHOTS, moment=lambda: DecisionContext(at_ms=clock[0], entropy=b"0")
     )
     for _ in range(5):
         await counters.execute(Count(counter=counter), metadata())

@@ -1,9 +1,9 @@
-from chassis.seldom import Seldom
+from chassis.resilience.log_throttle import LogThrottle
 
 
 def test_what_happens_all_the_time_is_told_seldom_and_counted() -> None:
     now = 100.0
-    seldom = Seldom(seconds=1.0, clock=lambda: now)
+    seldom = LogThrottle(seconds=1.0, clock=lambda: now)
     assert [seldom.times() for _ in range(4)] == [1, 0, 0, 0]
     now = 101.0
     assert seldom.times() == 4

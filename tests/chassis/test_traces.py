@@ -16,13 +16,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from chassis.settings import ProcessSettings
-from chassis.sqs import SQSBroker, TestSQSBroker
-from chassis.traces import delivery, traces_of
-from chassis.traces.delivery import Quiet
-from chassis.traces.messages import messages
-from chassis.traces.spans import Traces
+from chassis.run.settings import ProcessSettings
 from deploy.local.settings import ROOT
+from faststream_sqs import SQSBroker, TestSQSBroker
+from tracing import delivery, traces_of
+from tracing.delivery import Quiet
+from tracing.messages import messages
+from tracing.spans import Traces
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-00"
@@ -228,7 +228,7 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 import gateway.__main__, referrals.__main__, invites.__main__, compute.__main__
-from chassis.settings import ProcessSettings
+from chassis.run.settings import ProcessSettings
 
 assert not any(name.split(".")[0] == "opentelemetry" for name in sys.modules)
 assert ProcessSettings().traces == ""
@@ -236,9 +236,9 @@ ProcessSettings(traces="http://127.0.0.1:4318")
 """
 UNTOUCHED = """
 import sys
-import gateway.__main__, chassis.cli, referrals.app, invites.app, compute.app
+import gateway.__main__, chassis.run.cli, referrals.app, invites.app, compute.app
 
-ours = ("opentelemetry.exporter", "opentelemetry.sdk.trace", "chassis.traces.spans")
+ours = ("opentelemetry.exporter", "opentelemetry.sdk.trace", "tracing.spans")
 assert not [name for name in sys.modules if name.startswith(ours)]
 """
 
@@ -247,7 +247,7 @@ def _run(program: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(  # noqa: S603  our own interpreter and words
         [sys.executable, "-c", program],
         cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT / 'services'}:{ROOT}"},
+        env={"PYTHONPATH": f"{ROOT / 'services'}:{ROOT / 'libs'}:{ROOT}"},
         capture_output=True,
         text=True,
         check=False,

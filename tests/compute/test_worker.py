@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from chassis.announcements import Announcer
-from chassis.codec import Codec
-from chassis.command_handler import CommandHandler
-from chassis.commands import IncomingCommand
-from chassis.memory import MemoryEventStore
-from chassis.outcomes import Outcomes
-from chassis.projector import Projector
-from chassis.readthrough import RAO, MemoryTable, Shelf, Stored
-from chassis.rebuild import Rebuilder
-from chassis.repository import Repository, now
+from chassis.bus.announcements import Announcer
+from chassis.bus.command_handler import CommandHandler
+from chassis.bus.commands import IncomingCommand
+from chassis.bus.outcomes import Outcomes
+from chassis.decide.repository import Repository, now
+from chassis.log.codec import Codec
+from chassis.log.memory import MemoryEventStore
+from chassis.views.projector import Projector
+from chassis.views.rebuild import Rebuilder
 from compute import worker as under_test
 from compute.domain import Analysis, analyses
 from compute.facts import Facts, Pinned, Questions, Token
@@ -26,6 +25,7 @@ from compute.transfers import Row, Transfers
 from compute.worker import Job, Worker
 from contracts.compute import ComputeEvent, RequestAnalysis, report_key, reports_cache
 from contracts.messages import Metadata
+from readthrough import RAO, MemoryTable, Shelf, Stored
 from tests.compute.worlds import TOKEN
 
 JOB = Job(1, TOKEN, "correlation")

@@ -9,15 +9,15 @@ from pydantic import SecretStr
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from chassis.redis import connect
-from chassis.service import Resources
-from chassis.sqs import SQSBroker
+from chassis.run.service import Resources
 from compute.app import application as compute
 from compute.settings import Settings as ComputeSettings
 from deploy.asyncapi import FILE, describe, text
-from gateway.services import SERVICES
+from faststream_sqs import SQSBroker
+from gateway.command_queues import SERVICES
 from invites.app import application as invites
 from invites.settings import Settings as InvitesSettings
+from redis_batching.connection import connect
 from referrals.app import application as referrals
 from referrals.settings import Settings as ReferralsSettings
 from tests.contracts.samples import SAMPLES

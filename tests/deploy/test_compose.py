@@ -12,7 +12,7 @@ import yaml
 from compose_spec import PyCompose
 from pydantic_settings import BaseSettings
 
-from chassis.settings import ServiceSettings
+from chassis.run.settings import ServiceSettings
 from compute.settings import Settings as Compute
 from deploy.local.provision import service_environment
 from gateway.settings import Settings as Gateway

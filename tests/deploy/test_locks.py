@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SERVICES = ("gateway", "referrals", "invites", "compute")
 LOCKS = sorted(ROOT.glob("*.lock")) + sorted(ROOT.glob("services/*/requirements.lock"))
-OWN = {"contracts", "chassis", "deploy", *SERVICES}
+LIBRARIES = sorted(path.name for path in (ROOT / "libs").iterdir() if path.is_dir())
+OWN = {"contracts", "chassis", "deploy", *SERVICES, *LIBRARIES}
 
 
 def pins(lock: Path) -> dict[str, str]:

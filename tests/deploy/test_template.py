@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from chassis.announcements import announcements_queue
-from chassis.commands import commands_queue
+from chassis.bus.announcements import announcements_queue
+from chassis.bus.commands import commands_queue
 from contracts.compute import reports_table
 from deploy.local.provision import client, deploy
 from deploy.local.settings import LocalSettings

@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from gateway.openapi import describe
+from gateway.http.openapi import describe
 from gateway.routes import ROUTES
 
 Schema = dict[str, Any]

@@ -15,19 +15,19 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from chassis.readthrough import MemoryTable
-from chassis.redis import connect
-from chassis.tick import TickRedis
-from chassis.traces.spans import Traces
+from cognito_jwt import KeySet
 from gateway.app import Gateway, assemble, running
-from gateway.auth import KeySet
 from gateway.clients import connected
-from gateway.parts import Outside
-from gateway.server import serving
+from gateway.dependencies import Outside
+from gateway.edge.server import serving
 from gateway.settings import Settings
+from readthrough import MemoryTable
+from redis_batching.client import BatchingRedis
+from redis_batching.connection import connect
 from tests.gateway.conformance import description
 from tests.gateway.world import Bus, Issuer, settings
 from tests.support.eventually import eventually
+from tracing.spans import Traces
 
 
 @dataclass
@@ -180,7 +180,7 @@ class Doors:
         return Door(url, session, gateway, self.issuer, self.bus, self.redis)
 
     async def _outside(self, chosen: Settings) -> Outside:
-        client = connected(TickRedis, chosen, socket_timeout=1.0)
+        client = connected(BatchingRedis, chosen, socket_timeout=1.0)
         subscription = connected(Redis, chosen)
         for each in (client, subscription):
             await self.stack.enter_async_context(each)

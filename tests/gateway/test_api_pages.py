@@ -14,8 +14,8 @@ from deploy.local.bootstrap import answers
 from deploy.local.programs import Program
 from deploy.local.provision import chain_environment, wait_for
 from deploy.local.world import TOKEN
-from gateway.http import Route
-from gateway.limits import Scope, Table
+from gateway.http.routing import Route
+from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
 from tests.gateway.cast import Cast, subject
 from tests.gateway.pages import MAP, RESOURCES, SCRIPT, SHELL, snippets, steps
@@ -23,6 +23,7 @@ from tests.gateway.reader import Browser, Reader, browser
 from tests.support.eventually import eventually
 from tests.support.shadow import count_only, limits_hold_again
 from tests.support.stack import Stack, running
+from token_bucket import Scope
 
 WITHOUT_ACCOUNT = ("accounts",)
 """Pages whose reader has only just signed in."""
@@ -94,7 +95,9 @@ def chain(stack: Stack) -> Iterator[str]:
 async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
     """Of a whole stack that does not mind how many come from one address, as our readers do."""
     ours = chain_environment(chain)
-    limits = [limit.name for limit in Table().limits.values() if limit.scope is not Scope.PERSON]
+    limits = [
+        limit.name for limit in default_limits().limits.values() if limit.scope is not Scope.PERSON
+    ]
     async with Redis.from_url(stack.settings.redis_url) as redis:
         await count_only(redis, limits)
         for name in ("compute", "gateway"):

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from gateway.auth import InvalidToken, KeySet, Pool, Verifier, verify_jws
+from cognito_jwt import InvalidToken, KeySet, Pool, Verifier, verify_jws
 from tests.gateway.world import (
     ALICE,
     CLIENT,

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 import pytest
 
-from chassis.readthrough import RAO, Shelf
 from contracts.cluster_report import ClusterGraph, Holder
 from contracts.compute import (
     CompleteAnalysis,
@@ -17,6 +16,7 @@ from contracts.compute import (
     report_key,
     reports_cache,
 )
+from readthrough import RAO, Shelf
 from tests.gateway.conftest import Door, Doors
 from tests.gateway.test_events import bearer, read_events
 from tests.support.eventually import eventually

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from gateway.openapi import describe
+from gateway.http.openapi import describe
 from gateway.routes import ROUTES
 from tests.support.shadow import count_only, limits_hold_again
 from tests.support.stack import Stack

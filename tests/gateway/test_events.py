@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from gateway import events
+from gateway.http import sse as events
 from tests.gateway.conftest import Door, Doors, RedisServer
 from tests.support.eventually import eventually
 

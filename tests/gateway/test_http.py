@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway import parsing, server
+from gateway.edge import server
+from gateway.http import requests as parsing
 from tests.gateway.conftest import Door, Doors
 from tests.gateway.world import ALICE, Issuer
 from tests.support.eventually import eventually

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.auth import KeySet, KeysUnavailable
-from gateway.auth.keys import COOL_DOWN_SECONDS, parse_jwks
+from cognito_jwt import KeySet, KeysUnavailable
+from cognito_jwt.keys import COOL_DOWN_SECONDS, parse_jwks
 from tests.gateway.world import Issuer
 
 

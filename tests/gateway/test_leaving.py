@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
-from gateway.server import Site, attended, bound
+from gateway.edge.server import Site, attended, bound
 from tests.support.eventually import eventually
 
 HOST = "127.0.0.1"

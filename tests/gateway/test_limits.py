@@ -11,17 +11,18 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contracts.referral_code import check_symbol
-from gateway.limits import Charge, Closed, Limit, Limiter, Outage, Scope, Table
 from gateway.limits.address import client_address
+from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
 from tests.gateway.conftest import Door, Doors
+from token_bucket import Charge, Closed, Limit, Limiter, Outage, Scope
 
 FIVE = Limit("five", 5, 1_000, Scope.PERSON)
 TWO = Limit("two", 2, 1_000, Scope.PERSON)
 
 
 def limiter(redis: Any, **options: Any) -> Limiter:
-    return Limiter(redis, Table(), **options)
+    return Limiter(redis, default_limits(), **options)
 
 
 @dataclass
@@ -144,21 +145,21 @@ async def test_a_limit_in_shadow_mode_refuses_nobody_and_is_told(redis: Redis) -
 
 
 def test_limits_are_changed_by_words_and_back() -> None:
-    table = Table()
-    assert table.override({"reads": "240/60;shadow"}) == []
-    reads = table["reads"]
+    limits = default_limits()
+    assert limits.override({"reads": "240/60;shadow"}) == []
+    reads = limits["reads"]
     assert (reads.quantity, reads.window, reads.shadow) == (240, 60, True)
-    assert table.override({}) == []
-    assert table["reads"].quantity == 120
+    assert limits.override({}) == []
+    assert limits["reads"].quantity == 120
 
 
 @pytest.mark.parametrize(
     "override", [{"reads": "fast"}, {"reads": "0/60"}, {"reads": "1/0"}, {"cats": "1/1"}]
 )
 def test_words_that_make_no_limit_change_nothing(override: dict[str, str]) -> None:
-    table = Table()
-    assert len(table.override(override)) == 1
-    assert table["reads"].quantity == 120
+    limits = default_limits()
+    assert len(limits.override(override)) == 1
+    assert limits["reads"].quantity == 120
 
 
 async def test_a_change_in_redis_holds_in_a_running_gateway(doors: Doors) -> None:
@@ -286,7 +287,7 @@ def _transport(peer: str) -> Any:
 
 
 def test_everybody_is_limited_somehow() -> None:
-    table = Table()
+    limits = default_limits()
     for route in ROUTES:
         assert route.limits
-        assert {table[name].scope for name in route.limits} <= {Scope.PERSON, Scope.ADDRESS}
+        assert {limits[name].scope for name in route.limits} <= {Scope.PERSON, Scope.ADDRESS}

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gateway.limits import Charge, Limit, Limiter, Scope, Table
+from gateway.limits.table import default_limits
 from tests.gateway.conftest import RedisServer
 from tests.support.clocked import Clocked, hammer, turn
 from tests.support.nursery import forkserver
+from token_bucket import Charge, Limit, Limiter, Scope
 
 SECOND = 1_000_000
 WORKERS = 4
@@ -86,7 +87,7 @@ async def test_bursts_and_refills_are_those_of_the_ideal(
 ) -> None:
     """Whatever is asked when, at no moment is more than one charge more or less let through."""
     await redis.flushdb()
-    limiter = Limiter(Clocked(redis), Table())
+    limiter = Limiter(Clocked(redis), default_limits())
     charges = [Charge(limit, "alice", cost) for limit in chosen]
     ideal = [Ideal.full(limit) for limit in chosen]
     now = ours = theirs = 0
@@ -113,7 +114,7 @@ async def test_whatever_charges_weigh_each_is_decided_as_by_the_ideal(
 ) -> None:
     """But for the last microsecond of each charge before: a bucket is kept in whole ones."""
     await redis.flushdb()
-    limiter = Limiter(Clocked(redis), Table())
+    limiter = Limiter(Clocked(redis), default_limits())
     ideal = [Ideal.full(limit) for limit in chosen]
     now = debits = 0
     for passes, weights in course:

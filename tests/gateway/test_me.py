@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from gateway import endpoints
+from gateway.http import endpoints
 from tests.gateway.conftest import Door
 from tests.gateway.world import ALICE
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from gateway.notifications import _canonical
+from gateway.api.mail_events import _canonical
 from tests.gateway.conftest import Door, Doors, Reply
 
 TOPIC = "arn:aws:sns:eu-west-2:123456789012:vouch-mail-feedback"

@@ -1,8 +1,8 @@
 import pytest
 from jsonschema import Draft202012Validator
 
-from gateway.http import Auth, Route
-from gateway.openapi import describe
+from gateway.http.openapi import describe
+from gateway.http.routing import Auth, Route
 from gateway.routes import ROUTES
 from tests.gateway.conformance import description
 from tests.gateway.conftest import Door

@@ -9,7 +9,7 @@ from pathlib import Path
 import hiredis
 import pytest
 
-from chassis import outcomes
+from chassis.bus import outcomes
 from tests.gateway.conftest import Door, Doors, RedisServer
 from tests.gateway.world import ALICE
 

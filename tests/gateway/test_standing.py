@@ -47,7 +47,7 @@ async def close_yesterday(door: Door, *levels: tuple[int, int], back: int = 1) -
         first=(first,),
     )
     _, handler = door.bus._handlers["test-referrals-commands.fifo"]
-    from chassis.commands import IncomingCommand  # noqa: PLC0415
+    from chassis.bus.commands import IncomingCommand  # noqa: PLC0415
     from contracts.messages import Metadata  # noqa: PLC0415
 
     metadata = Metadata(command_id=f"close-{day}", correlation_id="x")

@@ -11,32 +11,32 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from chassis.tick import MAX_BATCH, MAX_LANES, REST_SECONDS, TickRedis
+from redis_batching.client import MAX_BATCH, MAX_LANES, REST_SECONDS, BatchingRedis
 from tests.gateway.conftest import RedisServer
 from tests.support.eventually import eventually
 
 
-def connected(server: RedisServer) -> TickRedis:
-    client: Any = TickRedis.from_url(server.url)
-    assert isinstance(client, TickRedis)
+def connected(server: RedisServer) -> BatchingRedis:
+    client: Any = BatchingRedis.from_url(server.url)
+    assert isinstance(client, BatchingRedis)
     return client
 
 
 @pytest.fixture
-async def tick(redis: Redis, redis_server: RedisServer) -> AsyncIterator[TickRedis]:
+async def tick(redis: Redis, redis_server: RedisServer) -> AsyncIterator[BatchingRedis]:
     assert await redis.ping()
     client = connected(redis_server)
     yield client
     await client.aclose()
 
 
-async def test_answers_come_to_who_asked(tick: TickRedis) -> None:
+async def test_answers_come_to_who_asked(tick: BatchingRedis) -> None:
     await asyncio.gather(*(tick.set(f"k{number}", number) for number in range(500)))
     answers = await asyncio.gather(*(tick.get(f"k{number}") for number in range(500)))
     assert answers == [str(number).encode() for number in range(500)]
 
 
-async def test_answers_are_read_as_redis_py_reads_them(tick: TickRedis) -> None:
+async def test_answers_are_read_as_redis_py_reads_them(tick: BatchingRedis) -> None:
     await tick.hset("h", mapping={"a": "1", "b": "2"})
     assert await tick.hgetall("h") == {b"a": b"1", b"b": b"2"}
     assert await tick.ping() is True
@@ -45,7 +45,7 @@ async def test_answers_are_read_as_redis_py_reads_them(tick: TickRedis) -> None:
 
 
 async def test_the_commands_of_one_tick_share_a_few_connections(
-    tick: TickRedis, redis: Redis
+    tick: BatchingRedis, redis: Redis
 ) -> None:
     before = (await redis.info("clients"))["connected_clients"]
     await asyncio.gather(*(tick.get("k") for _ in range(1_000)))
@@ -54,10 +54,10 @@ async def test_the_commands_of_one_tick_share_a_few_connections(
 
 @pytest.mark.parametrize("rest", [0, REST_SECONDS])
 async def test_work_finds_a_lane_at_whatever_moment_it_comes(
-    rest: float, tick: TickRedis, monkeypatch: pytest.MonkeyPatch
+    rest: float, tick: BatchingRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a lane rests, as it gives up, and when it has."""
-    monkeypatch.setattr("chassis.tick.REST_SECONDS", rest)
+    monkeypatch.setattr("redis_batching.client.REST_SECONDS", rest)
     async with asyncio.timeout(10):
         for ticks in range(300):
             assert await tick.echo(f"{ticks}") == f"{ticks}".encode()
@@ -65,7 +65,7 @@ async def test_work_finds_a_lane_at_whatever_moment_it_comes(
                 await asyncio.sleep(0)
 
 
-async def test_what_redis_tells_unasked_is_nobodys_answer(tick: TickRedis) -> None:
+async def test_what_redis_tells_unasked_is_nobodys_answer(tick: BatchingRedis) -> None:
     """Redis pushes word of a key that was read and has changed, in the middle of a batch."""
     await tick.set("k", "0")
     assert await tick.execute_command("CLIENT TRACKING", "ON")
@@ -78,7 +78,7 @@ async def test_what_redis_tells_unasked_is_nobodys_answer(tick: TickRedis) -> No
         assert told[1::2] == [True] * 8
 
 
-async def test_more_than_a_batch_is_carried_out(tick: TickRedis) -> None:
+async def test_more_than_a_batch_is_carried_out(tick: BatchingRedis) -> None:
     many = MAX_LANES * MAX_BATCH * 3 + 1
     answers = await asyncio.gather(*(tick.echo(f"{number}") for number in range(many)))
     assert answers == [f"{number}".encode() for number in range(many)]
@@ -92,7 +92,7 @@ async def test_closing_waits_for_what_was_asked(redis_server: RedisServer, redis
     assert all(answer.done() and answer.result() for answer in asked)
 
 
-async def test_an_error_is_the_business_of_its_command_alone(tick: TickRedis) -> None:
+async def test_an_error_is_the_business_of_its_command_alone(tick: BatchingRedis) -> None:
     await tick.set("text", "a")
     asked: list[Any] = [tick.get("text"), tick.incr("text"), tick.evalsha("0" * 40, 0)]
     good, bad, script = await asyncio.gather(*asked, return_exceptions=True)
@@ -101,7 +101,7 @@ async def test_an_error_is_the_business_of_its_command_alone(tick: TickRedis) ->
     assert isinstance(script, NoScriptError)
 
 
-async def test_cancelled_callers_take_nobodys_answer(tick: TickRedis) -> None:
+async def test_cancelled_callers_take_nobodys_answer(tick: BatchingRedis) -> None:
     """Cancels before, while and after a batch is sent; every survivor has its own answer."""
     chance = random.Random(7)
     cancelled = 0
@@ -137,7 +137,7 @@ async def test_a_redis_that_hangs_makes_nobody_wait_twice(
 ) -> None:
     """Whoever asks while it is known to be silent is told at once; then somebody tries again."""
     assert await redis.ping()
-    tick: Any = TickRedis.from_url(
+    tick: Any = BatchingRedis.from_url(
         redis_server.url, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)
     )
     await tick.ping()

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 import pytest
 from redis.asyncio import Redis
 
-from gateway.auth import InvalidToken, KeySet, Pool, Revocation, Revocations, TokenCache, Verifier
-from gateway.auth.cache import TRUSTED_SECONDS
-from gateway.auth.keys import COOL_DOWN_SECONDS
+from cognito_jwt import InvalidToken, KeySet, Pool, Revocation, Revocations, TokenCache, Verifier
+from cognito_jwt.cache import TRUSTED_SECONDS
+from cognito_jwt.keys import COOL_DOWN_SECONDS
 from tests.gateway.world import ALICE, CLIENT, ISSUER, Issuer
 
 BOB = "b0b00000-0000-4000-8000-000000000b0b"

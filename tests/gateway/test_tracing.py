@@ -7,12 +7,12 @@ from aiohttp.test_utils import make_mocked_request
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from chassis.settings import ProcessSettings
-from chassis.traces.spans import Traces
-from gateway.http import PASSAGE, Passage
-from gateway.ids import child_traceparent
-from gateway.tracing import ASKED_AT_ONCE, Allowance, Requests, end
+from chassis.run.settings import ProcessSettings
+from gateway.edge.tracing import ASKED_AT_ONCE, Allowance, Requests, end
+from gateway.http.ids import child_traceparent
+from gateway.http.routing import PASSAGE, Passage
 from tests.gateway.conftest import Door, Doors
+from tracing.spans import Traces
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED = {"traceparent": f"00-{TRACE}-{PARENT}-01"}

@@ -8,9 +8,9 @@ from multidict import istr
 from redis.asyncio import Redis
 
 from contracts.referrals import OpenAccount
-from gateway import answers as answers_of
-from gateway.http import Answer
-from gateway.ids import keyed_command_id
+from gateway.http import idempotency as answers_of
+from gateway.http.ids import keyed_command_id
+from gateway.http.routing import Answer
 from tests.gateway.conftest import Door, Doors, Reply
 from tests.gateway.world import ALICE
 from tests.support.eventually import eventually

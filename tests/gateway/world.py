@@ -13,15 +13,15 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from redis.asyncio import Redis
 
-from chassis.announcements import Announcer, EventReader
-from chassis.codec import Codec
-from chassis.command_handler import CommandHandler
-from chassis.commands import CommandReader, CommandSender, IncomingCommand
-from chassis.memory import MemoryEventStore
-from chassis.outcomes import Outcomes
-from chassis.projector import Projector
-from chassis.rebuild import Rebuilder
-from chassis.repository import Repository
+from chassis.bus.announcements import Announcer, EventReader
+from chassis.bus.command_handler import CommandHandler
+from chassis.bus.commands import CommandReader, CommandSender, IncomingCommand
+from chassis.bus.outcomes import Outcomes
+from chassis.decide.repository import Repository
+from chassis.log.codec import Codec
+from chassis.log.memory import MemoryEventStore
+from chassis.views.projector import Projector
+from chassis.views.rebuild import Rebuilder
 from contracts.compute import ComputeCommand, ComputeEvent
 from contracts.invites import InviteCommand, InviteEvent
 from contracts.messages import Event, Metadata

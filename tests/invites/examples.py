@@ -1,6 +1,6 @@
 """One invitation told once: the events that the tests begin with."""
 
-from chassis.decider import Moment
+from chassis.decide.decider import DecisionContext
 from contracts.invites import (
     InviteAccepted,
     InviteRequested,
@@ -40,8 +40,8 @@ ACCEPTED = InviteAccepted(invite_id=ID, inviter_id="alice", accepted_at=NOON.at)
 MAILED = (REQUESTED, STARTED, SENT)
 
 
-def later(seconds: int) -> Moment:
-    return Moment((NOON.at + seconds) * 1000, NOON.entropy)
+def later(seconds: int) -> DecisionContext:
+    return DecisionContext((NOON.at + seconds) * 1000, NOON.entropy)
 
 
 def feedback(kind: str, name: str = "f-1", *, permanent: bool = False) -> RecordFeedback:

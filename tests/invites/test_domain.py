@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from chassis.decider import Rejected
+from chassis.decide.decider import Rejected
 from contracts.invites import (
     AddressSuppressed,
     BulkAdmitted,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chassis.decider import Moment, Rejected
+from chassis.decide.decider import DecisionContext, Rejected
 from contracts.invites import (
     AcceptInvite,
     DeclineInvite,
@@ -315,7 +315,7 @@ def test_any_order_of_wishes_leaves_one_answer_and_one_mail_at_a_time(
         at += pause
         state = INVITES.fold(events)
         try:
-            new = INVITES.decide(state, wish, Moment(at * 1000, NOON.entropy))
+            new = INVITES.decide(state, wish, DecisionContext(at * 1000, NOON.entropy))
         except Rejected:
             continue
         for event in new:

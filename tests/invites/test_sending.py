@@ -8,9 +8,9 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from faststream.exceptions import RejectMessage
 
-from chassis.boards import Boards
-from chassis.commands import CommandSender
-from chassis.inspection import Inspection
+from chassis.bus.commands import CommandSender
+from chassis.views.boards import Boards
+from chassis.views.inspection import Inspection
 from contracts.invites import (
     AcceptInvite,
     InviteView,

@@ -13,17 +13,17 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
-from chassis.announcements import Announcer, EventReader
-from chassis.codec import Codec
-from chassis.command_handler import CommandHandler
-from chassis.commands import CommandSender, IncomingCommand
-from chassis.decider import Moment
-from chassis.memory import MemoryEventStore
-from chassis.outcomes import Outcomes
-from chassis.projector import Projector
-from chassis.read_models import ReadModels
-from chassis.rebuild import Rebuilder
-from chassis.repository import Repository
+from chassis.bus.announcements import Announcer, EventReader
+from chassis.bus.command_handler import CommandHandler
+from chassis.bus.commands import CommandSender, IncomingCommand
+from chassis.bus.outcomes import Outcomes
+from chassis.decide.decider import DecisionContext
+from chassis.decide.repository import Repository
+from chassis.log.codec import Codec
+from chassis.log.memory import MemoryEventStore
+from chassis.views.projector import Projector
+from chassis.views.read_models import ReadModels
+from chassis.views.rebuild import Rebuilder
 from contracts.invites import InviteEvent, RegisterInviter, SendInvite, TendInvite
 from contracts.messages import Command, CommandOutcome, Metadata
 from contracts.referrals import ReserveReferral
@@ -113,8 +113,8 @@ class Service:
         referrals = CommandSender(self, {ReserveReferral: "test-referrals-commands.fifo"})
         self.parts = Parts(postman, tokens, referrals, "test-invites-feedback")
 
-    def moment(self) -> Moment:
-        return Moment(int(self.at * 1000), uuid.uuid4().bytes * 2)
+    def moment(self) -> DecisionContext:
+        return DecisionContext(int(self.at * 1000), uuid.uuid4().bytes * 2)
 
     async def start(self) -> "Service":
         if not _EMPTY:

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from chassis.announcements import announcements_queue
+from chassis.bus.announcements import announcements_queue
 from compute.worker import ROAD
 from deploy.local.chain import LocalChain, application
 from deploy.local.provision import client

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from redis.asyncio import Redis
 
-from chassis.outcomes import Outcomes
+from chassis.bus.outcomes import Outcomes
 from contracts.referrals import OpenAccount
 from tests.support.boto import boto
 from tests.support.eventually import eventually

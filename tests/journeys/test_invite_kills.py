@@ -14,9 +14,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chassis.codec import Codec
-from chassis.dynamodb import DynamoDBEventStore
-from chassis.failpoint import COMMAND_ROAD
+from chassis.log.codec import Codec
+from chassis.log.dynamodb import DynamoDBEventStore
+from chassis.resilience.failpoint import COMMAND_ROAD
 from contracts.invites import (
     InviteAdmitted,
     InviteEvent,

@@ -13,12 +13,12 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from chassis.codec import Codec
-from chassis.dynamodb import DynamoDBEventStore
-from chassis.event_store import Commit
-from chassis.failpoint import COMMAND_ROAD
-from chassis.outcomes import Outcomes
-from chassis.read_models import ReadModels
+from chassis.bus.outcomes import Outcomes
+from chassis.log.codec import Codec
+from chassis.log.dynamodb import DynamoDBEventStore
+from chassis.log.event_store import Commit
+from chassis.resilience.failpoint import COMMAND_ROAD
+from chassis.views.read_models import ReadModels
 from contracts.messages import CommandOutcome
 from contracts.referrals import AccountOpened, CodeIssued, OpenAccount, ReferralEvent, UsersEntry
 from referrals.projections import fold_entry

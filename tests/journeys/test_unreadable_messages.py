@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from chassis.outcomes import Outcomes
+from chassis.bus.outcomes import Outcomes
 from contracts.referrals import OpenAccount
 from tests.support.boto import Boto, boto
 from tests.support.eventually import eventually

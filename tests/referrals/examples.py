@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from chassis.decider import Moment
+from chassis.decide.decider import DecisionContext
 from contracts import addresses, referral_code
 from contracts.referrals import (
     AccountOpened,
@@ -66,5 +66,5 @@ HELD = ReferralHeld(
 )
 
 
-def later(seconds: int, *, taken: tuple[str, ...] = ()) -> Moment:
+def later(seconds: int, *, taken: tuple[str, ...] = ()) -> DecisionContext:
     return replace(NOON, at_ms=NOON.at_ms + seconds * 1000, taken=frozenset(taken))

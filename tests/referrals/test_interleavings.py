@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from chassis.decider import Moment, Rejected
+from chassis.decide.decider import DecisionContext, Rejected
 from contracts import addresses
 from contracts.referrals import (
     AccountOpened,
@@ -139,7 +139,7 @@ class Seats(RuleBasedStateMachine):
         name = str(command.member_id)
         lost: set[str] = set()
         while True:
-            moment = Moment(self.at * 1000, NOON.entropy, frozenset(lost))
+            moment = DecisionContext(self.at * 1000, NOON.entropy, frozenset(lost))
             try:
                 events = MEMBERS.decide(MEMBERS.fold(self.streams[name]), command, moment)  # type: ignore[arg-type]
             except Rejected:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.boards import Boards
-from chassis.commands import CommandSender
-from chassis.event_store import UnknownEvent
-from chassis.inspection import Inspection
-from chassis.rebuild import Rebuilder
+from chassis.bus.commands import CommandSender
+from chassis.log.event_store import UnknownEvent
+from chassis.views.boards import Boards
+from chassis.views.inspection import Inspection
+from chassis.views.rebuild import Rebuilder
 from contracts.referrals import DayClosed, ReserveReferral, SettleReferrals
 from referrals.clock import Clock
 from referrals.closing import DayCloser, tally

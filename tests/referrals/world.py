@@ -4,17 +4,17 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from chassis.announcements import Announcer
-from chassis.codec import Codec
-from chassis.command_handler import CommandHandler
-from chassis.commands import IncomingCommand
-from chassis.decider import Moment
-from chassis.memory import MemoryEventStore
-from chassis.outcomes import Outcomes
-from chassis.projector import Projector
-from chassis.read_models import ReadModels
-from chassis.rebuild import Rebuilder
-from chassis.repository import Repository
+from chassis.bus.announcements import Announcer
+from chassis.bus.command_handler import CommandHandler
+from chassis.bus.commands import IncomingCommand
+from chassis.bus.outcomes import Outcomes
+from chassis.decide.decider import DecisionContext
+from chassis.decide.repository import Repository
+from chassis.log.codec import Codec
+from chassis.log.memory import MemoryEventStore
+from chassis.views.projector import Projector
+from chassis.views.read_models import ReadModels
+from chassis.views.rebuild import Rebuilder
 from contracts.messages import Command, CommandOutcome, Metadata
 from contracts.referrals import OpenAccount, RedeemReferral, ReferralEvent
 from referrals.domain import MEMBERS
@@ -43,8 +43,8 @@ class Service:
             Outcomes(self.redis),
         )
 
-    def moment(self) -> Moment:
-        return Moment(int(self.at * 1000), uuid.uuid4().bytes * 2)
+    def moment(self) -> DecisionContext:
+        return DecisionContext(int(self.at * 1000), uuid.uuid4().bytes * 2)
 
     async def start(self) -> "Service":
         """With read models, which of an empty log are always the same."""

@@ -6,8 +6,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from chassis.redis import connect
-from gateway.limits import Charge, Limit, Limiter, Scope, Table
+from gateway.limits.table import default_limits
+from redis_batching.connection import connect
+from token_bucket import Charge, Limit, Limiter, Scope
 
 CLOCK = "clock"
 NOON = 1_800_000_000_000_000
@@ -46,7 +47,7 @@ def hammer(url: str, quantity: int, window: int, cost: int, tries: int) -> int:
 
 async def _hammer(url: str, limit: Limit, cost: int, tries: int) -> int:
     async with connect(url) as redis:
-        limits = Limiter(Clocked(redis), Table())
+        limits = Limiter(Clocked(redis), default_limits())
         verdicts = await asyncio.gather(
             *(limits.take(Charge(limit, "alice", cost)) for _ in range(tries))
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 forkserver = multiprocessing.get_context("forkserver")
 forkserver.set_forkserver_preload(
-    ["chassis.cli", "gateway.app", "referrals.app", "invites.app", "compute.app", __name__]
+    ["chassis.run.cli", "gateway.app", "referrals.app", "invites.app", "compute.app", __name__]
 )
 
 

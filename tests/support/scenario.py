@@ -6,25 +6,25 @@ from typing import Generic, TypeVar
 
 import pytest
 
-from chassis.decider import Decider, Moment, Rejected
+from chassis.decide.decider import Decider, DecisionContext, Rejected
 
 S = TypeVar("S")
 C = TypeVar("C")
 E = TypeVar("E")
 
-NOON = Moment(at_ms=1_800_000_000_000, entropy=bytes(range(32)))
+NOON = DecisionContext(at_ms=1_800_000_000_000, entropy=bytes(range(32)))
 
 
 @dataclass(frozen=True)
 class Scenario(Generic[S, C, E]):
     decider: Decider[S, C, E]
     history: tuple[E, ...] = ()
-    moment: Moment = NOON
+    moment: DecisionContext = NOON
 
     def given(self, *events: E) -> "Scenario[S, C, E]":
         return replace(self, history=events)
 
-    def at(self, moment: Moment) -> "Scenario[S, C, E]":
+    def at(self, moment: DecisionContext) -> "Scenario[S, C, E]":
         return replace(self, moment=moment)
 
     def when(self, command: C) -> "Decided[S, C, E]":

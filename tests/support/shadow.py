@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 from redis.asyncio import Redis
 
-from gateway.limits import Table
-from gateway.limits.limiter import OVERRIDES
+from gateway.limits.table import default_limits
+from token_bucket.limiter import OVERRIDES
 
 
 async def count_only(redis: Redis, limits: Iterable[str] | None = None) -> None:
     """By all limits, or by these, until `limits_hold_again`; seen by a gateway that starts now."""
-    names = Table().limits if limits is None else limits
+    names = default_limits().limits if limits is None else limits
     await redis.hset(OVERRIDES, mapping=dict.fromkeys(names, "1/60;shadow"))
 
 

@@ -142,7 +142,7 @@ class Service:
         environment = {
             **os.environ,
             **self.stack.environment,
-            "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",
+            "PYTHONPATH": f"{ROOT / 'services'}:{ROOT / 'libs'}:{ROOT}",
             port: str(self.port),
             "RECEIVE_WAIT_SECONDS": "1",
             **extra,

@@ -1,17 +1,1 @@
-"""How often somebody may do something: token buckets in Redis, refilled by its clock."""
-
-from gateway.limits.limiter import Charge, Closed, Limiter, Plan, Plans, Verdict
-from gateway.limits.table import Limit, Outage, Scope, Table
-
-__all__ = [
-    "Charge",
-    "Closed",
-    "Limit",
-    "Limiter",
-    "Outage",
-    "Plan",
-    "Plans",
-    "Scope",
-    "Table",
-    "Verdict",
-]
+"""Declare the rate limits of the API and apply them to requests."""

@@ -1,0 +1,1 @@
+"""Send and receive commands, announced events and outcomes over the message bus."""

@@ -1,0 +1,113 @@
+"""The road of a command inside a service: decide, append, project, announce, answer.
+
+The message is deleted only when this returns. A crash between any two steps leads to a redelivery,
+and each step finds what an earlier delivery has done: SQS redelivery is the outbox.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import structlog
+
+from chassis.bus.announcements import Announcer
+from chassis.bus.commands import IncomingCommand
+from chassis.bus.outcomes import Outcomes
+from chassis.decide.decider import Rejected
+from chassis.decide.repository import Decision, Repository
+from chassis.log.event_store import CommandIdReused, Head
+from chassis.resilience.failpoint import failpoint
+from chassis.resilience.outage import retry_through_outage
+from chassis.views.projector import Projector
+from contracts.messages import Command, CommandOutcome, Event, Position, Rejection
+
+S = TypeVar("S")
+C = TypeVar("C", bound=Command)
+E = TypeVar("E", bound=Event)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandHandler(Generic[S, C, E]):
+    repository: Repository[S, C, E]
+    projector: Projector[E]
+    announcer: Announcer[E]
+    outcomes: Outcomes
+
+    async def handle(self, incoming: IncomingCommand[C]) -> CommandOutcome:
+        """Carry out a delivered command to its end and tell what became of it."""
+        with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
+            return await retry_through_outage(lambda: self._once(incoming))
+
+    async def _once(self, incoming: IncomingCommand[C]) -> CommandOutcome:
+        failpoint("before_load")
+        outcome = await self._answered(incoming) or await self._carry_out(incoming)
+        standing = await self.outcomes.put(outcome)
+        failpoint("after_outcome")
+        return standing
+
+    async def _answered(self, incoming: IncomingCommand[C]) -> CommandOutcome | None:
+        """The answer that an earlier delivery has given: its sender may have read it.
+
+        Only a redelivery is worth the look. A refused command left nothing in the log, so
+        without it a second decision might differ from the first.
+        """
+        if not incoming.redelivered:
+            return None
+        return await self.outcomes.get(incoming.metadata.command_id)
+
+    async def _carry_out(self, incoming: IncomingCommand[C]) -> CommandOutcome:
+        try:
+            decision = await self.repository.execute(
+                incoming.command, incoming.metadata, digest=incoming.digest
+            )
+        except Rejected as refusal:
+            log.info("command_rejected", code=refusal.code, because=refusal.detail)
+            return _outcome(incoming, Head(incoming.command.stream, 0), refusal.as_message())
+        except CommandIdReused as reuse:
+            # the sender compares the digests and learns that its second body was not taken
+            log.warning("command_id_reused", stream=reuse.commit.stream)
+            return _outcome(incoming, reuse.commit.head, digest=reuse.commit.origin.body_hash)
+        await self._spread(decision, incoming.metadata.traceparent)
+        log.info(
+            "command_accepted",
+            version=decision.head.version,
+            repeated=decision.repeated,
+            events=[event.type for event in decision.commit.events] if decision.commit else [],
+        )
+        return _outcome(incoming, decision.head)
+
+    async def _spread(self, decision: Decision[E], traceparent: str | None) -> None:
+        """Let readers and listeners know, before the sender does."""
+        await self.projector.project(decision.history)
+        failpoint("after_project")
+        if decision.commit is not None:
+            await self.announcer.announce(decision.commit, traceparent)
+        failpoint("after_announce")
+
+
+def _log_context(incoming: IncomingCommand[C]) -> Mapping[str, str]:
+    return {
+        "command": incoming.command.type,
+        "command_id": incoming.metadata.command_id,
+        "stream": incoming.command.stream,
+        "correlation_id": incoming.metadata.correlation_id,
+    }
+
+
+def _outcome(
+    incoming: IncomingCommand[C],
+    head: Head,
+    rejection: Rejection | None = None,
+    digest: str | None = None,
+) -> CommandOutcome:
+    return CommandOutcome(
+        command_id=incoming.metadata.command_id,
+        command=incoming.command.type,
+        body_hash=digest or incoming.digest,
+        state="accepted" if rejection is None else "rejected",
+        position=Position(stream=head.stream, version=head.version),
+        rejection=rejection,
+        actor=incoming.metadata.actor,
+    )

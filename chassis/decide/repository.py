@@ -1,0 +1,182 @@
+"""Load, decide, append: the loop around a pure decider."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from pydantic import TypeAdapter
+
+from chassis.decide.decider import Decider, DecisionContext, Rejected
+from chassis.log.event_store import (
+    ClaimTaken,
+    Commit,
+    Conflict,
+    EventStore,
+    Head,
+    History,
+    Origin,
+    Snapshot,
+)
+from chassis.resilience.failpoint import failpoint
+from contracts.messages import Command, Event, Metadata
+
+S = TypeVar("S")
+C = TypeVar("C", bound=Command)
+E = TypeVar("E", bound=Event)
+
+ATTEMPTS = 10
+REDELIVERY_WINDOW_MS = 14 * 24 * 3600 * 1000
+"""SQS keeps a message for fourteen days at most, so a command id is not seen again after that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[E]):
+    """What a command led to, and the stream it stands in."""
+
+    history: History[E]
+    """The stream with the decision in it; from its first event unless a snapshot was used."""
+    commit: Commit[E] | None
+    """None: there was nothing to do."""
+    repeated: bool = False
+    """The command had been carried out before; `commit` is what it led to then."""
+
+    @property
+    def head(self) -> Head:
+        return self.history.head if self.commit is None else self.commit.head
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots(Generic[S]):
+    """Keep the folded state of long streams: every `every` events, under `schema`.
+
+    Raise `schema` whenever the state's shape or `evolve` changes: older snapshots are then
+    passed over and written anew.
+    """
+
+    state: TypeAdapter[S]
+    schema: int = 1
+    every: int = 100
+
+
+def now() -> DecisionContext:
+    return DecisionContext(at_ms=time.time_ns() // 1_000_000, entropy=secrets.token_bytes(32))
+
+
+@dataclass(frozen=True, slots=True)
+class Repository(Generic[S, C, E]):
+    store: EventStore[E]
+    decider: Decider[S, C, E]
+    snapshots: Snapshots[S] | None = None
+    moment: Callable[[], DecisionContext] = now
+
+    async def execute(
+        self, command: C, metadata: Metadata, *, digest: str | None = None
+    ) -> Decision[E]:
+        """Carry out a command once, however often it is delivered.
+
+        `digest` is the hash of the body as its sender computed it; default: of `command`.
+
+        Raises:
+            Rejected: the domain refused, or a claim was taken twice in a row.
+            CommandIdReused: the id has been used for another body.
+            Conflict: other writers won `ATTEMPTS` times; deliver the command again.
+        """
+        digest = digest or command.body_hash
+        taken: set[str] = set()
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._attempt(command, metadata, digest, frozenset(taken))
+            except Conflict:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(random.uniform(0, 0.005) * 2**attempt)  # noqa: S311
+            except ClaimTaken as refusal:
+                # fresh chance may name another claim, or the domain knows what to do without it
+                if refusal.claim in taken:
+                    raise Rejected(_taken(refusal), code="taken") from refusal
+                taken.add(refusal.claim)
+        raise Rejected("no free name was found; try again", code="taken")
+
+    async def _attempt(
+        self, command: C, metadata: Metadata, digest: str, taken: frozenset[str]
+    ) -> Decision[E]:
+        moment = replace(self.moment(), taken=taken)
+        origin = Origin(
+            command_id=metadata.command_id,
+            body_hash=digest,
+            correlation_id=metadata.correlation_id,
+            at=moment.at_ms,
+            causation_id=metadata.causation_id,
+            actor=metadata.actor,
+        )
+        # 1. where the stream stands
+        snapshot = await self._snapshot(command.stream)
+        after = _replay_from(snapshot, origin)
+        history = await self.store.load(command.stream, after=after)
+        failpoint("after_load")
+        if (earlier := history.answer_to(origin)) is not None:
+            return Decision(history, earlier, repeated=True)
+        # 2. what is to happen
+        base = self._state(snapshot)
+        state = self.decider.fold(history.events, base)
+        events = self.decider.decide(state, command, moment)
+        if not events:
+            return Decision(history, commit=None)
+        # 3. let it have happened
+        claims = [claim for event in events for claim in self.decider.claims(event)]
+        failpoint("before_append")
+        commit = await self.store.append(history.head, events, origin, claims=claims)
+        failpoint("after_append")
+        await self._keep(snapshot, history, commit, state)
+        return Decision(history.with_commit(commit), commit)
+
+    async def _snapshot(self, stream: str) -> Snapshot | None:
+        if self.snapshots is None:
+            return None
+        snapshot = await self.store.snapshot(stream)
+        if snapshot is None or snapshot.schema != self.snapshots.schema:
+            return None
+        return snapshot
+
+    def _state(self, snapshot: Snapshot | None) -> S | None:
+        if snapshot is None or self.snapshots is None:
+            return None
+        return self.snapshots.state.validate_json(snapshot.state)
+
+    async def _keep(
+        self, snapshot: Snapshot | None, history: History[E], commit: Commit[E], state: S
+    ) -> None:
+        if self.snapshots is None or commit.last - history.after < self.snapshots.every:
+            return
+        oldest = commit.origin.at - REDELIVERY_WINDOW_MS
+        known = snapshot.recent if snapshot else ()
+        recent = (*known, *((c.first, c.last, c.origin) for c in (*history.commits, commit)))
+        await self.store.save_snapshot(
+            Snapshot(
+                stream=commit.stream,
+                version=commit.last,
+                schema=self.snapshots.schema,
+                state=self.snapshots.state.dump_json(self.decider.fold(commit.events, state)),
+                recent=tuple(entry for entry in recent if entry[2].at >= oldest),
+            )
+        )
+
+
+def _taken(refusal: ClaimTaken) -> str:
+    kind, _, name = refusal.claim.partition("#")
+    return f"the {kind} {name} is taken"
+
+
+def _replay_from(snapshot: Snapshot | None, origin: Origin) -> int:
+    """The version after which to load: before this command's own commit, if it had one."""
+    if snapshot is None:
+        return 0
+    for first, _last, earlier in snapshot.recent:
+        bare: Commit[object] = Commit(snapshot.stream, first, (), earlier)
+        if bare.answers(origin):
+            return first - 1
+    return snapshot.version

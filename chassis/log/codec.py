@@ -1,0 +1,88 @@
+"""Events to stored form and back: type tag, schema version, payload, and upcasters between."""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar, get_args
+
+import orjson
+from pydantic import ValidationError
+
+from chassis.log.event_store import UnknownEvent
+from contracts.messages import Event
+
+E = TypeVar("E", bound=Event)
+Payload = dict[str, Any]
+Upcaster = Callable[[Payload], Payload]
+
+PLAIN = "j"
+COMPRESSED = "z"
+COMPRESS_ABOVE_BYTES = 4_096
+"""Below this, compression saves less than the kilobyte that DynamoDB rounds up to."""
+
+
+class Codec(Generic[E]):
+    """Knows the event classes of one service and how to read their older shapes.
+
+    `upcasters[(type, version)]` lifts a payload of that schema version to the next one.
+    """
+
+    def __init__(
+        self,
+        events: Any,
+        upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
+    ) -> None:
+        self._classes: dict[str, type[E]] = {
+            cls.model_fields["type"].default: cls for cls in _members(events)
+        }
+        self._upcasters = dict(upcasters or {})
+
+    def encode(self, events: Sequence[E]) -> tuple[str, bytes]:
+        """(encoding, bytes) of a list of `{"t", "v", "d"}`: type, schema version, payload."""
+        rows = [
+            {"t": event.type, "v": event.schema_version, "d": _payload(event)} for event in events
+        ]
+        plain = orjson.dumps(rows)
+        if len(plain) <= COMPRESS_ABOVE_BYTES:
+            return PLAIN, plain
+        return COMPRESSED, zlib.compress(plain)
+
+    def decode(self, encoding: str, stored: bytes) -> tuple[E, ...]:
+        """The events, lifted to the classes of today.
+
+        Raises:
+            UnknownEvent: a type or schema version that this build does not know, or a payload
+                that does not fit: one must not decide on half a history.
+        """
+        plain = zlib.decompress(stored) if encoding == COMPRESSED else stored
+        return tuple(self._event(row["t"], row["v"], row["d"]) for row in orjson.loads(plain))
+
+    def _event(self, tag: str, version: int, payload: Payload) -> E:
+        cls = self._classes.get(tag)
+        if cls is None or version > cls.schema_version:
+            raise UnknownEvent(f"{tag} v{version} is not known to this version of the service")
+        for step in range(version, cls.schema_version):
+            upcast = self._upcasters.get((tag, step))
+            if upcast is None:
+                raise UnknownEvent(f"{tag} v{step} has no upcaster to v{step + 1}")
+            payload = upcast(payload)
+        try:
+            return cls.model_validate({**payload, "type": tag})
+        except ValidationError as error:
+            raise UnknownEvent(f"{tag} v{version} does not fit its class: {error}") from error
+
+
+def _payload(event: Event) -> Payload:
+    payload = event.model_dump(mode="json")
+    del payload["type"]
+    return payload
+
+
+def _members(union: Any) -> tuple[Any, ...]:
+    """The classes of `A`, `A | B` or `Annotated[A | B, …]`."""
+    if isinstance(union, type):
+        return (union,)
+    return tuple(cls for part in get_args(union) if _is_message(part) for cls in _members(part))
+
+
+def _is_message(part: Any) -> bool:
+    return isinstance(part, type) or bool(get_args(part))

@@ -1,0 +1,144 @@
+"""The event store in dictionaries: the twin that passes the same suite, for tests and examples."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from chassis.log.codec import Codec
+from chassis.log.event_store import (
+    MAX_COMMIT_BYTES,
+    ClaimTaken,
+    Commit,
+    CommitTooLarge,
+    Conflict,
+    Head,
+    HeadsPage,
+    History,
+    Origin,
+    Page,
+    Snapshot,
+    UnknownEvent,
+)
+from contracts.messages import Event
+
+E = TypeVar("E", bound=Event)
+PAGE_COMMITS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A commit as bytes, so that codec and upcasters are on the road here too."""
+
+    stream: str
+    first: int
+    count: int
+    origin: Origin
+    encoding: str
+    data: bytes
+
+    @property
+    def last(self) -> int:
+        return self.first + self.count - 1
+
+
+@dataclass(slots=True)
+class MemoryEventStore(Generic[E]):
+    codec: Codec[E]
+    streams: dict[str, list[_Stored]] = field(default_factory=lambda: defaultdict(list))
+    claims: dict[str, str] = field(default_factory=dict)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+
+    async def load(self, stream: str, *, after: int = 0) -> History[E]:
+        await asyncio.sleep(0)  # other tasks interleave here as they do around a network call
+        stored = [commit for commit in self._commits(stream) if commit.first > after]
+        commits = tuple(self._decode(commit) for commit in stored)
+        version = commits[-1].last if commits else after
+        return History(Head(stream, version), commits, after)
+
+    async def head(self, stream: str) -> Head:
+        await asyncio.sleep(0)
+        commits = self._commits(stream)
+        return Head(stream, commits[-1].last if commits else 0)
+
+    async def append(
+        self, head: Head, events: Sequence[E], origin: Origin, *, claims: Sequence[str] = ()
+    ) -> Commit[E]:
+        await asyncio.sleep(0)
+        place = head.version + 1
+        for stored in self._commits(head.stream):
+            if stored.first == place:
+                standing = self._decode(stored)
+                if standing.answers(origin):
+                    return standing
+                raise Conflict(head)
+        for claim in claims:
+            if self.claims.get(claim, head.stream) != head.stream:
+                raise ClaimTaken(claim)
+        encoding, data = self.codec.encode(events)
+        if len(data) > MAX_COMMIT_BYTES:
+            raise CommitTooLarge(f"{len(data)} bytes; one commit holds {MAX_COMMIT_BYTES}")
+        stored = _Stored(head.stream, place, len(events), origin, encoding, data)
+        self.streams[head.stream].append(stored)
+        self.claims.update(dict.fromkeys(claims, head.stream))
+        return self._decode(stored)
+
+    async def snapshot(self, stream: str) -> Snapshot | None:
+        await asyncio.sleep(0)
+        return self.snapshots.get(stream)
+
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        await asyncio.sleep(0)
+        kept = self.snapshots.get(snapshot.stream)
+        if kept is None or kept.version < snapshot.version:
+            self.snapshots[snapshot.stream] = snapshot
+
+    async def scan(
+        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
+    ) -> AsyncIterator[Page[E]]:
+        async for stored, next_cursor in self._pages(segment, segments, cursor):
+            commits: list[Commit[E]] = []
+            unreadable: list[tuple[str, str]] = []
+            for commit in stored:
+                try:
+                    commits.append(self._decode(commit))
+                except UnknownEvent as error:
+                    unreadable.append((commit.stream, str(error)))
+            yield Page(tuple(commits), next_cursor, unreadable=tuple(unreadable))
+
+    async def scan_heads(
+        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
+    ) -> AsyncIterator[HeadsPage]:
+        async for stored, next_cursor in self._pages(segment, segments, cursor):
+            heads = {commit.stream: (commit.last, commit.origin.at) for commit in stored}
+            yield HeadsPage(heads, next_cursor)
+
+    async def approximate_commits(self) -> int:
+        return sum(len(commits) for commits in self.streams.values())
+
+    async def _pages(
+        self, segment: int, segments: int, cursor: str | None
+    ) -> AsyncIterator[tuple[list[_Stored], str | None]]:
+        everything = [
+            commit
+            for number, stream in enumerate(sorted(self.streams))
+            if number % segments == segment
+            for commit in self.streams[stream]
+        ]
+        start = int(cursor or 0)
+        while True:
+            await asyncio.sleep(0)
+            page = everything[start : start + PAGE_COMMITS]
+            start += PAGE_COMMITS
+            more = start < len(everything)
+            yield page, str(start) if more else None
+            if not more:
+                return
+
+    def _commits(self, stream: str) -> list[_Stored]:
+        return self.streams.get(stream, [])
+
+    def _decode(self, stored: _Stored) -> Commit[E]:
+        events = self.codec.decode(stored.encoding, stored.data)
+        return Commit(stored.stream, stored.first, events, stored.origin)

@@ -1,0 +1,1 @@
+"""Survive outages of dependencies, and prove it: retries, log throttling, failpoints."""

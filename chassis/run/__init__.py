@@ -1,0 +1,1 @@
+"""Run a service: composition, command line, settings, logging, metrics and health."""

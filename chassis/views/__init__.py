@@ -1,0 +1,1 @@
+"""Project events into read models in Redis, read them, and rebuild them."""

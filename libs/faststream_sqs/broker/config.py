@@ -1,0 +1,78 @@
+"""What a broker is configured with; a router's copy has the same names and defaults."""
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from faststream._internal.configs import (
+    BrokerConfig,
+    UnderlyingDriverAnnotation,
+    UnderlyingDriverAnnotations,
+)
+from faststream.exceptions import IncorrectState
+
+from faststream_sqs.client import ClientOptions
+from faststream_sqs.connection import SQSConnection
+from faststream_sqs.schemas import Declare
+from faststream_sqs.subscriber.settlement import Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _driver_annotations() -> UnderlyingDriverAnnotations:
+    # the annotations reach this module through the broker: they exist once the package is built
+    from faststream_sqs import annotations  # noqa: PLC0415
+    from faststream_sqs.broker.broker import SQSBroker  # noqa: PLC0415
+    from faststream_sqs.message import SQSMessage  # noqa: PLC0415
+
+    rows: Mapping[Any, UnderlyingDriverAnnotation] = {
+        SQSBroker: UnderlyingDriverAnnotation(
+            type_hint=annotations.SQSBroker, module=annotations.__name__, name="SQSBroker"
+        ),
+        SQSMessage: UnderlyingDriverAnnotation(
+            type_hint=annotations.SQSMessage, module=annotations.__name__, name="SQSMessage"
+        ),
+        SQSConnection: UnderlyingDriverAnnotation(
+            type_hint=annotations.Connection, module=annotations.__name__, name="Connection"
+        ),
+    }
+    return MappingProxyType(rows)
+
+
+@dataclass(kw_only=True)
+class SQSBrokerConfig(BrokerConfig):
+    """Configuration of a broker; endpoints read it late, through their router."""
+
+    options: ClientOptions = field(default_factory=ClientOptions)
+    declare: Declare = "passive"
+    reject: Reject = "delete"
+    ack_linger: float = 0.005
+    send_linger: float | None = None
+    in_memory: bool = False
+    _connection: SQSConnection | None = field(default=None, init=False, repr=False)
+    default_driver_annotations: UnderlyingDriverAnnotations = field(
+        default_factory=_driver_annotations
+    )
+
+    @property
+    def connection(self) -> SQSConnection:
+        """The open connection.
+
+        Raises:
+            IncorrectState: before `connect()` and after `stop()`.
+        """
+        if self._connection is None:
+            raise IncorrectState("the SQS broker is not connected: call connect() or start()")
+        return self._connection
+
+    def new_connection(self) -> SQSConnection:
+        return SQSConnection(self.options, ack_linger=self.ack_linger, send_linger=self.send_linger)
+
+    def connect(self, connection: SQSConnection) -> None:
+        self._connection = connection
+        self.producer.connect(connection, self.fd_config._serializer, self.broker_codec)  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def disconnect(self) -> None:
+        self._connection = None
+        self.producer.disconnect()  # type: ignore[attr-defined]

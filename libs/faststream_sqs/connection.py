@@ -1,0 +1,251 @@
+"""One connected broker: clients, known queues, and every call that changes a queue."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from faststream.exceptions import IncorrectState
+
+from faststream_sqs.client import ClientOptions, SQSClient, is_missing_queue
+from faststream_sqs.coalescer import Coalescer
+from faststream_sqs.exceptions import EntryFailedError, MessageTooLargeError
+from faststream_sqs.message import SQSRawMessage
+from faststream_sqs.queues import QueueDirectory
+from faststream_sqs.response import SQSMessageId
+from faststream_sqs.schemas import is_fifo
+from faststream_sqs.wire import MAX_MESSAGE_BYTES, entry_size
+
+Entry = dict[str, Any]
+# between the attempts of the entries that a batch call refused through no fault of theirs
+_PAUSES = (0.1, 0.25, 0.5)
+T = TypeVar("T")
+
+
+class SQSConnection:
+    """What a connected broker holds; closed and forgotten at stop.
+
+    Args:
+        options: How to reach SQS.
+        ack_linger: Seconds that the first delete of a batch waits for others.
+        send_linger: The same for sends; None sends each message with a call of its own.
+    """
+
+    def __init__(
+        self,
+        options: ClientOptions,
+        *,
+        ack_linger: float = 0.005,
+        send_linger: float | None = None,
+    ) -> None:
+        self.client = SQSClient(options)
+        self.queues = QueueDirectory(self.client)
+        self._ack_linger = ack_linger
+        self._send_linger = send_linger
+        self._sends: dict[str, Coalescer[Entry, SQSMessageId]] = {}
+        self._finishing = False
+        self._under_way: set[asyncio.Future[None]] = set()
+        self._deletes: dict[str, Coalescer[SQSRawMessage, None]] = {}
+        self._releases: dict[str, Coalescer[tuple[SQSRawMessage, int], None]] = {}
+
+    async def open(self) -> None:
+        await self.client.open()
+
+    async def flush(self, url: str) -> None:
+        """Finish the deletes and releases of one queue that were asked for so far."""
+        for coalescers in (self._deletes, self._releases):
+            if coalescer := coalescers.get(url):
+                await coalescer.flush()
+
+    async def finish(self) -> None:
+        """Let what is under way reach SQS and begin nothing new; the last thing before closing."""
+        self._finishing = True
+        self._ack_linger = 0.0
+        for sender in self._sends.values():
+            sender.hurry()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        coalescers: list[Coalescer[Any, Any]] = [
+            *self._sends.values(),
+            *self._deletes.values(),
+            *self._releases.values(),
+        ]
+        await asyncio.gather(*(coalescer.drain() for coalescer in coalescers))
+
+    async def close(self) -> None:
+        await self.queues.close()
+        await self.client.close()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        if self._finishing:
+            raise IncorrectState("the SQS broker is stopping")
+        under_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._under_way.add(under_way)
+        try:
+            yield
+        finally:
+            self._under_way.discard(under_way)
+            under_way.set_result(None)
+
+    async def send(self, queue: str, entry: Entry) -> SQSMessageId:
+        """Send one message, in company if a linger is set."""
+        check_size(entry)
+        with self._counted(), self._forgetting(queue):
+            url = await self.queues.url(queue)
+            if self._send_linger is None:
+                return _sent(await self.client.call("send_message", QueueUrl=url, **entry))
+            return await self._sender(url).submit(entry)
+
+    @contextmanager
+    def _forgetting(self, queue: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if is_missing_queue(error):
+                self.queues.forget(queue)
+            raise
+
+    async def send_batch(
+        self, queue: str, entries: Sequence[Entry]
+    ) -> list[SQSMessageId | BaseException]:
+        """Send messages ten by ten and answer for each; FIFO queues one call after another."""
+        for entry in entries:
+            check_size(entry)
+        batches = _batches(entries)
+        with self._counted(), self._forgetting(queue):
+            url = await self.queues.url(queue)
+            if is_fifo(queue):
+                results = [await self._send(url, batch) for batch in batches]
+            else:
+                results = await asyncio.gather(*(self._send(url, batch) for batch in batches))
+        answers = [result for batch in results for result in batch]
+        if any(isinstance(a, BaseException) and is_missing_queue(a) for a in answers):
+            self.queues.forget(queue)
+        return answers
+
+    def delete(self, message: SQSRawMessage) -> "asyncio.Future[None]":
+        """Queue a delete; the future answers when the service has."""
+        return self._deleter(message.queue_url).submit(message)
+
+    def delete_backlog(self, url: str) -> int:
+        return self._deleter(url).backlog
+
+    def release(self, message: SQSRawMessage, delay: int) -> "asyncio.Future[None]":
+        """Queue a change of visibility; the future answers when the service has."""
+        url = message.queue_url
+        if url not in self._releases:
+            self._releases[url] = Coalescer(
+                lambda items: self.change_visibility(url, items), serial=True
+            )
+        return self._releases[url].submit((message, delay))
+
+    async def change_visibility(
+        self, url: str, items: Sequence[tuple[SQSRawMessage, int]]
+    ) -> Sequence[BaseException | None]:
+        """Set the visibility timeout of at most ten messages, in seconds from now."""
+        results = await self._batch("change_message_visibility_batch", url, items, _visibility)
+        return [result if isinstance(result, BaseException) else None for result in results]
+
+    def _sender(self, url: str) -> "Coalescer[Entry, SQSMessageId]":
+        if url not in self._sends:
+            self._sends[url] = Coalescer(
+                lambda entries: self._send(url, entries),
+                linger=0.0 if self._finishing else self._send_linger or 0.0,
+                serial=is_fifo(url),
+                max_bytes=MAX_MESSAGE_BYTES,
+                weigh=entry_size,
+            )
+        return self._sends[url]
+
+    def _deleter(self, url: str) -> "Coalescer[SQSRawMessage, None]":
+        if url not in self._deletes:
+            self._deletes[url] = Coalescer(
+                lambda messages: self._delete(url, messages),
+                linger=self._ack_linger,
+                serial=is_fifo(url),
+            )
+        return self._deletes[url]
+
+    async def _send(self, url: str, entries: Sequence[Entry]) -> list[SQSMessageId | BaseException]:
+        results = await self._batch("send_message_batch", url, entries, dict)
+        return [r if isinstance(r, BaseException) else _sent(r) for r in results]
+
+    async def _delete(
+        self, url: str, messages: Sequence[SQSRawMessage]
+    ) -> Sequence[BaseException | None]:
+        results = await self._batch("delete_message_batch", url, messages, _handle)
+        return [result if isinstance(result, BaseException) else None for result in results]
+
+    async def _batch(
+        self, operation: str, url: str, items: Sequence[T], shape: Callable[[T], Entry]
+    ) -> list[Entry | BaseException]:
+        """Call, then call again for those alone that failed through no fault of theirs."""
+        results: list[Entry | BaseException] = [_NOT_ANSWERED] * len(items)
+        asked = list(range(len(items)))
+        for pause in (*_PAUSES, None):
+            entries = [{"Id": str(index), **shape(items[index])} for index in asked]
+            try:
+                reply = await self.client.call(operation, QueueUrl=url, Entries=entries)
+            except Exception as error:  # noqa: BLE001 - the answer of those that it concerns
+                for index in asked:
+                    results[index] = error
+                break
+            _note(reply, results)
+            asked = [index for index in asked if _may_retry(results[index])]
+            if not asked or pause is None:
+                break
+            await asyncio.sleep(pause)
+        return results
+
+
+def check_size(entry: Entry) -> None:
+    """Refuse what SQS would refuse, before it costs a call."""
+    if (size := entry_size(entry)) > MAX_MESSAGE_BYTES:
+        raise MessageTooLargeError(
+            f"a message of {size} bytes exceeds {MAX_MESSAGE_BYTES} with its attributes"
+        )
+
+
+def _visibility(item: tuple[SQSRawMessage, int]) -> Entry:
+    return {**_handle(item[0]), "VisibilityTimeout": item[1]}
+
+
+def _handle(message: SQSRawMessage) -> Entry:
+    # read when the call is made: a redelivery may have replaced it
+    return {"ReceiptHandle": message.receipt_handle}
+
+
+_NOT_ANSWERED = EntryFailedError("NotAnswered", "", sender_fault=False)
+
+
+def _may_retry(result: Entry | BaseException) -> bool:
+    return isinstance(result, EntryFailedError) and not result.sender_fault
+
+
+def _note(reply: dict[str, Any], results: list[Entry | BaseException]) -> None:
+    for done in reply.get("Successful") or ():
+        results[int(done["Id"])] = done
+    for failed in reply.get("Failed") or ():
+        results[int(failed["Id"])] = EntryFailedError(
+            failed.get("Code", ""),
+            failed.get("Message", ""),
+            sender_fault=bool(failed.get("SenderFault")),
+        )
+
+
+def _sent(reply: Entry) -> SQSMessageId:
+    return SQSMessageId(reply["MessageId"], reply.get("SequenceNumber"))
+
+
+def _batches(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Split by ten and by 1 MiB, keeping the order."""
+    batches: list[list[Entry]] = []
+    size = 0
+    for entry in entries:
+        size += (weight := entry_size(entry))
+        if not batches or len(batches[-1]) == 10 or size > MAX_MESSAGE_BYTES:  # noqa: PLR2004 - the limit of SQS
+            batches.append([])
+            size = weight
+        batches[-1].append(entry)
+    return batches

@@ -1,0 +1,5 @@
+"""Metrics by Prometheus, if its client is installed."""
+
+from faststream_sqs.prometheus.middleware import SQSPrometheusMiddleware
+
+__all__ = ("SQSPrometheusMiddleware",)

@@ -1,0 +1,29 @@
+"""The publisher of replies: where they go is in the message."""
+
+from typing import TYPE_CHECKING, Any
+
+from faststream._internal.endpoint.publisher.fake import FakePublisher
+
+from faststream_sqs.response import SQSPublishCommand
+from faststream_sqs.schemas import is_fifo
+
+if TYPE_CHECKING:
+    from faststream._internal.producer import ProducerProto
+    from faststream.response import PublishCommand
+
+
+class SQSFakePublisher(FakePublisher):
+    """Publishes what a handler returned to the queue that the request named."""
+
+    def __init__(self, producer: "ProducerProto[Any]", queue: str) -> None:
+        super().__init__(producer=producer)
+        self.queue = queue
+
+    def patch_command(self, cmd: "PublishCommand") -> SQSPublishCommand:
+        """Address the reply; on a FIFO reply queue replies to one caller need no order."""
+        reply = SQSPublishCommand.from_cmd(super().patch_command(cmd))
+        reply.destination = self.queue
+        if is_fifo(self.queue) and reply.group_id is None:
+            reply.group_id = reply.correlation_id
+            reply.deduplication_id = reply.deduplication_id or reply.correlation_id
+        return reply

@@ -1,0 +1,159 @@
+"""From commands to calls: encoding, limits, replies."""
+
+from typing import TYPE_CHECKING, Any
+
+from faststream._internal.endpoint.utils import ParserComposition
+from faststream._internal.parser import DefaultCodec
+from faststream._internal.producer import ProducerProto
+from faststream.exceptions import IncorrectState, SetupError
+
+from faststream_sqs import wire
+from faststream_sqs.exceptions import BatchPublishError
+from faststream_sqs.parser import SQSParser
+from faststream_sqs.replies import ReplyInbox
+from faststream_sqs.response import SQSMessageId, SQSPublishCommand, SQSPublishMessage
+from faststream_sqs.schemas import is_fifo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fast_depends.library.serializer import SerializerProto
+    from faststream._internal.parser import CodecProto
+    from faststream._internal.types import AsyncCallable, CustomCallable
+
+    from faststream_sqs.connection import Entry, SQSConnection
+    from faststream_sqs.message import SQSRawMessage
+
+
+class SQSProducer(ProducerProto[SQSPublishCommand]):
+    """Sends what publishers and the broker are asked to send."""
+
+    _parser: "AsyncCallable"
+    _decoder: "AsyncCallable"
+    codec: "CodecProto"
+
+    def __init__(
+        self,
+        parser: "CustomCallable | None" = None,
+        decoder: "CustomCallable | None" = None,
+    ) -> None:
+        default = SQSParser()
+        self._parser = ParserComposition(parser, default.parse_message)
+        self._decoder = ParserComposition(decoder, default.decode_message)
+        self.codec = DefaultCodec()
+        self.serializer: SerializerProto | None = None
+        self._open_connection: SQSConnection | None = None
+        self._replies: ReplyInbox | None = None
+
+    def connect(
+        self,
+        connection: "SQSConnection",
+        serializer: "SerializerProto | None",
+        codec: "CodecProto | None" = None,
+    ) -> None:
+        self._open_connection = connection
+        self._replies = ReplyInbox(connection)
+        self.serializer = serializer
+        self.codec = codec or DefaultCodec()
+
+    def disconnect(self) -> None:
+        self._open_connection = None
+        self._replies = None
+
+    async def close_replies(self) -> None:
+        """Stop waiting for replies and delete the private queue."""
+        if self._replies is not None:
+            await self._replies.close()
+
+    async def publish(self, cmd: SQSPublishCommand) -> SQSMessageId:
+        """Send one message.
+
+        Raises:
+            SetupError: if a message for a FIFO queue has no group.
+            MessageTooLargeError: above 1 MiB.
+            ClientError, EntryFailedError: if SQS refuses it for good.
+        """
+        connection = self._connected
+        entry = await encode(cmd, cmd.body, self.codec, self.serializer)
+        return await connection.send(cmd.destination, entry)
+
+    async def publish_batch(self, cmd: SQSPublishCommand) -> list[SQSMessageId]:
+        """Send messages ten by ten.
+
+        Raises:
+            BatchPublishError: if some failed for good; it tells which.
+        """
+        connection = self._connected
+        entries = [
+            await encode(cmd, body, self.codec, self.serializer) for body in cmd.batch_bodies
+        ]
+        results = await connection.send_batch(cmd.destination, entries) if entries else []
+        return _ids(results)
+
+    async def request(self, cmd: SQSPublishCommand) -> "SQSRawMessage":
+        """Send one message and wait for its reply.
+
+        Raises:
+            TimeoutError: if none has come after the command's timeout.
+        """
+        connection = self._connected
+        assert self._replies is not None  # noqa: S101 - set together with the connection
+        async with self._replies.expect(cmd.correlation_id or "", cmd.timeout) as expected:
+            cmd.reply_to = await expected.queue_url()
+            entry = await encode(cmd, cmd.body, self.codec, self.serializer)
+            await connection.send(cmd.destination, entry)
+            return await expected.reply()
+
+    @property
+    def _connected(self) -> "SQSConnection":
+        if self._open_connection is None:
+            raise IncorrectState("the SQS broker is not connected: call connect() or start()")
+        return self._open_connection
+
+
+class SQSFakeProducer(SQSProducer):
+    """Stands in the configuration of a router, which sends nothing by itself."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+async def encode(
+    cmd: SQSPublishCommand,
+    body: Any,
+    codec: "CodecProto",
+    serializer: "SerializerProto | None",
+) -> "Entry":
+    """Build what SendMessage takes; the options of an `SQSPublishMessage` win."""
+    own = body if isinstance(body, SQSPublishMessage) else None
+    content, content_type = await codec.encode(own.body if own else body, serializer)
+    text, encoding = wire.encode_body(content)
+    headers = {
+        wire.BODY_ENCODING: encoding,
+        wire.CONTENT_TYPE: content_type,
+        wire.CORRELATION_ID: (own and own.correlation_id) or cmd.correlation_id,
+        wire.REPLY_TO: cmd.reply_to or None,
+        **cmd.headers,
+        **(own.headers if own else {}),
+    }
+    entry: Entry = {
+        "MessageBody": text,
+        "MessageGroupId": (own and own.group_id) or cmd.group_id,
+        "MessageDeduplicationId": (own and own.deduplication_id) or cmd.deduplication_id,
+        "DelaySeconds": own.delay_seconds
+        if own and own.delay_seconds is not None
+        else cmd.delay_seconds,
+        "MessageAttributes": wire.encode_headers(headers) or None,
+    }
+    if is_fifo(cmd.destination) and not entry["MessageGroupId"]:
+        raise SetupError(f"a message for {cmd.destination} needs a group_id")
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def _ids(results: "Sequence[SQSMessageId | BaseException]") -> list[SQSMessageId]:
+    failed = {i: r for i, r in enumerate(results) if isinstance(r, BaseException)}
+    ids = [r for r in results if not isinstance(r, BaseException)]
+    if not failed:
+        return ids
+    told = [None if isinstance(r, BaseException) else r for r in results]
+    raise BatchPublishError(failed, told)

@@ -1,0 +1,57 @@
+"""Sparing the followers of a failed FIFO message the receives of its retries.
+
+SQS hands out a failed message together with what follows it in its group, and counts a receive
+for each of them. Were every retry received like this, a poisonous message would take its healthy
+followers along to the dead letters. So messages are received one by one while a retry is due, or
+in work and may fail again.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from faststream_sqs.message import SQSRawMessage
+
+# the failed message may have gone to another consumer: then its group is awaited no longer
+_PATIENCE = 30.0
+
+
+class Caution:
+    """Knows which groups begin with a message that has failed before."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+        self._in_work: set[str] = set()
+
+    def failed(self, messages: Iterable[SQSRawMessage]) -> None:
+        """Expect messages again, at their `expires_at`; the first of a group counts."""
+        first: dict[str, float] = {}
+        for message in messages:
+            if message.group_id is not None:
+                first.setdefault(message.group_id, message.expires_at)
+        self._due |= first
+
+    def received(self, messages: Iterable[SQSRawMessage]) -> None:
+        """Note what came, and whether it had come before."""
+        for message in messages:
+            if message.group_id is not None:
+                self._due.pop(message.group_id, None)
+                if message.receive_count > 1:
+                    self._in_work.add(message.group_id)
+
+    def done(self, messages: Iterable[SQSRawMessage]) -> None:
+        """Note what is in work no longer."""
+        if self._in_work:
+            self._in_work.difference_update(message.group_id or "" for message in messages)
+
+    def limit(self, count: int, wait: int) -> tuple[int, int]:
+        """Return how many messages to receive and how long to wait for them, in seconds."""
+        if self._in_work:
+            return 1, wait
+        if not self._due:
+            return count, wait
+        now = asyncio.get_running_loop().time()
+        self._due = {group: due for group, due in self._due.items() if due + _PATIENCE > now}
+        left = min(self._due.values(), default=now + wait + 1) - now
+        if left < 1:
+            return 1, wait
+        return count, min(wait, int(left))

@@ -1,0 +1,154 @@
+"""How received messages leave our hands: deleted, given back, refused or kept longer."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+from faststream_sqs.connection import SQSConnection
+from faststream_sqs.message import Outcome, SQSRawMessage
+from faststream_sqs.schemas import is_fifo
+from faststream_sqs.subscriber.leases import LONGEST_HOLD, LeaseKeeper
+
+Reject: TypeAlias = Literal["delete", "dlq", "leave"]
+RetryDelay: TypeAlias = int | Callable[[int], int] | None
+_LONGEST_RETRY_DELAY = 900
+# deletes that may wait before a worker has to
+_BACKLOG = 1_000
+
+
+def default_retry_delay(receive_count: int) -> int:
+    """Seconds until the next attempt: 1, 2, 4 … up to 900, by the number of receives."""
+    return min(1 << min(receive_count - 1, 10), _LONGEST_RETRY_DELAY)
+
+
+class Settlement:
+    """Settles the messages of one subscriber.
+
+    Args:
+        connection: Where the calls go.
+        leases: Who extends the messages meanwhile.
+        reject: What becomes of a refused message.
+        retry_delay: Seconds, or seconds by receive count, before a failed message returns.
+        log: Called with a level, a text and an error.
+        forget: Called when the delete of a message has been answered.
+    """
+
+    def __init__(
+        self,
+        connection: SQSConnection,
+        leases: LeaseKeeper,
+        *,
+        reject: Reject,
+        retry_delay: RetryDelay,
+        log: Callable[[int, str, BaseException | None], Any],
+        forget: Callable[[SQSRawMessage], None],
+    ) -> None:
+        self._connection = connection
+        self._leases = leases
+        self._reject = reject
+        self._retry_delay = retry_delay
+        self._log = log
+        self._forget = forget
+
+    async def delete(self, messages: Sequence[SQSRawMessage]) -> None:
+        """Delete; in order on FIFO queues and then awaited, else queued with others.
+
+        Raises:
+            Exception: FIFO only: the first failure, after every message was tried.
+        """
+        if not messages:
+            return
+        fifo = is_fifo(messages[0].queue_url)
+        deletes = [self._queue_delete(message, awaited=fifo) for message in messages]
+        if fifo:
+            await _all(deletes)
+        elif self._connection.delete_backlog(messages[0].queue_url) > _BACKLOG:
+            await asyncio.wait(deletes)
+
+    def delete_again(self, message: SQSRawMessage) -> None:
+        """Delete a message that came back before its delete was answered."""
+        self._queue_delete(message, awaited=False)
+
+    async def release(self, messages: Sequence[SQSRawMessage], delay: float | None) -> None:
+        """Make visible again after `delay` seconds, None: after the retry delay."""
+        for message in messages:
+            await self._leases.surrender(message)
+        await _all([self._release(message, self._delay(message, delay)) for message in messages])
+
+    async def reject(self, messages: Sequence[SQSRawMessage]) -> None:
+        """Refuse for good: delete, move to the dead-letter queue, or leave to redrive."""
+        if self._reject == "delete":
+            await self.delete(messages)
+        elif self._reject == "leave":
+            await self.release(messages, None)
+        else:
+            for message in messages:
+                await self._move(message)
+
+    async def extend(self, messages: Sequence[SQSRawMessage], seconds: int) -> None:
+        """Keep for `seconds` from now; the heartbeat goes on from there."""
+        for message in messages:
+            await self._leases.surrender(message)
+            await self._connection.release(message, seconds)
+            self._leases.hold(message, seconds)
+
+    def _queue_delete(self, message: SQSRawMessage, *, awaited: bool) -> "asyncio.Future[None]":
+        if not awaited:
+            message.outcome = Outcome.DELETED
+        future = self._connection.delete(message)
+
+        def settled(future: "asyncio.Future[None]") -> None:
+            self._leases.drop(message)
+            self._forget(message)
+            if future.cancelled():
+                return
+            if (error := future.exception()) is None:
+                message.outcome = Outcome.DELETED
+            elif not awaited:
+                self._log(logging.ERROR, f"message {message.message_id} was not deleted", error)
+
+        future.add_done_callback(settled)
+        return future
+
+    def _release(self, message: SQSRawMessage, delay: int) -> "asyncio.Future[None]":
+        future = self._connection.release(message, delay)
+
+        def settled(future: "asyncio.Future[None]") -> None:
+            if not future.cancelled() and future.exception() is None:
+                message.outcome = Outcome.RELEASED
+                message.expires_at = asyncio.get_running_loop().time() + delay
+
+        future.add_done_callback(settled)
+        return future
+
+    def _delay(self, message: SQSRawMessage, delay: float | None) -> int:
+        if delay is None:
+            policy = default_retry_delay if self._retry_delay is None else self._retry_delay
+            delay = policy(message.receive_count) if callable(policy) else policy
+        return max(0, min(int(delay), LONGEST_HOLD))
+
+    async def _move(self, message: SQSRawMessage) -> None:
+        target = await self._connection.queues.dead_letter_url(message.queue_url)
+        if target is None:
+            self._log(logging.ERROR, f"{message.queue} has no dead-letter queue to reject to", None)
+            await self.release([message], None)
+            return
+        await self._connection.send(target, _copy(message))
+        await self.delete([message])
+
+
+def _copy(message: SQSRawMessage) -> dict[str, Any]:
+    entry: dict[str, Any] = {"MessageBody": message.body}
+    if message.message_attributes:
+        entry["MessageAttributes"] = message.message_attributes
+    for name in ("MessageGroupId", "MessageDeduplicationId"):
+        if value := message.attributes.get(name):
+            entry[name] = value
+    return entry
+
+
+async def _all(futures: Sequence["asyncio.Future[None]"]) -> None:
+    for result in await asyncio.gather(*futures, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result

@@ -1,0 +1,1 @@
+"""Batch the Redis commands of one event-loop tick into one write."""

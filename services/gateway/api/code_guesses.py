@@ -1,0 +1,112 @@
+"""Guesses at referral codes: one answer for all that cannot be used, and a budget for misses.
+
+Budgets are kept per address, per account and for everybody together. A spent one turns guessers
+away (429) before anything is looked up; whoever signs in is spared the budget of everybody.
+"""
+
+import time
+from typing import Annotated, Any, Final
+
+import orjson
+from pydantic import Field
+
+from gateway.http.endpoints import CODES, network, read_code
+from gateway.http.problems import too_many
+from gateway.http.requests import Body, read_query
+from gateway.http.routing import Answer, RequestContext
+from gateway.limits.rate_limit import EVERYBODY
+from token_bucket import Charge
+
+MEMBER_CODES: Final = "member-codes"
+COME_BACK_SECONDS: Final = 60
+
+
+class CodeQuery(Body):
+    referral_code: Annotated[
+        str,
+        Field(alias="referral_code", max_length=64, description="As people type it."),
+    ]
+
+
+async def is_referral_valid(context: RequestContext) -> Answer:
+    """The same answer, by the same number of steps, for a code that is unknown or spent.
+
+    An unknown code costs a look at the index and one at the generations, a known one a look at
+    the index and one at its document.
+    """
+    code = read_code(read_query(context.request, CodeQuery).referral_code)
+    await check_misses(context)
+    stream = await context.parts.referrals.entry(CODES, code)
+    document = await context.parts.referrals.document(MEMBER_CODES, stream) if stream else None
+    valid = document is not None and usable(orjson.loads(document.body), code, time.time())
+    await count_miss(context, missed=not valid)
+    return Answer(200, b'{"valid":true}' if valid else b'{"valid":false}')
+
+
+async def owner_of(context: RequestContext, code: str) -> str | None:
+    """Whose code it is; a miss is counted if it is nobody's.
+
+    Raises:
+        Problem: 429 if there have been too many misses.
+    """
+    await check_misses(context)
+    stream = await context.parts.referrals.entry(CODES, code)
+    await count_miss(context, missed=stream is None)
+    return None if stream is None else stream.removeprefix("member-")
+
+
+def usable(view: dict[str, Any], code: str, now: float) -> bool:
+    """Whether one more person can come by this code, as the member's codes stand."""
+    return any(
+        each["code"] == code and state_of(each, view["remaining"], now) == "active"
+        for each in view["codes"]
+    )
+
+
+def state_of(code: dict[str, Any], remaining: int, now: float) -> str:
+    if code["revoked"]:
+        return "revoked"
+    if code["expiresAt"] is not None and code["expiresAt"] <= now:
+        return "expired"
+    spent = code["maxUses"] is not None and code["uses"] >= code["maxUses"]
+    return "spent" if spent or remaining < 1 else "active"
+
+
+async def check_misses(context: RequestContext) -> None:
+    """Turn away who has missed too often.
+
+    Raises:
+        Problem: 429.
+    """
+    own, everybody = await _charge(context, 0)
+    if own is not None:
+        raise too_many(
+            [own], "Too many codes that cannot be used. Try again in a minute.", COME_BACK_SECONDS
+        )
+    if everybody is not None and context.known_caller is None:
+        raise too_many(
+            [everybody],
+            "Too many wrong codes are being tried. Sign in, or try again in a minute.",
+            COME_BACK_SECONDS,
+        )
+
+
+async def count_miss(context: RequestContext, *, missed: bool) -> None:
+    """Takes the same steps for a hit, so that the time tells nothing."""
+    await _charge(context, 1 if missed else 0)
+
+
+async def _charge(context: RequestContext, cost: int) -> tuple[str | None, str | None]:
+    """Names of the budgets that are spent: the caller's own, and everybody's."""
+    limiter, caller = context.parts.limiter, context.known_caller
+    if caller is None:
+        own = Charge(limiter.table["misses-address"], f"i:{network(context)}", cost)
+    else:
+        own = Charge(limiter.table["misses-person"], f"p:{caller.subject}", cost)
+    everybody = Charge(limiter.table["guesses-missed"], EVERYBODY, cost)
+    spent: list[str | None] = []
+    for charge in (own, everybody):
+        verdict = await limiter.take(charge)
+        full = verdict.levels[0].left < 1 and not charge.limit.shadow
+        spent.append(charge.limit.name if full else None)
+    return spent[0], spent[1]

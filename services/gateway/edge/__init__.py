@@ -1,0 +1,1 @@
+"""Run the HTTP server and apply what every request and response passes through."""

@@ -1,0 +1,1 @@
+"""Turn HTTP requests into calls, and results into responses."""
