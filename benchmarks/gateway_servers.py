@@ -160,7 +160,6 @@ async def serve_gateway() -> None:
         keys=[KeySet(fetch)],
         bus_ready=ready,
         reports=nobody,
-        fetch=nobody,
     )
     gateway = assemble(settings, outside)
     async with (

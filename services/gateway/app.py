@@ -13,7 +13,6 @@ from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
 from chassis.views.read_models import ReadModels
 from cognito_jwt import KeySet, Revocations, TokenCache, Verifier
-from gateway.api.mail_events import Notifications
 from gateway.api.reports import reports_of
 from gateway.auth.authorize import add_routes
 from gateway.command_queues import command_queues
@@ -116,12 +115,6 @@ def _parts(
         invites=ReadModels(outside.redis, "invites"),
         compute=ReadModels(outside.redis, "compute"),
         reports=reports_of(outside.reports, outside.redis),
-        notifications=Notifications(
-            settings.mail_topics,
-            f"{settings.stack}-invites-feedback",
-            outside.publisher,
-            outside.fetch,
-        ),
         changes=changes,
         lines=lines,
         cors=Cors(settings.cors_origins, {route.method for route in ROUTES}),

@@ -51,14 +51,7 @@ async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIte
         queues = Queues(sqs, command_queues(settings.stack).values())
         keys = [KeySet(fetch_from(session, pool.jwks_url)) for pool in settings.pools()]
         reports = DAO(reports_table(settings.stack), client=dynamodb)
-
-        async def fetch(url: str) -> bytes:
-            try:
-                return await fetch_from(session, url)()
-            except aiohttp.ClientError as error:
-                raise OSError(type(error).__name__) from error
-
-        yield Outside(broker, redis, subscription, keys, queues.found, reports, fetch)
+        yield Outside(broker, redis, subscription, keys, queues.found, reports)
 
 
 def connected(kind: type[Redis], settings: Settings, **options: Any) -> Any:

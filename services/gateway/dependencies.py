@@ -7,7 +7,6 @@ from typing import Any
 from chassis.bus.commands import Publisher
 from chassis.views.read_models import ReadModels
 from cognito_jwt import KeySet, Revocations, TokenCache
-from gateway.api.mail_events import Fetch, Notifications
 from gateway.api.reports import Reports
 from gateway.edge.cors import Cors
 from gateway.edge.health import Check
@@ -30,7 +29,6 @@ class Parts:
     invites: ReadModels
     compute: ReadModels
     reports: Reports
-    notifications: Notifications
     changes: Changes
     lines: Lines
     cors: Cors
@@ -49,5 +47,3 @@ class Outside:
     bus_ready: Check
     reports: Table
     """Reports of token clusters; the gateway reads this table and no event store."""
-    fetch: Fetch
-    """What lies at an address of Amazon's."""

@@ -58,10 +58,6 @@ class Settings(ProcessSettings):
         le=65_535,
         description="/metrics and health; worker n listens n ports further. 0 takes any free one.",
     )
-    mail_topics: Names = Field(
-        frozenset(),
-        description="ARNs of SNS topics that may tell of mails at POST /v1/mail/events.",
-    )
     cors_origins: Names = frozenset()
     join_url: str = Field(
         "https://vouch.example/join?code={code}",

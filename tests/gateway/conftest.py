@@ -162,9 +162,6 @@ class Doors:
     stack: contextlib.AsyncExitStack
     keys: list[KeySet] = field(default_factory=list)
     reports: MemoryTable = field(default_factory=MemoryTable)
-    pages: dict[str, bytes] = field(default_factory=dict)
-    """What lies at addresses outside."""
-    fetched: list[str] = field(default_factory=list)
     traces: Traces | None = None
 
     async def open(self, **changes: Any) -> Door:
@@ -191,11 +188,7 @@ class Doors:
 
         keys = [self.keys[-1]]
 
-        async def fetch(url: str) -> bytes:
-            self.fetched.append(url)
-            return self.pages[url]
-
-        return Outside(self.bus, client, subscription, keys, bus_ready, self.reports, fetch)
+        return Outside(self.bus, client, subscription, keys, bus_ready, self.reports)
 
     @staticmethod
     def _ready(gateway: Gateway) -> Any:

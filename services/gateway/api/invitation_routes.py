@@ -3,7 +3,6 @@
 from typing import Final
 
 from gateway.api import invitations as do
-from gateway.api.mail_events import take_notification
 from gateway.api.referrals import tell_done
 from gateway.http.endpoints import write
 from gateway.http.requests import Empty
@@ -151,17 +150,5 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         media=do.HTML,
         example=_TOKEN,
         problems=(404,),
-    ),
-    Route(
-        "POST",
-        "/v1/mail/events",
-        "take_mail_event",
-        Auth.PUBLIC,
-        take_notification,
-        summary="What became of mails, told by Amazon SNS and believed by its signature.",
-        limits=("notifications",),
-        success=204,
-        direct=True,
-        problems=(403, 404, 408, 413),
     ),
 )

@@ -31,8 +31,6 @@ _LIMITS: Final = (
     # a seat that is reserved is kept from others for half an hour
     Limit("uses", 5, HOUR, Scope.ADDRESS, Outage.CLOSED),
     Limit("codes", 20, DAY, Scope.PERSON),
-    # each costs us a signature to check; Amazon sends from many addresses
-    Limit("notifications", 600, MINUTE, Scope.ADDRESS),
     Limit("documents", 300, MINUTE, Scope.ADDRESS),
 )
 
