@@ -17,6 +17,7 @@ from chassis.bus.announcements import Announcer, announcements_queue
 from chassis.bus.command_handler import CommandHandler
 from chassis.bus.commands import Unreadable, commands_queue
 from chassis.bus.outcomes import Outcomes
+from chassis.bus.tracing import tracing_middleware
 from chassis.decide.decider import Decider
 from chassis.decide.repository import Repository, Snapshots
 from chassis.log.codec import Codec
@@ -25,6 +26,7 @@ from chassis.log.event_store import EventStore
 from chassis.run.health import start_health_server
 from chassis.run.metrics import ServiceMetrics
 from chassis.run.settings import ServiceSettings
+from chassis.run.tracing import open_traces
 from chassis.views.projection import ReadModel
 from chassis.views.projector import Projector
 from chassis.views.rebuild import Rebuilder
@@ -32,8 +34,6 @@ from contracts.messages import Command, Event
 from faststream_sqs import SQSBroker, SQSMessage
 from faststream_sqs.subscriber.usecase import SQSDefaultSubscriber
 from redis_batching.connection import connect
-from tracing import traces_of
-from tracing.messages import messages
 
 if TYPE_CHECKING:
     from tracing.spans import Traces
@@ -144,13 +144,13 @@ def assemble(
     projector = Projector(resources.redis, store, definition.name, definition.models)
     outcomes = Outcomes(resources.redis)
     rebuilder = Rebuilder(projector)
-    traces = traces_of(settings, definition.name)
+    traces = open_traces(settings, definition.name)
     if traces is not None:
-        resources.broker.add_middleware(messages(traces))
+        resources.broker.add_middleware(tracing_middleware(traces))
         log_table = {"db.system.name": "aws.dynamodb", "db.collection.name": f"{table}-events"}
-        store = traces.port(store, log_table, load="load", append="append")
-        projector = traces.port(projector, _REDIS, project="project")
-        outcomes = traces.port(outcomes, _REDIS, put="outcome")
+        store = traces.instrument(store, log_table, load="load", append="append")
+        projector = traces.instrument(projector, _REDIS, project="project")
+        outcomes = traces.instrument(outcomes, _REDIS, put="outcome")
     listeners = {
         event: [announcements_queue(settings.stack, service) for service in services]
         for event, services in definition.announces.items()

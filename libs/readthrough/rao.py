@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
-
-from redis_batching.connection import connect
+from redis.asyncio import Redis
 
 TTE_SECONDS: Final = 1800
 
@@ -34,7 +33,7 @@ class RAO:
         self.prefix = prefix
         self.tte = tte
         self._owned = client is None
-        self.client: Any = connect(_url(client_url, client_port)) if client is None else client
+        self.client: Any = client or Redis.from_url(_url(client_url, client_port))
 
     async def aclose(self) -> None:
         if self._owned:

@@ -13,12 +13,13 @@ import orjson
 import structlog
 from redis.exceptions import NoScriptError, RedisError
 
-from chassis.resilience.log_throttle import LogThrottle
 from token_bucket.limits import Limit, Outage, Scope, Table
 
 OVERRIDES: Final = "gateway:limits"
 """A Redis hash: name of a limit -> `240/60` or `240/60;shadow`."""
 LOOK_SECONDS: Final = 5.0
+WARNING_SECONDS: Final = 1.0
+"""At most one log line in this time reports that Redis is unavailable."""
 MAX_LOCAL_BUCKETS: Final = 20_000
 _TAKE: Final = files("token_bucket").joinpath("take.lua").read_text()
 _SHA: Final = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
@@ -130,7 +131,8 @@ class Limiter:
     _local: dict[str, float] = field(default_factory=dict)
     _plans: dict[tuple[tuple[str, ...], int], Plans] = field(default_factory=dict)
     _planned: int = -1
-    _away: LogThrottle = field(default_factory=LogThrottle)
+    _failures: int = 0
+    _next_warning: float = float("-inf")
 
     async def take(self, *charges: Charge) -> Verdict:
         """Debit, if every bucket has room.
@@ -152,9 +154,7 @@ class Limiter:
             except NoScriptError:  # a restart or failover emptied the script cache
                 answer = await ask("EVAL", _TAKE, len(keys), *keys, *plan.arguments)
         except RedisError as error:
-            if times := self._away.times():
-                because = str(error) or type(error).__name__
-                log.warning("limits_without_redis", because=because, times=times)
+            self._warn(error)
             return self._told(self._without_redis(plan, owner))
         verdict = Verdict(plan, orjson.loads(answer))
         return verdict if plan.strict and verdict.admitted else self._told(verdict)
@@ -187,6 +187,15 @@ class Limiter:
                     log.error("limits_not_understood", problems=refused)
                 told = refused
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _warn(self, error: RedisError) -> None:
+        """Log an outage, with the number of failed calls since the last line."""
+        self._failures += 1
+        now = time.monotonic()
+        if now >= self._next_warning:
+            because = str(error) or type(error).__name__
+            log.warning("limits_without_redis", because=because, times=self._failures)
+            self._failures, self._next_warning = 0, now + WARNING_SECONDS
 
     def _told(self, verdict: Verdict) -> Verdict:
         for level in verdict.levels:

@@ -1,9 +1,10 @@
-"""Spans on their way to the collector: gathered, bounded, and in nobody's way."""
+"""Deliver finished spans to an OpenTelemetry collector without delaying anyone who ends a span."""
 
 import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,90 +14,103 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from chassis.resilience.log_throttle import LogThrottle
-
-QUEUE: Final = 2_048
-"""Spans that wait at most; when there are more the oldest are dropped."""
-BATCH: Final = 512
-EVERY_MILLISECONDS: Final = 1_000
-CALL_SECONDS: Final = 3.0
-"""For a batch with its repetitions; what is not taken by then is lost."""
-STOP_SECONDS: Final = 3.0
-"""A process that ends waits no longer for its last spans to be taken."""
-TELL_SECONDS: Final = 60.0
-PATH: Final = "/v1/traces"
+MAX_QUEUED_SPANS: Final = 2_048
+"""When more spans are waiting, the oldest are dropped."""
+BATCH_SPANS: Final = 512
+EXPORT_INTERVAL_MILLISECONDS: Final = 1_000
+EXPORT_TIMEOUT_SECONDS: Final = 3.0
+"""For one batch, its retries included; a batch that is not accepted by then is lost."""
+SHUTDOWN_TIMEOUT_SECONDS: Final = 3.0
+"""How long a stopping process waits for its last spans to be delivered."""
+WARNING_INTERVAL_SECONDS: Final = 60.0
+"""At most one warning in this time reports that the collector is unavailable."""
+TRACES_PATH: Final = "/v1/traces"
 
 log = structlog.get_logger(__name__)
 
 
 def exporter_to(endpoint: str, service: str) -> SpanExporter:
-    """Sends to a collector, by OTLP over HTTP; `OTEL_EXPORTER_OTLP_HEADERS` holds its key."""
-    url = endpoint if urlsplit(endpoint).path.strip("/") else endpoint.rstrip("/") + PATH
-    return Quiet(OTLPSpanExporter(url, timeout=CALL_SECONDS), service)
+    """Return an exporter that sends to a collector by OTLP over HTTP.
+
+    Args:
+        endpoint: URL of the collector; `/v1/traces` is appended if it has no path.
+        service: Name of the service in log lines about failed exports.
+
+    `OTEL_EXPORTER_OTLP_HEADERS` in the environment holds the headers to send, such as an API key.
+    """
+    url = endpoint if urlsplit(endpoint).path.strip("/") else endpoint.rstrip("/") + TRACES_PATH
+    return OutageLoggingExporter(OTLPSpanExporter(url, timeout=EXPORT_TIMEOUT_SECONDS), service)
 
 
-def gathering(exporter: SpanExporter) -> BatchSpanProcessor:
-    """Sends by a thread of its own; nobody who ends a span waits."""
-    for loud in ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal"):
-        logging.getLogger(loud).setLevel(logging.CRITICAL)  # several lines for every batch
+def batch_processor(exporter: SpanExporter) -> BatchSpanProcessor:
+    """Return a processor that collects spans and exports them from a thread of its own.
+
+    OpenTelemetry's own loggers are silenced: they write several lines for each failed batch.
+    """
+    for noisy in ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     return BatchSpanProcessor(
         exporter,
-        max_queue_size=QUEUE,
-        max_export_batch_size=BATCH,
-        schedule_delay_millis=EVERY_MILLISECONDS,
+        max_queue_size=MAX_QUEUED_SPANS,
+        max_export_batch_size=BATCH_SPANS,
+        schedule_delay_millis=EXPORT_INTERVAL_MILLISECONDS,
     )
 
 
-class Quiet(SpanExporter):
-    """Tells that the collector is away, once a minute at most, and that it is back."""
+class OutageLoggingExporter(SpanExporter):
+    """Log that a collector is unavailable, once a minute at most, and that it has recovered."""
 
     def __init__(self, inner: SpanExporter, service: str) -> None:
         self._inner = inner
-        self._service = service  # a thread has no part in the context of the process's log
+        self._service = service  # a thread does not see the process's bound log context
         self._lost = 0
-        self._told = False
-        self._seldom = LogThrottle(TELL_SECONDS)
+        self._warned = False
+        self._next_warning = float("-inf")
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        result = self._sent(spans)
+        """Export a batch; an exception of the inner exporter counts as a failed export."""
+        result = self._try_export(spans)
         if result is SpanExportResult.SUCCESS:
-            self._back()
+            self._succeeded()
         else:
-            self._away(len(spans))
+            self._failed(len(spans))
         return result
 
     def shutdown(self) -> None:
+        """Shut the inner exporter down."""
         self._inner.shutdown()
 
-    def _sent(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+    def _try_export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
             return self._inner.export(spans)
-        except Exception:  # noqa: BLE001  whatever is wrong with a collector is no matter of ours
+        except Exception:  # noqa: BLE001  a broken collector must never break its clients
             return SpanExportResult.FAILURE
 
-    def _away(self, count: int) -> None:
+    def _failed(self, count: int) -> None:
         self._lost += count
-        if self._seldom.times():
-            self._told = True
-            log.warning("traces_not_taken", service=self._service, lost=self._lost)
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + WARNING_INTERVAL_SECONDS
+            self._warned = True
+            log.warning("trace_export_failed", service=self._service, lost=self._lost)
 
-    def _back(self) -> None:
-        if self._told:
-            log.info("traces_taken_again", service=self._service, lost=self._lost)
-        self._lost, self._told = 0, False
+    def _succeeded(self) -> None:
+        if self._warned:
+            log.info("trace_export_recovered", service=self._service, lost=self._lost)
+        self._lost, self._warned = 0, False
 
 
-async def flushed(provider: TracerProvider) -> None:
-    """Send what is left, and stop; a collector that does not answer is left behind."""
+async def shut_down(provider: TracerProvider) -> None:
+    """Export the remaining spans and stop; give up after `SHUTDOWN_TIMEOUT_SECONDS`."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 
     def flush() -> None:
         provider.shutdown()
-        with contextlib.suppress(RuntimeError):  # too late: the loop is closed
+        with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
             loop.call_soon_threadsafe(done.set)
 
-    # of the loop's own threads the interpreter would wait for the end
-    threading.Thread(target=flush, name="last-spans", daemon=True).start()
+    # not one of the loop's threads: the interpreter waits for those when it exits
+    threading.Thread(target=flush, name="final-span-export", daemon=True).start()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(STOP_SECONDS):
+        async with asyncio.timeout(SHUTDOWN_TIMEOUT_SECONDS):
             await done.wait()

@@ -1,4 +1,4 @@
-"""W3C trace context, as it travels in a header: `00-<trace>-<span>-<flags>`."""
+"""Parse the W3C trace context header `traceparent`: `00-<trace id>-<span id>-<flags>`."""
 
 import re
 
@@ -6,16 +6,17 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 _SAMPLED = 0x01
 
 
-def readable(offered: str | None) -> str | None:
-    """What was offered, if it is well-formed; anything else is as good as nothing."""
-    return offered if offered is not None and _TRACEPARENT.fullmatch(offered) else None
+def valid_traceparent(header: str | None) -> str | None:
+    """Return the header if it is well-formed, else None; invalid headers are ignored."""
+    return header if header is not None and _TRACEPARENT.fullmatch(header) else None
 
 
 def is_sampled(traceparent: str) -> bool:
-    """Whether the sender of a well-formed one records the trace."""
+    """Return whether the sender of a well-formed `traceparent` records the trace."""
     return bool(int(traceparent[-2:], 16) & _SAMPLED)
 
 
-def trace_and_span(traceparent: str) -> tuple[str, str]:
+def trace_and_span_ids(traceparent: str) -> tuple[str, str]:
+    """Return the trace id (32 hex digits) and the span id (16) of a well-formed `traceparent`."""
     _, trace, span, _ = traceparent.split("-")
     return trace, span

@@ -12,12 +12,12 @@ import uvloop
 
 from chassis.run.gc_tuning import tune_gc
 from chassis.run.logging import configure
+from chassis.run.tracing import open_traces
 from gateway.app import Gateway, assemble, running
 from gateway.clients import opened
 from gateway.edge import workers
 from gateway.edge.server import Site, attended, bound, serving
 from gateway.settings import Settings
-from tracing import traces_of
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +66,7 @@ async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is in flight or on its way."""
     end = End()
     end.follow(asyncio.get_running_loop())
-    traces = traces_of(settings, "gateway")
+    traces = open_traces(settings, "gateway")
     async with traces or contextlib.nullcontext(), opened(settings, traces) as outside:
         gateway = assemble(settings, outside, traces)
         async with running(gateway), _internal(gateway) as internal, _public(gateway) as site:

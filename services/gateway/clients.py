@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from chassis.bus.tracing import tracing_middleware
 from cognito_jwt import KeySet, fetch_from
 from contracts.compute import reports_table
 from faststream_sqs import SQSBroker
@@ -21,7 +22,6 @@ from gateway.settings import Settings
 from readthrough import DAO
 from redis_batching.client import BatchingRedis
 from redis_batching.connection import heeding
-from tracing.messages import messages
 
 if TYPE_CHECKING:
     from tracing.spans import Traces
@@ -73,7 +73,7 @@ async def _bus(traces: "Traces | None") -> AsyncIterator[SQSBroker]:
     """Endpoint, region and credentials are botocore's own variables (AWS_…)."""
     broker = SQSBroker(send_linger=SEND_LINGER_SECONDS)
     if traces is not None:
-        broker.add_middleware(messages(traces))
+        broker.add_middleware(tracing_middleware(traces))
     await broker.connect()
     try:
         yield broker

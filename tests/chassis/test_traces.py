@@ -16,12 +16,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from chassis.bus.tracing import tracing_middleware
 from chassis.run.settings import ProcessSettings
+from chassis.run.tracing import open_traces
 from deploy.local.settings import ROOT
 from faststream_sqs import SQSBroker, TestSQSBroker
-from tracing import delivery, traces_of
-from tracing.delivery import Quiet
-from tracing.messages import messages
+from tracing import delivery
+from tracing.delivery import OutageLoggingExporter
 from tracing.spans import Traces
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -32,12 +33,11 @@ class World:
     """A broker whose messages are traced, and the spans that have ended."""
 
     def __init__(self, share: float) -> None:
-        settings = ProcessSettings(traces="http://127.0.0.1:1", trace_share=share)
         self.kept = InMemorySpanExporter()
-        self.traces = Traces.of(settings, "service", self.kept)
+        self.traces = Traces.create("service", exporter=self.kept, share=share)
         self.broker = SQSBroker()
         self.broker.add_middleware(self.around)
-        self.broker.add_middleware(messages(self.traces))
+        self.broker.add_middleware(tracing_middleware(self.traces))
         self.contexts: list[dict[str, Any]] = []
 
         @self.broker.subscriber("second")
@@ -142,14 +142,14 @@ class Port:
 
 async def test_a_port_is_seen_only_while_a_trace_is_under_way() -> None:
     world = World(share=1)
-    port = world.traces.port(Port(), {"db.system.name": "redis"}, double="twice")
+    port = world.traces.instrument(Port(), {"db.system.name": "redis"}, double="twice")
     async with world.traces:
         assert (await port.double(2), port.other) == (4, 7)
         with world.traces.span("around", "server", {}, SAMPLED):
             assert await port.double(3) == 6
             with pytest.raises(ValueError, match="below zero"):
                 await port.double(-1)
-        assert not world.traces.under_way()
+        assert not world.traces.is_recording()
     twice, failed, around = world.kept.get_finished_spans()
     assert (twice.name, ids(twice)[2]) == ("twice", ids(around)[1])
     assert (failed.attributes or {})["error.type"] == "ValueError"
@@ -178,7 +178,7 @@ def batch() -> Any:
 
 def test_that_a_collector_is_away_is_told_once_and_that_it_is_back() -> None:
     collector = Collector()
-    quiet = Quiet(collector, "referrals")
+    quiet = OutageLoggingExporter(collector, "referrals")
     collector.away = True
     with capture_logs() as lines:
         assert [quiet.export(batch()) for _ in range(3)] == [SpanExportResult.FAILURE] * 3
@@ -188,19 +188,18 @@ def test_that_a_collector_is_away_is_told_once_and_that_it_is_back() -> None:
         collector.away = True
         quiet.export(batch())  # within the minute
     assert [(line["event"], line["lost"]) for line in lines] == [
-        ("traces_not_taken", 2),
-        ("traces_taken_again", 6),
+        ("trace_export_failed", 2),
+        ("trace_export_recovered", 6),
     ]
 
 
 async def test_a_collector_that_does_not_answer_is_left_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delivery, "STOP_SECONDS", 0.05)
+    monkeypatch.setattr(delivery, "SHUTDOWN_TIMEOUT_SECONDS", 0.05)
     collector = Collector()
     collector.answer.clear()
-    settings = ProcessSettings(traces="http://127.0.0.1:1", trace_share=1)
-    async with Traces.of(settings, "service", collector) as traces:
+    async with Traces.create("service", exporter=collector) as traces:
         with traces.span("last", "server", {}, None):
             pass
     assert not collector.answer.is_set()
@@ -209,7 +208,7 @@ async def test_a_collector_that_does_not_answer_is_left_behind(
 
 
 def test_without_a_collector_there_is_nothing() -> None:
-    assert traces_of(ProcessSettings(), "service") is None
+    assert open_traces(ProcessSettings(), "service") is None
 
 
 @pytest.mark.parametrize("wrong", ["collector:4318", "grpc://collector:4317", "http://"])
@@ -228,6 +227,7 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 import gateway.__main__, referrals.__main__, invites.__main__, compute.__main__
+from chassis.bus.tracing import tracing_middleware
 from chassis.run.settings import ProcessSettings
 
 assert not any(name.split(".")[0] == "opentelemetry" for name in sys.modules)

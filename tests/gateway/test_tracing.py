@@ -7,7 +7,6 @@ from aiohttp.test_utils import make_mocked_request
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from chassis.run.settings import ProcessSettings
 from gateway.edge.tracing import ASKED_AT_ONCE, Allowance, Requests, end
 from gateway.http.ids import child_traceparent
 from gateway.http.routing import PASSAGE, Passage
@@ -28,9 +27,8 @@ class Traced:
     doors: Doors
 
     async def open(self, share: float) -> Door:
-        settings = ProcessSettings(traces="http://127.0.0.1:1", trace_share=share)
         self.kept = InMemorySpanExporter()
-        self.doors.traces = Traces.of(settings, "gateway", self.kept)
+        self.doors.traces = Traces.create("gateway", exporter=self.kept, share=share)
         await self.doors.stack.enter_async_context(self.doors.traces)
         return await self.doors.open()
 

@@ -134,9 +134,9 @@ async def test_a_collector_that_is_down_is_told_once_and_stops_nobody(world: Wor
         assert process is not None
         assert process.returncode == 0
         # one line of ours, and none of the library's
-        assert len(world.lines(name, "traces_not_taken")) == 1
+        assert len(world.lines(name, "trace_export_failed")) == 1
         assert "xport" not in world.stack.service(name).log.read_text()
 
 
 async def _told(world: World) -> bool:
-    return all(world.lines(name, "traces_not_taken") for name in SERVICES)
+    return all(world.lines(name, "trace_export_failed") for name in SERVICES)

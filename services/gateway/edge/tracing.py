@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.edge.health import PROBES
 from gateway.http.ids import child_traceparent
 from gateway.http.routing import PASSAGE
-from tracing.traceparent import is_sampled, readable
+from tracing.traceparent import is_sampled, valid_traceparent
 
 if TYPE_CHECKING:
     from tracing.spans import Span, Traces
@@ -59,12 +59,12 @@ class Requests:
     def begin(self, request: web.Request) -> "Span | None":
         """None, unless this request is traced."""
         offered = request.headers.get("traceparent")
-        if self.traces.chance() or (offered is not None and self._asked(offered)):
-            return self._begin(request, readable(offered))
+        if self.traces.should_trace() or (offered is not None and self._asked(offered)):
+            return self._begin(request, valid_traceparent(offered))
         return None
 
     def _asked(self, offered: str) -> bool:
-        parent = readable(offered)
+        parent = valid_traceparent(offered)
         if parent is None or not is_sampled(parent) or not self.traces.share:
             return False
         return self.asked.take()
@@ -74,7 +74,7 @@ class Requests:
             return None
         method = request.method if request.method in _METHODS else "_OTHER"
         attributes = {"http.request.method": method, "url.scheme": request.scheme}
-        span = self.traces.begin(_name(request), "server", attributes, parent)
+        span = self.traces.start_span(_name(request), "server", attributes, parent)
         request[PASSAGE].traceparent = span.traceparent
         structlog.contextvars.bind_contextvars(trace_id=span.trace_id)
         return span
@@ -83,11 +83,11 @@ class Requests:
 def end(span: "Span", request: web.Request, route: str | None, status: int) -> None:
     """Named by the path's template, known by now: a path holds what is somebody's own."""
     if route is not None:
-        span.call(f"{_name(request)} {route}")
-        span.tell("http.route", route)
-    span.tell("http.response.status_code", status)
+        span.rename(f"{_name(request)} {route}")
+        span.set_attribute("http.route", route)
+    span.set_attribute("http.response.status_code", status)
     if status >= SERVER_ERROR:
-        span.fail(str(status))
+        span.record_error(str(status))
     structlog.contextvars.unbind_contextvars("trace_id")
     span.end()
 

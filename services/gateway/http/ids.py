@@ -7,7 +7,7 @@ import time
 import uuid
 from typing import Final
 
-from tracing.traceparent import readable, trace_and_span
+from tracing.traceparent import trace_and_span_ids, valid_traceparent
 
 _OURS: Final = uuid.UUID("a3c7bd1e-49a5-5d0e-8b39-3d6b2f9f7c54")
 """Namespace of the command ids that follow from an Idempotency-Key."""
@@ -42,6 +42,6 @@ def child_traceparent(offered: str | None) -> str:
     Not sampled, whatever the caller says: nothing is recorded here, and the services record what
     the gateway does.
     """
-    parent = readable(offered)
-    trace = os.urandom(16).hex() if parent is None else trace_and_span(parent)[0]
+    parent = valid_traceparent(offered)
+    trace = os.urandom(16).hex() if parent is None else trace_and_span_ids(parent)[0]
     return f"00-{trace}-{os.urandom(8).hex()}-00"

@@ -15,7 +15,7 @@ from cognito_jwt import Caller
 from gateway.http.problems import Problem
 from gateway.http.responses import BODILESS, FastResponse
 from token_bucket import Verdict
-from tracing.traceparent import trace_and_span
+from tracing.traceparent import trace_and_span_ids
 
 if TYPE_CHECKING:
     from gateway.dependencies import Parts
@@ -39,7 +39,7 @@ class Passage:
 
     @property
     def trace_id(self) -> str | None:
-        return None if self.traceparent is None else trace_and_span(self.traceparent)[0]
+        return None if self.traceparent is None else trace_and_span_ids(self.traceparent)[0]
 
 
 PASSAGE: Final = web.RequestKey("passage", Passage)

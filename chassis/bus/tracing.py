@@ -1,4 +1,4 @@
-"""Traces through queues: a span around every message that is sent and that is handled."""
+"""Trace messages through queues: one span for each message that is sent or handled."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from chassis.bus.commands import TRACEPARENT
 from faststream_sqs import SQSMessage
 from faststream_sqs.response import SQSPublishCommand
 from faststream_sqs.schemas import queue_name
-from tracing.traceparent import is_sampled, readable
+from tracing.traceparent import is_sampled, valid_traceparent
 
 if TYPE_CHECKING:
     from tracing.spans import Traces
@@ -22,15 +22,16 @@ _SYSTEM: Final = "aws_sqs"
 _TYPE = re.compile(r"[A-Za-z]{1,64}", re.ASCII)
 
 
-def messages(traces: "Traces") -> Callable[..., "Messages"]:
-    """The middleware for a broker."""
-    return partial(Messages, traces=traces)
+def tracing_middleware(traces: "Traces") -> Callable[..., "TracingMiddleware"]:
+    """Return the middleware to add to a broker."""
+    return partial(TracingMiddleware, traces=traces)
 
 
-class Messages(BaseMiddleware[SQSPublishCommand, Any]):
-    """Whether a message is traced was decided by who sent it; its span hangs on the sender's.
+class TracingMiddleware(BaseMiddleware[SQSPublishCommand, Any]):
+    """Record a span for each message that belongs to a recorded trace.
 
-    A message without a trace context (of a clock, or from outside) begins a trace, by chance.
+    The sender has decided whether a message is traced, and its span is the parent. A message
+    without a trace context (a scheduled one, or one from another system) starts a trace by chance.
     """
 
     def __init__(self, msg: Any, /, *, context: ContextRepo, traces: "Traces") -> None:
@@ -38,21 +39,23 @@ class Messages(BaseMiddleware[SQSPublishCommand, Any]):
         self._traces = traces
 
     async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: Any) -> Any:
-        parent = readable(msg.headers.get(TRACEPARENT))
-        if not (self._traces.chance() if parent is None else is_sampled(parent)):
+        """Handle a message inside a consumer span."""
+        parent = valid_traceparent(msg.headers.get(TRACEPARENT))
+        if not (self._traces.should_trace() if parent is None else is_sampled(parent)):
             unbind_contextvars("trace_id")
             return await call_next(msg)
-        attributes = _consumed(msg)
+        attributes = _consumer_attributes(msg)
         name = f"process {attributes['messaging.destination.name']}"
         with self._traces.span(name, "consumer", attributes, parent) as span:
-            # until the next message: the line about a failure is written outside of here
+            # bound until the next message: a failure is logged outside of this block
             bind_contextvars(trace_id=span.trace_id)
             return await call_next(msg)
 
     async def publish_scope(
         self, call_next: Callable[[SQSPublishCommand], Awaitable[Any]], cmd: SQSPublishCommand
     ) -> Any:
-        if not self._traces.under_way():
+        """Send a message inside a producer span, with that span in its headers."""
+        if not self._traces.is_recording():
             return await call_next(cmd)
         queue = queue_name(cmd.destination)
         attributes: dict[str, str | int] = {
@@ -67,7 +70,7 @@ class Messages(BaseMiddleware[SQSPublishCommand, Any]):
             return await call_next(cmd)
 
 
-def _consumed(message: SQSMessage) -> dict[str, str | int]:
+def _consumer_attributes(message: SQSMessage) -> dict[str, str | int]:
     return {
         "messaging.system": _SYSTEM,
         "messaging.operation.type": "process",
@@ -75,15 +78,15 @@ def _consumed(message: SQSMessage) -> dict[str, str | int]:
         "messaging.destination.name": message.raw_message.queue,
         "messaging.message.id": message.message_id,
         "messaging.message.conversation_id": message.correlation_id or "",
-        "vouch.message": _type(message.body),
+        "vouch.message": _message_type(message.body),
         "vouch.receive_count": message.receive_count,
     }
 
 
-def _type(body: bytes) -> str:
-    """What kind of command or event this is; nothing else of a message is told."""
+def _message_type(body: bytes) -> str:
+    """Return the type of the command or event; no other content of a message is recorded."""
     try:
-        told = orjson.loads(body)["type"]
+        name = orjson.loads(body)["type"]
     except (ValueError, TypeError, KeyError):
         return "unknown"
-    return told if isinstance(told, str) and _TYPE.fullmatch(told) else "unknown"
+    return name if isinstance(name, str) and _TYPE.fullmatch(name) else "unknown"

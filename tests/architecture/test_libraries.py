@@ -1,0 +1,88 @@
+"""Every folder in `libs/` is a library that could live in a repository of its own."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def folders(parent: str) -> set[str]:
+    return {p.name for p in (ROOT / parent).iterdir() if p.is_dir() and p.name[0] not in "._"}
+
+
+LIBRARIES = sorted(folders("libs"))
+PRODUCT = {"contracts", "chassis", "deploy", "tests", "benchmarks", "conftest"} | folders(
+    "services"
+)
+
+
+def test_the_import_rules_cover_every_library() -> None:
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    named = {contract["name"]: contract for contract in rules["contracts"]}
+    independence = named["a library imports nothing of this repository, no other library included"]
+    forbidden = named["libraries do not know the product"]
+    layers = next(c for n, c in named.items() if n.startswith("services use the chassis"))
+    assert set(LIBRARIES) <= set(rules["root_packages"])
+    assert set(independence["modules"]) == set(LIBRARIES)
+    assert set(forbidden["source_modules"]) == set(LIBRARIES)
+    assert set(forbidden["forbidden_modules"]) == PRODUCT - {"conftest"}
+    assert set(layers["layers"][-1].split(" | ")) == set(LIBRARIES)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_and_its_tests_import_nothing_of_the_repository(library: str) -> None:
+    """Unlike the import rules this reads the tests too; they may use `tests.support`."""
+    foreign = PRODUCT | set(LIBRARIES) - {library}
+    violations = {
+        (str(path.relative_to(ROOT)), module)
+        for path in (ROOT / "libs" / library).rglob("*.py")
+        for module in imported_modules(path)
+        if module.partition(".")[0] in foreign
+        and not ("tests" in path.parts and module.startswith("tests.support"))
+    }
+    assert violations == set()
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+@pytest.fixture(scope="module")
+def violations(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report of the import rules on a copy in which every library breaks one of them."""
+    copy = tmp_path_factory.mktemp("planted")
+    for folder in ("contracts", "chassis", "libs", "services", "deploy"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for library, neighbour in zip(LIBRARIES, [*LIBRARIES[1:], LIBRARIES[0]], strict=True):
+        planted = f"import {neighbour}\nimport chassis.decide.decider\n"
+        (copy / "libs" / library / "planted.py").write_text(planted)
+    done = subprocess.run(  # noqa: S603  our own checker
+        [Path(sys.executable).parent / "lint-imports", "--no-logo", "--no-cache"],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": f"{copy / 'services'}:{copy / 'libs'}:{copy}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_planted_import_breaks_the_rules(library: str, violations: str) -> None:
+    neighbour = LIBRARIES[(LIBRARIES.index(library) + 1) % len(LIBRARIES)]
+    assert f"{library}.planted -> {neighbour}" in violations
+    assert f"{library}.planted -> chassis.decide" in violations
