@@ -9,7 +9,7 @@ has no check symbol, and never the length of a random code with a symbol lost or
 error in the one is not taken for the other.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal, Protocol
 
 from pydantic import AfterValidator, Field
 
@@ -73,6 +73,35 @@ def vanity(text: str) -> tuple[str, str]:
 def shown(code: str) -> str:
     """The form for people: a random code in two groups of five, a name as it is."""
     return f"{code[:5]}-{code[5:]}" if len(code) == SYMBOLS + 1 else code
+
+
+CodeState = Literal["active", "spent", "expired", "revoked"]
+"""Whether a code can be used now, or why not."""
+
+
+class CodeTerms(Protocol):
+    """Describe the limits of one code."""
+
+    @property
+    def revoked(self) -> bool: ...
+    @property
+    def expires_at(self) -> int | None: ...
+    @property
+    def max_uses(self) -> int | None: ...
+
+
+def code_state(code: CodeTerms, *, uses: int, remaining: int, at: float) -> CodeState:
+    """Return whether one more person can use a code at a moment (UNIX seconds).
+
+    `uses` counts the seats that were reserved or taken with this code, `remaining` the seats that
+    are left to its owner, by all codes together.
+    """
+    if code.revoked:
+        return "revoked"
+    if code.expires_at is not None and code.expires_at <= at:
+        return "expired"
+    spent = code.max_uses is not None and uses >= code.max_uses
+    return "spent" if spent or remaining < 1 else "active"
 
 
 def _checked(code: str, symbols: frozenset[str]) -> str:

@@ -22,7 +22,13 @@ from contracts.messages import (
     UnixTime,
     View,
 )
-from contracts.referral_code import ReferralCode, ShownReferralCode, StoredReferralCode
+from contracts.referral_code import (
+    CodeState,
+    ReferralCode,
+    ShownReferralCode,
+    StoredReferralCode,
+    code_state,
+)
 
 DEFAULT_TOTAL_REFERRALS = 10
 MAX_TOTAL_REFERRALS = 2_000
@@ -582,6 +588,14 @@ class CodesView(View):
     codes: tuple[CodeView, ...] = ()
     open_uses: dict[str, StoredReferralCode] = Field(default_factory=dict)
     """Use -> code, of seats that are held or taken."""
+
+    def state_of(self, code: CodeView, at: float) -> CodeState:
+        """Return whether one of these codes can be used at a moment (UNIX seconds)."""
+        return code_state(code, uses=code.uses, remaining=self.remaining, at=at)
+
+    def find(self, code: str) -> CodeView | None:
+        """Return one of these codes by its stored form."""
+        return next((each for each in self.codes if each.code == code), None)
 
 
 UseState = Literal[

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from contracts.referral_code import code_state
 from contracts.referrals import CodeKind, UseState
 
 SEATED: frozenset[UseState] = frozenset({"reserved", "delayed", "held", "confirmed"})
@@ -78,11 +79,10 @@ class Member:
     def usable(self, code: str, at: int) -> bool:
         """Whether one more person can come by this code now."""
         known = self.codes.get(code)
-        if known is None or known.revoked or self.remaining < 1:
+        if known is None:
             return False
-        if known.expires_at is not None and known.expires_at <= at:
-            return False
-        return known.max_uses is None or self.uses_of(code) < known.max_uses
+        state = code_state(known, uses=self.uses_of(code), remaining=self.remaining, at=at)
+        return state == "active"
 
     def uses_of(self, code: str) -> int:
         return sum(use.seated for use in self.uses.values() if use.code == code)

@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.referral_code import ALPHABET, from_entropy, normalise, shown
+from contracts.referral_code import ALPHABET, code_state, from_entropy, normalise, shown
+from contracts.referrals import CodesView, CodeView
 
+NOON = 1_790_000_000
 codes = st.binary(min_size=6, max_size=6).map(from_entropy)
 
 
@@ -49,3 +51,35 @@ def test_different_chance_makes_different_codes() -> None:
 def test_too_little_chance_is_refused() -> None:
     with pytest.raises(ValueError, match="6 random bytes"):
         from_entropy(b"short")
+
+
+def terms(*, revoked: bool = False, max_uses: int | None = None) -> CodeView:
+    return CodeView(
+        code="0000000000",
+        shown="00000-00000",
+        kind="random",
+        revoked=revoked,
+        max_uses=max_uses,
+        expires_at=NOON,
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "uses", "remaining", "at", "state"),
+    [
+        (terms(), 0, 1, NOON - 1, "active"),
+        (terms(), 0, 1, NOON, "expired"),
+        (terms(), 0, 0, NOON - 1, "spent"),
+        (terms(max_uses=2), 1, 1, NOON - 1, "active"),
+        (terms(max_uses=2), 2, 1, NOON - 1, "spent"),
+        (terms(revoked=True), 0, 0, NOON, "revoked"),
+    ],
+)
+def test_a_code_is_active_until_it_is_revoked_expired_or_spent(
+    code: CodeView, uses: int, remaining: int, at: int, state: str
+) -> None:
+    assert code_state(code, uses=uses, remaining=remaining, at=at) == state
+    view = CodesView(
+        member_id="m", remaining=remaining, codes=(code.model_copy(update={"uses": uses}),)
+    )
+    assert view.state_of(view.codes[0], at) == state

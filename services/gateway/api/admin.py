@@ -3,7 +3,6 @@
 import time
 from typing import Annotated, Any, Final
 
-import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
 from chassis.views.boards import Boards
@@ -14,6 +13,7 @@ from contracts.referrals import (
     ApproveReferral,
     Case,
     CasesView,
+    CodesView,
     GrantQuota,
     OpenCampaign,
     Reason,
@@ -110,7 +110,7 @@ async def tell_account(
 
 async def show_account(context: RequestContext) -> Answer:
     view = await _account(context, f"member-{_member(context)}")
-    if view is None or not view["opened"]:
+    if view is None or not view.opened:
         raise not_found("there is no such account", code="no_account")
     return Answer(200, _told(context, view).model_dump_json().encode(), PRIVATE)
 
@@ -137,7 +137,7 @@ async def tell_campaign(
     context: RequestContext, command: OpenCampaign, outcome: CommandOutcome
 ) -> Answer:
     view = await _account(context, command.stream)
-    if view is None or not view["codes"]:
+    if view is None or not view.codes:
         return pending(context, outcome.command_id)
     codes = _told(context, view).codes
     campaign = Campaign(id=command.member_id.removeprefix(TEAM_PREFIX), code=codes[0])
@@ -184,17 +184,17 @@ async def _of_use(context: RequestContext, body: Why) -> dict[str, Any]:
     }
 
 
-async def _account(context: RequestContext, stream: str) -> dict[str, Any] | None:
+async def _account(context: RequestContext, stream: str) -> CodesView | None:
     document = await context.parts.referrals.document(MEMBER_CODES, stream)
-    return None if document is None else orjson.loads(document.body)
+    return None if document is None else CodesView.model_validate_json(document.body)
 
 
-def _told(context: RequestContext, view: dict[str, Any]) -> MemberAccount:
+def _told(context: RequestContext, view: CodesView) -> MemberAccount:
     now = time.time()
     return MemberAccount(
-        member_id=view["memberId"],
-        remaining=view["remaining"],
-        codes=tuple(own_code(context, code, view["remaining"], now) for code in view["codes"]),
+        member_id=view.member_id,
+        remaining=view.remaining,
+        codes=tuple(own_code(context, view, code, now) for code in view.codes),
     )
 
 

@@ -5,11 +5,12 @@ away (429) before anything is looked up; whoever signs in is spared the budget o
 """
 
 import time
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import orjson
 from pydantic import Field
 
+from chassis.views.read_models import Document
+from contracts.referrals import CodesView
 from gateway.http.endpoints import CODES, network, read_code
 from gateway.http.problems import too_many
 from gateway.http.requests import Body, read_query
@@ -38,7 +39,7 @@ async def is_referral_valid(context: RequestContext) -> Answer:
     await check_misses(context)
     stream = await context.parts.referrals.entry(CODES, code)
     document = await context.parts.referrals.document(MEMBER_CODES, stream) if stream else None
-    valid = document is not None and usable(orjson.loads(document.body), code, time.time())
+    valid = document is not None and _is_usable(document, code)
     await count_miss(context, missed=not valid)
     return Answer(200, b'{"valid":true}' if valid else b'{"valid":false}')
 
@@ -55,21 +56,10 @@ async def owner_of(context: RequestContext, code: str) -> str | None:
     return None if stream is None else stream.removeprefix("member-")
 
 
-def usable(view: dict[str, Any], code: str, now: float) -> bool:
-    """Whether one more person can come by this code, as the member's codes stand."""
-    return any(
-        each["code"] == code and state_of(each, view["remaining"], now) == "active"
-        for each in view["codes"]
-    )
-
-
-def state_of(code: dict[str, Any], remaining: int, now: float) -> str:
-    if code["revoked"]:
-        return "revoked"
-    if code["expiresAt"] is not None and code["expiresAt"] <= now:
-        return "expired"
-    spent = code["maxUses"] is not None and code["uses"] >= code["maxUses"]
-    return "spent" if spent or remaining < 1 else "active"
+def _is_usable(document: Document, code: str) -> bool:
+    view = CodesView.model_validate_json(document.body)
+    found = view.find(code)
+    return found is not None and view.state_of(found, time.time()) == "active"
 
 
 async def check_misses(context: RequestContext) -> None:

@@ -34,8 +34,8 @@ from contracts.invites import (
 )
 from contracts.messages import CommandOutcome, EmailAddress, Identifier, UnixTime, View
 from contracts.referral_code import shown
-from contracts.referrals import use_id
-from gateway.api.code_guesses import MEMBER_CODES, state_of
+from contracts.referrals import CodesView, use_id
+from gateway.api.code_guesses import MEMBER_CODES
 from gateway.http.endpoints import own_document, pending
 from gateway.http.ids import new_command_id
 from gateway.http.preferences import idempotency_key
@@ -346,10 +346,10 @@ async def _own_code(context: RequestContext) -> str | None:
     document = await own_document(context, MEMBER_CODES)
     if document is None:
         return None  # without an account the invitation is refused by its service
-    view, now = orjson.loads(document.body), time.time()
-    for each in view["codes"]:
-        if state_of(each, view["remaining"], now) == "active":
-            return str(each["code"])
+    view, now = CodesView.model_validate_json(document.body), time.time()
+    for each in view.codes:
+        if view.state_of(each, now) == "active":
+            return each.code
     raise Problem(409, "no_code", "none of your referral codes can be used; no seat is left")
 
 

@@ -1,32 +1,39 @@
-"""Where the caller stands: points and their causes, boards, charts; now, and at any past date.
-
-Points of a past moment are a sum over the own ledger. A rank of a past day follows from that day's
-close, which tells how many members had how many points.
-"""
+"""Where the caller stands: points and their causes, boards, charts; now, and at any past date."""
 
 import time
-from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Final, Literal
 
 import orjson
 from pydantic import Field
 
 from chassis.views.boards import Boards
+from contracts import ranking
 from contracts.messages import UnixTime
+from contracts.ranking import (
+    ALL_TIME,
+    DAY,
+    Period,
+    Position,
+    Window,
+    day_of,
+    days_between,
+    end_of,
+    last_closed,
+    month_of,
+    points_chart,
+    points_on,
+    rank_chart,
+    rank_in,
+)
 from contracts.referrals import DayClosed
 from contracts.standing import (
-    ChartPoint,
-    ChartResponse,
     ChartsResponse,
-    InviteChartResponse,
-    InviteStatsResponse,
     LeaderboardPage,
     LeaderboardRow,
-    LedgerEntry,
     LedgerPage,
     PointsView,
-    StatsMeta,
 )
 from gateway.api.referrals import PRIVATE, page_back
 from gateway.http.endpoints import own_document
@@ -37,12 +44,9 @@ from gateway.http.routing import Answer, RequestContext
 POINTS: Final = "points"
 LEADERBOARD: Final = "leaderboard"
 CLOSES: Final = "closes"
-ALL: Final = "all"
-DAY: Final = 86_400
 MOST_POINTS: Final = 366
 """Of a chart."""
 LEDGER_PAGE: Final = 50
-WINDOWS: Final = {"24h": 1, "7d": 7, "30d": 30}
 _SERIES: Final = frozenset({"points", "rank"})
 
 At = Annotated[
@@ -51,9 +55,7 @@ At = Annotated[
 
 
 class StatsQuery(Body):
-    window: Annotated[
-        Literal["24h", "7d", "30d"], Field(description="What differences and charts span.")
-    ] = "24h"
+    window: Annotated[Window, Field(description="What differences and charts span.")] = "24h"
     at: At | None = None
 
 
@@ -97,67 +99,38 @@ async def show_ledger(context: RequestContext) -> Answer:
 async def invite_stats(context: RequestContext) -> Answer:
     query = read_query(context.request, StatsQuery)
     view = await _points(context)
-    now = int(time.time())
-    as_of = _moment(query.at, now, view)
-    start = as_of - WINDOWS[query.window] * DAY
-    closes = await _closes(context, ALL, _days(start - DAY, as_of))
-    ranks = ranks_of(view, closes)
-    if query.at is None:
-        rank, total = await _live(context)
-    else:
-        rank, total = _last(ranks, closes, as_of)
-    before, _ = _last(ranks, closes, start)
-    between = [end for end in map(_end, _days(start, as_of)) if start < end < as_of]
-    moments = [start, *between, as_of]
-    rank_points = [(_end(day), value) for day, value in ranks.items() if _end(day) <= as_of]
-    if query.at is None and rank is not None:
-        rank_points.append((as_of, rank))
-    answer = InviteStatsResponse(
-        points=points_at(view.entries, as_of),
-        points_difference=points_at(view.entries, as_of) - points_at(view.entries, start),
-        rank=rank,
-        total_rank=total,
-        rank_difference=None if rank is None or before is None else rank - before,
-        invited=_invited_at(view.entries, as_of),
-        total_invites=view.total_invites,
-        invite_chart=InviteChartResponse(
-            points_chart=chart((at, points_at(view.entries, at)) for at in moments),
-            rank_chart=chart(rank_points),
-        ),
-        meta=StatsMeta(
-            as_of=as_of,
-            window=query.window,
-            pending=_pending_at(view.entries, as_of),
-            position=f"member-{view.member_id}@{view.version}",
-        ),
-    )
-    return Answer(200, answer.model_dump_json().encode(), PRIVATE)
+    period = Period(query.window, _moment(query.at, int(time.time()), view))
+    closes = await _closes(context, ALL_TIME, period.days)
+    current = await _current_position(context) if query.at is None else None
+    stats = ranking.invite_stats(view, closes, period, current)
+    return Answer(200, stats.model_dump_json().encode(), PRIVATE)
 
 
 async def show_charts(context: RequestContext) -> Answer:
     query = read_query(context.request, ChartQuery)
     view = await _points(context)
-    now = int(time.time())
-    to, step = min(query.to if query.to is not None else now, now), int(query.step[:-1])
     series = set(query.series.split(","))
     if not series <= _SERIES:
         raise malformed("series: takes points, rank, or both with a comma between")
+    days = _days_of(query, int(time.time()))
+    charts = ChartsResponse()
+    if "points" in series:
+        charts = charts.model_copy(update={"points": points_chart(view, days)})
+    if "rank" in series:
+        closes = await _closes(context, ALL_TIME, days)
+        charts = charts.model_copy(update={"rank": rank_chart(view, closes)})
+    # series that were not requested are omitted, nulls inside the others are not
+    return Answer(200, charts.model_dump_json(exclude_unset=True).encode(), PRIVATE)
+
+
+def _days_of(query: ChartQuery, now: int) -> list[date]:
+    to, step = min(query.to if query.to is not None else now, now), int(query.step[:-1])
     if query.from_ >= to:
         raise malformed("from: must lie before to, and before now")
     if (to - query.from_) // (step * DAY) + 1 > MOST_POINTS:
         raise malformed(f"step: more than {MOST_POINTS} points; take longer steps")
-    days = [day for day in _days(query.from_, to) if query.from_ <= _end(day) <= to][::step]
-    answer = ChartsResponse()
-    if "points" in series:
-        ends = [_end(day) for day in days]
-        points = chart((at, points_at(view.entries, at)) for at in ends if at >= view.since)
-        answer = answer.model_copy(update={"points": points})
-    if "rank" in series:
-        ranks = ranks_of(view, await _closes(context, ALL, days))
-        rank_points = chart((_end(day), rank) for day, rank in ranks.items())
-        answer = answer.model_copy(update={"rank": rank_points})
-    # the series that were not asked for are left out; what is null in the others is told
-    return Answer(200, answer.model_dump_json(exclude_unset=True).encode(), PRIVATE)
+    days = days_between(query.from_, to)
+    return [day for day in days if query.from_ <= end_of(day) <= to][::step]
 
 
 # Boards
@@ -176,7 +149,7 @@ async def show_leaderboard(context: RequestContext) -> Answer:
 
 
 async def _live_board(context: RequestContext, query: BoardQuery, now: int) -> LeaderboardPage:
-    board = ALL if query.period == "all" else _day_of(now).isoformat()[:7]
+    board = ALL_TIME if query.period == "all" else month_of(day_of(now))
     own = f"member-{context.caller.subject}"
     around, first = query.around is not None, int(query.cursor or 0)
     page = await Boards(context.parts.referrals, LEADERBOARD).page(
@@ -219,15 +192,15 @@ async def _past_board(context: RequestContext, query: BoardQuery, at: int) -> Le
         field = "around" if query.around is not None else "cursor"
         detail = "of a past day the first hundred are kept, and your own place: leave it out"
         raise invalid([FieldError(field, detail)])
-    day = _day_of(at) - timedelta(days=1)  # the last that had ended by then
-    board = ALL if query.period == "all" else _day_of(at).isoformat()[:7]
+    day = last_closed(at)
+    board = ALL_TIME if query.period == "all" else month_of(day_of(at))
     (close,) = (await _closes(context, board, [day])).values() or (None,)
     if close is None:
         raise not_found("Nobody has kept how this board stood then.", code="day_not_closed")
     subject = context.caller.subject
     rows = [
         LeaderboardRow(
-            rank=rank_among(close, place.points),
+            rank=rank_in(close, place.points),
             display_name=place.display_name,
             points=place.points,
             is_me=place.member_id == subject,
@@ -237,7 +210,7 @@ async def _past_board(context: RequestContext, query: BoardQuery, at: int) -> Le
     me = next((row for row in rows if row.is_me), None)
     return LeaderboardPage(
         board=board,
-        as_of=_end(day),
+        as_of=end_of(day),
         total=close.members,
         me=me or await _own_past_row(context, close, day),
         items=tuple(rows),
@@ -250,84 +223,17 @@ async def _own_past_row(
     own = f"member-{context.caller.subject}"
     document = await context.parts.referrals.document(POINTS, own)
     view = None if document is None else PointsView.model_validate_json(document.body)
-    if view is None or not 0 < view.since <= _end(day):
+    points = None if view is None else points_on(close.board, view, day)
+    if points is None:
         return None
-    since = _month_start(day) if close.board != ALL else 0
-    points = points_at(view.entries, _end(day)) - (points_at(view.entries, since) if since else 0)
-    if close.board != ALL and points <= 0:
-        return None
-    return await _own_row(context, own, rank_among(close, points), points)
+    return await _own_row(context, own, rank_in(close, points), points)
 
 
-# What follows from a ledger and from closes
-
-
-def points_at(entries: Iterable[LedgerEntry], at: int) -> int:
-    """What counted before this moment: at midnight, everything of the day that ends with it."""
-    return sum(
-        entry.delta
-        for entry in entries
-        if entry.state == "confirmed" and entry.settled_at is not None and entry.settled_at < at
-    )
-
-
-def rank_among(close: DayClosed, points: int) -> int:
-    return 1 + sum(level.members for level in close.levels if level.points > max(points, 0))
-
-
-def ranks_of(view: PointsView, closes: dict[date, DayClosed]) -> dict[date, int]:
-    """The member's rank at the end of each of these days on which it was a member."""
-    return {
-        day: rank_among(close, points_at(view.entries, _end(day)))
-        for day, close in closes.items()
-        if 0 < view.since < _end(day)
-    }
-
-
-def chart(points: Iterable[tuple[int, int]]) -> ChartResponse:
-    data = tuple(ChartPoint(timestamp=at, value=value) for at, value in points)
-    values = [point.value for point in data]
-    return ChartResponse(
-        num_datapoints=len(data),
-        timestamp_min=data[0].timestamp if data else None,
-        timestamp_max=data[-1].timestamp if data else None,
-        value_min=min(values, default=None),
-        value_max=max(values, default=None),
-        data=data,
-    )
-
-
-def _pending_at(entries: Iterable[LedgerEntry], at: int) -> int:
-    return sum(
-        entry.delta
-        for entry in entries
-        if entry.at < at and (entry.settled_at is None or entry.settled_at >= at)
-    )
-
-
-def _invited_at(entries: Iterable[LedgerEntry], at: int) -> int:
-    weights = {"referral": 1, "referral_reversed": -1}
-    return sum(
-        weights.get(entry.reason, 0)
-        for entry in entries
-        if entry.state == "confirmed" and entry.settled_at is not None and entry.settled_at < at
-    )
-
-
-def _last(
-    ranks: dict[date, int], closes: dict[date, DayClosed], at: int
-) -> tuple[int | None, int | None]:
-    """Rank and number of members at the last close before this moment."""
-    day = _day_of(at) - timedelta(days=1)
-    close = closes.get(day)
-    return ranks.get(day), None if close is None else close.members
-
-
-async def _live(context: RequestContext) -> tuple[int | None, int | None]:
+async def _current_position(context: RequestContext) -> Position:
     page = await Boards(context.parts.referrals, LEADERBOARD).page(
-        ALL, member=f"member-{context.caller.subject}"
+        ALL_TIME, member=f"member-{context.caller.subject}"
     )
-    return page.own_rank, page.total
+    return Position(page.own_rank, page.total)
 
 
 async def _points(context: RequestContext) -> PointsView:
@@ -358,22 +264,3 @@ def _moment(at: int | None, now: int, view: PointsView) -> UnixTime:
     if at < view.since:
         raise Problem(404, "no_account", "You had no account then.")
     return at
-
-
-def _days(start: int, end: int) -> list[date]:
-    """The days (UTC) that these two moments lie in, and those between."""
-    first, last = _day_of(start), _day_of(end)
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-
-
-def _day_of(at: int) -> date:
-    return datetime.fromtimestamp(at, UTC).date()
-
-
-def _end(day: date) -> int:
-    """The midnight that ends the day."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) + DAY
-
-
-def _month_start(day: date) -> int:
-    return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp())

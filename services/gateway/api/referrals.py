@@ -9,8 +9,10 @@ import segno
 from pydantic import Field
 
 from contracts.messages import CommandOutcome, EmailAddress, Identifier, UnixTime, View
-from contracts.referral_code import ShownReferralCode, normalise, vanity
+from contracts.referral_code import CodeState, ShownReferralCode, normalise, vanity
 from contracts.referrals import (
+    CodesView,
+    CodeView,
     ConfirmReferral,
     IssueCode,
     ReleaseReferral,
@@ -19,7 +21,7 @@ from contracts.referrals import (
     RotateCode,
     Uses,
 )
-from gateway.api.code_guesses import MEMBER_CODES, owner_of, state_of
+from gateway.api.code_guesses import MEMBER_CODES, owner_of
 from gateway.http.endpoints import network, own_document, pending, read_code
 from gateway.http.problems import FieldError, Problem, invalid, not_found
 from gateway.http.requests import Body, Empty, read_query
@@ -53,7 +55,7 @@ class OwnCode(View):
     uses: int
     max_uses: int | None
     expires_at: UnixTime | None
-    state: Literal["active", "spent", "expired", "revoked"]
+    state: CodeState
     url: str
 
 
@@ -118,8 +120,8 @@ class UsesQuery(Body):
 async def list_codes(context: RequestContext) -> Answer:
     view = await _codes(context)
     now = time.time()
-    items = tuple(own_code(context, each, view["remaining"], now) for each in view["codes"])
-    answer = OwnCodes(items=items, remaining=view["remaining"])
+    items = tuple(own_code(context, view, each, now) for each in view.codes)
+    answer = OwnCodes(items=items, remaining=view.remaining)
     return Answer(200, answer.model_dump_json().encode(), PRIVATE)
 
 
@@ -146,11 +148,11 @@ async def tell_newest_code(
     context: RequestContext, command: IssueCode | RotateCode, outcome: CommandOutcome
 ) -> Answer:
     document = await context.parts.referrals.document(MEMBER_CODES, command.stream)
-    view = None if document is None else orjson.loads(document.body)
+    view = None if document is None else CodesView.model_validate_json(document.body)
     code = None if view is None else _issued(view, command, outcome)
     if view is None or code is None:
         return pending(context, outcome.command_id)
-    own = own_code(context, code, view["remaining"], time.time())
+    own = own_code(context, view, code, time.time())
     status = 201 if isinstance(command, IssueCode) else 200
     return Answer(status, own.model_dump_json().encode())
 
@@ -169,14 +171,13 @@ async def tell_done(_call: RequestContext, _command: object, _outcome: CommandOu
 
 async def show_qr(context: RequestContext) -> Answer:
     wanted, view = _code_in_path(context), await _codes(context)
-    for each in view["codes"]:
-        if each["code"] == wanted:
-            picture = io.BytesIO()
-            # error correction M: a print with a smudge can still be read
-            code = segno.make(_url(context, each["shown"]), error="m", micro=False)
-            code.save(picture, kind="svg", scale=8, title="Referral code", xmldecl=False)
-            return Answer(200, picture.getvalue(), {"Cache-Control": "private, max-age=3600"}, SVG)
-    raise _no_code()
+    if (found := view.find(wanted)) is None:
+        raise _no_code()
+    picture = io.BytesIO()
+    # error correction M: a print with a smudge can still be read
+    code = segno.make(_url(context, found.shown), error="m", micro=False)
+    code.save(picture, kind="svg", scale=8, title="Referral code", xmldecl=False)
+    return Answer(200, picture.getvalue(), {"Cache-Control": "private, max-age=3600"}, SVG)
 
 
 # Uses
@@ -261,38 +262,36 @@ def page_back(rows: list[Any], cursor: str | None, size: int) -> tuple[list[Any]
     return rows[start:end][::-1], str(start) if start else None
 
 
-async def _codes(context: RequestContext) -> dict[str, Any]:
+async def _codes(context: RequestContext) -> CodesView:
     document = await own_document(context, MEMBER_CODES)
-    view: dict[str, Any] | None = None if document is None else orjson.loads(document.body)
-    if view is None or not view["opened"]:
+    view = None if document is None else CodesView.model_validate_json(document.body)
+    if view is None or not view.opened:
         raise not_found("You have no account yet.", code="no_account")
     return view
 
 
-def own_code(context: RequestContext, code: dict[str, Any], remaining: int, now: float) -> OwnCode:
-    return OwnCode.model_validate(
-        {
-            "code": code["shown"],
-            "kind": code["kind"],
-            "uses": code["uses"],
-            "maxUses": code["maxUses"],
-            "expiresAt": code["expiresAt"],
-            "state": state_of(code, remaining, now),
-            "url": _url(context, code["shown"]),
-        }
+def own_code(context: RequestContext, view: CodesView, code: CodeView, now: float) -> OwnCode:
+    return OwnCode(
+        code=code.shown,
+        kind=code.kind,
+        uses=code.uses,
+        max_uses=code.max_uses,
+        expires_at=code.expires_at,
+        state=view.state_of(code, now),
+        url=_url(context, code.shown),
     )
 
 
 def _issued(
-    view: dict[str, Any], command: IssueCode | RotateCode, outcome: CommandOutcome
-) -> dict[str, Any] | None:
+    view: CodesView, command: IssueCode | RotateCode, outcome: CommandOutcome
+) -> CodeView | None:
     """What this command has issued, as far as the view shows it."""
-    codes: list[dict[str, Any]] = view["codes"]
     if isinstance(command, IssueCode):
         version = outcome.position.version
-        return next((each for each in codes if each["issuedVersion"] == version), None)
-    wanted = next((each["replacedBy"] for each in codes if each["code"] == command.code), None)
-    return next((each for each in codes if each["code"] == wanted), None)
+        return next((each for each in view.codes if each.issued_version == version), None)
+    rotated = view.find(command.code)
+    replacement = None if rotated is None else rotated.replaced_by
+    return None if replacement is None else view.find(replacement)
 
 
 def _code_in_path(context: RequestContext) -> str:
