@@ -20,7 +20,6 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any
 
 import uvloop
@@ -37,7 +36,8 @@ from chassis.bus.commands import (
 )
 from chassis.bus.outcomes import CHANNEL
 from chassis.run.service import Resources, assemble
-from chassis.views.read_models import control_key
+from chassis.views.change import APPLY
+from chassis.views.keys import control_key
 from contracts.messages import Metadata
 from contracts.referrals import OpenAccount
 from faststream_sqs.coalescer import Coalescer
@@ -152,7 +152,7 @@ class BareConsumer:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
-        await self.redis.script_load(files("chassis.views").joinpath("apply.lua").read_text())
+        await self.redis.script_load(APPLY.text)
         self._outcome = self.redis.register_script(self.requests.script)
         queue = commands_queue(STACK, REFERRALS.name)
         url = (await self.sqs.get_queue_url(QueueName=queue))["QueueUrl"]

@@ -24,8 +24,9 @@ from redis.asyncio import Redis
 
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.views.boards import Boards
-from chassis.views.projection import Rank
-from chassis.views.read_models import ReadModels, board_key, control_key
+from chassis.views.keys import board_key, control_key
+from chassis.views.projection import BoardMember
+from chassis.views.read_models import ReadModels
 from contracts.standing import StandingView
 from redis_batching.connection import connect
 from referrals.app import REFERRALS
@@ -63,7 +64,7 @@ async def fill(redis: Any, service: str, members: int) -> None:
             )
             pipe.hset(entries, stream, view.model_dump_json())
             for place, score in LEADERBOARD.scores(view).items():
-                rank = Rank(place, stream)
+                rank = BoardMember(place, stream)
                 pipe.zadd(board_key(entries, rank.board), {rank.member: score or 0.0})
         await pipe.execute()
 
@@ -77,10 +78,10 @@ async def pages(redis: Any, sizes: dict[str, int]) -> dict[str, list[float]]:
         for service, members in sizes.items():
             own = f"member-{chance.randrange(members):036x}"
             started = time.perf_counter()
-            page = await boards[service].page(ALL, member=own, around=True, most=PAGE)
+            page = await boards[service].page(ALL, member=own, around=True, limit=PAGE)
             times[service].append(time.perf_counter() - started)
             assert page.total == members
-            assert page.own_rank is not None
+            assert page.member_rank is not None
             assert any(row.member == own for row in page.rows)
     return times
 
@@ -90,7 +91,7 @@ async def round_trips(url: str, service: str, members: int) -> int:
     async with Redis.from_url(url) as asking, Redis.from_url(url) as watching:
         boards = Boards(ReadModels(asking, service), LEADERBOARD.name)
         async with watching.monitor() as monitor:
-            await boards.page(ALL, member=f"member-{members // 2:036x}", around=True, most=PAGE)
+            await boards.page(ALL, member=f"member-{members // 2:036x}", around=True, limit=PAGE)
             await asking.echo("end")
             seen = 0
             while True:

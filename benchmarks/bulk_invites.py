@@ -21,6 +21,7 @@ import psutil
 from benchmarks.road import Counts, bus, insist, silence, table
 from chassis.bus.commands import IncomingCommand
 from chassis.run.service import Resources
+from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.invites import InviteRow, RegisterInviter, SendInvites
 from contracts.messages import Command, Metadata
 from deploy.local.provision import deploy, service_environment
@@ -72,7 +73,7 @@ async def measure(settings: LocalSettings) -> None:
     async with boto.client("dynamodb", endpoint_url=settings.aws_url) as dynamodb:
         service = Settings(mail_rate=1e6, mail_quota_share=0, max_workers=64, tick_seconds=3_600)
         app = application(service, Resources(dynamodb, redis, broker))
-        await app.rebuilder.heal()
+        await ReadModelWatcher(app.rebuilder.projector).rebuild_needed()
         work = [asyncio.create_task(each()) for each in app.background]
         await broker.start()
         counts.reset()

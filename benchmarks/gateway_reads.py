@@ -33,7 +33,7 @@ import redis
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from benchmarks.gateway_servers import CLIENT, ISSUER, key_of
-from chassis.views.read_models import control_key
+from chassis.views.keys import control_key
 from deploy.local.ports import unused
 from token_bucket.limiter import OVERRIDES
 

@@ -24,7 +24,7 @@ from redis.asyncio import Redis
 
 from chassis.run.gc_tuning import tune_gc
 from chassis.run.logging import configure
-from chassis.views.read_models import document_place
+from chassis.views.keys import document_location
 from cognito_jwt import KeySet
 from gateway.app import assemble, running
 from gateway.dependencies import Outside
@@ -45,7 +45,7 @@ def folder() -> Path:
 
 
 def key_of(subject: str) -> str:
-    return document_place("referrals", "members", 1, f"member-{subject}").data_key
+    return document_location("referrals", "members", 1, f"member-{subject}").data_key
 
 
 # What it is held against

@@ -31,8 +31,10 @@ from redis.asyncio import Redis
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import History
 from chassis.run.gc_tuning import tune_gc
-from chassis.views.projector import Change, Projector
-from chassis.views.rebuild import Progress, Rebuilder
+from chassis.views.change import APPLY, Change
+from chassis.views.projector import Projector
+from chassis.views.rebuild.progress import RebuildProgress
+from chassis.views.rebuild.run import Rebuilder
 from contracts.referral_code import from_entropy
 from deploy.local.settings import LocalSettings
 from redis_batching.connection import connect
@@ -139,7 +141,7 @@ class Clock:
     def start(self) -> None:
         self._wall, self._cpu = time.perf_counter(), self._spent()
 
-    def page(self, progress: Progress) -> None:
+    def page(self, progress: RebuildProgress) -> None:
         scanned = progress.segments_done == progress.segments or progress.state != "scanning"
         if self.scan is None and scanned:
             self.scan = self.read()
@@ -163,7 +165,7 @@ async def bare(settings: LocalSettings, redis_pid: int, events: int, *, ours: bo
     target = projector.target("members", 1)
     assert target is not None
     histories = [history async for history in decoded(events // EVENTS_PER_COMMIT)]
-    sha = await redis.script_load((ROOT / "chassis" / "apply.lua").read_text())
+    await redis.script_load(APPLY.text)
     clock = Clock(redis_pid)
     clock.start()
     for start in range(0, len(histories), PAGE_ITEMS):
@@ -173,15 +175,9 @@ async def bare(settings: LocalSettings, redis_pid: int, events: int, *, ours: bo
             arguments: list[Any] = []
             for name, value in fields.items():
                 arguments += ["+", name, value]
-            place = target.place(history.head.stream)
-            changes.append(Change(place, 0, history.head.version, tuple(arguments)))
-        commands = [
-            (
-                "EVALSHA", sha, 2, c.place.version_key, c.place.data_key, c.place.version_field,
-                c.start, c.last, *c.arguments,
-            )
-            for c in changes
-        ]  # fmt: skip
+            location = target.location(history.head.stream)
+            changes.append(Change(location, 0, history.head.version, tuple(arguments)))
+        commands = [change.command() for change in changes]
         if ours:
             await redis.together(commands)
         else:

@@ -31,6 +31,7 @@ from chassis.run.service import (
     Resources,
     assemble,
 )
+from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.messages import Metadata
 from contracts.referrals import OpenAccount
 from deploy.local.provision import CREDENTIALS, deploy
@@ -145,7 +146,7 @@ async def measure(settings: LocalSettings) -> None:
         resources = Resources(dynamodb, redis, broker)
         service = Settings(stack=settings.stack, redis_url=settings.redis_url)
         app = application(service, resources)
-        await app.rebuilder.heal()
+        await ReadModelWatcher(app.rebuilder.projector).rebuild_needed()
         await one_command(app, counts)
         await under_load(settings, app, counts, session)
     await redis.aclose()

@@ -16,17 +16,15 @@ from chassis.run.gc_tuning import tune_gc
 from chassis.run.logging import configure
 from chassis.run.service import Application, Resources, open_resources, serve
 from chassis.run.settings import ServiceSettings
-from chassis.views.inspection import SHOWN, Copy, Inspection, Lag, Parity
-from chassis.views.rebuild import (
-    SEGMENTS,
-    NewerVersion,
-    Progress,
-    Rebuilder,
-    RebuildInterrupted,
-    Steering,
-)
+from chassis.views.inspection import GenerationStatus, Inspection, ParityReport, ProjectionLag
+from chassis.views.rebuild.control import RebuildControl
+from chassis.views.rebuild.plan import NewerVersion, RebuildInterrupted, RequestedState
+from chassis.views.rebuild.progress import RebuildProgress
+from chassis.views.rebuild.run import SEGMENTS, Rebuilder
 
 USAGE = 2
+SHOWN = 10
+"""Streams that are named; further ones are counted."""
 STEERING = {
     "pause": "let a rebuild rest at its checkpoints",
     "resume": "let it go on",
@@ -139,23 +137,23 @@ async def _projections(application: Application[Any, Any, Any], *, lag: bool) ->
     inspection = Inspection(application.rebuilder.projector)
     columns = "{:<20}{:>5}{:>12}  {:<11}{}\n"
     sys.stdout.write(columns.format("read model", "fold", "generation", "state", "behind"))
-    for copy in await inspection.copies():
+    for copy in await inspection.statuses():
         behind = "-"
         if lag and copy.role == "serving" and copy.number is not None:
             behind = _behind(await inspection.lag(copy.name, copy.number))
         number = copy.number or "-"
-        sys.stdout.write(columns.format(copy.name, copy.version, number, copy.word, behind))
+        sys.stdout.write(columns.format(copy.name, copy.version, number, copy.state, behind))
         _tell_parked(copy)
     return 0
 
 
-def _behind(lag: Lag) -> str:
-    if not lag.behind_streams:
+def _behind(lag: ProjectionLag) -> str:
+    if not lag.lagging_streams:
         return f"0 events, {lag.streams} streams"
-    return f"{lag.behind_events} events in {lag.behind_streams} streams, {lag.seconds:.1f} s"
+    return f"{lag.lagging_events} events in {lag.lagging_streams} streams, {lag.seconds:.1f} s"
 
 
-def _tell_parked(copy: Copy) -> None:
+def _tell_parked(copy: GenerationStatus) -> None:
     for stream, why in list(copy.parked.items())[:SHOWN]:
         sys.stdout.write(f"  stands still: {stream}: {why}\n")
     if len(copy.parked) > SHOWN:
@@ -179,7 +177,7 @@ async def _rebuild(rebuilder: Rebuilder[Any], arguments: argparse.Namespace) -> 
         finally:
             display.end()
         _say(
-            f"{name}: generation {done.generation} is {'served' if done.switch else 'whole'}; "
+            f"{name}: generation {done.generation} is {'served' if done.switch else 'complete'}; "
             f"{done.events} events of {done.commits} commits in {done.seconds:.1f} s"
         )
         if arguments.dry_run and not await _look_at(rebuilder, name, done.generation):
@@ -191,17 +189,17 @@ async def _look_at(rebuilder: Rebuilder[Any], name: str, generation: int) -> boo
     """Verify a generation that is not served, and drop it."""
     parity = await Inspection(rebuilder.projector).verify(name, generation)
     _tell(parity)
-    await rebuilder.steer(name, "cancelled")
-    return parity.whole
+    await RebuildControl(rebuilder.plans).set_state(name, "cancelled")
+    return parity.matches
 
 
 async def _status(rebuilder: Rebuilder[Any], *, watch: bool) -> int:
     inspection = Inspection(rebuilder.projector)
     while True:
-        copies = await inspection.copies()
+        copies = await inspection.statuses()
         for copy in copies:
-            line = f"{copy.name}: generation {copy.number or '-'} {copy.word}"
-            progress = await rebuilder.progress(copy.name)
+            line = f"{copy.name}: generation {copy.number or '-'} {copy.state}"
+            progress = await RebuildControl(rebuilder.plans).progress(copy.name)
             if progress is not None and progress.generation == copy.number:
                 line += f" {_bar(progress)}"
             sys.stdout.write(f"{line}\n")
@@ -215,15 +213,15 @@ async def _steer(rebuilder: Rebuilder[Any], verb: str, name: str) -> int:
     if _chosen(rebuilder, [name]) is None:
         return USAGE
     if verb == "rollback":
-        generation = await rebuilder.rollback(name)
+        generation = await RebuildControl(rebuilder.plans).rollback(name)
         _say(f"{name}: generation {generation} is served" if generation else f"{name}: none before")
         return 0 if generation else 1
-    states: dict[str, Steering] = {
+    states: dict[str, RequestedState] = {
         "pause": "paused",
         "resume": "running",
         "cancel": "cancelled",
     }
-    steered = await rebuilder.steer(name, states[verb])
+    steered = await RebuildControl(rebuilder.plans).set_state(name, states[verb])
     _say(f"{name}: {states[verb]}" if steered else f"{name}: nothing is being built")
     return 0 if steered else 1
 
@@ -240,16 +238,16 @@ async def _verify(application: Application[Any, Any, Any], names: list[str]) -> 
             wrong += 1
             continue
         parity = await inspection.verify(name, generation)
-        wrong += not parity.whole
+        wrong += not parity.matches
         _tell(parity)
     return 1 if wrong else 0
 
 
-def _tell(parity: Parity) -> None:
+def _tell(parity: ParityReport) -> None:
     _say(
         f"{parity.name}: generation {parity.generation}, {parity.events} events of "
-        f"{parity.streams} streams; {parity.behind_events} events behind in "
-        f"{parity.behind_streams} streams ({parity.lag_seconds:.1f} s), "
+        f"{parity.streams} streams; {parity.lagging_events} events behind in "
+        f"{parity.lagging_streams} streams ({parity.lag_seconds:.1f} s), "
         f"{len(parity.different)} streams differ, {len(parity.unfoldable)} cannot be folded"
     )
     for stream in parity.different[:SHOWN]:
@@ -279,7 +277,7 @@ class Display:
     def __init__(self) -> None:
         self._next = 0.0
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: RebuildProgress) -> None:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{progress.name}: {_bar(progress)}\x1b[K")
         elif time.monotonic() >= self._next:
@@ -291,7 +289,7 @@ class Display:
             sys.stderr.write("\n")
 
 
-def _bar(progress: Progress, width: int = 20) -> str:
+def _bar(progress: RebuildProgress, width: int = 20) -> str:
     share = progress.segments_done / progress.segments
     if progress.state == "scanning" and progress.total:
         share = min(1.0, progress.commits / progress.total)
@@ -301,7 +299,7 @@ def _bar(progress: Progress, width: int = 20) -> str:
         f"[{'#' * done}{'.' * (width - done)}] {progress.state}, {progress.segments_done}/"
         f"{progress.segments} segments, {progress.events:,} events, "
         f"{progress.events_per_second:,.0f}/s{left}, {progress.gaps} gaps filled, "
-        f"{progress.duplicates} duplicates, {progress.behind} behind"
+        f"{progress.duplicates} duplicates, {progress.repaired} behind"
     )
 
 

@@ -9,7 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from redis.exceptions import RedisError
 
 from chassis.views.inspection import Inspection
-from chassis.views.rebuild import Rebuilder
+from chassis.views.rebuild.control import RebuildControl
+from chassis.views.rebuild.run import Rebuilder
 
 Samples = list[tuple[list[str], float]]
 
@@ -56,14 +57,14 @@ class ServiceMetrics:
     async def _of_redis(self) -> Iterable[Metric]:
         generations: Samples = []
         parked: Samples = []
-        for copy in await Inspection(self.rebuilder.projector).copies():
+        for copy in await Inspection(self.rebuilder.projector).statuses():
             number = str(copy.number or "")
-            generations.append(([copy.name, number, copy.word.lower()], 1))
+            generations.append(([copy.name, number, copy.state.lower()], 1))
             parked.append(([copy.name, number], len(copy.parked)))
-        rebuilds: dict[str, Samples] = {"events": [], "gaps": [], "duplicates": [], "behind": []}
+        rebuilds: dict[str, Samples] = {"events": [], "gaps": [], "duplicates": [], "repaired": []}
         done: Samples = []
         for model in self.rebuilder.projector.models:
-            progress = await self.rebuilder.progress(model.name)
+            progress = await RebuildControl(self.rebuilder.plans).progress(model.name)
             if progress is not None:
                 labels = [model.name, str(progress.generation)]
                 for name, samples in rebuilds.items():

@@ -29,7 +29,8 @@ from chassis.run.settings import ServiceSettings
 from chassis.run.tracing import open_traces
 from chassis.views.projection import ReadModel
 from chassis.views.projector import Projector
-from chassis.views.rebuild import Rebuilder
+from chassis.views.rebuild.run import Rebuilder
+from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.messages import Command, Event
 from faststream_sqs import SQSBroker, SQSMessage
 from faststream_sqs.subscriber.usecase import SQSDefaultSubscriber
@@ -191,7 +192,7 @@ async def _serve(application: Application[S, C, E]) -> None:
     settings, broker = application.settings, application.resources.broker
 
     async def read_models() -> bool:
-        return not await application.rebuilder.missing()
+        return not await ReadModelWatcher(application.rebuilder.projector).unserved()
 
     async def queue() -> bool:
         return broker.running and await broker.ping(timeout=2)
@@ -211,7 +212,8 @@ async def _serve(application: Application[S, C, E]) -> None:
 
 async def _work(application: Application[S, C, E]) -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(application.rebuilder.watch(), name="read-model-watch")
+        watcher = ReadModelWatcher(application.rebuilder.projector)
+        group.create_task(watcher.run(), name="read-model-watch")
         await application.resources.broker.start()
         for work in application.background:
             group.create_task(work(), name=getattr(work, "__name__", "background"))

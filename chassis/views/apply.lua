@@ -1,15 +1,15 @@
--- Applies the changes of one stream to one read model, once and in order.
--- KEYS[1] hash with the stream's version, KEYS[2] hash with the data, from KEYS[3] boards (one slot).
--- ARGV: field of the version, version the changes start after, version they lead to,
---       then words: '+' field value sets, '-' field deletes; in the board KEYS[n]:
---       '>' n member score ranks, '<' n member takes out.
--- Answers 'applied', 'duplicate' or 'gap': a text is one write of the server's, a table may be several.
+-- Applies the changes of one stream to one read model, exactly once and in order.
+-- KEYS[1] hash with the stream's version, KEYS[2] hash with the data, from KEYS[3] on boards (one slot).
+-- ARGV: field of the version, stream version before the changes, stream version after them,
+--       then operations: '+' field value sets a field, '-' field deletes it; on the board KEYS[n]:
+--       '>' n member score sets a member's score, '<' n member removes the member.
+-- Returns 'applied', 'duplicate' or 'gap': Redis sends a string in one write, a table in several.
 local current = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
 local start, last = tonumber(ARGV[2]), tonumber(ARGV[3])
 if current >= last then
   return 'duplicate'
 end
--- changes folded from the very beginning (start 0) hold everything: they close any gap
+-- changes folded from the first event (start 0) contain everything, so they fill any gap
 if start ~= 0 and start ~= current then
   return 'gap'
 end

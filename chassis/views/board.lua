@@ -1,9 +1,9 @@
--- A page of a board and one member's own place, in one step.
+-- Reads a page of a board and one member's score and rank, in one step.
 -- KEYS[1] sorted set, KEYS[2] hash of entries (one slot).
--- ARGV: member to look for or '', whether the page lies around it, first row otherwise, most rows.
--- Answers: how many there are, the member's score and rank (or nil), index of the page's first row,
--- its rank, then member, score, entry of each row. A rank is one more than the number of those
--- with a greater whole part of their scores.
+-- ARGV: member to look up or '', '1' to centre the page on that member, otherwise its first row, row limit.
+-- Returns: size of the board, the member's score and rank (or nil), index of the page's first row, the
+-- rank of that row, then member, score and entry of each row. A rank is one more than the number of
+-- members whose score has a greater integer part.
 local function rank(score)
   return 1 + redis.call('ZCOUNT', KEYS[1], math.floor(tonumber(score)) + 1, '+inf')
 end

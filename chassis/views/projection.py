@@ -1,55 +1,54 @@
-"""Read models declared: a name and a pure fold from events to what readers are served."""
+"""Declare read models: a name and a pure fold from events to what readers are served."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
+from chassis.views.keys import DOCUMENT_FIELD
 from contracts.messages import Event, View
 
 E = TypeVar("E", bound=Event)
 E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 V = TypeVar("V", bound=View)
 
-DOCUMENT = "d"
-"""The hash field that holds a document's bytes."""
 
-
-class Rank(NamedTuple):
-    """A member's place on a board: a sorted set beside the shared hash of an `Ordering`."""
+class BoardMember(NamedTuple):
+    """Name a member of a board: a sorted set next to the shared hash of an `Ordering`."""
 
     board: str
     member: str
 
 
-Changes = Mapping[str | Rank, bytes | float | None]
-"""Hash fields and ranks to set, or with None to delete."""
+FieldChanges = Mapping[str | BoardMember, bytes | float | None]
+"""Hash field -> bytes, or board member -> score, to set; None deletes it."""
 
 
 class ReadModel(Protocol[E_contra]):
-    """What a projector can keep up to date."""
+    """Describe what a projector keeps up to date."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def version(self) -> int:
-        """Raised when the fold changes: what an older one has made is then built anew."""
+        """Version of the fold. Raise it when the fold changes: the read model is then rebuilt."""
 
     @property
     def shared(self) -> bool:
-        """Whether all streams write into one hash, or each into its own."""
+        """True if all streams write into one hash, False if each has its own."""
 
-    def changes(self, stream: str, events: Iterable[E_contra], base: bytes | None) -> Changes:
-        """What these events of one stream change; `base` is the document before them.
+    def changes(self, stream: str, events: Iterable[E_contra], base: bytes | None) -> FieldChanges:
+        """Return what these events of one stream change.
 
-        Of a shared model, `base` is the hash field that has the stream's name.
+        `base` is the document before the events, None if there is none; for a shared read model
+        it is the value of the hash field that has the stream's name.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Projection(Generic[E, V]):
-    """One document per stream; `fold` is a second `evolve`, and None forgets the document."""
+    """Fold each stream into one document; a fold that returns None deletes the document."""
 
     shared: ClassVar[bool] = False
     name: str
@@ -57,19 +56,19 @@ class Projection(Generic[E, V]):
     fold: Callable[[V | None, E], V | None]
     version: int = 1
 
-    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> Changes:
-        del stream  # it is in the document's key
+    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> FieldChanges:
+        del stream  # the document's key names it
         view = None if base is None else self.view.model_validate_json(base)
         view = reduce(self.fold, events, view)
-        return {DOCUMENT: None if view is None else view.model_dump_json().encode()}
+        return {DOCUMENT_FIELD: None if view is None else view.model_dump_json().encode()}
 
 
 @dataclass(frozen=True, slots=True)
 class Index(Generic[E]):
-    """Look-up entries that all streams share, such as code -> stream.
+    """Maintain look-up entries that all streams share, such as code -> stream.
 
-    `entries` names what an event sets (or, with None, deletes). An entry belongs to one stream
-    at a time, for only the events of one stream are ordered.
+    `entries` returns what an event sets or, with None, deletes. An entry must belong to one stream
+    at a time, because only the events of one stream are ordered.
     """
 
     shared: ClassVar[bool] = True
@@ -77,9 +76,9 @@ class Index(Generic[E]):
     entries: Callable[[E], Mapping[str, str | None]]
     version: int = 1
 
-    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> Changes:
-        del stream, base  # entries do not depend on what was there
-        merged: dict[str | Rank, bytes | float | None] = {}
+    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> FieldChanges:
+        del stream, base  # entries do not depend on earlier ones
+        merged: dict[str | BoardMember, bytes | float | None] = {}
         for event in events:
             for key, value in self.entries(event).items():
                 merged[key] = None if value is None else value.encode()
@@ -88,11 +87,11 @@ class Index(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class Ordering(Generic[E, V]):
-    """An entry per stream in one shared hash, and boards (sorted sets) that order the streams.
+    """Keep one entry per stream in a shared hash, and order the streams on boards (sorted sets).
 
-    `scores` says on which boards an entry stands, and with which score. A board that an entry has
-    once been on must be named for ever, with None if it left it: the fold may be repeated.
-    By convention the whole part of a score ranks, and its fraction orders those of equal rank.
+    `scores` returns the boards that an entry is on and its score on each. It must go on naming a
+    board that the entry has left, with None, because a fold may be repeated.
+    By convention the integer part of a score decides the rank; its fraction orders equal ranks.
     """
 
     shared: ClassVar[bool] = True
@@ -102,12 +101,14 @@ class Ordering(Generic[E, V]):
     scores: Callable[[V], Mapping[str, float | None]]
     version: int = 1
 
-    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> Changes:
+    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> FieldChanges:
         view = None if base is None else self.view.model_validate_json(base)
         view = reduce(self.fold, events, view)
         if view is None:
             return {}
-        changes: dict[str | Rank, bytes | float | None] = {stream: view.model_dump_json().encode()}
+        changes: dict[str | BoardMember, bytes | float | None] = {
+            stream: view.model_dump_json().encode()
+        }
         for board, score in self.scores(view).items():
-            changes[Rank(board, stream)] = score
+            changes[BoardMember(board, stream)] = score
         return changes

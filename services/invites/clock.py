@@ -55,7 +55,7 @@ class Clock:
     async def tend(self, now: float | None = None) -> int:
         """Send word to the invitations on which something is due; they decide by their clock."""
         now = time.time() if now is None else now
-        streams = await self.due.lowest(DUE_BOARD, upto=now + self.ahead, most=MOST_A_TICK)
+        streams = await self.due.lowest(DUE_BOARD, max_score=now + self.ahead, limit=MOST_A_TICK)
         await asyncio.gather(*(self._tell(stream, int(now) // 30) for stream in streams))
         return len(streams)
 

@@ -59,7 +59,7 @@ class Clock:
     async def settle(self) -> int:
         """Send word to the streams on which something is due; they decide by their own clock."""
         now = time.time()
-        streams = await self.due.lowest(DUE_BOARD, upto=now, most=MOST_A_TICK)
+        streams = await self.due.lowest(DUE_BOARD, max_score=now, limit=MOST_A_TICK)
         for stream in streams:
             # once a minute, lest a stream that has more than one commit's worth be forgotten
             command_id = str(uuid.uuid5(_SETTLES, f"{stream}@{int(now) // 60}"))

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from chassis.log.event_store import EventStore
+from chassis.views.keys import control_key
 from chassis.views.projection import Index, Projection
-from chassis.views.read_models import ReadModels, ReadModelsLost, control_key
+from chassis.views.read_models import ReadModels, ReadModelsLost
 from tests.chassis.events import Counted, CounterView, Named, fold
 
 

@@ -8,10 +8,12 @@ import pytest
 
 from chassis.log.event_store import Head, Origin
 from chassis.log.memory import MemoryEventStore
+from chassis.views.backlog import Backlog
 from chassis.views.inspection import Inspection
+from chassis.views.keys import plan_key
 from chassis.views.projector import Projector
-from chassis.views.read_models import ReadModels, plan_key
-from chassis.views.rebuild import Rebuilder
+from chassis.views.read_models import ReadModels
+from chassis.views.rebuild.watch import ReadModelWatcher
 from tests.chassis.events import Counted, CounterView, Named, fold
 from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, read, serve
 
@@ -30,7 +32,7 @@ async def projector(redis: Any, memory_store: Store) -> Projector[Event]:
         stream = f"counter-{number}"
         await append(memory_store, stream, Counted(by=1), Named(name=stream))
     projector = Projector(redis, memory_store, SERVICE, MODELS)
-    await Rebuilder(projector).heal()
+    await ReadModelWatcher(projector).rebuild_needed()
     return projector
 
 
@@ -38,7 +40,7 @@ async def projector(redis: Any, memory_store: Store) -> Projector[Event]:
 async def test_what_is_right_is_whole(projector: Projector[Event]) -> None:
     for name in ("counters", "names"):
         parity = await Inspection(projector).verify(name, 1)
-        assert parity.whole
+        assert parity.matches
         assert (parity.streams, parity.events) == (3, 6)
 
 
@@ -48,9 +50,9 @@ async def test_what_is_not_projected_yet_is_behind(
 ) -> None:
     await append(memory_store, "counter-0", Counted(by=1), Counted(by=1))
     parity = await Inspection(projector).verify("counters", 1)
-    assert (parity.behind_streams, parity.behind_events) == (1, 2)
+    assert (parity.lagging_streams, parity.lagging_events) == (1, 2)
     assert parity.lag_seconds > 0
-    assert not parity.whole
+    assert not parity.matches
 
 
 @pytest.mark.stack
@@ -60,7 +62,7 @@ async def test_what_is_wrong_is_named(
 ) -> None:
     target = projector.target(name, 1)
     assert target is not None
-    await redis.hset(target.place("counter-1").data_key, field, b"tampered")
+    await redis.hset(target.location("counter-1").data_key, field, b"tampered")
     parity = await Inspection(projector).verify(name, 1)
     assert parity.different == ["counter-1"]
 
@@ -70,7 +72,7 @@ async def test_every_state_has_its_word(redis: Any, memory_store: Store) -> None
     inspection = Inspection(Projector(redis, memory_store, SERVICE, MODELS))
 
     async def words() -> list[tuple[str, int | None, str]]:
-        return [(c.name, c.number, c.word) for c in await inspection.copies()]
+        return [(s.name, s.number, s.state) for s in await inspection.statuses()]
 
     assert await words() == [("counters", None, "New"), ("names", None, "New")]
     await redis.hset(plan_key(SERVICE, "counters"), "pass", 1)
@@ -89,10 +91,10 @@ async def test_lag_is_told_in_events_streams_and_seconds(
     memory_store: Store, projector: Projector[Event]
 ) -> None:
     inspection = Inspection(projector)
-    assert (await inspection.lag("counters", 1)).behind_events == 0
+    assert (await inspection.lag("counters", 1)).lagging_events == 0
     await append(memory_store, "counter-0", Counted(by=1), Counted(by=1))
     lag = await inspection.lag("counters", 1)
-    assert (lag.streams, lag.behind_streams, lag.behind_events) == (3, 1, 2)
+    assert (lag.streams, lag.lagging_streams, lag.lagging_events) == (3, 1, 2)
     assert lag.seconds > 0
 
 
@@ -111,22 +113,22 @@ async def test_a_stream_that_a_fold_cannot_take_stands_still_alone(
     projector = Projector(redis, memory_store, SERVICE, (broken, NAMES))
     await append(memory_store, "counter-old", Counted(by=1), Named(name="poison"))
     await append(memory_store, "counter-good", Counted(by=1))
-    await Rebuilder(projector).heal()  # met by a scan
+    await ReadModelWatcher(projector).rebuild_needed()  # met by a scan
     await append(memory_store, "counter-new", Named(name="poison"))
     await projector.project(await memory_store.load("counter-new"))  # and live
     assert await read(redis, "counter-good") == CounterView(total=1, events=1)
     assert await read(redis, "counter-old") is None
     assert await ReadModels(redis, SERVICE).entry("names", "poison") == "taken"
-    counters, names = await Inspection(projector).copies()
-    assert (counters.word, names.word) == ("Failed", "Active")
+    counters, names = await Inspection(projector).statuses()
+    assert (counters.state, names.state) == ("Failed", "Active")
     because = "ValueError: cannot take this"
     assert counters.parked == {"counter-old": because, "counter-new": because}
-    assert await projector.retry_parked() == 0
+    assert await Backlog(projector).retry_parked() == 0
 
     mended = Projector(redis, memory_store, SERVICE, MODELS)
-    assert await mended.retry_parked() == 2
+    assert await Backlog(mended).retry_parked() == 2
     assert await read(redis, "counter-old") == CounterView(total=1, events=2, name="poison")
-    assert [copy.word for copy in await Inspection(mended).copies()] == ["Active", "Active"]
+    assert [status.state for status in await Inspection(mended).statuses()] == ["Active", "Active"]
 
 
 async def test_a_stream_can_be_seen_as_it_was(memory_store: Store) -> None:

@@ -17,7 +17,8 @@ from chassis.views.inspection import Inspection
 from chassis.views.projection import Ordering
 from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels
-from chassis.views.rebuild import Rebuilder
+from chassis.views.rebuild.run import Rebuilder
+from chassis.views.rebuild.watch import ReadModelWatcher
 from tests.chassis.events import CODEC, Counted, CounterView, Named, fold
 from tests.chassis.models import SERVICE
 
@@ -44,7 +45,7 @@ async def count(store: Store, stream: str, by: int) -> History[Event]:
 @pytest.fixture
 async def projector(redis: Any, memory_store: Store) -> Projector[Event]:
     projector = Projector(redis, memory_store, SERVICE, (ORDER,))
-    await Rebuilder(projector).heal()
+    await ReadModelWatcher(projector).rebuild_needed()
     return projector
 
 
@@ -58,27 +59,31 @@ async def test_equal_scores_have_equal_ranks(
 ) -> None:
     for name, by in {"a": 5, "b": 7, "c": 5, "d": 1}.items():
         await projector.project(await count(memory_store, f"counter-{name}", by))
-    page = await boards.page("all", member="counter-c", most=10)
-    assert [(row.rank, row.whole) for row in page.rows] == [(1, 7), (2, 5), (2, 5), (4, 1)]
-    assert (page.total, page.own_rank, page.own_score) == (4, 2, 5.5)
-    around = await boards.page("all", member="counter-d", around=True, most=2)
+    page = await boards.page("all", member="counter-c", limit=10)
+    assert [(row.rank, row.ranking_score) for row in page.rows] == [(1, 7), (2, 5), (2, 5), (4, 1)]
+    assert (page.total, page.member_rank, page.member_score) == (4, 2, 5.5)
+    around = await boards.page("all", member="counter-d", around=True, limit=2)
     assert [(row.rank, row.member) for row in around.rows] == [(2, "counter-a"), (4, "counter-d")]
-    assert await boards.lowest("all", upto=5.5, most=9) == ["counter-d", "counter-a", "counter-c"]
+    assert await boards.lowest("all", max_score=5.5, limit=9) == [
+        "counter-d",
+        "counter-a",
+        "counter-c",
+    ]
 
 
 async def test_a_stranger_has_no_place(projector: Projector[Event], boards: Boards) -> None:
     assert projector.models
-    page = await boards.page("all", member="counter-x", around=True, most=3)
-    assert (page.total, page.own_rank, page.rows) == (0, None, ())
+    page = await boards.page("all", member="counter-x", around=True, limit=3)
+    assert (page.total, page.member_rank, page.rows) == (0, None, ())
 
 
 async def test_a_board_can_be_left(
     memory_store: Store, projector: Projector[Event], boards: Boards
 ) -> None:
     await projector.project(await count(memory_store, "counter-a", 2))
-    assert (await boards.page("even", most=1)).total == 1
+    assert (await boards.page("even", limit=1)).total == 1
     await projector.project(await count(memory_store, "counter-a", 1))
-    assert (await boards.page("even", most=1)).total == 0
+    assert (await boards.page("even", limit=1)).total == 0
 
 
 async def test_a_gap_is_filled_from_what_stands(
@@ -89,7 +94,7 @@ async def test_a_gap_is_filled_from_what_stands(
     target = projector.target("order", 1)
     assert target is not None
     assert await projector.catch_up(target, "counter-a")
-    assert (await boards.page("all", member="counter-a")).own_score == 5.5
+    assert (await boards.page("all", member="counter-a")).member_score == 5.5
 
 
 async def test_a_rebuilt_board_is_the_same_and_can_be_verified(
@@ -97,11 +102,11 @@ async def test_a_rebuilt_board_is_the_same_and_can_be_verified(
 ) -> None:
     for number in range(40):
         await projector.project(await count(memory_store, f"counter-{number}", number % 7))
-    before = await boards.page("all", most=40)
+    before = await boards.page("all", limit=40)
     progress = await Rebuilder(projector).rebuild("order")
-    assert await boards.page("all", most=40) == before
+    assert await boards.page("all", limit=40) == before
     inspection = Inspection(projector)
-    assert (await inspection.verify("order", progress.generation)).whole
+    assert (await inspection.verify("order", progress.generation)).matches
     (key,) = [k for k in await redis.keys("*by:all") if b":2}" in k]
     await redis.zadd(key, {"counter-3": 99})
     parity = await inspection.verify("order", progress.generation)
@@ -119,14 +124,14 @@ async def test_ranks_are_one_more_than_those_with_more(
     store: Store = MemoryEventStore(CODEC)
     for number, total in enumerate(totals):
         await count(store, f"counter-{number}", total)
-    await Rebuilder(Projector(redis, store, SERVICE, (ORDER,))).heal()
+    await ReadModelWatcher(Projector(redis, store, SERVICE, (ORDER,))).rebuild_needed()
     boards = Boards(ReadModels(redis, SERVICE), "order")
     first = random.Random(seed).randrange(len(totals))
-    page = await boards.page("all", first=first, most=5)
+    page = await boards.page("all", first=first, limit=5)
     for row in page.rows:
-        assert row.rank == 1 + sum(total > row.whole for total in totals)
-    own = await boards.page("all", member="counter-0", around=True, most=3)
-    assert own.own_rank == 1 + sum(total > totals[0] for total in totals)
+        assert row.rank == 1 + sum(total > row.ranking_score for total in totals)
+    own = await boards.page("all", member="counter-0", around=True, limit=3)
+    assert own.member_rank == 1 + sum(total > totals[0] for total in totals)
     assert "counter-0" in [row.member for row in own.rows]
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from chassis.log.event_store import Commit, History, Origin, Page
 from chassis.log.memory import MemoryEventStore
-from chassis.views.projector import Change, Counts, Projector
+from chassis.views.change import Change, ProjectionCounts
+from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels
 from tests.chassis.events import CODEC, Counted, CounterView, Named
 from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, expected, read, serve
@@ -110,7 +111,7 @@ async def test_an_emptied_redis_is_noticed(
 ) -> None:
     await redis.flushdb()
     await projector.project(await append(memory_store, "counter-a", Counted(by=1)))
-    assert projector.lost.is_set()
+    assert projector.generations_lost.is_set()
 
 
 async def test_a_forgotten_script_is_loaded_again(
@@ -138,14 +139,14 @@ async def test_the_guard_takes_what_follows_and_nothing_else(
 ) -> None:
     target = projector.target("counters", 1)
     assert target is not None
-    place = target.place("counter-a")
-    await redis.hset(place.data_key, mapping={"v": 2, "d": "stands", "x": "stands"})
-    change = Change(place, start, last, ("+", "d", "new", "-", "x"))
+    location = target.location("counter-a")
+    await redis.hset(location.data_key, mapping={"v": 2, "d": "stands", "x": "stands"})
+    change = Change(location, start, last, ("+", "d", "new", "-", "x"))
     assert await projector.apply([change]) == [status]
     applied = status == b"applied"
     expected = {b"v": str(last).encode(), b"d": b"new"}
     untouched = {b"v": b"2", b"d": b"stands", b"x": b"stands"}
-    assert await redis.hgetall(place.data_key) == (expected if applied else untouched)
+    assert await redis.hgetall(location.data_key) == (expected if applied else untouched)
 
 
 async def test_one_round_trip_projects_a_commit(
@@ -236,4 +237,4 @@ async def _project_page(projector: Projector[Event], page: list[Commit[Event]]) 
     for name in (COUNTERS.name, NAMES.name):
         target = projector.target(name, 1)
         assert target is not None
-        await projector.project_page(target, Page(tuple(page), None), Counts())
+        await projector.project_page(target, Page(tuple(page), None), ProjectionCounts())

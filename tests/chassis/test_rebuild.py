@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -14,10 +14,17 @@ from structlog.testing import capture_logs
 from chassis.log.codec import Codec
 from chassis.log.event_store import Origin, Page
 from chassis.log.memory import PAGE_COMMITS, MemoryEventStore
+from chassis.views.backlog import Backlog
 from chassis.views.inspection import Inspection
+from chassis.views.keys import generation_of
+from chassis.views.projection import ReadModel
 from chassis.views.projector import Projector
-from chassis.views.read_models import ReadModels, ReadModelsLost, generation_of
-from chassis.views.rebuild import Rebuilder, RebuildInterrupted
+from chassis.views.read_models import ReadModels, ReadModelsLost
+from chassis.views.rebuild.control import RebuildControl
+from chassis.views.rebuild.plan import RebuildInterrupted
+from chassis.views.rebuild.progress import RebuildProgress
+from chassis.views.rebuild.run import Rebuilder
+from chassis.views.rebuild.watch import ReadModelWatcher
 from tests.chassis.events import CODEC, Counted, CounterView, Named, fold
 from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, expected, read, serve
 from tests.support.eventually import eventually
@@ -71,8 +78,36 @@ async def paused() -> PausedStore:
     return PausedStore(CODEC)
 
 
-def rebuilder(redis: Any, store: MemoryEventStore[Event]) -> Rebuilder[Event]:
-    return Rebuilder(Projector(redis, store, SERVICE, MODELS))
+@dataclass(frozen=True)
+class Instance:
+    """One instance of a service, as far as its read models go."""
+
+    projector: Projector[Event]
+
+    @property
+    def watcher(self) -> ReadModelWatcher[Event]:
+        return ReadModelWatcher(self.projector)
+
+    @property
+    def control(self) -> RebuildControl:
+        return RebuildControl(Rebuilder(self.projector).plans)
+
+    @property
+    def inspection(self) -> Inspection[Event]:
+        return Inspection(self.projector)
+
+    @property
+    def backlog(self) -> Backlog[Event]:
+        return Backlog(self.projector)
+
+    async def rebuild(self, name: str, **options: Any) -> RebuildProgress:
+        return await Rebuilder(self.projector).rebuild(name, **options)
+
+
+def instance(
+    redis: Any, store: MemoryEventStore[Event], models: Sequence[ReadModel[Event]] = MODELS
+) -> Instance:
+    return Instance(Projector(redis, store, SERVICE, models))
 
 
 async def test_readers_are_told_of_a_loss_not_of_a_miss(
@@ -82,7 +117,7 @@ async def test_readers_are_told_of_a_loss_not_of_a_miss(
     reader = ReadModels(redis, SERVICE)
     with pytest.raises(ReadModelsLost, match="counters of counting"):
         await reader.document("counters", "counter-a")
-    await rebuilder(redis, memory_store).heal()
+    await instance(redis, memory_store).watcher.rebuild_needed()
     assert await reader.document("counters", "counter-a")
     await redis.flushdb()  # the reader still believes in the generation that it has seen
     with pytest.raises(ReadModelsLost):
@@ -98,7 +133,7 @@ async def test_a_rebuilt_read_model_equals_the_fold_of_the_log(
     for stream in streams:
         await append(memory_store, stream, Counted(by=1), Named(name=stream))
         await append(memory_store, stream, Counted(by=2))
-    await rebuilder(redis, memory_store).heal()
+    await instance(redis, memory_store).watcher.rebuild_needed()
     for stream in streams:
         assert await read(redis, stream) == await expected(memory_store, stream)
         assert await ReadModels(redis, SERVICE).entry("names", stream) == "taken"
@@ -110,7 +145,7 @@ async def test_writes_during_a_rebuild_are_in_both_generations(
     await serve(redis, counters=1, names=1)
     live = Projector(redis, paused, SERVICE, MODELS)
     await live.project(await append(paused, "counter-a", Counted(by=1)))
-    building = asyncio.create_task(rebuilder(redis, paused).rebuild("counters"))
+    building = asyncio.create_task(instance(redis, paused).rebuild("counters"))
     await paused.paused.wait()
     await live.project(await append(paused, "counter-a", Counted(by=1)))
     await live.project(await append(paused, "counter-new", Counted(by=1)))
@@ -127,26 +162,26 @@ async def test_until_the_switch_the_old_generation_is_served(
     await serve(redis, counters=1, names=1)
     live = Projector(redis, paused, SERVICE, MODELS)
     await live.project(await append(paused, "counter-a", Counted(by=1)))
-    building = asyncio.create_task(rebuilder(redis, paused).rebuild("counters"))
+    building = asyncio.create_task(instance(redis, paused).rebuild("counters"))
     await paused.paused.wait()
     assert await read(redis, "counter-a") == CounterView(total=1, events=1)
     building.cancel()
     await asyncio.wait([building])
     assert await read(redis, "counter-a") == CounterView(total=1, events=1)
     paused.between_pages.set()
-    assert (await rebuilder(redis, paused).rebuild("counters")).generation == 2
+    assert (await instance(redis, paused).rebuild("counters")).generation == 2
 
 
 async def test_a_reader_that_holds_the_old_generation_finds_the_new_one(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     await append(memory_store, "counter-a", Counted(by=1))
-    await rebuilder(redis, memory_store).heal()
+    await instance(redis, memory_store).watcher.rebuild_needed()
     reader = ReadModels(redis, SERVICE)
     assert await reader.document("counters", "counter-a")
-    await rebuilder(redis, memory_store).rebuild("counters")
+    await instance(redis, memory_store).rebuild("counters")
     assert await reader.document("counters", "counter-a")
-    await rebuilder(redis, memory_store).rebuild("counters")
+    await instance(redis, memory_store).rebuild("counters")
     assert await reader.document("counters", "counter-a")
     left = [key async for key in redis.scan_iter(match=f"{SERVICE}:{{counters:1*")]
     assert left == []  # one generation is kept for a rollback, not two
@@ -155,10 +190,10 @@ async def test_a_reader_that_holds_the_old_generation_finds_the_new_one(
 async def test_several_processes_share_a_rebuild(redis: Any, paused: PausedStore) -> None:
     for number in range(20):
         await append(paused, f"counter-{number}", Counted(by=1))
-    first = asyncio.create_task(rebuilder(redis, paused).rebuild("counters", segments=2))
+    first = asyncio.create_task(instance(redis, paused).rebuild("counters", segments=2))
     await paused.paused.wait()
     with capture_logs() as logs:
-        second = asyncio.create_task(rebuilder(redis, paused).rebuild("counters"))
+        second = asyncio.create_task(instance(redis, paused).rebuild("counters"))
 
         async def joined() -> bool:
             return any(line.get("how") == "joined" for line in logs)
@@ -179,11 +214,11 @@ async def test_whoever_goes_on_after_a_crash_starts_at_the_checkpoint(
         await append(memory_store, f"counter-{number:03}", Counted(by=1))
     dying = CountingStore(CODEC, streams=memory_store.streams, pages_left=2)
     with pytest.raises(OSError, match="killed"):
-        await rebuilder(redis, dying).rebuild("counters", segments=1)
+        await instance(redis, dying).rebuild("counters", segments=1)
     with pytest.raises(ReadModelsLost):
         await read(redis, "counter-000")
     going_on = CountingStore(CODEC, streams=memory_store.streams)
-    done = await rebuilder(redis, going_on).rebuild("counters")
+    done = await instance(redis, going_on).rebuild("counters")
     assert going_on.pages_read == 1
     assert (done.generation, done.commits) == (1, 2 * PAGE_COMMITS + 1)
     for stream in ("counter-000", "counter-200"):
@@ -194,33 +229,36 @@ async def test_an_abandoned_rebuild_is_finished_unasked(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     await append(memory_store, "counter-a", Counted(by=1))
-    await rebuilder(redis, memory_store).heal()
+    await instance(redis, memory_store).watcher.rebuild_needed()
     dying = CountingStore(CODEC, streams=memory_store.streams, pages_left=0)
     with pytest.raises(OSError, match="killed"):
-        await rebuilder(redis, dying).rebuild("counters", segments=1)
-    healer = rebuilder(redis, memory_store)
-    assert await healer.needed() == ["counters"]
-    await healer.heal()
-    assert await Inspection(healer.projector).served() == {"counters": 2, "names": 1}
+        await instance(redis, dying).rebuild("counters", segments=1)
+    service = instance(redis, memory_store)
+    assert await service.watcher.needed() == ["counters"]
+    await service.watcher.rebuild_needed()
+    assert await service.inspection.served() == {"counters": 2, "names": 1}
 
 
 async def test_a_rebuild_pauses_goes_on_and_is_cancelled(redis: Any, paused: PausedStore) -> None:
     await append(paused, "counter-a", Counted(by=1))
-    operator = rebuilder(redis, paused)
-    assert not await operator.steer("counters", "paused")  # nothing is being built
-    building = asyncio.create_task(rebuilder(redis, paused).rebuild("counters"))
+    operator = instance(redis, paused)
+    assert not await operator.control.set_state("counters", "paused")  # nothing is being built
+    building = asyncio.create_task(instance(redis, paused).rebuild("counters"))
     await paused.paused.wait()
-    assert await operator.steer("counters", "paused")
+    assert await operator.control.set_state("counters", "paused")
     paused.between_pages.set()
-    assert await operator.needed() == ["counters", "names"]  # not served yet, and not abandoned
-    assert await operator.steer("counters", "running")
+    assert await operator.watcher.needed() == [
+        "counters",
+        "names",
+    ]  # not served yet, and not abandoned
+    assert await operator.control.set_state("counters", "running")
     assert (await building).generation == 1
 
     paused.between_pages.clear()
     paused.paused.clear()
-    building = asyncio.create_task(rebuilder(redis, paused).rebuild("counters"))
+    building = asyncio.create_task(instance(redis, paused).rebuild("counters"))
     await paused.paused.wait()
-    assert await operator.steer("counters", "cancelled")
+    assert await operator.control.set_state("counters", "cancelled")
     paused.between_pages.set()
     with pytest.raises(RebuildInterrupted):
         await building
@@ -231,16 +269,16 @@ async def test_a_rebuild_pauses_goes_on_and_is_cancelled(redis: Any, paused: Pau
 async def test_a_rollback_serves_what_was_served_before_with_everything_since(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
-    healer = rebuilder(redis, memory_store)
+    service = instance(redis, memory_store)
     await append(memory_store, "counter-a", Counted(by=1))
-    await healer.heal()
-    assert await healer.rollback("counters") is None
-    await healer.rebuild("counters")
-    await healer.projector.project(await append(memory_store, "counter-a", Counted(by=1)))
-    assert await healer.rollback("counters") == 1
+    await service.watcher.rebuild_needed()
+    assert await service.control.rollback("counters") is None
+    await service.rebuild("counters")
+    await service.projector.project(await append(memory_store, "counter-a", Counted(by=1)))
+    assert await service.control.rollback("counters") == 1
     assert await read(redis, "counter-a") == CounterView(total=2, events=2)
-    assert await healer.rollback("counters") == 2
-    await healer.rebuild("counters")
+    assert await service.control.rollback("counters") == 2
+    await service.rebuild("counters")
     left = {generation_of(k) async for k in redis.scan_iter(match=f"{SERVICE}:{{counters:*")}
     assert left == {2, 3}
 
@@ -249,44 +287,44 @@ async def test_a_look_at_a_rebuild_serves_nothing(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     await append(memory_store, "counter-a", Counted(by=1))
-    healer = rebuilder(redis, memory_store)
-    await healer.heal()
-    looked = await healer.rebuild("counters", switch=False)
-    assert (await Inspection(healer.projector).verify("counters", looked.generation)).whole
-    assert await healer.needed() == []
-    assert await healer.steer("counters", "cancelled")
-    assert await Inspection(healer.projector).served() == {"counters": 1, "names": 1}
+    service = instance(redis, memory_store)
+    await service.watcher.rebuild_needed()
+    looked = await service.rebuild("counters", switch=False)
+    assert (await service.inspection.verify("counters", looked.generation)).matches
+    assert await service.watcher.needed() == []
+    assert await service.control.set_state("counters", "cancelled")
+    assert await service.inspection.served() == {"counters": 1, "names": 1}
 
 
 async def test_a_changed_fold_is_built_beside_and_switched(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     """A newer version of the service comes, with another fold of the same name."""
-    old = rebuilder(redis, memory_store)
+    old = instance(redis, memory_store)
     await old.projector.project(await append(memory_store, "counter-a", Counted(by=1)))
-    await old.heal()
+    await old.watcher.rebuild_needed()
     newer = replace(COUNTERS, fold=double, version=2)
-    new = Rebuilder(Projector(redis, memory_store, SERVICE, (newer, NAMES)))
-    assert await new.needed() == ["counters"]
-    await new.heal()
+    new = instance(redis, memory_store, (newer, NAMES))
+    assert await new.watcher.needed() == ["counters"]
+    await new.watcher.rebuild_needed()
     assert await read(redis, "counter-a") == CounterView(total=2, events=1)
-    assert await old.needed() == []  # the older one lets it be
-    assert await new.needed() == []
+    assert await old.watcher.needed() == []  # the older one lets it be
+    assert await new.watcher.needed() == []
 
 
 async def test_two_versions_side_by_side_leave_word_for_each_other(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
-    old = rebuilder(redis, memory_store)
-    await old.heal()
+    old = instance(redis, memory_store)
+    await old.watcher.rebuild_needed()
     newer = replace(COUNTERS, fold=double, version=2)
-    new = Rebuilder(Projector(redis, memory_store, SERVICE, (newer, NAMES)))
-    await new.heal()
+    new = instance(redis, memory_store, (newer, NAMES))
+    await new.watcher.rebuild_needed()
     await old.projector.project(await append(memory_store, "counter-a", Counted(by=1)))
     assert await read(redis, "counter-a") is None  # appended by an instance of the old version
-    assert await new.projector.catch_up_behind() == 1
+    assert await new.backlog.project_pending() == 1
     assert await read(redis, "counter-a") == CounterView(total=2, events=1)
-    assert await new.projector.catch_up_behind() == 0
+    assert await new.backlog.project_pending() == 0
 
 
 def double(view: CounterView | None, event: Event) -> CounterView:
@@ -298,7 +336,7 @@ async def test_a_rebuild_whose_redis_was_emptied_switches_nothing(
     redis: Any, paused: PausedStore
 ) -> None:
     await append(paused, "counter-a", Counted(by=1))
-    building = asyncio.create_task(rebuilder(redis, paused).rebuild("counters"))
+    building = asyncio.create_task(instance(redis, paused).rebuild("counters"))
     await paused.paused.wait()
     await redis.flushdb()
     paused.between_pages.set()
@@ -311,13 +349,13 @@ async def test_a_rebuild_whose_redis_was_emptied_switches_nothing(
 async def test_an_emptied_redis_heals_unasked(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
-    healer = rebuilder(redis, memory_store)
+    service = instance(redis, memory_store)
     await append(memory_store, "counter-a", Counted(by=1))
-    watching = asyncio.create_task(healer.watch())
+    watching = asyncio.create_task(service.watcher.run())
     try:
         await _served(redis, "counter-a")
         await redis.flushdb()
-        await healer.projector.project(await append(memory_store, "counter-a", Counted(by=1)))
+        await service.projector.project(await append(memory_store, "counter-a", Counted(by=1)))
         assert await _served(redis, "counter-a") == CounterView(total=2, events=2)
     finally:
         watching.cancel()
@@ -348,8 +386,8 @@ async def test_a_sweep_finds_what_a_scan_has_missed(redis: Any) -> None:
     store = ForgetfulScan(CODEC)
     await append(store, "counter-a", Counted(by=1))
     await append(store, "counter-missed", Counted(by=1))
-    done = await rebuilder(redis, store).rebuild("counters")
-    assert (done.commits, done.behind) == (1, 1)
+    done = await instance(redis, store).rebuild("counters")
+    assert (done.commits, done.repaired) == (1, 1)
     assert await read(redis, "counter-missed") == CounterView(total=1, events=1)
 
 
@@ -358,18 +396,18 @@ async def test_what_differs_from_the_log_is_never_served(
 ) -> None:
     """A fold that is not a function of the events: the sample that is compared shows it."""
     await append(memory_store, "counter-a", Counted(by=1))
-    await rebuilder(redis, memory_store).heal()
+    await instance(redis, memory_store).watcher.rebuild_needed()
     folds = count(1)
     moody = replace(COUNTERS, fold=lambda _view, _event: CounterView(total=next(folds)))
-    wrong = Rebuilder(Projector(redis, memory_store, SERVICE, (moody, NAMES)))
+    wrong = instance(redis, memory_store, (moody, NAMES))
     with pytest.raises(RebuildInterrupted, match="counter-a differs from the log"):
         await wrong.rebuild("counters")
-    inspection = Inspection(wrong.projector)
+    inspection = wrong.inspection
     assert await inspection.served() == {"counters": 1, "names": 1}
-    assert "Failed" in [copy.word for copy in await inspection.copies()]
-    assert await wrong.needed() == []  # not tried again and again
-    mended = rebuilder(redis, memory_store)
-    assert (await mended.rebuild("counters")).generation == 3
+    assert "Failed" in [status.state for status in await inspection.statuses()]
+    assert await wrong.watcher.needed() == []  # not tried again and again
+    corrected = instance(redis, memory_store)
+    assert (await corrected.rebuild("counters")).generation == 3
     assert await read(redis, "counter-a") == CounterView(total=1, events=1)
 
 
@@ -379,14 +417,14 @@ async def test_an_event_that_this_build_cannot_read_parks_its_stream(
     await append(memory_store, "counter-a", Counted(by=1))
     await append(memory_store, "counter-b", Counted(by=1), Named(name="n"))
     older: MemoryEventStore[Event] = MemoryEventStore(Codec(Counted), streams=memory_store.streams)
-    behind_the_times = rebuilder(redis, older)  # it has never heard of Named
-    await behind_the_times.heal()
+    outdated = instance(redis, older)  # it has never heard of Named
+    await outdated.watcher.rebuild_needed()
     assert await read(redis, "counter-a") == CounterView(total=1, events=1)
-    (counters, *_) = await Inspection(behind_the_times.projector).copies()
+    (counters, *_) = await outdated.inspection.statuses()
     assert "Named v1 is not known" in counters.parked["counter-b"]
-    parity = await Inspection(behind_the_times.projector).verify("counters", 1)
+    parity = await outdated.inspection.verify("counters", 1)
     assert parity.unfoldable == ["counter-b"]
-    assert await rebuilder(redis, memory_store).projector.retry_parked() == 2
+    assert await instance(redis, memory_store).backlog.retry_parked() == 2
     assert await read(redis, "counter-b") == CounterView(total=1, events=2, name="n")
 
 
@@ -394,4 +432,4 @@ async def test_an_unknown_read_model_is_refused(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     with pytest.raises(KeyError, match="melons"):
-        await rebuilder(redis, memory_store).rebuild("melons")
+        await instance(redis, memory_store).rebuild("melons")

@@ -15,7 +15,7 @@ from chassis.decide.repository import Repository, now
 from chassis.log.codec import Codec
 from chassis.log.memory import MemoryEventStore
 from chassis.views.projector import Projector
-from chassis.views.rebuild import Rebuilder
+from chassis.views.rebuild.watch import ReadModelWatcher
 from compute import worker as under_test
 from compute.domain import Analysis, analyses
 from compute.facts import Facts, Pinned, Questions, Token
@@ -143,9 +143,9 @@ class Workshop:
 
     async def open(self) -> "Workshop":
         projector = Projector(self.redis, self.store, "compute", (ANALYSIS_VIEWS,))
-        rebuilder = Rebuilder(projector)
-        if await rebuilder.missing():
-            await rebuilder.heal()
+        watcher = ReadModelWatcher(projector)
+        if await watcher.unserved():
+            await watcher.rebuild_needed()
         self.handler = CommandHandler(
             Repository(self.store, analyses(frozenset({1}))),
             projector,

@@ -21,7 +21,7 @@ from chassis.decide.repository import Repository
 from chassis.log.codec import Codec
 from chassis.log.memory import MemoryEventStore
 from chassis.views.projector import Projector
-from chassis.views.rebuild import Rebuilder
+from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.compute import ComputeCommand, ComputeEvent
 from contracts.invites import InviteCommand, InviteEvent
 from contracts.messages import Event, Metadata
@@ -217,9 +217,9 @@ class Bus:
     ) -> None:
         store: MemoryEventStore[Any] = MemoryEventStore(Codec(events))
         projector: Projector[Any] = Projector(self.redis, store, name, models)
-        rebuilder: Rebuilder[Any] = Rebuilder(projector)
-        if await rebuilder.missing():
-            await rebuilder.heal()
+        watcher: ReadModelWatcher[Any] = ReadModelWatcher(projector)
+        if await watcher.unserved():
+            await watcher.rebuild_needed()
         handler: CommandHandler[Any, Any, Any] = CommandHandler(
             Repository(store, decider),
             projector,

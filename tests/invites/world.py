@@ -23,7 +23,7 @@ from chassis.log.codec import Codec
 from chassis.log.memory import MemoryEventStore
 from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels
-from chassis.views.rebuild import Rebuilder
+from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.invites import InviteEvent, RegisterInviter, SendInvite, TendInvite
 from contracts.messages import Command, CommandOutcome, Metadata
 from contracts.referrals import ReserveReferral
@@ -118,7 +118,7 @@ class Service:
 
     async def start(self) -> "Service":
         if not _EMPTY:
-            await Rebuilder(self.projector).heal()
+            await ReadModelWatcher(self.projector).rebuild_needed()
             _EMPTY.update({key: await self.redis.dump(key) for key in await self.redis.keys("*")})
         for key, value in _EMPTY.items():
             await self.redis.restore(key, 0, value, replace=True)

@@ -85,7 +85,7 @@ async def test_read_models_are_listed_rebuilt_and_verified(shell: Shell) -> None
     looked = await shell.run("rebuild", "codes", "--dry-run")
     back = await shell.run("rollback", "members")
     assert looked.returncode == 0, looked.told
-    assert "is whole" in looked.told
+    assert "is complete" in looked.told
     assert back.returncode == 0, back.told
     verified, status = await asyncio.gather(shell.run("verify"), shell.run("status", "--watch"))
     assert verified.returncode == 0, verified.told

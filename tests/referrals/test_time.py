@@ -12,7 +12,7 @@ from chassis.bus.commands import CommandSender
 from chassis.log.event_store import UnknownEvent
 from chassis.views.boards import Boards
 from chassis.views.inspection import Inspection
-from chassis.views.rebuild import Rebuilder
+from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.referrals import DayClosed, ReserveReferral, SettleReferrals
 from referrals.clock import Clock
 from referrals.closing import DayCloser, tally
@@ -52,7 +52,7 @@ async def test_due_seats_are_told_to_their_streams(service: Service) -> None:
     assert (queue, body["memberId"]) == ("queue", "alice")
     service.at = time.time()
     await service.do(SettleReferrals(member_id="alice"))
-    assert await due.lowest(DUE_BOARD, upto=time.time() * 2, most=9) == []
+    assert await due.lowest(DUE_BOARD, max_score=time.time() * 2, limit=9) == []
     entry = await service.models.document("members", "member-alice")
     assert entry is not None
     assert b'"referralsRemaining":10' in entry.body
@@ -123,12 +123,12 @@ async def test_closes_outlive_a_rebuild(service: Service) -> None:
     await closer(service).close(now=MONDAY + DAY)
     before = await closed(service, "all.2026-11-23")
     await service.redis.flushdb()
-    await Rebuilder(service.projector).heal()
+    await ReadModelWatcher(service.projector).rebuild_needed()
     assert before is not None
     assert await closed(service, "all.2026-11-23") == before
     inspection = Inspection(service.projector)
     for name, generation in (await inspection.served()).items():
-        assert (await inspection.verify(name, generation)).whole, name
+        assert (await inspection.verify(name, generation)).matches, name
 
 
 async def test_a_close_that_was_stored_and_not_shown_is_shown(service: Service) -> None:

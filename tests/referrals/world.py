@@ -14,7 +14,7 @@ from chassis.log.codec import Codec
 from chassis.log.memory import MemoryEventStore
 from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels
-from chassis.views.rebuild import Rebuilder
+from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.messages import Command, CommandOutcome, Metadata
 from contracts.referrals import OpenAccount, RedeemReferral, ReferralEvent
 from referrals.domain import MEMBERS
@@ -49,7 +49,7 @@ class Service:
     async def start(self) -> "Service":
         """With read models, which of an empty log are always the same."""
         if not _EMPTY:
-            await Rebuilder(self.projector).heal()
+            await ReadModelWatcher(self.projector).rebuild_needed()
             _EMPTY.update({key: await self.redis.dump(key) for key in await self.redis.keys("*")})
         for key, value in _EMPTY.items():
             await self.redis.restore(key, 0, value, replace=True)

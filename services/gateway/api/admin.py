@@ -147,7 +147,7 @@ async def tell_campaign(
 async def list_cases(context: RequestContext) -> Answer:
     """The oldest first, referrer by referrer."""
     first = int(read_query(context.request, CasesQuery).cursor or 0)
-    page = await Boards(context.parts.referrals, CASES).page(OPEN, first=first, most=PAGE)
+    page = await Boards(context.parts.referrals, CASES).page(OPEN, first=first, limit=PAGE)
     views = [CasesView.model_validate_json(row.entry) for row in page.rows]
     items = tuple(
         OpenCase.model_validate({**case.model_dump(), "referrerId": view.member_id})

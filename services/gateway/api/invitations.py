@@ -202,7 +202,7 @@ async def list_invites(context: RequestContext) -> Answer:
     query = read_query(context.request, InvitesQuery)
     first = int(query.cursor or 0)
     board = f"inviter-{context.caller.subject}"
-    page = await Boards(context.parts.invites, INVITES).page(board, first=first, most=PAGE)
+    page = await Boards(context.parts.invites, INVITES).page(board, first=first, limit=PAGE)
     items = tuple(_own_invite(orjson.loads(row.entry)) for row in page.rows)
     following = first + len(items)
     answer = OwnInvites(items=items, next=str(following) if following < page.total else None)

@@ -153,20 +153,20 @@ async def _live_board(context: RequestContext, query: BoardQuery, now: int) -> L
     own = f"member-{context.caller.subject}"
     around, first = query.around is not None, int(query.cursor or 0)
     page = await Boards(context.parts.referrals, LEADERBOARD).page(
-        board, member=own, around=around, first=first, most=query.limit
+        board, member=own, around=around, first=first, limit=query.limit
     )
     rows = [
         LeaderboardRow(
             rank=row.rank,
             display_name=orjson.loads(row.entry)["displayName"],
-            points=row.whole,
+            points=row.ranking_score,
             is_me=row.member == own,
         )
         for row in page.rows
     ]
     me = next((row for row in rows if row.is_me), None)
-    if me is None and page.own_rank is not None and page.own_score is not None:
-        me = await _own_row(context, own, page.own_rank, int(page.own_score))
+    if me is None and page.member_rank is not None and page.member_score is not None:
+        me = await _own_row(context, own, page.member_rank, int(page.member_score))
     if around and me is None:
         rows = []  # there is no place around which to look
     after = page.first + len(rows)
@@ -233,7 +233,7 @@ async def _current_position(context: RequestContext) -> Position:
     page = await Boards(context.parts.referrals, LEADERBOARD).page(
         ALL_TIME, member=f"member-{context.caller.subject}"
     )
-    return Position(page.own_rank, page.total)
+    return Position(page.member_rank, page.total)
 
 
 async def _points(context: RequestContext) -> PointsView:

@@ -87,7 +87,7 @@ class Doorkeeper:
                 self.rule.check(caller)
                 passage.caller = caller
                 if route.own is not None:
-                    context.asked = parts.referrals.ask(route.own, f"member-{caller.subject}")
+                    context.asked = parts.referrals.prefetch(route.own, f"member-{caller.subject}")
             plans = parts.limiter.plans(route.limits, route.cost)
             hops = parts.settings.trusted_proxy_hops
             passage.verdict = await charge(parts.limiter, plans, caller, request, hops)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 import orjson
 from aiohttp import hdrs, web
 
-from chassis.views.read_models import Asked
+from chassis.views.read_models import PendingDocument
 from cognito_jwt import Caller
 from gateway.http.problems import Problem
 from gateway.http.responses import BODILESS, FastResponse
@@ -92,7 +92,7 @@ class RequestContext:
     parts: "Parts"
     route: "Route"
     passage: Passage
-    asked: Asked | None = None
+    asked: PendingDocument | None = None
     """The route's `own` document, if it has been asked for already."""
 
     @property
@@ -113,7 +113,7 @@ class RequestContext:
     def forgo(self) -> None:
         """What was asked for and not read is not wanted any more."""
         if self.asked is not None:
-            self.asked.forgo()
+            self.asked.cancel()
 
     def caller_expired(self) -> bool:
         return self.caller.expires_at <= time.time()

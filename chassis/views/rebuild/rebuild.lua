@@ -1,8 +1,9 @@
--- Every change to the course of a rebuild. All keys carry the tag {service}: one slot.
+-- Every transition of a rebuild's plan. All keys carry the hash tag {service}: one slot.
+-- chassis.views.generations states what the control hash means to live projection.
 -- KEYS[1] control hash (generations), KEYS[2] plan hash, KEYS[3] lease of a segment (some verbs).
--- ARGV[1] verb, ARGV[2] read model, then the verb's own.
+-- ARGV[1] verb, ARGV[2] read model, then the arguments of the verb.
 -- The plan: generation, segments, switch, started, total; state (running, paused, cancelled, failed, done);
--- pass (1 scans, 2 and on sweep, 0 when the generation is whole); cursor:<segment> of this pass; counts.
+-- pass (1 scans, 2 and higher sweep, 0: the generation is complete); cursor:<segment> of this pass; counts.
 local control, plan = KEYS[1], KEYS[2]
 local verb, name = ARGV[1], ARGV[2]
 local building = redis.call('HGET', control, name .. ':building')
@@ -17,7 +18,7 @@ local function get(field)
   return redis.call('HGET', plan, field)
 end
 
--- begin VERSION SEGMENTS NOW SWITCH TOTAL: announce a new generation, or join the one being built
+-- begin VERSION SEGMENTS NOW SWITCH TOTAL: name a new generation, or join the one being built
 if verb == 'begin' then
   local mine = tonumber(ARGV[3])
   if building then
@@ -37,12 +38,12 @@ if verb == 'begin' then
   return {'begun', building}
 end
 
--- the other verbs belong to one generation: ARGV[3]
+-- the other verbs act on one generation: ARGV[3]
 local generation = ARGV[3]
 local alive = building == generation and get('generation') == generation
 
 -- page GENERATION TOKEN PASS SEGMENT CURSOR SECONDS, then pairs of count and increment:
--- a checkpoint, under a lease
+-- store a checkpoint and renew the lease, if the caller still holds it
 if verb == 'page' then
   if not alive or redis.call('GET', KEYS[3]) ~= ARGV[4] or get('pass') ~= ARGV[5] then return 'lost' end
   redis.call('EXPIRE', KEYS[3], ARGV[8])
@@ -51,13 +52,14 @@ if verb == 'page' then
   return get('state')
 end
 
--- release GENERATION TOKEN: give a segment back
+-- release GENERATION TOKEN: release the lease of a segment, if the caller still holds it
 if verb == 'release' then
   if redis.call('GET', KEYS[3]) == ARGV[4] then redis.call('DEL', KEYS[3]) end
   return 'ok'
 end
 
--- advance GENERATION PASS MOST: all segments of this pass are done; sweep until a sweep finds nothing
+-- advance GENERATION PASS MOST: start the next pass once all segments of this one are done;
+-- the generation is complete after a sweep that repaired nothing, or after MOST sweeps
 if verb == 'advance' then
   if not alive or get('pass') ~= ARGV[4] then return 'lost' end
   for segment = 0, tonumber(get('segments')) - 1 do
@@ -70,13 +72,13 @@ if verb == 'advance' then
   return whole and 'whole' or 'again'
 end
 
--- fail GENERATION WHY: it is not equal to the log; keep it unserved, for a look
+-- fail GENERATION WHY: it differs from the log; keep it for inspection and do not serve it
 if verb == 'fail' then
   if alive then redis.call('HSET', plan, 'state', 'failed', 'because', ARGV[4]) end
   return 'failed'
 end
 
--- switch GENERATION: serve it, and keep the one before it up to date for a rollback
+-- switch GENERATION: serve it, and keep its predecessor up to date for a rollback
 if verb == 'switch' then
   local serving = redis.call('HGET', control, name)
   if serving == generation then return 'switched' end
@@ -106,7 +108,7 @@ if verb == 'steer' then
   return ARGV[4]
 end
 
--- rollback: the generation before is served again; both go on being written
+-- rollback: serve the previous generation again; both continue to be written
 if verb == 'rollback' then
   local serving = redis.call('HGET', control, name)
   local previous = redis.call('HGET', control, name .. ':previous')

@@ -1,0 +1,80 @@
+"""Name the Redis keys of read models: control hashes, documents, shared hashes and boards."""
+
+from typing import NamedTuple
+
+VERSION_FIELD = "v"
+"""Hash field of a document that holds the stream version it was folded to."""
+DOCUMENT_FIELD = "d"
+"""Hash field that holds a document's bytes."""
+
+
+class KeyLocation(NamedTuple):
+    """Describe where one stream's share of a read model is stored; both keys are in one slot."""
+
+    version_key: str
+    """Hash that holds the version up to which the stream has been projected."""
+    version_field: str
+    data_key: str
+    """Hash that holds the projected data."""
+
+
+def control_key(service: str) -> str:
+    """Return the key of a service's control hash, see `chassis.views.generations`."""
+    return f"{{{service}}}:generations"
+
+
+def pending_key(service: str, name: str, version: int) -> str:
+    """Return the key of a hash: stream -> version that this fold version has yet to project.
+
+    While two versions of a service run side by side, each writes the generations of its own fold
+    and records here which streams the instances with the other fold must catch up with.
+    """
+    return f"{{{service}}}:behind:{name}:{version}"
+
+
+def parked_key(service: str, name: str, generation: int) -> str:
+    """Return the key of a hash: parked stream -> the error that stops its projection."""
+    return f"{{{service}}}:parked:{name}:{generation}"
+
+
+def plan_key(service: str, name: str) -> str:
+    """Return the key of a rebuild's plan, see `rebuild.lua`."""
+    return f"{{{service}}}:rebuild:{name}"
+
+
+def lease_key(service: str, name: str, segment: int) -> str:
+    """Return the key of the lease on one segment of a rebuild."""
+    return f"{{{service}}}:rebuilding:{name}:{segment}"
+
+
+def generations_prefix(service: str, name: str) -> str:
+    """Return what the keys of all generations of a read model begin with."""
+    return f"{service}:{{{name}:"
+
+
+def generation_of(key: bytes) -> int:
+    """Return the number of the generation that a read model's key belongs to."""
+    _, _, tag = key.decode().partition("{")
+    return int(tag.split(":")[1].partition("}")[0])
+
+
+def document_key(service: str, name: str, generation: int, stream: str) -> str:
+    """Return the key of a stream's document."""
+    return f"{generations_prefix(service, name)}{generation}:{stream}}}"
+
+
+def document_location(service: str, name: str, generation: int, stream: str) -> KeyLocation:
+    """Locate a stream's document: version and data are in one hash."""
+    key = document_key(service, name, generation, stream)
+    return KeyLocation(key, VERSION_FIELD, key)
+
+
+def shared_location(service: str, name: str, generation: int, stream: str) -> KeyLocation:
+    """Locate a stream's entries in a shared read model: one hash of versions, one of entries."""
+    slot = f"{generations_prefix(service, name)}{generation}}}"
+    return KeyLocation(f"{slot}:versions", stream, f"{slot}:entries")
+
+
+def board_key(data_key: str, board: str) -> str:
+    """Return the key of a board: a sorted set in the slot of the entries at `data_key`."""
+    return f"{data_key}:by:{board}"

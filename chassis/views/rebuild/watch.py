@@ -1,0 +1,112 @@
+"""Watch the read models of a service, and rebuild what Redis lacks."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from itertools import count
+from typing import Final, Generic, TypeVar
+
+import structlog
+
+from chassis.resilience.outage import is_outage
+from chassis.views.backlog import Backlog
+from chassis.views.projector import Projector
+from chassis.views.rebuild.lease import any_leased
+from chassis.views.rebuild.plan import NewerVersion, RebuildInterrupted, RebuildPlans
+from chassis.views.rebuild.run import Rebuilder
+from contracts.messages import Event
+
+E = TypeVar("E", bound=Event)
+
+WATCH_SECONDS: Final = 1.0
+"""Seconds between two looks at the read models."""
+RETRY_PARKED_ROUNDS: Final = 60
+"""Looks between two attempts to project parked streams."""
+PARALLEL_REBUILDS: Final = 3
+"""Read models that one process rebuilds at the same time; each holds one page per segment."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModelWatcher(Generic[E]):
+    """Keep every read model of a service served, up to date and of the current fold version."""
+
+    projector: Projector[E]
+
+    async def run(self) -> None:
+        """Watch until cancelled; Redis may lose its data at any time.
+
+        Raises:
+            Exception: an error that is not an outage of Redis or the event store.
+        """
+        for round_ in count():
+            try:
+                await self._look(retry_parked=round_ % RETRY_PARKED_ROUNDS == 0)
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                log.warning("read_models_not_checked", because=str(error))
+            self.projector.generations_lost.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await self.projector.generations_lost.wait()
+
+    async def rebuild_needed(self) -> None:
+        """Rebuild every read model that needs it; return once all of them are served."""
+        while needed := await self.needed():
+            free = asyncio.Semaphore(PARALLEL_REBUILDS)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for name in needed:
+                        group.create_task(self._rebuild(name, free))
+            except ExceptionGroup as errors:
+                raise errors.exceptions[0] from errors
+
+    async def unserved(self) -> list[str]:
+        """Return the read models that are not served at all."""
+        served = {each.name for each in await self._plans.generations() if each.role == "serving"}
+        return [model.name for model in self.projector.models if model.name not in served]
+
+    async def needed(self) -> list[str]:
+        """Return the read models that need a rebuild.
+
+        They are not served, were built by an older fold version, or their rebuild was abandoned.
+        """
+        known = await self._plans.generations()
+        served = {each.name: each.version for each in known if each.role == "serving"}
+        building = {(each.name, each.version) for each in known if each.role == "building"}
+        return [
+            model.name
+            for model in self.projector.models
+            if served.get(model.name, 0) < model.version
+            or ((model.name, model.version) in building and await self._abandoned(model.name))
+        ]
+
+    async def _look(self, *, retry_parked: bool) -> None:
+        if needed := await self.needed():
+            log.info("rebuilds_needed", read_models=needed)
+            await self.rebuild_needed()
+        backlog = Backlog(self.projector)
+        await backlog.project_pending()
+        if retry_parked:
+            await backlog.retry_parked()
+
+    async def _rebuild(self, name: str, free: asyncio.Semaphore) -> None:
+        async with free:
+            try:
+                await Rebuilder(self.projector).rebuild(name)
+            except (RebuildInterrupted, NewerVersion) as error:
+                log.info("rebuild_postponed", read_model=name, because=str(error))
+                await asyncio.sleep(WATCH_SECONDS)
+
+    async def _abandoned(self, name: str) -> bool:
+        """Return whether a rebuild that is to be served is running without any process."""
+        plan = await self._plans.read(name)
+        if plan is None or plan.state != "running" or not plan.switch:
+            return False
+        return not await any_leased(self._plans, name, plan.unfinished_segments)
+
+    @property
+    def _plans(self) -> RebuildPlans:
+        return RebuildPlans(self.projector.redis, self.projector.service)

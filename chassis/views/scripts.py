@@ -1,0 +1,60 @@
+"""Run Lua scripts in Redis by their digest, and load them again when Redis has lost them."""
+
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from redis.exceptions import NoScriptError
+
+
+class LuaScript:
+    """Run one Lua script, sending its digest instead of its text.
+
+    Redis keeps scripts in a cache that a restart or failover empties. A call that finds the cache
+    empty sends the text and is repeated; other errors are the caller's.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    @classmethod
+    def load(cls, package: str, file: str) -> "LuaScript":
+        """Read the script from a file of a package, such as `("chassis.views", "apply.lua")`."""
+        return cls(files(package).joinpath(file).read_text())
+
+    async def run(self, redis: Any, keys: Sequence[str], arguments: Sequence[Any] = ()) -> Any:
+        """Run the script and return its reply.
+
+        Raises:
+            RedisError: the script failed, or Redis cannot be reached.
+        """
+        try:
+            return await redis.evalsha(self.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await redis.eval(self.text, len(keys), *keys, *arguments)
+
+    def command(self, keys: Sequence[str], arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the Redis command that runs the script, for `run_together`."""
+        return ("EVALSHA", self.sha, len(keys), *keys, *arguments)
+
+    async def run_together(self, redis: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Send commands, some of them made by `command`, in one write; return their replies.
+
+        `redis` is a client with `together(commands)`, such as `redis_batching.BatchingRedis`.
+
+        Raises:
+            RedisError: the first command that failed; the commands after it were carried out.
+        """
+        replies: list[Any] = await redis.together(commands)
+        unknown = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            await redis.script_load(self.text)
+            again = await redis.together([commands[n] for n in unknown])
+            for number, reply in zip(unknown, again, strict=True):
+                replies[number] = reply
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
