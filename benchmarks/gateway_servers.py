@@ -27,7 +27,7 @@ from chassis.run.logging import configure
 from chassis.views.keys import document_location
 from cognito_jwt import KeySet
 from gateway.app import assemble, running
-from gateway.dependencies import Outside
+from gateway.clients import Clients
 from gateway.edge.server import serving
 from gateway.settings import Settings
 from redis_batching.client import BatchingRedis
@@ -153,7 +153,7 @@ async def serve_gateway() -> None:
         return True
 
     nobody: Any = None
-    outside = Outside(
+    outside = Clients(
         publisher=nobody,
         redis=BatchingRedis.from_url(REDIS_URL, socket_timeout=1.0),
         subscription=Redis.from_url(REDIS_URL),

@@ -67,8 +67,8 @@ async def run(settings: Settings) -> None:
     end = End()
     end.follow(asyncio.get_running_loop())
     traces = open_traces(settings, "gateway")
-    async with traces or contextlib.nullcontext(), opened(settings, traces) as outside:
-        gateway = assemble(settings, outside, traces)
+    async with traces or contextlib.nullcontext(), opened(settings, traces) as clients:
+        gateway = assemble(settings, clients, traces)
         async with running(gateway), _internal(gateway) as internal, _public(gateway) as site:
             log.info("gateway_started", port=site.port, internal_port=internal)
             await end.told.wait()

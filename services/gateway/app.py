@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
@@ -14,23 +14,27 @@ from chassis.bus.outcomes import OutcomeListener, Outcomes
 from chassis.views.read_models import ReadModels
 from cognito_jwt import KeySet, Revocations, TokenCache, Verifier
 from gateway.api.reports import reports_of
-from gateway.auth.authorize import add_routes
+from gateway.clients import Clients
 from gateway.command_queues import command_queues
-from gateway.dependencies import Outside, Parts
+from gateway.dependencies import Dependencies
 from gateway.edge.access_log import AccessLog
 from gateway.edge.cors import Cors
+from gateway.edge.endpoint import Admission, add_routes
 from gateway.edge.health import Check, Health
 from gateway.edge.metrics import Metrics
 from gateway.edge.middleware import Edge
 from gateway.edge.server import Guard
 from gateway.edge.tracing import Requests
-from gateway.http.change_feed import Changes
-from gateway.http.commands import Operations
+from gateway.http.change_feed import ChangeFeed
+from gateway.http.client_address import ClientAddresses
+from gateway.http.commands import Commands
 from gateway.http.docs import add_description
-from gateway.http.idempotency import Answers
-from gateway.http.sse import Lines
+from gateway.http.idempotency import StoredResponses
+from gateway.http.own_documents import OwnDocuments
+from gateway.http.preferences import WaitTimes
+from gateway.http.sse import EventStreams
 from gateway.limits.table import default_limits
-from gateway.routes import ROUTES
+from gateway.routes import ROUTES, bind
 from gateway.settings import Settings
 from token_bucket import Limiter
 
@@ -53,72 +57,115 @@ class Gateway:
     """For Prometheus and the platform, never for the world."""
     health: Health
     metrics: Metrics
-    parts: Parts
+    dependencies: Dependencies
     listener: OutcomeListener
     keys: Sequence[KeySet]
 
 
-def assemble(settings: Settings, outside: Outside, traces: "Traces | None" = None) -> Gateway:
-    """Everything between the port and the bus; nothing is contacted yet."""
+def assemble(settings: Settings, clients: Clients, traces: "Traces | None" = None) -> Gateway:
+    """Assemble the gateway between its port and its clients; nothing is contacted yet."""
     metrics = Metrics()
-    listener = OutcomeListener(outside.subscription, Outcomes(outside.redis))
-    parts = _parts(settings, outside, listener, metrics)
-    health = Health(_checks(outside, parts, listener))
+    listener = OutcomeListener(clients.subscription, Outcomes(clients.redis))
+    dependencies = _dependencies(settings, clients, listener, metrics)
+    _show_gauges(metrics, dependencies, clients.keys)
+    health = Health(_checks(clients, dependencies, listener))
     access = AccessLog(as_json=settings.log_format == "json" and settings.log_level in LOUD)
-    requests = None if traces is None else Requests(traces)
-    edge = Edge(metrics, parts.cors, health, access, requests)
-    app = web.Application(client_max_size=settings.max_body_bytes)
-    add_routes(app, ROUTES, parts)
-    add_description(app, ROUTES)
-    app.on_shutdown.append(parts.lines.end)
-    app.on_cleanup.append(access.close)
+    edge = Edge(
+        metrics,
+        Cors(settings.cors_origins, {route.method for route in ROUTES}),
+        health,
+        access,
+        None if traces is None else Requests(traces),
+    )
     internal = web.Application()
     internal.router.add_get("/metrics", metrics.serve)
-    for application in (app, internal):
+    public = _public(settings, dependencies, edge)
+    for application in (public, internal):
         application.router.add_get("/healthz", health.healthz)
         application.router.add_get("/readyz", health.readyz)
     return Gateway(
-        settings, app, edge.guard, internal, health, metrics, parts, listener, outside.keys
+        settings,
+        public,
+        edge.guard,
+        internal,
+        health,
+        metrics,
+        dependencies,
+        listener,
+        clients.keys,
     )
 
 
-def _parts(
-    settings: Settings, outside: Outside, listener: OutcomeListener, metrics: Metrics
-) -> Parts:
-    revocations = Revocations(outside.redis)
-    tokens = TokenCache(_verifier(settings, outside.keys), revocations)
-    changes, lines = Changes(outside.subscription), Lines()
+def _public(settings: Settings, dependencies: Dependencies, edge: Edge) -> web.Application:
+    app = web.Application(client_max_size=settings.max_body_bytes)
+    admission = Admission(
+        dependencies.tokens, dependencies.limiter, dependencies.addresses, dependencies.referrals
+    )
+    add_routes(app, bind(dependencies), admission)
+    add_description(app, ROUTES)
+    app.on_response_prepare.append(edge.prepare_stream)
+    app.on_shutdown.append(dependencies.streams.close)
+    app.on_cleanup.append(edge.access.close)
+    return app
+
+
+def _dependencies(
+    settings: Settings, clients: Clients, listener: OutcomeListener, metrics: Metrics
+) -> Dependencies:
+    redis = clients.redis
+    revocations = Revocations(redis)
+    addresses = ClientAddresses(settings.trusted_proxy_hops)
+    changes = ChangeFeed(clients.subscription)
+    referrals = ReadModels(redis, "referrals")
+    return Dependencies(
+        settings=settings,
+        tokens=TokenCache(_verifier(settings, clients.keys), revocations),
+        revocations=revocations,
+        commands=_commands(settings, clients, listener, addresses),
+        limiter=_limiter(settings, redis, metrics),
+        addresses=addresses,
+        referrals=referrals,
+        invites=ReadModels(redis, "invites"),
+        compute=ReadModels(redis, "compute"),
+        own=OwnDocuments(referrals, changes),
+        reports=reports_of(clients.reports, redis),
+        changes=changes,
+        streams=EventStreams(changes),
+    )
+
+
+def _commands(
+    settings: Settings,
+    clients: Clients,
+    listener: OutcomeListener,
+    addresses: ClientAddresses,
+) -> Commands:
+    return Commands(
+        sender=CommandSender(clients.publisher, command_queues(settings.stack)),
+        outcomes=listener.outcomes,
+        listener=listener,
+        responses=StoredResponses(clients.redis),
+        redis=clients.redis,
+        addresses=addresses,
+        waits=WaitTimes(settings.outcome_wait_seconds, settings.max_wait_seconds),
+    )
+
+
+def _limiter(settings: Settings, redis: Any, metrics: Metrics) -> Limiter:
+    return Limiter(
+        redis,
+        default_limits(),
+        workers=settings.gateway_workers,
+        refused=lambda limit: metrics.refused(limit.name, shadow=limit.shadow),
+    )
+
+
+def _show_gauges(metrics: Metrics, dependencies: Dependencies, keys: Sequence[KeySet]) -> None:
+    tokens, streams = dependencies.tokens, dependencies.streams
     metrics.show("gateway_token_cache_hits", "Tokens known.", lambda: tokens.hits)
     metrics.show("gateway_token_cache_misses", "Tokens verified.", lambda: tokens.misses)
-    metrics.show("gateway_event_streams", "Open event streams.", lambda: lines.open)
-    metrics.show(
-        "gateway_jwks_fetches", "Keys asked for.", lambda: sum(k.fetches for k in outside.keys)
-    )
-    return Parts(
-        settings=settings,
-        tokens=tokens,
-        revocations=revocations,
-        operations=Operations(
-            sender=CommandSender(outside.publisher, command_queues(settings.stack)),
-            outcomes=listener.outcomes,
-            listener=listener,
-            answers=Answers(outside.redis),
-            redis=outside.redis,
-        ),
-        limiter=Limiter(
-            outside.redis,
-            default_limits(),
-            workers=settings.gateway_workers,
-            refused=lambda limit: metrics.refused(limit.name, shadow=limit.shadow),
-        ),
-        referrals=ReadModels(outside.redis, "referrals"),
-        invites=ReadModels(outside.redis, "invites"),
-        compute=ReadModels(outside.redis, "compute"),
-        reports=reports_of(outside.reports, outside.redis),
-        changes=changes,
-        lines=lines,
-        cors=Cors(settings.cors_origins, {route.method for route in ROUTES}),
-    )
+    metrics.show("gateway_event_streams", "Open event streams.", lambda: streams.open)
+    metrics.show("gateway_jwks_fetches", "Keys asked for.", lambda: sum(k.fetches for k in keys))
 
 
 def _verifier(settings: Settings, keys: Sequence[KeySet]) -> Verifier:
@@ -126,25 +173,27 @@ def _verifier(settings: Settings, keys: Sequence[KeySet]) -> Verifier:
     return Verifier({pool.issuer: (pool, its) for pool, its in zip(pools, keys, strict=True)})
 
 
-def _checks(outside: Outside, parts: Parts, listener: OutcomeListener) -> dict[str, Check]:
+def _checks(
+    clients: Clients, dependencies: Dependencies, listener: OutcomeListener
+) -> dict[str, Check]:
     async def redis() -> bool:
-        return bool(await outside.redis.ping())
+        return bool(await clients.redis.ping())
 
     async def outcomes() -> bool:
         return listener.listening
 
     async def keys() -> bool:
-        return all(its.known for its in outside.keys)
+        return all(its.known for its in clients.keys)
 
     async def revocations() -> bool:
-        return parts.revocations.loaded
+        return dependencies.revocations.loaded
 
     return {
         "redis": redis,
         "outcomes": outcomes,
         "signing keys": keys,
         "revocations": revocations,
-        "bus": outside.bus_ready,
+        "bus": clients.bus_ready,
     }
 
 
@@ -152,9 +201,9 @@ def _checks(outside: Outside, parts: Parts, listener: OutcomeListener) -> dict[s
 async def running(gateway: Gateway) -> AsyncIterator[None]:
     """What works in the background for the time of the context."""
     tasks = [
-        asyncio.create_task(gateway.parts.revocations.watch(), name="revocations"),
-        asyncio.create_task(gateway.parts.limiter.watch(), name="limits"),
-        asyncio.create_task(gateway.parts.changes.listen(), name="changes"),
+        asyncio.create_task(gateway.dependencies.revocations.watch(), name="revocations"),
+        asyncio.create_task(gateway.dependencies.limiter.watch(), name="limits"),
+        asyncio.create_task(gateway.dependencies.changes.listen(), name="changes"),
         *(asyncio.create_task(keys.keep_fresh(), name="keys") for keys in gateway.keys),
     ]
     for task in tasks:

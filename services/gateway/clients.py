@@ -1,7 +1,8 @@
 """The connections to what stands outside: Redis, the bus, the issuers of tokens."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aioboto3
@@ -12,14 +13,15 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from chassis.bus.commands import Publisher
 from chassis.bus.tracing import tracing_middleware
 from cognito_jwt import KeySet, fetch_from
 from contracts.compute import reports_table
 from faststream_sqs import SQSBroker
 from gateway.command_queues import command_queues
-from gateway.dependencies import Outside
+from gateway.edge.health import Check
 from gateway.settings import Settings
-from readthrough import DAO
+from readthrough import DAO, Table
 from redis_batching.client import BatchingRedis
 from redis_batching.connection import heeding
 
@@ -34,8 +36,23 @@ _DYNAMODB = Config(
 """A reader waits; it asks again sooner than a third attempt would help it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Hold the connections to everything outside the gateway."""
+
+    publisher: Publisher
+    redis: Any
+    subscription: Any
+    """A Redis client without a read timeout: announcements may be rare."""
+    keys: Sequence[KeySet]
+    """One for each of the settings' pools, in their order."""
+    bus_ready: Check
+    reports: Table
+    """Reports of token clusters; the gateway reads this table and no event store."""
+
+
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIterator[Outside]:
+async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIterator[Clients]:
     """Clients for the time of the context; whoever is down now is tried again later."""
     async with contextlib.AsyncExitStack() as stack:
         redis = connected(BatchingRedis, settings, socket_timeout=1.0)
@@ -51,7 +68,7 @@ async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIte
         queues = Queues(sqs, command_queues(settings.stack).values())
         keys = [KeySet(fetch_from(session, pool.jwks_url)) for pool in settings.pools()]
         reports = DAO(reports_table(settings.stack), client=dynamodb)
-        yield Outside(broker, redis, subscription, keys, queues.found, reports)
+        yield Clients(broker, redis, subscription, keys, queues.found, reports)
 
 
 def connected(kind: type[Redis], settings: Settings, **options: Any) -> Any:

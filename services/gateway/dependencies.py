@@ -1,49 +1,33 @@
-"""What routes work with, and what stands outside of the gateway: made once."""
+"""Hold the objects that the API's features are assembled from; each is created once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from chassis.bus.commands import Publisher
 from chassis.views.read_models import ReadModels
-from cognito_jwt import KeySet, Revocations, TokenCache
+from cognito_jwt import Revocations, TokenCache
 from gateway.api.reports import Reports
-from gateway.edge.cors import Cors
-from gateway.edge.health import Check
-from gateway.http.change_feed import Changes
-from gateway.http.commands import Operations
-from gateway.http.sse import Lines
+from gateway.http.change_feed import ChangeFeed
+from gateway.http.client_address import ClientAddresses
+from gateway.http.commands import Commands
+from gateway.http.own_documents import OwnDocuments
+from gateway.http.sse import EventStreams
 from gateway.settings import Settings
-from readthrough import Table
 from token_bucket import Limiter
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
+    """Hold what `routes.bind` distributes to features."""
+
     settings: Settings
     tokens: TokenCache
     revocations: Revocations
-    operations: Operations
+    commands: Commands
     limiter: Limiter
+    addresses: ClientAddresses
     referrals: ReadModels
     invites: ReadModels
     compute: ReadModels
+    own: OwnDocuments
     reports: Reports
-    changes: Changes
-    lines: Lines
-    cors: Cors
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What the gateway talks to; opened by `clients`, and by tests in their own way."""
-
-    publisher: Publisher
-    redis: Any
-    subscription: Any
-    """A Redis client without a read timeout: announcements may be long in coming."""
-    keys: Sequence[KeySet]
-    """One for each of the settings' pools, in their order."""
-    bus_ready: Check
-    reports: Table
-    """Reports of token clusters; the gateway reads this table and no event store."""
+    changes: ChangeFeed
+    streams: EventStreams

@@ -1,58 +1,21 @@
-"""The table of everything that is served under /v1."""
+"""Index every route under /v1, and assemble the features that serve them."""
 
-from contracts.referrals import ReferralValidity, UsersEntry
+from collections.abc import Iterator
+from typing import Any
+
+from contracts.referrals import ReferralValidity
+from gateway.api import accounts, operations
 from gateway.api.cluster_routes import CLUSTER_ROUTES
 from gateway.api.code_guesses import CodeQuery, is_referral_valid
 from gateway.api.invitation_routes import INVITE_ROUTES
 from gateway.api.referral_routes import REFERRAL_ROUTES
 from gateway.api.token_revocation import NewRevocation, RevocationView, revoke
-from gateway.http import endpoints as do
-from gateway.http.requests import Empty
-from gateway.http.routing import Auth, Route
-from gateway.http.sse import stream_me
+from gateway.dependencies import Dependencies
+from gateway.http.endpoints import legacy_route
+from gateway.http.routing import Auth, BoundRoute, Route, bound
 
-ROUTES: tuple[Route, ...] = (
-    Route(
-        "POST",
-        "/v1/me",
-        "open_own_account",
-        Auth.ID,
-        do.write(Empty, do.open_own_account, do.tell_own_entry),
-        summary="Open the own account and receive a referral code.",
-        limits=("writes", "accounts"),
-        success=201,
-        body=Empty,
-        answer=UsersEntry,
-        problems=(409,),
-    ),
-    Route(
-        "GET",
-        "/v1/me",
-        "get_me",
-        Auth.PERSON,
-        do.get_me,
-        summary="The own account: referral code, referrals and what is left of them.",
-        limits=("reads",),
-        own=do.MEMBERS,
-        conditional=True,
-        answer=UsersEntry,
-        problems=(404,),
-    ),
-    Route(
-        "POST",
-        "/v1/users",
-        "create_user",
-        Auth.SERVICE,
-        do.write(do.NewUser, do.create_user, do.tell_entry),
-        summary="Open an account for a person.",
-        limits=("services",),
-        success=201,
-        body=do.NewUser,
-        example={"sub": "8a1c2f34-0b7e-4c55-9a53-6d1f0e7b2c11", "user": "alice@example.com"},
-        answer=UsersEntry,
-        problems=(409,),
-    ),
-    Route(
+LEGACY: tuple[Route[Any], ...] = (
+    legacy_route(
         "GET",
         "/v1/referral/valid",
         "is_referral_valid",
@@ -62,32 +25,10 @@ ROUTES: tuple[Route, ...] = (
         limits=("guesses-minute", "guesses-day", "guesses-person"),
         query=CodeQuery,
         example={"referral_code": "00000-00000"},
-        answer=ReferralValidity,
+        response=ReferralValidity,
         problems=(400,),
     ),
-    Route(
-        "GET",
-        "/v1/operations/{command_id}",
-        "get_operation",
-        Auth.CALLER,
-        do.get_operation,
-        summary="What became of a request that was answered with 202.",
-        limits=("reads",),
-        later=True,
-        answer=do.Operation,
-        problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/v1/me/events",
-        "stream_me",
-        Auth.PERSON,
-        stream_me,
-        summary="The own account, now and whenever it changes (server-sent events).",
-        limits=("reads",),
-        streams=True,
-    ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/admin/revocations",
         "revoke_tokens",
@@ -99,9 +40,28 @@ ROUTES: tuple[Route, ...] = (
         direct=True,
         body=NewRevocation,
         example={"sub": "8a1c2f34-0b7e-4c55-9a53-6d1f0e7b2c11"},
-        answer=RevocationView,
+        response=RevocationView,
     ),
     *REFERRAL_ROUTES,
     *INVITE_ROUTES,
     *CLUSTER_ROUTES,
 )
+
+ROUTES: tuple[Route[Any], ...] = (*accounts.ROUTES, *operations.ROUTES, *LEGACY)
+"""Every route, for the API description and CORS; needs no dependencies."""
+
+
+def bind(dependencies: Dependencies) -> Iterator[BoundRoute]:
+    """Assemble each feature with the dependencies it uses, and bind its routes to it."""
+    yield from bound(
+        accounts.ROUTES,
+        accounts.Accounts(
+            commands=dependencies.commands,
+            referrals=dependencies.referrals,
+            own=dependencies.own,
+            streams=dependencies.streams,
+            addresses=dependencies.addresses,
+        ),
+    )
+    yield from bound(operations.ROUTES, operations.Operations(dependencies.commands))
+    yield from bound(LEGACY, dependencies)

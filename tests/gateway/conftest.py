@@ -17,8 +17,7 @@ from redis.exceptions import RedisError
 
 from cognito_jwt import KeySet
 from gateway.app import Gateway, assemble, running
-from gateway.clients import connected
-from gateway.dependencies import Outside
+from gateway.clients import Clients, connected
 from gateway.edge.server import serving
 from gateway.settings import Settings
 from readthrough import MemoryTable
@@ -176,7 +175,7 @@ class Doors:
         url = f"http://127.0.0.1:{port}"
         return Door(url, session, gateway, self.issuer, self.bus, self.redis)
 
-    async def _outside(self, chosen: Settings) -> Outside:
+    async def _outside(self, chosen: Settings) -> Clients:
         client = connected(BatchingRedis, chosen, socket_timeout=1.0)
         subscription = connected(Redis, chosen)
         for each in (client, subscription):
@@ -188,7 +187,7 @@ class Doors:
 
         keys = [self.keys[-1]]
 
-        return Outside(self.bus, client, subscription, keys, bus_ready, self.reports)
+        return Clients(self.bus, client, subscription, keys, bus_ready, self.reports)
 
     @staticmethod
     def _ready(gateway: Gateway) -> Any:

@@ -14,7 +14,7 @@ from deploy.local.bootstrap import answers
 from deploy.local.programs import Program
 from deploy.local.provision import chain_environment, wait_for
 from deploy.local.world import TOKEN
-from gateway.http.routing import Route
+from gateway.http.routing import AnyRoute
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
 from tests.gateway.cast import Cast, subject
@@ -44,7 +44,7 @@ def test_every_route_is_told_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation_id)
 @pytest.mark.parametrize("language", [SHELL, SCRIPT])
-def test_every_route_is_shown_in_curl_and_in_fetch(language: str, route: Route) -> None:
+def test_every_route_is_shown_in_curl_and_in_fetch(language: str, route: AnyRoute) -> None:
     shown = [one.text for page in RESOURCES for one in snippets(page) if one.language == language]
     path = re.compile("/[^/]+".join(HOLE.split(route.path.replace("/{", "{"))))
     asked = [request for text in shown for request in REQUESTS[language](text)]

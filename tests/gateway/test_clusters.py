@@ -74,7 +74,7 @@ async def test_the_cache_is_asked_once_and_nothing_else(
     body = await shelve(doors, now)
     await door.get(PATH, door.issuer.access())
     asked: list[str] = []
-    rao = door.gateway.parts.reports.reports.rao
+    rao = door.gateway.dependencies.reports.reports.rao
     retrieve, decode = rao.retrieve_bytes, orjson.loads
 
     async def counting(pk: str) -> bytes | None:
@@ -234,7 +234,7 @@ async def test_whoever_waits_is_served_the_report(door: Door, doors: Doors, now:
     waiting = asyncio.create_task(
         door.get(PATH, door.issuer.access(), headers={"Prefer": "wait=10"})
     )
-    await eventually(lambda: door.gateway.parts.compute.document("analyses", JOB))
+    await eventually(lambda: door.gateway.dependencies.compute.document("analyses", JOB))
     await shelve(doors, now)
     await door.bus.compute(complete())
     answer = await asyncio.wait_for(waiting, 10)
@@ -303,7 +303,7 @@ async def test_a_long_poll_ends_with_the_job(door: Door) -> None:
     )
 
     async def watched() -> bool:
-        return door.gateway.parts.changes.watched > 0
+        return door.gateway.dependencies.changes.watched > 0
 
     await eventually(watched)
     await door.bus.compute(start())
@@ -348,7 +348,7 @@ async def test_holders_come_in_pages_of_one_report(door: Door, doors: Doors, now
     first = await door.get(f"{PATH}/holders?limit=2", door.issuer.access())
     assert [row["rank"] for row in first.json["items"]] == [1, 2]
     await shelve(doors, now)
-    await door.gateway.parts.reports.reports.rao.forget(PK)
+    await door.gateway.dependencies.reports.reports.rao.forget(PK)
     path = f"{PATH}/holders?limit=3&cursor={first.json['next']}"
     second = await door.get(path, door.issuer.access())
     assert second.json["computedAt"] == now - 100

@@ -54,7 +54,7 @@ async def test_a_page_that_comes_back_is_told_what_it_missed(
     headers = bearer(door) | {"Last-Event-ID": seen}
     async with door.session.get(f"{door.url}/v1/me/events", headers=headers) as response:
         received = b""
-        while b": still here" not in received:
+        while b": heartbeat" not in received:
             received += await asyncio.wait_for(response.content.readany(), 5)
     assert (b"event: account" in received) is told
 
@@ -66,7 +66,7 @@ async def test_an_id_that_was_never_sent_is_refused(seen: str, door: Door) -> No
 
 
 async def test_a_person_holds_three_streams_open(door: Door) -> None:
-    lines = door.gateway.parts.lines
+    lines = door.gateway.dependencies.streams
     opened = [
         await door.session.get(f"{door.url}/v1/me/events", headers=bearer(door)) for _ in range(3)
     ]
@@ -88,10 +88,10 @@ async def test_a_stream_outlives_redis_and_tells_what_happened_since(
 ) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
     async with door.session.get(f"{door.url}/v1/me/events", headers=bearer(door)) as response:
-        await response.content.readuntil(b"still here\n\n")
+        await response.content.readuntil(b"heartbeat\n\n")
         await redis_server.kill()
         for _ in range(3):  # it has looked, in vain, and says no more than that it lives
-            assert await response.content.readuntil(b"\n\n") == b": still here\n\n"
+            assert await response.content.readuntil(b"\n\n") == b": heartbeat\n\n"
         await redis_server.start()
         await door.bus.start()
         opened = await door.post("/v1/me", door.issuer.id())
@@ -102,5 +102,5 @@ async def test_a_stream_outlives_redis_and_tells_what_happened_since(
 async def test_streams_end_when_the_process_does(doors: Doors) -> None:
     door = await doors.open()
     async with door.session.get(f"{door.url}/v1/me/events", headers=bearer(door)) as response:
-        door.gateway.parts.lines.closing.set()
+        door.gateway.dependencies.streams.closing.set()
         await asyncio.wait_for(response.content.read(), 5)

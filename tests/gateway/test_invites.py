@@ -23,7 +23,7 @@ async def door(doors: Doors) -> Door:
     door = await doors.open()
 
     async def known() -> bool:
-        return door.gateway.parts.limiter.table["invites"].shadow
+        return door.gateway.dependencies.limiter.table["invites"].shadow
 
     await eventually(known)
     await door.post("/v1/me", door.issuer.id(ALICE, email="alice@example.com"))

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contracts.referral_code import check_symbol
-from gateway.limits.address import client_address
+from gateway.http.client_address import ClientAddresses
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
 from tests.gateway.conftest import Door, Doors
@@ -271,7 +271,7 @@ def test_the_client_is_whom_our_own_proxies_saw(
     request = make_mocked_request(
         "GET", "/", headers=_headers(forwarded), transport=_transport(peer)
     )
-    assert client_address(request, hops) == address
+    assert ClientAddresses(hops).of(request) == address
 
 
 def _headers(forwarded: list[str]) -> Any:

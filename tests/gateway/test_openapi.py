@@ -2,7 +2,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from gateway.http.openapi import describe
-from gateway.http.routing import Auth, Route
+from gateway.http.routing import AnyRoute, Auth
 from gateway.routes import ROUTES
 from tests.gateway.conformance import description
 from tests.gateway.conftest import Door
@@ -43,7 +43,7 @@ async def test_the_page_for_people_needs_no_other_host(door: Door) -> None:
         assert (await door.get(f"/docs/{asset}")).status == 200
 
 
-def token(route: Route, door: Door) -> str | None:
+def token(route: AnyRoute, door: Door) -> str | None:
     match route.auth:
         case Auth.PUBLIC | Auth.OPTIONAL:
             return None
@@ -62,7 +62,7 @@ def token(route: Route, door: Door) -> str | None:
     [route for route in ROUTES if not route.streams],
     ids=lambda route: route.operation_id,
 )
-async def test_an_example_is_understood(route: Route, door: Door) -> None:
+async def test_an_example_is_understood(route: AnyRoute, door: Door) -> None:
     """By the door at least: what a service makes of it is its own affair."""
     path = route.path.format(**{"command_id": "0", **route.example})
     options = {}
@@ -80,12 +80,14 @@ async def test_an_example_is_understood(route: Route, door: Door) -> None:
     [route for route in ROUTES if route.method == "GET" and not route.streams],
     ids=lambda route: route.operation_id,
 )
-async def test_it_says_which_reads_wait_for_the_own_last_change(route: Route, door: Door) -> None:
+async def test_it_says_which_reads_wait_for_the_own_last_change(
+    route: AnyRoute, door: Door
+) -> None:
     path = route.path.format(**{"command_id": "0", **route.example})
     params = route.body_example if route.query is not None else None
     headers = {"X-Min-Position": "elsewhere@1"}
     answer = await door.call("GET", path, token(route, door), headers, params=params)
-    assert (answer.status == 400) is (route.own is not None), answer.body
+    assert (answer.status == 400) is (route.prefetch is not None), answer.body
 
 
 def test_an_example_of_a_refusal_is_one() -> None:

@@ -26,7 +26,7 @@ async def door(doors: Doors) -> Door:
     door = await doors.open()
 
     async def known() -> bool:
-        return door.gateway.parts.limiter.table["uses"].shadow
+        return door.gateway.dependencies.limiter.table["uses"].shadow
 
     await eventually(known)
     return door
@@ -148,7 +148,7 @@ async def test_wrong_codes_use_up_a_budget(doors: Doors) -> None:
     door = await doors.open()
 
     async def known() -> bool:
-        return door.gateway.parts.limiter.table["misses-address"].quantity == 3
+        return door.gateway.dependencies.limiter.table["misses-address"].quantity == 3
 
     await eventually(known)
     code = await account(door)

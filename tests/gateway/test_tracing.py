@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from gateway.edge.tracing import ASKED_AT_ONCE, Allowance, Requests, end
 from gateway.http.ids import child_traceparent
-from gateway.http.routing import PASSAGE, Passage
+from gateway.http.routing import REQUEST_INFO, RequestInfo
 from tests.gateway.conftest import Door, Doors
 from tracing.spans import Traces
 
@@ -97,7 +97,7 @@ async def test_callers_who_ask_are_heard_so_often_and_no_more(traced: Traced) ->
 
     async def traces(headers: dict[str, str]) -> bool:
         request = make_mocked_request("GET", "/v1/me", headers=headers)
-        request[PASSAGE] = Passage("number")
+        request[REQUEST_INFO] = RequestInfo("number")
         span = requests.begin(request)
         if span is not None:
             end(span, request, None, 200)

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from contracts.referrals import OpenAccount
 from gateway.http import idempotency as answers_of
 from gateway.http.ids import keyed_command_id
-from gateway.http.routing import Answer
+from gateway.http.responses import Response
 from tests.gateway.conftest import Door, Doors, Reply
 from tests.gateway.world import ALICE
 from tests.support.eventually import eventually
@@ -61,11 +61,11 @@ async def test_the_answer_outlives_the_gateway(doors: Doors) -> None:
 
 async def test_an_answer_is_kept_with_headers_of_any_spelling(redis: Redis) -> None:
     """Names that were made to compare in any case are texts like all others."""
-    answers = answers_of.Answers(redis)
+    answers = answers_of.StoredResponses(redis)
     claim = answers_of.Claim(COMMAND_ID, "digest", "digest:token")
-    await answers.end(claim, Answer(201, b"body", {istr("ETag"): '"1"', "Location": "/v1/me"}))
+    await answers.end(claim, Response(201, b"body", {istr("ETag"): '"1"', "Location": "/v1/me"}))
     kept = await answers.begin(COMMAND_ID, "digest")
-    assert isinstance(kept, Answer)
+    assert isinstance(kept, Response)
     assert (kept.status, kept.body, kept.headers["ETag"]) == (201, b"body", '"1"')
 
 
@@ -136,7 +136,7 @@ async def test_a_gateway_that_was_killed_holds_a_key_for_its_lease_only(
 ) -> None:
     monkeypatch.setattr(answers_of, "_LEASE", 300)
     command = OpenAccount(member_id=ALICE, email=f"{ALICE[-8:]}@example.com", network="127.0.0.1")
-    await door.gateway.parts.operations.answers.begin(COMMAND_ID, command.body_hash)
+    await door.gateway.dependencies.commands.responses.begin(COMMAND_ID, command.body_hash)
     assert (await door.post("/v1/me", door.issuer.id(), headers=KEYED)).status == 409
 
     async def lapsed() -> bool:

@@ -24,10 +24,12 @@ from contracts.referrals import (
 )
 from gateway.api.code_guesses import MEMBER_CODES
 from gateway.api.referrals import PRIVATE, USE_OWNERS, OwnCode, own_code
+from gateway.http.bodies import Body
 from gateway.http.endpoints import pending
 from gateway.http.problems import FieldError, invalid, not_found
-from gateway.http.requests import Body, read_query
-from gateway.http.routing import Answer, RequestContext
+from gateway.http.requests import read_query
+from gateway.http.responses import Response
+from gateway.http.routing import RequestContext
 
 CASES: Final = "cases"
 OPEN: Final = "open"
@@ -101,18 +103,18 @@ def revoke_members_code(context: RequestContext, body: Why) -> RevokeCode:
 
 async def tell_account(
     context: RequestContext, command: GrantQuota | RevokeCode, outcome: CommandOutcome
-) -> Answer:
+) -> Response:
     view = await _account(context, command.stream)
     if view is None:
         return pending(context, outcome.command_id)
-    return Answer(200, _told(context, view).model_dump_json().encode())
+    return Response(200, _told(context, view).model_dump_json().encode())
 
 
-async def show_account(context: RequestContext) -> Answer:
+async def show_account(context: RequestContext) -> Response:
     view = await _account(context, f"member-{_member(context)}")
     if view is None or not view.opened:
         raise not_found("there is no such account", code="no_account")
-    return Answer(200, _told(context, view).model_dump_json().encode(), PRIVATE)
+    return Response(200, _told(context, view).model_dump_json().encode(), PRIVATE)
 
 
 def open_campaign(context: RequestContext, body: NewCampaign) -> OpenCampaign:
@@ -135,18 +137,18 @@ def open_campaign(context: RequestContext, body: NewCampaign) -> OpenCampaign:
 
 async def tell_campaign(
     context: RequestContext, command: OpenCampaign, outcome: CommandOutcome
-) -> Answer:
+) -> Response:
     view = await _account(context, command.stream)
     if view is None or not view.codes:
         return pending(context, outcome.command_id)
     codes = _told(context, view).codes
     campaign = Campaign(id=command.member_id.removeprefix(TEAM_PREFIX), code=codes[0])
-    return Answer(201, campaign.model_dump_json().encode())
+    return Response(201, campaign.model_dump_json().encode())
 
 
-async def list_cases(context: RequestContext) -> Answer:
+async def list_cases(context: RequestContext) -> Response:
     """The oldest first, referrer by referrer."""
-    first = int(read_query(context.request, CasesQuery).cursor or 0)
+    first = int(read_query(context, CasesQuery).cursor or 0)
     page = await Boards(context.parts.referrals, CASES).page(OPEN, first=first, limit=PAGE)
     views = [CasesView.model_validate_json(row.entry) for row in page.rows]
     items = tuple(
@@ -156,7 +158,7 @@ async def list_cases(context: RequestContext) -> Answer:
     )
     after = first + len(views)
     answer = OpenCases(items=items, next=str(after) if views and after < page.total else None)
-    return Answer(200, answer.model_dump_json().encode(), PRIVATE)
+    return Response(200, answer.model_dump_json().encode(), PRIVATE)
 
 
 async def approve_case(context: RequestContext, body: Why) -> ApproveReferral:

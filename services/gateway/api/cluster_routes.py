@@ -1,6 +1,6 @@
 """The rows of the table that concern chains, token clusters and jobs."""
 
-from typing import Final
+from typing import Any, Final
 
 from contracts.cluster_report import (
     ClusterGraph,
@@ -12,8 +12,8 @@ from contracts.cluster_report import (
 from contracts.compute import AnalysisView
 from gateway.api import clusters as do
 from gateway.api import jobs
-from gateway.http.endpoints import write
-from gateway.http.requests import Empty
+from gateway.http.bodies import Empty
+from gateway.http.endpoints import legacy_route, write
 from gateway.http.routing import Auth, Route
 
 _TOKEN: Final = {"chain": "ethereum", "token_address": "0x" + "ab" * 20}
@@ -28,8 +28,8 @@ _PLANNED: Final = {
     "/v1/chart": "get_chart",
 }
 
-CLUSTER_ROUTES: Final[tuple[Route, ...]] = (
-    Route(
+CLUSTER_ROUTES: Final[tuple[Route[Any], ...]] = (
+    legacy_route(
         "GET",
         "/v1/chains",
         "list_chains",
@@ -37,9 +37,9 @@ CLUSTER_ROUTES: Final[tuple[Route, ...]] = (
         do.list_chains,
         summary="The chains whose tokens can be asked about, in every spelling that paths take.",
         limits=("documents",),
-        answer=do.Chains,
+        response=do.Chains,
     ),
-    Route(
+    legacy_route(
         "GET",
         _CLUSTER,
         "get_cluster_analysis",
@@ -50,12 +50,12 @@ CLUSTER_ROUTES: Final[tuple[Route, ...]] = (
         query=do.ClusterQuery,
         conditional=True,
         waits=True,
-        later=True,
+        pending=True,
         example=_TOKEN,
-        answer=ServedReport,
+        response=ServedReport,
         problems=(404, 422, 501),
     ),
-    Route(
+    legacy_route(
         "POST",
         f"{_CLUSTER}/refresh",
         "refresh_cluster_analysis",
@@ -68,7 +68,7 @@ CLUSTER_ROUTES: Final[tuple[Route, ...]] = (
         example=_TOKEN,
         problems=(404, 409, 501),
     ),
-    Route(
+    legacy_route(
         "GET",
         f"{_CLUSTER}/holders",
         "list_cluster_holders",
@@ -78,12 +78,12 @@ CLUSTER_ROUTES: Final[tuple[Route, ...]] = (
         limits=("reads",),
         query=do.HoldersQuery,
         waits=True,
-        later=True,
+        pending=True,
         example=_TOKEN,
-        answer=HoldersPage,
+        response=HoldersPage,
         problems=(404, 501),
     ),
-    Route(
+    legacy_route(
         "GET",
         f"{_CLUSTER}/graph",
         "get_cluster_graph",
@@ -93,12 +93,12 @@ CLUSTER_ROUTES: Final[tuple[Route, ...]] = (
         limits=("reads",),
         conditional=True,
         waits=True,
-        later=True,
+        pending=True,
         example=_TOKEN,
-        answer=ClusterGraph,
+        response=ClusterGraph,
         problems=(404, 422, 501),
     ),
-    Route(
+    legacy_route(
         "GET",
         f"{_CLUSTER}/history",
         "list_cluster_history",
@@ -108,10 +108,10 @@ CLUSTER_ROUTES: Final[tuple[Route, ...]] = (
         limits=("reads",),
         query=do.HistoryQuery,
         example=_TOKEN,
-        answer=HistoryPage,
+        response=HistoryPage,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "GET",
         f"{_CLUSTER}/diff",
         "get_cluster_diff",
@@ -122,12 +122,12 @@ CLUSTER_ROUTES: Final[tuple[Route, ...]] = (
         cost=10,
         query=do.DiffQuery,
         conditional=True,
-        later=True,
+        pending=True,
         example={**_TOKEN, "from": "1790000000", "to": "1800000000"},
-        answer=ReportDiff,
+        response=ReportDiff,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/jobs/{job_id}",
         "get_job",
@@ -138,9 +138,9 @@ CLUSTER_ROUTES: Final[tuple[Route, ...]] = (
         conditional=True,
         waits=True,
         example=_JOB,
-        answer=AnalysisView,
+        response=AnalysisView,
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/jobs/{job_id}/events",
         "stream_job",
@@ -152,7 +152,7 @@ CLUSTER_ROUTES: Final[tuple[Route, ...]] = (
         example=_JOB,
     ),
     *(
-        Route(
+        legacy_route(
             "GET",
             f"{path}/{{chain}}/{{token_address}}",
             operation_id,

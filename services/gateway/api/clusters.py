@@ -1,7 +1,7 @@
 """Token clusters: the report, served from what is known and asked for over the bus; its views."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -16,11 +16,13 @@ from contracts.messages import CommandOutcome, View
 from gateway.api.chains import chain_id, token_address
 from gateway.api.jobs import is_over, job_of, job_view, wait_for_end
 from gateway.api.reports import diff_key
-from gateway.http.commands import Ask, rejection
-from gateway.http.endpoints import ask_of, preference_of, unless_known
+from gateway.http.bodies import Body, Empty
+from gateway.http.commands import CommandRejected
+from gateway.http.endpoints import unless_known
 from gateway.http.problems import FieldError, Problem, invalid, malformed, not_found
-from gateway.http.requests import Body, Empty, read_query
-from gateway.http.routing import Answer, RequestContext, accepted
+from gateway.http.requests import read_query
+from gateway.http.responses import Response, accepted_response
+from gateway.http.routing import RequestContext
 from readthrough import Found, Head
 
 LASTING_SECONDS: Final = 600
@@ -111,12 +113,12 @@ def token_of(context: RequestContext) -> Token:
     return Token(chain, address, command)
 
 
-async def list_chains(context: RequestContext) -> Answer:
+async def list_chains(context: RequestContext) -> Response:
     chains = tuple(
         Chain(name=name, chain_id=number, caip2=f"eip155:{number}")
         for name, number in context.parts.settings.chains.items()
     )
-    return Answer(
+    return Response(
         200,
         Chains(items=chains).model_dump_json().encode(),
         {"Cache-Control": "public, max-age=300"},
@@ -126,10 +128,10 @@ async def list_chains(context: RequestContext) -> Answer:
 # The report
 
 
-async def get_cluster(context: RequestContext) -> Answer:
+async def get_cluster(context: RequestContext) -> Response:
     """Fresh or stale from Redis or the table; what is not fresh is asked for before the answer."""
     token = token_of(context)
-    query = read_query(context.request, ClusterQuery)
+    query = read_query(context, ClusterQuery)
     if query.at is not None:
         return await _as_of(context, token, int(query.at), query.fields)
     found = await context.parts.reports.reports.get(token.pk)
@@ -139,7 +141,7 @@ async def get_cluster(context: RequestContext) -> Answer:
     return _report(context, found, query.fields, job)
 
 
-async def _as_of(context: RequestContext, token: Token, at: int, fields: str | None) -> Answer:
+async def _as_of(context: RequestContext, token: Token, at: int, fields: str | None) -> Response:
     head = await context.parts.reports.shelf.newest(token.pk, until=at)
     found = head and await context.parts.reports.reports.get(head.key)
     if not found:
@@ -150,7 +152,7 @@ async def _as_of(context: RequestContext, token: Token, at: int, fields: str | N
 
 def _report(
     context: RequestContext, found: Found, fields: str | None, job: str | None = None
-) -> Answer:
+) -> Response:
     """The stored bytes with the freshness put behind them: nothing of the report is decoded."""
     freshness: dict[str, Any] = {"state": found.state, "ageSeconds": found.age}
     if job is not None:
@@ -180,7 +182,7 @@ async def _refreshed(context: RequestContext, token: Token) -> str | None:
     if document is not None and not is_over(document):
         return token.job
     try:
-        await context.parts.operations.post(_own_ask(context), token.command)
+        await context.parts.commands.send(context, token.command)
     except Problem as problem:
         if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
             raise
@@ -188,14 +190,14 @@ async def _refreshed(context: RequestContext, token: Token) -> str | None:
     return token.job
 
 
-async def _missing(context: RequestContext, token: Token, fields: str | None) -> Answer:
+async def _missing(context: RequestContext, token: Token, fields: str | None) -> Response:
     """Nobody has looked at this token yet: ask for it, and wait if the caller wishes to."""
     document = await job_of(context, token.job)
     _check_failure(document)
     joined = document is not None and not is_over(document)
     if not joined:
         await _ask(context, token)
-    wish = preference_of(context)
+    wish = context.parts.commands.waits.preference(context.request)
     if wish.applied is not None and wish.wait > 0:
         document = await wait_for_end(context, token.job, wish.wait)
         _check_failure(document)
@@ -206,20 +208,11 @@ async def _missing(context: RequestContext, token: Token, fields: str | None) ->
 
 async def _ask(context: RequestContext, token: Token) -> None:
     """Raises: Problem, if the service refuses it or the bus does not take it."""
-
-    async def finish(outcome: CommandOutcome) -> Answer:
-        problem = rejection(outcome)
-        if problem is not None and problem.code != "too_fresh":
-            raise problem
-        return Answer(202)
-
-    await context.parts.operations.perform(_own_ask(context), token.command, finish)
-
-
-def _own_ask(context: RequestContext) -> Ask:
-    """A read's own command: the caller has asked for a report, not for this."""
-    wish = replace(preference_of(context), wait=context.parts.settings.outcome_wait_seconds)
-    return replace(ask_of(context, wish), key=None)
+    try:
+        await context.parts.commands.request(context, token.command)
+    except CommandRejected as rejected:
+        if rejected.code != "too_fresh":
+            raise
 
 
 def _check_failure(document: Document | None) -> None:
@@ -236,12 +229,12 @@ def _check_failure(document: Document | None) -> None:
 
 def _queued(
     context: RequestContext, token: Token, document: Document | None, *, deduplicated: bool
-) -> Answer:
+) -> Response:
     job = {"id": token.job, "state": "queued", "deduplicated": deduplicated}
     if document is not None and not is_over(document):
         job["state"] = job_view(document)["state"]
-    return accepted(
-        context,
+    return accepted_response(
+        context.request_id,
         f"Token {token.address} on chain {token.chain} was queued for cluster analysis.",
         code="queued",
         location=f"/v1/jobs/{token.job}",
@@ -261,7 +254,7 @@ async def request_analysis(context: RequestContext, _body: Empty) -> RequestAnal
 
 async def tell_analysis(
     context: RequestContext, command: RequestAnalysis, _outcome: CommandOutcome
-) -> Answer:
+) -> Response:
     document = await job_of(context, command.stream)
     _check_failure(document)
     return _queued(context, token_of(context), document, deduplicated=context.request[_JOINED])
@@ -270,9 +263,9 @@ async def tell_analysis(
 # Views of the report
 
 
-async def get_holders(context: RequestContext) -> Answer:
+async def get_holders(context: RequestContext) -> Response:
     """Pages of one report: a cursor goes on in the report that it began in."""
-    token, query = token_of(context), read_query(context.request, HoldersQuery)
+    token, query = token_of(context), read_query(context, HoldersQuery)
     if query.cursor is None:
         newest = await context.parts.reports.reports.get(token.pk)
         if newest is None:
@@ -286,10 +279,10 @@ async def get_holders(context: RequestContext) -> Answer:
     rows, last = orjson.loads(found.stored.body), first + int(query.limit or PAGE)
     following = f"{at}-{last}" if last < len(rows) else None
     page = {"computedAt": at, "items": rows[first:last], "next": following}
-    return Answer(200, orjson.dumps(page), PRIVATE)
+    return Response(200, orjson.dumps(page), PRIVATE)
 
 
-async def get_graph(context: RequestContext) -> Answer:
+async def get_graph(context: RequestContext) -> Response:
     token = token_of(context)
     newest = await context.parts.reports.reports.get(token.pk)
     if newest is None:
@@ -301,9 +294,9 @@ async def get_graph(context: RequestContext) -> Answer:
     return unless_known(context, found.stored.body, f'"{at}"')
 
 
-async def get_history(context: RequestContext) -> Answer:
+async def get_history(context: RequestContext) -> Response:
     """What each report came to, the newest first."""
-    token, query = token_of(context), read_query(context.request, HistoryQuery)
+    token, query = token_of(context), read_query(context, HistoryQuery)
     heads = await context.parts.reports.shelf.history(token.pk)
     if not heads:
         raise not_found("there is no report of this token yet", code="no_report")
@@ -312,20 +305,20 @@ async def get_history(context: RequestContext) -> Answer:
     page = older[: int(query.limit or PAGE)]
     following = b'"%d"' % page[-1].computed_at if len(page) < len(older) else b"null"
     body = b'{"items":[%b],"next":%b}' % (b",".join(head.summary for head in page), following)
-    return Answer(200, body, PRIVATE)
+    return Response(200, body, PRIVATE)
 
 
-async def get_diff(context: RequestContext) -> Answer:
+async def get_diff(context: RequestContext) -> Response:
     """What changed between the reports as of two moments."""
-    token, query = token_of(context), read_query(context.request, DiffQuery)
+    token, query = token_of(context), read_query(context, DiffQuery)
     older, newer = [await _head(context, token, int(at)) for at in (query.from_, query.to)]
     if older.computed_at > newer.computed_at:
         raise malformed("from: must not lie after to")
     key = diff_key(token.pk, older.computed_at, newer.computed_at)
     found = await context.parts.reports.diffs.get(key)
     if found is None:
-        return accepted(
-            context,
+        return accepted_response(
+            context.request_id,
             "The two reports are being compared.",
             code="computing",
             location=str(context.request.rel_url),
@@ -343,6 +336,6 @@ async def _head(context: RequestContext, token: Token, at: int) -> Head:
 # What is not built yet
 
 
-async def not_built(context: RequestContext) -> Answer:
+async def not_built(context: RequestContext) -> Response:
     token_of(context)
     raise Problem(501, "not_implemented", "this is planned and not there yet")

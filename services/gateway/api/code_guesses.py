@@ -10,14 +10,18 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from chassis.views.read_models import Document
+from contracts.referral_code import normalise
 from contracts.referrals import CodesView
-from gateway.http.endpoints import CODES, network, read_code
-from gateway.http.problems import too_many
-from gateway.http.requests import Body, read_query
-from gateway.http.routing import Answer, RequestContext
+from gateway.http.bodies import Body
+from gateway.http.endpoints import network
+from gateway.http.problems import malformed, too_many
+from gateway.http.requests import read_query
+from gateway.http.responses import Response
+from gateway.http.routing import RequestContext
 from gateway.limits.rate_limit import EVERYBODY
 from token_bucket import Charge
 
+CODES: Final = "codes"
 MEMBER_CODES: Final = "member-codes"
 COME_BACK_SECONDS: Final = 60
 
@@ -29,19 +33,31 @@ class CodeQuery(Body):
     ]
 
 
-async def is_referral_valid(context: RequestContext) -> Answer:
+def read_code(text: str) -> str:
+    """Return the stored form of a referral code as people type it.
+
+    Raises:
+        Problem: 400 for a text that cannot be a code; nothing is looked up for it.
+    """
+    try:
+        return normalise(text)
+    except ValueError as error:
+        raise malformed(str(error), code="invalid_referral_code") from error
+
+
+async def is_referral_valid(context: RequestContext) -> Response:
     """The same answer, by the same number of steps, for a code that is unknown or spent.
 
     An unknown code costs a look at the index and one at the generations, a known one a look at
     the index and one at its document.
     """
-    code = read_code(read_query(context.request, CodeQuery).referral_code)
+    code = read_code(read_query(context, CodeQuery).referral_code)
     await check_misses(context)
     stream = await context.parts.referrals.entry(CODES, code)
     document = await context.parts.referrals.document(MEMBER_CODES, stream) if stream else None
     valid = document is not None and _is_usable(document, code)
     await count_miss(context, missed=not valid)
-    return Answer(200, b'{"valid":true}' if valid else b'{"valid":false}')
+    return Response(200, b'{"valid":true}' if valid else b'{"valid":false}')
 
 
 async def owner_of(context: RequestContext, code: str) -> str | None:

@@ -1,18 +1,18 @@
 """The rows of the table that concern invitations by e-mail."""
 
-from typing import Final
+from typing import Any, Final
 
 from gateway.api import invitations as do
 from gateway.api.referrals import tell_done
-from gateway.http.endpoints import write
-from gateway.http.requests import Empty
+from gateway.http.bodies import Empty
+from gateway.http.endpoints import legacy_route, write
 from gateway.http.routing import Auth, Route
 
 _INVITE: Final = {"invite_id": "0" * 32}
 _TOKEN: Final = {"token": "A" * 43}
 
-INVITE_ROUTES: Final[tuple[Route, ...]] = (
-    Route(
+INVITE_ROUTES: Final[tuple[Route[Any], ...]] = (
+    legacy_route(
         "POST",
         "/v1/invites",
         "send_invite",
@@ -25,7 +25,7 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         example={"email": "bob@example.com", "note": "See you there!"},
         problems=(404, 409),
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/invites/bulk",
         "send_invites",
@@ -36,11 +36,11 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         success=202,
         body=do.NewInvites,
         example={"rows": [{"email": "bob@example.com"}]},
-        others={do.CSV: "email,note,locale\nbob@example.com,See you there!,en\n"},
-        answer=do.BulkAnswer,
+        alternatives={do.CSV: "email,note,locale\nbob@example.com,See you there!,en\n"},
+        response=do.BulkAnswer,
         problems=(404, 409),
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/invites",
         "list_invites",
@@ -49,9 +49,9 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         summary="The own invitations and what became of them; the newest first.",
         limits=("reads",),
         query=do.InvitesQuery,
-        answer=do.OwnInvites,
+        response=do.OwnInvites,
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/invites/lookup",
         "look_up_invite",
@@ -61,11 +61,11 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         limits=("invite-tokens",),
         body=do.HeldToken,
         example=_TOKEN,
-        answer=do.Invitation,
+        response=do.Invitation,
         direct=True,
         problems=(404, 410),
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/invites/accept",
         "accept_invite",
@@ -75,10 +75,10 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         limits=("invite-tokens",),
         body=do.HeldToken,
         example=_TOKEN,
-        answer=do.AcceptedInvite,
+        response=do.AcceptedInvite,
         problems=(404, 409, 410),
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/invites/decline",
         "decline_invite",
@@ -91,7 +91,7 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         example=_TOKEN,
         problems=(404, 409, 410),
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/invites/{invite_id}",
         "get_invite",
@@ -100,10 +100,10 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         summary="One of the own invitations, with its timeline.",
         limits=("reads",),
         example=_INVITE,
-        answer=do.OwnInvite,
+        response=do.OwnInvite,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/invites/{invite_id}/resend",
         "resend_invite",
@@ -116,7 +116,7 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         example=_INVITE,
         problems=(404, 409),
     ),
-    Route(
+    legacy_route(
         "DELETE",
         "/v1/invites/{invite_id}",
         "revoke_invite",
@@ -128,7 +128,7 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         example=_INVITE,
         problems=(404, 409),
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/unsubscribe/{token}",
         "show_unsubscribe",
@@ -139,7 +139,7 @@ INVITE_ROUTES: Final[tuple[Route, ...]] = (
         media=do.HTML,
         example=_TOKEN,
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/unsubscribe/{token}",
         "unsubscribe",

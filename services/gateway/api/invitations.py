@@ -36,12 +36,14 @@ from contracts.messages import CommandOutcome, EmailAddress, Identifier, UnixTim
 from contracts.referral_code import shown
 from contracts.referrals import CodesView, use_id
 from gateway.api.code_guesses import MEMBER_CODES
+from gateway.http.bodies import Body, Empty
 from gateway.http.endpoints import own_document, pending
 from gateway.http.ids import new_command_id
 from gateway.http.preferences import idempotency_key
 from gateway.http.problems import FieldError, Problem, invalid, malformed, not_found
-from gateway.http.requests import Body, Empty, read_body, read_query
-from gateway.http.routing import Answer, RequestContext, accepted
+from gateway.http.requests import read_body, read_query
+from gateway.http.responses import Response, accepted_response
+from gateway.http.routing import RequestContext
 
 INVITES: Final = "invites"
 TOKENS: Final = "invite-tokens"
@@ -150,19 +152,21 @@ async def send_invite(context: RequestContext, body: NewInvite) -> SendInvite:
 
 async def tell_invite(
     context: RequestContext, command: SendInvite, outcome: CommandOutcome
-) -> Answer:
+) -> Response:
     """The same for everybody's address: a member's, and one that wants no mail."""
     name = f"{command.inviter_id}/{digest(command.email)}"
     invite_id = await context.parts.invites.entry(ADMITTED, name)
     if invite_id is None:
         return pending(context, outcome.command_id)
     location = f"/v1/invites/{invite_id}"
-    return accepted(context, "Your invitation is on its way.", location=location, invite=invite_id)
+    return accepted_response(
+        context.request_id, "Your invitation is on its way.", location=location, invite=invite_id
+    )
 
 
 async def read_bulk(context: RequestContext) -> NewInvites:
     if context.request.content_type != CSV:
-        return await read_body(context.request, NewInvites)
+        return await read_body(context, NewInvites)
     return NewInvites(rows=_csv_rows(await context.request.read()))
 
 
@@ -183,7 +187,7 @@ async def send_invites(context: RequestContext, body: NewInvites) -> SendInvites
 
 async def tell_bulk(
     context: RequestContext, command: SendInvites, outcome: CommandOutcome
-) -> Answer:
+) -> Response:
     text = await context.parts.invites.entry(BULKS, command.job_id)
     if text is None:
         return pending(context, outcome.command_id)
@@ -194,26 +198,26 @@ async def tell_bulk(
         accepted=told["accepted"],
         rejected=tuple(sorted(refused, key=lambda each: each.row)),
     )
-    return Answer(202, answer.model_dump_json().encode(), {"Location": "/v1/invites"})
+    return Response(202, answer.model_dump_json().encode(), {"Location": "/v1/invites"})
 
 
-async def list_invites(context: RequestContext) -> Answer:
+async def list_invites(context: RequestContext) -> Response:
     """The newest first."""
-    query = read_query(context.request, InvitesQuery)
+    query = read_query(context, InvitesQuery)
     first = int(query.cursor or 0)
     board = f"inviter-{context.caller.subject}"
     page = await Boards(context.parts.invites, INVITES).page(board, first=first, limit=PAGE)
     items = tuple(_own_invite(orjson.loads(row.entry)) for row in page.rows)
     following = first + len(items)
     answer = OwnInvites(items=items, next=str(following) if following < page.total else None)
-    return Answer(200, answer.model_dump_json().encode(), PRIVATE)
+    return Response(200, answer.model_dump_json().encode(), PRIVATE)
 
 
-async def get_invite(context: RequestContext) -> Answer:
+async def get_invite(context: RequestContext) -> Response:
     view = await _invite(context, f"invite-{context.request.match_info['invite_id']}")
     if view is None or view["inviterId"] != context.caller.subject:
         raise not_found("there is no such invitation among yours")
-    return Answer(200, _own_invite(view).model_dump_json().encode(), PRIVATE)
+    return Response(200, _own_invite(view).model_dump_json().encode(), PRIVATE)
 
 
 def resend_invite(context: RequestContext, _body: Empty) -> ResendInvite:
@@ -222,9 +226,11 @@ def resend_invite(context: RequestContext, _body: Empty) -> ResendInvite:
 
 async def tell_resent(
     context: RequestContext, command: ResendInvite, _outcome: CommandOutcome
-) -> Answer:
+) -> Response:
     location = f"/v1/invites/{command.invite_id}"
-    return accepted(context, "Your invitation is on its way again.", location=location)
+    return accepted_response(
+        context.request_id, "Your invitation is on its way again.", location=location
+    )
 
 
 def revoke_invite(context: RequestContext, _body: Empty) -> RevokeInvite:
@@ -234,8 +240,8 @@ def revoke_invite(context: RequestContext, _body: Empty) -> RevokeInvite:
 # Holders of a token
 
 
-async def look_up(context: RequestContext) -> Answer:
-    held = await read_body(context.request, HeldToken)
+async def look_up(context: RequestContext) -> Response:
+    held = await read_body(context, HeldToken)
     stream = await _stream(context, TOKENS, held.token)
     view = await _invite(context, stream)
     if view is None:
@@ -253,7 +259,7 @@ async def look_up(context: RequestContext) -> Answer:
         expires_at=view["expiresAt"],
         referral_code=shown(view["code"]) if view["code"] else None,
     )
-    return Answer(200, answer.model_dump_json().encode())
+    return Response(200, answer.model_dump_json().encode())
 
 
 async def accept_invite(context: RequestContext, body: HeldToken) -> AcceptInvite:
@@ -263,13 +269,13 @@ async def accept_invite(context: RequestContext, body: HeldToken) -> AcceptInvit
 
 async def tell_accepted(
     context: RequestContext, command: AcceptInvite, outcome: CommandOutcome
-) -> Answer:
+) -> Response:
     view = await _invite(context, command.stream)
     if view is None:
         return pending(context, outcome.command_id)
     code = view["code"]
     name = use_id(view["inviterId"], code, view["email"]) if code else None
-    return Answer(200, AcceptedInvite(use_id=name).model_dump_json().encode())
+    return Response(200, AcceptedInvite(use_id=name).model_dump_json().encode())
 
 
 async def decline_invite(context: RequestContext, body: HeldToken) -> DeclineInvite:
@@ -291,15 +297,15 @@ async def unsubscribe(context: RequestContext, _body: Empty) -> Unsubscribe:
 
 async def tell_unsubscribed(
     _call: RequestContext, _command: Unsubscribe, _outcome: CommandOutcome
-) -> Answer:
-    return Answer(200, _page("This address gets no more invitations."), {}, HTML)
+) -> Response:
+    return Response(200, _page("This address gets no more invitations."), {}, HTML)
 
 
-async def show_unsubscribe(context: RequestContext) -> Answer:
+async def show_unsubscribe(context: RequestContext) -> Response:
     """A page with a button, whatever the token: looking changes nothing and tells nothing."""
     action = escape(context.request.path, quote=True)
     button = f'<form method="post" action="{action}"><button>No more invitations</button></form>'
-    return Answer(200, _page("Shall this address get no more invitations?", button), {}, HTML)
+    return Response(200, _page("Shall this address get no more invitations?", button), {}, HTML)
 
 
 def _page(words: str, more: str = "") -> bytes:

@@ -12,10 +12,10 @@ from aiohttp import web
 
 from chassis.views.read_models import Document
 from gateway.http.endpoints import conditional
-from gateway.http.preferences import preference
 from gateway.http.problems import Problem, not_found
-from gateway.http.routing import Answer, RequestContext
-from gateway.http.sse import Subject, stream_changes
+from gateway.http.responses import Response
+from gateway.http.routing import RequestContext
+from gateway.http.sse import Subject
 
 ANALYSES: Final = "analyses"
 LOOK_SECONDS: Final = 5.0
@@ -37,10 +37,10 @@ async def job_of(context: RequestContext, stream: str) -> Document | None:
     return await context.parts.compute.document(ANALYSES, stream)
 
 
-async def get_job(context: RequestContext) -> Answer:
+async def get_job(context: RequestContext) -> Response:
     """The job as it is; with `Prefer: wait=n`, as it is at its end or n seconds later."""
     stream = _stream(context)
-    wish = preference(context.request, usual=0.0, most=context.parts.settings.max_wait_seconds)
+    wish = context.parts.commands.waits.preference(context.request, default=0.0)
     document = await wait_for_end(context, stream, wish.wait)
     if document is None:
         raise _no_job()
@@ -48,12 +48,12 @@ async def get_job(context: RequestContext) -> Answer:
     return conditional(context, document).with_headers(headers)
 
 
-async def stream_job(context: RequestContext) -> Answer | web.StreamResponse:
+async def stream_job(context: RequestContext) -> Response | web.StreamResponse:
     """Every state of the job until its end, as server-sent events."""
     stream = _stream(context)
     if await job_of(context, stream) is None:
         raise _no_job()
-    return await stream_changes(
+    return await context.parts.streams.serve(
         context, Subject(stream, partial(job_of, context, stream), b"job", is_over)
     )
 
@@ -61,7 +61,7 @@ async def stream_job(context: RequestContext) -> Answer | web.StreamResponse:
 async def wait_for_end(context: RequestContext, stream: str, seconds: float) -> Document | None:
     """The job once it is over, or as it is when the time is."""
     end = time.monotonic() + seconds
-    with context.parts.changes.of(stream) as changed:
+    with context.parts.changes.watch(stream) as changed:
         while True:
             document = await job_of(context, stream)
             left = end - time.monotonic()

@@ -36,10 +36,12 @@ from contracts.standing import (
     PointsView,
 )
 from gateway.api.referrals import PRIVATE, page_back
+from gateway.http.bodies import Body
 from gateway.http.endpoints import own_document
 from gateway.http.problems import FieldError, Problem, invalid, malformed, not_found
-from gateway.http.requests import Body, read_query
-from gateway.http.routing import Answer, RequestContext
+from gateway.http.requests import read_query
+from gateway.http.responses import Response
+from gateway.http.routing import RequestContext
 
 POINTS: Final = "points"
 LEADERBOARD: Final = "leaderboard"
@@ -83,31 +85,31 @@ class BoardQuery(Body):
 # The ledger
 
 
-async def show_ledger(context: RequestContext) -> Answer:
-    query = read_query(context.request, LedgerQuery)
+async def show_ledger(context: RequestContext) -> Response:
+    query = read_query(context, LedgerQuery)
     view = await _points(context)
     items, following = page_back(list(view.entries), query.cursor, LEDGER_PAGE)
     answer = LedgerPage(
         points=view.points, pending=view.pending, items=tuple(items), next=following
     )
-    return Answer(200, answer.model_dump_json().encode(), PRIVATE)
+    return Response(200, answer.model_dump_json().encode(), PRIVATE)
 
 
 # Numbers and charts
 
 
-async def invite_stats(context: RequestContext) -> Answer:
-    query = read_query(context.request, StatsQuery)
+async def invite_stats(context: RequestContext) -> Response:
+    query = read_query(context, StatsQuery)
     view = await _points(context)
     period = Period(query.window, _moment(query.at, int(time.time()), view))
     closes = await _closes(context, ALL_TIME, period.days)
     current = await _current_position(context) if query.at is None else None
     stats = ranking.invite_stats(view, closes, period, current)
-    return Answer(200, stats.model_dump_json().encode(), PRIVATE)
+    return Response(200, stats.model_dump_json().encode(), PRIVATE)
 
 
-async def show_charts(context: RequestContext) -> Answer:
-    query = read_query(context.request, ChartQuery)
+async def show_charts(context: RequestContext) -> Response:
+    query = read_query(context, ChartQuery)
     view = await _points(context)
     series = set(query.series.split(","))
     if not series <= _SERIES:
@@ -120,7 +122,7 @@ async def show_charts(context: RequestContext) -> Answer:
         closes = await _closes(context, ALL_TIME, days)
         charts = charts.model_copy(update={"rank": rank_chart(view, closes)})
     # series that were not requested are omitted, nulls inside the others are not
-    return Answer(200, charts.model_dump_json(exclude_unset=True).encode(), PRIVATE)
+    return Response(200, charts.model_dump_json(exclude_unset=True).encode(), PRIVATE)
 
 
 def _days_of(query: ChartQuery, now: int) -> list[date]:
@@ -136,8 +138,8 @@ def _days_of(query: ChartQuery, now: int) -> list[date]:
 # Boards
 
 
-async def show_leaderboard(context: RequestContext) -> Answer:
-    query = read_query(context.request, BoardQuery)
+async def show_leaderboard(context: RequestContext) -> Response:
+    query = read_query(context, BoardQuery)
     now = int(time.time())
     if query.at is not None and query.at > now:
         raise invalid([FieldError("at", "lies in the future")])
@@ -145,7 +147,7 @@ async def show_leaderboard(context: RequestContext) -> Answer:
         page = await _past_board(context, query, query.at)
     else:
         page = await _live_board(context, query, now)
-    return Answer(200, page.model_dump_json().encode(), PRIVATE)
+    return Response(200, page.model_dump_json().encode(), PRIVATE)
 
 
 async def _live_board(context: RequestContext, query: BoardQuery, now: int) -> LeaderboardPage:

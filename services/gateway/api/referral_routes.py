@@ -1,13 +1,13 @@
 """The rows of the table that concern codes, referrals, points and boards."""
 
-from typing import Final
+from typing import Any, Final
 
 from contracts.standing import ChartsResponse, InviteStatsResponse, LeaderboardPage, LedgerPage
 from gateway.api import admin, points
 from gateway.api import referrals as do
 from gateway.api.code_guesses import MEMBER_CODES
-from gateway.http.endpoints import write
-from gateway.http.requests import Empty
+from gateway.http.bodies import Empty
+from gateway.http.endpoints import legacy_route, write
 from gateway.http.routing import Auth, Route
 
 _CODE: Final = {"code": "00000-00000"}
@@ -15,8 +15,8 @@ _USE: Final = {"use_id": "0" * 32}
 _MEMBER: Final = {"member_id": "8a1c2f34-0b7e-4c55-9a53-6d1f0e7b2c11"}
 _WHY: Final = {"reason": "asked for by mail"}
 
-REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
-    Route(
+REFERRAL_ROUTES: Final[tuple[Route[Any], ...]] = (
+    legacy_route(
         "GET",
         "/v1/referral/codes",
         "list_codes",
@@ -24,11 +24,11 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         do.list_codes,
         summary="The own codes, and whether each can be used now.",
         limits=("reads",),
-        own=MEMBER_CODES,
-        answer=do.OwnCodes,
+        prefetch=MEMBER_CODES,
+        response=do.OwnCodes,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/referral/codes",
         "generate_referral_code",
@@ -39,10 +39,10 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         success=201,
         body=do.NewCode,
         example={"kind": "random", "maxUses": 3},
-        answer=do.OwnCode,
+        response=do.OwnCode,
         problems=(409,),
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/referral/codes/{code}/rotate",
         "rotate_code",
@@ -52,10 +52,10 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         limits=("writes", "codes"),
         body=Empty,
         example=_CODE,
-        answer=do.OwnCode,
+        response=do.OwnCode,
         problems=(404, 409),
     ),
-    Route(
+    legacy_route(
         "DELETE",
         "/v1/referral/codes/{code}",
         "revoke_code",
@@ -67,7 +67,7 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         example=_CODE,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/referral/codes/{code}/qr",
         "show_qr",
@@ -75,12 +75,12 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         do.show_qr,
         summary="A picture (SVG) that leads a camera to the page of this code.",
         limits=("reads",),
-        own=MEMBER_CODES,
+        prefetch=MEMBER_CODES,
         media=do.SVG,
         example=_CODE,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/referral/uses",
         "referral_use",
@@ -91,10 +91,10 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         success=201,
         body=do.NewUse,
         example={"referralCode": "00000-00000", "user": "bob@example.com"},
-        answer=do.ReservedUse,
+        response=do.ReservedUse,
         problems=(409,),
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/referral/uses/{use_id}/confirm",
         "confirm_referral_use",
@@ -104,10 +104,10 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         limits=("writes",),
         body=do.Confirmation,
         example=_USE,
-        answer=do.ConfirmedUse,
+        response=do.ConfirmedUse,
         problems=(404, 409, 410),
     ),
-    Route(
+    legacy_route(
         "DELETE",
         "/v1/referral/uses/{use_id}",
         "release_referral_use",
@@ -119,7 +119,7 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         example=_USE,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/referral/uses",
         "list_referral_uses",
@@ -127,12 +127,12 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         do.list_uses,
         summary="Who came, or may come, by the own codes; the newest first.",
         limits=("reads",),
-        own=do.USES,
+        prefetch=do.USES,
         query=do.UsesQuery,
-        answer=do.OwnUses,
+        response=do.OwnUses,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/referral/stats",
         "invite_stats",
@@ -140,13 +140,13 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         points.invite_stats,
         summary="Points, rank and how both have changed; now, or as it was.",
         limits=("reads",),
-        own=points.POINTS,
+        prefetch=points.POINTS,
         query=points.StatsQuery,
         example={"window": "7d"},
-        answer=InviteStatsResponse,
+        response=InviteStatsResponse,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/referral/chart",
         "referral_chart",
@@ -154,13 +154,13 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         points.show_charts,
         summary="Points and ranks at the ends of days.",
         limits=("reads",),
-        own=points.POINTS,
+        prefetch=points.POINTS,
         query=points.ChartQuery,
         example={"from": 1_790_000_000, "step": "1d"},
-        answer=ChartsResponse,
+        response=ChartsResponse,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/points/ledger",
         "show_ledger",
@@ -168,12 +168,12 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         points.show_ledger,
         summary="Why the caller has these points: every entry names its cause.",
         limits=("reads",),
-        own=points.POINTS,
+        prefetch=points.POINTS,
         query=points.LedgerQuery,
-        answer=LedgerPage,
+        response=LedgerPage,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/leaderboard",
         "show_leaderboard",
@@ -183,10 +183,10 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         limits=("reads",),
         query=points.BoardQuery,
         example={"limit": 10},
-        answer=LeaderboardPage,
+        response=LeaderboardPage,
         problems=(404,),
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/admin/members/{member_id}",
         "show_account",
@@ -195,9 +195,9 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         summary="A member's codes, and what is left of the quota.",
         limits=("admin",),
         example=_MEMBER,
-        answer=admin.MemberAccount,
+        response=admin.MemberAccount,
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/admin/members/{member_id}/quota",
         "grant_quota",
@@ -207,9 +207,9 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         limits=("admin",),
         body=admin.Quota,
         example={**_MEMBER, **_WHY, "totalReferrals": 20},
-        answer=admin.MemberAccount,
+        response=admin.MemberAccount,
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/admin/members/{member_id}/codes/{code}/revoke",
         "revoke_members_code",
@@ -219,9 +219,9 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         limits=("admin",),
         body=admin.Why,
         example={**_MEMBER, **_CODE, **_WHY},
-        answer=admin.MemberAccount,
+        response=admin.MemberAccount,
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/admin/campaigns",
         "open_campaign",
@@ -232,9 +232,9 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         success=201,
         body=admin.NewCampaign,
         example={**_WHY, "id": "spring", "totalReferrals": 500},
-        answer=admin.Campaign,
+        response=admin.Campaign,
     ),
-    Route(
+    legacy_route(
         "GET",
         "/v1/admin/cases",
         "list_cases",
@@ -243,9 +243,9 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         summary="Referrals that wait for a verdict, with what speaks against each.",
         limits=("admin",),
         query=admin.CasesQuery,
-        answer=admin.OpenCases,
+        response=admin.OpenCases,
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/admin/cases/{use_id}/approve",
         "approve_case",
@@ -257,7 +257,7 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         body=admin.Why,
         example={**_USE, **_WHY},
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/admin/cases/{use_id}/reject",
         "reject_case",
@@ -269,7 +269,7 @@ REFERRAL_ROUTES: Final[tuple[Route, ...]] = (
         body=admin.Why,
         example={**_USE, **_WHY},
     ),
-    Route(
+    legacy_route(
         "POST",
         "/v1/admin/uses/{use_id}/reverse",
         "reverse_use",

@@ -21,11 +21,13 @@ from contracts.referrals import (
     RotateCode,
     Uses,
 )
-from gateway.api.code_guesses import MEMBER_CODES, owner_of
-from gateway.http.endpoints import network, own_document, pending, read_code
+from gateway.api.code_guesses import MEMBER_CODES, owner_of, read_code
+from gateway.http.bodies import Body, Empty
+from gateway.http.endpoints import network, own_document, pending
 from gateway.http.problems import FieldError, Problem, invalid, not_found
-from gateway.http.requests import Body, Empty, read_query
-from gateway.http.routing import Answer, RequestContext
+from gateway.http.requests import read_query
+from gateway.http.responses import Response
+from gateway.http.routing import RequestContext
 
 USES: Final = "uses"
 USE_OWNERS: Final = "use-owners"
@@ -117,12 +119,12 @@ class UsesQuery(Body):
 # Codes
 
 
-async def list_codes(context: RequestContext) -> Answer:
+async def list_codes(context: RequestContext) -> Response:
     view = await _codes(context)
     now = time.time()
     items = tuple(own_code(context, view, each, now) for each in view.codes)
     answer = OwnCodes(items=items, remaining=view.remaining)
-    return Answer(200, answer.model_dump_json().encode(), PRIVATE)
+    return Response(200, answer.model_dump_json().encode(), PRIVATE)
 
 
 def issue_code(context: RequestContext, body: NewCode) -> IssueCode:
@@ -146,7 +148,7 @@ def issue_code(context: RequestContext, body: NewCode) -> IssueCode:
 
 async def tell_newest_code(
     context: RequestContext, command: IssueCode | RotateCode, outcome: CommandOutcome
-) -> Answer:
+) -> Response:
     document = await context.parts.referrals.document(MEMBER_CODES, command.stream)
     view = None if document is None else CodesView.model_validate_json(document.body)
     code = None if view is None else _issued(view, command, outcome)
@@ -154,7 +156,7 @@ async def tell_newest_code(
         return pending(context, outcome.command_id)
     own = own_code(context, view, code, time.time())
     status = 201 if isinstance(command, IssueCode) else 200
-    return Answer(status, own.model_dump_json().encode())
+    return Response(status, own.model_dump_json().encode())
 
 
 def rotate_code(context: RequestContext, _body: Empty) -> RotateCode:
@@ -165,11 +167,11 @@ def revoke_code(context: RequestContext, _body: Empty) -> RevokeCode:
     return RevokeCode(member_id=context.caller.subject, code=_code_in_path(context))
 
 
-async def tell_done(_call: RequestContext, _command: object, _outcome: CommandOutcome) -> Answer:
-    return Answer(204)
+async def tell_done(_call: RequestContext, _command: object, _outcome: CommandOutcome) -> Response:
+    return Response(204)
 
 
-async def show_qr(context: RequestContext) -> Answer:
+async def show_qr(context: RequestContext) -> Response:
     wanted, view = _code_in_path(context), await _codes(context)
     if (found := view.find(wanted)) is None:
         raise _no_code()
@@ -177,7 +179,7 @@ async def show_qr(context: RequestContext) -> Answer:
     # error correction M: a print with a smudge can still be read
     code = segno.make(_url(context, found.shown), error="m", micro=False)
     code.save(picture, kind="svg", scale=8, title="Referral code", xmldecl=False)
-    return Answer(200, picture.getvalue(), {"Cache-Control": "private, max-age=3600"}, SVG)
+    return Response(200, picture.getvalue(), {"Cache-Control": "private, max-age=3600"}, SVG)
 
 
 # Uses
@@ -195,13 +197,13 @@ async def use_code(context: RequestContext, body: NewUse) -> ReserveReferral:
 
 async def tell_reserved(
     context: RequestContext, command: ReserveReferral, outcome: CommandOutcome
-) -> Answer:
+) -> Response:
     use = await _use(context, command.stream, command.use_id)
     if use is None:
         return pending(context, outcome.command_id)
     answer = ReservedUse(use_id=command.use_id, expires_at=use["expiresAt"])
     location = {"Location": f"/v1/referral/uses/{command.use_id}/confirm"}
-    return Answer(201, answer.model_dump_json().encode(), location)
+    return Response(201, answer.model_dump_json().encode(), location)
 
 
 async def confirm_use(context: RequestContext, body: Confirmation) -> ConfirmReferral:
@@ -227,14 +229,14 @@ async def confirm_use(context: RequestContext, body: Confirmation) -> ConfirmRef
 
 async def tell_confirmed(
     context: RequestContext, command: ConfirmReferral, outcome: CommandOutcome
-) -> Answer:
+) -> Response:
     use = await _use(context, command.stream, command.use_id)
     if use is None or use["state"] == "reserved":
         return pending(context, outcome.command_id)
     state = _SHOWN_STATES.get(use["state"], use["state"])
     if state not in ("confirmed", "held"):
         state = "rejected"
-    return Answer(200, ConfirmedUse(state=state).model_dump_json().encode())
+    return Response(200, ConfirmedUse(state=state).model_dump_json().encode())
 
 
 async def release_use(context: RequestContext, _body: Empty) -> ReleaseReferral:
@@ -242,9 +244,9 @@ async def release_use(context: RequestContext, _body: Empty) -> ReleaseReferral:
     return ReleaseReferral(member_id=await _owner_of_use(context, use_id), use_id=use_id)
 
 
-async def list_uses(context: RequestContext) -> Answer:
+async def list_uses(context: RequestContext) -> Response:
     """The newest first."""
-    query = read_query(context.request, UsesQuery)
+    query = read_query(context, UsesQuery)
     document = await own_document(context, USES)
     uses = [] if document is None else orjson.loads(document.body)["uses"]
     rows = [_own_use(use) for use in uses]
@@ -252,7 +254,7 @@ async def list_uses(context: RequestContext) -> Answer:
         rows = [row for row in rows if row.state == query.state]
     items, following = page_back(rows, query.cursor, PAGE)
     answer = OwnUses(items=tuple(items), next=following)
-    return Answer(200, answer.model_dump_json().encode(), PRIVATE)
+    return Response(200, answer.model_dump_json().encode(), PRIVATE)
 
 
 def page_back(rows: list[Any], cursor: str | None, size: int) -> tuple[list[Any], str | None]:

@@ -7,8 +7,10 @@ from pydantic import Field, model_validator
 
 from cognito_jwt import Revocation
 from contracts.messages import UnixTime, View
-from gateway.http.requests import Body, read_body
-from gateway.http.routing import Answer, RequestContext
+from gateway.http.bodies import Body
+from gateway.http.requests import read_body
+from gateway.http.responses import Response
+from gateway.http.routing import RequestContext
 
 DAY = 86_400
 
@@ -36,8 +38,8 @@ class RevocationView(View):
     until: UnixTime
 
 
-async def revoke(context: RequestContext) -> Answer:
-    body = await read_body(context.request, NewRevocation)
+async def revoke(context: RequestContext) -> Response:
+    body = await read_body(context, NewRevocation)
     now = int(time.time())
     revocation = _revocation(body, now, now + context.parts.settings.refresh_token_days * DAY)
     await context.parts.revocations.add(revocation)
@@ -47,7 +49,7 @@ async def revoke(context: RequestContext) -> Answer:
         before=revocation.before,
         until=revocation.until,
     )
-    return Answer(201, orjson.dumps(view.model_dump(mode="json")))
+    return Response(201, orjson.dumps(view.model_dump(mode="json")))
 
 
 def _revocation(body: NewRevocation, now: int, until: int) -> Revocation:

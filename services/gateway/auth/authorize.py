@@ -1,116 +1,87 @@
-"""In front of each route: who calls, with which token, and whether that is not too often."""
+"""Decide which callers and tokens each kind of route admits."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from cognito_jwt import Caller, TokenUse
-from gateway.dependencies import Parts
-from gateway.http.problems import Problem, invalid_token, malformed, not_found
+from gateway.http.problems import Problem, invalid_token, not_found
 from gateway.http.requests import single_header
-from gateway.http.routing import PASSAGE, Answer, Auth, RequestContext, Route
-from gateway.limits.rate_limit import charge
+from gateway.http.routing import Auth
 
-UNVERIFIED: Final = ("unverified",)
 _NAMES: Final[Mapping[TokenUse, str]] = {"id": "an ID token", "access": "an access token"}
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Whom a route takes."""
+    """Describe the callers that a route admits."""
 
-    right: Callable[[Caller], bool]
-    token: Callable[[Caller], bool] | None = None
+    admits: Callable[[Caller], bool]
+    takes: Callable[[Caller], bool] | None = None
+    """Whether the route takes the caller's kind of token; None for any kind."""
     wanted: str = ""
     """The kind of token that it takes, in words."""
 
     def check(self, caller: Caller) -> None:
-        """The wrong kind of token is an invalid one: 403. A missing right hides the route: 404."""
-        if self.token is not None and not self.token(caller):
-            raise invalid_token(f"This takes {self.wanted}, not {_NAMES[caller.use]}.")
-        if not self.right(caller):
-            raise not_found("There is nothing here for you.")
+        """Check a caller against the rule.
+
+        Raises:
+            Problem: 403 for the wrong kind of token; 404 for a caller who lacks the right, so that
+                the route stays hidden.
+        """
+        if self.takes is not None and not self.takes(caller):
+            raise invalid_token(f"Send {self.wanted}, not {_NAMES[caller.use]}.")
+        if not self.admits(caller):
+            raise not_found()
 
 
-def _anybody(_caller: Caller) -> bool:
+def _anyone(_caller: Caller) -> bool:
     return True
 
 
-def _a_person(caller: Caller) -> bool:
+def _is_person(caller: Caller) -> bool:
     return not caller.program
 
 
-def _with_id(caller: Caller) -> bool:
+def _has_id_token(caller: Caller) -> bool:
     return caller.use == "id"
 
 
-def _with_access(caller: Caller) -> bool:
+def _has_access_token(caller: Caller) -> bool:
     return caller.use == "access"
 
 
 RULES: Final[Mapping[Auth, Rule]] = {
-    Auth.PUBLIC: Rule(_anybody),
-    Auth.OPTIONAL: Rule(_anybody),
-    Auth.CALLER: Rule(_anybody),
-    Auth.PERSON: Rule(_a_person),
-    Auth.ID: Rule(_a_person, _with_id, _NAMES["id"]),
-    Auth.ACCESS: Rule(_a_person, _with_access, _NAMES["access"]),
+    Auth.PUBLIC: Rule(_anyone),
+    Auth.OPTIONAL: Rule(_anyone),
+    Auth.CALLER: Rule(_anyone),
+    Auth.PERSON: Rule(_is_person),
+    Auth.ID: Rule(_is_person, _has_id_token, _NAMES["id"]),
+    Auth.ACCESS: Rule(_is_person, _has_access_token, _NAMES["access"]),
     Auth.CLAIMANT: Rule(
-        _anybody,
-        lambda caller: _with_id(caller) or caller.is_service,
-        f"{_NAMES['id']} or a program's own",
+        _anyone,
+        lambda caller: _has_id_token(caller) or caller.is_service,
+        f"{_NAMES['id']} or a program's token",
     ),
-    Auth.SERVICE: Rule(lambda caller: caller.is_service, _with_access, _NAMES["access"]),
-    Auth.ADMIN: Rule(lambda caller: caller.is_admin, _with_access, _NAMES["access"]),
+    Auth.SERVICE: Rule(lambda caller: caller.is_service, _has_access_token, _NAMES["access"]),
+    Auth.ADMIN: Rule(lambda caller: caller.is_admin, _has_access_token, _NAMES["access"]),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Doorkeeper:
-    """Opens one route to those it is meant for."""
+def takes_token(auth: Auth, request: web.Request) -> bool:
+    """Return whether a request must be authenticated.
 
-    route: Route
-    parts: Parts
-    rule: Rule
-
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Find out who calls and whether that is not too often, and let the route answer."""
-        passage, route, parts, caller = request[PASSAGE], self.route, self.parts, None
-        passage.route = route.path
-        context = RequestContext(request, parts, route, passage)
-        try:
-            if route.auth is not Auth.PUBLIC and self._shows_token(request):
-                token = bearer(request)
-                caller = parts.tokens.remembered(token) or await self._verified(token, request)
-                self.rule.check(caller)
-                passage.caller = caller
-                if route.own is not None:
-                    context.asked = parts.referrals.prefetch(route.own, f"member-{caller.subject}")
-            plans = parts.limiter.plans(route.limits, route.cost)
-            hops = parts.settings.trusted_proxy_hops
-            passage.verdict = await charge(parts.limiter, plans, caller, request, hops)
-            if route.query is None and "?" in request.raw_path and request.query_string:
-                raise malformed("this path takes no query parameters", code="unknown_parameter")
-            answer = await route.handle(context)
-        finally:
-            context.forgo()
-        return answer.response() if isinstance(answer, Answer) else answer
-
-    def _shows_token(self, request: web.Request) -> bool:
-        """Without one a caller is nobody on an open route, and is told to bring one elsewhere."""
-        return self.route.auth is not Auth.OPTIONAL or hdrs.AUTHORIZATION in request.headers
-
-    async def _verified(self, token: str, request: web.Request) -> Caller:
-        """The token's owner; the address pays for a signature that has to be checked."""
-        limiter, hops = self.parts.limiter, self.parts.settings.trusted_proxy_hops
-        await charge(limiter, limiter.plans(UNVERIFIED), None, request, hops)
-        return await self.parts.tokens.caller(token)
+    Without a token, optional routes treat the caller as anonymous.
+    """
+    if auth is Auth.OPTIONAL:
+        return hdrs.AUTHORIZATION in request.headers
+    return auth is not Auth.PUBLIC
 
 
-def bearer(request: web.Request) -> str:
-    """The token in `Authorization: Bearer …`.
+def bearer_token(request: web.Request) -> str:
+    """Return the token in `Authorization: Bearer …`.
 
     Raises:
         Problem: 403 if there is none, or more than one.
@@ -118,14 +89,8 @@ def bearer(request: web.Request) -> str:
     try:
         raw = single_header(request, hdrs.AUTHORIZATION) or ""
     except Problem as problem:
-        raise invalid_token("The Authorization header is given more than once.") from problem
+        raise invalid_token("Send the Authorization header once.") from problem
     scheme, _, token = raw.partition(" ")
     if not token or scheme.lower() != "bearer":
-        raise invalid_token("A bearer token is needed: Authorization: Bearer <token>.")
+        raise invalid_token("Sign in, and send your token: Authorization: Bearer <token>.")
     return token
-
-
-def add_routes(app: web.Application, routes: Iterable[Route], parts: Parts) -> None:
-    for route in routes:
-        keeper = Doorkeeper(route, parts, RULES[route.auth])
-        app.router.add_route(route.method, route.path, keeper.serve)

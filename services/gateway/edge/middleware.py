@@ -22,8 +22,8 @@ from gateway.edge.metrics import Metrics
 from gateway.edge.tracing import Requests, end
 from gateway.http.ids import request_id
 from gateway.http.problems import Problem, from_aiohttp, invalid_token, unavailable, uncaught
-from gateway.http.routing import PASSAGE, Passage
-from gateway.limits.rate_limit import tell
+from gateway.http.routing import REQUEST_INFO, RequestInfo
+from gateway.limits.rate_limit import add_headers
 from token_bucket import Closed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -58,52 +58,57 @@ class Edge:
 
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
-        passage = Passage(request_id(request.headers.get(X_REQUEST_ID)))
-        request[PASSAGE] = passage
-        BOUND_REQUEST_ID.set(passage.id)
+        info = RequestInfo(request_id(request.headers.get(X_REQUEST_ID)))
+        request[REQUEST_INFO] = info
+        BOUND_REQUEST_ID.set(info.id)
         span = None if self.traces is None else self.traces.begin(request)
         response: web.StreamResponse | None = self.cors.preflight(request)
         if response is None:
             try:
                 response = await handler(request)
             except Exception as error:  # noqa: BLE001  the last place to answer; surprises are told
-                response = _problem(error).response(passage.id)
+                response = _problem(error).to_aiohttp(info.id)
         if not response.prepared:
-            self._dress(request, response, passage)
-        if passage.route is None:
-            passage.route = _template(request)
-        self._tell(request, response, passage, time.perf_counter() - started)
+            self._dress(request, response, info)
+        if info.route is None:
+            info.route = _template(request)
+        self._tell(request, response, info, time.perf_counter() - started)
         if span is not None:
-            end(span, request, passage.route, response.status)
+            end(span, request, info.route, response.status)
         return response
 
-    def _dress(self, request: web.Request, response: web.StreamResponse, passage: Passage) -> None:
+    def _dress(self, request: web.Request, response: web.StreamResponse, info: RequestInfo) -> None:
         headers = response.headers
         headers.update(SECURITY_HEADERS)
-        headers[X_REQUEST_ID] = passage.id
-        if passage.verdict is not None:
-            tell(passage.verdict, headers)
+        headers[X_REQUEST_ID] = info.id
+        if info.verdict is not None:
+            add_headers(info.verdict, headers)
         if hdrs.CACHE_CONTROL not in headers:
             headers[hdrs.CACHE_CONTROL] = "no-store"
         self.cors.dress(request, response)
         if self.health.draining:
             response.force_close()  # the next request is another worker's
 
+    async def prepare_stream(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Add the common headers to a response that its handler prepares by itself."""
+        if X_REQUEST_ID not in response.headers:
+            self._dress(request, response, request[REQUEST_INFO])
+
     def _tell(
         self,
         request: web.Request,
         response: web.StreamResponse,
-        passage: Passage,
+        info: RequestInfo,
         seconds: float,
     ) -> None:
         """One line: the path's template, never the path; a digest of the subject, never a token."""
-        method, route, status = request.method, passage.route or NO_ROUTE, response.status
+        method, route, status = request.method, info.route or NO_ROUTE, response.status
         self.metrics.latencies.observe(method, route, status, seconds)
         if route in PROBES:  # every few seconds, for ever: the figures above are enough
             return
-        caller = None if passage.caller is None else passage.caller.tag
+        caller = None if info.caller is None else info.caller.tag
         self.access.tell(
-            (method, route, status, seconds, caller, passage.id, time.time(), passage.trace_id)
+            (method, route, status, seconds, caller, info.id, time.time(), info.trace_id)
         )
 
 

@@ -51,20 +51,20 @@ class Connection(RequestHandler):
     """aiohttp answers requests that its parser refuses by itself, in plain text, and quotes them.
 
     No guard and no middleware sees those requests, so the answer has to be changed here.
-    `gone` is set when the connection is, for handlers that write now and then only.
+    `disconnected` is set when the connection is, for handlers that write now and then only.
     """
 
-    __slots__ = ("_half", "_patience", "gone")
+    __slots__ = ("_half", "_patience", "disconnected")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._half = True
-        self.gone = asyncio.Event()
+        self.disconnected = asyncio.Event()
         self._patience = asyncio.get_running_loop().call_later(SILENT_SECONDS, self._lose_patience)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._patience.cancel()
-        self.gone.set()
+        self.disconnected.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -97,7 +97,7 @@ class Connection(RequestHandler):
         log.warning("request_refused", request_id=number, status=status, error=type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionError("a part of another answer has been sent already")
-        response = _problem(status, exc).response(number)
+        response = _problem(status, exc).to_aiohttp(number)
         response.headers.update({"X-Request-ID": number, "Server": "vouch"})
         response.force_close()
         return response

@@ -9,8 +9,7 @@ import structlog
 from aiohttp import web
 
 from gateway.edge.health import PROBES
-from gateway.http.ids import child_traceparent
-from gateway.http.routing import PASSAGE
+from gateway.http.routing import REQUEST_INFO
 from tracing.traceparent import is_sampled, valid_traceparent
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class Requests:
         method = request.method if request.method in _METHODS else "_OTHER"
         attributes = {"http.request.method": method, "url.scheme": request.scheme}
         span = self.traces.start_span(_name(request), "server", attributes, parent)
-        request[PASSAGE].traceparent = span.traceparent
+        request[REQUEST_INFO].traceparent = span.traceparent
         structlog.contextvars.bind_contextvars(trace_id=span.trace_id)
         return span
 
@@ -94,8 +93,3 @@ def end(span: "Span", request: web.Request, route: str | None, status: int) -> N
 
 def _name(request: web.Request) -> str:
     return request.method if request.method in _METHODS else "HTTP"
-
-
-def traceparent_of(request: web.Request) -> str:
-    """W3C trace context of what a request sets in motion; sampled if the request is."""
-    return request[PASSAGE].traceparent or child_traceparent(request.headers.get("traceparent"))

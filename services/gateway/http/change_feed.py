@@ -1,4 +1,4 @@
-"""Changes as they happen: one subscription per process wakes whoever watches a stream."""
+"""Follow changes of streams: one Redis subscription per process wakes all watchers."""
 
 import asyncio
 import contextlib
@@ -14,17 +14,17 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chassis.bus.outcomes import CHANNEL
 
-AGAIN_SECONDS: Final = 0.5
+RECONNECT_SECONDS: Final = 0.5
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Changes:
-    """Tells that a stream has got on; what it has become is in its read model.
+class ChangeFeed:
+    """Report that a stream has changed; its new state is in its read model.
 
-    A change that is missed while the subscription is down is found as soon as it is back: then all
-    look again, as every watcher does at each heartbeat.
+    When the subscription is back after an outage, all watchers look again, so that a change they
+    missed is found.
     """
 
     redis: Any
@@ -33,11 +33,12 @@ class Changes:
 
     @property
     def watched(self) -> int:
+        """Number of watchers."""
         return sum(len(watchers) for watchers in self._watchers.values())
 
     @contextlib.contextmanager
-    def of(self, stream: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever the stream has changed; the watcher clears it."""
+    def watch(self, stream: str) -> Iterator[asyncio.Event]:
+        """Yield an event that is set whenever the stream changes; the watcher clears it."""
         changed = asyncio.Event()
         self._watchers[stream].add(changed)
         try:
@@ -48,26 +49,26 @@ class Changes:
                 del self._watchers[stream]
 
     async def listen(self) -> None:
-        """Follow the outcomes, for ever; run as a task."""
+        """Follow the outcomes until cancelled; run as a task."""
         while True:
             try:
                 async with self.redis.pubsub() as subscription:
                     await subscription.subscribe(CHANNEL)
                     async for message in subscription.listen():
                         if message["type"] == "subscribe":
-                            self._tell_all()
+                            self._wake_all()
                         elif message["type"] == "message" and self._watchers:
-                            self._tell(message["data"])
+                            self._wake(message["data"])
             except (RedisConnectionError, RedisTimeoutError, OSError) as error:
                 log.warning("change_subscription_lost", because=str(error))
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(RECONNECT_SECONDS)
 
-    def _tell_all(self) -> None:
+    def _wake_all(self) -> None:
         for watchers in self._watchers.values():
             for changed in watchers:
                 changed.set()
 
-    def _tell(self, outcome: bytes) -> None:
+    def _wake(self, outcome: bytes) -> None:
         stream = orjson.loads(outcome)["position"]["stream"]
         for changed in self._watchers.get(stream, ()):
             changed.set()

@@ -1,7 +1,6 @@
-"""Writes: a command goes out, its outcome comes back, and HTTP hears of it."""
+"""Execute commands for requests: send one, wait for its outcome, and honour Idempotency-Key."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,15 +10,18 @@ from redis.exceptions import RedisError
 
 from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
-from contracts.messages import Command, CommandOutcome, Metadata, RejectionKind
+from contracts.messages import Command, CommandOutcome, Metadata, Position, RejectionKind
 from faststream_sqs import SQSError
-from gateway.http.idempotency import Answers, Claim, KeyInUse, KeyReused
+from gateway.http.client_address import ClientAddresses
+from gateway.http.idempotency import Claim, KeyInUse, KeyReused, StoredResponses
 from gateway.http.ids import keyed_command_id, new_command_id
+from gateway.http.preferences import Preference, WaitTimes, idempotency_key
 from gateway.http.problems import Problem, not_found, unavailable
-from gateway.http.routing import Answer
+from gateway.http.responses import Response, accepted_response
+from gateway.http.routing import RequestContext
 
 SEND_SECONDS: Final = 5.0
-"""Whoever is told 503 after that may repeat the request: under a key it is carried out once."""
+"""Seconds to wait for the bus before 503; a repeated request under a key is executed once."""
 PENDING_SECONDS: Final = 24 * 3600
 STATUS: Final[dict[RejectionKind, int]] = {
     "invalid": 422,
@@ -31,182 +33,258 @@ STATUS: Final[dict[RejectionKind, int]] = {
 
 log = structlog.get_logger(__name__)
 
-Finish = Callable[[CommandOutcome], Awaitable[Answer]]
-"""Turns an outcome into the final answer."""
+
+class CommandRejected(Problem):
+    """The service rejected the command."""
+
+
+@dataclass(slots=True)
+class RespondNow(Exception):  # noqa: N818  names what happened
+    """End a request with this response; the handler has nothing to add."""
+
+    response: Response
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A caller's wish to have a command carried out."""
+class CommandRequest:
+    """Describe who requests a command, and how long the caller waits for its outcome."""
 
+    command_id: str
     actor: str
     request_id: str
     traceparent: str
-    key: str | None
-    """The Idempotency-Key."""
     wait: float
-    """Seconds."""
-
-    def command_id(self) -> str:
-        return new_command_id() if self.key is None else keyed_command_id(self.actor, self.key)
+    """Seconds; 0 to respond at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Sent, and not known to be carried out yet."""
+    """Represent a command that was sent and has no known outcome yet."""
 
     command_id: str
 
 
 @dataclass(slots=True)
-class Operations:
-    """Carries out commands, each at most once per caller and Idempotency-Key."""
+class CommandExecution:
+    """Hold a request's idempotency claim until its response is stored."""
+
+    responses: StoredResponses
+    claim: Claim | None
+    """None without an Idempotency-Key."""
+    preference: Preference
+    position: Position | None = None
+    """Position of the accepted command in the log."""
+    _renewal: "asyncio.Task[None] | None" = None
+
+    def __post_init__(self) -> None:
+        if self.claim is not None:
+            self._renewal = asyncio.create_task(self.responses.keep(self.claim))
+
+    async def complete(self, response: Response) -> Response:
+        """Add `X-Position`, store the response under the key, and add `Preference-Applied`."""
+        if self.position is not None:
+            position = f"{self.position.stream}@{self.position.version}"
+            response = response.with_headers({"X-Position": position})
+        await self._end(response)
+        return response.with_headers(self.preference.headers)
+
+    async def release(self) -> None:
+        """End the claim without a response, so that a repetition is processed again."""
+        await self._end(None)
+
+    async def _end(self, response: Response | None) -> None:
+        claim, self.claim = self.claim, None
+        if self._renewal is not None:
+            self._renewal.cancel()
+        if claim is None:
+            return
+        try:
+            await self.responses.end(claim, response)
+        except RedisError as error:  # the command was executed; the claim lapses by itself
+            log.warning("response_not_stored", command_id=claim.command_id, because=str(error))
+
+
+@dataclass(slots=True)
+class Commands:
+    """Execute commands, each at most once per caller and Idempotency-Key."""
 
     sender: CommandSender
     outcomes: Outcomes
     listener: OutcomeListener
-    answers: Answers
+    responses: StoredResponses
     redis: Any
+    addresses: ClientAddresses
+    waits: WaitTimes
 
-    async def perform(self, ask: Ask, command: Command, finish: Finish) -> Answer | Pending:
-        """The final answer, or `Pending` when the time to wait is over.
+    async def execute(self, context: RequestContext, command: Command) -> CommandOutcome:
+        """Execute the command that a request stands for; return its outcome once accepted.
 
-        Raises:
-            Problem: 409 or 422 for a key that is in use or was used for something else; 503 when
-                the bus or Redis does not answer.
-        """
-        command_id = ask.command_id()
-        if ask.key is None:
-            return await self._first(command_id, ask, command, finish)
-        # two questions, one round trip
-        begun, standing = await asyncio.gather(
-            self._begin(command_id, command), self.outcomes.get(command_id)
-        )
-        if isinstance(begun, Answer):
-            return begun
-        return await self._claimed(begun, standing, ask, command, finish)
-
-    async def post(self, ask: Ask, command: Command) -> None:
-        """Send a command that nobody waits for.
+        The response that the handler returns afterwards is stored under the Idempotency-Key.
 
         Raises:
-            Problem: 503; it is not on its way.
+            CommandRejected: the service rejected it.
+            Problem: 400 for a malformed key; 409 or 422 for a key that is in use or was used for
+                other content; 503 when the bus or Redis does not respond.
+            RespondNow: the key has a stored response, or the outcome is not known in time (202).
         """
-        await self._send(ask.command_id(), ask, command)
+        preference = self.waits.preference(context.request)
+        key = idempotency_key(context.request)
+        request = self._request(context, preference.wait, key)
+        claim, outcome = None, None
+        if key is not None:
+            claim, outcome = await self._claim(request, command, preference)
+        execution = CommandExecution(self.responses, claim, preference)
+        context.execution = execution
+        digest = None if claim is None else claim.digest
+        if outcome is None:
+            digest, outcome = await self._send_and_wait(request, command)
+        if outcome is None:
+            response = pending_response(context, request.command_id)
+            raise RespondNow(response.with_headers(preference.headers))
+        if outcome.body_hash != digest:
+            raise _key_reused()
+        raise_if_rejected(outcome)
+        execution.position = outcome.position
+        return outcome
+
+    async def request(self, context: RequestContext, command: Command) -> CommandOutcome | None:
+        """Send a command on behalf of a read; return its outcome, or None if it takes too long.
+
+        Raises:
+            CommandRejected: the service rejected it.
+            Problem: 503 when the bus does not respond.
+        """
+        request = self._request(context, self.waits.default)
+        _, outcome = await self._send_and_wait(request, command)
+        if outcome is not None:
+            raise_if_rejected(outcome)
+        return outcome
+
+    async def send(self, context: RequestContext, command: Command) -> None:
+        """Send a command without waiting for its outcome.
+
+        Raises:
+            Problem: 503; the command was not sent.
+        """
+        await self._send(self._request(context, 0.0), command)
 
     async def outcome(self, command_id: str, actor: str) -> CommandOutcome | Pending:
-        """What became of a command that this actor sent.
+        """Return the outcome of a command that this actor sent.
 
         Raises:
-            Problem: 404 if there is no such command, or it is somebody else's.
+            Problem: 404 if there is no such command, or another actor sent it.
         """
         outcome = await self.outcomes.get(command_id)
         if outcome is not None and outcome.actor == actor:
             return outcome
         if outcome is None and await self.redis.get(_pending_key(command_id)) == actor.encode():
             return Pending(command_id)
-        raise not_found("there is no such operation")
+        raise not_found("There is no such operation.")
 
-    async def _begin(self, command_id: str, command: Command) -> Answer | Claim:
+    def _request(
+        self, context: RequestContext, wait: float, key: str | None = None
+    ) -> CommandRequest:
+        caller = context.known_caller
+        actor = (
+            f"address:{self.addresses.of(context.request)}" if caller is None else caller.subject
+        )
+        return CommandRequest(
+            command_id=new_command_id() if key is None else keyed_command_id(actor, key),
+            actor=actor,
+            request_id=context.request_id,
+            traceparent=context.traceparent,
+            wait=wait,
+        )
+
+    async def _claim(
+        self, request: CommandRequest, command: Command, preference: Preference
+    ) -> tuple[Claim, CommandOutcome | None]:
+        """Claim the key, and look for an outcome whose response was not stored: one round trip."""
         try:
-            return await self.answers.begin(command_id, command.body_hash)
+            begun, outcome = await asyncio.gather(
+                self.responses.begin(request.command_id, command.body_hash),
+                self.outcomes.get(request.command_id),
+            )
         except KeyReused as error:
             raise _key_reused() from error
         except KeyInUse as error:
-            raise Problem(
-                409,
-                "idempotency_key_in_use",
-                "a request with this Idempotency-Key is being carried out at this moment",
-                {"Retry-After": "1"},
-            ) from error
+            raise _key_in_use() from error
+        if isinstance(begun, Response):
+            raise RespondNow(begun.with_headers(preference.headers))
+        return begun, outcome
 
-    async def _claimed(
-        self,
-        claim: Claim,
-        standing: CommandOutcome | None,
-        ask: Ask,
-        command: Command,
-        finish: Finish,
-    ) -> Answer | Pending:
-        answer: Answer | Pending | None = None
-        try:
-            async with self.answers.kept(claim):
-                if standing is not None:
-                    answer = await self._final(standing, claim.digest, finish)
-                else:
-                    answer = await self._first(claim.command_id, ask, command, finish)
-            return answer
-        finally:
-            await self._end(claim, answer if isinstance(answer, Answer) else None)
+    async def _send_and_wait(
+        self, request: CommandRequest, command: Command
+    ) -> tuple[str, CommandOutcome | None]:
+        """Return the digest of the sent command, and its outcome if it is known in time."""
+        with self.listener.expect(request.command_id) as announced:
+            if request.wait <= 0:
+                await self._remember(request)
+            digest = await self._send(request, command)
+            return digest, await self._wait(request, announced)
 
-    async def _end(self, claim: Claim, answer: Answer | None) -> None:
-        try:
-            await self.answers.end(claim, answer)
-        except RedisError as error:  # the command is carried out; the claim lapses by itself
-            log.warning("answer_not_kept", command_id=claim.command_id, because=str(error))
-
-    async def _first(
-        self, command_id: str, ask: Ask, command: Command, finish: Finish
-    ) -> Answer | Pending:
-        with self.listener.expect(command_id) as announced:
-            if ask.wait <= 0:
-                await self._remember(command_id, ask.actor)
-            digest = await self._send(command_id, ask, command)
-            outcome = await self._outcome(command_id, announced, ask)
-        if outcome is None:
-            return Pending(command_id)
-        return await self._final(outcome, digest, finish)
-
-    async def _send(self, command_id: str, ask: Ask, command: Command) -> str:
+    async def _send(self, request: CommandRequest, command: Command) -> str:
         metadata = Metadata(
-            command_id=command_id,
-            correlation_id=ask.request_id,
-            actor=ask.actor,
-            traceparent=ask.traceparent,
+            command_id=request.command_id,
+            correlation_id=request.request_id,
+            actor=request.actor,
+            traceparent=request.traceparent,
         )
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 return await self.sender.send(command, metadata)
         except (BotoCoreError, ClientError, SQSError, OSError, TimeoutError) as error:
             log.warning("command_not_sent", command=command.type, because=str(error))
-            detail = "this cannot be passed on at the moment"
+            detail = "Your request cannot be processed right now. Try again shortly."
             raise unavailable("bus_unavailable", detail) from error
 
-    async def _outcome(
-        self, command_id: str, announced: asyncio.Future[CommandOutcome], ask: Ask
+    async def _wait(
+        self, request: CommandRequest, announced: asyncio.Future[CommandOutcome]
     ) -> CommandOutcome | None:
-        """None when it is not known in time: the command has been sent and will be carried out."""
+        """Return None if the outcome is not known in time: the command will be executed."""
         try:
-            outcome = await self.listener.wait(command_id, announced, ask.wait)
-            if outcome is None and ask.wait > 0:
-                await self._remember(command_id, ask.actor)
+            outcome = await self.listener.wait(request.command_id, announced, request.wait)
+            if outcome is None and request.wait > 0:
+                await self._remember(request)
         except RedisError as error:
-            log.warning("outcome_not_known", command_id=command_id, because=str(error))
+            log.warning("outcome_unknown", command_id=request.command_id, because=str(error))
             return None
         return outcome
 
-    async def _remember(self, command_id: str, actor: str) -> None:
-        await self.redis.set(_pending_key(command_id), actor, ex=PENDING_SECONDS)
-
-    async def _final(self, outcome: CommandOutcome, digest: str, finish: Finish) -> Answer:
-        if outcome.body_hash != digest:
-            raise _key_reused()
-        return await finish(outcome)
+    async def _remember(self, request: CommandRequest) -> None:
+        key = _pending_key(request.command_id)
+        await self.redis.set(key, request.actor, ex=PENDING_SECONDS)
 
 
-def rejection(outcome: CommandOutcome) -> Problem | None:
-    """The refusal in an outcome, if it is one."""
-    if (refused := outcome.rejection) is None:
-        return None
-    return Problem(STATUS[refused.kind], refused.code, refused.detail)
+def pending_response(context: RequestContext, command_id: str) -> Response:
+    """Return 202 for a command whose outcome is not visible yet."""
+    if context.known_caller is None:  # anonymous callers cannot read operations
+        return accepted_response(
+            context.request_id,
+            "Your request was accepted and is being processed. Repeat it to see the result.",
+            location=context.request.path,
+        )
+    return accepted_response(
+        context.request_id,
+        "Your request was accepted and is being processed.",
+        location=f"/v1/operations/{command_id}",
+    )
+
+
+def raise_if_rejected(outcome: CommandOutcome) -> None:
+    """Raise `CommandRejected` if the outcome is a rejection."""
+    if (rejection := outcome.rejection) is not None:
+        raise CommandRejected(STATUS[rejection.kind], rejection.code, rejection.detail)
+
+
+def _key_in_use() -> Problem:
+    detail = "A request with this Idempotency-Key is being processed. Try again shortly."
+    return Problem(409, "idempotency_key_in_use", detail, {"Retry-After": "1"})
 
 
 def _key_reused() -> Problem:
-    return Problem(
-        422,
-        "idempotency_key_reused",
-        "this Idempotency-Key was used for a request that asked for something else",
-    )
+    detail = "This Idempotency-Key was used for a different request. Use a new one."
+    return Problem(422, "idempotency_key_reused", detail)
 
 
 def _pending_key(command_id: str) -> str:

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from gateway.http.openapi import describe
-from gateway.http.routing import Route
+from gateway.http.routing import AnyRoute
 
 ASSETS: Final = {
     "swagger-ui.css": "text/css",
@@ -58,7 +58,7 @@ _POLICY: Final = (
 )
 
 
-def add_description(app: web.Application, routes: Iterable[Route]) -> None:
+def add_description(app: web.Application, routes: Iterable[AnyRoute]) -> None:
     """`/v1/openapi.json`, and `/docs` where the package with the page's assets is installed."""
     document = orjson.dumps(describe(routes), option=orjson.OPT_INDENT_2)
     _serve(app, "/v1/openapi.json", document, "application/json")

@@ -1,27 +1,26 @@
-"""The first answer to an Idempotency-Key, kept so that a repetition gets the very same."""
+"""Store the first response to an Idempotency-Key, so that repetitions receive the same one."""
 
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 from redis.exceptions import RedisError
 
-from gateway.http.routing import Answer
+from gateway.http.responses import Response
 
-KEPT_SECONDS: Final = 24 * 3600
+STORED_SECONDS: Final = 24 * 3600
 LEASE_SECONDS: Final = 3.0
-"""How long a claim outlives its holder: a repetition after a crash need not wait longer."""
+"""Seconds after which a claim that is not renewed lapses, as when the gateway was killed."""
 RENEW_SECONDS: Final = 1.0
 _LEASE: Final = int(LEASE_SECONDS * 1000)
 
-# KEYS claim, answer. ARGV token, milliseconds.
+# KEYS claim, response. ARGV token, milliseconds.
 _BEGIN = """
-local answer = redis.call('GET', KEYS[2])
-if answer then return {'answered', answer} end
+local response = redis.call('GET', KEYS[2])
+if response then return {'stored', response} end
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {'claimed', ARGV[1]} end
 return {'running', redis.call('GET', KEYS[1])}
 """
@@ -30,7 +29,7 @@ _RENEW = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 0
 """
-# KEYS claim, answer. ARGV token, answer (or nothing), seconds.
+# KEYS claim, response. ARGV token, response (or empty), seconds.
 _END = """
 if ARGV[2] ~= '' then redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3]) end
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
@@ -39,40 +38,40 @@ return true
 
 
 class KeyInUse(Exception):  # noqa: N818  names what happened
-    """A request with this key is being carried out at this moment."""
+    """Another request with this key is being processed."""
 
 
 class KeyReused(Exception):  # noqa: N818  names what happened
-    """The key has been used for a request that asked for something else."""
+    """The key was used for a request with different content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to be the one request that is carried out under this key."""
+    """Represent the right to process the one request that a key stands for."""
 
     command_id: str
     digest: str
     token: str
 
 
-class Answers:
-    """In Redis, so that they outlive a restart and hold for all workers."""
+class StoredResponses:
+    """Store responses in Redis, where they outlive a restart and all workers share them."""
 
     def __init__(self, redis: Any) -> None:
         self._begin = redis.register_script(_BEGIN)
         self._renew = redis.register_script(_RENEW)
         self._end = redis.register_script(_END)
 
-    async def begin(self, command_id: str, digest: str) -> Answer | Claim:
-        """The answer that was given before, or the claim to find it, to be held by `kept`.
+    async def begin(self, command_id: str, digest: str) -> Response | Claim:
+        """Return the stored response, or a claim, to be held with `keep` and ended with `end`.
 
         Raises:
-            KeyInUse: somebody else holds the claim.
-            KeyReused: claim or answer belong to a command with another digest.
+            KeyInUse: another request holds the claim.
+            KeyReused: claim or response belong to a command with another digest.
         """
         token = f"{digest}:{os.urandom(6).hex()}"
         state, value = await self._begin(keys=_keys(command_id), args=[token, _LEASE])
-        if state == b"answered":
+        if state == b"stored":
             return _unpack(value, digest)
         if state == b"claimed":
             return Claim(command_id, digest, token)
@@ -80,44 +79,36 @@ class Answers:
             raise KeyReused
         raise KeyInUse
 
-    @contextlib.asynccontextmanager
-    async def kept(self, claim: Claim) -> AsyncIterator[None]:
-        """Hold a claim for the time of the context; that of a process that dies lapses soon.
+    async def keep(self, claim: Claim) -> None:
+        """Renew a claim until cancelled; run as a task. The claim of a dead process lapses soon.
 
-        One that could not be renewed lapses as well: a repetition then finds the same command, for
-        the key names it, and the command is carried out once.
+        A claim that could not be renewed lapses as well: a repetition then sends the same command,
+        since the key determines its id, and the command is executed once.
         """
-        keeping = asyncio.create_task(self._keep(claim))
-        try:
-            yield
-        finally:
-            keeping.cancel()
-
-    async def _keep(self, claim: Claim) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             with contextlib.suppress(RedisError):
                 await self._renew(keys=_keys(claim.command_id)[:1], args=[claim.token, _LEASE])
 
-    async def end(self, claim: Claim, answer: Answer | None) -> None:
-        """Give the claim back, keeping the answer if there is a final one."""
-        packed = b"" if answer is None else _pack(claim.digest, answer)
-        await self._end(keys=_keys(claim.command_id), args=[claim.token, packed, KEPT_SECONDS])
+    async def end(self, claim: Claim, response: Response | None) -> None:
+        """Release the claim; store the response if it is final."""
+        packed = b"" if response is None else _pack(claim.digest, response)
+        await self._end(keys=_keys(claim.command_id), args=[claim.token, packed, STORED_SECONDS])
 
 
 def _keys(command_id: str) -> list[str]:
     return [f"claim:{{{command_id}}}", f"answer:{{{command_id}}}"]
 
 
-def _pack(digest: str, answer: Answer) -> bytes:
-    headers = {str(name): value for name, value in answer.headers.items()}
-    head = [digest, answer.status, answer.content_type, headers]
-    return orjson.dumps(head) + b"\n" + answer.body
+def _pack(digest: str, response: Response) -> bytes:
+    headers = {str(name): value for name, value in response.headers.items()}
+    head = [digest, response.status, response.content_type, headers]
+    return orjson.dumps(head) + b"\n" + response.body
 
 
-def _unpack(packed: bytes, digest: str) -> Answer:
+def _unpack(packed: bytes, digest: str) -> Response:
     head, _, body = packed.partition(b"\n")
     first_digest, status, content_type, headers = orjson.loads(head)
     if first_digest != digest:
         raise KeyReused
-    return Answer(status, body, headers | {"Idempotency-Replayed": "true"}, content_type)
+    return Response(status, body, headers | {"Idempotency-Replayed": "true"}, content_type)

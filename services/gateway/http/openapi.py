@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gateway.http.problems import PROBLEM_TYPE, QUOTA_TYPE, UNCAUGHT, Problem
-from gateway.http.routing import JSON_TYPE, Auth, Route
+from gateway.http.responses import JSON_TYPE
+from gateway.http.routing import AnyRoute, Auth
 
 VERSION: Final = "0.1.0"
 _SCHEMAS: Final = "#/components/schemas/"
@@ -118,7 +119,7 @@ _ACCEPTED: Final = {
 Schema = dict[str, Any]
 
 
-def describe(routes: Iterable[Route]) -> Schema:
+def describe(routes: Iterable[AnyRoute]) -> Schema:
     """The whole document, ready to be written as JSON."""
     routes = tuple(routes)
     references, schemas = _schemas(routes)
@@ -146,15 +147,15 @@ def describe(routes: Iterable[Route]) -> Schema:
     }
 
 
-def _schemas(routes: tuple[Route, ...]) -> tuple[dict[type[BaseModel], Schema], Schema]:
+def _schemas(routes: tuple[AnyRoute, ...]) -> tuple[dict[type[BaseModel], Schema], Schema]:
     bodies = {(route.body, "validation") for route in routes if route.body is not None}
-    answers = {(route.answer, "serialization") for route in routes if route.answer is not None}
+    answers = {(route.response, "serialization") for route in routes if route.response is not None}
     models: Any = sorted(bodies | answers, key=lambda pair: pair[0].__name__)
     references, definitions = models_json_schema(models, ref_template=_SCHEMAS + "{model}")
     return {model: schema for (model, _), schema in references.items()}, definitions["$defs"]  # type: ignore[misc]  # models only
 
 
-def _operation(route: Route, references: Mapping[type[BaseModel], Schema]) -> Schema:
+def _operation(route: AnyRoute, references: Mapping[type[BaseModel], Schema]) -> Schema:
     operation: Schema = {
         "operationId": route.operation_id,
         "summary": route.summary,
@@ -170,7 +171,7 @@ def _operation(route: Route, references: Mapping[type[BaseModel], Schema]) -> Sc
     return operation
 
 
-def _body(route: Route, schema: Schema) -> Schema:
+def _body(route: AnyRoute, schema: Schema) -> Schema:
     assert route.body is not None  # noqa: S101  for the type checker; the caller has looked
     content: Schema = {"schema": schema}
     if route.body.model_fields:
@@ -178,12 +179,12 @@ def _body(route: Route, schema: Schema) -> Schema:
     required = any(member.is_required() for member in route.body.model_fields.values())
     others = {
         media: {"schema": {"type": "string"}, "example": example}
-        for media, example in route.others.items()
+        for media, example in route.alternatives.items()
     }
     return {"required": required, "content": {JSON_TYPE: content, **others}}
 
 
-def _path_parameters(route: Route) -> list[Schema]:
+def _path_parameters(route: AnyRoute) -> list[Schema]:
     return [
         {
             "name": name,
@@ -196,7 +197,7 @@ def _path_parameters(route: Route) -> list[Schema]:
     ]
 
 
-def _query_parameters(route: Route) -> list[Schema]:
+def _query_parameters(route: AnyRoute) -> list[Schema]:
     if route.query is None:
         return []
     schema = route.query.model_json_schema()
@@ -224,7 +225,7 @@ def _described(member: Schema) -> Schema:
     return {"schema": whole} | ({"description": about} if about else {})
 
 
-def _headers(route: Route) -> list[Schema]:
+def _headers(route: AnyRoute) -> list[Schema]:
     if route.streams:
         about = "The id of the last event that was seen: what came after it is sent first."
         return [_header("Last-Event-ID", about, {"type": "string", "pattern": "^[0-9]{1,15}$"})]
@@ -244,29 +245,29 @@ def _headers(route: Route) -> list[Schema]:
     return [*_condition(route), *_patience(route), *_own_change(route)]
 
 
-def _condition(route: Route) -> list[Schema]:
+def _condition(route: AnyRoute) -> list[Schema]:
     if not route.conditional:
         return []
     schema = {"type": "string", "pattern": "^[!-~]{1,64}$"}
     return [_header("If-None-Match", "The `ETag` of a copy at hand: 304 if it is good.", schema)]
 
 
-def _patience(route: Route) -> list[Schema]:
+def _patience(route: AnyRoute) -> list[Schema]:
     if not route.waits:
         return []
     about = "`wait=n` to wait up to n seconds for the end of the work that this needs."
     return [_header("Prefer", about, {"type": "string", "pattern": "^wait=[0-9]{1,2}$"})]
 
 
-def _own_change(route: Route) -> list[Schema]:
-    if route.own is None:
+def _own_change(route: AnyRoute) -> list[Schema]:
+    if route.prefetch is None:
         return []
     about = "The `X-Position` of the caller's own last change: waits until it can be seen."
     schema = {"type": "string", "pattern": r"^member-[!-?A-~]{1,100}@[0-9]{1,15}$"}
     return [_header("X-Min-Position", about, schema)]
 
 
-def _commands(route: Route) -> bool:
+def _commands(route: AnyRoute) -> bool:
     """Whether it sends a command, whose outcome may take a while."""
     return route.method in ("POST", "DELETE") and not route.direct
 
@@ -281,15 +282,15 @@ def _header(name: str, description: str, schema: Schema) -> Schema:
     }
 
 
-def _responses(route: Route, references: Mapping[type[BaseModel], Schema]) -> Schema:
+def _responses(route: AnyRoute, references: Mapping[type[BaseModel], Schema]) -> Schema:
     responses: Schema = {
         str(status): {"$ref": _RESPONSES + _name(status)} for status in _problems(route)
     }
     if _commands(route):
         responses["202"] = _accepted("On its way.")
-    if route.answer is not None:
+    if route.response is not None:
         phrase = HTTPStatus(route.success).phrase
-        schema = references[route.answer]
+        schema = references[route.response]
         if str(route.success) in responses:  # 202 with an answer, or before there is one
             schema = {"anyOf": [schema, {"$ref": f"{_SCHEMAS}Accepted"}]}
         responses[str(route.success)] = _json(phrase, schema)
@@ -304,12 +305,12 @@ def _responses(route: Route, references: Mapping[type[BaseModel], Schema]) -> Sc
         responses["200"] = {"description": "Events.", "content": {"text/event-stream": stream}}
     if route.conditional:
         responses["304"] = {"description": "The copy at hand is good."}
-    if route.later:
+    if route.pending:
         responses["202"] = _accepted("Not there yet.")
     return dict(sorted(responses.items()))
 
 
-def _problems(route: Route) -> list[int]:
+def _problems(route: AnyRoute) -> list[int]:
     statuses = {*_ALWAYS, *route.problems}
     if route.auth is not Auth.PUBLIC:
         statuses.add(403)

@@ -1,4 +1,4 @@
-"""What a caller may wish for in headers: how long to wait, and which request this repeats."""
+"""Read the headers by which callers control a request: Idempotency-Key, Prefer, X-Min-Position."""
 
 import re
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ _WAIT = re.compile(r"wait=(\d{1,4})", re.ASCII)
 
 
 def idempotency_key(request: web.Request) -> str | None:
-    """`Idempotency-Key: "abc"` (a structured-field string, as the IETF draft has it) or bare.
+    """Return the Idempotency-Key; None if there is none.
 
-    Both spellings are the same key.
+    `"abc"` (a structured-field string, as in the IETF draft) and `abc` are the same key.
 
     Raises:
-        Problem: 400 if it is empty, too long, or has other than printable ASCII in it.
+        Problem: 400 if it is empty, too long, or has characters other than printable ASCII.
     """
     raw = single_header(request, "Idempotency-Key")
     if raw is None:
@@ -33,8 +33,8 @@ def idempotency_key(request: web.Request) -> str | None:
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else raw
     if (quoted is None and '"' in key) or not _acceptable(key, quoted=quoted is not None):
         raise malformed(
-            f"Idempotency-Key takes 1 to {MAX_KEY_CHARACTERS} printable ASCII characters, "
-            "in double quotes or without blanks",
+            f"An Idempotency-Key has 1 to {MAX_KEY_CHARACTERS} printable ASCII characters, "
+            "in double quotes or without spaces.",
             code="invalid_idempotency_key",
         )
     return key
@@ -46,36 +46,50 @@ def _acceptable(key: str, *, quoted: bool) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """`Prefer` (RFC 7240), as far as it is honoured."""
+    """Represent the parts of `Prefer` (RFC 7240) that are honoured."""
 
     wait: float
-    """Seconds."""
+    """Seconds to wait for the result."""
     applied: str | None = None
-    """For `Preference-Applied`."""
+    """Value of `Preference-Applied`; None if the caller expressed no known preference."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that tell the caller which preference was applied."""
+        return {} if self.applied is None else {"Preference-Applied": self.applied}
 
 
-def preference(request: web.Request, *, usual: float, most: float) -> Preference:
-    """`respond-async` asks not to wait, `wait=n` to wait up to n seconds; others are ignored."""
-    wishes = [wish.strip().lower() for wish in request.headers.get("Prefer", "").split(",")]
-    for wish in wishes:
-        if (wait := _WAIT.fullmatch(wish)) is not None:
-            seconds = min(float(wait[1]), most)
-            return Preference(seconds, f"wait={seconds:g}")
-    if "respond-async" in wishes:
-        return Preference(0.0, "respond-async")
-    return Preference(usual)
+@dataclass(frozen=True, slots=True)
+class WaitTimes:
+    """Configure how long requests wait for a result, in seconds."""
+
+    default: float
+    maximum: float
+    """Upper limit of `Prefer: wait=n`."""
+
+    def preference(self, request: web.Request, *, default: float | None = None) -> Preference:
+        """Return how long a request waits: `respond-async` not at all, `wait=n` n seconds."""
+        header = request.headers.get("Prefer", "")
+        preferences = [each.strip().lower() for each in header.split(",")]
+        for each in preferences:
+            if (wait := _WAIT.fullmatch(each)) is not None:
+                seconds = min(float(wait[1]), self.maximum)
+                return Preference(seconds, f"wait={seconds:g}")
+        if "respond-async" in preferences:
+            return Preference(0.0, "respond-async")
+        return Preference(self.default if default is None else default)
 
 
-def minimum_position(request: web.Request, stream: str) -> int:
-    """The version in `X-Min-Position: <stream>@<version>`, as `X-Position` gave it; 0 without.
+def minimum_version(request: web.Request, stream: str) -> int:
+    """Return the version in `X-Min-Position: <stream>@<version>`; 0 if the header is absent.
 
     Raises:
-        Problem: 400 if it is no position in this stream.
+        Problem: 400 if it is not a position in this stream.
     """
     raw = single_header(request, X_MIN_POSITION)
     if raw is None:
         return 0
     where, _, version = raw.rpartition("@")
     if where != stream or _VERSION.fullmatch(version) is None:
-        raise malformed("X-Min-Position takes the X-Position of your own last change")
+        raise malformed("X-Min-Position must be the X-Position of your own last change.")
     return int(version)

@@ -1,4 +1,4 @@
-"""Every refusal as JSON: the seed's `detail`, RFC 9457's members and a word for programs."""
+"""Represent every error response: `detail` for users, `code` for programs (RFC 9457)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ UNCAUGHT: Final = "An unexpected and uncaught exception was raised during an API
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing that is wrong with a request, and where."""
+    """Describe one field of a request that is wrong."""
 
     field: str
     detail: str
 
 
 @dataclass(slots=True)
-class Problem(Exception):  # noqa: N818  RFC 9457's word
-    """Ends a request with this answer; `detail` may be shown to the user."""
+class Problem(Exception):  # noqa: N818  names what happened
+    """End a request with this error response; `detail` may be shown to the user."""
 
     status: int
     code: str
@@ -34,6 +34,7 @@ class Problem(Exception):  # noqa: N818  RFC 9457's word
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self, request_id: str) -> bytes:
+        """Return the JSON body."""
         members: dict[str, Any] = {
             "type": self.type,
             "title": HTTPStatus(self.status).phrase,
@@ -48,7 +49,8 @@ class Problem(Exception):  # noqa: N818  RFC 9457's word
             members["errors"] = list(self.errors)
         return orjson.dumps(members)
 
-    def response(self, request_id: str) -> web.Response:
+    def to_aiohttp(self, request_id: str) -> web.Response:
+        """Return the response object that aiohttp sends."""
         return web.Response(
             status=self.status,
             body=self.body(request_id),
@@ -58,29 +60,33 @@ class Problem(Exception):  # noqa: N818  RFC 9457's word
 
 
 def malformed(detail: str, *, code: str = "malformed_request") -> Problem:
+    """Return 400: the request cannot be parsed."""
     return Problem(400, code, detail)
 
 
 def invalid(errors: Sequence[FieldError]) -> Problem:
-    """A body or query that is well-formed but not what is asked for."""
+    """Return 422: the body or query is well-formed, but fields are wrong."""
     detail = "; ".join(f"{error.field}: {error.detail}" for error in errors)
     return Problem(422, "invalid_request", detail, errors=errors)
 
 
 def invalid_token(why: str) -> Problem:
-    """The only 403 there is: on it, front ends send the user to the log-in screen."""
+    """Return 403, which is sent for tokens only: front ends respond with the log-in screen."""
     return Problem(403, "invalid_token", why, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
-def not_found(detail: str = "there is nothing here", *, code: str = "not_found") -> Problem:
+def not_found(detail: str = "There is nothing here.", *, code: str = "not_found") -> Problem:
+    """Return 404."""
     return Problem(404, code, detail)
 
 
 def unavailable(code: str, detail: str, *, retry_after: int = 1) -> Problem:
+    """Return 503 with `Retry-After` in seconds."""
     return Problem(503, code, detail, {"Retry-After": str(retry_after)})
 
 
 def too_many(names: Sequence[str], detail: str, retry_after: int) -> Problem:
+    """Return 429 with the names of the exceeded limits and `Retry-After` in seconds."""
     return Problem(
         429,
         "too_many_requests",
@@ -92,20 +98,22 @@ def too_many(names: Sequence[str], detail: str, retry_after: int) -> Problem:
 
 
 def uncaught() -> Problem:
+    """Return 500: the gateway failed; the log has the exception."""
     return Problem(500, "internal_error", UNCAUGHT)
 
 
-_AIOHTTPS_OWN: Final = {
-    404: ("not_found", "there is nothing at this path"),
-    405: ("method_not_allowed", "this path does not take this method"),
-    413: ("request_entity_too_large", "the request body is too large"),
+_FROM_AIOHTTP: Final = {
+    404: ("not_found", "There is nothing at this path."),
+    405: ("method_not_allowed", "This path does not support this method."),
+    413: ("request_entity_too_large", "The request body is too large."),
 }
-"""Its phrases are Python's, which change from one version to the next; codes do not."""
+"""Status -> code and detail. aiohttp's own phrases are Python's, which change between versions."""
 
 
 def from_aiohttp(error: web.HTTPException) -> Problem:
-    """What aiohttp answers by itself (no route, wrong method, body too large), in our words."""
-    phrase = HTTPStatus(error.status).phrase.lower()
-    code, detail = _AIOHTTPS_OWN.get(error.status, (phrase.replace(" ", "_"), phrase))
-    kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
-    return Problem(error.status, code, detail, kept)
+    """Convert an error that aiohttp raises itself: no route, wrong method, body too large."""
+    phrase = HTTPStatus(error.status).phrase
+    default = phrase.lower().replace(" ", "_"), f"{phrase}."
+    code, detail = _FROM_AIOHTTP.get(error.status, default)
+    headers = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+    return Problem(error.status, code, detail, headers)

@@ -1,37 +1,47 @@
-"""The gateway's own words for HTTP: a call, an answer, a route."""
+"""Describe routes, and carry one request from the network to its handler.
+
+One trick makes reads fast, and cannot be guessed from a handler: **prefetching**. A route whose
+`prefetch` names one of the caller's own documents has that document requested from Redis before its
+handler runs, as soon as the token has shown who calls. Redis commands that are issued in the same
+tick of the event loop leave in one write, so the document travels together with the rate limit's
+debit, and a read waits for one round trip instead of two. `RequestContext.prefetched` holds the
+reply's future; `OwnDocuments.load` awaits it. When the request ends without a read of it (the limit
+was exceeded, for instance), `cancel_prefetch` discards the reply.
+"""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-import orjson
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from chassis.views.read_models import PendingDocument
 from cognito_jwt import Caller
-from gateway.http.problems import Problem
-from gateway.http.responses import BODILESS, FastResponse
+from gateway.http.bodies import Body
+from gateway.http.ids import child_traceparent
+from gateway.http.responses import JSON_TYPE, Response
 from token_bucket import Verdict
 from tracing.traceparent import trace_and_span_ids
 
 if TYPE_CHECKING:
-    from gateway.dependencies import Parts
-    from gateway.http.requests import Body
+    from gateway.dependencies import Dependencies
 
-JSON_TYPE: Final = "application/json"
-T = TypeVar("T")
+F = TypeVar("F")
 
 
 @dataclass(slots=True)
-class Passage:
-    """What the edge knows of a request; the route's doorkeeper adds what it finds out."""
+class RequestInfo:
+    """Collect what the middleware logs and counts about a request.
+
+    The middleware creates it; authorization and rate limiting add what they find out.
+    """
 
     id: str
     route: str | None = None
-    """The template of its path, if it has come to a route of the table."""
+    """Path template of the route, if the request matched one of the table."""
     caller: Caller | None = None
     verdict: Verdict | None = None
     traceparent: str | None = None
@@ -42,150 +52,163 @@ class Passage:
         return None if self.traceparent is None else trace_and_span_ids(self.traceparent)[0]
 
 
-PASSAGE: Final = web.RequestKey("passage", Passage)
+REQUEST_INFO: Final = web.RequestKey("request_info", RequestInfo)
 
 
 class Auth(Enum):
-    """Whose call a route takes, and with which token."""
+    """Name the callers that a route admits, and the tokens that it takes."""
 
     PUBLIC = "public"
     OPTIONAL = "optional"
-    """Open to all; a caller who shows a token is known by it."""
+    """Anyone; a caller with a token is identified by it."""
     ID = "id"
-    """A person's ID token: it carries the verified address."""
+    """A person's ID token, which carries the verified e-mail address."""
     ACCESS = "access"
     """A person's access token."""
     PERSON = "person"
-    """Either token of a person: what it shows is the person's own."""
+    """A person's ID token or access token."""
     CALLER = "caller"
-    """Any valid token: whoever was told of an operation may look what became of it."""
+    """Any valid token, of a person or a program."""
     CLAIMANT = "claimant"
-    """A person's ID token, or a program that speaks for a person."""
+    """A person's ID token, or a program that acts for a person."""
     SERVICE = "service"
+    """A program with the scope for writing users."""
     ADMIN = "admin"
+    """An administrator's access token."""
 
 
-class Answer(NamedTuple):
-    """A finished answer; it can be kept and given again."""
+class Execution(Protocol):
+    """Complete the command that a request executed, once its handler has ended."""
 
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = MappingProxyType({})
-    content_type: str = JSON_TYPE
+    async def complete(self, response: Response) -> Response:
+        """Store the response for repetitions of the request; return it with its last headers."""
+        ...
 
-    def with_headers(self, headers: Mapping[str, str]) -> "Answer":
-        return self._replace(headers={**self.headers, **headers})
-
-    def response(self) -> web.StreamResponse:
-        if self.status in BODILESS:
-            return web.Response(status=self.status, headers=self.headers)
-        response = FastResponse(self.status, self.body, self.headers)
-        response.headers[hdrs.CONTENT_TYPE] = self.content_type
-        return response
+    async def release(self) -> None:
+        """Give up what is still held for the request. Does nothing after `complete`."""
+        ...
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """One request on its way through the gateway."""
+    """Carry one request through authorization to its handler."""
 
     request: web.Request
-    parts: "Parts"
-    route: "Route"
-    passage: Passage
-    asked: PendingDocument | None = None
-    """The route's `own` document, if it has been asked for already."""
+    route: "Route[Any]"
+    info: RequestInfo
+    prefetched: PendingDocument | None = None
+    """Reply to the route's `prefetch`, if it was requested."""
+    execution: Execution | None = None
+    """Command that the handler executed, if it executed one."""
+    parts: "Dependencies" = field(init=False)
+    """For handlers that are still plain functions."""
 
     @property
-    def id(self) -> str:
-        return self.passage.id
+    def request_id(self) -> str:
+        return self.info.id
 
     @property
     def caller(self) -> Caller:
-        caller = self.passage.caller
+        """The authenticated caller.
+
+        Raises:
+            LookupError: the route admits anonymous callers, and this one is anonymous.
+        """
+        caller = self.info.caller
         if caller is None:
-            raise LookupError(f"{self.route.operation_id} takes anonymous calls")
+            raise LookupError(f"{self.route.operation_id} admits anonymous callers")
         return caller
 
     @property
     def known_caller(self) -> Caller | None:
-        return self.passage.caller
+        """The authenticated caller; None if the caller is anonymous."""
+        return self.info.caller
 
-    def forgo(self) -> None:
-        """What was asked for and not read is not wanted any more."""
-        if self.asked is not None:
-            self.asked.cancel()
+    @property
+    def traceparent(self) -> str:
+        """W3C trace context for what the request causes; sampled if the request is."""
+        return self.info.traceparent or child_traceparent(self.request.headers.get("traceparent"))
+
+    def cancel_prefetch(self) -> None:
+        """Discard the prefetched reply if the handler has not used it."""
+        if self.prefetched is not None:
+            self.prefetched.forgo()
 
     def caller_expired(self) -> bool:
+        """Return whether the caller's token has expired since the request began."""
         return self.caller.expires_at <= time.time()
 
-    def stream(self, headers: Mapping[str, str]) -> web.StreamResponse:
-        """An answer that is written piece by piece; the edge has no hand on it any more."""
-        told = {**headers, "X-Request-ID": self.id, "Server": "vouch"}
-        response = web.StreamResponse(headers=told)
-        self.parts.cors.dress(self.request, response)
-        return response
 
-    def refused(self, problem: Problem) -> Answer:
-        return refusal(problem, self.id)
+Handler = Callable[[RequestContext], Awaitable[Response | web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """One line of the table: what is served where, and to whom."""
+class Route(Generic[F]):
+    """Declare one operation of the API: path, admitted callers, and the handler.
+
+    `F` is the feature class whose unbound method `handle` is; `bind` attaches a feature object.
+    """
 
     method: str
     path: str
     operation_id: str
     auth: Auth
-    handle: Callable[[RequestContext], Awaitable[Answer | web.StreamResponse]]
+    handle: Callable[[F, RequestContext], Awaitable[Response | web.StreamResponse]]
     summary: str
     success: int = 200
-    body: "type[Body] | None" = None
-    query: "type[Body] | None" = None
+    """Status of a successful response."""
+    body: type[Body] | None = None
+    query: type[Body] | None = None
     limits: tuple[str, ...] = ()
-    """Names in the table of limits; buckets of the person, or of the address if it is unknown."""
+    """Names of rate limits; counted per person, or per address if the caller is anonymous."""
     cost: int = 1
-    """Tokens that a request takes from each of them."""
+    """Tokens that a request takes from each of its limits."""
     media: str = JSON_TYPE
-    """The type of a successful answer."""
+    """Content type of a successful response."""
     direct: bool = False
-    """A write that the gateway carries out by itself: no command, and never a 202."""
+    """True for a write that the gateway carries out itself: it sends no command, and never 202."""
     streams: bool = False
-    """Whether the answer is an event stream."""
-    own: str | None = None
-    """The caller's own document that it reads: asked for in the same write as the limits.
+    """True if the response is an event stream."""
+    prefetch: str | None = None
+    """Read model of the caller's own document, requested before the handler runs (see above).
 
-    Such a read takes `X-Min-Position`.
+    Such a route takes `X-Min-Position`.
     """
     conditional: bool = False
-    """Whether it has an `ETag`, and answers 304 to whoever has the same."""
+    """True if the response has an `ETag`, and 304 is sent to a caller that has the same."""
     waits: bool = False
-    """A read that takes `Prefer: wait=n`."""
-    later: bool = False
-    """A read that may be answered with 202: not there yet."""
-    answer: Any = None
-    """The type of a successful answer's body, for the description of the API."""
+    """True for a read that takes `Prefer: wait=n`."""
+    pending: bool = False
+    """True for a read that may respond 202 because its result is still being made."""
+    response: Any = None
+    """Model of a successful response's body, for the API description."""
     problems: tuple[int, ...] = ()
-    """Refusals beyond those that every route of this kind may answer."""
+    """Error statuses besides those that every route of this kind may send."""
     example: Mapping[str, Any] = field(default_factory=dict)
-    """A body, or query and path parameters, that are understood."""
-    others: Mapping[str, str] = field(default_factory=dict)
-    """Further types that a body may have, with an example of each."""
+    """Body members, query parameters and path parameters of a valid request."""
+    alternatives: Mapping[str, str] = field(default_factory=dict)
+    """Further content types of the body, with an example of each."""
 
     @property
     def body_example(self) -> dict[str, Any]:
         return {k: v for k, v in self.example.items() if f"{{{k}}}" not in self.path}
 
-
-def refusal(problem: Problem, request_id: str) -> Answer:
-    return Answer(
-        problem.status, problem.body(request_id), problem.headers, "application/problem+json"
-    )
+    def bind(self, feature: F) -> Handler:
+        """Return the handler as a method of `feature`."""
+        return MethodType(self.handle, feature)
 
 
-def accepted(
-    context: RequestContext, detail: str, *, code: str = "accepted", location: str, **members: Any
-) -> Answer:
-    """202: on its way; where to look and when."""
-    body = {"status_code": 202, "detail": detail, "code": code, "request_id": context.id, **members}
-    return Answer(202, orjson.dumps(body), {"Location": location, "Retry-After": "1"})
+AnyRoute = Route[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundRoute:
+    """Pair a route with the handler of an assembled feature."""
+
+    route: AnyRoute
+    handle: Handler
+
+
+def bound(routes: Iterable[Route[F]], feature: F) -> Iterator[BoundRoute]:
+    """Bind each of a feature's routes to the feature object."""
+    return (BoundRoute(route, route.bind(feature)) for route in routes)

@@ -1,11 +1,10 @@
-"""Server-sent events: a page learns of changes without asking."""
+"""Stream documents as server-sent events whenever they change."""
 
 import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 import structlog
@@ -13,13 +12,15 @@ from aiohttp import web
 from redis.exceptions import RedisError
 
 from chassis.views.read_models import Document, ReadModelsLost
+from gateway.http.change_feed import ChangeFeed
 from gateway.http.problems import Problem, malformed
-from gateway.http.routing import Answer, RequestContext
+from gateway.http.responses import Response
+from gateway.http.routing import RequestContext
 
 HEARTBEAT_SECONDS: Final = 15.0
-"""Shorter than the idle timeout of any proxy in between; also a second look for changes."""
+"""Seconds between signs of life: shorter than any proxy's idle timeout; also looks for changes."""
 SLOW_SECONDS: Final = 10.0
-"""A reader that takes nothing for so long is let go: it comes back with Last-Event-ID."""
+"""Seconds after which a client that reads nothing is disconnected; it can reconnect."""
 MAX_OPEN: Final = 3
 RETRY_MILLISECONDS: Final = 2_000
 _HEADERS: Final = {
@@ -31,31 +32,85 @@ _HEADERS: Final = {
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Lines:
-    """How many event streams each person holds open in this process."""
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Describe a document that an event stream follows."""
 
-    most: int = MAX_OPEN
-    _open: Counter[str] = field(default_factory=Counter)
+    stream: str
+    load: Callable[[], Awaitable[Document | None]]
+    event: bytes
+    """Name of the events."""
+    is_final: Callable[[Document], bool] = lambda _document: False
+    """Return whether this document will not change any more."""
+
+
+@dataclass(slots=True)
+class EventStreams:
+    """Serve event streams, a limited number per person and process."""
+
+    changes: ChangeFeed
+    max_open: int = MAX_OPEN
     closing: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the process is about to end, so that no stream holds it up."""
+    """Set when the process is about to end, so that streams do not delay it."""
+    _open: Counter[str] = field(default_factory=Counter)
 
     @property
     def open(self) -> int:
+        """Number of open streams."""
         return self._open.total()
 
-    async def end(self, _app: web.Application) -> None:
+    async def close(self, _app: web.Application) -> None:
+        """End all streams."""
         self.closing.set()
 
-    @contextlib.contextmanager
-    def one(self, person: str) -> Iterator[None]:
-        """Holds one line open.
+    async def serve(
+        self, context: RequestContext, subject: Subject
+    ) -> Response | web.StreamResponse:
+        """Send a document whenever it changes, beginning after `Last-Event-ID`.
+
+        An event contains the document as it is, and its id is the document's version: a client that
+        reconnects may miss steps in between, never the last state. A final document ends the
+        stream; a client that reconnects to it receives 204, on which browsers stop. While the
+        document cannot be loaded the stream stays open: its status has already been sent.
 
         Raises:
-            Problem: 429 if the person holds as many as are allowed.
+            Problem: 429 if the caller has too many open streams.
         """
-        if self._open[person] >= self.most:
-            detail = f"Only {self.most} event streams may be open at the same time."
+        seen = _last_event_id(context.request)
+        with self._slot(context.caller.subject), self.changes.watch(subject.stream) as change:
+            document = await subject.load()
+            if document is not None and document.version <= seen and subject.is_final(document):
+                return Response(204, headers={"Cache-Control": "no-store"})
+            response = web.StreamResponse(headers=_HEADERS)
+            await response.prepare(context.request)
+            with contextlib.suppress(ConnectionResetError, TimeoutError):
+                await self._follow(context, subject, response, seen, change)
+            return response
+
+    async def _follow(
+        self,
+        context: RequestContext,
+        subject: Subject,
+        response: web.StreamResponse,
+        seen: int,
+        change: asyncio.Event,
+    ) -> None:
+        disconnected = self._disconnected(context.request)
+        await _write(response, b"retry: %d\n\n" % RETRY_MILLISECONDS)
+        while not (disconnected.is_set() or self.closing.is_set() or context.caller_expired()):
+            document = await _load(subject)
+            if document is not None and document.version > seen:
+                seen = document.version
+                await _write(response, _event(subject.event, document))
+            if document is not None and subject.is_final(document):
+                break
+            await _wait(response, change, disconnected, self.closing)
+            change.clear()
+
+    @contextlib.contextmanager
+    def _slot(self, person: str) -> Iterator[None]:
+        if self._open[person] >= self.max_open:
+            detail = f"You can have {self.max_open} event streams open at a time. Close one first."
             raise Problem(429, "too_many_streams", detail, {"Retry-After": "5"})
         self._open[person] += 1
         try:
@@ -65,87 +120,30 @@ class Lines:
             if not self._open[person]:
                 del self._open[person]
 
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What an event stream is about: a document that is told whenever it changes."""
-
-    stream: str
-    look: Callable[[], Awaitable[Document | None]]
-    event: bytes
-    """The name of its events."""
-    over: Callable[[Document], bool] = lambda _document: False
-    """Whether nothing will follow on this document."""
+    def _disconnected(self, request: web.Request) -> asyncio.Event:
+        """Return an event that is set when the client has disconnected, if the server knows."""
+        disconnected: asyncio.Event = getattr(request.protocol, "disconnected", self.closing)
+        return disconnected
 
 
-async def stream_me(context: RequestContext) -> Answer | web.StreamResponse:
-    """The own account whenever it changes."""
-    stream = f"member-{context.caller.subject}"
-    look = partial(context.parts.referrals.document, "members", stream)
-    return await stream_changes(context, Subject(stream, look, b"account"))
-
-
-async def stream_changes(context: RequestContext, subject: Subject) -> Answer | web.StreamResponse:
-    """A document whenever it changes, beginning with what Last-Event-ID has not seen.
-
-    An event holds the document as it is, and its id is the version of that: whoever reconnects has
-    missed steps in between at most, never the last state. A document that is over ends the stream;
-    whoever comes back for more is answered 204, on which a browser stops to ask. What cannot be
-    looked up for a while is told when it can be: the stream has begun, and can end with no status.
-    """
-    seen = _last_event_id(context.request)
-    with (
-        context.parts.lines.one(context.caller.subject),
-        context.parts.changes.of(subject.stream) as change,
-    ):
-        first = await subject.look()
-        if first is not None and first.version <= seen and subject.over(first):
-            return Answer(204, headers={"Cache-Control": "no-store"})
-        response = context.stream(_HEADERS)
-        await response.prepare(context.request)
-        with contextlib.suppress(ConnectionResetError, TimeoutError):
-            await _write(response, b"retry: %d\n\n" % RETRY_MILLISECONDS)
-            while _goes_on(context):
-                document = await _looked(subject)
-                if document is not None and document.version > seen:
-                    seen = document.version
-                    await _write(response, _event(subject.event, document))
-                if document is not None and subject.over(document):
-                    break
-                await _quiet(response, change, _gone(context), context.parts.lines.closing)
-                change.clear()
-        return response
-
-
-async def _looked(subject: Subject) -> Document | None:
+async def _load(subject: Subject) -> Document | None:
     try:
-        return await subject.look()
+        return await subject.load()
     except (RedisError, ReadModelsLost) as error:
-        log.warning("stream_waits", because=str(error) or type(error).__name__)
+        log.warning("event_stream_delayed", because=str(error) or type(error).__name__)
         return None
 
 
-def _gone(context: RequestContext) -> asyncio.Event:
-    """Set when the reader has hung up."""
-    gone: asyncio.Event = getattr(context.request.protocol, "gone", context.parts.lines.closing)
-    return gone
-
-
-def _goes_on(context: RequestContext) -> bool:
-    ended = _gone(context).is_set() or context.parts.lines.closing.is_set()
-    return not (ended or context.caller_expired())
-
-
-async def _quiet(response: web.StreamResponse, *ends: asyncio.Event) -> None:
-    """Wait for one of the events, with a sign of life if there is none for a while."""
-    waits = [asyncio.create_task(end.wait()) for end in ends]
+async def _wait(response: web.StreamResponse, *events: asyncio.Event) -> None:
+    """Wait for one of the events; send a comment if there is none for a heartbeat."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
     done, _ = await asyncio.wait(
         waits, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
     )
     for wait in waits:
         wait.cancel()
     if not done:
-        await _write(response, b": still here\n\n")
+        await _write(response, b": heartbeat\n\n")
 
 
 async def _write(response: web.StreamResponse, chunk: bytes) -> None:
@@ -160,5 +158,5 @@ def _event(name: bytes, document: Document) -> bytes:
 def _last_event_id(request: web.Request) -> int:
     raw = request.headers.get("Last-Event-ID", "0")
     if not raw.isascii() or not raw.isdigit() or len(raw) > 15:  # noqa: PLR2004  below 2^53
-        raise malformed("Last-Event-ID is the id of an event that was sent here")
+        raise malformed("Last-Event-ID must be the id of an event of this stream.")
     return int(raw)

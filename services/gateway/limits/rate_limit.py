@@ -1,4 +1,4 @@
-"""What a request may cost its caller, and how that is told in headers."""
+"""Charge requests to the rate limits of their callers, and report the limits in headers."""
 
 from collections.abc import MutableMapping
 from typing import Final
@@ -7,11 +7,12 @@ from aiohttp import web
 from multidict import istr
 
 from cognito_jwt import Caller
-from gateway.http.problems import too_many
-from gateway.limits.address import client_address
+from gateway.http.client_address import ClientAddresses
+from gateway.http.problems import Problem, too_many
 from token_bucket import Limiter, Plans, Verdict
 
 EVERYBODY: Final = "all"
+"""Name of the one bucket that all callers share."""
 RATE_LIMIT: Final = istr("RateLimit")
 RATE_LIMIT_POLICY: Final = istr("RateLimit-Policy")
 
@@ -21,41 +22,43 @@ async def charge(
     plans: Plans,
     caller: Caller | None,
     request: web.Request,
-    hops: int,
+    addresses: ClientAddresses,
 ) -> Verdict | None:
-    """Debit the limits: a person's from the caller, an address's from the address.
+    """Debit limits per address from the client's address, those per person from the caller.
+
+    Return the last verdict; None if there is nothing to charge.
 
     Raises:
-        Problem: 429 if one of them has no room.
-        Closed: they cannot be counted, and nobody may pass uncounted.
+        Problem: 429 if a limit is exceeded.
+        Closed: Redis is away, and a limit admits no uncounted request.
     """
     verdict = None
     if plans.address is not None:
-        verdict = await limiter.debit(plans.address, f"i:{client_address(request, hops)}")
+        verdict = await limiter.debit(plans.address, f"i:{addresses.of(request)}")
         if not verdict.admitted:
-            refuse(verdict)
+            raise limit_exceeded(verdict)
     if caller is not None and plans.person is not None:
         verdict = await limiter.debit(plans.person, f"p:{caller.subject}")
         if not verdict.admitted:
-            refuse(verdict)
+            raise limit_exceeded(verdict)
     return verdict
 
 
-def refuse(verdict: Verdict) -> None:
-    """Raise 429 with what was exceeded and when to come back."""
+def limit_exceeded(verdict: Verdict) -> Problem:
+    """Return 429 with what was exceeded and when to try again."""
     limits = [level.limit for level in verdict.refusing]
     allowed = " and ".join(f"{limit.quantity} in {_span(limit.window)}" for limit in limits)
     wait = verdict.retry_after
     detail = f"Too many requests: {allowed} are allowed. Try again in {_span(wait)}."
     problem = too_many([limit.name for limit in limits], detail, wait)
-    told = dict(problem.headers)
-    tell(verdict, told)
-    problem.headers = told
-    raise problem
+    headers = dict(problem.headers)
+    add_headers(verdict, headers)
+    problem.headers = headers
+    return problem
 
 
-def tell(verdict: Verdict, headers: MutableMapping[str, str]) -> None:
-    """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers), if any is told."""
+def add_headers(verdict: Verdict, headers: MutableMapping[str, str]) -> None:
+    """Add `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers)."""
     if verdict.plan.policy:
         headers[RATE_LIMIT] = verdict.standing
         headers[RATE_LIMIT_POLICY] = verdict.plan.policy

@@ -1,0 +1,97 @@
+"""Serve one route: authenticate the caller, charge its limits, and run the handler."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from chassis.views.read_models import ReadModels
+from cognito_jwt import Caller, TokenCache
+from gateway.auth.authorize import RULES, Rule, bearer_token, takes_token
+from gateway.http.client_address import ClientAddresses
+from gateway.http.commands import CommandRejected, RespondNow
+from gateway.http.problems import malformed
+from gateway.http.responses import Response, problem_response
+from gateway.http.routing import REQUEST_INFO, AnyRoute, BoundRoute, Handler, RequestContext
+from gateway.limits.rate_limit import charge
+from token_bucket import Limiter
+
+UNVERIFIED: Final = ("unverified",)
+"""Limits that are charged before a signature is checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Hold what decides whether a request reaches a handler."""
+
+    tokens: TokenCache
+    limiter: Limiter
+    addresses: ClientAddresses
+    members: ReadModels
+    """Read models that routes prefetch from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Serve one route."""
+
+    route: AnyRoute
+    handle: Handler
+    admission: Admission
+    rule: Rule
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Admit a request and respond to it."""
+        info, route, admission, caller = request[REQUEST_INFO], self.route, self.admission, None
+        info.route = route.path
+        context = RequestContext(request, route, info)
+        try:
+            if takes_token(route.auth, request):
+                token = bearer_token(request)
+                caller = admission.tokens.remembered(token) or await self._verify(token, request)
+                self.rule.check(caller)
+                info.caller = caller
+                if route.prefetch is not None:
+                    stream = f"member-{caller.subject}"
+                    context.prefetched = admission.members.prefetch(route.prefetch, stream)
+            limiter = admission.limiter
+            plans = limiter.plans(route.limits, route.cost)
+            info.verdict = await charge(limiter, plans, caller, request, admission.addresses)
+            if route.query is None and "?" in request.raw_path and request.query_string:
+                raise malformed("This path takes no query parameters.", code="unknown_parameter")
+            response = await self._respond(context)
+        finally:
+            context.cancel_prefetch()
+        return response.to_aiohttp() if isinstance(response, Response) else response
+
+    async def _respond(self, context: RequestContext) -> Response | web.StreamResponse:
+        """Run the handler, and complete the command that it executed, if any."""
+        try:
+            response = await self.handle(context)
+            if context.execution is None or not isinstance(response, Response):
+                return response
+            return await context.execution.complete(response)
+        except RespondNow as now:
+            return now.response
+        except CommandRejected as rejected:
+            if context.execution is None:
+                raise
+            return await context.execution.complete(problem_response(rejected, context.request_id))
+        finally:
+            if context.execution is not None:
+                await context.execution.release()
+
+    async def _verify(self, token: str, request: web.Request) -> Caller:
+        """Verify a token that is not cached; charge the client's address for it first."""
+        limiter, addresses = self.admission.limiter, self.admission.addresses
+        await charge(limiter, limiter.plans(UNVERIFIED), None, request, addresses)
+        return await self.admission.tokens.caller(token)
+
+
+def add_routes(app: web.Application, routes: Iterable[BoundRoute], admission: Admission) -> None:
+    """Serve each route with its handler."""
+    for bound in routes:
+        route = bound.route
+        endpoint = Endpoint(route, bound.handle, admission, RULES[route.auth])
+        app.router.add_route(route.method, route.path, endpoint.serve)

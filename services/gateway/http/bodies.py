@@ -1,0 +1,27 @@
+"""Provide the classes that request bodies and query strings are declared with."""
+
+from typing import ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+MAX_NESTING: Final = 16
+
+
+class Body(BaseModel):
+    """Declare a request body or query: camelCase names, exact types, no undeclared members."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=False,
+        use_attribute_docstrings=True,
+    )
+    max_brackets: ClassVar[int] = MAX_NESTING
+    """Maximum number of objects and lists in one body; bounds its nesting as well."""
+
+
+class Empty(Body):
+    """Declare the body of a request whose path and token say everything."""

@@ -1,0 +1,60 @@
+"""Load documents of the caller's own stream, and let callers read their own writes."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from chassis.views.read_models import Document, ReadModels
+from gateway.http.change_feed import ChangeFeed
+from gateway.http.preferences import X_MIN_POSITION, minimum_version
+from gateway.http.problems import unavailable
+from gateway.http.routing import RequestContext
+
+WAIT_SECONDS = 2.0
+"""Seconds a read waits until the caller's own last write is visible."""
+LOOKS = 10
+"""Number of times it looks within these seconds, besides when the stream changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDocuments:
+    """Load read-model documents of the calling member."""
+
+    members: ReadModels
+    changes: ChangeFeed
+
+    async def load(self, context: RequestContext, name: str) -> Document | None:
+        """Return the caller's document, at least as new as `X-Min-Position` demands.
+
+        Uses the prefetched reply if the route prefetches this document.
+
+        Raises:
+            Problem: 400 for a position in another stream; 503 if the document does not reach the
+                position within `WAIT_SECONDS`.
+        """
+        stream = f"member-{context.caller.subject}"
+        prefetched = context.prefetched if name == context.route.prefetch else None
+        document = await self.members.document(name, stream, prefetched)
+        if X_MIN_POSITION not in context.request.headers:
+            return document
+        wanted = minimum_version(context.request, stream)
+        if wanted <= _version(document):
+            return document
+        return await self._wait(name, stream, wanted)
+
+    async def _wait(self, name: str, stream: str, wanted: int) -> Document | None:
+        with self.changes.watch(stream) as changed:
+            for _ in range(LOOKS):
+                changed.clear()
+                document = await self.members.document(name, stream)
+                if wanted <= _version(document):
+                    return document
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(WAIT_SECONDS / LOOKS):
+                        await changed.wait()
+        detail = "Your last change is not visible yet. Try again shortly."
+        raise unavailable("position_not_reached", detail)
+
+
+def _version(document: Document | None) -> int:
+    return 0 if document is None else document.version
