@@ -135,7 +135,7 @@ async def test_while_keys_are_unknown_nobody_is_sent_to_the_log_in(door: Door) -
         (b"\xff", 400, "UTF-8"),
         (b'\xef\xbb\xbf{"sub": "a", "user": "a@example.com"}', 400, "BOM"),
         (b'{"sub": NaN, "user": "a@example.com"}', 400, "NaN"),
-        (b'{"sub": "a", "sub": "b", "user": "a@example.com"}', 400, "twice"),
+        (b'{"sub": "a", "sub": "b", "user": "a@example.com"}', 400, "duplicate"),
         (b'{"sub": "\\ud800", "user": "a@example.com"}', 400, "UTF-8"),
         (b"[" * 100_0 + b"]" * 100_0, 400, "deep"),
         (b"[]", 422, "body"),

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from gateway.http import endpoints
+from gateway.http import own_documents
 from tests.gateway.conftest import Door
 from tests.gateway.world import ALICE
 
@@ -90,7 +90,7 @@ async def test_a_read_waits_for_the_own_last_write(door: Door) -> None:
 async def test_a_position_that_is_not_reached_is_told(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints, "OWN_WRITE_SECONDS", 0.01)
+    monkeypatch.setattr(own_documents, "WAIT_SECONDS", 0.01)
     wanted = {"X-Min-Position": f"member-{ALICE}@99"}
     answer = await door.get("/v1/me", door.issuer.access(), headers=wanted)
     assert (answer.status, answer.json["code"]) == (503, "position_not_reached")
