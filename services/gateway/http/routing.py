@@ -132,7 +132,7 @@ class RequestContext:
     def cancel_prefetch(self) -> None:
         """Discard the prefetched reply if the handler has not used it."""
         if self.prefetched is not None:
-            self.prefetched.forgo()
+            self.prefetched.cancel()
 
     def caller_expired(self) -> bool:
         """Return whether the caller's token has expired since the request began."""
