@@ -1,6 +1,7 @@
 """The one template: what it promises to the services, seen on a deployed stack."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from chassis.bus.announcements import announcements_queue
 from chassis.bus.commands import commands_queue
 from contracts.compute import reports_table
-from deploy.local.provision import client, deploy
-from deploy.local.settings import LocalSettings
+from deploy.local.provision import TEMPLATE, client, deploy
+from deploy.local.settings import ROOT, LocalSettings
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
@@ -89,3 +90,12 @@ def test_stacks_with_other_names_live_side_by_side(settings: LocalSettings, stac
     other = deploy(settings.aws_url, "other")
     assert other["UserPoolId"] != stack.people.pool
     attributes(client("sqs", settings.aws_url), commands_queue("other", "referrals"))
+
+
+def test_the_documentation_asks_for_the_capability_that_the_template_needs() -> None:
+    """Policies without names of their own need CAPABILITY_IAM, not CAPABILITY_NAMED_IAM."""
+    names = set(re.findall(r"\b(?:Role|User|ManagedPolicy)Name:", TEMPLATE.read_text()))
+    assert names == set()
+    for page in ("README.md", "docs/operations.md"):
+        asked = re.findall(r"CAPABILITY_\w+", (ROOT / page).read_text())
+        assert set(asked) == {"CAPABILITY_IAM"}, page
