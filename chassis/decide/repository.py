@@ -1,7 +1,5 @@
 """Load, decide, append: the loop around a pure decider."""
 
-import asyncio
-import random
 import secrets
 import time
 from collections.abc import Callable
@@ -9,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
+from tenacity import stop_after_attempt, wait_random_exponential
 
 from chassis.decide.decider import Decider, DecisionContext, Rejected
 from chassis.log.event_store import (
@@ -22,6 +21,7 @@ from chassis.log.event_store import (
     Snapshot,
 )
 from chassis.resilience.failpoint import failpoint
+from chassis.resilience.retry import retry
 from contracts.messages import Command, Event, Metadata
 
 S = TypeVar("S")
@@ -29,6 +29,8 @@ C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=Event)
 
 ATTEMPTS = 10
+_CONFLICT_BACKOFF = wait_random_exponential(multiplier=0.005)
+"""Seconds between two attempts: at random, from a range that doubles."""
 REDELIVERY_WINDOW_MS = 14 * 24 * 3600 * 1000
 """SQS keeps a message for fourteen days at most, so a command id is not seen again after that."""
 
@@ -87,18 +89,27 @@ class Repository(Generic[S, C, E]):
         """
         digest = digest or command.body_hash
         taken: set[str] = set()
-        for attempt in range(ATTEMPTS):
+        return await retry(
+            lambda: self._around_claims(command, metadata, digest, taken),
+            on=_is_conflict,
+            wait=_CONFLICT_BACKOFF,
+            stop=stop_after_attempt(ATTEMPTS),
+        )
+
+    async def _around_claims(
+        self, command: C, metadata: Metadata, digest: str, taken: set[str]
+    ) -> Decision[E]:
+        """Attempt the command; after a taken claim attempt it again, adding the claim to `taken`.
+
+        A fresh context may lead to another claim, or the domain may do without it.
+        """
+        while len(taken) < ATTEMPTS:
             try:
                 return await self._attempt(command, metadata, digest, frozenset(taken))
-            except Conflict:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                await asyncio.sleep(random.uniform(0, 0.005) * 2**attempt)  # noqa: S311
-            except ClaimTaken as refusal:
-                # fresh chance may name another claim, or the domain knows what to do without it
-                if refusal.claim in taken:
-                    raise Rejected(_taken(refusal), code="taken") from refusal
-                taken.add(refusal.claim)
+            except ClaimTaken as error:
+                if error.claim in taken:
+                    raise Rejected(_taken(error), code="taken") from error
+                taken.add(error.claim)
         raise Rejected("no free name was found; try again", code="taken")
 
     async def _attempt(
@@ -118,7 +129,7 @@ class Repository(Generic[S, C, E]):
         after = _replay_from(snapshot, origin)
         history = await self.store.load(command.stream, after=after)
         failpoint("after_load")
-        if (earlier := history.answer_to(origin)) is not None:
+        if (earlier := history.commit_from(origin)) is not None:
             return Decision(history, earlier, repeated=True)
         # 2. what is to happen
         base = self._state(snapshot)
@@ -166,8 +177,12 @@ class Repository(Generic[S, C, E]):
         )
 
 
-def _taken(refusal: ClaimTaken) -> str:
-    kind, _, name = refusal.claim.partition("#")
+def _is_conflict(error: BaseException) -> bool:
+    return isinstance(error, Conflict)
+
+
+def _taken(error: ClaimTaken) -> str:
+    kind, _, name = error.claim.partition("#")
     return f"the {kind} {name} is taken"
 
 
@@ -177,6 +192,6 @@ def _replay_from(snapshot: Snapshot | None, origin: Origin) -> int:
         return 0
     for first, _last, earlier in snapshot.recent:
         bare: Commit[object] = Commit(snapshot.stream, first, (), earlier)
-        if bare.answers(origin):
+        if bare.results_from(origin):
             return first - 1
     return snapshot.version

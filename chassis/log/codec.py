@@ -1,4 +1,4 @@
-"""Events to stored form and back: type tag, schema version, payload, and upcasters between."""
+"""Encode events for storage and decode them: type tag, schema version, payload, upcasters."""
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +17,13 @@ Upcaster = Callable[[Payload], Payload]
 PLAIN = "j"
 COMPRESSED = "z"
 COMPRESS_ABOVE_BYTES = 4_096
-"""Below this, compression saves less than the kilobyte that DynamoDB rounds up to."""
+"""Smaller commits stay plain: DynamoDB rounds up to a kilobyte, so compression saves nothing."""
 
 
 class Codec(Generic[E]):
-    """Knows the event classes of one service and how to read their older shapes.
+    """Encode and decode the events of one service, including older schema versions.
 
-    `upcasters[(type, version)]` lifts a payload of that schema version to the next one.
+    `upcasters[(type, version)]` converts a payload of that schema version to the next one.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Codec(Generic[E]):
         self._upcasters = dict(upcasters or {})
 
     def encode(self, events: Sequence[E]) -> tuple[str, bytes]:
-        """(encoding, bytes) of a list of `{"t", "v", "d"}`: type, schema version, payload."""
+        """Return (encoding, bytes) of a list of `{"t", "v", "d"}`: type, version, payload."""
         rows = [
             {"t": event.type, "v": event.schema_version, "d": _payload(event)} for event in events
         ]
@@ -47,11 +47,12 @@ class Codec(Generic[E]):
         return COMPRESSED, zlib.compress(plain)
 
     def decode(self, encoding: str, stored: bytes) -> tuple[E, ...]:
-        """The events, lifted to the classes of today.
+        """Return the events as instances of the current classes.
 
         Raises:
-            UnknownEvent: a type or schema version that this build does not know, or a payload
-                that does not fit: one must not decide on half a history.
+            UnknownEvent: this version of the service does not know a type or schema version, or a
+                payload does not fit its class. No part of the commit is returned then, because a
+                decision must not rest on an incomplete history.
         """
         plain = zlib.decompress(stored) if encoding == COMPRESSED else stored
         return tuple(self._event(row["t"], row["v"], row["d"]) for row in orjson.loads(plain))
@@ -78,7 +79,7 @@ def _payload(event: Event) -> Payload:
 
 
 def _members(union: Any) -> tuple[Any, ...]:
-    """The classes of `A`, `A | B` or `Annotated[A | B, …]`."""
+    """Return the classes of `A`, `A | B` or `Annotated[A | B, …]`."""
     if isinstance(union, type):
         return (union,)
     return tuple(cls for part in get_args(union) if _is_message(part) for cls in _members(part))

@@ -1,4 +1,4 @@
-"""The event store's port: streams of commits, appended at their head or not at all."""
+"""Define the event store: streams of commits, each appended at the head of its stream."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,27 +7,19 @@ from typing import Any, Generic, Protocol, TypeVar
 E = TypeVar("E")
 
 MAX_COMMIT_BYTES = 409_600
-"""What one DynamoDB item holds, attribute names included."""
+"""Size limit of one DynamoDB item, attribute names included."""
 
 
-class Conflict(Exception):  # noqa: N818  a lost race is no error: load and decide again
-    """Another commit took the place after this head."""
+class Conflict(Exception):  # noqa: N818  not a fault: load and decide again
+    """Another commit was appended after this head."""
 
     def __init__(self, head: "Head") -> None:
         super().__init__(f"{head.stream} has moved on from version {head.version}")
         self.head = head
 
 
-class WrongExpectedVersion(Exception):  # noqa: N818  the field's own term
-    """A version was expected that is not the stream's head."""
-
-    def __init__(self, stream: str, *, expected: int, actual: int) -> None:
-        super().__init__(f"{stream} is at version {actual}, not at the expected {expected}")
-        self.stream, self.expected, self.actual = stream, expected, actual
-
-
 class CommandIdReused(Exception):  # noqa: N818  names what happened
-    """A command id came again with another body."""
+    """A command id arrived again with another body."""
 
     def __init__(self, commit: "Commit[Any]") -> None:
         super().__init__(f"command {commit.origin.command_id} was carried out with another body")
@@ -52,30 +44,20 @@ class UnknownEvent(Exception):  # noqa: N818  names what happened
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of a stream as a store has seen it; version 0 is a stream that does not exist.
+    """Name the end of a stream as a store returned it; version 0 is a stream without events.
 
-    Only stores mint heads (`load`, `head`, `append`): a head is always the end of a commit, so
-    that a write at `version + 1` competes with every other writer. A bare number does not: it
-    might point into the middle of a commit, where the place after it is free.
+    Only stores create heads (`load`, `head`, `append`): a head is always the end of a commit, so
+    an append at `version + 1` competes with every other writer. A bare version number does not:
+    it might point into the middle of a commit, where the next key is free.
     """
 
     stream: str
     version: int
 
-    def expect(self, version: int | None) -> "Head":
-        """Itself, if the stream is where the caller believes it to be.
-
-        Raises:
-            WrongExpectedVersion: the stream is elsewhere, also when in the middle of a commit.
-        """
-        if version is not None and version != self.version:
-            raise WrongExpectedVersion(self.stream, expected=version, actual=self.version)
-        return self
-
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a commit comes from."""
+    """Describe the command that a commit results from."""
 
     command_id: str
     body_hash: str
@@ -88,7 +70,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Commit(Generic[E]):
-    """The events of one command: versions `first` to `last`, stored whole."""
+    """Hold the events of one command: versions `first` to `last`, stored together."""
 
     stream: str
     first: int
@@ -103,11 +85,11 @@ class Commit(Generic[E]):
     def head(self) -> Head:
         return Head(self.stream, self.last)
 
-    def answers(self, origin: Origin) -> bool:
-        """Whether this commit is what that command has led to.
+    def results_from(self, origin: Origin) -> bool:
+        """Return whether this commit results from that command.
 
         Raises:
-            CommandIdReused: the id is the same and the body is not.
+            CommandIdReused: the command id is the same and the body is not.
         """
         if self.origin.command_id != origin.command_id:
             return False
@@ -118,15 +100,15 @@ class Commit(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state kept beside its stream so that loading need not start at the beginning.
+    """Hold the state of a stream at a version, so that loading can start there.
 
-    `recent` are the commits whose command ids may still be redelivered, without their events.
+    `recent` lists the commits whose command ids may still be redelivered, without their events.
     """
 
     stream: str
     version: int
     schema: int
-    """Raised by the domain when the state's shape changes; another number is not read."""
+    """Version of the state's shape; a snapshot with another one than the domain's is not used."""
     state: bytes
     recent: tuple[tuple[int, int, Origin], ...] = ()
     """(first, last, origin) of each recent commit, oldest first."""
@@ -134,7 +116,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class History(Generic[E]):
-    """A stream from `after` (exclusive) to its head."""
+    """Hold the commits of a stream from version `after` (exclusive) to its head."""
 
     head: Head
     commits: tuple[Commit[E], ...]
@@ -145,13 +127,13 @@ class History(Generic[E]):
         return tuple(event for commit in self.commits for event in commit.events)
 
     def since(self, version: int) -> tuple[E, ...]:
-        """The events after `version`, which must not lie before `after`."""
+        """Return the events after `version`, which must not be lower than `after`."""
         return self.events[version - self.after :]
 
     def as_of(self, *, version: int | None = None, at_ms: int | None = None) -> "History[E]":
-        """The stream as it was: whole commits up to a version, a time, or both.
+        """Return the stream as it was at a version, a time (UNIX milliseconds), or both.
 
-        `version` inside a commit leaves that commit out, for its events happened together.
+        A `version` inside a commit excludes that commit, because its events happened together.
         """
         commits = tuple(
             commit
@@ -163,76 +145,88 @@ class History(Generic[E]):
         return History(Head(self.head.stream, last), commits, self.after)
 
     def with_commit(self, commit: Commit[E]) -> "History[E]":
+        """Return the history extended by its next commit."""
         return History(commit.head, (*self.commits, commit), self.after)
 
-    def answer_to(self, origin: Origin) -> Commit[E] | None:
-        """The commit that this command has already led to."""
-        return next((commit for commit in self.commits if commit.answers(origin)), None)
+    def commit_from(self, origin: Origin) -> Commit[E] | None:
+        """Return the commit that results from this command, or None if there is none.
+
+        Raises:
+            CommandIdReused: a commit has the same command id and another body.
+        """
+        return next((commit for commit in self.commits if commit.results_from(origin)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[E]):
-    """A piece of a scan: commits of many streams, in no promised order."""
+    """Hold one page of a scan: commits of many streams, in no particular order."""
 
     commits: tuple[Commit[E], ...]
     cursor: str | None
     """Where the next page begins; None after the last one."""
     read_units: float = 0.0
-    """What the page has cost."""
+    """DynamoDB read units that the page took."""
     unreadable: tuple[tuple[str, str], ...] = ()
-    """(stream, why) of commits that this build cannot decode."""
+    """(stream, reason) of commits that this version of the service cannot decode."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadsPage:
-    """A piece of a scan for heads: how far each stream goes, as far as the page shows."""
+    """Hold one page of a scan for heads: how far each stream goes on this page."""
 
     heads: Mapping[str, tuple[int, int]]
-    """Stream -> (last version, time of that commit in ms)."""
+    """Stream -> (last version, time of that commit in UNIX milliseconds)."""
     cursor: str | None
+    """Where the next page begins; None after the last one."""
     read_units: float = 0.0
+    """DynamoDB read units that the page took."""
 
 
 class EventStore(Protocol[E]):
-    """Two implementations pass one suite: DynamoDB and memory."""
+    """Store events. The implementations on DynamoDB and in memory pass the same tests."""
 
     async def load(self, stream: str, *, after: int = 0) -> History[E]:
-        """Every commit after version `after`, read consistently.
+        """Load every commit after version `after`, with consistent reads.
 
         `after` must be the end of a commit, as snapshots and read models record it.
+
+        Raises:
+            UnknownEvent: an event cannot be read.
         """
 
     async def head(self, stream: str) -> Head:
-        """The end of the stream, read consistently."""
+        """Return the end of the stream, with a consistent read."""
 
     async def append(
         self, head: Head, events: Sequence[E], origin: Origin, *, claims: Sequence[str] = ()
     ) -> Commit[E]:
-        """Add one commit after `head`, and its claims with it.
+        """Append one commit after `head`, and take its claims, in one transaction.
 
-        Returns the stored commit: the one that an earlier delivery of the same command wrote,
-        if there was one.
+        Returns the stored commit: if an earlier delivery of the same command has written one,
+        that one.
 
         Raises:
-            Conflict: another command's commit stands there.
-            CommandIdReused: this command's id stands there with another body.
+            Conflict: another command's commit follows this head.
+            CommandIdReused: a commit with the same command id and another body follows this head.
             ClaimTaken: another stream holds one of the claims; nothing was written.
             CommitTooLarge: the events exceed one item; nothing was written.
         """
 
-    async def snapshot(self, stream: str) -> Snapshot | None: ...
+    async def snapshot(self, stream: str) -> Snapshot | None:
+        """Return the newest snapshot of a stream, or None if there is none."""
 
-    async def save_snapshot(self, snapshot: Snapshot) -> None: ...
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Save a snapshot unless a newer one exists."""
 
     def scan(
         self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
     ) -> AsyncIterator[Page[E]]:
-        """All commits, read consistently; resumes after `cursor` with the same `segments`."""
+        """Read all commits consistently; continue after `cursor` with the same `segments`."""
 
     def scan_heads(
         self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
     ) -> AsyncIterator[HeadsPage]:
-        """As `scan`, without the events: a stream on two pages has its head on one of them."""
+        """Scan without the events; a stream on two pages has its head on one of them."""
 
     async def approximate_commits(self) -> int:
-        """How many there are, for an estimate; may be hours old."""
+        """Return about how many commits there are; the number may be hours old."""

@@ -1,4 +1,4 @@
-"""Every stream of a store, whole and one after the other: for what must look at all of history."""
+"""Load every stream of a store, one after the other, for computations over the entire history."""
 
 from collections.abc import AsyncIterator
 from typing import TypeVar
@@ -9,20 +9,20 @@ E = TypeVar("E")
 
 
 async def histories(store: EventStore[E]) -> AsyncIterator[History[E]]:
-    """Streams in no promised order, in memory one page and one stream at a time.
+    """Yield the complete history of each stream, in no particular order of the streams.
 
-    A scan keeps the commits of a stream together (DynamoDB: one partition key). Their order in it
-    is not relied upon, and a commit that is missing is noticed: nothing is told in part.
+    One page and one stream are in memory at a time. A scan keeps the commits of a stream together
+    (in DynamoDB they share a partition key); their order within it is not relied upon, and a
+    missing commit is detected, so no history is yielded in part.
 
     Raises:
-        UnknownEvent: a stream cannot be read, or has a hole; nothing can be said about all of
-            history then.
+        UnknownEvent: a stream cannot be read, or a commit is missing.
     """
     run: dict[int, Commit[E]] = {}
     stream = ""
     async for page in store.scan():
-        for unreadable, why in page.unreadable:
-            raise UnknownEvent(f"{unreadable}: {why}")
+        for unreadable, reason in page.unreadable:
+            raise UnknownEvent(f"{unreadable}: {reason}")
         for commit in page.commits:
             if run and commit.stream != stream:
                 yield _history(run)
@@ -38,6 +38,6 @@ def _history(run: dict[int, Commit[E]]) -> History[E]:
     expected = 1
     for commit in commits:
         if commit.first != expected:
-            raise UnknownEvent(f"{commit.stream}: version {expected} is not where it belongs")
+            raise UnknownEvent(f"{commit.stream}: version {expected} is missing")
         expected = commit.last + 1
     return History(commits[-1].head, commits)

@@ -1,4 +1,4 @@
-"""The event store in dictionaries: the twin that passes the same suite, for tests and examples."""
+"""Store events in memory, for tests and examples; passes the tests of the DynamoDB store."""
 
 import asyncio
 from collections import defaultdict
@@ -25,11 +25,12 @@ from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
 PAGE_COMMITS = 100
+"""Commits on one page of a scan."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """A commit as bytes, so that codec and upcasters are on the road here too."""
+class _StoredCommit:
+    """Hold a commit as encoded bytes, so that the codec and upcasters are exercised here too."""
 
     stream: str
     first: int
@@ -45,13 +46,15 @@ class _Stored:
 
 @dataclass(slots=True)
 class MemoryEventStore(Generic[E]):
+    """Store the events of one service in dictionaries."""
+
     codec: Codec[E]
-    streams: dict[str, list[_Stored]] = field(default_factory=lambda: defaultdict(list))
+    streams: dict[str, list[_StoredCommit]] = field(default_factory=lambda: defaultdict(list))
     claims: dict[str, str] = field(default_factory=dict)
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
 
     async def load(self, stream: str, *, after: int = 0) -> History[E]:
-        await asyncio.sleep(0)  # other tasks interleave here as they do around a network call
+        await asyncio.sleep(0)  # let other tasks run, as a network call would
         stored = [commit for commit in self._commits(stream) if commit.first > after]
         commits = tuple(self._decode(commit) for commit in stored)
         version = commits[-1].last if commits else after
@@ -69,9 +72,9 @@ class MemoryEventStore(Generic[E]):
         place = head.version + 1
         for stored in self._commits(head.stream):
             if stored.first == place:
-                standing = self._decode(stored)
-                if standing.answers(origin):
-                    return standing
+                existing = self._decode(stored)
+                if existing.results_from(origin):
+                    return existing
                 raise Conflict(head)
         for claim in claims:
             if self.claims.get(claim, head.stream) != head.stream:
@@ -79,7 +82,7 @@ class MemoryEventStore(Generic[E]):
         encoding, data = self.codec.encode(events)
         if len(data) > MAX_COMMIT_BYTES:
             raise CommitTooLarge(f"{len(data)} bytes; one commit holds {MAX_COMMIT_BYTES}")
-        stored = _Stored(head.stream, place, len(events), origin, encoding, data)
+        stored = _StoredCommit(head.stream, place, len(events), origin, encoding, data)
         self.streams[head.stream].append(stored)
         self.claims.update(dict.fromkeys(claims, head.stream))
         return self._decode(stored)
@@ -90,8 +93,8 @@ class MemoryEventStore(Generic[E]):
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         await asyncio.sleep(0)
-        kept = self.snapshots.get(snapshot.stream)
-        if kept is None or kept.version < snapshot.version:
+        newest = self.snapshots.get(snapshot.stream)
+        if newest is None or newest.version < snapshot.version:
             self.snapshots[snapshot.stream] = snapshot
 
     async def scan(
@@ -119,8 +122,8 @@ class MemoryEventStore(Generic[E]):
 
     async def _pages(
         self, segment: int, segments: int, cursor: str | None
-    ) -> AsyncIterator[tuple[list[_Stored], str | None]]:
-        everything = [
+    ) -> AsyncIterator[tuple[list[_StoredCommit], str | None]]:
+        commits = [
             commit
             for number, stream in enumerate(sorted(self.streams))
             if number % segments == segment
@@ -129,16 +132,16 @@ class MemoryEventStore(Generic[E]):
         start = int(cursor or 0)
         while True:
             await asyncio.sleep(0)
-            page = everything[start : start + PAGE_COMMITS]
+            page = commits[start : start + PAGE_COMMITS]
             start += PAGE_COMMITS
-            more = start < len(everything)
+            more = start < len(commits)
             yield page, str(start) if more else None
             if not more:
                 return
 
-    def _commits(self, stream: str) -> list[_Stored]:
+    def _commits(self, stream: str) -> list[_StoredCommit]:
         return self.streams.get(stream, [])
 
-    def _decode(self, stored: _Stored) -> Commit[E]:
+    def _decode(self, stored: _StoredCommit) -> Commit[E]:
         events = self.codec.decode(stored.encoding, stored.data)
         return Commit(stored.stream, stored.first, events, stored.origin)

@@ -1,1 +1,1 @@
-"""Survive outages of dependencies, and prove it: retries, log throttling, failpoints."""
+"""Survive outages of dependencies: retries, log throttling, and failpoints for tests."""

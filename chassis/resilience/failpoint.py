@@ -1,16 +1,16 @@
-"""Named places at which a test may kill the process; without FAILPOINT they do nothing.
+"""Kill the process at named points, for tests; without the variable FAILPOINT they do nothing.
 
-`FAILPOINT=after_append` kills the process (SIGKILL, as `kill -9` does) the first time it comes
-there, `FAILPOINT=after_append:3` the third time.
+`FAILPOINT=after_append` kills the process (SIGKILL, as `kill -9` does) the first time it reaches
+that point, `FAILPOINT=after_append:3` the third time.
 """
 
 import os
 import signal
 from functools import cache
 
-_passed = 0
+_reached = 0
 
-COMMAND_ROAD = (
+COMMAND_STEPS = (
     "before_load",
     "after_load",
     "before_append",
@@ -19,21 +19,22 @@ COMMAND_ROAD = (
     "after_announce",
     "after_outcome",
 )
-"""The places between every two steps of a command, in their order."""
+"""The failpoints between the steps of handling a command, in their order."""
 
 
 def failpoint(name: str) -> None:
-    global _passed  # noqa: PLW0603  a process dies once
-    place, times = _wanted()
-    if name != place:
+    """Kill this process if FAILPOINT names this point, and it was reached often enough."""
+    global _reached  # noqa: PLW0603  a process dies once
+    chosen, times = _configured()
+    if name != chosen:
         return
-    _passed += 1
-    if _passed >= times:
+    _reached += 1
+    if _reached >= times:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 @cache
-def _wanted() -> tuple[str, int]:
-    """Read at the first place, not on import: a process may be forked before it is told."""
-    place, _, times = os.environ.get("FAILPOINT", "").partition(":")
-    return place, int(times or 1)
+def _configured() -> tuple[str, int]:
+    """Read FAILPOINT at the first point, not on import: a fork may set it after the import."""
+    name, _, times = os.environ.get("FAILPOINT", "").partition(":")
+    return name, int(times or 1)

@@ -1,4 +1,4 @@
-"""Lines of the log that would say the same for every request of an outage."""
+"""Throttle log lines that would otherwise be written for every request of an outage."""
 
 import time
 from collections.abc import Callable
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class LogThrottle:
-    """Lets one in so many seconds be told, with how many there were."""
+    """Let one log line per interval through, with the number of occurrences it stands for."""
 
     seconds: float = 1.0
+    """Length of the interval."""
     clock: Callable[[], float] = time.monotonic
     _count: int = 0
     _next: float = float("-inf")
 
-    def times(self) -> int:
-        """How often it has happened since it was told; 0: it need not be told now."""
+    def count_if_due(self) -> int:
+        """Count an occurrence; return how many to report in a log line now, 0 for no line."""
         self._count += 1
         now = self.clock()
         if now < self._next:

@@ -1,9 +1,7 @@
-"""Sit out an outage of Redis or AWS instead of failing message after message."""
+"""Wait out an outage of Redis or AWS instead of failing one message after another."""
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from botocore.exceptions import (
@@ -15,15 +13,18 @@ from botocore.exceptions import (
 from redis.exceptions import BusyLoadingError, ReadOnlyError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from tenacity import RetryCallState, stop_before_delay, wait_random_exponential
+
+from chassis.resilience.retry import retry
 
 T = TypeVar("T")
 
-FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 15.0
-PATIENCE_SECONDS = 3_600.0
-"""After an hour the error is let through; the message is redelivered, and counted by SQS."""
+PATIENCE_SECONDS: Final = 3_600.0
+"""Seconds after which the error is raised; the message is then redelivered, and counted by SQS."""
+_BACKOFF: Final = wait_random_exponential(multiplier=0.1, min=0.05, max=15)
+"""Seconds between two attempts: at random, from a range that doubles up to 15 seconds."""
 
-_UNREACHABLE = (
+_UNREACHABLE: Final = (
     RedisConnectionError,
     RedisTimeoutError,
     BusyLoadingError,
@@ -33,7 +34,7 @@ _UNREACHABLE = (
     ConnectionClosedError,
     HTTPClientError,
 )
-_PASSING_CODES = frozenset(
+_TRANSIENT_CODES: Final = frozenset(
     {
         "InternalServerError",
         "InternalFailure",
@@ -49,31 +50,37 @@ log = structlog.get_logger(__name__)
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the same call may well succeed later, with nothing changed by the caller."""
+    """Return whether the same call may succeed later although its caller changes nothing."""
     if isinstance(error, ClientError):
-        return error.response["Error"].get("Code") in _PASSING_CODES
+        return error.response["Error"].get("Code") in _TRANSIENT_CODES
     return isinstance(error, _UNREACHABLE)
 
 
 async def retry_through_outage(
     work: Callable[[], Awaitable[T]], *, patience: float = PATIENCE_SECONDS
 ) -> T:
-    """Do work that may be repeated, again and again until no outage stops it.
+    """Do work that may be repeated, until no outage stops it; log each retry.
 
-    A message whose handler fails counts against `maxReceiveCount`. An outage is no fault of the
-    message: without this, minutes without Redis would turn every command into a dead letter.
+    A message whose handler fails counts against `maxReceiveCount`, although an outage is not the
+    message's fault: without retries, minutes without Redis would send every command to the
+    dead-letter queue.
 
     Raises:
-        Exception: what is no outage, at once; an outage, after `patience` seconds.
+        Exception: an error that is not an outage, at once; an outage, after `patience` seconds.
     """
-    deadline = asyncio.get_running_loop().time() + patience
-    pause = FIRST_PAUSE_SECONDS
-    while True:
-        try:
-            return await work()
-        except Exception as error:
-            if not is_outage(error) or asyncio.get_running_loop().time() + pause > deadline:
-                raise
-            log.warning("outage", because=f"{type(error).__name__}: {error}", pause=round(pause, 1))
-        await asyncio.sleep(random.uniform(0.5, 1) * pause)  # noqa: S311  spread, not secrecy
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    return await retry(
+        work,
+        on=is_outage,
+        wait=_BACKOFF,
+        stop=stop_before_delay(patience),
+        before_wait=_log_retry,
+    )
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning(
+        "outage",
+        because=f"{type(error).__name__}: {error}",
+        retry_in_seconds=round(state.upcoming_sleep, 2),
+    )

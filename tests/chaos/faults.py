@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from chassis.resilience.failpoint import COMMAND_ROAD
+from chassis.resilience.failpoint import COMMAND_STEPS
 from tests.chaos.world import World
 
 REBUILD_ROAD = ("mid_page", "before_checkpoint", "before_switch")
@@ -32,7 +32,7 @@ class Faults:
         }
 
     async def dies_on_the_road(self) -> None:
-        place = self.chance.choice(COMMAND_ROAD)
+        place = self.chance.choice(COMMAND_STEPS)
         referrals = self.world.stack.service("referrals")
         await self.world.kill(referrals)
         self.world.start("referrals", FAILPOINT=f"{place}:{self.chance.randint(1, 15)}")

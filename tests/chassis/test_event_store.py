@@ -19,7 +19,6 @@ from chassis.log.event_store import (
     Head,
     Origin,
     Snapshot,
-    WrongExpectedVersion,
 )
 from chassis.log.histories import histories
 from tests.chassis.events import Counted, Named
@@ -84,16 +83,6 @@ async def test_a_stale_head_is_a_conflict(store: Store) -> None:
     with pytest.raises(Conflict):
         await store.append(Head(stream, 0), [Counted(by=1)], origin())
     assert (await store.head(stream)).version == 2
-
-
-async def test_an_expected_version_inside_a_commit_is_refused(store: Store) -> None:
-    stream = fresh()
-    await write(store, stream, 3, 2)  # the place after version 4 is free, and must stay so
-    head = await store.head(stream)
-    for expected in (0, 1, 2, 3, 4, 6, 99):
-        with pytest.raises(WrongExpectedVersion, match="at version 5"):
-            head.expect(expected)
-    assert head.expect(5) is head
 
 
 async def test_a_repeated_command_finds_its_own_commit(store: Store) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from chassis.log.codec import Codec
 from chassis.log.dynamodb import DynamoDBEventStore
-from chassis.resilience.failpoint import COMMAND_ROAD
+from chassis.resilience.failpoint import COMMAND_STEPS
 from contracts.invites import (
     InviteAdmitted,
     InviteEvent,
@@ -106,7 +106,7 @@ async def world(stack: Stack) -> AsyncIterator[World]:
 
 def places() -> list[str]:
     chance = random.Random(SEED)
-    road = [*SENDING_ROAD, *COMMAND_ROAD]
+    road = [*SENDING_ROAD, *COMMAND_STEPS]
     more = [f"{chance.choice(road)}:{chance.randint(1, 4)}" for _ in range(KILLS)]
     around = ("before_mail", "after_mail", "before_intent", "after_result")
     return [*(f"{place}:1" for place in around), *more][:KILLS]

@@ -17,7 +17,7 @@ from chassis.bus.outcomes import Outcomes
 from chassis.log.codec import Codec
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import Commit
-from chassis.resilience.failpoint import COMMAND_ROAD
+from chassis.resilience.failpoint import COMMAND_STEPS
 from chassis.views.read_models import ReadModels
 from contracts.messages import CommandOutcome
 from contracts.referrals import AccountOpened, CodeIssued, OpenAccount, ReferralEvent, UsersEntry
@@ -147,7 +147,7 @@ async def test_a_kill_between_any_two_steps_loses_and_doubles_nothing(world: Wor
     and by a new one.
     """
     commands = []
-    for number, place in enumerate(COMMAND_ROAD):
+    for number, place in enumerate(COMMAND_STEPS):
         times = 1 if number == 0 else 2
         world.referrals.start(FAILPOINT=f"{place}:{times}")
         commands.append(await world.send())

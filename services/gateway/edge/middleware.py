@@ -143,7 +143,7 @@ def _known(error: Exception) -> Problem:
         case ReadModelsLost():
             return unavailable("read_model_rebuilding", "this is being rebuilt, try again soon")
         case RedisError():
-            if times := _REDIS_AWAY.times():
+            if times := _REDIS_AWAY.count_if_due():
                 log.warning("redis_failed", because=str(error), times=times)
             return unavailable("store_unavailable", "this cannot be looked up at the moment")
         case _:

@@ -1,0 +1,142 @@
+"""Convert commits, snapshots and claims to DynamoDB items and back.
+
+Table `events`: `p` stream (hash key), `s` first version (range key, number), `n` number of events,
+`c` command id, `h` digest of the command's body, `t` time in UNIX milliseconds, `x` correlation id,
+`y` causation id, `a` actor, `e` the events, `z` their encoding. Table `meta`: `k` names a claim
+(`o` is the owning stream) or a snapshot. DynamoDB charges for attribute names in every item, so
+they have one letter.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import orjson
+
+from chassis.log.codec import PLAIN, Codec
+from chassis.log.event_store import (
+    MAX_COMMIT_BYTES,
+    Commit,
+    CommitTooLarge,
+    Head,
+    Origin,
+    Snapshot,
+)
+from contracts.messages import Event
+
+E = TypeVar("E", bound=Event)
+Item = dict[str, dict[str, Any]]
+
+HEAD_ATTRIBUTES = "p, s, n, t"
+"""Projection expression of what `head_of` and `last_version` read."""
+
+
+class CommitItems(Generic[E]):
+    """Convert commits to items of the table `events` and back."""
+
+    def __init__(self, codec: Codec[E]) -> None:
+        self._codec = codec
+
+    def encode(self, head: Head, events: Sequence[E], origin: Origin) -> Item:
+        """Return the item of a commit after `head`.
+
+        Raises:
+            CommitTooLarge: DynamoDB would reject the item.
+        """
+        encoding, data = self._codec.encode(events)
+        item: Item = {
+            "p": {"S": head.stream},
+            "s": {"N": str(head.version + 1)},
+            "n": {"N": str(len(events))},
+            "c": {"S": origin.command_id},
+            "h": {"S": origin.body_hash},
+            "t": {"N": str(origin.at)},
+            "x": {"S": origin.correlation_id},
+            # plain JSON stays readable for a person who looks into the table
+            "e": {"S": data.decode()} if encoding == PLAIN else {"B": data},
+            "z": {"S": encoding},
+        }
+        if origin.causation_id is not None:
+            item["y"] = {"S": origin.causation_id}
+        if origin.actor is not None:
+            item["a"] = {"S": origin.actor}
+        if (size := _size(item)) > MAX_COMMIT_BYTES:
+            raise CommitTooLarge(
+                f"{len(events)} events of {head.stream} take {size} bytes after compression; "
+                f"one commit holds {MAX_COMMIT_BYTES}"
+            )
+        return item
+
+    def decode(self, item: Item) -> Commit[E]:
+        """Return the commit of an item.
+
+        Raises:
+            UnknownEvent: an event cannot be read.
+        """
+        encoding = item["z"]["S"]
+        data = item["e"]["S"].encode() if encoding == PLAIN else bytes(item["e"]["B"])
+        return Commit(
+            stream=item["p"]["S"],
+            first=int(item["s"]["N"]),
+            events=self._codec.decode(encoding, data),
+            origin=Origin(
+                command_id=item["c"]["S"],
+                body_hash=item["h"]["S"],
+                correlation_id=item["x"]["S"],
+                at=int(item["t"]["N"]),
+                causation_id=item["y"]["S"] if "y" in item else None,
+                actor=item["a"]["S"] if "a" in item else None,
+            ),
+        )
+
+
+def last_version(item: Item) -> int:
+    """Return the version of the last event in a commit's item."""
+    return int(item["s"]["N"]) + int(item["n"]["N"]) - 1
+
+
+def head_of(item: Item) -> tuple[int, int]:
+    """Return (last version, time in UNIX milliseconds) of a commit's item."""
+    return last_version(item), int(item["t"]["N"])
+
+
+def claim_key(claim: str) -> Item:
+    """Return the key of a claim in the table `meta`."""
+    return {"k": {"S": f"claim#{claim}"}}
+
+
+def snapshot_key(stream: str) -> Item:
+    """Return the key of a stream's snapshot in the table `meta`."""
+    return {"k": {"S": f"snapshot#{stream}"}}
+
+
+def encode_snapshot(snapshot: Snapshot) -> Item:
+    """Return the item of a snapshot."""
+    return {
+        **snapshot_key(snapshot.stream),
+        "v": {"N": str(snapshot.version)},
+        "m": {"N": str(snapshot.schema)},
+        "b": {"B": snapshot.state},
+        "r": {"S": orjson.dumps(snapshot.recent).decode()},
+    }
+
+
+def decode_snapshot(stream: str, item: Item) -> Snapshot:
+    """Return the snapshot of an item."""
+    return Snapshot(
+        stream=stream,
+        version=int(item["v"]["N"]),
+        schema=int(item["m"]["N"]),
+        state=bytes(item["b"]["B"]),
+        recent=tuple(
+            (first, last, Origin(**origin)) for first, last, origin in orjson.loads(item["r"]["S"])
+        ),
+    )
+
+
+def _size(item: Item) -> int:
+    """Return at least the bytes that DynamoDB counts: attribute names and values."""
+    return sum(
+        len(name) + len(value.encode() if isinstance(value, str) else value)
+        for name, typed in item.items()
+        for value in typed.values()
+    )
