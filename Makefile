@@ -92,8 +92,7 @@ asyncapi: setup  ## describe the message bus in docs/asyncapi.json
 golden: setup  ## store a sample of every new message
 	@$(BIN)/python -m tests.contracts.samples
 
-LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
-lock: export PATH := $(CURDIR)/$(BIN):$(PATH)
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 lock: setup  ## resolve all dependencies again into the hashed locks
 	@$(LOCK) --extra telemetry contracts/pyproject.toml chassis/pyproject.toml services/*/pyproject.toml requirements-dev.in -o requirements-dev.lock
 	@for service in services/*/; do \

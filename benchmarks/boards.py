@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,12 @@ from chassis.views.boards import Boards
 from chassis.views.keys import board_key, control_key
 from chassis.views.projection import BoardMember
 from chassis.views.read_models import ReadModels
-from contracts.standing import StandingView
+from contracts.points import LEADERBOARD, StandingView
 from redis_batching.connection import connect
 from referrals.app import REFERRALS
 from referrals.closing import tally
 from referrals.points import ALL
-from referrals.projections import LEADERBOARD
+from referrals.projections import STANDINGS
 from tests.support.stack import local_settings, redis_server
 
 BATCH = 5_000
@@ -51,7 +52,7 @@ def points_of(number: int) -> int:
 async def fill(redis: Any, service: str, members: int) -> None:
     """The entries and ranks that the projector would have written."""
     await redis.hset(control_key(service), LEADERBOARD.name, "1.1")
-    entries = await ReadModels(redis, service).shared_key(LEADERBOARD.name)
+    entries = await ReadModels(redis).shared_key(replace(LEADERBOARD, service=service))
     for start in range(0, members, BATCH):
         pipe = redis.pipeline(transaction=False)
         for number in range(start, min(start + BATCH, members)):
@@ -63,7 +64,7 @@ async def fill(redis: Any, service: str, members: int) -> None:
                 reached_at=AT + number % 100_000,
             )
             pipe.hset(entries, stream, view.model_dump_json())
-            for place, score in LEADERBOARD.scores(view).items():
+            for place, score in STANDINGS.scores(view).items():
                 rank = BoardMember(place, stream)
                 pipe.zadd(board_key(entries, rank.board), {rank.member: score or 0.0})
         await pipe.execute()
@@ -72,7 +73,10 @@ async def fill(redis: Any, service: str, members: int) -> None:
 async def pages(redis: Any, sizes: dict[str, int]) -> dict[str, list[float]]:
     """Seconds of each page around a random member, asked for in turn."""
     times: dict[str, list[float]] = {service: [] for service in sizes}
-    boards = {service: Boards(ReadModels(redis, service), LEADERBOARD.name) for service in sizes}
+    boards = {
+        service: Boards(ReadModels(redis), replace(LEADERBOARD, service=service))
+        for service in sizes
+    }
     chance = random.Random(1)  # noqa: S311  seeded
     for _ in range(ASKED):
         for service, members in sizes.items():
@@ -89,7 +93,7 @@ async def pages(redis: Any, sizes: dict[str, int]) -> dict[str, list[float]]:
 async def round_trips(url: str, service: str, members: int) -> int:
     """Commands of one page on a process that has read nothing yet, as Redis sees them."""
     async with Redis.from_url(url) as asking, Redis.from_url(url) as watching:
-        boards = Boards(ReadModels(asking, service), LEADERBOARD.name)
+        boards = Boards(ReadModels(asking), replace(LEADERBOARD, service=service))
         async with watching.monitor() as monitor:
             await boards.page(ALL, member=f"member-{members // 2:036x}", around=True, limit=PAGE)
             await asking.echo("end")

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import structlog
 
-from chassis.bus.commands import CommandSender, commands_queue
+from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
 from contracts.messages import Metadata
 from contracts.referrals import OpenAccount
@@ -108,7 +108,6 @@ async def main() -> int:
 
 async def measure(stack: Stack) -> int:
     settings = stack.settings
-    queue = commands_queue(settings.stack, "referrals")
     broker = SQSBroker(
         endpoint_url=settings.aws_url, region_name="eu-west-2",
         aws_access_key_id=stack.environment["AWS_ACCESS_KEY_ID"],
@@ -118,7 +117,7 @@ async def measure(stack: Stack) -> int:
     redis = connect(settings.redis_url)
     listener = OutcomeListener(redis, Outcomes(redis))
     await listener.start()
-    writers = Writers(CommandSender(broker, {OpenAccount: queue}), listener)
+    writers = Writers(CommandSender(broker, settings.stack), listener)
     await writers.write(MEMBERS)
     times: dict[str, list[float]] = defaultdict(list)
     rebuilt: dict[str, int] = defaultdict(int)

@@ -21,7 +21,7 @@ import structlog
 from aiobotocore.session import AioSession
 from redis.asyncio import Connection
 
-from chassis.bus.commands import CommandSender, IncomingCommand, commands_queue
+from chassis.bus.commands import CommandSender, IncomingCommand
 from chassis.bus.outcomes import OutcomeListener, Outcomes
 from chassis.run.service import (
     ACK_LINGER_SECONDS,
@@ -203,7 +203,7 @@ async def under_load(
 ) -> None:
     """Over the bus: sent as the gateway sends, handled and deleted as the service does."""
     gateway = bus(settings, session, send_linger=gateway_clients.SEND_LINGER_SECONDS)
-    sender = CommandSender(gateway, {OpenAccount: commands_queue(settings.stack, "referrals")})
+    sender = CommandSender(gateway, settings.stack)
     listener_redis = connect(settings.redis_url)
     listener = OutcomeListener(listener_redis, Outcomes(listener_redis))
     await listener.start()

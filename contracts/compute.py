@@ -1,10 +1,13 @@
 """What is said to and by the compute service: token cluster analysis."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from contracts.messages import Command, Event, Message, UnixTime, View
+from contracts.read_models import DocumentRef
+from contracts.streams import ANALYSES
+from contracts.subscription import Subscription
 
 ChainId = Annotated[int, Field(ge=1, le=2**53)]
 TokenAddress = Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$")]
@@ -17,6 +20,7 @@ FailureCode = Literal[
 """`no_contract` and `not_erc20` are about the token: another try soon would say the same."""
 
 
+SERVICE: Final = "compute"
 REPORT, HOLDERS, GRAPH = "report", "holders", "graph"
 """The bodies of a result."""
 
@@ -40,7 +44,9 @@ REPORTS_KEPT_SECONDS = 24 * 3600
 
 
 class ClusterCommand(Command):
-    """A wish about the analyses of one token on one chain."""
+    """Address the analyses of one token on one chain."""
+
+    service: ClassVar[str] = SERVICE
 
     chain_id: ChainId
     token_address: TokenAddress
@@ -52,7 +58,7 @@ class ClusterCommand(Command):
 
 def analysis_stream(chain_id: int, token_address: str) -> str:
     """The stream of a token's analyses; it is also the name of the job that readers watch."""
-    return f"analysis-{chain_id}-{token_address}"
+    return ANALYSES.stream(f"{chain_id}-{token_address}")
 
 
 class RequestAnalysis(ClusterCommand):
@@ -188,6 +194,9 @@ ComputeEvent = (
     | AnalysisFailed
 )
 
+SUBSCRIPTION: Final = Subscription(SERVICE, AnalysisRequested)
+"""The own request for an analysis: work that takes longer than a command may."""
+
 JobState = Literal["queued", "syncing", "analysing", "done", "failed"]
 
 
@@ -215,3 +224,8 @@ class AnalysisView(View):
     code: FailureCode | None = Field(None, description="Why it failed, for programs.")
     detail: str | None = Field(None, description="Why it failed, for people.")
     result: str | None = Field(None, description="Where the report is, once there is one.")
+
+
+# Read models
+
+ANALYSIS_JOBS: Final = DocumentRef(SERVICE, "analyses", AnalysisView)

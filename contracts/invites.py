@@ -6,7 +6,7 @@ before the call and a result after it. No stream, token or key of the log names 
 """
 
 import unicodedata
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 from pydantic.functional_validators import AfterValidator
@@ -22,8 +22,13 @@ from contracts.messages import (
     UnixTime,
     View,
 )
+from contracts.read_models import BoardRef, DocumentRef, IndexRef
 from contracts.referral_code import ReferralCode, StoredReferralCode
+from contracts.referrals import AccountOpened
+from contracts.streams import INVITATIONS, INVITERS, SUPPRESSIONS
+from contracts.subscription import Subscription
 
+SERVICE: Final = "invites"
 MAX_BULK = 200
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 """Controls, direction marks and other signs that change what their neighbours look like."""
@@ -62,27 +67,33 @@ RowCode = Literal["already_invited", "too_many_active", "too_many_today", "own_a
 # Commands
 
 
-class InviterCommand(Command):
-    """A wish that an inviter's stream decides on."""
+class InvitesCommand(Command):
+    """Address the invites service."""
+
+    service: ClassVar[str] = SERVICE
+
+
+class InviterStreamCommand(InvitesCommand):
+    """Address the stream of one inviter."""
 
     inviter_id: Identifier
 
     @property
     def stream(self) -> str:
-        return f"inviter-{self.inviter_id}"
+        return INVITERS.stream(self.inviter_id)
 
 
-class LetterCommand(Command):
-    """A wish that an invitation's own stream decides on."""
+class InvitationStreamCommand(InvitesCommand):
+    """Address the stream of one invitation."""
 
     invite_id: Identifier
 
     @property
     def stream(self) -> str:
-        return f"invite-{self.invite_id}"
+        return INVITATIONS.stream(self.invite_id)
 
 
-class RegisterInviter(Command):
+class RegisterInviter(InvitesCommand):
     """Remember who may invite: the reaction to an account that was opened elsewhere."""
 
     type: Literal["RegisterInviter"] = "RegisterInviter"
@@ -91,7 +102,7 @@ class RegisterInviter(Command):
 
     @property
     def stream(self) -> str:
-        return f"inviter-{self.member_id}"
+        return INVITERS.stream(self.member_id)
 
 
 class InviteRow(Message):
@@ -104,7 +115,7 @@ class InviteRow(Message):
     """Where it stands in what the inviter sent, counted from 1."""
 
 
-class SendInvite(InviterCommand):
+class SendInvite(InviterStreamCommand):
     """Invite a person by e-mail (`send_invite`)."""
 
     type: Literal["SendInvite"] = "SendInvite"
@@ -117,7 +128,7 @@ class SendInvite(InviterCommand):
     """The inviter's referral code: the seat that an accepted invitation asks for."""
 
 
-class SendInvites(InviterCommand):
+class SendInvites(InviterStreamCommand):
     """Invite many at once; each row is taken or refused for itself."""
 
     type: Literal["SendInvites"] = "SendInvites"
@@ -127,7 +138,7 @@ class SendInvites(InviterCommand):
     code: ReferralCode | None = None
 
 
-class CloseInvite(InviterCommand):
+class CloseInvite(InviterStreamCommand):
     """Note on the inviter's stream that an invitation came to its end."""
 
     type: Literal["CloseInvite"] = "CloseInvite"
@@ -135,7 +146,7 @@ class CloseInvite(InviterCommand):
     ending: Ending
 
 
-class RequestInvite(LetterCommand):
+class RequestInvite(InvitationStreamCommand):
     """Begin the stream of an invitation that was admitted."""
 
     type: Literal["RequestInvite"] = "RequestInvite"
@@ -149,38 +160,38 @@ class RequestInvite(LetterCommand):
     code: ReferralCode | None = None
 
 
-class ResendInvite(LetterCommand):
+class ResendInvite(InvitationStreamCommand):
     """Mail it again with a new token; the old one is dead from then on."""
 
     type: Literal["ResendInvite"] = "ResendInvite"
     inviter_id: Identifier
 
 
-class RevokeInvite(LetterCommand):
+class RevokeInvite(InvitationStreamCommand):
     type: Literal["RevokeInvite"] = "RevokeInvite"
     inviter_id: Identifier
 
 
-class AcceptInvite(LetterCommand):
+class AcceptInvite(InvitationStreamCommand):
     """Whoever has the token of the mail wants to come."""
 
     type: Literal["AcceptInvite"] = "AcceptInvite"
     token_hash: Digest
 
 
-class DeclineInvite(LetterCommand):
+class DeclineInvite(InvitationStreamCommand):
     type: Literal["DeclineInvite"] = "DeclineInvite"
     token_hash: Digest
 
 
-class Unsubscribe(LetterCommand):
+class Unsubscribe(InvitationStreamCommand):
     """No more mail to this address, from whomever."""
 
     type: Literal["Unsubscribe"] = "Unsubscribe"
     token_hash: Digest
 
 
-class StartSending(LetterCommand):
+class StartSending(InvitationStreamCommand):
     """Write down that a mail is about to be sent, or is withheld."""
 
     type: Literal["StartSending"] = "StartSending"
@@ -192,13 +203,13 @@ class StartSending(LetterCommand):
     """Seconds after which an earlier start that had no end is taken for a crash."""
 
 
-class RecordSent(LetterCommand):
+class RecordSent(InvitationStreamCommand):
     type: Literal["RecordSent"] = "RecordSent"
     mail: Annotated[int, Field(ge=1)]
     message_id: Annotated[str, Field(max_length=200)]
 
 
-class PostponeSending(LetterCommand):
+class PostponeSending(InvitationStreamCommand):
     """The mail system cannot take it now: it certainly was not sent."""
 
     type: Literal["PostponeSending"] = "PostponeSending"
@@ -206,7 +217,7 @@ class PostponeSending(LetterCommand):
     because: Annotated[str, Field(max_length=200)]
 
 
-class GiveUpSending(LetterCommand):
+class GiveUpSending(InvitationStreamCommand):
     """The mail system will never take this mail."""
 
     type: Literal["GiveUpSending"] = "GiveUpSending"
@@ -214,7 +225,7 @@ class GiveUpSending(LetterCommand):
     because: Annotated[str, Field(max_length=200)]
 
 
-class RecordFeedback(LetterCommand):
+class RecordFeedback(InvitationStreamCommand):
     """What the mail system tells of a mail; it may come late, twice and in any order."""
 
     type: Literal["RecordFeedback"] = "RecordFeedback"
@@ -224,13 +235,13 @@ class RecordFeedback(LetterCommand):
     at: UnixTime
 
 
-class TendInvite(LetterCommand):
+class TendInvite(InvitationStreamCommand):
     """Let time do its work: a reminder, the end of an invitation."""
 
     type: Literal["TendInvite"] = "TendInvite"
 
 
-class SuppressAddress(Command):
+class SuppressAddress(InvitesCommand):
     """Send no mail to the address with this keyed digest."""
 
     type: Literal["SuppressAddress"] = "SuppressAddress"
@@ -239,15 +250,13 @@ class SuppressAddress(Command):
 
     @property
     def stream(self) -> str:
-        return f"suppression-{self.address_key}"
+        return SUPPRESSIONS.stream(self.address_key)
 
 
-InviteCommand = Annotated[
-    RegisterInviter
-    | SendInvite
-    | SendInvites
-    | CloseInvite
-    | RequestInvite
+InviterCommand = RegisterInviter | SendInvite | SendInvites | CloseInvite
+SuppressionCommand = SuppressAddress
+InvitationCommand = (
+    RequestInvite
     | ResendInvite
     | RevokeInvite
     | AcceptInvite
@@ -259,8 +268,9 @@ InviteCommand = Annotated[
     | GiveUpSending
     | RecordFeedback
     | TendInvite
-    | SuppressAddress,
-    Field(discriminator="type"),
+)
+InviteCommand = Annotated[
+    InviterCommand | SuppressionCommand | InvitationCommand, Field(discriminator="type")
 ]
 
 
@@ -289,9 +299,9 @@ class InviteAdmitted(Event):
     admitted_at: UnixTime
 
     @property
-    def concerns(self) -> str:
+    def subject_stream(self) -> str:
         """Two hundred invitations of one person are two hundred streams, side by side."""
-        return f"invite-{self.invite_id}"
+        return INVITATIONS.stream(self.invite_id)
 
 
 class RowRefused(Message):
@@ -335,11 +345,13 @@ class InviteRequested(Event):
     expires_at: UnixTime
 
 
-class LetterEvent(Event):
+class InvitationStreamEvent(Event):
+    """Record a fact about one invitation."""
+
     invite_id: Identifier
 
 
-class InviteResent(LetterEvent):
+class InviteResent(InvitationStreamEvent):
     """From here on only the next mail's token is good."""
 
     type: Literal["InviteResent"] = "InviteResent"
@@ -348,13 +360,13 @@ class InviteResent(LetterEvent):
     expires_at: UnixTime
 
 
-class InviteReminded(LetterEvent):
+class InviteReminded(InvitationStreamEvent):
     type: Literal["InviteReminded"] = "InviteReminded"
     mail: int
     reminded_at: UnixTime
 
 
-class SendingStarted(LetterEvent):
+class SendingStarted(InvitationStreamEvent):
     """A mail is about to be sent."""
 
     type: Literal["SendingStarted"] = "SendingStarted"
@@ -366,14 +378,14 @@ class SendingStarted(LetterEvent):
     """An earlier start had no end: the mail may have gone out then, and goes out twice now."""
 
 
-class InviteSent(LetterEvent):
+class InviteSent(InvitationStreamEvent):
     type: Literal["InviteSent"] = "InviteSent"
     mail: int
     message_id: str
     sent_at: UnixTime
 
 
-class MailWithheld(LetterEvent):
+class MailWithheld(InvitationStreamEvent):
     """The address gets no mail; nobody outside is told so."""
 
     type: Literal["MailWithheld"] = "MailWithheld"
@@ -382,7 +394,7 @@ class MailWithheld(LetterEvent):
     withheld_at: UnixTime
 
 
-class SendingPostponed(LetterEvent):
+class SendingPostponed(InvitationStreamEvent):
     type: Literal["SendingPostponed"] = "SendingPostponed"
     mail: int
     because: str
@@ -390,20 +402,20 @@ class SendingPostponed(LetterEvent):
     until: UnixTime
 
 
-class SendingFailed(LetterEvent):
+class SendingFailed(InvitationStreamEvent):
     type: Literal["SendingFailed"] = "SendingFailed"
     mail: int
     because: str
     failed_at: UnixTime
 
 
-class InviteDelivered(LetterEvent):
+class InviteDelivered(InvitationStreamEvent):
     type: Literal["InviteDelivered"] = "InviteDelivered"
     feedback_id: str
     delivered_at: UnixTime
 
 
-class InviteBounced(LetterEvent):
+class InviteBounced(InvitationStreamEvent):
     type: Literal["InviteBounced"] = "InviteBounced"
     feedback_id: str
     permanent: bool
@@ -411,26 +423,26 @@ class InviteBounced(LetterEvent):
     address_key: Digest
 
 
-class InviteComplained(LetterEvent):
+class InviteComplained(InvitationStreamEvent):
     type: Literal["InviteComplained"] = "InviteComplained"
     feedback_id: str
     complained_at: UnixTime
     address_key: Digest
 
 
-class Unsubscribed(LetterEvent):
+class Unsubscribed(InvitationStreamEvent):
     type: Literal["Unsubscribed"] = "Unsubscribed"
     unsubscribed_at: UnixTime
     address_key: Digest
 
 
-class InviteAccepted(LetterEvent):
+class InviteAccepted(InvitationStreamEvent):
     type: Literal["InviteAccepted"] = "InviteAccepted"
     inviter_id: Identifier
     accepted_at: UnixTime
 
 
-class ReservationWanted(LetterEvent):
+class ReservationWanted(InvitationStreamEvent):
     """A seat is to be held for the invited person; told to whoever gives seats."""
 
     type: Literal["ReservationWanted"] = "ReservationWanted"
@@ -440,19 +452,19 @@ class ReservationWanted(LetterEvent):
     wanted_at: UnixTime
 
 
-class InviteDeclined(LetterEvent):
+class InviteDeclined(InvitationStreamEvent):
     type: Literal["InviteDeclined"] = "InviteDeclined"
     inviter_id: Identifier
     declined_at: UnixTime
 
 
-class InviteRevoked(LetterEvent):
+class InviteRevoked(InvitationStreamEvent):
     type: Literal["InviteRevoked"] = "InviteRevoked"
     inviter_id: Identifier
     revoked_at: UnixTime
 
 
-class InviteExpired(LetterEvent):
+class InviteExpired(InvitationStreamEvent):
     type: Literal["InviteExpired"] = "InviteExpired"
     inviter_id: Identifier
     expired_at: UnixTime
@@ -465,12 +477,10 @@ class AddressSuppressed(Event):
     suppressed_at: UnixTime
 
 
-InviteEvent = Annotated[
-    InviterRegistered
-    | InviteAdmitted
-    | BulkAdmitted
-    | InviteClosed
-    | InviteRequested
+InviterEvent = InviterRegistered | InviteAdmitted | BulkAdmitted | InviteClosed
+SuppressionEvent = AddressSuppressed
+InvitationEvent = (
+    InviteRequested
     | InviteResent
     | InviteReminded
     | SendingStarted
@@ -487,9 +497,30 @@ InviteEvent = Annotated[
     | InviteDeclined
     | InviteRevoked
     | InviteExpired
-    | AddressSuppressed,
-    Field(discriminator="type"),
+)
+InviteEvent = Annotated[
+    InviterEvent | SuppressionEvent | InvitationEvent, Field(discriminator="type")
 ]
+
+
+SubscribedEvent = (
+    AccountOpened
+    | InviteAdmitted
+    | InviteRequested
+    | InviteResent
+    | InviteReminded
+    | InviteAccepted
+    | ReservationWanted
+    | InviteDeclined
+    | InviteRevoked
+    | InviteExpired
+    | InviteBounced
+    | InviteComplained
+    | Unsubscribed
+)
+"""New accounts, and own events: what one stream means for another, for the mail system and for
+the referrals service."""
+SUBSCRIPTION: Final = Subscription(SERVICE, SubscribedEvent)
 
 
 # Views
@@ -540,3 +571,18 @@ class BulkResult(View):
     job_id: Identifier
     accepted: int
     rejected: tuple[RowRefused, ...] = ()
+
+
+# Read models
+
+INVITER_PROFILES: Final = DocumentRef(SERVICE, "inviters", InviterView)
+INVITES: Final = BoardRef(SERVICE, "invites", InviteView)
+INVITE_TOKENS: Final = IndexRef(SERVICE, "invite-tokens")
+"""Digest of an invitation token -> stream of the invitation."""
+UNSUBSCRIBE_TOKENS: Final = IndexRef(SERVICE, "unsubscribe-tokens")
+"""Digest of an unsubscribe token -> stream of the invitation."""
+MAIL_MESSAGES: Final = IndexRef(SERVICE, "mail-messages")
+"""Message id of SES -> stream of the invitation."""
+BULK_RESULTS: Final = IndexRef(SERVICE, "bulk-results")
+"""Job id of a bulk request -> `BulkResult` as JSON."""
+ADMITTED_INVITES: Final = IndexRef(SERVICE, "admitted-invites")

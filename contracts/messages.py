@@ -1,8 +1,8 @@
-"""The envelope: what every command, event and view has in common."""
+"""Define the envelope: what every command, event and view has in common."""
 
 import hashlib
 import json
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, EmailStr, Field
 from pydantic.alias_generators import to_camel
@@ -10,25 +10,28 @@ from pydantic.functional_validators import AfterValidator
 
 
 class Personal:
-    """Marks a field as personal data: it may be encrypted per person and erased with the key."""
+    """Mark a field as personal data, which later encryption and erasure per person apply to.
+
+    The mark alone changes nothing: the field is stored as it is.
+    """
 
 
 UnixTime = Annotated[int, Field(ge=0, description="Seconds since 1970-01-01T00:00:00Z.")]
 EmailAddress = Annotated[EmailStr, Field(max_length=254), AfterValidator(str.lower), Personal()]
 KnownAddress = Annotated[str, Field(json_schema_extra={"format": "email"}), Personal()]
-"""An address in an event or a view: it was checked when its command came in. What is stored must
-stay readable whatever later rules say of it, and costs no second look."""
+"""An e-mail address in an event or a view. It was validated in the command and is not validated
+again: a stored event must stay readable when the rules change."""
 Identifier = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"),
 ]
-"""A name that is safe in a stream id, a Redis key and an SQS group id."""
+"""An id that is safe in a stream id, a Redis key and an SQS message group id."""
 
 
 class Message(BaseModel):
-    """Immutable data with camelCase names on the wire; unknown fields are ignored.
+    """Hold immutable data, with camelCase field names in JSON.
 
-    A reader that is one deployment older than the writer must go on reading.
+    Unknown fields are ignored, so that a reader can be one deployment older than the writer.
     """
 
     model_config = ConfigDict(
@@ -41,74 +44,91 @@ class Message(BaseModel):
 
 
 class Command(Message):
-    """A wish, in the imperative. `stream` names the one stream that decides on it."""
+    """Ask a service to change something: a message in the imperative, which may be rejected.
 
-    circumstances: ClassVar[frozenset[str]] = frozenset()
-    """Fields that tell how the wish came, not what is wished: a repetition may differ in them."""
+    Every concrete command class names the service that owns it, usually through the base class of
+    its contract module.
+
+    Raises:
+        TypeError: when a class is defined that has a `type` but no `service`.
+    """
+
+    service: ClassVar[str]
+    """The service that decides on the command."""
+    excluded_from_hash: ClassVar[frozenset[str]] = frozenset()
+    """Fields that describe how the command arrived, such as the client's network. A repetition of
+    the same command may differ in them."""
     type: str
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if not cls.model_fields["type"].is_required() and not hasattr(cls, "service"):
+            raise TypeError(f"{cls.__name__} declares no service: set `service: ClassVar[str]`")
 
     @property
     def stream(self) -> str:
-        """The stream that decides: its commands are handled one after the other."""
+        """Return the id of the stream that decides; its commands are handled one by one."""
         raise NotImplementedError
 
     @property
     def body_hash(self) -> str:
-        """A digest by which a repeated command is told from another one with the same id.
+        """Return a digest that tells a repeated command from another command with the same id.
 
-        Fields at their defaults do not count: a field that is added later, with a default, must
-        not turn a repeated command into another one.
+        Fields with their default value do not count, so that a field that is added later, with a
+        default, does not turn a repetition into another command.
         """
         body = self.model_dump(
-            mode="json", exclude_defaults=True, exclude=set(self.circumstances)
+            mode="json", exclude_defaults=True, exclude=set(self.excluded_from_hash)
         ) | {"type": self.type}
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
 class Event(Message):
-    """A fact, in the past tense. Once stored it never changes, so fields are only added.
+    """Record a fact, in the past tense.
 
-    A change that a default cannot bridge raises `schema_version` and brings an upcaster.
+    A stored event never changes, so fields are only added. A change that a default value cannot
+    bridge raises `schema_version` and brings an upcaster.
     """
 
     schema_version: ClassVar[int] = 1
     type: str
 
     @property
-    def concerns(self) -> str | None:
-        """The stream that listeners go on with, if it is another one than the event stands in.
+    def subject_stream(self) -> str | None:
+        """Return the stream that subscribers act on, if it is not the event's own stream.
 
-        Announcements that concern one stream are heard in their order, and those that concern
-        different ones side by side.
+        It becomes the message group of the announcement: subscribers receive the events of one
+        subject in order, and those of different subjects in parallel.
         """
         return None
 
 
 class View(Message):
-    """What a reader sees: stored as the JSON bytes that the gateway serves."""
+    """Show a reader the state of something: stored as the JSON bytes that the gateway serves."""
 
-    # what is said of a field here is told in the description of the API
+    # the docstring of a field is its description in the OpenAPI document
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Metadata(Message):
-    """What travels beside a command or an event, as message attributes."""
+    """Describe a command or an event; travels as message attributes."""
 
     command_id: Identifier
-    """Names the command for ever: the same id is carried out once."""
+    """Identifies the command forever: a service handles one id once."""
     correlation_id: str
-    """Shared by everything that one request set in motion."""
+    """Shared by all messages that one request caused."""
     causation_id: str | None = None
-    """The event or command that led to this one."""
+    """The event or command that caused this one."""
     actor: str | None = None
-    """Who asked: a person's subject or a service's client id."""
+    """The sender: a person's subject or a service's client id."""
     traceparent: str | None = None
     """W3C trace context."""
 
 
 class Position(Message):
-    """A place in a stream: after `version` events."""
+    """Point into a stream: after `version` events."""
 
     stream: str
     version: Annotated[int, Field(ge=0)]
@@ -118,7 +138,7 @@ RejectionKind = Literal["invalid", "not_found", "conflict", "gone", "not_impleme
 
 
 class Rejection(Message):
-    """Why a command was refused, in words that its sender may read."""
+    """Explain why a command was rejected, in words for its sender."""
 
     kind: RejectionKind
     code: str
@@ -126,12 +146,12 @@ class Rejection(Message):
 
 
 class CommandOutcome(View):
-    """What became of a command: kept for a day under its id and announced once it is known."""
+    """Report the outcome of a command: stored for a day by command id, and published once."""
 
     command_id: str
     command: str
     body_hash: str
-    """Digest of the command as it was first carried out; another body is another command."""
+    """Digest of the command that was handled first under this id."""
     state: Literal["accepted", "rejected"]
     position: Position
     rejection: Rejection | None = None

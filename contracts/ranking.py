@@ -11,8 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
 
 from contracts.messages import UnixTime
-from contracts.referrals import DayClosed
-from contracts.standing import (
+from contracts.points import (
     ChartPoint,
     ChartResponse,
     InviteChartResponse,
@@ -21,6 +20,7 @@ from contracts.standing import (
     PointsView,
     StatsMeta,
 )
+from contracts.referrals import DayClosed
 
 DAY: Final = 86_400
 """Seconds of a day."""

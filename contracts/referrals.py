@@ -6,7 +6,7 @@ it down. The referrer's stream decides on all of it, so that no seat is given tw
 """
 
 import hashlib
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ from contracts.messages import (
     UnixTime,
     View,
 )
+from contracts.read_models import BoardRef, DocumentRef, IndexRef
 from contracts.referral_code import (
     CodeState,
     ReferralCode,
@@ -29,7 +30,10 @@ from contracts.referral_code import (
     StoredReferralCode,
     code_state,
 )
+from contracts.streams import BOARD_DAYS, MEMBERS, UNKNOWN_CODES
+from contracts.subscription import Subscription
 
+SERVICE: Final = "referrals"
 DEFAULT_TOTAL_REFERRALS = 10
 MAX_TOTAL_REFERRALS = 2_000
 """Of one account: its stream is read whole for every decision."""
@@ -57,20 +61,26 @@ def use_id(referrer_id: str | None, code: str, address: str) -> str:
 # Commands
 
 
-class MemberCommand(Command):
-    """A wish that a member's stream decides on."""
+class ReferralsCommand(Command):
+    """Address the referrals service."""
+
+    service: ClassVar[str] = SERVICE
+
+
+class MemberCommand(ReferralsCommand):
+    """Address the stream of one account."""
 
     member_id: Identifier
 
     @property
     def stream(self) -> str:
-        return f"member-{self.member_id}"
+        return MEMBERS.stream(self.member_id)
 
 
 class OpenAccount(MemberCommand):
     """Open a member's account and issue its referral code (`create_user`)."""
 
-    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
+    excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["OpenAccount"] = "OpenAccount"
     email: EmailAddress
     network: Network | None = None
@@ -124,13 +134,13 @@ class RevokeCode(MemberCommand):
     reason: Reason | None = None
 
 
-class ReserveReferral(Command):
+class ReserveReferral(ReferralsCommand):
     """Hold a seat for a person who has been invited (`referral_use`), until it expires.
 
     `use_id` names the use from here on. Reserving again is the same success.
     """
 
-    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
+    excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["ReserveReferral"] = "ReserveReferral"
     member_id: Identifier | None = None
     """The referrer. None: nobody has this code; it is asked for all the same, and refused the
@@ -141,7 +151,9 @@ class ReserveReferral(Command):
 
     @property
     def stream(self) -> str:
-        return f"member-{self.member_id}" if self.member_id else f"nobody-{self.code}"
+        if self.member_id is None:
+            return UNKNOWN_CODES.stream(self.code)
+        return MEMBERS.stream(self.member_id)
 
     @property
     def use_id(self) -> str:
@@ -151,7 +163,7 @@ class ReserveReferral(Command):
 class RedeemReferral(MemberCommand):
     """Reserve and confirm in one step, for a person who has signed up already."""
 
-    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
+    excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["RedeemReferral"] = "RedeemReferral"
     code: ReferralCode
     invited_user: EmailAddress
@@ -176,7 +188,7 @@ class ConfirmReferral(UseCommand):
     `ReferralRejected`. Confirming again is the same success.
     """
 
-    circumstances: ClassVar[frozenset[str]] = frozenset({"network"})
+    excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["ConfirmReferral"] = "ConfirmReferral"
     invited_id: Identifier
     invited_user: EmailAddress | None = None
@@ -264,7 +276,7 @@ Board = Annotated[str, Field(pattern=r"^(all|\d{4}-(0[1-9]|1[0-2]))$")]
 Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
-class CloseDay(Command):
+class CloseDay(ReferralsCommand):
     """Keep how a board stood at the end of a day (UTC); done once, whoever asks."""
 
     type: Literal["CloseDay"] = "CloseDay"
@@ -277,10 +289,11 @@ class CloseDay(Command):
 
     @property
     def stream(self) -> str:
-        return f"board-{self.board}.{self.day}"
+        return BOARD_DAYS.stream(f"{self.board}.{self.day}")
 
 
-ReferralCommand = Annotated[
+BoardCommand = CloseDay
+AccountCommand = (
     OpenAccount
     | OpenCampaign
     | IssueCode
@@ -297,9 +310,8 @@ ReferralCommand = Annotated[
     | ReverseReferral
     | CreditReferred
     | WithdrawCredit
-    | CloseDay,
-    Field(discriminator="type"),
-]
+)
+ReferralCommand = Annotated[BoardCommand | AccountCommand, Field(discriminator="type")]
 
 
 # Events
@@ -503,7 +515,8 @@ class DayClosed(Event):
     closed_at: UnixTime
 
 
-ReferralEvent = Annotated[
+BoardEvent = DayClosed
+AccountEvent = (
     AccountOpened
     | CampaignOpened
     | CodeBrought
@@ -520,9 +533,13 @@ ReferralEvent = Annotated[
     | ReferralReversed
     | ReferredCredited
     | CreditWithdrawn
-    | DayClosed,
-    Field(discriminator="type"),
-]
+)
+ReferralEvent = Annotated[BoardEvent | AccountEvent, Field(discriminator="type")]
+
+
+SubscribedEvent = CodeBrought | ReferralConfirmed | ReferralReversed
+"""Own events: what happens on one member's stream can matter to another member's."""
+SUBSCRIPTION: Final = Subscription(SERVICE, SubscribedEvent)
 
 
 # Views
@@ -648,3 +665,16 @@ class DueView(View):
 
     member_id: Identifier
     due: dict[str, UnixTime] = Field(default_factory=dict)
+
+
+# Read models
+
+ACCOUNTS: Final = DocumentRef(SERVICE, "members", UsersEntry)
+CODE_OWNERS: Final = IndexRef(SERVICE, "codes")
+"""Referral code -> stream of its owner."""
+MEMBER_CODES: Final = DocumentRef(SERVICE, "member-codes", CodesView)
+REFERRALS: Final = DocumentRef(SERVICE, "uses", UsesView)
+REFERRAL_OWNERS: Final = IndexRef(SERVICE, "use-owners")
+"""Use id -> stream of the referrer."""
+DUE_REFERRALS: Final = BoardRef(SERVICE, "due", DueView)
+REVIEW_CASES: Final = BoardRef(SERVICE, "cases", CasesView)

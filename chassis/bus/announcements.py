@@ -70,7 +70,7 @@ class Announcer(Generic[E]):
             | ({ACTOR: commit.origin.actor} if commit.origin.actor else {})
             | ({TRACEPARENT: traceparent} if traceparent else {}),
             correlation_id=commit.origin.correlation_id,
-            group_id=event.concerns or commit.stream,
+            group_id=event.subject_stream or commit.stream,
             deduplication_id=event_id,
         )
 

@@ -1,6 +1,5 @@
 """Commands as messages: what goes into body, attributes and FIFO group."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -45,22 +44,22 @@ def commands_queue(stack: str, service: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CommandSender:
-    """Sends commands to the service that decides on them."""
+    """Send commands to the services that own them."""
 
     publisher: Publisher
-    queues: Mapping[type[Command], str]
-    """Command class -> name of its FIFO queue."""
+    stack: str
+    """Prefix of the names of the queues."""
 
     async def send(self, command: Command, metadata: Metadata) -> str:
-        """Publish and return the digest of the body, by which a repetition is told.
+        """Publish a command and return the digest of its body.
 
-        One FIFO group per stream keeps a stream's commands in order and lets streams run side by
-        side; SQS drops a command id that it has seen within five minutes.
+        One message group per stream keeps the commands of a stream in order and lets streams run
+        in parallel. SQS drops a command id that it received within the last five minutes.
         """
         digest = command.body_hash
         await self.publisher.publish(
             command.model_dump(mode="json"),
-            self.queues[type(command)],
+            commands_queue(self.stack, command.service),
             headers=message_headers(metadata)
             | {COMMAND_ID: metadata.command_id, BODY_HASH: digest},
             correlation_id=metadata.correlation_id,

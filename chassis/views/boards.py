@@ -7,6 +7,7 @@ from typing import Any, Final
 from chassis.views.keys import board_key
 from chassis.views.read_models import ReadModels
 from chassis.views.scripts import LuaScript
+from contracts.read_models import BoardRef
 
 _PAGE: Final = LuaScript.load("chassis.views", "board.lua")
 _HEADER_LENGTH: Final = 5
@@ -48,7 +49,7 @@ class Boards:
     """Read the boards of one ordering; equal ranking scores have equal ranks (1, 2, 2, 4)."""
 
     models: ReadModels
-    name: str
+    ref: BoardRef[Any]
 
     async def page(
         self, board: str, *, member: str = "", around: bool = False, first: int = 0, limit: int = 0
@@ -61,9 +62,9 @@ class Boards:
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
-        entries = await self.models.shared_key(self.name)
+        entries = await self.models.shared_key(self.ref)
         page = await self._page(entries, board, member, around=around, first=first, limit=limit)
-        if page.total == 0 and (latest := await self.models.shared_key(self.name, fresh=True)):
+        if page.total == 0 and (latest := await self.models.shared_key(self.ref, fresh=True)):
             if latest == entries:
                 return page
             page = await self._page(latest, board, member, around=around, first=first, limit=limit)
@@ -75,7 +76,7 @@ class Boards:
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
-        entries = await self.models.shared_key(self.name)
+        entries = await self.models.shared_key(self.ref)
         rows = await self.models.redis.zrangebyscore(
             board_key(entries, board), "-inf", max_score, start=0, num=limit
         )
@@ -88,7 +89,7 @@ class Boards:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
         value: bytes | None = await self.models.redis.hget(
-            await self.models.shared_key(self.name), member
+            await self.models.shared_key(self.ref), member
         )
         return value
 

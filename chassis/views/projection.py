@@ -7,6 +7,7 @@ from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from chassis.views.keys import DOCUMENT_FIELD
 from contracts.messages import Event, View
+from contracts.read_models import BoardRef, DocumentRef, IndexRef
 
 E = TypeVar("E", bound=Event)
 E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
@@ -51,14 +52,17 @@ class Projection(Generic[E, V]):
     """Fold each stream into one document; a fold that returns None deletes the document."""
 
     shared: ClassVar[bool] = False
-    name: str
-    view: type[V]
+    ref: DocumentRef[V]
     fold: Callable[[V | None, E], V | None]
     version: int = 1
 
+    @property
+    def name(self) -> str:
+        return self.ref.name
+
     def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> FieldChanges:
         del stream  # the document's key names it
-        view = None if base is None else self.view.model_validate_json(base)
+        view = None if base is None else self.ref.view.model_validate_json(base)
         view = reduce(self.fold, events, view)
         return {DOCUMENT_FIELD: None if view is None else view.model_dump_json().encode()}
 
@@ -72,9 +76,13 @@ class Index(Generic[E]):
     """
 
     shared: ClassVar[bool] = True
-    name: str
+    ref: IndexRef
     entries: Callable[[E], Mapping[str, str | None]]
     version: int = 1
+
+    @property
+    def name(self) -> str:
+        return self.ref.name
 
     def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> FieldChanges:
         del stream, base  # entries do not depend on earlier ones
@@ -95,14 +103,17 @@ class Ordering(Generic[E, V]):
     """
 
     shared: ClassVar[bool] = True
-    name: str
-    view: type[V]
+    ref: BoardRef[V]
     fold: Callable[[V | None, E], V | None]
     scores: Callable[[V], Mapping[str, float | None]]
     version: int = 1
 
+    @property
+    def name(self) -> str:
+        return self.ref.name
+
     def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> FieldChanges:
-        view = None if base is None else self.view.model_validate_json(base)
+        view = None if base is None else self.ref.view.model_validate_json(base)
         view = reduce(self.fold, events, view)
         if view is None:
             return {}

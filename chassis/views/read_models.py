@@ -1,9 +1,10 @@
 """Read the read models of a service from Redis, from the generation that is being served."""
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from chassis.views.generations import serving
 from chassis.views.keys import (
@@ -13,9 +14,13 @@ from chassis.views.keys import (
     document_key,
     shared_location,
 )
+from contracts.messages import View
+from contracts.read_models import DocumentRef, IndexRef, ReadModelRef
 
 if TYPE_CHECKING:
     import asyncio
+
+V = TypeVar("V", bound=View)
 
 GENERATION_CACHE_SECONDS = 1.0
 """Seconds for which the numbers of the served generations are cached."""
@@ -32,11 +37,18 @@ class ReadModelsLost(Exception):  # noqa: N818  names what happened
         self.service, self.name = service, name
 
 
-class Document(NamedTuple):
+class Document(NamedTuple, Generic[V]):
     """Hold a stored view: the bytes to serve, and the stream version they were folded to."""
 
     body: bytes
+    """The view as JSON, as readers are served it."""
     version: int
+    type: type[V]
+
+    @property
+    def view(self) -> V:
+        """Parse the stored JSON."""
+        return self.type.model_validate_json(self.body)
 
 
 class PendingDocument(NamedTuple):
@@ -52,109 +64,122 @@ class PendingDocument(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Served:
+    """The generations that one service serves, as this process saw them last."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    read_at: float = float("-inf")
+
+    @property
+    def stale(self) -> bool:
+        return time.monotonic() - self.read_at > GENERATION_CACHE_SECONDS
+
+
+@dataclass(slots=True)
 class ReadModels:
-    """Read one service's read models. `redis` returns bytes (`decode_responses=False`)."""
+    """Read the read models of all services. `redis` returns bytes (`decode_responses=False`)."""
 
     redis: Any
-    service: str
-    _generations: dict[str, int] = field(default_factory=dict)
-    _read_at: float = float("-inf")
+    _served: dict[str, _Served] = field(default_factory=lambda: defaultdict(_Served))
 
-    def prefetch(self, name: str, stream: str) -> PendingDocument | None:
+    def prefetch(self, ref: DocumentRef[V], stream: str) -> PendingDocument | None:
         """Request a document now, to be read by `document` later, or cancelled.
 
         A client that batches commands sends the request in one write with other commands of this
         tick. Returns None if the served generation is not cached and has to be read first.
         """
-        generation = self._generations.get(name)
-        if generation is None or self._stale():
+        served = self._served[ref.service]
+        generation = served.numbers.get(ref.name)
+        if generation is None or served.stale:
             return None
-        return PendingDocument(generation, self._fields(name, generation, stream))
+        return PendingDocument(generation, self._fields(ref, generation, stream))
 
     async def document(
-        self, name: str, stream: str, prefetched: PendingDocument | None = None
-    ) -> Document | None:
-        """Return the view of one stream, or None if the stream has none.
+        self, ref: DocumentRef[V], stream: str, prefetched: PendingDocument | None = None
+    ) -> Document[V] | None:
+        """Return the view of one stream as stored, or None if the stream has none.
 
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
         pending = prefetched
         if pending is None:
-            generation = await self._generation(name)
-            pending = PendingDocument(generation, self._fields(name, generation, stream))
+            generation = await self._generation(ref)
+            pending = PendingDocument(generation, self._fields(ref, generation, stream))
         while True:
             version, body = await pending.reply
             if body is not None:
-                return Document(body, int(version))
-            if (latest := await self._generation(name, fresh=True)) == pending.generation:
+                return Document(body, int(version), ref.view)
+            if (latest := await self._generation(ref, fresh=True)) == pending.generation:
                 return None
-            pending = PendingDocument(latest, self._fields(name, latest, stream))
+            pending = PendingDocument(latest, self._fields(ref, latest, stream))
 
-    def _fields(self, name: str, generation: int, stream: str) -> "asyncio.Future[Any]":
-        key = document_key(self.service, name, generation, stream)
+    async def view(self, ref: DocumentRef[V], stream: str) -> V | None:
+        """Return the parsed view of one stream, or None if the stream has none.
+
+        Raises:
+            ReadModelsLost: Redis does not hold the read model at the moment.
+        """
+        document = await self.document(ref, stream)
+        return None if document is None else document.view
+
+    def _fields(self, ref: DocumentRef[V], generation: int, stream: str) -> "asyncio.Future[Any]":
+        key = document_key(ref.service, ref.name, generation, stream)
         reply: asyncio.Future[Any] = self.redis.execute_command(
             "HMGET", key, VERSION_FIELD, DOCUMENT_FIELD
         )
         return reply
 
-    async def entry(self, name: str, key: str) -> str | None:
-        """Return the entry of a shared read model under `key`, or None if there is none.
+    async def entry(self, ref: IndexRef, key: str) -> str | None:
+        """Return the value of an index under `key`, or None if there is none.
 
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
-        generation = await self._generation(name)
-        while True:
-            location = shared_location(self.service, name, generation, "")
-            value = await self.redis.hget(location.data_key, key)
-            if value is not None:
-                return bytes(value).decode()
-            if (latest := await self._generation(name, fresh=True)) == generation:
-                return None
-            generation = latest
+        (value,) = await self.entries(ref, [key])
+        return value
 
-    async def entries(self, name: str, keys: Sequence[str]) -> list[str | None]:
-        """Return the entries under several keys, in their order; see `entry`."""
+    async def entries(self, ref: IndexRef, keys: Sequence[str]) -> list[str | None]:
+        """Return the values of an index under several keys, in their order; see `entry`."""
         if not keys:
             return []
-        hash_key = await self.shared_key(name)
+        hash_key = await self.shared_key(ref)
         values = await self.redis.hmget(hash_key, keys)
-        if None in values and (latest := await self.shared_key(name, fresh=True)) != hash_key:
+        if None in values and (latest := await self.shared_key(ref, fresh=True)) != hash_key:
             values = await self.redis.hmget(latest, keys)
         return [None if value is None else bytes(value).decode() for value in values]
 
-    async def shared_key(self, name: str, *, fresh: bool = False) -> str:
-        """Return the key of the served entries of a shared read model.
+    async def shared_key(self, ref: ReadModelRef[Any], *, fresh: bool = False) -> str:
+        """Return the Redis key of the served entries of an index or a board.
 
         `fresh` reads the served generation from Redis instead of the cache.
 
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
-        generation = await self._generation(name, fresh=fresh)
-        return shared_location(self.service, name, generation, "").data_key
+        generation = await self._generation(ref, fresh=fresh)
+        return shared_location(ref.service, ref.name, generation, "").data_key
 
-    async def served(self, *names: str) -> bool:
+    async def served(self, *refs: ReadModelRef[Any]) -> bool:
         """Return whether all these read models can be read."""
-        await self._refresh()
-        return all(name in self._generations for name in names)
+        for service in {ref.service for ref in refs}:
+            await self._refresh(service)
+        return all(ref.name in self._served[ref.service].numbers for ref in refs)
 
-    async def _generation(self, name: str, *, fresh: bool = False) -> int:
+    async def _generation(self, ref: ReadModelRef[Any], *, fresh: bool = False) -> int:
         """Return the served generation; after a miss ask for a fresh one, it may have switched."""
-        if fresh or self._stale():
-            await self._refresh()
+        served = self._served[ref.service]
+        if fresh or served.stale:
+            served = await self._refresh(ref.service)
         try:
-            return self._generations[name]
+            return served.numbers[ref.name]
         except KeyError:
-            self._read_at = float("-inf")
-            raise ReadModelsLost(self.service, name) from None
+            served.read_at = float("-inf")
+            raise ReadModelsLost(ref.service, ref.name) from None
 
-    def _stale(self) -> bool:
-        return time.monotonic() - self._read_at > GENERATION_CACHE_SECONDS
-
-    async def _refresh(self) -> None:
+    async def _refresh(self, service: str) -> _Served:
         started = time.monotonic()
-        control = await self.redis.hgetall(control_key(self.service))
-        self._generations = {name: each.number for name, each in serving(control).items()}
-        self._read_at = started
+        control = await self.redis.hgetall(control_key(service))
+        numbers = {name: each.number for name, each in serving(control).items()}
+        self._served[service] = served = _Served(numbers, started)
+        return served

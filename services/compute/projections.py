@@ -4,6 +4,7 @@ from typing import assert_never
 
 from chassis.views.projection import Projection
 from contracts.compute import (
+    ANALYSIS_JOBS,
     AnalysisCompleted,
     AnalysisFailed,
     AnalysisRequested,
@@ -95,4 +96,4 @@ def _back(progress: Progress | None, event: AnalysisRewound) -> Progress | None:
     return progress.model_copy(update={"to_block": to_block, "transfers": event.transfers})
 
 
-ANALYSIS_VIEWS = Projection("analyses", AnalysisView, fold, version=2)
+ANALYSIS_VIEWS = Projection(ANALYSIS_JOBS, fold, version=2)

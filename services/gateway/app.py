@@ -15,7 +15,6 @@ from chassis.views.read_models import ReadModels
 from cognito_jwt import KeySet, Revocations, TokenCache, Verifier
 from gateway.api.reports import reports_of
 from gateway.clients import Clients
-from gateway.command_queues import command_queues
 from gateway.dependencies import Dependencies
 from gateway.edge.access_log import AccessLog
 from gateway.edge.cors import Cors
@@ -116,7 +115,7 @@ def _dependencies(
     revocations = Revocations(redis)
     addresses = ClientAddresses(settings.trusted_proxy_hops)
     changes = ChangeFeed(clients.subscription)
-    referrals = ReadModels(redis, "referrals")
+    referrals = ReadModels(redis)
     return Dependencies(
         settings=settings,
         tokens=TokenCache(_verifier(settings, clients.keys), revocations),
@@ -125,8 +124,8 @@ def _dependencies(
         limiter=_limiter(settings, redis, metrics),
         addresses=addresses,
         referrals=referrals,
-        invites=ReadModels(redis, "invites"),
-        compute=ReadModels(redis, "compute"),
+        invites=ReadModels(redis),
+        compute=ReadModels(redis),
         own=OwnDocuments(referrals, changes),
         reports=reports_of(clients.reports, redis),
         changes=changes,
@@ -141,7 +140,7 @@ def _commands(
     addresses: ClientAddresses,
 ) -> Commands:
     return Commands(
-        sender=CommandSender(clients.publisher, command_queues(settings.stack)),
+        sender=CommandSender(clients.publisher, settings.stack),
         outcomes=listener.outcomes,
         listener=listener,
         responses=StoredResponses(clients.redis),

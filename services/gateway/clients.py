@@ -13,12 +13,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from chassis.bus.commands import Publisher
+from chassis.bus.commands import Publisher, commands_queue
 from chassis.bus.tracing import tracing_middleware
 from cognito_jwt import KeySet, fetch_from
+from contracts import compute, invites, referrals
 from contracts.compute import reports_table
 from faststream_sqs import SQSBroker
-from gateway.command_queues import command_queues
 from gateway.edge.health import Check
 from gateway.settings import Settings
 from readthrough import DAO, Table
@@ -28,6 +28,8 @@ from redis_batching.connection import heeding
 if TYPE_CHECKING:
     from tracing.spans import Traces
 
+SENDS_TO = (referrals.SERVICE, invites.SERVICE, compute.SERVICE)
+"""The services that the gateway sends commands to."""
 SEND_LINGER_SECONDS = 0.005
 """How long a command waits for others to share a call with; nothing beside the way to come."""
 _DYNAMODB = Config(
@@ -65,7 +67,7 @@ async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIte
         dynamodb = await stack.enter_async_context(
             aioboto3.Session().client("dynamodb", config=_DYNAMODB)
         )
-        queues = Queues(sqs, command_queues(settings.stack).values())
+        queues = Queues(sqs, [commands_queue(settings.stack, service) for service in SENDS_TO])
         keys = [KeySet(fetch_from(session, pool.jwks_url)) for pool in settings.pools()]
         reports = DAO(reports_table(settings.stack), client=dynamodb)
         yield Clients(broker, redis, subscription, keys, queues.found, reports)

@@ -5,12 +5,13 @@ from typing import Any
 import aioboto3
 from botocore.config import Config
 
-from chassis.bus.commands import CommandSender, commands_queue
+from chassis.bus.commands import CommandSender
 from chassis.log.codec import Codec
 from chassis.run.service import Application, Definition, Resources, assemble
 from chassis.run.settings import ServiceSettings
 from chassis.views.boards import Boards
 from chassis.views.read_models import ReadModels
+from contracts.invites import INVITES as INVITE_BOARD
 from contracts.invites import (
     InviteAccepted,
     InviteAdmitted,
@@ -25,14 +26,12 @@ from contracts.invites import (
     InviteResent,
     InviteRevoked,
     ReservationWanted,
-    TendInvite,
     Unsubscribed,
 )
-from contracts.referrals import ReserveReferral
 from invites.clock import Clock
 from invites.domain import INVITES as DECIDER
 from invites.handlers import Parts, listen
-from invites.projections import INVITE_VIEWS, MODELS
+from invites.projections import MODELS
 from invites.sender import SES, Pace, Postman
 from invites.settings import Settings
 from invites.state import PATIENCE, Stream
@@ -83,22 +82,18 @@ def parts(
         sender=settings.sender,
         patience=settings.mail_patience_seconds,
     )
-    referrals = commands_queue(settings.stack, "referrals")
     return Parts(
         postman=postman,
         tokens=tokens,
-        referrals=CommandSender(assembled.resources.broker, {ReserveReferral: referrals}),
+        referrals=CommandSender(assembled.resources.broker, settings.stack),
         feedback_queue=f"{settings.stack}-invites-feedback",
     )
 
 
 def clock(assembled: Application[Stream, InviteCommand, InviteEvent], settings: Settings) -> Clock:
     return Clock(
-        due=Boards(ReadModels(assembled.resources.redis, INVITES.name), INVITE_VIEWS.name),
-        sender=CommandSender(
-            assembled.resources.broker,
-            {TendInvite: commands_queue(settings.stack, INVITES.name)},
-        ),
+        due=Boards(ReadModels(assembled.resources.redis), INVITE_BOARD),
+        sender=CommandSender(assembled.resources.broker, settings.stack),
         tick_seconds=settings.tick_seconds,
         ahead=max(0, PATIENCE - settings.mail_patience_seconds),
     )

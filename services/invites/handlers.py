@@ -14,6 +14,7 @@ from chassis.resilience.outage import retry_through_outage
 from chassis.run.service import Application, read_or_reject
 from chassis.views.read_models import ReadModels
 from contracts.invites import (
+    MAIL_MESSAGES,
     CloseInvite,
     InviteAccepted,
     InviteAdmitted,
@@ -39,7 +40,6 @@ from contracts.messages import Metadata
 from contracts.referrals import AccountOpened, ReserveReferral
 from faststream_sqs import SQSMessage
 from invites.feedback import Feedback, NoFeedback, read
-from invites.projections import MESSAGES
 from invites.sender import Postman
 from invites.state import Stream
 from invites.tokens import Tokens
@@ -70,7 +70,7 @@ class Parts:
 def listen(application: Ours, parts: Parts) -> None:
     commands = CommandReader[InviteCommand](InviteCommand)
     events = EventReader[Heard](HEARD)
-    models = ReadModels(application.resources.redis, application.definition.name)
+    models = ReadModels(application.resources.redis)
 
     @application.commands
     async def on_command(message: SQSMessage) -> None:
@@ -191,7 +191,7 @@ async def keep(application: Ours, models: ReadModels, told: Feedback) -> None:
     """
     stream = told.invite_id and f"invite-{told.invite_id}"
     stream = stream or await retry_through_outage(
-        lambda: models.entry(MESSAGES.name, told.message_id)
+        lambda: models.entry(MAIL_MESSAGES, told.message_id)
     )
     if stream is None:
         raise UnknownMail(told.message_id)

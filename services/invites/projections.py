@@ -6,6 +6,13 @@ from typing import Any, Final
 from chassis.views.projection import Index, Ordering, Projection
 from contracts.addresses import digest, masked
 from contracts.invites import (
+    ADMITTED_INVITES,
+    BULK_RESULTS,
+    INVITE_TOKENS,
+    INVITER_PROFILES,
+    INVITES,
+    MAIL_MESSAGES,
+    UNSUBSCRIBE_TOKENS,
     BulkAdmitted,
     BulkResult,
     Happening,
@@ -178,11 +185,11 @@ def bulk_entries(event: InviteEvent) -> Mapping[str, str | None]:
             return {}
 
 
-INVITER_VIEWS = Projection("inviters", InviterView, fold)
-INVITE_VIEWS = Ordering("invites", InviteView, fold_invite, boards)
-TOKENS = Index("invite-tokens", token_entries)
-UNSUBSCRIBES = Index("unsubscribe-tokens", unsubscribe_entries)
-MESSAGES = Index("mail-messages", message_entries)
-BULKS = Index("bulk-results", bulk_entries)
-ADMITTED = Index("admitted-invites", admitted_entries)
+INVITER_VIEWS = Projection(INVITER_PROFILES, fold)
+INVITE_VIEWS = Ordering(INVITES, fold_invite, boards)
+TOKENS = Index(INVITE_TOKENS, token_entries)
+UNSUBSCRIBES = Index(UNSUBSCRIBE_TOKENS, unsubscribe_entries)
+MESSAGES = Index(MAIL_MESSAGES, message_entries)
+BULKS = Index(BULK_RESULTS, bulk_entries)
+ADMITTED = Index(ADMITTED_INVITES, admitted_entries)
 MODELS = (INVITER_VIEWS, INVITE_VIEWS, TOKENS, UNSUBSCRIBES, MESSAGES, BULKS, ADMITTED)

@@ -28,19 +28,20 @@ from chassis.log.event_store import EventStore
 from chassis.resilience.failpoint import failpoint
 from contracts.invites import (
     GiveUpSending,
+    InvitationStreamCommand,
     InviteCommand,
     InviteEvent,
-    LetterCommand,
     PostponeSending,
     Reason,
     RecordSent,
     StartSending,
 )
 from contracts.messages import Metadata
+from contracts.tokens import token_digest
 from invites.domain import INVITES
 from invites.mail import Content, Sender, compose
 from invites.state import PATIENCE, Letter, Stream
-from invites.tokens import Tokens, hash_of
+from invites.tokens import Tokens
 
 SENDING_ROAD: Final = ("before_intent", "before_mail", "after_mail", "after_result")
 """The places between every two steps of a mail, in their order."""
@@ -209,8 +210,8 @@ class Postman:
         start = StartSending(
             invite_id=invite_id,
             mail=letter.wanted,
-            token_hash=hash_of(token),
-            unsubscribe_hash=hash_of(unsubscribe),
+            token_hash=token_digest(token),
+            unsubscribe_hash=token_digest(unsubscribe),
             withheld=withheld,
             patience=self.patience,
         )
@@ -226,7 +227,7 @@ class Postman:
         mail = letter.wanted
         message = compose(self.sender, self._content(letter, tokens))
         tags = {"invite": invite_id, "mail": str(mail)}
-        result: LetterCommand
+        result: InvitationStreamCommand
         try:
             message_id = await self.mail.send(letter.email, message.as_bytes(), tags)
             failpoint("after_mail")

@@ -5,7 +5,6 @@ their SHA-256 only. A mail that has to be written twice after a crash has the sa
 """
 
 import base64
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 
@@ -28,10 +27,6 @@ class Tokens:
 
     def _digest(self, purpose: str, what: str) -> bytes:
         return hmac.digest(self.key, f"{purpose}\n{what}".encode(), "sha256")
-
-
-def hash_of(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _text(digest: bytes) -> str:

@@ -1,25 +1,25 @@
 """Composition root of the referrals service."""
 
-from chassis.bus.commands import CommandSender, commands_queue
+from chassis.bus.commands import CommandSender
 from chassis.log.codec import Codec
 from chassis.run.service import Application, Definition, Resources, assemble
 from chassis.run.settings import ServiceSettings
 from chassis.views.boards import Boards
 from chassis.views.read_models import ReadModels
 from contracts.referrals import (
+    DUE_REFERRALS,
     AccountOpened,
     CodeBrought,
     ReferralCommand,
     ReferralConfirmed,
     ReferralEvent,
     ReferralReversed,
-    SettleReferrals,
 )
 from referrals.clock import Clock
 from referrals.closing import DayCloser
 from referrals.domain import MEMBERS
 from referrals.handlers import listen
-from referrals.projections import DUE, MODELS
+from referrals.projections import MODELS
 from referrals.settings import Settings
 from referrals.state import Member
 
@@ -51,11 +51,10 @@ def application(
 def clock(
     assembled: Application[Member, ReferralCommand, ReferralEvent], tick_seconds: float
 ) -> Clock:
-    models = ReadModels(assembled.resources.redis, REFERRALS.name)
-    queue = commands_queue(assembled.settings.stack, REFERRALS.name)
+    models = ReadModels(assembled.resources.redis)
     return Clock(
-        due=Boards(models, DUE.name),
-        sender=CommandSender(assembled.resources.broker, {SettleReferrals: queue}),
+        due=Boards(models, DUE_REFERRALS),
+        sender=CommandSender(assembled.resources.broker, assembled.settings.stack),
         closer=DayCloser(assembled.store, assembled.handler, models),
         tick_seconds=tick_seconds,
     )

@@ -20,10 +20,9 @@ from chassis.log.event_store import EventStore, History
 from chassis.log.histories import histories
 from chassis.views.read_models import ReadModels
 from contracts.messages import Metadata
+from contracts.points import CLOSED_DAYS, StandingView
 from contracts.referrals import BoardLevel, BoardPlace, CloseDay, ReferralCommand, ReferralEvent
-from contracts.standing import StandingView
 from referrals.points import ALL, fold_standing, points_on, scores
-from referrals.projections import CLOSES
 from referrals.state import Member
 
 LOOK_BACK_DAYS = 35
@@ -102,7 +101,7 @@ class DayCloser:
         for day in days:
             if day in self._done:
                 continue
-            if await self.models.entry(CLOSES.name, f"{ALL}.{day}") is not None:
+            if await self.models.entry(CLOSED_DAYS, f"{ALL}.{day}") is not None:
                 self._done.add(day)
             else:
                 missing.append(day)
@@ -126,7 +125,7 @@ class DayCloser:
 
     @property
     def _lease_key(self) -> str:
-        return f"{{{self.models.service}}}:closing"
+        return f"{{{'referrals'}}}:closing"
 
 
 async def tally(

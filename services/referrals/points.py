@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from contracts.addresses import masked
+from contracts.points import LedgerEntry, PointsReason, PointsView, StandingView
 from contracts.referrals import (
     AccountOpened,
     CreditWithdrawn,
@@ -21,7 +22,6 @@ from contracts.referrals import (
     ReferralReversed,
     ReferredCredited,
 )
-from contracts.standing import LedgerEntry, PointsReason, PointsView, StandingView
 
 ALL: Final = "all"
 CLOCK_RANGE: Final = 2**33

@@ -5,8 +5,16 @@ from typing import Any, Final
 
 from chassis.views.projection import Index, Ordering, Projection
 from contracts.addresses import masked
+from contracts.points import CLOSED_DAYS, LEADERBOARD, POINTS
 from contracts.referral_code import normalise, shown
 from contracts.referrals import (
+    ACCOUNTS,
+    CODE_OWNERS,
+    DUE_REFERRALS,
+    MEMBER_CODES,
+    REFERRAL_OWNERS,
+    REFERRALS,
+    REVIEW_CASES,
     AccountOpened,
     CampaignOpened,
     Case,
@@ -33,7 +41,6 @@ from contracts.referrals import (
     UsesView,
     UseView,
 )
-from contracts.standing import PointsView, StandingView
 from referrals.points import fold_points, fold_standing, scores
 
 DUE_BOARD: Final = "due"
@@ -307,25 +314,25 @@ def close_entries(event: ReferralEvent) -> Mapping[str, str | None]:
             return {}
 
 
-MEMBER_ENTRIES = Projection("members", UsersEntry, fold_entry, version=2)
-CODES = Index("codes", code_entries)
-MEMBER_CODES = Projection("member-codes", CodesView, fold_codes)
-USES = Projection("uses", UsesView, fold_uses)
-USE_OWNERS = Index("use-owners", use_entries)
-POINTS = Projection("points", PointsView, fold_points)
-LEADERBOARD = Ordering("leaderboard", StandingView, fold_standing, scores)
-DUE = Ordering("due", DueView, fold_due, due_scores)
-CASES = Ordering("cases", CasesView, fold_cases, case_scores)
-CLOSES = Index("closes", close_entries)
+MEMBER_ENTRIES = Projection(ACCOUNTS, fold_entry, version=2)
+CODES = Index(CODE_OWNERS, code_entries)
+CODE_VIEWS = Projection(MEMBER_CODES, fold_codes)
+USES = Projection(REFERRALS, fold_uses)
+USE_OWNERS = Index(REFERRAL_OWNERS, use_entries)
+LEDGERS = Projection(POINTS, fold_points)
+STANDINGS = Ordering(LEADERBOARD, fold_standing, scores)
+DUE = Ordering(DUE_REFERRALS, fold_due, due_scores)
+CASES = Ordering(REVIEW_CASES, fold_cases, case_scores)
+CLOSES = Index(CLOSED_DAYS, close_entries)
 
 MODELS = (
     MEMBER_ENTRIES,
     CODES,
-    MEMBER_CODES,
+    CODE_VIEWS,
     USES,
     USE_OWNERS,
-    POINTS,
-    LEADERBOARD,
+    LEDGERS,
+    STANDINGS,
     DUE,
     CASES,
     CLOSES,

@@ -10,6 +10,7 @@ from contracts.messages import Command, Event, View
 
 
 class Count(Command):
+    service: ClassVar[str] = "counting"
     type: Literal["Count"] = "Count"
     counter: str
     by: int = 1
@@ -20,6 +21,7 @@ class Count(Command):
 
 
 class TakeName(Command):
+    service: ClassVar[str] = "counting"
     type: Literal["TakeName"] = "TakeName"
     counter: str
     name: str | None = None

@@ -7,6 +7,7 @@ from chassis.log.event_store import EventStore
 from chassis.views.keys import control_key
 from chassis.views.projection import Index, Projection
 from chassis.views.read_models import ReadModels, ReadModelsLost
+from contracts.read_models import DocumentRef, IndexRef
 from tests.chassis.events import Counted, CounterView, Named, fold
 
 
@@ -14,14 +15,16 @@ def names(event: Counted | Named) -> Mapping[str, str | None]:
     return {event.name: "taken"} if isinstance(event, Named) else {}
 
 
-COUNTERS = Projection("counters", CounterView, fold)
-NAMES = Index("names", names)
-MODELS = (COUNTERS, NAMES)
 SERVICE = "counting"
+COUNTER_VIEWS = DocumentRef(SERVICE, "counters", CounterView)
+NAME_OWNERS = IndexRef(SERVICE, "names")
+COUNTERS = Projection(COUNTER_VIEWS, fold)
+NAMES = Index(NAME_OWNERS, names)
+MODELS = (COUNTERS, NAMES)
 
 
 async def read(redis: Any, stream: str) -> CounterView | None:
-    document = await ReadModels(redis, SERVICE).document("counters", stream)
+    document = await ReadModels(redis).document(COUNTER_VIEWS, stream)
     return None if document is None else CounterView.model_validate_json(document.body)
 
 

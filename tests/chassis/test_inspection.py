@@ -15,7 +15,7 @@ from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels
 from chassis.views.rebuild.watch import ReadModelWatcher
 from tests.chassis.events import Counted, CounterView, Named, fold
-from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, read, serve
+from tests.chassis.models import COUNTERS, MODELS, NAME_OWNERS, NAMES, SERVICE, read, serve
 
 Event = Counted | Named
 Store = MemoryEventStore[Event]
@@ -118,7 +118,7 @@ async def test_a_stream_that_a_fold_cannot_take_stands_still_alone(
     await projector.project(await memory_store.load("counter-new"))  # and live
     assert await read(redis, "counter-good") == CounterView(total=1, events=1)
     assert await read(redis, "counter-old") is None
-    assert await ReadModels(redis, SERVICE).entry("names", "poison") == "taken"
+    assert await ReadModels(redis).entry(NAME_OWNERS, "poison") == "taken"
     counters, names = await Inspection(projector).statuses()
     assert (counters.state, names.state) == ("Failed", "Active")
     because = "ValueError: cannot take this"

@@ -19,6 +19,7 @@ from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels
 from chassis.views.rebuild.run import Rebuilder
 from chassis.views.rebuild.watch import ReadModelWatcher
+from contracts.read_models import BoardRef
 from tests.chassis.events import CODEC, Counted, CounterView, Named, fold
 from tests.chassis.models import SERVICE
 
@@ -33,7 +34,8 @@ def scores(view: CounterView) -> Mapping[str, float | None]:
     return {"all": view.total + 0.5, "even": None if view.total % 2 else float(view.total)}
 
 
-ORDER = Ordering("order", CounterView, fold, scores)
+ORDER_BOARDS = BoardRef(SERVICE, "order", CounterView)
+ORDER = Ordering(ORDER_BOARDS, fold, scores)
 
 
 async def count(store: Store, stream: str, by: int) -> History[Event]:
@@ -51,7 +53,7 @@ async def projector(redis: Any, memory_store: Store) -> Projector[Event]:
 
 @pytest.fixture
 def boards(redis: Any) -> Boards:
-    return Boards(ReadModels(redis, SERVICE), "order")
+    return Boards(ReadModels(redis), ORDER_BOARDS)
 
 
 async def test_equal_scores_have_equal_ranks(
@@ -125,7 +127,7 @@ async def test_ranks_are_one_more_than_those_with_more(
     for number, total in enumerate(totals):
         await count(store, f"counter-{number}", total)
     await ReadModelWatcher(Projector(redis, store, SERVICE, (ORDER,))).rebuild_needed()
-    boards = Boards(ReadModels(redis, SERVICE), "order")
+    boards = Boards(ReadModels(redis), ORDER_BOARDS)
     first = random.Random(seed).randrange(len(totals))
     page = await boards.page("all", first=first, limit=5)
     for row in page.rows:

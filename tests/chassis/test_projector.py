@@ -15,7 +15,17 @@ from chassis.views.change import Change, ProjectionCounts
 from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels
 from tests.chassis.events import CODEC, Counted, CounterView, Named
-from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, expected, read, serve
+from tests.chassis.models import (
+    COUNTER_VIEWS,
+    COUNTERS,
+    MODELS,
+    NAME_OWNERS,
+    NAMES,
+    SERVICE,
+    expected,
+    read,
+    serve,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -43,16 +53,16 @@ async def test_a_commit_becomes_a_document_and_entries(
 ) -> None:
     stream = "counter-a"
     await projector.project(await append(memory_store, stream, Counted(by=2), Named(name="n")))
-    reader = ReadModels(redis, SERVICE)
-    document = await reader.document("counters", stream)
+    reader = ReadModels(redis)
+    document = await reader.document(COUNTER_VIEWS, stream)
     assert document is not None
     assert document.version == 2
     assert CounterView.model_validate_json(document.body) == CounterView(
         total=2, events=2, name="n"
     )
-    assert await reader.entry("names", "n") == "taken"
-    assert await reader.document("counters", "counter-b") is None
-    assert await reader.entry("names", "m") is None
+    assert await reader.entry(NAME_OWNERS, "n") == "taken"
+    assert await reader.document(COUNTER_VIEWS, "counter-b") is None
+    assert await reader.entry(NAME_OWNERS, "m") is None
 
 
 async def test_projecting_twice_is_projecting_once(
@@ -83,7 +93,7 @@ async def test_a_gap_is_filled_from_the_store(
         await append(memory_store, "counter-a", Counted(by=1), Named(name=f"n{number}"))
     await projector.project(await memory_store.load("counter-a", after=6))
     assert await read(redis, "counter-a") == await expected(memory_store, "counter-a")
-    assert await ReadModels(redis, SERVICE).entry("names", "n0") == "taken"
+    assert await ReadModels(redis).entry(NAME_OWNERS, "n0") == "taken"
 
 
 async def test_a_tail_goes_on_from_the_document_that_stands(

@@ -26,7 +26,17 @@ from chassis.views.rebuild.progress import RebuildProgress
 from chassis.views.rebuild.run import Rebuilder
 from chassis.views.rebuild.watch import ReadModelWatcher
 from tests.chassis.events import CODEC, Counted, CounterView, Named, fold
-from tests.chassis.models import COUNTERS, MODELS, NAMES, SERVICE, expected, read, serve
+from tests.chassis.models import (
+    COUNTER_VIEWS,
+    COUNTERS,
+    MODELS,
+    NAME_OWNERS,
+    NAMES,
+    SERVICE,
+    expected,
+    read,
+    serve,
+)
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.stack
@@ -114,16 +124,16 @@ async def test_readers_are_told_of_a_loss_not_of_a_miss(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     await append(memory_store, "counter-a", Counted(by=1))
-    reader = ReadModels(redis, SERVICE)
+    reader = ReadModels(redis)
     with pytest.raises(ReadModelsLost, match="counters of counting"):
-        await reader.document("counters", "counter-a")
+        await reader.document(COUNTER_VIEWS, "counter-a")
     await instance(redis, memory_store).watcher.rebuild_needed()
-    assert await reader.document("counters", "counter-a")
+    assert await reader.document(COUNTER_VIEWS, "counter-a")
     await redis.flushdb()  # the reader still believes in the generation that it has seen
     with pytest.raises(ReadModelsLost):
-        await reader.document("counters", "counter-a")
+        await reader.document(COUNTER_VIEWS, "counter-a")
     with pytest.raises(ReadModelsLost):
-        await reader.entry("names", "n")
+        await reader.entry(NAME_OWNERS, "n")
 
 
 async def test_a_rebuilt_read_model_equals_the_fold_of_the_log(
@@ -136,7 +146,7 @@ async def test_a_rebuilt_read_model_equals_the_fold_of_the_log(
     await instance(redis, memory_store).watcher.rebuild_needed()
     for stream in streams:
         assert await read(redis, stream) == await expected(memory_store, stream)
-        assert await ReadModels(redis, SERVICE).entry("names", stream) == "taken"
+        assert await ReadModels(redis).entry(NAME_OWNERS, stream) == "taken"
 
 
 async def test_writes_during_a_rebuild_are_in_both_generations(
@@ -177,12 +187,12 @@ async def test_a_reader_that_holds_the_old_generation_finds_the_new_one(
 ) -> None:
     await append(memory_store, "counter-a", Counted(by=1))
     await instance(redis, memory_store).watcher.rebuild_needed()
-    reader = ReadModels(redis, SERVICE)
-    assert await reader.document("counters", "counter-a")
+    reader = ReadModels(redis)
+    assert await reader.document(COUNTER_VIEWS, "counter-a")
     await instance(redis, memory_store).rebuild("counters")
-    assert await reader.document("counters", "counter-a")
+    assert await reader.document(COUNTER_VIEWS, "counter-a")
     await instance(redis, memory_store).rebuild("counters")
-    assert await reader.document("counters", "counter-a")
+    assert await reader.document(COUNTER_VIEWS, "counter-a")
     left = [key async for key in redis.scan_iter(match=f"{SERVICE}:{{counters:1*")]
     assert left == []  # one generation is kept for a rollback, not two
 

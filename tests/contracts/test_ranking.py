@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.points import EntryState, LedgerEntry, PointsReason, PointsView
 from contracts.ranking import (
     ALL_TIME,
     DAY,
@@ -31,7 +32,6 @@ from contracts.ranking import (
     referred_at,
 )
 from contracts.referrals import BoardLevel, DayClosed
-from contracts.standing import EntryState, LedgerEntry, PointsReason, PointsView
 
 TODAY = date(2026, 11, 3)
 MORNING = end_of(TODAY - timedelta(days=1)) + 8 * 3600

@@ -32,7 +32,6 @@ from contracts.referrals import (
     ReferralConfirmed,
     ReferralEvent,
     ReferralReversed,
-    ReserveReferral,
 )
 from gateway.settings import Settings
 from tests.invites.world import SENDER, Inbox
@@ -313,7 +312,7 @@ class Bus:
         _, handler = self._handlers["test-invites-commands.fifo"]
         tokens, store = Tokens(b"k" * 32), self.stores["invites"]
         postman = Postman(store, handler, self.inbox, Pace(self.redis, 1e6), tokens, SENDER)
-        referrals = CommandSender(self, {ReserveReferral: "test-referrals-commands.fifo"})
+        referrals = CommandSender(self, "test")
         application: Any = SimpleNamespace(handler=handler)
         parts = Parts(postman, tokens, referrals, "test-invites-feedback")
         await react(application, parts, EventReader[Any](HEARD).read(message))

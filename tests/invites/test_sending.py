@@ -12,23 +12,23 @@ from chassis.bus.commands import CommandSender
 from chassis.views.boards import Boards
 from chassis.views.inspection import Inspection
 from contracts.invites import (
+    INVITE_TOKENS,
+    INVITES,
     AcceptInvite,
     InviteView,
     ResendInvite,
     RevokeInvite,
     SendingStarted,
     SendInvite,
-    TendInvite,
     Unsubscribe,
 )
 from contracts.referrals import AccountOpened, use_id
+from contracts.tokens import token_digest
 from invites.app import _client
 from invites.clock import Clock
 from invites.feedback import NoFeedback, read
 from invites.handlers import UnknownMail, keep, reactions
-from invites.projections import INVITE_VIEWS, TOKENS
 from invites.sender import SES, NotNow, Pace, Refused
-from invites.tokens import hash_of
 from tests.invites.world import Service
 
 DAY = 86_400
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.stack
 
 
 async def view(service: Service, invite_id: str) -> InviteView:
-    boards = Boards(service.models, INVITE_VIEWS.name)
+    boards = Boards(service.models, INVITES)
     entry = await boards.entry(f"invite-{invite_id}")
     assert entry is not None
     return InviteView.model_validate_json(entry)
@@ -72,7 +72,7 @@ async def test_a_wish_becomes_a_mail_with_a_token_that_is_nowhere_else(service: 
     assert mail["To"] == "bob@example.org"
     assert service.inbox.tags == [{"invite": invite_id, "mail": "1"}]
     token = service.inbox.token()
-    assert await service.models.entry(TOKENS.name, hash_of(token)) == f"invite-{invite_id}"
+    assert await service.models.entry(INVITE_TOKENS, token_digest(token)) == f"invite-{invite_id}"
     for stream in service.store.streams:
         for event in (await service.store.load(stream)).events:
             assert token not in event.model_dump_json()
@@ -172,7 +172,7 @@ async def test_whoever_unsubscribes_gets_no_reminder_and_no_other_invitation(
     service: Service,
 ) -> None:
     first = await service.invite()
-    wish = Unsubscribe(invite_id=first, token_hash=hash_of(service.inbox.unsubscribe_token()))
+    wish = Unsubscribe(invite_id=first, token_hash=token_digest(service.inbox.unsubscribe_token()))
     await service.do(wish)
     service.at += 4 * DAY
     await service.tend(first)
@@ -214,16 +214,16 @@ async def test_a_resent_mail_has_the_only_token_that_is_good(service: Service) -
     await service.do(ResendInvite(invite_id=invite_id, inviter_id="alice"))
     new = service.inbox.token()
     assert new != old
-    gone = await service.do(AcceptInvite(invite_id=invite_id, token_hash=hash_of(old)))
+    gone = await service.do(AcceptInvite(invite_id=invite_id, token_hash=token_digest(old)))
     assert gone.rejection is not None
     assert gone.rejection.kind == "gone"
-    good = await service.do(AcceptInvite(invite_id=invite_id, token_hash=hash_of(new)))
+    good = await service.do(AcceptInvite(invite_id=invite_id, token_hash=token_digest(new)))
     assert good.state == "accepted"
 
 
 async def test_an_accepted_one_asks_for_a_seat_over_the_bus(service: Service) -> None:
     invite_id = await service.invite()
-    wish = AcceptInvite(invite_id=invite_id, token_hash=hash_of(service.inbox.token()))
+    wish = AcceptInvite(invite_id=invite_id, token_hash=token_digest(service.inbox.token()))
     await service.carry_out(wish)
     await service.settle(times=3)  # redelivered until it is done
     assert {queue for queue, _, _ in service.sent} == {"test-referrals-commands.fifo"}
@@ -239,8 +239,8 @@ async def test_an_accepted_one_asks_for_a_seat_over_the_bus(service: Service) ->
 async def test_the_clock_tells_what_is_due(service: Service) -> None:
     service.inbox.plan = [NotNow("Throttling")]
     invite_id = await service.invite()
-    sender = CommandSender(service, {TendInvite: "queue"})
-    clock = Clock(Boards(service.models, INVITE_VIEWS.name), sender, 1)
+    sender = CommandSender(service, "test")
+    clock = Clock(Boards(service.models, INVITES), sender, 1)
     assert await clock.tend(service.at) == 0
     assert await clock.tend(service.at + 60) == 1
     ((_, body, _),) = service.sent
@@ -310,7 +310,7 @@ async def test_feedback_whose_tag_names_no_invitation_is_a_dead_letter(service: 
 async def test_read_models_are_what_the_log_says(service: Service) -> None:
     first = await service.invite()
     await hear(service, told(first, bounceType="Permanent"))
-    await service.do(AcceptInvite(invite_id=first, token_hash=hash_of(service.inbox.token())))
+    await service.do(AcceptInvite(invite_id=first, token_hash=token_digest(service.inbox.token())))
     inspection = Inspection(service.projector)
     for name, generation in (await inspection.served()).items():
         assert (await inspection.verify(name, generation)).matches, name

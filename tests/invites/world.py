@@ -26,7 +26,6 @@ from chassis.views.read_models import ReadModels
 from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.invites import InviteEvent, RegisterInviter, SendInvite, TendInvite
 from contracts.messages import Command, CommandOutcome, Metadata
-from contracts.referrals import ReserveReferral
 from invites.app import INVITES
 from invites.handlers import HEARD, Parts, react
 from invites.mail import Sender
@@ -92,7 +91,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.projector = Projector(self.redis, self.store, "invites", INVITES.models)
-        self.models = ReadModels(self.redis, "invites")
+        self.models = ReadModels(self.redis)
         own = {key: ["test-invites-announcements.fifo"] for key in INVITES.announces}
         self.handler: CommandHandler[Any, Any, Any] = CommandHandler(
             Repository(self.store, INVITES.decider, moment=self.moment),
@@ -110,7 +109,7 @@ class Service:
             SENDER,
             clock=lambda: self.at,
         )
-        referrals = CommandSender(self, {ReserveReferral: "test-referrals-commands.fifo"})
+        referrals = CommandSender(self, "test")
         self.parts = Parts(postman, tokens, referrals, "test-invites-feedback")
 
     def moment(self) -> DecisionContext:

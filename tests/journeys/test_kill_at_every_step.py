@@ -20,7 +20,15 @@ from chassis.log.event_store import Commit
 from chassis.resilience.failpoint import COMMAND_STEPS
 from chassis.views.read_models import ReadModels
 from contracts.messages import CommandOutcome
-from contracts.referrals import AccountOpened, CodeIssued, OpenAccount, ReferralEvent, UsersEntry
+from contracts.referrals import (
+    ACCOUNTS,
+    CODE_OWNERS,
+    AccountOpened,
+    CodeIssued,
+    OpenAccount,
+    ReferralEvent,
+    UsersEntry,
+)
 from referrals.projections import fold_entry
 from tests.support.boto import Boto, boto
 from tests.support.eventually import eventually
@@ -85,14 +93,14 @@ class World:
         entry: UsersEntry | None = None
         for event in commits[0].events:
             entry = fold_entry(entry, event)
-        reader = ReadModels(self.redis, "referrals")
-        document = await reader.document("members", command.stream)
+        reader = ReadModels(self.redis)
+        document = await reader.document(ACCOUNTS, command.stream)
         assert document is not None
         assert UsersEntry.model_validate_json(document.body) == entry
         assert document.version == 2
         issued = commits[0].events[1]
         assert isinstance(issued, CodeIssued)
-        assert await reader.entry("codes", issued.code) == command.stream
+        assert await reader.entry(CODE_OWNERS, issued.code) == command.stream
 
 
 @pytest.fixture(scope="module")

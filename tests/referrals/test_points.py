@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import pytest
 
+from contracts.points import PointsView, StandingView
 from contracts.referrals import (
     MAX_TOTAL_REFERRALS,
     CreditWithdrawn,
@@ -13,7 +14,6 @@ from contracts.referrals import (
     ReferralReversed,
     ReferredCredited,
 )
-from contracts.standing import PointsView, StandingView
 from referrals import points
 from referrals.points import PointRules, fold_points, fold_standing, score, scores
 from tests.referrals.examples import (

@@ -13,10 +13,11 @@ from chassis.log.event_store import UnknownEvent
 from chassis.views.boards import Boards
 from chassis.views.inspection import Inspection
 from chassis.views.rebuild.watch import ReadModelWatcher
-from contracts.referrals import DayClosed, ReserveReferral, SettleReferrals
+from contracts.points import CLOSED_DAYS
+from contracts.referrals import ACCOUNTS, DUE_REFERRALS, DayClosed, ReserveReferral, SettleReferrals
 from referrals.clock import Clock
 from referrals.closing import DayCloser, tally
-from referrals.projections import CLOSES, DUE, DUE_BOARD
+from referrals.projections import DUE_BOARD
 from tests.referrals.world import Service
 
 pytestmark = pytest.mark.stack
@@ -35,7 +36,7 @@ def closer(service: Service) -> DayCloser:
 
 
 async def closed(service: Service, key: str) -> DayClosed | None:
-    text = await service.models.entry(CLOSES.name, key)
+    text = await service.models.entry(CLOSED_DAYS, key)
     return None if text is None else DayClosed.model_validate_json(text)
 
 
@@ -44,16 +45,16 @@ async def test_due_seats_are_told_to_their_streams(service: Service) -> None:
     code = await service.open("alice")
     wish = ReserveReferral(member_id="alice", code=code, invited_user="bob@example.org")
     await service.do(wish)
-    due = Boards(service.models, DUE.name)
-    sender = CommandSender(service, {SettleReferrals: "queue"})
+    due = Boards(service.models, DUE_REFERRALS)
+    sender = CommandSender(service, "test")
     clock = Clock(due, sender, closer(service), 1)
     assert await clock.settle() == 1
     ((queue, body),) = service.sent
-    assert (queue, body["memberId"]) == ("queue", "alice")
+    assert (queue, body["memberId"]) == ("test-referrals-commands.fifo", "alice")
     service.at = time.time()
     await service.do(SettleReferrals(member_id="alice"))
     assert await due.lowest(DUE_BOARD, max_score=time.time() * 2, limit=9) == []
-    entry = await service.models.document("members", "member-alice")
+    entry = await service.models.document(ACCOUNTS, "member-alice")
     assert entry is not None
     assert b'"referralsRemaining":10' in entry.body
 
@@ -69,10 +70,10 @@ async def test_a_log_that_cannot_be_read_closes_no_day_and_stops_nobody(service:
 
     told = asyncio.Event()
     blind = Unreadable(service.store, service.handler, service.models)
-    sender = CommandSender(service, {SettleReferrals: "queue"})
+    sender = CommandSender(service, "test")
     with capture_logs() as logs:
         ticking = asyncio.create_task(
-            Clock(Boards(service.models, DUE.name), sender, blind, 1).run()
+            Clock(Boards(service.models, DUE_REFERRALS), sender, blind, 1).run()
         )
         await told.wait()
         await asyncio.sleep(0)
@@ -135,7 +136,7 @@ async def test_a_close_that_was_stored_and_not_shown_is_shown(service: Service) 
     code = await service.open("alice")
     await service.refer("alice", code, "bob")
     await closer(service).close(now=MONDAY + DAY)
-    entries = await service.models.shared_key(CLOSES.name)
+    entries = await service.models.shared_key(CLOSED_DAYS)
     await service.redis.delete(entries, entries.replace(":entries", ":versions"))
     assert await closer(service).close(now=MONDAY + DAY) == 1
     assert await closed(service, "all.2026-11-23") is not None

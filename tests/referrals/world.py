@@ -35,7 +35,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.projector = Projector(self.redis, self.store, "referrals", MODELS)
-        self.models = ReadModels(self.redis, "referrals")
+        self.models = ReadModels(self.redis)
         self.handler: CommandHandler[Any, Any, Any] = CommandHandler(
             Repository(self.store, MEMBERS, moment=self.moment),
             self.projector,

@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 
-from compute.addresses import checksummed
 from compute.analysis.components import Edge
 from compute.analysis.concentration import concentration
 from compute.analysis.flags import flags_of
@@ -18,6 +17,7 @@ from compute.analysis.ledger import Ledger
 from compute.analysis.method import Distributor, Group, Scene
 from compute.analysis.parameters import ALGORITHM, Parameters
 from compute.facts import Facts
+from contracts.chains import checksum_address
 from contracts.cluster_report import (
     AsOf,
     Cluster,
@@ -70,7 +70,7 @@ class Telling:
         metrics = self._metrics(held, clusters)
         quality = self._quality()
         report = ClusterReport(
-            token_address=checksummed(self.facts.token.address),
+            token_address=checksum_address(self.facts.token.address),
             chain=self.chain,
             chain_id=self.facts.chain_id,
             as_of=self._as_of(),
@@ -120,7 +120,7 @@ class Telling:
             symbol=token.symbol,
             decimals=token.decimals,
             total_supply=str(token.total_supply),
-            deployer=token.deployer and checksummed(token.deployer),
+            deployer=token.deployer and checksum_address(token.deployer),
         )
 
     # Clusters
@@ -155,19 +155,19 @@ class Telling:
         name, balance = self.stage.names[node], max(0, self.stage.balances[node])
         funding = self.facts.funders.get(name)
         return Member(
-            address=checksummed(name),
+            address=checksum_address(name),
             share=_share(balance, circulating),
             amount=str(balance),
             kind=self.stage.kinds[node],
             label=self._label(node),
-            first_funder=funding and checksummed(funding.funder),
+            first_funder=funding and checksum_address(funding.funder),
         )
 
     def _evidence(self, edge: Edge) -> Evidence:
         return Evidence(
             type=edge.type,
-            from_=checksummed(self.stage.names[edge.source]),
-            to=checksummed(self.stage.names[edge.target]),
+            from_=checksum_address(self.stage.names[edge.source]),
+            to=checksum_address(self.stage.names[edge.target]),
             tx_hash=edge.tx_hash,
             block=edge.block,
             why=edge.why,
@@ -181,7 +181,7 @@ class Telling:
         told = [
             Distribution.model_validate(
                 {
-                    "source": checksummed(self.stage.names[hub.node]),
+                    "source": checksum_address(self.stage.names[hub.node]),
                     "type": hub.type,
                     "recipients": len(hub.recipients),
                     "share": _share(
@@ -257,7 +257,7 @@ class Telling:
         )
         told = []
         for rank, node in enumerate(largest, start=1):
-            address = checksummed(stage.names[node])
+            address = checksum_address(stage.names[node])
             told.append(
                 Holder(
                     address=address,

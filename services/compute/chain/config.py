@@ -7,17 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-KNOWN: Final[Mapping[str, tuple[int, int]]] = {
-    "ethereum": (1, 64),
-    "optimism": (10, 900),
-    "bsc": (56, 15),
-    "polygon": (137, 256),
-    "base": (8453, 900),
-    "arbitrum": (42161, 2_400),
-    "avalanche": (43114, 1),
-}
-"""Name -> chain id, and how far behind the head is taken for final without the tag `finalized`."""
-
+from contracts.chains import KNOWN_CHAINS
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PACE: Final = 25.0
@@ -71,7 +61,7 @@ class ChainSettings(BaseModel):
 
 
 class Chains(BaseModel):
-    """By name; the ids are those of `KNOWN`, or told."""
+    """By name; the ids are those of `KNOWN_CHAINS`, or told."""
 
     model_config = ConfigDict(frozen=True)
     by_name: Mapping[str, ChainSettings] = {}
@@ -79,15 +69,16 @@ class Chains(BaseModel):
     @model_validator(mode="after")
     def _have_ids(self) -> "Chains":
         for name, chain in self.by_name.items():
-            if name not in KNOWN and chain.chain_id is None:
+            if name not in KNOWN_CHAINS and chain.chain_id is None:
                 raise ValueError(
-                    f"{name} is no chain that is known here ({', '.join(KNOWN)}): give its chainId"
+                    f"{name} is not a known chain ({', '.join(KNOWN_CHAINS)}): add its chainId"
                 )
         return self
 
     def chain_id(self, name: str) -> int:
         told = self.by_name[name].chain_id
-        return KNOWN[name][0] if told is None else told
+        return KNOWN_CHAINS[name].chain_id if told is None else told
 
     def behind(self, name: str) -> int:
-        return KNOWN[name][1] if name in KNOWN else 64
+        known = KNOWN_CHAINS.get(name)
+        return 64 if known is None else known.finality_blocks

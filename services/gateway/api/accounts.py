@@ -9,8 +9,9 @@ from pydantic import Field
 
 from chassis.views.read_models import ReadModels
 from contracts.messages import EmailAddress, Identifier
-from contracts.referrals import OpenAccount, UsersEntry
-from gateway.api.code_guesses import CODES, read_code
+from contracts.referrals import ACCOUNTS, CODE_OWNERS, OpenAccount, UsersEntry
+from contracts.streams import MEMBERS
+from gateway.api.code_guesses import read_code
 from gateway.http.bodies import Body, Empty
 from gateway.http.client_address import ClientAddresses
 from gateway.http.commands import Commands, pending_response
@@ -21,8 +22,6 @@ from gateway.http.requests import read_body
 from gateway.http.responses import Response
 from gateway.http.routing import Auth, RequestContext, Route
 from gateway.http.sse import EventStreams, Subject
-
-MEMBERS: Final = "members"
 
 
 class NewUser(Body):
@@ -73,32 +72,32 @@ class Accounts:
 
     async def get_own(self, context: RequestContext) -> Response:
         """Return the caller's account."""
-        document = await self.own.load(context, MEMBERS)
+        document = await self.own.load(context, ACCOUNTS)
         if document is None:
             raise not_found("You have no account yet.", code="no_account")
         return document_response(context, document)
 
     async def stream_own(self, context: RequestContext) -> Response | web.StreamResponse:
         """Stream the caller's account whenever it changes."""
-        stream = f"member-{context.caller.subject}"
-        load = partial(self.referrals.document, MEMBERS, stream)
+        stream = MEMBERS.stream(context.caller.subject)
+        load = partial(self.referrals.document, ACCOUNTS, stream)
         return await self.streams.serve(context, Subject(stream, load, b"account"))
 
     async def _open(
         self, context: RequestContext, command: OpenAccount, headers: dict[str, str]
     ) -> Response:
         accepted = await self.commands.execute(context, command)
-        document = await self.referrals.document(MEMBERS, command.stream)
+        document = await self.referrals.document(ACCOUNTS, command.stream)
         if document is None:
             return pending_response(context, accepted.command_id)
         return Response(201, document.body, headers | {ETAG: etag_of(document)})
 
     async def _owner(self, code: str) -> str:
-        stream = await self.referrals.entry(CODES, code)
+        stream = await self.referrals.entry(CODE_OWNERS, code)
         if stream is None:
             detail = "This referral code cannot be used. Check it, or ask for another one."
             raise Problem(409, "code_not_usable", detail)
-        return stream.removeprefix("member-")
+        return MEMBERS.key(stream)
 
 
 ROUTES: Final = (
@@ -123,7 +122,7 @@ ROUTES: Final = (
         Accounts.get_own,
         summary="Your account: referral code, referrals and remaining quota",
         limits=("reads",),
-        prefetch=MEMBERS,
+        prefetch=ACCOUNTS,
         conditional=True,
         response=UsersEntry,
         problems=(404,),

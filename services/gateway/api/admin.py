@@ -9,6 +9,9 @@ from chassis.views.boards import Boards
 from contracts.messages import CommandOutcome, Identifier, UnixTime, View
 from contracts.referral_code import normalise, vanity
 from contracts.referrals import (
+    MEMBER_CODES,
+    REFERRAL_OWNERS,
+    REVIEW_CASES,
     TEAM_PREFIX,
     ApproveReferral,
     Case,
@@ -22,8 +25,8 @@ from contracts.referrals import (
     RevokeCode,
     Seats,
 )
-from gateway.api.code_guesses import MEMBER_CODES
-from gateway.api.referrals import PRIVATE, USE_OWNERS, OwnCode, own_code
+from contracts.streams import MEMBERS
+from gateway.api.referrals import PRIVATE, OwnCode, own_code
 from gateway.http.bodies import Body
 from gateway.http.endpoints import pending
 from gateway.http.problems import FieldError, invalid, not_found
@@ -31,7 +34,6 @@ from gateway.http.requests import read_query
 from gateway.http.responses import Response
 from gateway.http.routing import RequestContext
 
-CASES: Final = "cases"
 OPEN: Final = "open"
 PAGE: Final = 20
 
@@ -111,7 +113,7 @@ async def tell_account(
 
 
 async def show_account(context: RequestContext) -> Response:
-    view = await _account(context, f"member-{_member(context)}")
+    view = await _account(context, MEMBERS.stream(_member(context)))
     if view is None or not view.opened:
         raise not_found("there is no such account", code="no_account")
     return Response(200, _told(context, view).model_dump_json().encode(), PRIVATE)
@@ -149,7 +151,7 @@ async def tell_campaign(
 async def list_cases(context: RequestContext) -> Response:
     """The oldest first, referrer by referrer."""
     first = int(read_query(context, CasesQuery).cursor or 0)
-    page = await Boards(context.parts.referrals, CASES).page(OPEN, first=first, limit=PAGE)
+    page = await Boards(context.parts.referrals, REVIEW_CASES).page(OPEN, first=first, limit=PAGE)
     views = [CasesView.model_validate_json(row.entry) for row in page.rows]
     items = tuple(
         OpenCase.model_validate({**case.model_dump(), "referrerId": view.member_id})
@@ -175,11 +177,11 @@ async def reverse_use(context: RequestContext, body: Why) -> ReverseReferral:
 
 async def _of_use(context: RequestContext, body: Why) -> dict[str, Any]:
     use_id = context.request.match_info["use_id"]
-    stream = await context.parts.referrals.entry(USE_OWNERS, use_id)
+    stream = await context.parts.referrals.entry(REFERRAL_OWNERS, use_id)
     if stream is None:
         raise not_found("there is no such use of a code")
     return {
-        "member_id": stream.removeprefix("member-"),
+        "member_id": MEMBERS.key(stream),
         "use_id": use_id,
         "by": context.caller.subject,
         "reason": body.reason,

@@ -4,22 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from Crypto.Hash import keccak
-
+from contracts.chains import KNOWN_CHAINS, checksum_address
 from gateway.http.problems import malformed
 
-CHAINS: Final[Mapping[str, int]] = {
-    "ethereum": 1,
-    "optimism": 10,
-    "bsc": 56,
-    "polygon": 137,
-    "base": 8453,
-    "arbitrum": 42161,
-    "avalanche": 43114,
-}
+CHAINS: Final[Mapping[str, int]] = {name: chain.chain_id for name, chain in KNOWN_CHAINS.items()}
 _NUMBER = re.compile(r"(?:eip155:)?([1-9][0-9]{0,15})", re.ASCII)
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
-_CAPITAL_FROM: Final = 8
 
 
 def chain_id(text: str, chains: Mapping[str, int]) -> int:
@@ -50,7 +40,7 @@ def token_address(text: str) -> str:
         raise malformed(
             "a token address is 0x and forty hexadecimal digits", code="invalid_address"
         )
-    digits, correct = text[2:], checksummed(text.lower())
+    digits, correct = text[2:], checksum_address(text.lower())
     if digits not in (digits.lower(), digits.upper()) and text != correct:
         raise malformed(
             f"the capitals of this address do not check out (EIP-55): if its digits are right, "
@@ -58,11 +48,3 @@ def token_address(text: str) -> str:
             code="invalid_checksum",
         )
     return text.lower()
-
-
-def checksummed(address: str) -> str:
-    """A lower-case address with its capitals, as EIP-55 sets them."""
-    digits = address[2:]
-    digest = keccak.new(digest_bits=256, data=digits.encode("ascii")).hexdigest()
-    pairs = zip(digits, digest, strict=False)
-    return "0x" + "".join(d.upper() if int(h, 16) >= _CAPITAL_FROM else d for d, h in pairs)

@@ -215,7 +215,7 @@ async def _ask(context: RequestContext, token: Token) -> None:
             raise
 
 
-def _check_failure(document: Document | None) -> None:
+def _check_failure(document: Document[Any] | None) -> None:
     """Say what is wrong with a token that was looked at a moment ago.
 
     Raises:
@@ -228,7 +228,7 @@ def _check_failure(document: Document | None) -> None:
 
 
 def _queued(
-    context: RequestContext, token: Token, document: Document | None, *, deduplicated: bool
+    context: RequestContext, token: Token, document: Document[Any] | None, *, deduplicated: bool
 ) -> Response:
     job = {"id": token.job, "state": "queued", "deduplicated": deduplicated}
     if document is not None and not is_over(document):

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from chassis.views.read_models import Document
 from contracts.referral_code import normalise
-from contracts.referrals import CodesView
+from contracts.referrals import CODE_OWNERS, MEMBER_CODES, CodesView
+from contracts.streams import MEMBERS
 from gateway.http.bodies import Body
 from gateway.http.endpoints import network
 from gateway.http.problems import malformed, too_many
@@ -21,8 +22,6 @@ from gateway.http.routing import RequestContext
 from gateway.limits.rate_limit import EVERYBODY
 from token_bucket import Charge
 
-CODES: Final = "codes"
-MEMBER_CODES: Final = "member-codes"
 COME_BACK_SECONDS: Final = 60
 
 
@@ -53,7 +52,7 @@ async def is_referral_valid(context: RequestContext) -> Response:
     """
     code = read_code(read_query(context, CodeQuery).referral_code)
     await check_misses(context)
-    stream = await context.parts.referrals.entry(CODES, code)
+    stream = await context.parts.referrals.entry(CODE_OWNERS, code)
     document = await context.parts.referrals.document(MEMBER_CODES, stream) if stream else None
     valid = document is not None and _is_usable(document, code)
     await count_miss(context, missed=not valid)
@@ -67,13 +66,13 @@ async def owner_of(context: RequestContext, code: str) -> str | None:
         Problem: 429 if there have been too many misses.
     """
     await check_misses(context)
-    stream = await context.parts.referrals.entry(CODES, code)
+    stream = await context.parts.referrals.entry(CODE_OWNERS, code)
     await count_miss(context, missed=stream is None)
-    return None if stream is None else stream.removeprefix("member-")
+    return None if stream is None else MEMBERS.key(stream)
 
 
-def _is_usable(document: Document, code: str) -> bool:
-    view = CodesView.model_validate_json(document.body)
+def _is_usable(document: Document[CodesView], code: str) -> bool:
+    view = document.view
     found = view.find(code)
     return found is not None and view.state_of(found, time.time()) == "active"
 

@@ -17,7 +17,12 @@ from pydantic import Field, ValidationError
 from chassis.views.boards import Boards
 from contracts.addresses import digest
 from contracts.invites import (
+    ADMITTED_INVITES,
+    BULK_RESULTS,
+    INVITE_TOKENS,
+    INVITES,
     MAX_BULK,
+    UNSUBSCRIBE_TOKENS,
     AcceptInvite,
     DeclineInvite,
     Happening,
@@ -33,9 +38,11 @@ from contracts.invites import (
     Unsubscribe,
 )
 from contracts.messages import CommandOutcome, EmailAddress, Identifier, UnixTime, View
+from contracts.read_models import IndexRef
 from contracts.referral_code import shown
-from contracts.referrals import CodesView, use_id
-from gateway.api.code_guesses import MEMBER_CODES
+from contracts.referrals import MEMBER_CODES, CodesView, use_id
+from contracts.streams import INVITATIONS
+from contracts.tokens import token_digest
 from gateway.http.bodies import Body, Empty
 from gateway.http.endpoints import own_document, pending
 from gateway.http.ids import new_command_id
@@ -45,11 +52,6 @@ from gateway.http.requests import read_body, read_query
 from gateway.http.responses import Response, accepted_response
 from gateway.http.routing import RequestContext
 
-INVITES: Final = "invites"
-TOKENS: Final = "invite-tokens"
-UNSUBSCRIBES: Final = "unsubscribe-tokens"
-BULKS: Final = "bulk-results"
-ADMITTED: Final = "admitted-invites"
 PRIVATE: Final = {"Cache-Control": "private, no-cache"}
 HTML: Final = "text/html"
 CSV: Final = "text/csv"
@@ -155,7 +157,7 @@ async def tell_invite(
 ) -> Response:
     """The same for everybody's address: a member's, and one that wants no mail."""
     name = f"{command.inviter_id}/{digest(command.email)}"
-    invite_id = await context.parts.invites.entry(ADMITTED, name)
+    invite_id = await context.parts.invites.entry(ADMITTED_INVITES, name)
     if invite_id is None:
         return pending(context, outcome.command_id)
     location = f"/v1/invites/{invite_id}"
@@ -188,7 +190,7 @@ async def send_invites(context: RequestContext, body: NewInvites) -> SendInvites
 async def tell_bulk(
     context: RequestContext, command: SendInvites, outcome: CommandOutcome
 ) -> Response:
-    text = await context.parts.invites.entry(BULKS, command.job_id)
+    text = await context.parts.invites.entry(BULK_RESULTS, command.job_id)
     if text is None:
         return pending(context, outcome.command_id)
     told, body = orjson.loads(text), await read_bulk(context)
@@ -242,11 +244,11 @@ def revoke_invite(context: RequestContext, _body: Empty) -> RevokeInvite:
 
 async def look_up(context: RequestContext) -> Response:
     held = await read_body(context, HeldToken)
-    stream = await _stream(context, TOKENS, held.token)
+    stream = await _stream(context, INVITE_TOKENS, held.token)
     view = await _invite(context, stream)
     if view is None:
         raise _unknown()
-    if view["tokenHash"] != _hash(held.token):
+    if view["tokenHash"] != token_digest(held.token):
         raise Problem(410, "token_replaced", "a newer mail has replaced this one")
     if view["state"] == "revoked":
         raise Problem(410, "invite_revoked", "this invitation was taken back")
@@ -263,8 +265,8 @@ async def look_up(context: RequestContext) -> Response:
 
 
 async def accept_invite(context: RequestContext, body: HeldToken) -> AcceptInvite:
-    stream = await _stream(context, TOKENS, body.token)
-    return AcceptInvite(invite_id=stream.removeprefix("invite-"), token_hash=_hash(body.token))
+    stream = await _stream(context, INVITE_TOKENS, body.token)
+    return AcceptInvite(invite_id=INVITATIONS.key(stream), token_hash=token_digest(body.token))
 
 
 async def tell_accepted(
@@ -279,8 +281,8 @@ async def tell_accepted(
 
 
 async def decline_invite(context: RequestContext, body: HeldToken) -> DeclineInvite:
-    stream = await _stream(context, TOKENS, body.token)
-    return DeclineInvite(invite_id=stream.removeprefix("invite-"), token_hash=_hash(body.token))
+    stream = await _stream(context, INVITE_TOKENS, body.token)
+    return DeclineInvite(invite_id=INVITATIONS.key(stream), token_hash=token_digest(body.token))
 
 
 async def read_nothing(context: RequestContext) -> Empty:
@@ -291,8 +293,8 @@ async def read_nothing(context: RequestContext) -> Empty:
 
 async def unsubscribe(context: RequestContext, _body: Empty) -> Unsubscribe:
     token = context.request.match_info["token"]
-    stream = await _stream(context, UNSUBSCRIBES, token)
-    return Unsubscribe(invite_id=stream.removeprefix("invite-"), token_hash=_hash(token))
+    stream = await _stream(context, UNSUBSCRIBE_TOKENS, token)
+    return Unsubscribe(invite_id=INVITATIONS.key(stream), token_hash=token_digest(token))
 
 
 async def tell_unsubscribed(
@@ -316,12 +318,8 @@ def _page(words: str, more: str = "") -> bytes:
     ).encode()
 
 
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-async def _stream(context: RequestContext, index: str, token: str) -> str:
-    stream = await context.parts.invites.entry(index, _hash(token))
+async def _stream(context: RequestContext, index: IndexRef, token: str) -> str:
+    stream = await context.parts.invites.entry(index, token_digest(token))
     if stream is None:
         raise _unknown()
     return stream

@@ -11,30 +11,30 @@ import orjson
 from aiohttp import web
 
 from chassis.views.read_models import Document
+from contracts.compute import ANALYSIS_JOBS
 from gateway.http.endpoints import conditional
 from gateway.http.problems import Problem, not_found
 from gateway.http.responses import Response
 from gateway.http.routing import RequestContext
 from gateway.http.sse import Subject
 
-ANALYSES: Final = "analyses"
 LOOK_SECONDS: Final = 5.0
 """A change that nobody told of is seen after this."""
 _JOB: Final = re.compile(r"analysis-[1-9][0-9]{0,15}-0x[0-9a-f]{40}", re.ASCII)
 _OVER: Final = frozenset({"done", "failed"})
 
 
-def job_view(document: Document) -> dict[str, Any]:
+def job_view(document: Document[Any]) -> dict[str, Any]:
     view: dict[str, Any] = orjson.loads(document.body)
     return view
 
 
-def is_over(document: Document) -> bool:
+def is_over(document: Document[Any]) -> bool:
     return job_view(document)["state"] in _OVER
 
 
-async def job_of(context: RequestContext, stream: str) -> Document | None:
-    return await context.parts.compute.document(ANALYSES, stream)
+async def job_of(context: RequestContext, stream: str) -> Document[Any] | None:
+    return await context.parts.compute.document(ANALYSIS_JOBS, stream)
 
 
 async def get_job(context: RequestContext) -> Response:
@@ -58,7 +58,9 @@ async def stream_job(context: RequestContext) -> Response | web.StreamResponse:
     )
 
 
-async def wait_for_end(context: RequestContext, stream: str, seconds: float) -> Document | None:
+async def wait_for_end(
+    context: RequestContext, stream: str, seconds: float
+) -> Document[Any] | None:
     """The job once it is over, or as it is when the time is."""
     end = time.monotonic() + seconds
     with context.parts.changes.watch(stream) as changed:

@@ -11,6 +11,16 @@ from pydantic import Field
 from chassis.views.boards import Boards
 from contracts import ranking
 from contracts.messages import UnixTime
+from contracts.points import (
+    CLOSED_DAYS,
+    LEADERBOARD,
+    POINTS,
+    ChartsResponse,
+    LeaderboardPage,
+    LeaderboardRow,
+    LedgerPage,
+    PointsView,
+)
 from contracts.ranking import (
     ALL_TIME,
     DAY,
@@ -28,13 +38,7 @@ from contracts.ranking import (
     rank_in,
 )
 from contracts.referrals import DayClosed
-from contracts.standing import (
-    ChartsResponse,
-    LeaderboardPage,
-    LeaderboardRow,
-    LedgerPage,
-    PointsView,
-)
+from contracts.streams import MEMBERS
 from gateway.api.referrals import PRIVATE, page_back
 from gateway.http.bodies import Body
 from gateway.http.endpoints import own_document
@@ -43,9 +47,6 @@ from gateway.http.requests import read_query
 from gateway.http.responses import Response
 from gateway.http.routing import RequestContext
 
-POINTS: Final = "points"
-LEADERBOARD: Final = "leaderboard"
-CLOSES: Final = "closes"
 MOST_POINTS: Final = 366
 """Of a chart."""
 LEDGER_PAGE: Final = 50
@@ -152,7 +153,7 @@ async def show_leaderboard(context: RequestContext) -> Response:
 
 async def _live_board(context: RequestContext, query: BoardQuery, now: int) -> LeaderboardPage:
     board = ALL_TIME if query.period == "all" else month_of(day_of(now))
-    own = f"member-{context.caller.subject}"
+    own = MEMBERS.stream(context.caller.subject)
     around, first = query.around is not None, int(query.cursor or 0)
     page = await Boards(context.parts.referrals, LEADERBOARD).page(
         board, member=own, around=around, first=first, limit=query.limit
@@ -222,7 +223,7 @@ async def _past_board(context: RequestContext, query: BoardQuery, at: int) -> Le
 async def _own_past_row(
     context: RequestContext, close: DayClosed, day: date
 ) -> LeaderboardRow | None:
-    own = f"member-{context.caller.subject}"
+    own = MEMBERS.stream(context.caller.subject)
     document = await context.parts.referrals.document(POINTS, own)
     view = None if document is None else PointsView.model_validate_json(document.body)
     points = None if view is None else points_on(close.board, view, day)
@@ -233,7 +234,7 @@ async def _own_past_row(
 
 async def _current_position(context: RequestContext) -> Position:
     page = await Boards(context.parts.referrals, LEADERBOARD).page(
-        ALL_TIME, member=f"member-{context.caller.subject}"
+        ALL_TIME, member=MEMBERS.stream(context.caller.subject)
     )
     return Position(page.member_rank, page.total)
 
@@ -249,7 +250,7 @@ async def _points(context: RequestContext) -> PointsView:
 async def _closes(
     context: RequestContext, board: str, days: Sequence[date]
 ) -> dict[date, DayClosed]:
-    stored = await context.parts.referrals.entries(CLOSES, [f"{board}.{day}" for day in days])
+    stored = await context.parts.referrals.entries(CLOSED_DAYS, [f"{board}.{day}" for day in days])
     return {
         day: DayClosed.model_validate_json(text)
         for day, text in zip(days, stored, strict=True)

@@ -2,10 +2,16 @@
 
 from typing import Any, Final
 
-from contracts.standing import ChartsResponse, InviteStatsResponse, LeaderboardPage, LedgerPage
+from contracts.points import (
+    POINTS,
+    ChartsResponse,
+    InviteStatsResponse,
+    LeaderboardPage,
+    LedgerPage,
+)
+from contracts.referrals import MEMBER_CODES, REFERRALS
 from gateway.api import admin, points
 from gateway.api import referrals as do
-from gateway.api.code_guesses import MEMBER_CODES
 from gateway.http.bodies import Empty
 from gateway.http.endpoints import legacy_route, write
 from gateway.http.routing import Auth, Route
@@ -127,7 +133,7 @@ REFERRAL_ROUTES: Final[tuple[Route[Any], ...]] = (
         do.list_uses,
         summary="Who came, or may come, by the own codes; the newest first.",
         limits=("reads",),
-        prefetch=do.USES,
+        prefetch=REFERRALS,
         query=do.UsesQuery,
         response=do.OwnUses,
         problems=(404,),
@@ -140,7 +146,7 @@ REFERRAL_ROUTES: Final[tuple[Route[Any], ...]] = (
         points.invite_stats,
         summary="Points, rank and how both have changed; now, or as it was.",
         limits=("reads",),
-        prefetch=points.POINTS,
+        prefetch=POINTS,
         query=points.StatsQuery,
         example={"window": "7d"},
         response=InviteStatsResponse,
@@ -154,7 +160,7 @@ REFERRAL_ROUTES: Final[tuple[Route[Any], ...]] = (
         points.show_charts,
         summary="Points and ranks at the ends of days.",
         limits=("reads",),
-        prefetch=points.POINTS,
+        prefetch=POINTS,
         query=points.ChartQuery,
         example={"from": 1_790_000_000, "step": "1d"},
         response=ChartsResponse,
@@ -168,7 +174,7 @@ REFERRAL_ROUTES: Final[tuple[Route[Any], ...]] = (
         points.show_ledger,
         summary="Why the caller has these points: every entry names its cause.",
         limits=("reads",),
-        prefetch=points.POINTS,
+        prefetch=POINTS,
         query=points.LedgerQuery,
         response=LedgerPage,
         problems=(404,),

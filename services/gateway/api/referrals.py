@@ -11,6 +11,9 @@ from pydantic import Field
 from contracts.messages import CommandOutcome, EmailAddress, Identifier, UnixTime, View
 from contracts.referral_code import CodeState, ShownReferralCode, normalise, vanity
 from contracts.referrals import (
+    MEMBER_CODES,
+    REFERRAL_OWNERS,
+    REFERRALS,
     CodesView,
     CodeView,
     ConfirmReferral,
@@ -21,7 +24,8 @@ from contracts.referrals import (
     RotateCode,
     Uses,
 )
-from gateway.api.code_guesses import MEMBER_CODES, owner_of, read_code
+from contracts.streams import MEMBERS
+from gateway.api.code_guesses import owner_of, read_code
 from gateway.http.bodies import Body, Empty
 from gateway.http.endpoints import network, own_document, pending
 from gateway.http.problems import FieldError, Problem, invalid, not_found
@@ -29,8 +33,6 @@ from gateway.http.requests import read_query
 from gateway.http.responses import Response
 from gateway.http.routing import RequestContext
 
-USES: Final = "uses"
-USE_OWNERS: Final = "use-owners"
 PRIVATE: Final = {"Cache-Control": "private, no-cache"}
 SVG: Final = "image/svg+xml"
 PAGE: Final = 50
@@ -247,7 +249,7 @@ async def release_use(context: RequestContext, _body: Empty) -> ReleaseReferral:
 async def list_uses(context: RequestContext) -> Response:
     """The newest first."""
     query = read_query(context, UsesQuery)
-    document = await own_document(context, USES)
+    document = await own_document(context, REFERRALS)
     uses = [] if document is None else orjson.loads(document.body)["uses"]
     rows = [_own_use(use) for use in uses]
     if query.state is not None:
@@ -313,14 +315,14 @@ def _url(context: RequestContext, shown: str) -> str:
 
 
 async def _owner_of_use(context: RequestContext, use_id: str) -> str:
-    stream = await context.parts.referrals.entry(USE_OWNERS, use_id)
+    stream = await context.parts.referrals.entry(REFERRAL_OWNERS, use_id)
     if stream is None:
         raise not_found("there is no such use of a code")
-    return stream.removeprefix("member-")
+    return MEMBERS.key(stream)
 
 
 async def _use(context: RequestContext, stream: str, use_id: str) -> dict[str, Any] | None:
-    document = await context.parts.referrals.document(USES, stream)
+    document = await context.parts.referrals.document(REFERRALS, stream)
     uses = [] if document is None else orjson.loads(document.body)["uses"]
     return next((use for use in uses if use["useId"] == use_id), None)
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from chassis.views.read_models import ReadModels
 from cognito_jwt import Caller, TokenCache
+from contracts.streams import MEMBERS
 from gateway.auth.authorize import RULES, Rule, bearer_token, takes_token
 from gateway.http.client_address import ClientAddresses
 from gateway.http.commands import CommandRejected, RespondNow
@@ -53,7 +54,7 @@ class Endpoint:
                 self.rule.check(caller)
                 info.caller = caller
                 if route.prefetch is not None:
-                    stream = f"member-{caller.subject}"
+                    stream = MEMBERS.stream(caller.subject)
                     context.prefetched = admission.members.prefetch(route.prefetch, stream)
             limiter = admission.limiter
             plans = limiter.plans(route.limits, route.cost)

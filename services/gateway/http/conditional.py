@@ -1,6 +1,7 @@
 """Respond with an ETag, or with 304 Not Modified if the caller has the current version."""
 
 import zlib
+from typing import Any
 
 from aiohttp import hdrs
 from multidict import istr
@@ -12,7 +13,7 @@ from gateway.http.routing import RequestContext
 ETAG = istr("ETag")
 
 
-def document_response(context: RequestContext, document: Document) -> Response:
+def document_response(context: RequestContext, document: Document[Any]) -> Response:
     """Return the stored bytes of a document, or 304 if the caller has them."""
     return etag_response(context, document.body, etag_of(document))
 
@@ -26,7 +27,7 @@ def etag_response(context: RequestContext, body: bytes, etag: str) -> Response:
     return Response(200, body, headers)
 
 
-def etag_of(document: Document) -> str:
+def etag_of(document: Document[Any]) -> str:
     """Return version and checksum: a rebuild may change a document without a new event."""
     return f'"{document.version}-{zlib.crc32(document.body):08x}"'
 

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from chassis.views.read_models import Document
-from contracts.messages import Command, CommandOutcome
+from contracts.messages import Command, CommandOutcome, View
+from contracts.read_models import DocumentRef
 from gateway.http.bodies import Body
 from gateway.http.commands import pending_response as pending
 from gateway.http.conditional import document_response as conditional
@@ -21,6 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 B = TypeVar("B", bound=Body)
+V = TypeVar("V", bound=View)
 C = TypeVar("C", bound=Command)
 Make = Callable[[RequestContext, B], C | Awaitable[C]]
 Tell = Callable[[RequestContext, C, CommandOutcome], Awaitable[Response]]
@@ -62,6 +64,6 @@ def network(context: RequestContext) -> str:
     return address
 
 
-async def own_document(context: RequestContext, name: str) -> Document | None:
-    document: Document | None = await context.parts.own.load(context, name)
+async def own_document(context: RequestContext, ref: DocumentRef[V]) -> Document[V] | None:
+    document: Document[V] | None = await context.parts.own.load(context, ref)
     return document

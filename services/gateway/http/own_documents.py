@@ -3,12 +3,18 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from chassis.views.read_models import Document, ReadModels
+from contracts.messages import View
+from contracts.read_models import DocumentRef
+from contracts.streams import MEMBERS
 from gateway.http.change_feed import ChangeFeed
 from gateway.http.preferences import X_MIN_POSITION, minimum_version
 from gateway.http.problems import unavailable
 from gateway.http.routing import RequestContext
+
+V = TypeVar("V", bound=View)
 
 WAIT_SECONDS = 2.0
 """Seconds a read waits until the caller's own last write is visible."""
@@ -23,7 +29,7 @@ class OwnDocuments:
     members: ReadModels
     changes: ChangeFeed
 
-    async def load(self, context: RequestContext, name: str) -> Document | None:
+    async def load(self, context: RequestContext, ref: DocumentRef[V]) -> Document[V] | None:
         """Return the caller's document, at least as new as `X-Min-Position` demands.
 
         Uses the prefetched reply if the route prefetches this document.
@@ -32,21 +38,21 @@ class OwnDocuments:
             Problem: 400 for a position in another stream; 503 if the document does not reach the
                 position within `WAIT_SECONDS`.
         """
-        stream = f"member-{context.caller.subject}"
-        prefetched = context.prefetched if name == context.route.prefetch else None
-        document = await self.members.document(name, stream, prefetched)
+        stream = MEMBERS.stream(context.caller.subject)
+        prefetched = context.prefetched if ref is context.route.prefetch else None
+        document = await self.members.document(ref, stream, prefetched)
         if X_MIN_POSITION not in context.request.headers:
             return document
         wanted = minimum_version(context.request, stream)
         if wanted <= _version(document):
             return document
-        return await self._wait(name, stream, wanted)
+        return await self._wait(ref, stream, wanted)
 
-    async def _wait(self, name: str, stream: str, wanted: int) -> Document | None:
+    async def _wait(self, ref: DocumentRef[V], stream: str, wanted: int) -> Document[V] | None:
         with self.changes.watch(stream) as changed:
             for _ in range(LOOKS):
                 changed.clear()
-                document = await self.members.document(name, stream)
+                document = await self.members.document(ref, stream)
                 if wanted <= _version(document):
                     return document
                 with contextlib.suppress(TimeoutError):
@@ -56,5 +62,5 @@ class OwnDocuments:
         raise unavailable("position_not_reached", detail)
 
 
-def _version(document: Document | None) -> int:
+def _version(document: Document[Any] | None) -> int:
     return 0 if document is None else document.version

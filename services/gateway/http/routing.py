@@ -20,6 +20,7 @@ from aiohttp import web
 
 from chassis.views.read_models import PendingDocument
 from cognito_jwt import Caller
+from contracts.read_models import DocumentRef
 from gateway.http.bodies import Body
 from gateway.http.ids import child_traceparent
 from gateway.http.responses import JSON_TYPE, Response
@@ -169,7 +170,7 @@ class Route(Generic[F]):
     """True for a write that the gateway carries out itself: it sends no command, and never 202."""
     streams: bool = False
     """True if the response is an event stream."""
-    prefetch: str | None = None
+    prefetch: DocumentRef[Any] | None = None
     """Read model of the caller's own document, requested before the handler runs (see above).
 
     Such a route takes `X-Min-Position`.

@@ -5,7 +5,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
@@ -37,10 +37,10 @@ class Subject:
     """Describe a document that an event stream follows."""
 
     stream: str
-    load: Callable[[], Awaitable[Document | None]]
+    load: Callable[[], Awaitable[Document[Any] | None]]
     event: bytes
     """Name of the events."""
-    is_final: Callable[[Document], bool] = lambda _document: False
+    is_final: Callable[[Document[Any]], bool] = lambda _document: False
     """Return whether this document will not change any more."""
 
 
@@ -126,7 +126,7 @@ class EventStreams:
         return disconnected
 
 
-async def _load(subject: Subject) -> Document | None:
+async def _load(subject: Subject) -> Document[Any] | None:
     try:
         return await subject.load()
     except (RedisError, ReadModelsLost) as error:
@@ -151,7 +151,7 @@ async def _write(response: web.StreamResponse, chunk: bytes) -> None:
         await response.write(chunk)
 
 
-def _event(name: bytes, document: Document) -> bytes:
+def _event(name: bytes, document: Document[Any]) -> bytes:
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (document.version, name, document.body)
 
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.addresses import checksummed
 from compute.analysis import BadLabels, Labels, Parameters, analyse, questions, read_labels
 from compute.analysis.amounts import Grouping, at_least, column, integers, more_than, reaches
 from compute.analysis.concentration import concentration
@@ -18,6 +17,7 @@ from compute.app import labels_of
 from compute.facts import Facts
 from compute.settings import Settings
 from compute.transfers import Row, Transfers
+from contracts.chains import checksum_address
 from contracts.cluster_report import ClusterReport, compare
 from tests.compute.analysis.test_method import analysed
 from tests.compute.worlds import SUPPLY, UNIT, ZERO, World, hash_of, planted
@@ -155,7 +155,7 @@ def test_a_small_report_by_hand() -> None:
     assert report.metrics.per_entity.hhi == pytest.approx((16 + 4 + 1) / 49, abs=1e-8)
     assert report.metrics.per_address.hhi == pytest.approx((16 + 1 + 1 + 1) / 49, abs=1e-8)
     assert report.quality.balances_verified
-    assert report.token_address == checksummed(report.token_address.lower())
+    assert report.token_address == checksum_address(report.token_address.lower())
 
 
 def test_a_pool_holds_a_part_of_all_and_a_person_of_what_circulates() -> None:
@@ -305,7 +305,7 @@ def test_a_cluster_that_grows_a_new_one_and_one_that_is_gone() -> None:
     difference = compare(before, after)
     told = {change.change: change for change in difference.changes}
     assert set(told) == {"grown", "new"}
-    assert told["grown"].joined == (checksummed(third),)
+    assert told["grown"].joined == (checksum_address(third),)
     assert len(told["new"].joined) == 4
     for name in (one, other, third):
         world.move(name, pool, world.balances()[name])

@@ -201,7 +201,7 @@ def test_so_many_funders_are_looked_for_as_can_be_paid_for(pace: int | None, fun
 @pytest.mark.parametrize(
     ("name", "chain", "why"),
     [
-        ("dogechain", {"urls": ["https://example.com"]}, "give its chainId"),
+        ("dogechain", {"urls": ["https://example.com"]}, "add its chainId"),
         ("base", {"urls": []}, "at least 1 item"),
         ("base", {"urls": ["ws://example.com"]}, "endpoint 1 is no http"),
         ("base", {"urls": ["https://example.com"], "pace": 3}, "Extra inputs"),

@@ -1,11 +1,12 @@
 """Where members stand: points with their causes, places on the boards, and charts of both."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from contracts.messages import Identifier, UnixTime, View
-from contracts.referrals import Board
+from contracts.read_models import BoardRef, DocumentRef, IndexRef
+from contracts.referrals import SERVICE, Board
 
 EntryState = Literal["pending", "confirmed", "void"]
 PointsReason = Literal["referral", "was_referred", "referral_reversed", "credit_withdrawn"]
@@ -130,3 +131,11 @@ class LedgerPage(View):
     pending: int
     items: tuple[LedgerEntry, ...]
     next: str | None = None
+
+
+# Read models
+
+POINTS: Final = DocumentRef(SERVICE, "points", PointsView)
+LEADERBOARD: Final = BoardRef(SERVICE, "leaderboard", StandingView)
+CLOSED_DAYS: Final = IndexRef(SERVICE, "closes")
+"""`<board>.<day>` -> the closed day, as JSON of `DayClosed`."""

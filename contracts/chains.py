@@ -1,0 +1,39 @@
+"""Describe the EVM chains that are known by name, and their addresses (EIP-55)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from eth_utils.address import to_checksum_address
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChain:
+    """Describe one chain."""
+
+    chain_id: int
+    """Its number by EIP-155."""
+    finality_blocks: int
+    """Blocks behind the head that count as final where a provider lacks the tag `finalized`."""
+
+
+KNOWN_CHAINS: Final[Mapping[str, KnownChain]] = {
+    "ethereum": KnownChain(1, 64),
+    "optimism": KnownChain(10, 900),
+    "bsc": KnownChain(56, 15),
+    "polygon": KnownChain(137, 256),
+    "base": KnownChain(8453, 900),
+    "arbitrum": KnownChain(42161, 2_400),
+    "avalanche": KnownChain(43114, 1),
+}
+
+
+@lru_cache(maxsize=65_536)
+def checksum_address(address: str) -> str:
+    """Return an address with the capitals of EIP-55.
+
+    `address` is `0x` and forty hexadecimal digits, in lower case. Cached: a report names the same
+    addresses many times, and a checksum takes tens of microseconds.
+    """
+    return str(to_checksum_address(address))
