@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from benchmarks.gateway_servers import CLIENT, ISSUER, key_of
 from chassis.views.keys import control_key
 from deploy.local.ports import unused
-from token_bucket.limiter import OVERRIDES
+from gateway.limits.table import LIMIT_OVERRIDES
 
 PEOPLE = 100
 CONNECTIONS = 64
@@ -139,7 +139,7 @@ def _prepare(folder: Path, url: str) -> None:
     while not _answers(client):
         time.sleep(0.01)
     client.hset(control_key("referrals"), mapping={"members": "1.1", "codes": "1.1"})
-    client.hset(OVERRIDES, mapping={"reads": "1000000/1", "unverified": "1000000/1"})
+    client.hset(LIMIT_OVERRIDES, mapping={"reads": "1000000/1", "unverified": "1000000/1"})
     for person in people:
         client.hset(key_of(person), mapping={"v": "2", "d": json.dumps(VIEW)})
     client.close()

@@ -42,10 +42,10 @@ from benchmarks.bare_writes import STACK, bare_sender
 from deploy.local.programs import Program
 from deploy.local.provision import deploy
 from deploy.local.settings import HOST, ROOT
+from gateway.limits.table import LIMIT_OVERRIDES
 from tests.gateway.world import CLIENT, ISSUER, Issuer
 from tests.support.keys_endpoint import keys_endpoint
 from tests.support.stack import Stack, local_aws, local_settings, redis_server, running
-from token_bucket.limiter import OVERRIDES
 
 WRITERS = 200
 PERIOD_SECONDS = 0.1
@@ -159,7 +159,7 @@ async def measure(stack: Stack, arguments: argparse.Namespace) -> int:
 def raise_limits(url: str) -> None:
     """To what nobody reaches; they are taken all the same."""
     with redis.Redis.from_url(url) as client:
-        client.hset(OVERRIDES, mapping={"unverified": "600000/60", "accounts": "600000/60"})
+        client.hset(LIMIT_OVERRIDES, mapping={"unverified": "600000/60", "accounts": "600000/60"})
 
 
 async def start_ours(stack: Stack, jwks: str) -> None:

@@ -25,11 +25,11 @@ from throttled.asyncio import RedisStore, Throttled, per_min
 from throttled.asyncio import constants as throttled_constants
 
 from redis_batching.client import BatchingRedis
-from redis_batching.connection import heeding
+from redis_batching.connection import cancellation_safe
 from tests.support.stack import local_settings, redis_server
-from token_bucket import Limiter
-from token_bucket.limiter import _SHA, _TAKE
-from token_bucket.limits import Limit, Scope, Table
+from token_bucket import RateLimiter
+from token_bucket.limiter import TAKE_SCRIPT
+from token_bucket.limits import Limit, LimitTable, Scope
 
 CALLERS = 64
 PEOPLE = 1_000
@@ -56,13 +56,13 @@ async def throughput(take: Take, first: int) -> float:
 
 
 def ours(redis: Any) -> Take:
-    limit = Limit("reads", MUCH, 60, Scope.PERSON)
-    limiter = Limiter(redis, Table.of(limit))
-    plan = limiter.plans(("reads",)).person
+    limit = Limit("reads", MUCH, 60, Scope.USER)
+    limiter = RateLimiter(redis, LimitTable.of(limit))
+    plan = limiter.plans(("reads",)).user
     assert plan is not None
 
     async def take(person: str) -> object:
-        verdict = await limiter.debit(plan, person)
+        verdict = await limiter.take_plan(plan, person)
         assert verdict.admitted
         return verdict
 
@@ -70,9 +70,11 @@ def ours(redis: Any) -> Take:
 
 
 def raw(redis: Any) -> Take:
+    sha = redis.register_script(TAKE_SCRIPT).sha
+
     async def take(person: str) -> object:
         key = f"limit:{{{person}}}:raw"
-        return await redis.evalsha(_SHA, 1, key, MUCH, 60_000_000, 1, 1)
+        return await redis.evalsha(sha, 1, key, MUCH, 60_000_000, 1, 1)
 
     return take
 
@@ -103,8 +105,8 @@ def library_throttled(url: str) -> Take:
 
 
 async def measure(url: str) -> dict[str, list[float]]:
-    redis = heeding(BatchingRedis.from_url(url))
-    await redis.script_load(_TAKE)
+    redis = cancellation_safe(BatchingRedis.from_url(url))
+    await redis.script_load(TAKE_SCRIPT)
     takers = {
         "raw script": raw(redis),
         "limiter": ours(redis),

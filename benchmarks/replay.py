@@ -179,7 +179,7 @@ async def bare(settings: LocalSettings, redis_pid: int, events: int, *, ours: bo
             changes.append(Change(location, 0, history.head.version, tuple(arguments)))
         commands = [change.command() for change in changes]
         if ours:
-            await redis.together(commands)
+            await redis.execute_many(commands)
         else:
             pipe = redis.pipeline(transaction=False)
             for command in commands:

@@ -19,7 +19,7 @@ TRACEPARENT = "traceparent"
 BODY_HASH = "body-hash"
 
 
-class Unreadable(Exception):  # noqa: N818  names what happened
+class Unreadable(Exception):
     """A message that no redelivery can turn into a command or an event of ours."""
 
 

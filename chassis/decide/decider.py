@@ -29,7 +29,7 @@ class DecisionContext:
         return self.at_ms // 1000
 
 
-class Rejected(Exception):  # noqa: N818  the domain's word, not an error
+class Rejected(Exception):
     """A command is refused, in words that its sender may read."""
 
     def __init__(self, detail: str, *, code: str, kind: RejectionKind = "conflict") -> None:

@@ -10,7 +10,7 @@ MAX_COMMIT_BYTES = 409_600
 """Size limit of one DynamoDB item, attribute names included."""
 
 
-class Conflict(Exception):  # noqa: N818  not a fault: load and decide again
+class Conflict(Exception):
     """Another commit was appended after this head."""
 
     def __init__(self, head: "Head") -> None:
@@ -18,7 +18,7 @@ class Conflict(Exception):  # noqa: N818  not a fault: load and decide again
         self.head = head
 
 
-class CommandIdReused(Exception):  # noqa: N818  names what happened
+class CommandIdReused(Exception):
     """A command id arrived again with another body."""
 
     def __init__(self, commit: "Commit[Any]") -> None:
@@ -26,7 +26,7 @@ class CommandIdReused(Exception):  # noqa: N818  names what happened
         self.commit = commit
 
 
-class ClaimTaken(Exception):  # noqa: N818  names what happened
+class ClaimTaken(Exception):
     """Another stream holds this claim."""
 
     def __init__(self, claim: str) -> None:
@@ -34,11 +34,11 @@ class ClaimTaken(Exception):  # noqa: N818  names what happened
         self.claim = claim
 
 
-class CommitTooLarge(Exception):  # noqa: N818  names what happened
+class CommitTooLarge(Exception):
     """The events of one command do not fit into one DynamoDB item (400 KB)."""
 
 
-class UnknownEvent(Exception):  # noqa: N818  names what happened
+class UnknownEvent(Exception):
     """A stream holds an event that this version of the service cannot read."""
 
 

@@ -17,7 +17,7 @@ FIRST_BOARD: Final = 3
 """Number of the first board among the keys of apply.lua."""
 
 
-class FoldFailed(Exception):  # noqa: N818  names what happened
+class FoldFailed(Exception):
     """A fold raised an error for the events of a stream; the error is the cause."""
 
     def __init__(self, error: Exception) -> None:

@@ -142,7 +142,7 @@ class Inspection(Generic[E]):
         `heads` maps a stream to its last version and that commit's time in milliseconds.
         """
         locations = [target.location(stream) for stream in heads]
-        found = await self._redis.together(
+        found = await self._redis.execute_many(
             [("HGET", location.version_key, location.version_field) for location in locations]
         )
         versions = [int(version or 0) for version in found]

@@ -26,7 +26,7 @@ GENERATION_CACHE_SECONDS = 1.0
 """Seconds for which the numbers of the served generations are cached."""
 
 
-class ReadModelsLost(Exception):  # noqa: N818  names what happened
+class ReadModelsLost(Exception):
     """Redis does not hold a generation of this read model; the value is unknown, not absent.
 
     The owning service rebuilds it from its log; until then readers respond with 503.

@@ -47,11 +47,11 @@ class LuaScript:
         Raises:
             RedisError: the first command that failed; the commands after it were carried out.
         """
-        replies: list[Any] = await redis.together(commands)
+        replies: list[Any] = await redis.execute_many(commands)
         unknown = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
             await redis.script_load(self.text)
-            again = await redis.together([commands[n] for n in unknown])
+            again = await redis.execute_many([commands[n] for n in unknown])
             for number, reply in zip(unknown, again, strict=True):
                 replies[number] = reply
         for reply in replies:

@@ -12,7 +12,7 @@ from deploy.local.settings import ROOT, LocalSettings
 TAIL_LINES = 30
 
 
-class DidNotStart(Exception):  # noqa: N818  names what happened
+class DidNotStart(Exception):
     """The stack ended before it was up; the message holds the end of its log."""
 
 

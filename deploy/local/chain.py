@@ -33,7 +33,7 @@ Answer = Any
 Params = list[Any]
 
 
-class Refused(Exception):  # noqa: N818  names what happens
+class Refused(Exception):
     """The provider answers with an error."""
 
     def __init__(self, code: int, message: str) -> None:

@@ -22,7 +22,7 @@ from deploy.local.world import TOKEN
 JSON = {"Content-Type": "application/json"}
 
 
-class WrongAnswer(Exception):  # noqa: N818  names what happened
+class WrongAnswer(Exception):
     """The story did not go as it should."""
 
 

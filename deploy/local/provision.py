@@ -18,7 +18,7 @@ NEEDED = ("UserPoolId", "ClientId", "ServiceClientId", "Issuer", "SegmentsBucket
 PATIENCE_SECONDS = 60
 
 
-class NotDeployed(Exception):  # noqa: N818  names what happened
+class NotDeployed(Exception):
     """The template could not be deployed; the message is CloudFormation's own reason."""
 
 

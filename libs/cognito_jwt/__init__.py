@@ -1,10 +1,10 @@
-"""Who is calling: signatures, keys and Cognito's claims; usable without the rest of the gateway."""
+"""Verify tokens of Amazon Cognito: signatures, keys, claims and revocations."""
 
 from cognito_jwt.cache import TokenCache
 from cognito_jwt.claims import Caller, Pool, TokenUse, read_claims
 from cognito_jwt.jws import InvalidToken, UnknownKey, verify_jws
-from cognito_jwt.keys import KeySet, KeysUnavailable, fetch_from
-from cognito_jwt.revocations import Revocation, Revocations
+from cognito_jwt.keys import KeySet, KeysUnavailable, jwks_fetcher
+from cognito_jwt.revocations import Revocation, RevocationList
 from cognito_jwt.verifier import Verifier
 
 __all__ = [
@@ -14,12 +14,12 @@ __all__ = [
     "KeysUnavailable",
     "Pool",
     "Revocation",
-    "Revocations",
+    "RevocationList",
     "TokenCache",
     "TokenUse",
     "UnknownKey",
     "Verifier",
-    "fetch_from",
+    "jwks_fetcher",
     "read_claims",
     "verify_jws",
 ]

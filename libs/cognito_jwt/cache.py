@@ -1,4 +1,4 @@
-"""Tokens that were verified a moment ago: an RSA signature is checked once, not per request."""
+"""Cache verified tokens, so that an RSA signature is not checked for every request."""
 
 import hashlib
 import time
@@ -8,76 +8,79 @@ from typing import Final
 
 from cognito_jwt.claims import Caller
 from cognito_jwt.jws import InvalidToken
-from cognito_jwt.revocations import Revocations
+from cognito_jwt.revocations import RevocationList
 from cognito_jwt.verifier import Verifier
 
 MAX_TOKENS: Final = 20_000
-"""About 20 MB; the one that came first leaves first."""
-TRUSTED_SECONDS: Final = 300
+"""About 20 MB; above it the oldest entry is evicted."""
+TTL_SECONDS: Final = 300
+"""After this time a signature is checked again."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Entry:
     caller: Caller
-    until: float
-    """UNIX seconds: never later than the token's own end."""
+    expires_at: float
+    """UNIX seconds; never later than the token's own expiry."""
 
 
 @dataclass(slots=True)
 class TokenCache:
-    """A verifier that remembers; what is revoked is refused all the same.
+    """Verify tokens through a cache; revocations are checked on every call.
 
-    A token is known by its digest alone. Since `verify_jws` accepts one spelling of a token only,
-    another spelling of a revoked token finds no way in.
+    Entries are keyed by the digest of a token. `verify_jws` accepts only one encoding of a token,
+    so a re-encoded copy of a revoked token is not accepted either.
     """
 
     verifier: Verifier
-    revocations: Revocations
+    revocations: RevocationList
     clock: Callable[[], float] = time.time
+    """UNIX seconds."""
     size: int = MAX_TOKENS
+    """Largest number of cached tokens."""
     hits: int = 0
     misses: int = 0
-    _known: dict[bytes, _Known] = field(default_factory=dict)
+    _entries: dict[bytes, _Entry] = field(default_factory=dict)
     _generation: int = -1
 
-    def remembered(self, token: str) -> Caller | None:
-        """The caller, if this token was verified a short time ago; costs a microsecond.
+    def cached(self, token: str) -> Caller | None:
+        """Return the caller if the token was verified recently, else None; takes a microsecond.
 
         Raises:
-            InvalidToken: it has been revoked.
+            InvalidToken: The token has been revoked.
         """
-        known = self._known.get(_digest(token))
-        if known is None or known.until <= self.clock():
+        entry = self._entries.get(_digest(token))
+        if entry is None or entry.expires_at <= self.clock():
             return None
-        if self._generation != self.verifier.generation:  # keys have changed
+        if self._generation != self.verifier.generation:  # the keys have changed
             return None
         self.hits += 1
-        return self._unless_revoked(known.caller)
+        return self._checked(entry.caller)
 
-    async def caller(self, token: str) -> Caller:
-        """Verify, and remember.
+    async def verify(self, token: str) -> Caller:
+        """Verify a token and cache the result.
 
         Raises:
-            InvalidToken: as `Verifier.caller`, or it has been revoked.
-            KeysUnavailable: as `Verifier.caller`.
+            InvalidToken: As `Verifier.verify`, or the token has been revoked.
+            KeysUnavailable: As `Verifier.verify`.
         """
         self.misses += 1
-        caller = await self.verifier.caller(token)
-        if self._generation != self.verifier.generation:  # a withdrawn key must not live on here
-            self._known.clear()
+        caller = await self.verifier.verify(token)
+        if self._generation != self.verifier.generation:  # forget tokens of a withdrawn key
+            self._entries.clear()
             self._generation = self.verifier.generation
-        self._remember(_digest(token), caller)
-        return self._unless_revoked(caller)
+        self._store(_digest(token), caller)
+        return self._checked(caller)
 
-    def _remember(self, digest: bytes, caller: Caller) -> None:
-        self._known.pop(digest, None)
-        while len(self._known) >= self.size:
-            del self._known[next(iter(self._known))]
-        until = min(caller.expires_at, self.clock() + TRUSTED_SECONDS)
-        self._known[digest] = _Known(caller, until)
+    def _store(self, digest: bytes, caller: Caller) -> None:
+        self._entries.pop(digest, None)
+        while len(self._entries) >= self.size:
+            del self._entries[next(iter(self._entries))]
+        expires_at = min(caller.expires_at, self.clock() + TTL_SECONDS)
+        self._entries[digest] = _Entry(caller, expires_at)
 
-    def _unless_revoked(self, caller: Caller) -> Caller:
-        if self.revocations.covers(caller):
+    def _checked(self, caller: Caller) -> Caller:
+        if self.revocations.is_revoked(caller):
             raise InvalidToken("the token has been revoked")
         return caller
 

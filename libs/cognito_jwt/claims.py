@@ -1,4 +1,4 @@
-"""What Cognito says in a verified token, checked claim by claim."""
+"""Read the claims of a verified Amazon Cognito token, and check each of them."""
 
 import hashlib
 import re
@@ -11,75 +11,84 @@ from cognito_jwt.jws import InvalidToken
 TokenUse = Literal["id", "access"]
 
 SKEW_SECONDS: Final = 5
-"""How far Cognito's clock may run ahead of ours; `exp` gets no grace."""
-SERVICE_SCOPE: Final = "vouch/users.write"
-SERVICE_GROUP: Final = "service"
-ADMIN_GROUP: Final = "admin"
+"""How far the issuer's clock may be ahead of this one; `exp` is checked without tolerance."""
 _LATEST = 2**53
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}", re.ASCII)
-"""As `contracts.messages.Identifier`: a subject becomes part of stream and key names."""
+"""Safe as a part of keys, stream names and log lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """One user pool that we trust, and which of its app clients are ours."""
+    """Describe a trusted user pool, its app clients, and what grants the two special roles."""
 
     issuer: str
+    """The claim `iss`: `https://cognito-idp.<region>.amazonaws.com/<pool id>`."""
     client_ids: frozenset[str]
-    """Clients that people sign in with."""
+    """App clients that people sign in with."""
     service_client_ids: frozenset[str] = frozenset()
-    """Clients that are programs with a secret (client-credentials grant)."""
+    """App clients with a secret that request tokens for themselves (client-credentials grant)."""
+    service_scope: str | None = None
+    """OAuth scope that makes a token of a service client a service token; None: no scope does."""
+    service_group: str = "service"
+    """Cognito group whose members are services."""
+    admin_group: str = "admin"
+    """Cognito group whose members are administrators."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A verified token, as far as the gateway cares."""
+    """Describe who a verified token was issued to."""
 
     subject: str
+    """The claim `sub`: 1 to 100 characters out of letters, digits and `_.:-`."""
     client_id: str
     use: TokenUse
     expires_at: int
     """UNIX seconds."""
     issued_at: int
+    """UNIX seconds."""
     auth_time: int
+    """UNIX seconds of the sign-in; `issued_at` if the token does not have the claim."""
     email: str | None = None
-    """Set only if Cognito has verified the address."""
+    """From ID tokens, and only if Cognito has verified the address."""
     groups: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
-    program: bool = False
-    """A service client's own token, not a person's."""
+    is_machine: bool = False
+    """The token was issued to a service client itself, not to a person."""
+    is_service: bool = False
+    """An access token with the pool's service group, or a machine's with its service scope."""
+    is_admin: bool = False
+    """An access token with the pool's admin group."""
     jti: str | None = None
+    """Id of this token."""
     origin_jti: str | None = None
-    tag: str = field(default="", compare=False)
-    """A digest of the subject for logs."""
-
-    @property
-    def is_service(self) -> bool:
-        if self.use != "access":
-            return False
-        return SERVICE_GROUP in self.groups or (self.program and SERVICE_SCOPE in self.scopes)
-
-    @property
-    def is_admin(self) -> bool:
-        return self.use == "access" and ADMIN_GROUP in self.groups
+    """Id shared by all tokens of one sign-in."""
+    subject_digest: str = field(default="", compare=False)
+    """The first 12 hex digits of the subject's SHA-256, for logs."""
 
 
 def read_claims(claims: Mapping[str, Any], pool: Pool, now: float) -> Caller:
-    """The caller that these claims describe; `now` in UNIX seconds.
+    """Return the caller that these verified claims describe.
+
+    Args:
+        claims: The payload of a token whose signature has been verified.
+        pool: The user pool that issued it.
+        now: UNIX seconds.
 
     Raises:
-        InvalidToken: a claim is missing, has the wrong type, or says that the token is not
-            (any more) for us.
+        InvalidToken: A claim is missing or has the wrong type, the token has expired or is not
+            valid yet, or it was issued by another pool or for another client.
     """
     if claims.get("iss") != pool.issuer:
         raise InvalidToken("the token is from another issuer")
     use = _use(claims)
     client_id = _text(claims, "client_id" if use == "access" else "aud")
-    program = use == "access" and client_id in pool.service_client_ids
-    if not program and client_id not in pool.client_ids:
+    is_machine = use == "access" and client_id in pool.service_client_ids
+    if not is_machine and client_id not in pool.client_ids:
         raise InvalidToken("the token is for another client")
     expires_at, issued_at = _times(claims, now)
-    subject = _subject(claims)
+    subject, groups, scopes = _subject(claims), _groups(claims), _scopes(claims)
+    has_service_scope = is_machine and pool.service_scope in scopes
     return Caller(
         subject=subject,
         client_id=client_id,
@@ -88,12 +97,14 @@ def read_claims(claims: Mapping[str, Any], pool: Pool, now: float) -> Caller:
         issued_at=issued_at,
         auth_time=_time(claims, "auth_time") if "auth_time" in claims else issued_at,
         email=_verified_email(claims) if use == "id" else None,
-        groups=_groups(claims),
-        scopes=_scopes(claims),
-        program=program,
+        groups=groups,
+        scopes=scopes,
+        is_machine=is_machine,
+        is_service=use == "access" and (pool.service_group in groups or has_service_scope),
+        is_admin=use == "access" and pool.admin_group in groups,
         jti=_optional_text(claims, "jti"),
         origin_jti=_optional_text(claims, "origin_jti"),
-        tag=hashlib.sha256(subject.encode()).hexdigest()[:12],
+        subject_digest=hashlib.sha256(subject.encode()).hexdigest()[:12],
     )
 
 
@@ -120,7 +131,7 @@ def _times(claims: Mapping[str, Any], now: float) -> tuple[int, int]:
 
 def _time(claims: Mapping[str, Any], name: str) -> int:
     value = claims.get(name)
-    if type(value) is not int or not 0 < value < _LATEST:  # a bool is an int, but no time
+    if type(value) is not int or not 0 < value < _LATEST:  # True is an int too, but not a time
         raise InvalidToken(f"the token's {name} is not a time")
     return value
 
@@ -156,6 +167,6 @@ def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
 
 def _verified_email(claims: Mapping[str, Any]) -> str | None:
     email = _optional_text(claims, "email")
-    # Cognito writes a boolean; through some identity providers and emulators it is a text
+    # Cognito writes a boolean; some identity providers and emulators write a string
     verified = claims.get("email_verified")
     return email if verified is True or verified == "true" else None

@@ -1,4 +1,4 @@
-"""A signed token in, its payload out: RS256 only, in its one canonical spelling."""
+"""Verify compact JSON Web Signatures: RS256 only, and only in their canonical encoding."""
 
 import base64
 import binascii
@@ -12,22 +12,22 @@ from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 
 MAX_TOKEN_CHARACTERS: Final = 8_192
-"""Cognito's tokens have one to two thousand."""
+"""Longer tokens are rejected before they are parsed; Cognito issues 1,000 to 2,000."""
 ALGORITHM: Final = "RS256"
 _MAX_NESTING = 16
 _KNOWN_HEADERS = frozenset({"alg", "kid", "typ"})
-"""Anything else (`crit`, `jku`, `x5u`, `jwk`, `b64`, `zip`, `cty` …) asks for more than we do."""
+"""Any other parameter (`crit`, `jku`, `x5u`, `jwk`, `b64`, `zip`, `cty` …) is rejected."""
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _KID = re.compile(r"[A-Za-z0-9+/=_.:-]{1,256}", re.ASCII)
 _JWS = PyJWS(algorithms=[ALGORITHM])
 
 
-class InvalidToken(Exception):  # noqa: N818  names what it is
-    """This token opens nothing; the message says why, without quoting the token."""
+class InvalidToken(Exception):
+    """The token is not acceptable; the message says why and does not quote the token."""
 
 
 class UnknownKey(InvalidToken):
-    """Signed by a key that we have not seen: perhaps a new one."""
+    """The token names a signing key (`kid`) that is not known here; it may be a new one."""
 
     def __init__(self, kid: str) -> None:
         super().__init__("the token is signed by a key that its issuer does not publish")
@@ -35,13 +35,18 @@ class UnknownKey(InvalidToken):
 
 
 def verify_jws(token: str, keys: Mapping[str, RSAPublicKey]) -> bytes:
-    """The payload of a compact JWS that one of `keys` (by key id) has signed with RS256.
+    """Return the payload of a compact JWS.
 
-    A token has exactly one accepted spelling, so that two strings are never the same token.
+    Exactly one encoding of a token is accepted, so two different strings are never the same token.
+
+    Args:
+        token: The compact serialization, three base64url parts joined by dots.
+        keys: Key id to the RSA public key that may have signed the token.
 
     Raises:
-        UnknownKey: no key has the id that the token names.
-        InvalidToken: anything else that is wrong with it. No other exception leaves here.
+        UnknownKey: `keys` does not hold the key id that the token names.
+        InvalidToken: The token is malformed, uses another algorithm or an unexpected header
+            parameter, or its signature is wrong. No other exception is raised.
     """
     header_part, payload_part, signature_part = split(token)
     header = strict_object(decode_part(header_part), "header")
@@ -56,6 +61,11 @@ def verify_jws(token: str, keys: Mapping[str, RSAPublicKey]) -> bytes:
 
 
 def split(token: str) -> tuple[str, str, str]:
+    """Return header, payload and signature, still encoded.
+
+    Raises:
+        InvalidToken: The token is too long or does not have three base64url parts.
+    """
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise InvalidToken(f"the token is longer than {MAX_TOKEN_CHARACTERS} characters")
     if _SHAPE.fullmatch(token) is None:
@@ -65,7 +75,11 @@ def split(token: str) -> tuple[str, str, str]:
 
 
 def decode_part(part: str) -> bytes:
-    """Base64url without padding, and without spare bits that a second spelling could hide in."""
+    """Decode base64url without padding; unused trailing bits must be zero.
+
+    Raises:
+        InvalidToken: The part is not base64url, or not its canonical encoding.
+    """
     try:
         decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except (binascii.Error, ValueError) as error:
@@ -76,7 +90,16 @@ def decode_part(part: str) -> bytes:
 
 
 def strict_object(encoded: bytes, name: str) -> dict[str, Any]:
-    """A JSON object without duplicate names, endless numbers, deep nesting or broken text."""
+    """Parse a JSON object strictly.
+
+    Args:
+        encoded: UTF-8 without a byte order mark.
+        name: What it is, for the error message.
+
+    Raises:
+        InvalidToken: It is not a JSON object, has a duplicate name, NaN or an infinite number, more
+            than 16 levels of nesting, or text that is not valid Unicode.
+    """
     if encoded.count(b"{") + encoded.count(b"[") > _MAX_NESTING:
         raise InvalidToken(f"the token's {name} is nested too deep")
     try:
@@ -93,12 +116,12 @@ def strict_object(encoded: bytes, name: str) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("duplicate name")
     return value
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _check_header(header: dict[str, Any]) -> None:
@@ -106,11 +129,11 @@ def _check_header(header: dict[str, Any]) -> None:
         raise InvalidToken(f"the token is not signed with {ALGORITHM}")
     if header.get("typ", "JWT") != "JWT":
         raise InvalidToken("the token's type is not JWT")
-    if strange := sorted(header.keys() - _KNOWN_HEADERS):
-        raise InvalidToken(f"the token's header has {len(strange)} parameter(s) not used here")
+    if unknown := header.keys() - _KNOWN_HEADERS:
+        raise InvalidToken(f"the token's header has {len(unknown)} unsupported parameter(s)")
     kid = header.get("kid")
     if not isinstance(kid, str) or _KID.fullmatch(kid) is None:
-        raise InvalidToken("the token does not name its key")
+        raise InvalidToken("the token does not name its signing key")
 
 
 def _check_signature(token: str, key: RSAPublicKey) -> None:

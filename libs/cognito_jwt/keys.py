@@ -1,4 +1,4 @@
-"""The signing keys of one user pool: fetched without blocking, kept through outages."""
+"""Fetch and cache the signing keys of a user pool; known keys survive an outage of the issuer."""
 
 import asyncio
 import contextlib
@@ -16,12 +16,12 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 COOL_DOWN_SECONDS: Final = 10.0
-"""At most one fetch in this time, however many unknown key ids arrive and whether it worked.
+"""At most one fetch in this time, however many unknown key ids arrive and whether it succeeded.
 
-A process that has no keys yet begins with a pause of one second, and doubles it.
+A key set that has no keys yet waits 1 second after its first failure, and doubles that up to here.
 """
 REFRESH_SECONDS: Final = 3600.0
-"""A key that the pool withdraws is trusted no longer than this."""
+"""How often `watch` fetches: a key that the pool withdraws is trusted no longer than this."""
 FETCH_TIMEOUT: Final = aiohttp.ClientTimeout(total=3, connect=1.5)
 MAX_JWKS_BYTES: Final = 65_536
 MIN_KEY_BITS: Final = 2048
@@ -29,14 +29,18 @@ MIN_KEY_BITS: Final = 2048
 log = structlog.get_logger(__name__)
 
 Fetch = Callable[[], Awaitable[bytes]]
+"""Returns a JWKS document, or raises `aiohttp.ClientError`, `OSError` or `ValueError`."""
 
 
-class KeysUnavailable(Exception):  # noqa: N818  names what happened
-    """Whether a token is good cannot be told now: its issuer does not answer."""
+class KeysUnavailable(Exception):
+    """A token cannot be verified now: its key is not known and the issuer does not answer."""
 
 
-def fetch_from(session: aiohttp.ClientSession, url: str) -> Fetch:
-    """Fetches a JWKS document; its size and time are bounded, redirects are not followed."""
+def jwks_fetcher(session: aiohttp.ClientSession, url: str) -> Fetch:
+    """Return a function that fetches a JWKS document by HTTP.
+
+    A fetch takes at most 3 seconds, reads at most `MAX_JWKS_BYTES` and follows no redirect.
+    """
 
     async def fetch() -> bytes:
         async with session.get(url, timeout=FETCH_TIMEOUT, allow_redirects=False) as response:
@@ -53,14 +57,15 @@ def fetch_from(session: aiohttp.ClientSession, url: str) -> Fetch:
 
 
 def parse_jwks(document: bytes) -> dict[str, RSAPublicKey]:
-    """Key id -> RSA signature key. Keys of other kinds are passed over.
+    """Return the RSA signature keys of a JWKS document by key id; other keys are skipped.
 
     Raises:
-        ValueError: this is no key set, or it holds no key that we could use.
+        ValueError: The document is not a key set, an RSA key in it is malformed or has fewer than
+            `MIN_KEY_BITS` bits, or it holds no RSA signature key.
     """
     try:
         rows = orjson.loads(document)["keys"]
-        keys = {row["kid"]: _key(row) for row in rows if _usable(row)}
+        keys = {row["kid"]: _key(row) for row in rows if _is_signature_key(row)}
     except (AttributeError, KeyError, TypeError, PyJWTError) as error:
         raise ValueError("not a JSON Web Key Set") from error
     if not keys:
@@ -68,7 +73,7 @@ def parse_jwks(document: bytes) -> dict[str, RSAPublicKey]:
     return keys
 
 
-def _usable(row: dict[str, Any]) -> bool:
+def _is_signature_key(row: dict[str, Any]) -> bool:
     return (
         row["kty"] == "RSA"
         and row.get("use", "sig") == "sig"
@@ -87,32 +92,38 @@ def _key(row: dict[str, Any]) -> RSAPublicKey:
 
 @dataclass(slots=True)
 class KeySet:
-    """The keys of one pool, by key id."""
+    """Hold the signing keys of one user pool by key id; create one for the life of a process."""
 
     fetch: Fetch
     clock: Callable[[], float] = time.monotonic
+    """Seconds."""
     fetches: int = 0
-    """How often the issuer was asked, successful or not."""
+    """How many fetches were started, successful or not."""
     generation: int = 0
-    """Grows whenever the keys change: what was verified with older keys counts no more."""
+    """Increases when the keys change: tokens verified with older keys must be verified again."""
     _keys: Mapping[str, RSAPublicKey] = field(default_factory=dict)
-    _asked_at: float = float("-inf")
+    _fetched_at: float = float("-inf")
     _failures: int = 0
-    """One after the other, so far."""
+    """Consecutive failed fetches."""
     _fetching: "asyncio.Task[None] | None" = None
 
     @property
-    def known(self) -> bool:
+    def loaded(self) -> bool:
+        """Whether any key is known."""
         return bool(self._keys)
 
     def snapshot(self) -> Mapping[str, RSAPublicKey]:
+        """Return the known keys without fetching."""
         return self._keys
 
-    async def with_key(self, kid: str) -> Mapping[str, RSAPublicKey]:
-        """The keys, after a look for `kid` at the issuer if it is not among them.
+    async def keys_for(self, kid: str) -> Mapping[str, RSAPublicKey]:
+        """Return the known keys, after a fetch if `kid` is not among them.
+
+        The result does not contain `kid` if the issuer does not publish such a key, or if the
+        cool-down after the last fetch is not over.
 
         Raises:
-            KeysUnavailable: not found, and the issuer could not be asked.
+            KeysUnavailable: `kid` is not known and the last fetch failed.
         """
         if kid not in self._keys:
             await self.refresh()
@@ -121,21 +132,25 @@ class KeySet:
         return self._keys
 
     async def refresh(self) -> None:
-        """Fetch, unless a fetch was begun a short time ago; one at a time, all wait for it."""
+        """Fetch the keys unless the cool-down is running; concurrent callers share one fetch.
+
+        A failed fetch is logged, counted and not raised.
+        """
         if self._fetching is None:
-            if self.clock() - self._asked_at < self._cool_down():
+            if self.clock() - self._fetched_at < self._cool_down():
                 return
-            self._asked_at = self.clock()
+            self._fetched_at = self.clock()
             self._fetching = asyncio.create_task(self._fetch_once(), name="jwks-fetch")
         await asyncio.shield(self._fetching)
 
-    async def keep_fresh(self) -> None:
-        """Fetch now and from time to time, for ever; run as a task."""
+    async def watch(self) -> None:
+        """Fetch now and every `REFRESH_SECONDS`; run as a task, never returns."""
         while True:
             await self.refresh()
             await asyncio.sleep(self._cool_down() if self._failures else REFRESH_SECONDS)
 
     async def close(self) -> None:
+        """Cancel a running fetch and wait for its end."""
         if self._fetching is not None:
             self._fetching.cancel()
             with contextlib.suppress(asyncio.CancelledError):

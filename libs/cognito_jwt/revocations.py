@@ -1,7 +1,7 @@
-"""Tokens that were called back before their time; every worker holds the whole list.
+"""Revoke tokens before they expire; every process holds a copy of the list.
 
-Cognito tells nobody of a global sign-out, so the list is our own: in Redis, copied into each
-process, looked at on every request. Should Redis lose it, the copies put it back.
+Cognito does not publish global sign-outs, so the list is separate: stored in Redis, copied into
+each process and checked on every request. If Redis loses the list, a copy restores it.
 """
 
 import asyncio
@@ -15,12 +15,11 @@ from redis.exceptions import RedisError
 
 from cognito_jwt.claims import Caller
 
-KEY: Final = "gateway:{revocations}:list"
-VERSION: Final = "gateway:{revocations}:version"
-LOOK_SECONDS: Final = 0.5
-"""How much later than the first worker the others may learn of a revocation."""
+PREFIX: Final = "{revocations}"
+POLL_SECONDS: Final = 0.5
+"""How long after the first process the others apply a revocation, at most."""
 
-# KEYS list, version. ARGV field, value, then further pairs.
+# KEYS: list, version. ARGV: field, value, then further pairs.
 _ADD = """
 for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 return redis.call('INCR', KEYS[2])
@@ -34,87 +33,121 @@ _KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Takes back one token (`jti`), all of one sign-in (`origin_jti`), or a person's (`sub`)."""
+    """Revoke one token (`jti`), all tokens of a sign-in (`origin_jti`) or of a user (`sub`)."""
 
     kind: Kind
     value: str
     before: int
-    """UNIX seconds: of a person, what was signed in up to then."""
+    """UNIX seconds; of a user (`sub`), sign-ins up to this time are revoked."""
     until: int
-    """UNIX seconds: after that no token of this kind can be alive."""
+    """UNIX seconds; by this time every revoked token has expired, and the entry is dropped."""
 
     @property
     def name(self) -> str:
+        """The field of the stored list: `<kind>:<value>`."""
         return f"{self.kind}:{self.value}"
 
-    def stored(self) -> str:
+    def serialized(self) -> str:
+        """Return the value of the stored list: `<before>,<until>`."""
         return f"{self.before},{self.until}"
 
 
-def read_entry(name: str, stored: str) -> Revocation | None:
-    """None for what is not of our writing."""
+def parse_revocation(name: str, serialized: str) -> Revocation | None:
+    """Return the stored revocation, or None if the entry is malformed (which is logged)."""
     kind, _, value = name.partition(":")
-    before, _, until = stored.partition(",")
+    before, _, until = serialized.partition(",")
     if kind not in _KINDS or not before.isdigit() or not until.isdigit():
-        log.error("revocation_not_understood", entry=kind)
+        log.error("revocation_malformed", entry=kind)
         return None
     return Revocation(_KINDS[kind], value, int(before), int(until))
 
 
 @dataclass(slots=True)
-class Revocations:
+class RevocationList:
+    """Hold the revocations of all processes that share a Redis."""
+
     redis: Any
+    """A `redis.asyncio.Redis` that returns bytes."""
     clock: Callable[[], float] = time.time
+    """UNIX seconds."""
+    prefix: str = PREFIX
+    """Start of the two Redis keys, `<prefix>:list` and `<prefix>:version`; needs a hash tag."""
     loaded: bool = False
-    """Whether the list has been read once."""
+    """Whether the list has been read from Redis."""
     _entries: dict[str, Revocation] = field(default_factory=dict)
     _version: int = -1
+    _add: Any = field(init=False)
 
-    def covers(self, caller: Caller) -> bool:
+    def __post_init__(self) -> None:
+        self._add = self.redis.register_script(_ADD)
+
+    def is_revoked(self, caller: Caller) -> bool:
+        """Return whether the caller's token has been revoked, by the copy in this process."""
         if not self._entries:
             return False
         return (
             f"jti:{caller.jti}" in self._entries
             or f"origin_jti:{caller.origin_jti}" in self._entries
-            or self._covers_person(caller)
+            or self._is_user_revoked(caller)
         )
 
-    def _covers_person(self, caller: Caller) -> bool:
+    def _is_user_revoked(self, caller: Caller) -> bool:
         entry = self._entries.get(f"sub:{caller.subject}")
         return entry is not None and caller.auth_time <= entry.before
 
     async def add(self, revocation: Revocation) -> None:
-        """In force here at once, and everywhere else within `LOOK_SECONDS`."""
+        """Apply a revocation: here at once, in other processes within `POLL_SECONDS`.
+
+        Raises:
+            RedisError: It was not stored, and holds in this process only.
+        """
         self._entries[revocation.name] = revocation
         await self._write([revocation])
 
     async def watch(self) -> None:
-        """Keep the copy up to date, for ever; run as a task."""
+        """Refresh the copy every `POLL_SECONDS`; run as a task, never returns.
+
+        While Redis is unavailable the copy stays in force.
+        """
         while True:
             try:
-                await self.look()
-            except RedisError as error:  # the copy stands
-                log.warning("revocations_not_read", because=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+                await self.refresh()
+            except RedisError as error:
+                log.warning("revocations_refresh_failed", because=str(error))
+            await asyncio.sleep(POLL_SECONDS)
 
-    async def look(self) -> None:
-        """Read the list if it has changed; put it back if it is gone."""
-        version = int(await self.redis.get(VERSION) or 0)
+    async def refresh(self) -> None:
+        """Read the list if it has changed; restore it if Redis has lost it.
+
+        Raises:
+            RedisError: Redis is unavailable.
+        """
+        version = int(await self.redis.get(self._version_key) or 0)
         if version == self._version:
             return
         if version < self._version and self._entries:
-            log.warning("revocations_lost", put_back=len(self._entries))
+            log.warning("revocations_restored", count=len(self._entries))
             version = await self._write(list(self._entries.values()))
-        self._entries = self._alive(await self.redis.hgetall(KEY))
+        self._entries = self._unexpired(await self.redis.hgetall(self._list_key))
         self._version = version
         self.loaded = True
 
-    async def _write(self, revocations: list[Revocation]) -> int:
-        pairs = [part for entry in revocations for part in (entry.name, entry.stored())]
-        return int(await self.redis.eval(_ADD, 2, KEY, VERSION, *pairs))
+    @property
+    def _list_key(self) -> str:
+        return f"{self.prefix}:list"
 
-    def _alive(self, stored: Mapping[bytes, bytes]) -> dict[str, Revocation]:
-        entries = [read_entry(name.decode(), value.decode()) for name, value in stored.items()]
+    @property
+    def _version_key(self) -> str:
+        return f"{self.prefix}:version"
+
+    async def _write(self, revocations: list[Revocation]) -> int:
+        pairs = [part for entry in revocations for part in (entry.name, entry.serialized())]
+        return int(await self._add([self._list_key, self._version_key], pairs))
+
+    def _unexpired(self, stored: Mapping[bytes, bytes]) -> dict[str, Revocation]:
+        entries = [
+            parse_revocation(name.decode(), value.decode()) for name, value in stored.items()
+        ]
         return {
             entry.name: entry
             for entry in entries

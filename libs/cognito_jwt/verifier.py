@@ -1,4 +1,4 @@
-"""Token in, caller out: signature, issuer and claims in the right order."""
+"""Verify tokens: signature, issuer and claims, in that order of trust."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,36 +11,37 @@ from cognito_jwt.keys import KeySet
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Verifies the tokens of one or several user pools."""
+    """Verify the ID and access tokens of one or several user pools."""
 
     pools: Mapping[str, tuple[Pool, KeySet]]
-    """Issuer -> pool and its keys."""
+    """Issuer to its pool and keys."""
     clock: Callable[[], float] = time.time
+    """UNIX seconds."""
 
     @property
     def generation(self) -> int:
-        """Grows whenever any pool's keys change."""
+        """Increases when the keys of any pool change."""
         generation = 0
-        for _, keys in self.pools.values():  # no generator: this is on the road of every request
+        for _, keys in self.pools.values():  # faster than a generator; computed for every request
             generation += keys.generation
         return generation
 
-    async def caller(self, token: str) -> Caller:
-        """Who this token speaks for.
+    async def verify(self, token: str) -> Caller:
+        """Return who a token was issued to.
 
         Raises:
-            InvalidToken: it is malformed, forged, expired, or not for us.
-            KeysUnavailable: its signature cannot be checked at the moment.
+            InvalidToken: The token is malformed, forged, expired, or not for these pools.
+            KeysUnavailable: Its signature cannot be checked at the moment.
         """
         pool, keys = self._pool_of(token)
         try:
             payload = verify_jws(token, keys.snapshot())
         except UnknownKey as unknown:
-            payload = verify_jws(token, await keys.with_key(unknown.kid))
+            payload = verify_jws(token, await keys.keys_for(unknown.kid))
         return read_claims(strict_object(payload, "payload"), pool, self.clock())
 
     def _pool_of(self, token: str) -> tuple[Pool, KeySet]:
-        """The unverified issuer only chooses whose keys must have signed the token."""
+        """Choose the pool by the unverified issuer: its keys must have signed the token."""
         issuer = strict_object(decode_part(split(token)[1]), "payload").get("iss")
         if not isinstance(issuer, str) or issuer not in self.pools:
             raise InvalidToken("the token is from another issuer")

@@ -1,14 +1,14 @@
-"""Read-through: Redis, then DynamoDB, then a queue, or the computation itself.
+"""Read through Redis to DynamoDB, and then ask a queue for the value or compute it.
 
-`RAO`, `DAO` and `DatabaseQueueObject` can be used each alone; `ReadThrough` puts them in a row.
+`RAO`, `DAO` and `DatabaseQueueObject` each work alone; `ReadThrough` combines them.
 """
 
 from readthrough.dao import DAO, Table, UnknownTable
 from readthrough.dqo import DQO, DatabaseQueueObject
 from readthrough.memory import MemoryTable
 from readthrough.rao import RAO
-from readthrough.resource import Found, ReadThrough, Stored
-from readthrough.shelf import Head, Shelf
+from readthrough.read_through import Found, ReadThrough, Stored
+from readthrough.versioned_store import Version, VersionedStore
 
 __all__ = [
     "DAO",
@@ -16,11 +16,11 @@ __all__ = [
     "RAO",
     "DatabaseQueueObject",
     "Found",
-    "Head",
     "MemoryTable",
     "ReadThrough",
-    "Shelf",
     "Stored",
     "Table",
     "UnknownTable",
+    "Version",
+    "VersionedStore",
 ]

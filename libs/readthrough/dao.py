@@ -1,4 +1,4 @@
-"""Database Access Object: the rows of a DynamoDB table, by partition key."""
+"""Database Access Object: read and write the rows of a DynamoDB table by partition key."""
 
 import asyncio
 import contextlib
@@ -17,12 +17,12 @@ _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
 
-class UnknownTable(LookupError):  # noqa: N818  names what happened
-    """There is no such table here: the name, the region or the account is another one."""
+class UnknownTable(LookupError):
+    """The table does not exist: check its name, the region and the account."""
 
 
 class Table(Protocol):
-    """What a `DAO` does, wherever the rows are."""
+    """Describe the methods of a `DAO`, for other places to store rows in."""
 
     async def find_all_by_pk(self, partition_key_value: str) -> list[Row]: ...
 
@@ -38,14 +38,19 @@ class Table(Protocol):
 
 
 class DAO:
-    """One table; the names of its keys are found out at the first use.
+    """Read and write one table; the names of its keys are looked up at the first use.
 
-    Numbers come back as `Decimal` and bytes as `Binary`, as boto3's table objects give them.
+    Numbers are returned as `Decimal` and bytes as `Binary`, as by boto3's table objects. Reads are
+    strongly consistent. Throttled calls are retried by botocore, up to five attempts in all; then,
+    as for any other failure, a method raises `botocore.exceptions.ClientError`.
 
     Args:
         table_name: An existing table.
-        region_name: Where it is; `AWS_ENDPOINT_URL` and credentials are botocore's own variables.
-        client: An open aioboto3 DynamoDB client; it stays its owner's to close.
+        region_name: Its region; endpoint and credentials are botocore's own variables (`AWS_…`).
+        client: An open aioboto3 DynamoDB client to use instead; its owner closes it.
+
+    Raises:
+        UnknownTable: (By every method.) The table does not exist.
     """
 
     def __init__(self, table_name: str, region_name: str = REGION, *, client: Any = None) -> None:
@@ -59,16 +64,21 @@ class DAO:
         self._opening = asyncio.Lock()
 
     async def aclose(self) -> None:
+        """Close the client, unless it was passed in."""
         await self._own.aclose()
 
     async def find_all_by_pk(self, partition_key_value: str) -> list[Row]:
-        """All rows with this partition key, in the order of their range key."""
+        """Return all rows with this partition key, in the order of their range key."""
         return [row async for row in self._rows(partition_key_value)]
 
     async def find_most_recent_by_pk(
         self, partition_key_value: str, *, until: float | str | None = None
     ) -> Row | None:
-        """The row with the highest range key, or with the highest that is at most `until`."""
+        """Return the row with the highest range key, or the highest that is at most `until`.
+
+        Raises:
+            ValueError: `until` is given but the table has no range key.
+        """
         rows = self._rows(partition_key_value, until=until, ScanIndexForward=False, Limit=1)
         async with contextlib.aclosing(rows):
             async for row in rows:
@@ -76,6 +86,7 @@ class DAO:
         return None
 
     async def find_count_by_pk(self, partition_key_value: str) -> int:
+        """Return the number of rows with this partition key."""
         count = 0
         async for page in self._pages(partition_key_value, Select="COUNT"):
             count += page["Count"]
@@ -84,11 +95,12 @@ class DAO:
     async def insert_one(self, partition_key_value: str, item: Mapping[str, Any]) -> None:
         """Insert the first row of a partition key.
 
-        In a table with a range key two callers at the same moment, with different range keys, can
-        both be first: DynamoDB knows no condition on a whole partition.
+        In a table with a range key, two concurrent callers with different range keys can both
+        succeed: DynamoDB has no condition on a partition.
 
         Raises:
-            ConditionalCheckFailedException: (a `botocore` `ClientError`) there is one already.
+            ConditionalCheckFailedException: (A `botocore` `ClientError`.) A row exists.
+            ValueError: As `insert_new`.
         """
         client = await self._open()
         if self.partition_range_name is not None and await self.find_count_by_pk(
@@ -103,7 +115,11 @@ class DAO:
         )
 
     async def insert_new(self, partition_key_value: str, item: Mapping[str, Any]) -> None:
-        """Insert a row; one with the very same keys is replaced."""
+        """Insert a row; one with the same keys is replaced.
+
+        Raises:
+            ValueError: The item lacks the range key, or names another partition key.
+        """
         client = await self._open()
         await client.put_item(TableName=self.table_name, Item=self._item(partition_key_value, item))
 
@@ -111,7 +127,7 @@ class DAO:
         named = item.get(self.partition_key_name, pk)
         if named != pk:
             raise ValueError(
-                f"the item's {self.partition_key_name} is {named!r}; it is stored under {pk!r}"
+                f"the item's {self.partition_key_name} is {named!r}, but it is stored under {pk!r}"
             )
         if self.partition_range_name is not None and self.partition_range_name not in item:
             raise ValueError(f"the item lacks the table's range key {self.partition_range_name}")

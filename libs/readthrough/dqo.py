@@ -1,4 +1,4 @@
-"""Database Queue Object: a table's newest row, and a message when there is no fresh one."""
+"""Database Queue Object: read a table's newest row, and queue a request for a fresh one."""
 
 import contextlib
 import hashlib
@@ -13,20 +13,20 @@ import orjson
 from readthrough.dao import DAO, REGION, Row
 
 Send = Callable[[str, Mapping[str, Any]], Awaitable[None]]
-"""`send(message_group_id, message_data)`; when it returns, the message is safe."""
+"""`send(message_group_id, message_data)`; returns when the message has been accepted."""
 
 
 class DatabaseQueueObject:
-    """Reads a table, and asks through a queue for what is missing or stale there.
+    """Read a table, and request through a queue what is missing or stale there.
 
     Args:
-        table_name: An existing table whose rows tell by `computedAt` (UNIX seconds) how old they
-            are.
-        queue_url: A FIFO queue; a message that says the same is dropped by SQS for five minutes.
-        region_name: Of both.
-        staleness: Seconds after which a row is stale. None: a row never is.
-        dao: Instead of one that is opened here.
-        send: Instead of sending JSON to `queue_url`.
+        table_name: An existing table whose rows have the number `computedAt` (UNIX seconds).
+        queue_url: A FIFO queue; SQS drops a message equal to one of the last five minutes.
+        region_name: The region of table and queue.
+        staleness: Seconds after which a row is stale; None: a row never is.
+        dao: A DAO to use instead of opening one; its owner closes it.
+        send: Called instead of sending JSON to `queue_url`.
+        clock: Returns UNIX seconds.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class DatabaseQueueObject:
         self._owns_dao = dao is None
 
     async def aclose(self) -> None:
+        """Close the clients that were opened here."""
         await self._own.aclose()
         if self._owns_dao:
             await self.DAO.aclose()
@@ -61,13 +62,18 @@ class DatabaseQueueObject:
         MessageGroupId: str,  # noqa: N803  the name that SQS and its users know
         message_data: Mapping[str, Any],
     ) -> Row | None:
-        """The newest row, fresh or stale; None if there is none.
+        """Return the newest row, fresh or stale, or None if there is none.
 
-        Whenever it is not fresh a message is queued before this returns, so that whoever is shown
-        an old row, or none, may be told that a new one is on its way.
+        Unless the row is fresh, a message is queued before this returns. The caller of a stale or
+        missing row can therefore rely on a new one being on its way.
+
+        Args:
+            pk: Partition key of the row.
+            MessageGroupId: FIFO group of the message.
+            message_data: The message; JSON unless `send` was passed in.
 
         Raises:
-            Whatever `send` raises: nothing was queued.
+            Exception: What `send` raised; nothing was queued.
         """
         row = await self.DAO.find_most_recent_by_pk(pk)
         if row is None or self.is_stale(row):
@@ -75,6 +81,7 @@ class DatabaseQueueObject:
         return row
 
     def is_stale(self, row: Mapping[str, Any]) -> bool:
+        """Return whether a row is older than `staleness`; one without `computedAt` is stale."""
         if self.staleness is None:
             return False
         computed = row.get("computedAt")
@@ -83,6 +90,7 @@ class DatabaseQueueObject:
         return self._clock() - float(computed) >= self.staleness
 
     async def enqueue(self, message_group_id: str, message_data: Mapping[str, Any]) -> None:
+        """Queue a message."""
         await self._send(message_group_id, message_data)
 
     async def _send_json(self, message_group_id: str, message_data: Mapping[str, Any]) -> None:
@@ -91,12 +99,12 @@ class DatabaseQueueObject:
                 aioboto3.Session().client("sqs", region_name=self.region_name)
             )
         body = orjson.dumps(message_data, option=orjson.OPT_SORT_KEYS)
-        same = hashlib.sha256(message_group_id.encode() + b"\n" + body).hexdigest()
+        deduplication_id = hashlib.sha256(message_group_id.encode() + b"\n" + body).hexdigest()
         await self._sqs.send_message(
             QueueUrl=self.queue_url,
             MessageBody=body.decode(),
             MessageGroupId=message_group_id,
-            MessageDeduplicationId=same,
+            MessageDeduplicationId=deduplication_id,
         )
 
 

@@ -1,4 +1,4 @@
-"""A table in memory, for what runs without AWS."""
+"""Store rows in memory, for tests and for programs without AWS."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,7 +12,10 @@ from readthrough.dao import Row
 
 @dataclass(slots=True)
 class MemoryTable:
-    """Rows by partition key and, if the table has one, range key."""
+    """Store rows by partition key and, if `partition_range_name` is not None, range key.
+
+    The methods behave as those of `DAO`, except that nothing is converted to `Decimal`.
+    """
 
     partition_key_name: str = "pk"
     partition_range_name: str | None = "computedAt"
@@ -36,14 +39,19 @@ class MemoryTable:
 
     async def insert_one(self, partition_key_value: str, item: Mapping[str, Any]) -> None:
         if self._rows.get(partition_key_value):
-            code = {"Code": "ConditionalCheckFailedException", "Message": "it is there"}
+            code = {
+                "Code": "ConditionalCheckFailedException",
+                "Message": "The conditional request failed",
+            }
             raise ConditionalCheckFailedException({"Error": code}, "PutItem")
         await self.insert_new(partition_key_value, item)
 
     async def insert_new(self, partition_key_value: str, item: Mapping[str, Any]) -> None:
         named = item.get(self.partition_key_name, partition_key_value)
         if named != partition_key_value:
-            raise ValueError(f"the item is {named!r}; it is stored under {partition_key_value!r}")
+            raise ValueError(
+                f"the item is {named!r}, but it is stored under {partition_key_value!r}"
+            )
         row = {**item, self.partition_key_name: partition_key_value}
         try:
             key = row[self.partition_range_name] if self.partition_range_name else None
@@ -52,7 +60,5 @@ class MemoryTable:
         self._rows[partition_key_value][key] = row
 
 
-class ConditionalCheckFailedException(  # noqa: N818  botocore's name
-    ClientError  # type: ignore[misc]  # published without types
-):
-    """As the DynamoDB client raises it."""
+class ConditionalCheckFailedException(ClientError):  # type: ignore[misc]  # published without types
+    """Report an existing row, under the name that the DynamoDB client uses."""

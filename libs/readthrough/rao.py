@@ -1,4 +1,4 @@
-"""Redis Access Object: a cache in front of a table."""
+"""Redis Access Object: cache values by primary key."""
 
 import os
 from collections.abc import Mapping
@@ -11,14 +11,19 @@ TTE_SECONDS: Final = 1800
 
 
 class RAO:
-    """Keeps what belongs to primary keys for a while, under a prefix of its own.
+    """Cache one value for each primary key, under a common prefix, for a limited time.
+
+    Every method raises `redis.exceptions.RedisError` while Redis is unavailable.
 
     Args:
-        prefix: What all keys begin with; for a cache in front of a table, the table's name.
-        client_url: A host name, or a whole `redis://` URL. Default: `REDIS_URL`, else localhost.
-        client_port: Default: `REDIS_PORT`, else 6379; of no account beside a whole URL.
+        prefix: Start of all keys; for a cache in front of a table, the name of the table.
+        client_url: A host name or a `redis://`, `rediss://` or `unix://` URL. Default: the
+            environment variable `REDIS_URL`, else 127.0.0.1.
+        client_port: Default: the environment variable `REDIS_PORT`, else 6379. Ignored if
+            `client_url` is a URL.
         tte: Time to expiry, in seconds.
-        client: An open client that answers in bytes; it stays its owner's to close.
+        client: An open `redis.asyncio` client to use instead; it must return bytes, and its owner
+            closes it.
     """
 
     def __init__(
@@ -36,18 +41,20 @@ class RAO:
         self.client: Any = client or Redis.from_url(_url(client_url, client_port))
 
     async def aclose(self) -> None:
+        """Close the client, unless it was passed in."""
         if self._owned:
             await self.client.aclose()
 
     def generate_key(self, pk: str) -> str:
+        """Return the Redis key of a primary key: `<prefix>_<pk>`."""
         return f"{self.prefix}_{pk}"
 
     async def store(self, pk: str, data: Mapping[str, Any]) -> None:
-        """Keep a dictionary, as JSON, for `tte` seconds."""
+        """Store a dictionary as JSON, for `tte` seconds."""
         await self.store_bytes(pk, orjson.dumps(data))
 
     async def retrieve(self, pk: str) -> dict[str, Any] | None:
-        """The dictionary; None if there is none, or it has expired."""
+        """Return the dictionary, or None if there is none or it has expired."""
         raw = await self.retrieve_bytes(pk)
         if raw is None:
             return None
@@ -55,19 +62,21 @@ class RAO:
         return data
 
     async def store_bytes(self, pk: str, raw: bytes) -> None:
+        """Store bytes as they are, for `tte` seconds."""
         await self.client.set(self.generate_key(pk), raw, ex=self.tte)
 
     async def retrieve_bytes(self, pk: str) -> bytes | None:
-        """As it was stored, undecoded: one round trip and nothing else."""
+        """Return the stored bytes without decoding them, or None."""
         raw: bytes | None = await self.client.get(self.generate_key(pk))
         return raw
 
     async def forget(self, pk: str) -> None:
+        """Delete the value of a primary key; it is not an error if there is none."""
         await self.client.delete(self.generate_key(pk))
 
 
 def _url(url: str | None, port: int | None) -> str:
-    where = url or os.environ.get("REDIS_URL") or "127.0.0.1"
-    if "://" in where:
-        return where
-    return f"redis://{where}:{port or int(os.environ.get('REDIS_PORT') or 6379)}"
+    server = url or os.environ.get("REDIS_URL") or "127.0.0.1"
+    if "://" in server:
+        return server
+    return f"redis://{server}:{port or int(os.environ.get('REDIS_PORT') or 6379)}"

@@ -1,17 +1,19 @@
-"""How often somebody may do something: token buckets in Redis, refilled by its clock."""
+"""Limit rates with token buckets in Redis: several limits in one call, debited all or none."""
 
-from token_bucket.limiter import Charge, Closed, Limiter, Plan, Plans, Verdict
-from token_bucket.limits import Limit, Outage, Scope, Table
+from token_bucket.charges import BucketState, Charge, ChargePlan, Decision, ScopedPlans
+from token_bucket.limiter import RateLimiter, RateLimiterUnavailable
+from token_bucket.limits import Limit, LimitTable, OutagePolicy, Scope
 
 __all__ = [
+    "BucketState",
     "Charge",
-    "Closed",
+    "ChargePlan",
+    "Decision",
     "Limit",
-    "Limiter",
-    "Outage",
-    "Plan",
-    "Plans",
+    "LimitTable",
+    "OutagePolicy",
+    "RateLimiter",
+    "RateLimiterUnavailable",
     "Scope",
-    "Table",
-    "Verdict",
+    "ScopedPlans",
 ]

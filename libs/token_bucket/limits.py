@@ -1,4 +1,4 @@
-"""All limits in one table, and the few words it takes to change one while we run."""
+"""Define rate limits, and the text syntax that overrides one while the process runs."""
 
 import re
 from collections.abc import Mapping
@@ -9,44 +9,54 @@ _OVERRIDE = re.compile(r"(\d{1,9})/(\d{1,9})(?:;(shadow))?", re.ASCII)
 
 
 class Scope(Enum):
-    """Whose bucket it is."""
+    """Name what has a bucket of its own under a limit."""
 
     ADDRESS = "ip"
-    PERSON = "user"
-    EVERYBODY = "all"
+    USER = "user"
+    GLOBAL = "all"
 
 
-class Outage(Enum):
-    """What holds while Redis does not answer."""
+class OutagePolicy(Enum):
+    """Name what a limit does while Redis is unavailable."""
 
     LOCAL = "local"
-    """A bucket in this worker, of its share of the limit."""
-    CLOSED = "closed"
-    """Nobody is let in."""
+    """Count in this process, against its share of the limit."""
+    FAIL_CLOSED = "closed"
+    """Admit nothing: `RateLimiterUnavailable` is raised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`quantity` tokens, refilled evenly over `window` seconds; a full bucket is the burst."""
+    """Describe a bucket of `quantity` tokens that refills evenly over `window` seconds.
+
+    A full bucket is the largest burst; on average `quantity / window` tokens per second are
+    admitted.
+    """
 
     name: str
     quantity: int
+    """Tokens in a full bucket, at least 1."""
     window: int
+    """Seconds in which an empty bucket becomes full, at least 1."""
     scope: Scope
-    outage: Outage = Outage.LOCAL
+    on_outage: OutagePolicy = OutagePolicy.LOCAL
     shadow: bool = False
-    """Counted and told in the metrics, but nobody is refused."""
+    """Count and report, but reject nothing."""
 
     @property
-    def policy(self) -> str:
-        """For the header `RateLimit-Policy`."""
+    def policy_header(self) -> str:
+        """The item of this limit in the header `RateLimit-Policy`."""
         return f'"{self.name}";q={self.quantity};w={self.window}'
 
-    def changed(self, override: str) -> "Limit":
-        """With another quantity and window: `240/60`, `240/60;shadow`.
+    def overridden(self, override: str) -> "Limit":
+        """Return this limit with another quantity and window.
+
+        Args:
+            override: `<quantity>/<window seconds>`, optionally followed by `;shadow`; for example
+                `240/60` or `240/60;shadow`.
 
         Raises:
-            ValueError: the text says something else.
+            ValueError: The text has another form, or one of the numbers is 0.
         """
         match = _OVERRIDE.fullmatch(override)
         if match is None or not int(match[1]) or not int(match[2]):
@@ -57,33 +67,39 @@ class Limit:
 
 
 @dataclass(slots=True)
-class Table:
-    """The limits by name, as they are now."""
+class LimitTable:
+    """Hold the current limits by name: the defaults with the overrides applied to them."""
 
-    defaults: Mapping[str, Limit]
+    defaults: Mapping[str, Limit] = field(default_factory=dict)
     limits: Mapping[str, Limit] = field(init=False)
     version: int = 0
-    """Grows with every change."""
+    """Increases with every change of a limit."""
 
     def __post_init__(self) -> None:
         self.limits = self.defaults
 
     @classmethod
-    def of(cls, *limits: Limit) -> "Table":
+    def of(cls, *limits: Limit) -> "LimitTable":
+        """Return a table with these defaults."""
         return cls({limit.name: limit for limit in limits})
 
     def __getitem__(self, name: str) -> Limit:
         return self.limits[name]
 
-    def override(self, overrides: Mapping[str, str]) -> list[str]:
-        """Change the named limits and put all others back; answers what could not be read."""
-        limits, refused = dict(self.defaults), []
+    def apply_overrides(self, overrides: Mapping[str, str]) -> list[str]:
+        """Override the named limits and reset all others to their defaults.
+
+        Returns:
+            One message for each override that names no limit or cannot be parsed; such an
+            override changes nothing.
+        """
+        limits, problems = dict(self.defaults), []
         for name, text in overrides.items():
             try:
-                limits[name] = self.defaults[name].changed(text)
+                limits[name] = self.defaults[name].overridden(text)
             except (KeyError, ValueError) as error:
-                refused.append(f"no limit is called {name}" if name not in limits else str(error))
+                problems.append(f"no limit is called {name}" if name not in limits else str(error))
         if limits != self.limits:
             self.limits = limits
             self.version += 1
-        return refused
+        return problems

@@ -1,10 +1,10 @@
 -- Debits several token buckets, all or none.
--- KEYS: one per bucket, in one slot. ARGV, four per bucket:
---   tokens it holds, microseconds it takes to fill, cost, 1 to enforce or 0 to watch only.
--- A bucket is one number: the moment (microseconds since 1970) at which it is full again.
--- Answers a JSON list (a text is one write of the server's and one read of ours, a table is neither):
---   1 or 0 for all of them, then per bucket:
---   1 or 0 for itself, tokens left, milliseconds until full, milliseconds until the cost is there.
+-- KEYS: one per bucket, all in one hash slot. ARGV, four per bucket:
+--   tokens in a full bucket, microseconds in which it fills, cost, 1 to enforce or 0 for shadow mode.
+-- A bucket is stored as one number: the time (microseconds since 1970) at which it is full again.
+-- Returns a JSON list (one string is cheaper to write and to read than a table of numbers):
+--   1 if all charges were debited, else 0; then for each bucket:
+--   1 if the charge fits, tokens left, milliseconds until full, milliseconds until the charge fits.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local stored = redis.call('MGET', unpack(KEYS))

@@ -31,7 +31,7 @@ from contracts.compute import (
     reports_cache,
     reports_table,
 )
-from readthrough import DAO, RAO, Shelf
+from readthrough import DAO, RAO, VersionedStore
 
 LABELS: Final = "2026-11"
 
@@ -92,7 +92,7 @@ def _worker(
                 for number, name in ids.items()
             }
         ),
-        shelf=Shelf(table),
+        shelf=VersionedStore(table),
         cache=RAO(reports_cache(REPORT), client=resources.redis, tte=REPORTS_KEPT_SECONDS),
         max_transfers=settings.max_transfers,
     )

@@ -9,7 +9,7 @@ from compute.transfers import Transfers
 from contracts.compute import FailureCode
 
 
-class Fruitless(Exception):  # noqa: N818  names what happened
+class Fruitless(Exception):
     """This analysis cannot come to its end."""
 
     def __init__(self, code: FailureCode, detail: str) -> None:

@@ -35,7 +35,7 @@ from contracts.compute import (
     report_key,
 )
 from contracts.messages import Metadata
-from readthrough import RAO, Shelf, Stored
+from readthrough import RAO, Stored, VersionedStore
 
 ROAD: Final = (
     "before_start", "before_segment", "after_segment", "after_range", "before_report",
@@ -72,7 +72,7 @@ class Worker:
     chains: Mapping[int, Chain]
     segments: Segments
     analyst: Analyst
-    shelf: Shelf
+    shelf: VersionedStore
     cache: RAO
     """Of reports, where the gateway looks first."""
     max_transfers: int
@@ -203,7 +203,7 @@ class Worker:
         pk = report_key(job.chain_id, job.token_address)
         bodies = {REPORT: analysed.report, HOLDERS: analysed.holders, GRAPH: analysed.graph}
         await self.shelf.put(pk, computed_at, analysed.summary, bodies)
-        await self.cache.store_bytes(pk, Stored(analysed.report, computed_at).packed())
+        await self.cache.store_bytes(pk, Stored(analysed.report, computed_at).to_bytes())
 
     async def _state(self, job: Job) -> Analysis:
         state = Analysis()
@@ -224,7 +224,7 @@ class Worker:
             raise Overtaken(outcome.rejection.detail)
 
 
-class Overtaken(Exception):  # noqa: N818  names what happened
+class Overtaken(Exception):
     """Another worker has gone on with this run, or ended it."""
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
 from chassis.views.read_models import ReadModels
-from cognito_jwt import KeySet, Revocations, TokenCache, Verifier
+from cognito_jwt import KeySet, RevocationList, TokenCache, Verifier
 from gateway.api.reports import reports_of
 from gateway.clients import Clients
 from gateway.dependencies import Dependencies
@@ -32,10 +32,10 @@ from gateway.http.idempotency import StoredResponses
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.preferences import WaitTimes
 from gateway.http.sse import EventStreams
-from gateway.limits.table import default_limits
+from gateway.limits.table import LIMIT_OVERRIDES, default_limits
 from gateway.routes import ROUTES, bind
 from gateway.settings import Settings
-from token_bucket import Limiter
+from token_bucket import RateLimiter
 
 if TYPE_CHECKING:
     from tracing.spans import Traces
@@ -112,7 +112,7 @@ def _dependencies(
     settings: Settings, clients: Clients, listener: OutcomeListener, metrics: Metrics
 ) -> Dependencies:
     redis = clients.redis
-    revocations = Revocations(redis)
+    revocations = RevocationList(redis, prefix="gateway:{revocations}")
     addresses = ClientAddresses(settings.trusted_proxy_hops)
     changes = ChangeFeed(clients.subscription)
     referrals = ReadModels(redis)
@@ -150,12 +150,13 @@ def _commands(
     )
 
 
-def _limiter(settings: Settings, redis: Any, metrics: Metrics) -> Limiter:
-    return Limiter(
+def _limiter(settings: Settings, redis: Any, metrics: Metrics) -> RateLimiter:
+    return RateLimiter(
         redis,
         default_limits(),
         workers=settings.gateway_workers,
-        refused=lambda limit: metrics.refused(limit.name, shadow=limit.shadow),
+        overrides_key=LIMIT_OVERRIDES,
+        on_exceeded=lambda limit: metrics.refused(limit.name, shadow=limit.shadow),
     )
 
 
@@ -182,7 +183,7 @@ def _checks(
         return listener.listening
 
     async def keys() -> bool:
-        return all(its.known for its in clients.keys)
+        return all(its.loaded for its in clients.keys)
 
     async def revocations() -> bool:
         return dependencies.revocations.loaded
@@ -201,9 +202,9 @@ async def running(gateway: Gateway) -> AsyncIterator[None]:
     """What works in the background for the time of the context."""
     tasks = [
         asyncio.create_task(gateway.dependencies.revocations.watch(), name="revocations"),
-        asyncio.create_task(gateway.dependencies.limiter.watch(), name="limits"),
+        asyncio.create_task(gateway.dependencies.limiter.watch_overrides(), name="limits"),
         asyncio.create_task(gateway.dependencies.changes.listen(), name="changes"),
-        *(asyncio.create_task(keys.keep_fresh(), name="keys") for keys in gateway.keys),
+        *(asyncio.create_task(keys.watch(), name="keys") for keys in gateway.keys),
     ]
     for task in tasks:
         task.add_done_callback(_tell_if_failed)

@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chassis.bus.commands import Publisher, commands_queue
 from chassis.bus.tracing import tracing_middleware
-from cognito_jwt import KeySet, fetch_from
+from cognito_jwt import KeySet, jwks_fetcher
 from contracts import compute, invites, referrals
 from contracts.compute import reports_table
 from faststream_sqs import SQSBroker
@@ -23,7 +23,7 @@ from gateway.edge.health import Check
 from gateway.settings import Settings
 from readthrough import DAO, Table
 from redis_batching.client import BatchingRedis
-from redis_batching.connection import heeding
+from redis_batching.connection import cancellation_safe
 
 if TYPE_CHECKING:
     from tracing.spans import Traces
@@ -68,7 +68,7 @@ async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIte
             aioboto3.Session().client("dynamodb", config=_DYNAMODB)
         )
         queues = Queues(sqs, [commands_queue(settings.stack, service) for service in SENDS_TO])
-        keys = [KeySet(fetch_from(session, pool.jwks_url)) for pool in settings.pools()]
+        keys = [KeySet(jwks_fetcher(session, pool.jwks_url)) for pool in settings.pools()]
         reports = DAO(reports_table(settings.stack), client=dynamodb)
         yield Clients(broker, redis, subscription, keys, queues.found, reports)
 
@@ -84,7 +84,7 @@ def connected(kind: type[Redis], settings: Settings, **options: Any) -> Any:
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         **options,
     )
-    return heeding(client)
+    return cancellation_safe(client)
 
 
 @contextlib.asynccontextmanager

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from chassis.views.read_models import ReadModels
-from cognito_jwt import Revocations, TokenCache
+from cognito_jwt import RevocationList, TokenCache
 from gateway.api.reports import Reports
 from gateway.http.change_feed import ChangeFeed
 from gateway.http.client_address import ClientAddresses
@@ -11,7 +11,7 @@ from gateway.http.commands import Commands
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.sse import EventStreams
 from gateway.settings import Settings
-from token_bucket import Limiter
+from token_bucket import RateLimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Dependencies:
 
     settings: Settings
     tokens: TokenCache
-    revocations: Revocations
+    revocations: RevocationList
     commands: Commands
-    limiter: Limiter
+    limiter: RateLimiter
     addresses: ClientAddresses
     referrals: ReadModels
     invites: ReadModels

@@ -1,6 +1,6 @@
 """What the gateway reads from its environment, once."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -8,6 +8,9 @@ from pydantic_settings import NoDecode
 from chassis.run.settings import ProcessSettings
 from cognito_jwt import Pool
 from gateway.api.chains import CHAINS
+
+SERVICE_SCOPE: Final = "vouch/users.write"
+"""OAuth scope of programs that may act for others."""
 
 
 def _names(value: object) -> object:
@@ -27,7 +30,9 @@ class PoolSettings(BaseModel):
     service_client_ids: frozenset[str] = frozenset()
 
     def pool(self) -> Pool:
-        return Pool(self.issuer, self.client_ids, self.service_client_ids)
+        return Pool(
+            self.issuer, self.client_ids, self.service_client_ids, service_scope=SERVICE_SCOPE
+        )
 
 
 class Settings(ProcessSettings):

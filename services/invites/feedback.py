@@ -17,7 +17,7 @@ _KINDS: Final[Mapping[str, FeedbackKind]] = {
 }
 
 
-class NoFeedback(ValueError):  # noqa: N818  names what happened
+class NoFeedback(ValueError):
     """This says nothing of a mail that we could keep."""
 
 

@@ -178,7 +178,7 @@ def read_feedback(message: SQSMessage) -> Feedback | None:
         raise Unreadable(str(error)) from error
 
 
-class UnknownMail(LookupError):  # noqa: N818  names what happened
+class UnknownMail(LookupError):
     """No invitation is known to have sent this mail: it may be too early, or not one of ours."""
 
 

@@ -70,11 +70,11 @@ _NEVER: Final = frozenset({"MessageRejected", "BadRequestException"})
 log = structlog.get_logger(__name__)
 
 
-class NotNow(Exception):  # noqa: N818  names what happened
+class NotNow(Exception):
     """The mail system cannot take it now; it certainly was not sent."""
 
 
-class Refused(Exception):  # noqa: N818  names what happened
+class Refused(Exception):
     """The mail system will never take it."""
 
 

@@ -51,7 +51,7 @@ class RuleSet(BaseModel):
     points: OtherPoints | None = None
 
 
-class NoRules(Exception):  # noqa: N818  names what is wrong
+class NoRules(Exception):
     """The file holds no rules, and why."""
 
 

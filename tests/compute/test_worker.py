@@ -25,7 +25,7 @@ from compute.transfers import Row, Transfers
 from compute.worker import Job, Worker
 from contracts.compute import ComputeEvent, RequestAnalysis, report_key, reports_cache
 from contracts.messages import Metadata
-from readthrough import RAO, MemoryTable, Shelf, Stored
+from readthrough import RAO, MemoryTable, Stored, VersionedStore
 from tests.compute.worlds import TOKEN
 
 JOB = Job(1, TOKEN, "correlation")
@@ -160,7 +160,7 @@ class Workshop:
         cache = RAO(reports_cache("report"), client=self.redis)
         return Worker(
             self.store, self.handler, {1: self.chain}, self.segments, self.analyst,
-            Shelf(self.table), cache, self.most,
+            VersionedStore(self.table), cache, self.most,
         )  # fmt: skip
 
     async def request(self, name: str = "request") -> None:
@@ -193,11 +193,11 @@ async def test_from_request_to_report(workshop: Workshop) -> None:
         "AnalysisRequested", "AnalysisStarted", *["RangeSynced"] * 5, "AnalysisCompleted",
     ]  # fmt: skip
     assert workshop.analyst.seen == [list(range(1, 101))]
-    head = await Shelf(workshop.table).newest(PK)
+    head = await VersionedStore(workshop.table).newest(PK)
     assert head is not None
-    body = await Shelf(workshop.table).body(head, "report")
+    body = await VersionedStore(workshop.table).body(head, "report")
     cached: Any = await workshop.redis.get(f"cluster-report_{PK}")
-    assert Stored.unpacked(cached) == body
+    assert Stored.from_bytes(cached) == body
 
 
 async def test_there_is_nothing_to_do_without_a_request(workshop: Workshop) -> None:
@@ -234,7 +234,7 @@ async def test_a_worker_that_is_killed_is_gone_on_with(
     assert (await workshop.told()).count("AnalysisCompleted") == 1
     assert (await workshop.told()).count("RangeSynced") == 5
     assert workshop.analyst.seen[-1] == list(range(1, 101))
-    assert len(await Shelf(workshop.table).history(PK)) == 1
+    assert len(await VersionedStore(workshop.table).history(PK)) == 1
 
 
 async def test_a_later_run_reads_only_new_blocks(workshop: Workshop) -> None:

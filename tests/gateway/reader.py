@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 60
 LONGEST_LINE = 2**20
 
 
-class WentWrong(AssertionError):  # noqa: N818  names what happened
+class WentWrong(AssertionError):
     """A snippet did not do what its page says."""
 
 

@@ -96,7 +96,7 @@ async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
     """Of a whole stack that does not mind how many come from one address, as our readers do."""
     ours = chain_environment(chain)
     limits = [
-        limit.name for limit in default_limits().limits.values() if limit.scope is not Scope.PERSON
+        limit.name for limit in default_limits().limits.values() if limit.scope is not Scope.USER
     ]
     async with Redis.from_url(stack.settings.redis_url) as redis:
         await count_only(redis, limits)

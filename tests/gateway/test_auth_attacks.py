@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from cognito_jwt import InvalidToken, KeySet, Pool, Verifier, verify_jws
+from gateway.settings import SERVICE_SCOPE
 from tests.gateway.world import (
     ALICE,
     CLIENT,
@@ -21,7 +22,7 @@ from tests.gateway.world import (
     without_none,
 )
 
-POOL = Pool(ISSUER, frozenset({CLIENT}), frozenset({PROGRAM}))
+POOL = Pool(ISSUER, frozenset({CLIENT}), frozenset({PROGRAM}), SERVICE_SCOPE)
 NOW = int(time.time())
 
 
@@ -241,17 +242,17 @@ ATTACKS: dict[str, Callable[[Issuer], str]] = {
 async def test_an_attack_is_refused_and_by_no_other_exception(name: str, issuer: Issuer) -> None:
     token = ATTACKS[name](issuer)
     with pytest.raises(InvalidToken):
-        await verifier(issuer).caller(token)
+        await verifier(issuer).verify(token)
 
 
 async def test_good_tokens_are_told_apart(issuer: Issuer) -> None:
-    access = await verifier(issuer).caller(issuer.access())
+    access = await verifier(issuer).verify(issuer.access())
     assert (access.subject, access.use, access.email) == (ALICE, "access", None)
-    assert (access.is_service, access.is_admin, access.program) == (False, False, False)
-    identity = await verifier(issuer).caller(issuer.id())
+    assert (access.is_service, access.is_admin, access.is_machine) == (False, False, False)
+    identity = await verifier(issuer).verify(issuer.id())
     assert (identity.use, identity.email) == ("id", "0000a11c@example.com")
-    program = await verifier(issuer).caller(issuer.program())
-    assert program.program
+    program = await verifier(issuer).verify(issuer.program())
+    assert program.is_machine
     assert program.is_service
 
 
@@ -267,18 +268,18 @@ async def test_good_tokens_are_told_apart(issuer: Issuer) -> None:
 async def test_a_program_is_a_service_by_its_scope(
     changes: dict[str, Any], *, is_service: bool, issuer: Issuer
 ) -> None:
-    caller = await verifier(issuer).caller(issuer.program(**changes))
+    caller = await verifier(issuer).verify(issuer.program(**changes))
     assert caller.is_service is is_service
 
 
 async def test_the_scope_makes_no_service_of_a_person(issuer: Issuer) -> None:
-    assert not (await verifier(issuer).caller(issuer.access(scope="vouch/users.write"))).is_service
+    assert not (await verifier(issuer).verify(issuer.access(scope="vouch/users.write"))).is_service
 
 
 async def test_groups_count_in_access_tokens_only(issuer: Issuer) -> None:
     groups: dict[str, Any] = {"cognito:groups": ["service", "admin"]}
-    access = await verifier(issuer).caller(issuer.access(**groups))
-    identity = await verifier(issuer).caller(issuer.id(**groups))
+    access = await verifier(issuer).verify(issuer.access(**groups))
+    identity = await verifier(issuer).verify(issuer.id(**groups))
     assert access.is_service
     assert access.is_admin
     assert (identity.is_service, identity.is_admin) == (False, False)
@@ -288,7 +289,7 @@ async def test_groups_count_in_access_tokens_only(issuer: Issuer) -> None:
 async def test_an_address_counts_only_when_cognito_verified_it(
     verified: object, issuer: Issuer
 ) -> None:
-    assert (await verifier(issuer).caller(issuer.id(email_verified=verified))).email is None
+    assert (await verifier(issuer).verify(issuer.id(email_verified=verified))).email is None
 
 
 def test_the_seam_takes_any_payload_of_the_right_key(issuer: Issuer) -> None:
@@ -305,10 +306,10 @@ async def test_a_second_pool_has_its_own_keys_and_clients(issuer: Issuer) -> Non
         name: (Pool(name, frozenset({"second"})), KeySet(other.fetch)),
     }
     both = Verifier(pools)
-    assert (await both.caller(other.access(iss=name, client_id="second"))).client_id == "second"
+    assert (await both.verify(other.access(iss=name, client_id="second"))).client_id == "second"
     for forged in (other.access(), issuer.access(iss=name), other.access(iss=name)):
         with pytest.raises(InvalidToken):
-            await both.caller(forged)
+            await both.verify(forged)
 
 
 def test_id_claims_of_the_world_are_complete() -> None:

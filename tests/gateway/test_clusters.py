@@ -17,7 +17,7 @@ from contracts.compute import (
     report_key,
     reports_cache,
 )
-from readthrough import RAO, Shelf
+from readthrough import RAO, VersionedStore
 from tests.gateway.conftest import Door, Doors
 from tests.gateway.test_events import bearer, read_events
 from tests.support.eventually import eventually
@@ -40,7 +40,7 @@ async def shelve(doors: Doors, at: int, **options: Any) -> bytes:
     )
     graph = ClusterGraph(computed_at=at, nodes=(), edges=()).model_dump_json().encode()
     bodies = {"report": body, "holders": holders, "graph": graph}
-    await Shelf(doors.reports).put(PK, at, summary(at), bodies)
+    await VersionedStore(doors.reports).put(PK, at, summary(at), bodies)
     return body
 
 

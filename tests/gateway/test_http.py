@@ -120,7 +120,7 @@ async def test_while_keys_are_unknown_nobody_is_sent_to_the_log_in(door: Door) -
     stranger = Issuer(keys={"key-2": next(iter(door.issuer.keys.values()))})
     door.issuer.down = True
     keys = door.gateway.keys[0]
-    keys._asked_at = float("-inf")
+    keys._fetched_at = float("-inf")
     answer = await door.get("/v1/me", stranger.access())
     assert (answer.status, answer.json["code"]) == (503, "keys_unavailable")
     assert (await door.get("/v1/me", door.issuer.access())).status == 404

@@ -19,7 +19,7 @@ class Clock:
 
 async def test_fifty_callers_wait_for_one_fetch(issuer: Issuer) -> None:
     keys = KeySet(issuer.fetch)
-    found = await asyncio.gather(*(keys.with_key("key-1") for _ in range(50)))
+    found = await asyncio.gather(*(keys.keys_for("key-1") for _ in range(50)))
     assert all("key-1" in its for its in found)
     assert issuer.asked == 1
 
@@ -28,10 +28,10 @@ async def test_unknown_key_ids_cause_no_fetch_storm(issuer: Issuer) -> None:
     clock = Clock()
     keys = KeySet(issuer.fetch, clock)
     for number in range(50):
-        assert f"unknown-{number}" not in await keys.with_key(f"unknown-{number}")
+        assert f"unknown-{number}" not in await keys.keys_for(f"unknown-{number}")
     assert issuer.asked == 1
     clock.now += COOL_DOWN_SECONDS
-    await keys.with_key("unknown")
+    await keys.keys_for("unknown")
     assert issuer.asked == 2
 
 
@@ -40,10 +40,10 @@ async def test_a_rotation_is_seen_once_the_cool_down_is_over(issuer: Issuer) -> 
     keys = KeySet(issuer.fetch, clock)
     await keys.refresh()
     issuer.rotate("key-2")
-    assert "key-2" not in await keys.with_key("key-2")
+    assert "key-2" not in await keys.keys_for("key-2")
     clock.now += COOL_DOWN_SECONDS
     before = keys.generation
-    assert "key-2" in await keys.with_key("key-2")
+    assert "key-2" in await keys.keys_for("key-2")
     assert keys.generation == before + 1
 
 
@@ -67,8 +67,8 @@ async def test_known_keys_outlive_an_outage_and_a_storm(issuer: Issuer) -> None:
     for minute in range(10):
         for number in range(20):
             with pytest.raises(KeysUnavailable):
-                await keys.with_key(f"unknown-{minute}-{number}")
-            assert "key-1" in await keys.with_key("key-1")
+                await keys.keys_for(f"unknown-{minute}-{number}")
+            assert "key-1" in await keys.keys_for("key-1")
         clock.now += 60
     assert issuer.asked == 11
 
@@ -77,8 +77,8 @@ async def test_without_any_key_nothing_can_be_told(issuer: Issuer) -> None:
     issuer.down = True
     keys = KeySet(issuer.fetch)
     with pytest.raises(KeysUnavailable):
-        await keys.with_key("key-1")
-    assert not keys.known
+        await keys.keys_for("key-1")
+    assert not keys.loaded
 
 
 async def test_who_has_no_keys_yet_asks_again_soon_and_then_less_often(issuer: Issuer) -> None:

@@ -15,25 +15,28 @@ from gateway.http.client_address import ClientAddresses
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
 from tests.gateway.conftest import Door, Doors
-from token_bucket import Charge, Closed, Limit, Limiter, Outage, Scope
+from token_bucket import Charge, Limit, OutagePolicy, RateLimiter, RateLimiterUnavailable, Scope
 
-FIVE = Limit("five", 5, 1_000, Scope.PERSON)
-TWO = Limit("two", 2, 1_000, Scope.PERSON)
+FIVE = Limit("five", 5, 1_000, Scope.USER)
+TWO = Limit("two", 2, 1_000, Scope.USER)
 
 
-def limiter(redis: Any, **options: Any) -> Limiter:
-    return Limiter(redis, default_limits(), **options)
+def limiter(redis: Any, **options: Any) -> RateLimiter:
+    return RateLimiter(redis, default_limits(), **options)
 
 
 @dataclass
 class Away:
     """A Redis that cannot be reached."""
 
-    async def execute_command(self, *_: object) -> object:
-        raise RedisConnectionError("connection refused")
+    def register_script(self, _: str) -> Any:
+        async def take(*_: object) -> object:
+            raise RedisConnectionError("connection refused")
+
+        return take
 
 
-async def admitted(limits: Limiter, *charges: Charge, tries: int) -> int:
+async def admitted(limits: RateLimiter, *charges: Charge, tries: int) -> int:
     verdicts = [await limits.take(*charges) for _ in range(tries)]
     return sum(verdict.admitted for verdict in verdicts)
 
@@ -58,7 +61,7 @@ async def test_buckets_are_debited_all_or_none(redis: Redis) -> None:
     both = Charge(FIVE, "alice"), Charge(TWO, "alice")
     assert await admitted(limits, *both, tries=9) == 2
     verdict = await limits.take(Charge(FIVE, "alice", 0))
-    assert verdict.levels[0].left == 3
+    assert verdict.buckets[0].remaining == 3
 
 
 async def test_a_look_costs_nothing(redis: Redis) -> None:
@@ -73,7 +76,7 @@ async def test_who_is_refused_learns_when_to_come_back(redis: Redis) -> None:
     verdict = await limits.take(Charge(FIVE, "alice"))
     assert not verdict.admitted
     assert 199 <= verdict.retry_after <= 200
-    assert 999 <= verdict.levels[0].full_in <= 1_000
+    assert 999 <= verdict.buckets[0].full_in <= 1_000
 
 
 @pytest.mark.parametrize(("workers", "cost"), [(1, 1), (4, 3)])
@@ -81,10 +84,10 @@ async def test_as_many_are_admitted_as_the_ideal_bucket_would(
     workers: int, cost: int, redis: Redis
 ) -> None:
     """By Redis's own clock; `test_limits_ideal` turns it."""
-    limit = Limit("fast", 20, 1, Scope.PERSON)
+    limit = Limit("fast", 20, 1, Scope.USER)
     many = [limiter(redis) for _ in range(workers)]
 
-    async def hammer(limits: Limiter) -> int:
+    async def hammer(limits: RateLimiter) -> int:
         passed = 0
         while time.monotonic() - started < 1.2:
             passed += (await limits.take(Charge(limit, "alice", cost))).admitted
@@ -109,13 +112,13 @@ async def test_an_empty_script_cache_is_no_outage(redis: Redis) -> None:
     limits = limiter(redis)
     await limits.take(Charge(FIVE, "alice"))
     await redis.script_flush()
-    assert (await limits.take(Charge(FIVE, "alice"))).levels[0].left == 3
+    assert (await limits.take(Charge(FIVE, "alice"))).buckets[0].remaining == 3
 
 
 async def test_without_redis_a_worker_grants_its_share() -> None:
     clock = Clock()
     limits = limiter(Away(), workers=2, clock=clock)
-    ten = Limit("ten", 10, 100, Scope.PERSON)
+    ten = Limit("ten", 10, 100, Scope.USER)
     assert await admitted(limits, Charge(ten, "alice"), tries=9) == 5
     assert await admitted(limits, Charge(ten, "bob"), tries=9) == 5
     clock.now += 40
@@ -131,25 +134,25 @@ class Clock:
 
 
 async def test_without_redis_nobody_guesses() -> None:
-    guesses = Limit("guesses", 10, 60, Scope.ADDRESS, Outage.CLOSED)
-    with pytest.raises(Closed):
+    guesses = Limit("guesses", 10, 60, Scope.ADDRESS, OutagePolicy.FAIL_CLOSED)
+    with pytest.raises(RateLimiterUnavailable):
         await limiter(Away()).take(Charge(guesses, "1.2.3.4"))
 
 
 async def test_a_limit_in_shadow_mode_refuses_nobody_and_is_told(redis: Redis) -> None:
     told: list[Limit] = []
-    limits = limiter(redis, refused=told.append)
-    shadow = Limit("two", 2, 1_000, Scope.PERSON, shadow=True)
+    limits = limiter(redis, on_exceeded=told.append)
+    shadow = Limit("two", 2, 1_000, Scope.USER, shadow=True)
     assert await admitted(limits, Charge(shadow, "alice"), Charge(FIVE, "alice"), tries=9) == 5
     assert told.count(shadow) == 7
 
 
 def test_limits_are_changed_by_words_and_back() -> None:
     limits = default_limits()
-    assert limits.override({"reads": "240/60;shadow"}) == []
+    assert limits.apply_overrides({"reads": "240/60;shadow"}) == []
     reads = limits["reads"]
     assert (reads.quantity, reads.window, reads.shadow) == (240, 60, True)
-    assert limits.override({}) == []
+    assert limits.apply_overrides({}) == []
     assert limits["reads"].quantity == 120
 
 
@@ -158,7 +161,7 @@ def test_limits_are_changed_by_words_and_back() -> None:
 )
 def test_words_that_make_no_limit_change_nothing(override: dict[str, str]) -> None:
     limits = default_limits()
-    assert len(limits.override(override)) == 1
+    assert len(limits.apply_overrides(override)) == 1
     assert limits["reads"].quantity == 120
 
 
@@ -290,4 +293,4 @@ def test_everybody_is_limited_somehow() -> None:
     limits = default_limits()
     for route in ROUTES:
         assert route.limits
-        assert {limits[name].scope for name in route.limits} <= {Scope.PERSON, Scope.ADDRESS}
+        assert {limits[name].scope for name in route.limits} <= {Scope.USER, Scope.ADDRESS}

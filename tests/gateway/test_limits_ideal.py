@@ -16,7 +16,7 @@ from gateway.limits.table import default_limits
 from tests.gateway.conftest import RedisServer
 from tests.support.clocked import Clocked, hammer, turn
 from tests.support.nursery import forkserver
-from token_bucket import Charge, Limit, Limiter, Scope
+from token_bucket import Charge, Limit, RateLimiter, Scope
 
 SECOND = 1_000_000
 WORKERS = 4
@@ -62,7 +62,7 @@ limits = st.builds(
     st.sampled_from(["one", "two", "three"]),
     st.integers(1, 50),
     st.integers(1, 7_200),
-    st.just(Scope.PERSON),
+    st.just(Scope.USER),
 )
 several = st.lists(limits, min_size=1, max_size=3, unique_by=lambda limit: limit.name)
 passing = st.one_of(
@@ -87,7 +87,7 @@ async def test_bursts_and_refills_are_those_of_the_ideal(
 ) -> None:
     """Whatever is asked when, at no moment is more than one charge more or less let through."""
     await redis.flushdb()
-    limiter = Limiter(Clocked(redis), default_limits())
+    limiter = RateLimiter(Clocked(redis), default_limits())
     charges = [Charge(limit, "alice", cost) for limit in chosen]
     ideal = [Ideal.full(limit) for limit in chosen]
     now = ours = theirs = 0
@@ -102,7 +102,7 @@ async def test_bursts_and_refills_are_those_of_the_ideal(
 
 
 @quietly
-@example(chosen=[Limit("one", 7, 60, Scope.PERSON)], course=[(0, [7])])
+@example(chosen=[Limit("one", 7, 60, Scope.USER)], course=[(0, [7])])
 @given(
     chosen=several,
     course=st.lists(
@@ -114,7 +114,7 @@ async def test_whatever_charges_weigh_each_is_decided_as_by_the_ideal(
 ) -> None:
     """But for the last microsecond of each charge before: a bucket is kept in whole ones."""
     await redis.flushdb()
-    limiter = Limiter(Clocked(redis), default_limits())
+    limiter = RateLimiter(Clocked(redis), default_limits())
     ideal = [Ideal.full(limit) for limit in chosen]
     now = debits = 0
     for passes, weights in course:
@@ -123,10 +123,10 @@ async def test_whatever_charges_weigh_each_is_decided_as_by_the_ideal(
             now += 1
             await turn(redis, now)
             verdict = await limiter.take(*(Charge(limit, "alice", cost) for limit in chosen))
-            for level, bucket in zip(verdict.levels, ideal, strict=True):
+            for level, bucket in zip(verdict.buckets, ideal, strict=True):
                 spare = bucket.spare(now, cost)
                 assert level.fits == (spare >= 0) or abs(spare) < debits
-            assert verdict.admitted == all(level.fits for level in verdict.levels)
+            assert verdict.admitted == all(level.fits for level in verdict.buckets)
             debit(ideal if verdict.admitted else (), cost)
             debits += verdict.admitted
 
@@ -146,7 +146,7 @@ async def test_four_workers_at_once_are_one(
 ) -> None:
     """Four processes, each with many requests under way; a burst, refills, a long rest."""
     quantity, window, cost = shape
-    ideal = [Ideal.full(Limit("hammered", quantity, window, Scope.PERSON))]
+    ideal = [Ideal.full(Limit("hammered", quantity, window, Scope.USER))]
     now = ours = theirs = 0
     for passes in (0, window * SECOND // 3, 7, window * SECOND // quantity, 9 * window * SECOND):
         now += passes

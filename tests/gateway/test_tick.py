@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from redis_batching.client import MAX_BATCH, MAX_LANES, REST_SECONDS, BatchingRedis
+from redis_batching.client import IDLE_SECONDS, MAX_BATCH, MAX_WORKERS, BatchingRedis
 from tests.gateway.conftest import RedisServer
 from tests.support.eventually import eventually
 
@@ -49,15 +49,15 @@ async def test_the_commands_of_one_tick_share_a_few_connections(
 ) -> None:
     before = (await redis.info("clients"))["connected_clients"]
     await asyncio.gather(*(tick.get("k") for _ in range(1_000)))
-    assert (await redis.info("clients"))["connected_clients"] <= before + MAX_LANES
+    assert (await redis.info("clients"))["connected_clients"] <= before + MAX_WORKERS
 
 
-@pytest.mark.parametrize("rest", [0, REST_SECONDS])
+@pytest.mark.parametrize("rest", [0, IDLE_SECONDS])
 async def test_work_finds_a_lane_at_whatever_moment_it_comes(
     rest: float, tick: BatchingRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a lane rests, as it gives up, and when it has."""
-    monkeypatch.setattr("redis_batching.client.REST_SECONDS", rest)
+    monkeypatch.setattr("redis_batching.client.IDLE_SECONDS", rest)
     async with asyncio.timeout(10):
         for ticks in range(300):
             assert await tick.echo(f"{ticks}") == f"{ticks}".encode()
@@ -79,7 +79,7 @@ async def test_what_redis_tells_unasked_is_nobodys_answer(tick: BatchingRedis) -
 
 
 async def test_more_than_a_batch_is_carried_out(tick: BatchingRedis) -> None:
-    many = MAX_LANES * MAX_BATCH * 3 + 1
+    many = MAX_WORKERS * MAX_BATCH * 3 + 1
     answers = await asyncio.gather(*(tick.echo(f"{number}") for number in range(many)))
     assert answers == [f"{number}".encode() for number in range(many)]
 

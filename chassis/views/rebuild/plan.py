@@ -23,11 +23,11 @@ RequestedState = Literal["running", "paused", "cancelled"]
 """What an operator may request."""
 
 
-class RebuildInterrupted(Exception):  # noqa: N818  names what happened
+class RebuildInterrupted(Exception):
     """The generation being built was lost, replaced, cancelled or wrong; nothing was switched."""
 
 
-class NewerVersion(Exception):  # noqa: N818  names what happened
+class NewerVersion(Exception):
     """A newer version of the service is building this read model with its own fold."""
 
 

@@ -33,7 +33,7 @@ _QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,75}(\.fifo)?\Z|[A-Za-z0-9_-]{1,80}\Z"
 Params = dict[str, Any]
 
 
-class Refused(Exception):  # noqa: N818 - an answer, told as one
+class Refused(Exception):
     """An error answer of the service."""
 
     def __init__(self, code: str, message: str = "", status: int = 400) -> None:
@@ -43,7 +43,7 @@ class Refused(Exception):  # noqa: N818 - an answer, told as one
         self.status = status
 
 
-class Reset(Exception):  # noqa: N818 - as Refused
+class Reset(Exception):
     """The connection breaks instead of an answer."""
 
 

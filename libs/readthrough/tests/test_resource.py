@@ -4,7 +4,7 @@ import os
 import pytest
 from redis.asyncio import Redis
 
-from readthrough import RAO, Head, ReadThrough, Shelf, Stored
+from readthrough import RAO, ReadThrough, Stored, Version, VersionedStore
 from readthrough.tests.conftest import Aws
 
 NOW = 1_800_000_000
@@ -35,8 +35,8 @@ def resource(redis: Redis, table: Table, **options: object) -> ReadThrough:
 
 def test_the_time_is_read_without_decoding_the_rest() -> None:
     stored = Stored(b'{"a":"\\",\\"data\\":"}', 17)
-    assert stored.packed() == b'{"computedAt":17,"data":{"a":"\\",\\"data\\":"}}'
-    assert Stored.unpacked(stored.packed()) == stored
+    assert stored.to_bytes() == b'{"computedAt":17,"data":{"a":"\\",\\"data\\":"}}'
+    assert Stored.from_bytes(stored.to_bytes()) == stored
 
 
 async def test_redis_first(redis: Redis) -> None:
@@ -116,11 +116,11 @@ async def test_a_computation_over_its_budget_goes_on_behind(redis: Redis) -> Non
 
 
 @pytest.fixture(scope="session")
-async def shelf(cloud: Aws) -> Shelf:
-    return Shelf(await cloud.table("shelf", "computedAt"))
+async def shelf(cloud: Aws) -> VersionedStore:
+    return VersionedStore(await cloud.table("shelf", "computedAt"))
 
 
-async def test_a_result_of_any_size_is_kept_whole(shelf: Shelf) -> None:
+async def test_a_result_of_any_size_is_kept_whole(shelf: VersionedStore) -> None:
     big = b'"' + os.urandom(900_000).hex().encode() + b'"'  # does not compress below two parts
     await shelf.put("token", 10, b'{"clusters":1}', {"report": big, "graph": b"{}"})
     found = await shelf.newest("token")
@@ -130,7 +130,7 @@ async def test_a_result_of_any_size_is_kept_whole(shelf: Shelf) -> None:
     assert await shelf.body(found, "graph") == Stored(b"{}", 10)
 
 
-async def test_results_over_time(shelf: Shelf) -> None:
+async def test_results_over_time(shelf: VersionedStore) -> None:
     for at in (10, 20, 30):
         await shelf.put("history", at, b'{"at":%d}' % at, {"report": b"%d" % at})
     assert [each.computed_at for each in await shelf.history("history")] == [10, 20, 30]
@@ -140,16 +140,16 @@ async def test_results_over_time(shelf: Shelf) -> None:
     assert await shelf.newest("history", until=5) is None
 
 
-async def test_a_result_that_is_written_again_is_one_result(shelf: Shelf) -> None:
+async def test_a_result_that_is_written_again_is_one_result(shelf: VersionedStore) -> None:
     await shelf.put("again", 10, b"{}", {"report": b"a" * 10})
     await shelf.put("again", 10, b"{}", {"report": b"b"})
     (found,) = await shelf.history("again")
     assert (await shelf.body(found, "report")).body == b"b"
 
 
-async def test_a_body_that_lost_a_part_is_not_served(shelf: Shelf, cloud: Aws) -> None:
+async def test_a_body_that_lost_a_part_is_not_served(shelf: VersionedStore, cloud: Aws) -> None:
     await shelf.put("torn", 10, b"{}", {"report": b"a"})
     key = {"pk": {"S": "torn@10/report"}, "computedAt": {"N": "0"}}
     await cloud.dynamodb.delete_item(TableName="shelf", Key=key)
-    with pytest.raises(LookupError, match="not whole"):
-        await shelf.body(Head("torn", 10, b"{}", {"report": 1}), "report")
+    with pytest.raises(LookupError, match="incomplete"):
+        await shelf.body(Version("torn", 10, b"{}", {"report": 1}), "report")

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import ResponseError
 
-from redis_batching.connection import connect, heeding
+from redis_batching.connection import cancellation_safe, connect
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.stack
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.stack
 
 async def test_no_cancellation_is_lost(redis_url: str) -> None:
     """At whatever step of a command it comes; fewer than twenty ticks make a whole command."""
-    client: Any = heeding(Redis.from_url(redis_url))
+    client: Any = cancellation_safe(Redis.from_url(redis_url))
     try:
         for ticks in range(20):
             task = asyncio.create_task(_for_ever(client))
@@ -30,7 +30,7 @@ async def test_no_cancellation_is_lost(redis_url: str) -> None:
 
 async def test_a_command_after_a_cancellation_gets_its_own_answer(redis_url: str) -> None:
     pool = BlockingConnectionPool.from_url(redis_url, max_connections=1)
-    client: Any = heeding(Redis.from_pool(pool))
+    client: Any = cancellation_safe(Redis.from_pool(pool))
     try:
         for ticks in range(20):
             task = asyncio.create_task(client.echo("theirs"))
@@ -56,12 +56,12 @@ async def test_a_burst_waits_instead_of_failing(redis_url: str) -> None:
 
 async def test_many_commands_go_out_together(redis: Any) -> None:
     """In order; a refused one answers its error; a cancelled caller leaves nothing half-sent."""
-    first, refused, last = await redis.together(
+    first, refused, last = await redis.execute_many(
         [("SET", "k", "v"), ("HGET", "k", "f"), ("GET", "k")]
     )
     assert (first, last) == (True, b"v")
     assert isinstance(refused, ResponseError)
-    task = asyncio.create_task(redis.together([("SET", f"k{n}", n) for n in range(1000)]))
+    task = asyncio.create_task(redis.execute_many([("SET", f"k{n}", n) for n in range(1000)]))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])

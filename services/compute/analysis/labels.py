@@ -14,7 +14,7 @@ KINDS: Final = frozenset(get_args(Kind))
 COLUMNS: Final = ("chain_id", "address", "kind", "name", "source")
 
 
-class BadLabels(ValueError):  # noqa: N818  names what happened
+class BadLabels(ValueError):
     """A line of a file of labels cannot be understood."""
 
 

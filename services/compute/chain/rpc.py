@@ -45,11 +45,11 @@ class RpcError(Exception):
         self.code, self.message = code, message
 
 
-class Unreachable(Exception):  # noqa: N818  names what happened
+class Unreachable(Exception):
     """No endpoint of the chain answers."""
 
 
-class _Failed(Exception):  # noqa: N818  names what happened
+class _Failed(Exception):
     """This endpoint did not answer as it should; another one may."""
 
     def __init__(self, why: str, rest: float | None = None) -> None:

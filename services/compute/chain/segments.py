@@ -15,7 +15,7 @@ FORMAT: Final = 1
 _COLUMNS: Final = ("addresses", "block", "log_index", "tx", "sender", "recipient", "value")
 
 
-class BrokenSegment(Exception):  # noqa: N818  names what was found
+class BrokenSegment(Exception):
     """A stored segment is not what its name says."""
 
 

@@ -17,11 +17,11 @@ DELEGATION: Final = "0xef0100"
 _DELEGATION_CHARACTERS: Final = 2 + 2 * 23
 
 
-class NoContract(Exception):  # noqa: N818  names what was found
+class NoContract(Exception):
     """There is no code at this address."""
 
 
-class NotAToken(Exception):  # noqa: N818  names what was found
+class NotAToken(Exception):
     """The contract at this address is no ERC-20."""
 
 

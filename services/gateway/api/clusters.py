@@ -23,7 +23,7 @@ from gateway.http.problems import FieldError, Problem, invalid, malformed, not_f
 from gateway.http.requests import read_query
 from gateway.http.responses import Response, accepted_response
 from gateway.http.routing import RequestContext
-from readthrough import Found, Head
+from readthrough import Found, Version
 
 LASTING_SECONDS: Final = 600
 """How long a token that cannot be analysed is answered so, before it is looked at again."""
@@ -326,7 +326,7 @@ async def get_diff(context: RequestContext) -> Response:
     return unless_known(context, found.stored.body, f'"{older.computed_at}-{newer.computed_at}"')
 
 
-async def _head(context: RequestContext, token: Token, at: int) -> Head:
+async def _head(context: RequestContext, token: Token, at: int) -> Version:
     head = await context.parts.reports.shelf.newest(token.pk, until=at)
     if head is None:
         raise not_found(f"there is no report of this token from before {at}", code="no_report")

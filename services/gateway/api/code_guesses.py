@@ -112,6 +112,6 @@ async def _charge(context: RequestContext, cost: int) -> tuple[str | None, str |
     spent: list[str | None] = []
     for charge in (own, everybody):
         verdict = await limiter.take(charge)
-        full = verdict.levels[0].left < 1 and not charge.limit.shadow
+        full = verdict.buckets[0].remaining < 1 and not charge.limit.shadow
         spent.append(charge.limit.name if full else None)
     return spent[0], spent[1]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from contracts.cluster_report import ClusterReport, compare
 from contracts.compute import GRAPH, HOLDERS, REPORT, REPORTS_KEPT_SECONDS, reports_cache
-from readthrough import RAO, ReadThrough, Shelf, Stored, Table
+from readthrough import RAO, ReadThrough, Stored, Table, VersionedStore
 
 DIFF: Final = "diff"
 STALENESS_SECONDS: Final = 3 * 3600
@@ -14,7 +14,7 @@ STALENESS_SECONDS: Final = 3 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    shelf: Shelf
+    shelf: VersionedStore
     reports: ReadThrough
     holders: ReadThrough
     graphs: ReadThrough
@@ -23,7 +23,7 @@ class Reports:
 
 
 def reports_of(table: Table, redis: Any) -> Reports:
-    shelf = Shelf(table)
+    shelf = VersionedStore(table)
 
     def through(name: str, **options: Any) -> ReadThrough:
         rao = RAO(reports_cache(name), client=redis, tte=REPORTS_KEPT_SECONDS)
@@ -43,7 +43,7 @@ def diff_key(pk: str, older: int, newer: int) -> str:
     return f"{pk}/{older}@{newer}"
 
 
-async def _compare(shelf: Shelf, reports: ReadThrough, key: str) -> Stored:
+async def _compare(shelf: VersionedStore, reports: ReadThrough, key: str) -> Stored:
     """The difference that a `diff_key` names, kept in the table too."""
     both, _, newer = key.partition("@")
     pk, _, older = both.partition("/")

@@ -42,7 +42,7 @@ def _anyone(_caller: Caller) -> bool:
 
 
 def _is_person(caller: Caller) -> bool:
-    return not caller.program
+    return not caller.is_machine
 
 
 def _has_id_token(caller: Caller) -> bool:

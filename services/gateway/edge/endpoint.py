@@ -16,7 +16,7 @@ from gateway.http.problems import malformed
 from gateway.http.responses import Response, problem_response
 from gateway.http.routing import REQUEST_INFO, AnyRoute, BoundRoute, Handler, RequestContext
 from gateway.limits.rate_limit import charge
-from token_bucket import Limiter
+from token_bucket import RateLimiter
 
 UNVERIFIED: Final = ("unverified",)
 """Limits that are charged before a signature is checked."""
@@ -27,7 +27,7 @@ class Admission:
     """Hold what decides whether a request reaches a handler."""
 
     tokens: TokenCache
-    limiter: Limiter
+    limiter: RateLimiter
     addresses: ClientAddresses
     members: ReadModels
     """Read models that routes prefetch from."""
@@ -50,7 +50,7 @@ class Endpoint:
         try:
             if takes_token(route.auth, request):
                 token = bearer_token(request)
-                caller = admission.tokens.remembered(token) or await self._verify(token, request)
+                caller = admission.tokens.cached(token) or await self._verify(token, request)
                 self.rule.check(caller)
                 info.caller = caller
                 if route.prefetch is not None:
@@ -58,7 +58,7 @@ class Endpoint:
                     context.prefetched = admission.members.prefetch(route.prefetch, stream)
             limiter = admission.limiter
             plans = limiter.plans(route.limits, route.cost)
-            info.verdict = await charge(limiter, plans, caller, request, admission.addresses)
+            info.decision = await charge(limiter, plans, caller, request, admission.addresses)
             if route.query is None and "?" in request.raw_path and request.query_string:
                 raise malformed("This path takes no query parameters.", code="unknown_parameter")
             response = await self._respond(context)
@@ -87,7 +87,7 @@ class Endpoint:
         """Verify a token that is not cached; charge the client's address for it first."""
         limiter, addresses = self.admission.limiter, self.admission.addresses
         await charge(limiter, limiter.plans(UNVERIFIED), None, request, addresses)
-        return await self.admission.tokens.caller(token)
+        return await self.admission.tokens.verify(token)
 
 
 def add_routes(app: web.Application, routes: Iterable[BoundRoute], admission: Admission) -> None:

@@ -24,7 +24,7 @@ from gateway.http.ids import request_id
 from gateway.http.problems import Problem, from_aiohttp, invalid_token, unavailable, uncaught
 from gateway.http.routing import REQUEST_INFO, RequestInfo
 from gateway.limits.rate_limit import add_headers
-from token_bucket import Closed
+from token_bucket import RateLimiterUnavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -81,8 +81,8 @@ class Edge:
         headers = response.headers
         headers.update(SECURITY_HEADERS)
         headers[X_REQUEST_ID] = info.id
-        if info.verdict is not None:
-            add_headers(info.verdict, headers)
+        if info.decision is not None:
+            add_headers(info.decision, headers)
         if hdrs.CACHE_CONTROL not in headers:
             headers[hdrs.CACHE_CONTROL] = "no-store"
         self.cors.dress(request, response)
@@ -106,7 +106,7 @@ class Edge:
         self.metrics.latencies.observe(method, route, status, seconds)
         if route in PROBES:  # every few seconds, for ever: the figures above are enough
             return
-        caller = None if info.caller is None else info.caller.tag
+        caller = None if info.caller is None else info.caller.subject_digest
         self.access.tell(
             (method, route, status, seconds, caller, info.id, time.time(), info.trace_id)
         )
@@ -138,7 +138,7 @@ def _known(error: Exception) -> Problem:
             return invalid_token(f"{error}.".capitalize())
         case KeysUnavailable():
             return unavailable("keys_unavailable", "tokens cannot be checked at the moment")
-        case Closed():
+        case RateLimiterUnavailable():
             return unavailable("limits_unavailable", "this cannot be counted at the moment")
         case ReadModelsLost():
             return unavailable("read_model_rebuilding", "this is being rebuilt, try again soon")

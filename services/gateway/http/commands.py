@@ -39,7 +39,7 @@ class CommandRejected(Problem):
 
 
 @dataclass(slots=True)
-class RespondNow(Exception):  # noqa: N818  names what happened
+class RespondNow(Exception):
     """End a request with this response; the handler has nothing to add."""
 
     response: Response

@@ -37,11 +37,11 @@ return true
 """
 
 
-class KeyInUse(Exception):  # noqa: N818  names what happened
+class KeyInUse(Exception):
     """Another request with this key is being processed."""
 
 
-class KeyReused(Exception):  # noqa: N818  names what happened
+class KeyReused(Exception):
     """The key was used for a request with different content."""
 
 

@@ -22,7 +22,7 @@ class FieldError:
 
 
 @dataclass(slots=True)
-class Problem(Exception):  # noqa: N818  names what happened
+class Problem(Exception):
     """End a request with this error response; `detail` may be shown to the user."""
 
     status: int

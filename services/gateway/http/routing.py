@@ -24,7 +24,7 @@ from contracts.read_models import DocumentRef
 from gateway.http.bodies import Body
 from gateway.http.ids import child_traceparent
 from gateway.http.responses import JSON_TYPE, Response
-from token_bucket import Verdict
+from token_bucket import Decision
 from tracing.traceparent import trace_and_span_ids
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class RequestInfo:
     route: str | None = None
     """Path template of the route, if the request matched one of the table."""
     caller: Caller | None = None
-    verdict: Verdict | None = None
+    decision: Decision | None = None
     traceparent: str | None = None
     """W3C trace context of the request's own span, if it is traced."""
 

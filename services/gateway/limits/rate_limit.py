@@ -9,7 +9,7 @@ from multidict import istr
 from cognito_jwt import Caller
 from gateway.http.client_address import ClientAddresses
 from gateway.http.problems import Problem, too_many
-from token_bucket import Limiter, Plans, Verdict
+from token_bucket import Decision, RateLimiter, ScopedPlans
 
 EVERYBODY: Final = "all"
 """Name of the one bucket that all callers share."""
@@ -18,50 +18,50 @@ RATE_LIMIT_POLICY: Final = istr("RateLimit-Policy")
 
 
 async def charge(
-    limiter: Limiter,
-    plans: Plans,
+    limiter: RateLimiter,
+    plans: ScopedPlans,
     caller: Caller | None,
     request: web.Request,
     addresses: ClientAddresses,
-) -> Verdict | None:
+) -> Decision | None:
     """Debit limits per address from the client's address, those per person from the caller.
 
-    Return the last verdict; None if there is nothing to charge.
+    Return the last decision; None if there is nothing to charge.
 
     Raises:
         Problem: 429 if a limit is exceeded.
-        Closed: Redis is away, and a limit admits no uncounted request.
+        RateLimiterUnavailable: Redis is away, and a limit admits no uncounted request.
     """
-    verdict = None
+    decision = None
     if plans.address is not None:
-        verdict = await limiter.debit(plans.address, f"i:{addresses.of(request)}")
-        if not verdict.admitted:
-            raise limit_exceeded(verdict)
-    if caller is not None and plans.person is not None:
-        verdict = await limiter.debit(plans.person, f"p:{caller.subject}")
-        if not verdict.admitted:
-            raise limit_exceeded(verdict)
-    return verdict
+        decision = await limiter.take_plan(plans.address, f"i:{addresses.of(request)}")
+        if not decision.admitted:
+            raise limit_exceeded(decision)
+    if caller is not None and plans.user is not None:
+        decision = await limiter.take_plan(plans.user, f"p:{caller.subject}")
+        if not decision.admitted:
+            raise limit_exceeded(decision)
+    return decision
 
 
-def limit_exceeded(verdict: Verdict) -> Problem:
+def limit_exceeded(decision: Decision) -> Problem:
     """Return 429 with what was exceeded and when to try again."""
-    limits = [level.limit for level in verdict.refusing]
+    limits = [bucket.limit for bucket in decision.exceeded]
     allowed = " and ".join(f"{limit.quantity} in {_span(limit.window)}" for limit in limits)
-    wait = verdict.retry_after
+    wait = decision.retry_after
     detail = f"Too many requests: {allowed} are allowed. Try again in {_span(wait)}."
     problem = too_many([limit.name for limit in limits], detail, wait)
     headers = dict(problem.headers)
-    add_headers(verdict, headers)
+    add_headers(decision, headers)
     problem.headers = headers
     return problem
 
 
-def add_headers(verdict: Verdict, headers: MutableMapping[str, str]) -> None:
+def add_headers(decision: Decision, headers: MutableMapping[str, str]) -> None:
     """Add `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers)."""
-    if verdict.plan.policy:
-        headers[RATE_LIMIT] = verdict.standing
-        headers[RATE_LIMIT_POLICY] = verdict.plan.policy
+    if decision.plan.policy_header:
+        headers[RATE_LIMIT] = decision.rate_limit_header
+        headers[RATE_LIMIT_POLICY] = decision.plan.policy_header
 
 
 def _span(seconds: int) -> str:

@@ -1,0 +1,52 @@
+"""Adapt the private parts of redis-py that this library depends on; nothing else uses them.
+
+redis-py starts a task for each write and runs five coroutines for each reply, and its connection
+has no public way around that. These functions use the writer and the reader that the connection
+has opened itself. `tests/test_redis_internals.py` fails when a release of redis-py renames one.
+"""
+
+import math
+from typing import Any, Final
+
+import hiredis
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+_NOT_A_REPLY: Final = (RedisConnectionError, hiredis.PushNotification)
+
+
+async def write(connection: Any, packed: bytes) -> None:
+    """Write packed commands to a connected connection."""
+    connection._writer.write(packed)  # noqa: SLF001  see above
+    await connection._writer.drain()  # noqa: SLF001
+
+
+async def read_replies(connection: Any, count: int) -> list[Any]:
+    """Read `count` replies; an error reply is returned as the exception, not raised.
+
+    Push notifications between them are handled by redis-py.
+
+    Raises:
+        RedisConnectionError: The server cannot serve this connection now, for example LOADING.
+    """
+    next_parsed = connection._parser._reader.gets  # noqa: SLF001  see above
+    replies: list[Any] = []
+    while len(replies) < count:
+        reply = next_parsed()
+        if reply is NOT_ENOUGH_DATA:
+            reply = await _receive_reply(connection)
+        elif isinstance(reply, _NOT_A_REPLY):
+            if isinstance(reply, RedisConnectionError):
+                raise reply
+            await connection._parser.handle_push_response(reply)  # noqa: SLF001
+            continue
+        replies.append(reply)
+    return replies
+
+
+async def _receive_reply(connection: Any) -> Any:
+    try:
+        return await connection.read_response(timeout=math.inf)  # the caller has set a timeout
+    except ResponseError as error:
+        return error
