@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.analysis import Labels, Parameters, analyse
-from compute.analysis.components import attached, components
+from compute.analysis.graph import attaching, components
 from compute.analysis.ledger import replay
-from compute.facts import Facts, Funding, Pinned, Token
+from compute.chain_facts import ChainFacts, Funding, PinnedBlock, TokenInfo
 from compute.transfers import Transfers
 from contracts.cluster_report import ClusterReport
 
@@ -35,7 +35,7 @@ MOST_GROWTH = 1.5
 """Of the time per transfer, from ten thousand of them to a million."""
 
 
-def world(count: int) -> tuple[Transfers, Facts]:
+def simulated(count: int) -> tuple[Transfers, ChainFacts]:
     """`count` transfers: half buys from a pool, a fifth groups of ten, the rest stray payments."""
     chance = np.random.default_rng(7)
     people = count // 4
@@ -74,7 +74,7 @@ def _numbers(count: int) -> Any:
     return np.arange(count, dtype=">u4").view(np.uint8).reshape(-1, 4)
 
 
-def _facts(transfers: Transfers, names: Any, pool: int, deployer: int) -> Facts:
+def _facts(transfers: Transfers, names: Any, pool: int, deployer: int) -> ChainFacts:
     def text(place: int) -> str:
         return f"0x{names[place].tobytes().hex()}"
 
@@ -84,16 +84,16 @@ def _facts(transfers: Transfers, names: Any, pool: int, deployer: int) -> Facts:
         for n in range(1, min(1_000, pool))
     }
     last = len(transfers)
-    return Facts(
+    return ChainFacts(
         chain_id=1,
-        pinned=Pinned(last, "0x" + "22" * 32, 10**9, finalized=True),
-        token=Token("0x" + "70" * 20, "T", "T", 18, transfers.amount(0), text(deployer), 1),
+        pinned=PinnedBlock(last, "0x" + "22" * 32, 10**9, finalized=True),
+        token=TokenInfo("0x" + "70" * 20, "T", "T", 18, transfers.amount(0), text(deployer), 1),
         contracts=frozenset({text(pool)}),
         funders=funders,
     )
 
 
-def ours(transfers: Transfers, facts: Facts) -> ClusterReport:
+def ours(transfers: Transfers, facts: ChainFacts) -> ClusterReport:
     analysis = analyse(
         transfers, facts, Labels("none"), Parameters(), chain="ethereum", computed_at=1
     )
@@ -105,7 +105,7 @@ def groups_of_ours(transfers: Transfers, supply: int) -> NDArray[np.int32]:
     ledger, count = replay(transfers, supply, Parameters()), len(transfers.addresses)
     uniting, sweeps = ledger.first_sources, ledger.sweeps
     groups = components(count, uniting.source, uniting.target)
-    joining = sweeps.where(attached(groups, sweeps.source, sweeps.target))
+    joining = sweeps.where(attaching(groups, sweeps.source, sweeps.target))
     return components(
         count,
         np.concatenate((uniting.source, joining.source)),
@@ -160,8 +160,8 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def measured(count: int) -> dict[str, float]:
     """One size, in this process: what it costs, and that both ways lead to the same groups."""
-    transfers, facts = world(count)
-    ours(*world(2_000))  # what is imported at the first use is no part of the method
+    transfers, facts = simulated(count)
+    ours(*simulated(2_000))  # what is imported at the first use is no part of the method
     seconds, report = timed(lambda: ours(transfers, facts))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     supply = facts.token.total_supply

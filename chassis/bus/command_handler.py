@@ -15,11 +15,11 @@ from chassis.bus.commands import IncomingCommand
 from chassis.bus.outcomes import Outcomes
 from chassis.decide.decider import Rejected
 from chassis.decide.repository import Decision, Repository
-from chassis.log.event_store import CommandIdReused, Head
+from chassis.log.event_store import CommandIdReused, Head, History
 from chassis.resilience.failpoint import failpoint
 from chassis.resilience.outage import retry_through_outage
 from chassis.views.projector import Projector
-from contracts.messages import Command, CommandOutcome, Event, Position, Rejection
+from contracts.messages import Command, CommandOutcome, Event, Metadata, Position, Rejection
 
 S = TypeVar("S")
 C = TypeVar("C", bound=Command)
@@ -40,6 +40,25 @@ class CommandHandler(Generic[S, C, E]):
         with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
             return await retry_through_outage(lambda: self._once(incoming))
 
+    async def execute(
+        self, command: C, metadata: Metadata, history: History[E] | None = None
+    ) -> Decision[E]:
+        """Carry out a command that this service issues itself: decide, append, project, announce.
+
+        Its outcome is not stored, since no caller waits for it.
+
+        Args:
+            command: The command.
+            metadata: Its ids and its actor.
+            history: The complete stream as the caller last saw it; saves loading it.
+
+        Raises:
+            Rejected: the domain rejected the command.
+        """
+        incoming = IncomingCommand(command, metadata, command.body_hash, redelivered=False)
+        with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
+            return await retry_through_outage(lambda: self._execute(incoming, history))
+
     async def _once(self, incoming: IncomingCommand[C]) -> CommandOutcome:
         failpoint("before_load")
         outcome = await self._answered(incoming) or await self._carry_out(incoming)
@@ -59,9 +78,7 @@ class CommandHandler(Generic[S, C, E]):
 
     async def _carry_out(self, incoming: IncomingCommand[C]) -> CommandOutcome:
         try:
-            decision = await self.repository.execute(
-                incoming.command, incoming.metadata, digest=incoming.digest
-            )
+            decision = await self._execute(incoming)
         except Rejected as refusal:
             log.info("command_rejected", code=refusal.code, because=refusal.detail)
             return _outcome(incoming, Head(incoming.command.stream, 0), refusal.as_message())
@@ -69,6 +86,14 @@ class CommandHandler(Generic[S, C, E]):
             # the sender compares the digests and learns that its second body was not taken
             log.warning("command_id_reused", stream=reuse.commit.stream)
             return _outcome(incoming, reuse.commit.head, digest=reuse.commit.origin.body_hash)
+        return _outcome(incoming, decision.head)
+
+    async def _execute(
+        self, incoming: IncomingCommand[C], history: History[E] | None = None
+    ) -> Decision[E]:
+        decision = await self.repository.execute(
+            incoming.command, incoming.metadata, digest=incoming.digest, history=history
+        )
         await self._spread(decision, incoming.metadata.traceparent)
         log.info(
             "command_accepted",
@@ -76,7 +101,7 @@ class CommandHandler(Generic[S, C, E]):
             repeated=decision.repeated,
             events=[event.type for event in decision.commit.events] if decision.commit else [],
         )
-        return _outcome(incoming, decision.head)
+        return decision
 
     async def _spread(self, decision: Decision[E], traceparent: str | None) -> None:
         """Let readers and listeners know, before the sender does."""

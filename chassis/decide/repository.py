@@ -76,11 +76,21 @@ class Repository(Generic[S, C, E]):
     moment: Callable[[], DecisionContext] = now
 
     async def execute(
-        self, command: C, metadata: Metadata, *, digest: str | None = None
+        self,
+        command: C,
+        metadata: Metadata,
+        *,
+        digest: str | None = None,
+        history: History[E] | None = None,
     ) -> Decision[E]:
         """Carry out a command once, however often it is delivered.
 
-        `digest` is the hash of the body as its sender computed it; default: of `command`.
+        Args:
+            command: The command.
+            metadata: Its ids and its actor.
+            digest: The hash of the body as its sender computed it; default: of `command`.
+            history: The complete stream as the caller last saw it, to save loading it. The stream
+                is loaded anyway after a conflict and before a rejection or an empty decision.
 
         Raises:
             Rejected: the domain refused, or a claim was taken twice in a row.
@@ -88,6 +98,10 @@ class Repository(Generic[S, C, E]):
             Conflict: other writers won `ATTEMPTS` times; deliver the command again.
         """
         digest = digest or command.body_hash
+        if history is not None:
+            decision = await self._attempt_on(history, command, metadata, digest)
+            if decision is not None:
+                return decision
         taken: set[str] = set()
         return await retry(
             lambda: self._around_claims(command, metadata, digest, taken),
@@ -95,6 +109,16 @@ class Repository(Generic[S, C, E]):
             wait=_CONFLICT_BACKOFF,
             stop=stop_after_attempt(ATTEMPTS),
         )
+
+    async def _attempt_on(
+        self, history: History[E], command: C, metadata: Metadata, digest: str
+    ) -> Decision[E] | None:
+        """Attempt the command without loading the stream; None if it may be out of date."""
+        try:
+            decision = await self._attempt(command, metadata, digest, frozenset(), history)
+        except (Rejected, Conflict, ClaimTaken):
+            return None
+        return decision if decision.commit is not None else None
 
     async def _around_claims(
         self, command: C, metadata: Metadata, digest: str, taken: set[str]
@@ -113,7 +137,12 @@ class Repository(Generic[S, C, E]):
         raise Rejected("no free name was found; try again", code="taken")
 
     async def _attempt(
-        self, command: C, metadata: Metadata, digest: str, taken: frozenset[str]
+        self,
+        command: C,
+        metadata: Metadata,
+        digest: str,
+        taken: frozenset[str],
+        known: History[E] | None = None,
     ) -> Decision[E]:
         moment = replace(self.moment(), taken=taken)
         origin = Origin(
@@ -125,9 +154,9 @@ class Repository(Generic[S, C, E]):
             actor=metadata.actor,
         )
         # 1. where the stream stands
-        snapshot = await self._snapshot(command.stream)
+        snapshot = None if known else await self._snapshot(command.stream)
         after = _replay_from(snapshot, origin)
-        history = await self.store.load(command.stream, after=after)
+        history = known or await self.store.load(command.stream, after=after)
         failpoint("after_load")
         if (earlier := history.commit_from(origin)) is not None:
             return Decision(history, earlier, repeated=True)

@@ -14,10 +14,10 @@ from redis import Redis
 
 from contracts.referral_code import from_entropy, shown
 from deploy.local.background import DidNotStart, stack
+from deploy.local.chain import TOKEN
 from deploy.local.people import People
 from deploy.local.provision import client, read_environment, wait_for
 from deploy.local.settings import HOST, LocalSettings
-from deploy.local.world import TOKEN
 
 JSON = {"Content-Type": "application/json"}
 

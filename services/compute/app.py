@@ -15,12 +15,13 @@ from chassis.log.codec import Codec
 from chassis.run.service import Application, Definition, Resources, assemble
 from chassis.run.settings import ServiceSettings
 from compute.analysis import Labels, Parameters, read_labels
-from compute.analyst import Ground, ThreadedAnalyst
-from compute.chain import Endpoint, EvmChain, Rpc, S3Segments
-from compute.domain import Analysis, analyses
+from compute.analysis_runner import ChainProfile, ThreadedAnalysisRunner
+from compute.chain import Endpoint, EvmChain, RpcClient, S3SegmentStore
+from compute.domain import analyses
 from compute.handlers import listen
 from compute.projections import ANALYSIS_VIEWS
 from compute.settings import Settings
+from compute.state import Analysis
 from compute.worker import Worker
 from contracts.compute import (
     REPORT,
@@ -78,13 +79,12 @@ def _worker(
     table = DAO(reports_table(settings.stack), client=resources.dynamodb)
     ids = {settings.known_chains.chain_id(name): name for name in names}
     return Worker(
-        store=assembled.store,
         handler=assembled.handler,
         chains={number: _chain(settings, name, session) for number, name in ids.items()},
-        segments=S3Segments(settings.segments_bucket, outside.s3),
-        analyst=ThreadedAnalyst(
+        segments=S3SegmentStore(settings.segments_bucket, outside.s3),
+        runner=ThreadedAnalysisRunner(
             {
-                number: Ground(
+                number: ChainProfile(
                     name,
                     labels_of(settings, number),
                     Parameters(funders_of=settings.funders_on(name)),
@@ -92,7 +92,7 @@ def _worker(
                 for number, name in ids.items()
             }
         ),
-        shelf=VersionedStore(table),
+        reports=VersionedStore(table),
         cache=RAO(reports_cache(REPORT), client=resources.redis, tte=REPORTS_KEPT_SECONDS),
         max_transfers=settings.max_transfers,
     )
@@ -101,13 +101,13 @@ def _worker(
 def _chain(settings: Settings, name: str, session: aiohttp.ClientSession) -> EvmChain:
     chain, chains = settings.chains[name], settings.known_chains
     endpoints = [
-        Endpoint(url.get_secret_value(), f"{name} {number}", chain.pace)
+        Endpoint(url.get_secret_value(), f"{name} {number}", chain.rate)
         for number, url in enumerate(chain.urls, start=1)
     ]
     return EvmChain(
-        Rpc(session, endpoints, chains.chain_id(name)),
+        RpcClient(session, endpoints, chains.chain_id(name)),
         finality=chain.depth,
-        behind=chains.behind(name),
+        finality_blocks=chains.finality_blocks(name),
         start_block=chain.start_block,
     )
 

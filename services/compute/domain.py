@@ -1,10 +1,20 @@
-"""Analyses of one token: requested, read range by range, completed or failed; run after run."""
+"""Decide on the analyses of one token: request a run, record what it read, complete or fail it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final, Literal, assert_never
+from typing import Final, assert_never
 
 from chassis.decide.decider import Decider, DecisionContext, Rejected
+from compute.state import (
+    ActiveRun,
+    Analysis,
+    Completed,
+    Failed,
+    NotRequested,
+    Requested,
+    Running,
+    evolve,
+    synced_to,
+)
 from contracts.compute import (
     AnalysisCompleted,
     AnalysisFailed,
@@ -23,186 +33,147 @@ from contracts.compute import (
 )
 
 TOO_FRESH_SECONDS: Final = 60
-"""So soon after a report nobody learns anything from a new one."""
+"""Minimum age of a report before another run may be requested."""
 FAILED_SECONDS: Final = 600
-"""What is wrong with a token stays wrong for a while: it is not looked at again before."""
+"""Time after a permanent failure during which requests do not start another run."""
 STALLED_SECONDS: Final = 1_800
-"""A run that has not got on for so long has lost its worker and its message: it is begun anew."""
-LASTING: Final = frozenset({"no_contract", "not_erc20", "too_large"})
-"""Failures that another try would only repeat."""
+"""Time without an event after which a run counts as lost and a request starts another one."""
+PERMANENT_FAILURES: Final = frozenset({"no_contract", "not_erc20", "too_large"})
+"""Failures that another run would only repeat."""
 
-Course = Literal["none", "requested", "started", "completed", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Transfers up to `to_block` are kept, on the branch whose block there has this hash."""
-
-    from_block: int
-    to_block: int
-    block_hash: str
-    count: int
-    segment: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """The block that a run is about."""
-
-    block: int
-    block_hash: str
-    timestamp: int
-    finalized: bool
-    started_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """The analyses of one token; checkpoints outlive runs, so that a run reads only new blocks."""
-
-    run: int = 0
-    course: Course = "none"
-    pin: Pin | None = None
-    checkpoints: tuple[Checkpoint, ...] = ()
-    moved_at: int = 0
-    """UNIX seconds of the last event."""
-    failure: AnalysisFailed | None = None
-
-    @property
-    def running(self) -> bool:
-        return self.course in ("requested", "started")
-
-    @property
-    def synced_to(self) -> int | None:
-        return self.checkpoints[-1].to_block if self.checkpoints else None
-
-
-def evolve(analysis: Analysis, event: ComputeEvent) -> Analysis:
-    match event:
-        case AnalysisRequested():
-            return replace(
-                analysis,
-                run=event.run,
-                course="requested",
-                pin=None,
-                failure=None,
-                moved_at=event.requested_at,
-            )
-        case AnalysisStarted():
-            return replace(analysis, course="started", pin=_pin(event), moved_at=event.started_at)
-        case RangeSynced():
-            kept = (*analysis.checkpoints, _checkpoint(event))
-            return replace(analysis, checkpoints=kept, moved_at=event.synced_at)
-        case AnalysisRewound():
-            kept = tuple(c for c in analysis.checkpoints if c.to_block <= event.to_block)
-            return replace(analysis, checkpoints=kept, moved_at=event.rewound_at)
-        case AnalysisCompleted():
-            return replace(analysis, course="completed", moved_at=event.completed_at)
-        case AnalysisFailed():
-            return replace(analysis, course="failed", failure=event, moved_at=event.failed_at)
-        case _:
-            assert_never(event)
-
-
-def _pin(event: AnalysisStarted) -> Pin:
-    return Pin(
-        event.block, event.block_hash, event.block_timestamp, event.finalized, event.started_at
-    )
-
-
-def _checkpoint(event: RangeSynced) -> Checkpoint:
-    return Checkpoint(
-        event.from_block, event.to_block, event.block_hash, event.count, event.segment
-    )
+RunCommand = StartAnalysis | RecordRange | RewindAnalysis | CompleteAnalysis | FailAnalysis
+"""The commands that a worker issues during a run."""
 
 
 def decide_on(
     chains: frozenset[int],
 ) -> Callable[[Analysis, ComputeCommand, DecisionContext], list[ComputeEvent]]:
-    """Decisions where these chains, and no others, have an endpoint."""
+    """Return a `decide` that accepts requests for these chain ids only."""
 
     def decide(
-        analysis: Analysis, command: ComputeCommand, moment: DecisionContext
+        analysis: Analysis, command: ComputeCommand, context: DecisionContext
     ) -> list[ComputeEvent]:
-        if isinstance(command, RequestAnalysis):
-            _check_chain(command.chain_id, chains)
-            return _request(analysis, command, moment)
-        _check_run(analysis, command.run)
         match command:
-            case StartAnalysis():
-                return _start(analysis, command, moment)
-            case RecordRange():
-                return _record(analysis, command, moment)
-            case RewindAnalysis():
-                return _rewind(analysis, command, moment)
-            case CompleteAnalysis():
-                return [
-                    AnalysisCompleted(
-                        run=command.run,
-                        num_clusters=command.num_clusters,
-                        largest_share=command.largest_share,
-                        completed_at=moment.at,
-                    )
-                ]
-            case FailAnalysis():
-                return [
-                    AnalysisFailed(
-                        run=command.run,
-                        code=command.code,
-                        detail=command.detail,
-                        failed_at=moment.at,
-                    )
-                ]
+            case RequestAnalysis():
+                _require_supported(command.chain_id, chains)
+                return _request(analysis, command, context)
+            case (
+                StartAnalysis()
+                | RecordRange()
+                | RewindAnalysis()
+                | CompleteAnalysis()
+                | FailAnalysis()
+            ):
+                return _continue(_active_run(analysis, command.run), command, context)
             case _:
                 assert_never(command)
 
     return decide
 
 
-def _check_chain(chain_id: int, chains: frozenset[int]) -> None:
+def _require_supported(chain_id: int, chains: frozenset[int]) -> None:
     if chain_id not in chains:
         raise Rejected(
-            f"chain {chain_id} is not supported: no endpoint is configured for it",
+            f"Chain {chain_id} is not supported at the moment: no endpoint is configured for it. "
+            "Choose another chain.",
             code="unsupported_chain",
             kind="not_implemented",
         )
 
 
-def _check_run(analysis: Analysis, run: int) -> None:
-    """A worker that was thought lost must not write into the run of its successor."""
-    if run != analysis.run or not analysis.running:
-        raise Rejected(f"run {run} is over; the latest is {analysis.run}", code="run_over")
-
-
 def _request(
-    analysis: Analysis, command: RequestAnalysis, moment: DecisionContext
+    analysis: Analysis, command: RequestAnalysis, context: DecisionContext
 ) -> list[ComputeEvent]:
-    quiet = moment.at - analysis.moved_at
-    if analysis.running and quiet < STALLED_SECONDS:
-        return []
-    if analysis.course == "completed" and quiet < TOO_FRESH_SECONDS:
+    match analysis:
+        case NotRequested():
+            return [_requested(command, 1, context)]
+        case Requested() | Running():
+            if context.at - analysis.updated_at < STALLED_SECONDS:
+                return []
+        case Completed():
+            _require_age(context.at - analysis.completed_at)
+        case Failed():
+            recent = context.at - analysis.failed_at < FAILED_SECONDS
+            if recent and analysis.code in PERMANENT_FAILURES:
+                return []
+        case _:
+            assert_never(analysis)
+    return [_requested(command, analysis.run + 1, context)]
+
+
+def _require_age(seconds: int) -> None:
+    if seconds < TOO_FRESH_SECONDS:
         raise Rejected(
-            f"the report is {quiet} s old; a new one can be asked for "
-            f"{TOO_FRESH_SECONDS} s after the last",
+            f"The latest report is only {seconds} s old. You can request a new one "
+            f"{TOO_FRESH_SECONDS} s after the last.",
             code="too_fresh",
         )
-    if (failure := analysis.failure) and failure.code in LASTING and quiet < FAILED_SECONDS:
-        return []
-    return [
-        AnalysisRequested(
-            chain_id=command.chain_id,
-            token_address=command.token_address,
-            requested_at=moment.at,
-            run=analysis.run + 1,
-        )
-    ]
+
+
+def _requested(command: RequestAnalysis, run: int, context: DecisionContext) -> AnalysisRequested:
+    return AnalysisRequested(
+        chain_id=command.chain_id,
+        token_address=command.token_address,
+        requested_at=context.at,
+        run=run,
+    )
+
+
+def _active_run(analysis: Analysis, run: int) -> ActiveRun:
+    """Return the active run; a worker that was presumed lost must not write to its successor's.
+
+    Raises:
+        Rejected: this run has ended or was replaced.
+    """
+    match analysis:
+        case Requested() | Running() if analysis.run == run:
+            return analysis
+        case Requested() | Running() | Completed() | Failed():
+            latest = analysis.run
+        case NotRequested():
+            latest = 0
+        case _:
+            assert_never(analysis)
+    raise Rejected(f"Run {run} is over; the latest run is {latest}.", code="run_over")
+
+
+def _continue(
+    analysis: ActiveRun, command: RunCommand, context: DecisionContext
+) -> list[ComputeEvent]:
+    match command:
+        case StartAnalysis():
+            return _start(analysis, command, context)
+        case RecordRange():
+            return _record(analysis, command, context)
+        case RewindAnalysis():
+            return _rewind(analysis, command, context)
+        case CompleteAnalysis():
+            return [
+                AnalysisCompleted(
+                    run=command.run,
+                    num_clusters=command.num_clusters,
+                    largest_share=command.largest_share,
+                    completed_at=context.at,
+                )
+            ]
+        case FailAnalysis():
+            return [
+                AnalysisFailed(
+                    run=command.run,
+                    code=command.code,
+                    detail=command.detail,
+                    failed_at=context.at,
+                )
+            ]
+        case _:
+            assert_never(command)
 
 
 def _start(
-    analysis: Analysis, command: StartAnalysis, moment: DecisionContext
+    analysis: ActiveRun, command: StartAnalysis, context: DecisionContext
 ) -> list[ComputeEvent]:
-    """A second start in a run names another block: the chain has left the first."""
-    if analysis.pin is not None and analysis.pin.block_hash == command.block_hash:
+    """Pin the run's block; a second start with another block means the chain left the first."""
+    if isinstance(analysis, Running) and analysis.pinned.hash == command.block_hash:
         return []
     return [
         AnalysisStarted(
@@ -212,21 +183,21 @@ def _start(
             block_hash=command.block_hash,
             block_timestamp=command.block_timestamp,
             finalized=command.finalized,
-            started_at=moment.at,
+            started_at=context.at,
         )
     ]
 
 
 def _record(
-    analysis: Analysis, command: RecordRange, moment: DecisionContext
+    analysis: ActiveRun, command: RecordRange, context: DecisionContext
 ) -> list[ComputeEvent]:
-    """Ranges follow each other without a gap; one that is known is not kept twice."""
-    synced = analysis.synced_to
-    if synced is not None and command.to_block <= synced:
+    """Append a range without a gap; a range that is already stored changes nothing."""
+    last = synced_to(analysis)
+    if last is not None and command.to_block <= last:
         return []
-    if synced is not None and command.from_block != synced + 1:
+    if last is not None and command.from_block != last + 1:
         raise Rejected(
-            f"blocks up to {synced} are kept; a range from {command.from_block} does not follow",
+            f"Blocks up to {last} are stored; a range from {command.from_block} leaves a gap.",
             code="range_out_of_order",
         )
     return [
@@ -237,23 +208,25 @@ def _record(
             block_hash=command.block_hash,
             count=command.count,
             segment=command.segment,
-            synced_at=moment.at,
+            synced_at=context.at,
         )
     ]
 
 
 def _rewind(
-    analysis: Analysis, command: RewindAnalysis, moment: DecisionContext
+    analysis: ActiveRun, command: RewindAnalysis, context: DecisionContext
 ) -> list[ComputeEvent]:
-    if analysis.synced_to is None or analysis.synced_to <= command.to_block:
+    last = synced_to(analysis)
+    if last is None or last <= command.to_block:
         return []
-    kept = sum(c.count for c in analysis.checkpoints if c.to_block <= command.to_block)
+    kept = sum(each.count for each in analysis.checkpoints if each.to_block <= command.to_block)
     return [
         AnalysisRewound(
-            run=command.run, to_block=command.to_block, transfers=kept, rewound_at=moment.at
+            run=command.run, to_block=command.to_block, transfers=kept, rewound_at=context.at
         )
     ]
 
 
 def analyses(chains: frozenset[int]) -> Decider[Analysis, ComputeCommand, ComputeEvent]:
-    return Decider(Analysis(), decide_on(chains), evolve)
+    """Return the decider of analyses on these chain ids."""
+    return Decider(NotRequested(), decide_on(chains), evolve)

@@ -6,8 +6,9 @@ from chassis.bus.announcements import EventReader
 from chassis.bus.commands import CommandReader
 from chassis.resilience.outage import retry_through_outage
 from chassis.run.service import Application, read_or_reject
-from compute.domain import Analysis
-from compute.worker import Job, Worker
+from compute.run import Job
+from compute.state import Analysis
+from compute.worker import Worker
 from contracts.compute import AnalysisRequested, ComputeCommand, ComputeEvent
 from faststream_sqs import SQSMessage
 

@@ -1,55 +1,56 @@
-"""What a worker needs from outside, and how it is told that there is none."""
+"""Define the interfaces that the worker depends on, and the exception that ends an analysis."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from compute.facts import Facts, Pinned, Questions, Token
-from compute.transfers import Transfers
+from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
+from compute.transfers import TransferRange, Transfers
 from contracts.compute import FailureCode
 
 
-class Fruitless(Exception):
-    """This analysis cannot come to its end."""
+class AnalysisFailure(Exception):
+    """Report that this analysis cannot be completed; `detail` is shown to users."""
 
     def __init__(self, code: FailureCode, detail: str) -> None:
         super().__init__(detail)
         self.code, self.detail = code, detail
 
 
-class Read(Protocol):
-    """Some blocks of a token, read."""
-
-    @property
-    def from_block(self) -> int: ...
-    @property
-    def to_block(self) -> int: ...
-    @property
-    def end_hash(self) -> str: ...
-    @property
-    def transfers(self) -> Transfers: ...
-
-
 class Chain(Protocol):
-    """One chain as an analysis asks it; raises `Fruitless` for what cannot be had."""
+    """Query one chain; every method raises `AnalysisFailure` if the query cannot be answered."""
 
-    async def pinned(self) -> Pinned: ...
-    async def token(self, address: str, pinned: Pinned) -> Token: ...
-    async def block_hash(self, number: int) -> str | None: ...
-    def sync(self, address: str, from_block: int, to_block: int) -> AsyncIterator[Read]: ...
-    async def answer(self, token: Token, pinned: Pinned, questions: Questions) -> Facts: ...
+    async def pinned(self) -> PinnedBlock:
+        """Return the newest block that the chain will not revert."""
+
+    async def token(self, address: str, pinned: PinnedBlock) -> TokenInfo:
+        """Return the token as it was at the pinned block."""
+
+    async def block_hash(self, number: int) -> str | None:
+        """Return the hash of a block; None if the chain has no such block."""
+
+    def sync(self, address: str, from_block: int, to_block: int) -> AsyncIterator[TransferRange]:
+        """Yield the token's transfers in consecutive ranges, without gaps."""
+
+    async def fetch_facts(
+        self, token: TokenInfo, pinned: PinnedBlock, required: RequiredFacts
+    ) -> ChainFacts:
+        """Return the required facts at the pinned block."""
 
 
-class Segments(Protocol):
-    """Where transfers are kept that were read once."""
+class SegmentStore(Protocol):
+    """Store ranges of transfers that were read from a chain."""
 
-    async def put(self, chain_id: int, token: str, read: Read) -> str: ...
-    async def get(self, key: str) -> Transfers: ...
+    async def put(self, chain_id: int, token: str, read: TransferRange) -> str:
+        """Store a range and return its key."""
+
+    async def get(self, key: str) -> Transfers:
+        """Return the transfers stored under a key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Analysed:
-    """A result as it is kept and served: JSON."""
+class AnalysisResult:
+    """Hold the JSON bodies of a finished analysis, as they are stored and served."""
 
     report: bytes
     holders: bytes
@@ -57,10 +58,18 @@ class Analysed:
     summary: bytes
     num_clusters: int
     largest_share: float
+    """Share of the circulating supply held by the largest cluster, 0 to 1."""
 
 
-class Analyst(Protocol):
-    """The computation, off the event loop."""
+class AnalysisRunner(Protocol):
+    """Run the computation outside the event loop."""
 
-    async def questions(self, chain_id: int, transfers: Transfers, token: Token) -> Questions: ...
-    async def analyse(self, transfers: Transfers, facts: Facts, computed_at: int) -> Analysed: ...
+    async def required_facts(
+        self, chain_id: int, transfers: Transfers, token: TokenInfo
+    ) -> RequiredFacts:
+        """Return what must be fetched from the chain before `analyse`."""
+
+    async def analyse(
+        self, transfers: Transfers, facts: ChainFacts, computed_at: int
+    ) -> AnalysisResult:
+        """Compute the report; `computed_at` is in UNIX seconds."""

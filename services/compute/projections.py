@@ -1,5 +1,6 @@
-"""What readers see of analyses: a token's latest job."""
+"""Project a token's analysis events into the view of its latest job."""
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from chassis.views.projection import Projection
@@ -19,11 +20,38 @@ from contracts.compute import (
 
 
 def fold(view: AnalysisView | None, event: ComputeEvent) -> AnalysisView | None:
+    """Apply an event to the view; None until the first request."""
     if isinstance(event, AnalysisRequested):
         return _queued(view, event)
     if view is None:
         return None
-    return view.model_copy(update=_changed(view, event))
+    return view.model_copy(update=_changes(view, event))
+
+
+def _changes(
+    view: AnalysisView,
+    event: AnalysisStarted | RangeSynced | AnalysisRewound | AnalysisCompleted | AnalysisFailed,
+) -> Mapping[str, object]:
+    match event:
+        case AnalysisStarted():
+            progress = _with_head(view.progress, event)
+            return _reading(progress) | {"started_at": event.started_at}
+        case RangeSynced():
+            return _reading(_advanced(view.progress, event))
+        case AnalysisRewound():
+            return _reading(_rewound(view.progress, event))
+        case AnalysisCompleted():
+            result = f"/v1/tokens/cluster/{view.chain_id}/{view.token_address}"
+            return {"state": "done", "ended_at": event.completed_at, "result": result}
+        case AnalysisFailed():
+            return {
+                "state": "failed",
+                "ended_at": event.failed_at,
+                "code": event.code,
+                "detail": event.detail,
+            }
+        case _:
+            assert_never(event)
 
 
 def _queued(view: AnalysisView | None, event: AnalysisRequested) -> AnalysisView:
@@ -39,39 +67,14 @@ def _queued(view: AnalysisView | None, event: AnalysisRequested) -> AnalysisView
     )
 
 
-def _changed(
-    view: AnalysisView,
-    event: AnalysisStarted | RangeSynced | AnalysisRewound | AnalysisCompleted | AnalysisFailed,
-) -> dict[str, object]:
-    match event:
-        case AnalysisStarted():
-            return _reading(_headed(view.progress, event)) | {"started_at": event.started_at}
-        case RangeSynced():
-            return _reading(_further(view.progress, event))
-        case AnalysisRewound():
-            return _reading(_back(view.progress, event))
-        case AnalysisCompleted():
-            result = f"/v1/tokens/cluster/{view.chain_id}/{view.token_address}"
-            return {"state": "done", "ended_at": event.completed_at, "result": result}
-        case AnalysisFailed():
-            return {
-                "state": "failed",
-                "ended_at": event.failed_at,
-                "code": event.code,
-                "detail": event.detail,
-            }
-        case _:
-            assert_never(event)
-
-
 def _reading(progress: Progress | None) -> dict[str, object]:
-    if progress is None:  # an analysis that was requested and has not been started
+    if progress is None:  # the run was requested and has not started
         return {}
     state = "syncing" if progress.to_block < progress.head else "analysing"
     return {"state": state, "progress": progress}
 
 
-def _headed(progress: Progress | None, event: AnalysisStarted) -> Progress:
+def _with_head(progress: Progress | None, event: AnalysisStarted) -> Progress:
     if progress is not None:
         return progress.model_copy(update={"head": event.block})
     return Progress(
@@ -82,14 +85,14 @@ def _headed(progress: Progress | None, event: AnalysisStarted) -> Progress:
     )
 
 
-def _further(progress: Progress | None, event: RangeSynced) -> Progress | None:
+def _advanced(progress: Progress | None, event: RangeSynced) -> Progress | None:
     if progress is None:
         return None
     transfers = progress.transfers + event.count
     return progress.model_copy(update={"to_block": event.to_block, "transfers": transfers})
 
 
-def _back(progress: Progress | None, event: AnalysisRewound) -> Progress | None:
+def _rewound(progress: Progress | None, event: AnalysisRewound) -> Progress | None:
     if progress is None:
         return None
     to_block = max(event.to_block, progress.from_block - 1)

@@ -47,7 +47,7 @@ class Settings(ServiceSettings):
         """How many holders' first funders are looked for on this chain."""
         if self.funders_of is not None:
             return self.funders_of
-        affordable = int(self.chains[chain].pace * FUNDING_SECONDS / FUNDING_CALLS)
+        affordable = int(self.chains[chain].rate * FUNDING_SECONDS / FUNDING_CALLS)
         return min(Parameters().funders_of, affordable)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Transfers of one token as columns: what is fetched, kept and analysed."""
+"""Represent the transfers of one token as columns: the form that is read, stored and analysed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ WORD_BYTES = 32
 Bytes = NDArray[np.uint8]
 
 
-class Row(NamedTuple):
-    """One `Transfer` log as people write it."""
+class TransferRow(NamedTuple):
+    """Represent one `Transfer` log; addresses and hashes are lower-case hexadecimal."""
 
     block: int
     log_index: int
@@ -22,30 +22,31 @@ class Row(NamedTuple):
     sender: str
     recipient: str
     value: int
+    """In the token's smallest unit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Transfers:
-    """`n` transfers among `a` addresses, in the order of the chain: by block, then log index.
+    """Represent `n` transfers among `a` addresses, ordered by block and log index.
 
-    An address stands once in `addresses`, and in a row by its place there. A value is the log's own
-    word, big-endian: an amount has 256 bits, and no number type of numpy holds them.
+    Each address is stored once, in `addresses`; rows refer to it by its index there. A value is
+    the big-endian word of the log: amounts have 256 bits, more than any numpy number type holds.
     """
 
     addresses: Bytes
     """(a, 20), distinct, in ascending order."""
     block: NDArray[np.uint64]
-    """(n,)"""
+    """(n,) block numbers."""
     log_index: NDArray[np.uint32]
-    """(n,)"""
+    """(n,) position of each log within its block."""
     tx: Bytes
-    """(n, 32) transaction hash."""
+    """(n, 32) transaction hashes."""
     sender: NDArray[np.uint32]
-    """(n,) place in `addresses`."""
+    """(n,) indexes into `addresses`."""
     recipient: NDArray[np.uint32]
-    """(n,) place in `addresses`."""
+    """(n,) indexes into `addresses`."""
     value: Bytes
-    """(n, 32) big-endian, in the token's smallest unit."""
+    """(n, 32) big-endian amounts, in the token's smallest unit."""
 
     def __len__(self) -> int:
         return len(self.block)
@@ -54,11 +55,11 @@ class Transfers:
     def of(
         cls, *, block: Any, log_index: Any, tx: Bytes, sender: Bytes, recipient: Bytes, value: Bytes
     ) -> "Transfers":
-        """From columns of raw bytes, in any order; a log that is there twice counts once.
+        """Build from columns of raw bytes in any order; a repeated log counts once.
 
         Args:
             block: (n,) block numbers.
-            log_index: (n,) log's place in its block.
+            log_index: (n,) position of each log within its block.
             tx: (n, 32) transaction hashes.
             sender: (n, 20) addresses.
             recipient: (n, 20) addresses.
@@ -67,38 +68,39 @@ class Transfers:
         blocks, indexes = np.asarray(block, np.uint64), np.asarray(log_index, np.uint32)
         order = np.lexsort((indexes, blocks))
         blocks, indexes = blocks[order], indexes[order]
-        fresh = np.ones(len(order), bool)
-        fresh[1:] = (blocks[1:] != blocks[:-1]) | (indexes[1:] != indexes[:-1])
-        order = order[fresh]
+        unique = np.ones(len(order), bool)
+        unique[1:] = (blocks[1:] != blocks[:-1]) | (indexes[1:] != indexes[:-1])
+        order = order[unique]
         both = np.ascontiguousarray(np.concatenate((sender[order], recipient[order])))
-        distinct, inverse = np.unique(_names(both), return_inverse=True)
-        places: NDArray[np.uint32] = inverse.astype(np.uint32)
+        distinct, inverse = np.unique(_as_sortable(both), return_inverse=True)
+        index: NDArray[np.uint32] = inverse.astype(np.uint32)
         count = len(order)
         return cls(
             addresses=distinct.view(np.uint8).reshape(-1, ADDRESS_BYTES),
-            block=blocks[fresh],
-            log_index=indexes[fresh],
+            block=blocks[unique],
+            log_index=indexes[unique],
             tx=tx[order],
-            sender=places[:count],
-            recipient=places[count:],
+            sender=index[:count],
+            recipient=index[count:],
             value=value[order],
         )
 
     @classmethod
-    def of_rows(cls, rows: Iterable[Row]) -> "Transfers":
-        kept = list(rows)
+    def of_rows(cls, rows: Iterable[TransferRow]) -> "Transfers":
+        """Build from single rows, in any order."""
+        rows = list(rows)
         return cls.of(
-            block=[row.block for row in kept],
-            log_index=[row.log_index for row in kept],
-            tx=_bytes([row.tx_hash for row in kept], WORD_BYTES),
-            sender=_bytes([row.sender for row in kept], ADDRESS_BYTES),
-            recipient=_bytes([row.recipient for row in kept], ADDRESS_BYTES),
-            value=_words([row.value for row in kept]),
+            block=[row.block for row in rows],
+            log_index=[row.log_index for row in rows],
+            tx=_bytes([row.tx_hash for row in rows], WORD_BYTES),
+            sender=_bytes([row.sender for row in rows], ADDRESS_BYTES),
+            recipient=_bytes([row.recipient for row in rows], ADDRESS_BYTES),
+            value=_words([row.value for row in rows]),
         )
 
     @classmethod
-    def joined(cls, parts: Sequence["Transfers"]) -> "Transfers":
-        """One after the other: segments of one token."""
+    def concatenate(cls, parts: Sequence["Transfers"]) -> "Transfers":
+        """Combine several parts of the same token's transfers."""
         if len(parts) == 1:
             return parts[0]
         if not parts:
@@ -113,7 +115,7 @@ class Transfers:
         )
 
     def until(self, block: int) -> "Transfers":
-        """Those up to and with this block."""
+        """Return the transfers up to and including this block."""
         count = int(np.searchsorted(self.block, np.uint64(block), side="right"))
         if count == len(self):
             return self
@@ -126,24 +128,44 @@ class Transfers:
             value=self.value[:count],
         )
 
-    def name(self, place: int) -> str:
-        """The address at a place, in lower case."""
-        return f"0x{self.addresses[place].tobytes().hex()}"
+    def address(self, index: int) -> str:
+        """Return the address at an index, in lower case."""
+        return f"0x{self.addresses[index].tobytes().hex()}"
 
-    def names(self) -> list[str]:
-        """All addresses, by place."""
+    def all_addresses(self) -> list[str]:
+        """Return all addresses in lower case, by index."""
         text, width = self.addresses.tobytes().hex(), 2 * ADDRESS_BYTES
         return [f"0x{text[at : at + width]}" for at in range(0, len(text), width)]
 
     def tx_hash(self, row: int) -> str:
+        """Return the transaction hash of a row."""
         return f"0x{self.tx[row].tobytes().hex()}"
 
     def amount(self, row: int) -> int:
+        """Return the amount of a row, in the token's smallest unit."""
         return int.from_bytes(self.value[row].tobytes(), "big")
 
 
-def _names(rows: Bytes) -> NDArray[Any]:
-    """Rows of bytes as single values that sort like text and keep their trailing zeros."""
+@dataclass(frozen=True, slots=True, eq=False)
+class TransferRange:
+    """Represent all transfers of a token in a range of blocks."""
+
+    from_block: int
+    to_block: int
+    """The last block of the range, inclusive."""
+    end_hash: str
+    """The hash of `to_block`."""
+    transfers: Transfers
+
+    @classmethod
+    def concatenate(cls, ranges: Sequence["TransferRange"]) -> "TransferRange":
+        """Combine consecutive ranges; at least one."""
+        transfers = Transfers.concatenate([each.transfers for each in ranges])
+        return cls(ranges[0].from_block, ranges[-1].to_block, ranges[-1].end_hash, transfers)
+
+
+def _as_sortable(rows: Bytes) -> NDArray[Any]:
+    """View rows of bytes as single values that sort like text and keep their trailing zeros."""
     return rows.reshape(-1, ADDRESS_BYTES).view(np.dtype((np.void, ADDRESS_BYTES))).ravel()
 
 

@@ -1,136 +1,122 @@
-"""Works on one analysis from its request to its end, from wherever an earlier worker got to.
+"""Carry an analysis from its request to its end, resuming where an earlier worker stopped.
 
-The log says what is done: ranges are checkpoints, and every step finds what stands already. A
-worker that is killed loses the range that it was reading and nothing else.
+The stream is the only record of progress: each range that was read is a checkpoint, and every step
+skips what is already stored. A worker that is killed loses the range that it was reading and
+nothing else. The stream is loaded once per run, and again only after another worker wrote to it.
 """
 
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from chassis.bus.command_handler import CommandHandler
-from chassis.bus.commands import IncomingCommand
-from chassis.log.event_store import EventStore
 from chassis.resilience.failpoint import failpoint
-from compute.domain import Analysis, Checkpoint, Pin, evolve
-from compute.facts import Pinned, Token
-from compute.ports import Analysed, Analyst, Chain, Fruitless, Read, Segments
-from compute.transfers import Transfers
+from compute.chain_facts import PinnedBlock, TokenInfo
+from compute.ports import AnalysisFailure, AnalysisResult, AnalysisRunner, Chain, SegmentStore
+from compute.run import Handler, Job, Run, RunSuperseded
+from compute.state import Checkpoint, Running, checkpoints_of, synced_to
+from compute.transfers import TransferRange, Transfers
 from contracts.compute import (
     GRAPH,
     HOLDERS,
     REPORT,
     CompleteAnalysis,
-    ComputeCommand,
-    ComputeEvent,
     FailAnalysis,
     RecordRange,
     RewindAnalysis,
     StartAnalysis,
-    analysis_stream,
     report_key,
 )
-from contracts.messages import Metadata
 from readthrough import RAO, Stored, VersionedStore
 
-ROAD: Final = (
+FAILPOINTS: Final = (
     "before_start", "before_segment", "after_segment", "after_range", "before_report",
     "after_report",
 )  # fmt: skip
-"""The places between every two steps of an analysis, in their order."""
+"""Where tests kill a worker: between every two steps of an analysis, in order."""
 CHECKPOINT_TRANSFERS: Final = 50_000
 CHECKPOINT_SECONDS: Final = 5.0
-"""A range is kept when it has so many transfers, or took so long to read."""
+"""A range is stored once it has this many transfers, or took this long to read."""
+DETAIL_CHARACTERS: Final = 500
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What a worker has been asked for."""
-
-    chain_id: int
-    token_address: str
-    correlation_id: str
-
-    @property
-    def stream(self) -> str:
-        return analysis_stream(self.chain_id, self.token_address)
-
-    def wish(self, command: Callable[..., ComputeCommand], **members: Any) -> ComputeCommand:
-        return command(chain_id=self.chain_id, token_address=self.token_address, **members)
-
-
-@dataclass(frozen=True, slots=True)
 class Worker:
-    store: EventStore[ComputeEvent]
-    handler: CommandHandler[Analysis, ComputeCommand, ComputeEvent]
+    """Carry out analyses, one job at a time per token."""
+
+    handler: Handler
     chains: Mapping[int, Chain]
-    segments: Segments
-    analyst: Analyst
-    shelf: VersionedStore
+    """By chain id."""
+    segments: SegmentStore
+    runner: AnalysisRunner
+    reports: VersionedStore
     cache: RAO
-    """Of reports, where the gateway looks first."""
+    """Caches reports in Redis, where the gateway looks first."""
     max_transfers: int
+    """Transfers of one token above which the analysis fails as `too_large`."""
     clock: Callable[[], float] = time.monotonic
 
     async def work(self, job: Job) -> None:
-        """Bring the run that is under way to its end; nothing to do if none is."""
-        state = await self._state(job)
-        if not state.running:
+        """Bring the active run to its end; do nothing if no run is active."""
+        run = await Run.load(job, self.handler)
+        if run is None:
             return
         try:
-            await self._run(job, self._chain(job), state.run)
-        except Overtaken as why:
-            log.info("analysis_overtaken", stream=job.stream, because=str(why))
-        except Fruitless as why:
-            log.warning("analysis_failed", stream=job.stream, code=why.code, because=why.detail)
-            await self._do(job, FailAnalysis, run=state.run, code=why.code, detail=why.detail[:500])
+            await self._complete_or_fail(run)
+        except RunSuperseded as error:
+            log.info("analysis_superseded", stream=job.stream, reason=str(error))
+
+    async def _complete_or_fail(self, run: Run) -> None:
+        try:
+            await self._analyse(run, self._chain(run.job))
+        except AnalysisFailure as failure:
+            code, detail = failure.code, failure.detail
+            log.warning("analysis_failed", stream=run.job.stream, code=code, reason=detail)
+            await run.execute(FailAnalysis, code=code, detail=detail[:DETAIL_CHARACTERS])
 
     def _chain(self, job: Job) -> Chain:
-        if (chain := self.chains.get(job.chain_id)) is None:  # it was when this was requested
-            raise Fruitless("provider_unavailable", "no endpoint of this chain is configured")
+        if (chain := self.chains.get(job.chain_id)) is None:  # it was configured at the request
+            raise AnalysisFailure(
+                "provider_unavailable", "No endpoint of this chain is configured any more."
+            )
         return chain
 
-    async def _run(self, job: Job, chain: Chain, run: int) -> None:
-        pinned, token = await self._pin(job, chain, run)
-        await self._rewind(job, chain, run)
-        await self._sync(job, chain, run, token, pinned)
-        state = await self._state(job)
-        if state.run != run or state.pin is None:  # a later worker is on it
-            return
-        transfers = (await self._transfers(state.checkpoints)).until(pinned.number)
-        questions = await self.analyst.questions(job.chain_id, transfers, token)
-        facts = await chain.answer(token, pinned, questions)
-        analysed = await self.analyst.analyse(transfers, facts, state.pin.started_at)
+    async def _analyse(self, run: Run, chain: Chain) -> None:
+        pinned, token = await self._pin(run, chain)
+        await self._rewind(run, chain)
+        await self._sync(run, chain, token, pinned)
+        if not isinstance(run.analysis, Running) or run.analysis.run != run.number:
+            raise RunSuperseded("a later run has started")
+        computed_at = run.analysis.started_at
+        transfers = (await self._transfers(run.analysis.checkpoints)).until(pinned.number)
+        required = await self.runner.required_facts(run.job.chain_id, transfers, token)
+        facts = await chain.fetch_facts(token, pinned, required)
+        result = await self.runner.analyse(transfers, facts, computed_at)
         failpoint("before_report")
-        await self._keep(job, analysed, state.pin.started_at)
+        await self._store_result(run.job, result, computed_at)
         failpoint("after_report")
-        await self._do(
-            job,
+        await run.execute(
             CompleteAnalysis,
-            run=run,
-            num_clusters=analysed.num_clusters,
-            largest_share=analysed.largest_share,
+            num_clusters=result.num_clusters,
+            largest_share=result.largest_share,
         )
 
-    async def _pin(self, job: Job, chain: Chain, run: int) -> tuple[Pinned, Token]:
-        """The block of this run: what an earlier worker chose, if the chain still has it."""
+    async def _pin(self, run: Run, chain: Chain) -> tuple[PinnedBlock, TokenInfo]:
+        """Return the run's block: the one an earlier worker chose, if the chain still has it."""
         failpoint("before_start")
-        pin = (await self._state(job)).pin
-        if pin is not None and await chain.block_hash(pin.block) == pin.block_hash:
-            pinned = _pinned(pin)
-            return pinned, await chain.token(job.token_address, pinned)
+        address = run.job.token_address
+        if isinstance(run.analysis, Running):
+            pinned = run.analysis.pinned
+            if await chain.block_hash(pinned.number) == pinned.hash:
+                return pinned, await chain.token(address, pinned)
         pinned = await chain.pinned()
-        token = await chain.token(job.token_address, pinned)
-        await self._do(
-            job,
+        token = await chain.token(address, pinned)
+        await run.execute(
             StartAnalysis,
-            run=run,
             from_block=token.created_block,
             block=pinned.number,
             block_hash=pinned.hash,
@@ -139,53 +125,55 @@ class Worker:
         )
         return pinned, token
 
-    async def _rewind(self, job: Job, chain: Chain, run: int) -> None:
-        """Back to the last checkpoint that the chain still has, if it has left a branch."""
-        checkpoints = (await self._state(job)).checkpoints
-        standing = -1
+    async def _rewind(self, run: Run, chain: Chain) -> None:
+        """Drop the checkpoints of a branch that the chain has left."""
+        checkpoints = checkpoints_of(run.analysis)
+        last_valid = -1
         for checkpoint in reversed(checkpoints):
             if await chain.block_hash(checkpoint.to_block) == checkpoint.block_hash:
-                standing = checkpoint.to_block
+                last_valid = checkpoint.to_block
                 break
-        if checkpoints and standing != checkpoints[-1].to_block:
-            log.warning("chain_reorganised", stream=job.stream, standing=standing)
-            await self._do(job, RewindAnalysis, run=run, to_block=standing)
+        if checkpoints and last_valid != checkpoints[-1].to_block:
+            log.warning("chain_reorganised", stream=run.job.stream, last_valid_block=last_valid)
+            await run.execute(RewindAnalysis, to_block=last_valid)
 
-    async def _sync(self, job: Job, chain: Chain, run: int, token: Token, pinned: Pinned) -> None:
-        state = await self._state(job)
-        first = token.created_block if state.synced_to is None else state.synced_to + 1
-        total = sum(checkpoint.count for checkpoint in state.checkpoints)
+    async def _sync(self, run: Run, chain: Chain, token: TokenInfo, pinned: PinnedBlock) -> None:
+        """Read and store the blocks between the last checkpoint and the pinned block."""
+        last = synced_to(run.analysis)
+        first = token.created_block if last is None else last + 1
         if first > pinned.number:
             return
-        begun, gathered = self.clock(), list[Read]()
+        total = sum(checkpoint.count for checkpoint in checkpoints_of(run.analysis))
+        begun, unsaved = self.clock(), list[TransferRange]()
         async for read in chain.sync(token.address, first, pinned.number):
-            gathered.append(read)
+            unsaved.append(read)
             total += len(read.transfers)
-            if total > self.max_transfers:
-                raise Fruitless(
-                    "too_large",
-                    f"this token has more than {self.max_transfers} transfers, which is the most "
-                    "that is analysed here",
-                )
-            if self._is_enough(gathered, begun):
-                await self._record(job, run, gathered)
-                begun, gathered = self.clock(), []
-        if gathered:
-            await self._record(job, run, gathered)
+            self._require_size(total)
+            if self._is_due(unsaved, begun):
+                await self._record(run, unsaved)
+                begun, unsaved = self.clock(), []
+        if unsaved:
+            await self._record(run, unsaved)
 
-    def _is_enough(self, gathered: Sequence[Read], begun: float) -> bool:
-        count = sum(len(read.transfers) for read in gathered)
+    def _require_size(self, transfers: int) -> None:
+        if transfers > self.max_transfers:
+            raise AnalysisFailure(
+                "too_large",
+                f"This token has more than {self.max_transfers} transfers, the most that can be "
+                "analysed here.",
+            )
+
+    def _is_due(self, unsaved: Sequence[TransferRange], begun: float) -> bool:
+        count = sum(len(read.transfers) for read in unsaved)
         return count >= CHECKPOINT_TRANSFERS or self.clock() - begun >= CHECKPOINT_SECONDS
 
-    async def _record(self, job: Job, run: int, gathered: Sequence[Read]) -> None:
-        read = Gathered.of(gathered)
+    async def _record(self, run: Run, unsaved: Sequence[TransferRange]) -> None:
+        read = TransferRange.concatenate(unsaved)
         failpoint("before_segment")
-        key = await self.segments.put(job.chain_id, job.token_address, read)
+        key = await self.segments.put(run.job.chain_id, run.job.token_address, read)
         failpoint("after_segment")
-        await self._do(
-            job,
+        await run.execute(
             RecordRange,
-            run=run,
             from_block=read.from_block,
             to_block=read.to_block,
             block_hash=read.end_hash,
@@ -195,53 +183,12 @@ class Worker:
         failpoint("after_range")
 
     async def _transfers(self, checkpoints: Sequence[Checkpoint]) -> Transfers:
-        kept = [await self.segments.get(each.segment) for each in checkpoints if each.count]
-        return Transfers.joined(kept)
+        parts = [await self.segments.get(each.segment) for each in checkpoints if each.count]
+        return Transfers.concatenate(parts)
 
-    async def _keep(self, job: Job, analysed: Analysed, computed_at: int) -> None:
-        """The table first: what is in the cache alone could vanish."""
-        pk = report_key(job.chain_id, job.token_address)
-        bodies = {REPORT: analysed.report, HOLDERS: analysed.holders, GRAPH: analysed.graph}
-        await self.shelf.put(pk, computed_at, analysed.summary, bodies)
-        await self.cache.store_bytes(pk, Stored(analysed.report, computed_at).to_bytes())
-
-    async def _state(self, job: Job) -> Analysis:
-        state = Analysis()
-        for event in (await self.store.load(job.stream)).events:
-            state = evolve(state, event)
-        return state
-
-    async def _do(self, job: Job, command: Callable[..., ComputeCommand], **members: Any) -> None:
-        """Carry out a command under a fresh id: the stream tells what was done."""
-        wish = job.wish(command, **members)
-        metadata = Metadata(
-            command_id=str(uuid.uuid4()), correlation_id=job.correlation_id, actor="compute"
-        )
-        outcome = await self.handler.handle(
-            IncomingCommand(wish, metadata, wish.body_hash, redelivered=False)
-        )
-        if outcome.rejection is not None:
-            raise Overtaken(outcome.rejection.detail)
-
-
-class Overtaken(Exception):
-    """Another worker has gone on with this run, or ended it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """Ranges that follow each other, as one."""
-
-    from_block: int
-    to_block: int
-    end_hash: str
-    transfers: Transfers
-
-    @classmethod
-    def of(cls, reads: Sequence[Read]) -> "Gathered":
-        transfers = Transfers.joined([read.transfers for read in reads])
-        return cls(reads[0].from_block, reads[-1].to_block, reads[-1].end_hash, transfers)
-
-
-def _pinned(pin: Pin) -> Pinned:
-    return Pinned(pin.block, pin.block_hash, pin.timestamp, pin.finalized)
+    async def _store_result(self, job: Job, result: AnalysisResult, computed_at: int) -> None:
+        """Store the result in the table before the cache, which may lose it."""
+        key = report_key(job.chain_id, job.token_address)
+        bodies = {REPORT: result.report, HOLDERS: result.holders, GRAPH: result.graph}
+        await self.reports.put(key, computed_at, result.summary, bodies)
+        await self.cache.store_bytes(key, Stored(result.report, computed_at).to_bytes())

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from compute.domain import FAILED_SECONDS, STALLED_SECONDS, TOO_FRESH_SECONDS, analyses
+from compute.state import Requested, synced_to
 from contracts.compute import (
     AnalysisCompleted,
     AnalysisFailed,
@@ -67,7 +68,7 @@ def completed(run: int = 1) -> AnalysisCompleted:
 
 def failed(code: str) -> AnalysisFailed:
     return AnalysisFailed.model_validate(
-        {"run": 1, "code": code, "detail": "so it is", "failedAt": NOON.at}
+        {"run": 1, "code": code, "detail": "The token has no transfers.", "failedAt": NOON.at}
     )
 
 
@@ -75,41 +76,41 @@ def later(seconds: int) -> Scenario:  # type: ignore[type-arg]
     return SCENARIO.at(replace(NOON, at_ms=NOON.at_ms + seconds * 1000))
 
 
-def test_a_chain_without_an_endpoint_is_refused() -> None:
+def test_a_request_for_a_chain_without_an_endpoint_is_rejected() -> None:
     elsewhere = RequestAnalysis(chain_id=10, token_address=TOKEN)
     SCENARIO.when(elsewhere).then_rejected("unsupported_chain")
 
 
-def test_the_first_request_queues_the_first_run() -> None:
+def test_the_first_request_starts_the_first_run() -> None:
     SCENARIO.when(REQUEST).then(requested())
 
 
-@pytest.mark.parametrize("under_way", [(requested(),), (requested(), started())])
-def test_a_run_that_is_under_way_is_joined(under_way: tuple[AnalysisRequested, ...]) -> None:
-    SCENARIO.given(*under_way).when(REQUEST).then_nothing()
+@pytest.mark.parametrize("active", [(requested(),), (requested(), started())])
+def test_a_request_joins_an_active_run(active: tuple[AnalysisRequested, ...]) -> None:
+    SCENARIO.given(*active).when(REQUEST).then_nothing()
 
 
-def test_a_run_that_has_not_got_on_for_long_is_begun_anew() -> None:
+def test_a_request_replaces_a_stalled_run() -> None:
     again = requested(2).model_copy(update={"requested_at": NOON.at + STALLED_SECONDS})
     later(STALLED_SECONDS).given(requested(), started()).when(REQUEST).then(again)
     later(STALLED_SECONDS - 1).given(requested(), started()).when(REQUEST).then_nothing()
 
 
-def test_a_report_that_is_seconds_old_is_fresh_enough() -> None:
+def test_a_fresh_report_is_not_replaced() -> None:
     done = (requested(), started(), completed())
     later(TOO_FRESH_SECONDS - 1).given(*done).when(REQUEST).then_rejected("too_fresh")
     again = requested(2).model_copy(update={"requested_at": NOON.at + TOO_FRESH_SECONDS})
     later(TOO_FRESH_SECONDS).given(*done).when(REQUEST).then(again)
 
 
-def test_what_is_wrong_with_a_token_is_not_looked_at_again_at_once() -> None:
+def test_a_permanent_failure_is_not_retried_for_a_while() -> None:
     over = (requested(), failed("no_contract"))
     later(FAILED_SECONDS - 1).given(*over).when(REQUEST).then_nothing()
     again = requested(2).model_copy(update={"requested_at": NOON.at + FAILED_SECONDS})
     later(FAILED_SECONDS).given(*over).when(REQUEST).then(again)
 
 
-def test_a_provider_that_was_down_is_asked_again_at_once() -> None:
+def test_a_temporary_failure_is_retried_at_once() -> None:
     over = (requested(), failed("provider_unavailable"))
     SCENARIO.given(*over).when(REQUEST).then(requested(2))
 
@@ -119,19 +120,19 @@ def test_a_run_is_pinned_once() -> None:
     SCENARIO.given(requested(), started()).when(start()).then_nothing()
 
 
-def test_a_pinned_block_that_the_chain_has_left_is_replaced() -> None:
+def test_a_second_start_with_another_block_replaces_the_first() -> None:
     other = started().model_copy(update={"block_hash": block("c")})
     SCENARIO.given(requested(), started()).when(start("c")).then(other)
 
 
-def test_ranges_follow_each_other() -> None:
+def test_ranges_are_recorded_once_and_without_gaps() -> None:
     begun = (requested(), started(), synced(7, 50))
     SCENARIO.given(*begun).when(record(51, 90)).then(synced(51, 90))
     SCENARIO.given(*begun).when(record(7, 50)).then_nothing()
     SCENARIO.given(*begun).when(record(60, 90)).then_rejected("range_out_of_order")
 
 
-def test_a_rewind_forgets_what_lies_behind_it() -> None:
+def test_a_rewind_drops_later_ranges() -> None:
     begun = (requested(), started(), synced(7, 50), synced(51, 90))
     rewound = AnalysisRewound(run=1, to_block=50, transfers=3, rewound_at=NOON.at)
     rewind = RewindAnalysis(chain_id=1, token_address=TOKEN, run=1, to_block=50)
@@ -145,14 +146,20 @@ def test_a_run_ends_once() -> None:
     complete = CompleteAnalysis(
         chain_id=1, token_address=TOKEN, run=1, num_clusters=2, largest_share=0.5
     )
-    fail = FailAnalysis(chain_id=1, token_address=TOKEN, run=1, code="not_erc20", detail="so it is")
+    fail = FailAnalysis(
+        chain_id=1,
+        token_address=TOKEN,
+        run=1,
+        code="not_erc20",
+        detail="The token has no transfers.",
+    )
     SCENARIO.given(*begun).when(complete).then(completed())
     SCENARIO.given(*begun).when(fail).then(failed("not_erc20"))
     SCENARIO.given(*begun, completed()).when(complete).then_rejected("run_over")
     SCENARIO.given(*begun, completed()).when(fail).then_rejected("run_over")
 
 
-def test_a_worker_that_was_thought_lost_cannot_write_into_the_next_run() -> None:
+def test_a_worker_of_an_earlier_run_cannot_write_to_the_next() -> None:
     next_run = (requested(), started(), requested(2), started(2))
     SCENARIO.given(*next_run).when(record(7, 50)).then_rejected("run_over")
     SCENARIO.given(*next_run).when(record(7, 50, run=2)).then(
@@ -160,7 +167,7 @@ def test_a_worker_that_was_thought_lost_cannot_write_into_the_next_run() -> None
     )
 
 
-def test_a_later_run_reads_on_where_the_last_one_ended() -> None:
+def test_a_later_run_keeps_the_checkpoints() -> None:
     state = ANALYSES.fold([requested(), started(), synced(7, 90), completed(), requested(2)])
-    assert state.synced_to == 90
-    assert state.pin is None
+    assert synced_to(state) == 90
+    assert isinstance(state, Requested)

@@ -24,35 +24,35 @@ def test_a_job_is_queued_then_syncing_then_analysing_then_done() -> None:
     assert states == ["queued", "syncing", "syncing", "analysing", "done"]
 
 
-def test_progress_says_what_is_kept_and_what_is_wanted() -> None:
+def test_progress_shows_the_stored_blocks_and_the_pinned_block() -> None:
     before = view_of(requested(), started()).progress
     assert before == Progress(from_block=7, to_block=6, head=90, transfers=0)
     after = view_of(requested(), started(), synced(7, 50)).progress
     assert after == Progress(from_block=7, to_block=50, head=90, transfers=3)
 
 
-def test_a_rewind_shows() -> None:
+def test_a_rewind_reduces_the_progress() -> None:
     rewound = AnalysisRewound(run=1, to_block=50, transfers=3, rewound_at=NOON.at)
     view = view_of(requested(), started(), synced(7, 50), synced(51, 90), rewound)
     assert view.state == "syncing"
     assert view.progress == Progress(from_block=7, to_block=50, head=90, transfers=3)
 
 
-def test_a_finished_job_says_where_its_report_is() -> None:
+def test_a_finished_job_links_to_its_report() -> None:
     view = view_of(requested(), started(), completed())
     assert view.id == f"analysis-1-{TOKEN}"
     assert view.result == f"/v1/tokens/cluster/1/{TOKEN}"
     assert view.ended_at == NOON.at
 
 
-def test_the_next_job_keeps_the_last_report_in_sight() -> None:
+def test_the_next_job_keeps_the_link_to_the_last_report() -> None:
     view = view_of(requested(), started(), synced(7, 90), completed(), requested(2), started(2))
     assert (view.run, view.state) == (2, "analysing")
     assert view.result is not None
     assert view.ended_at is None
 
 
-def test_a_failure_says_why() -> None:
-    why = AnalysisFailed(run=1, code="not_erc20", detail="no totalSupply", failed_at=NOON.at)
-    view = view_of(requested(), started(), why)
+def test_a_failed_job_has_a_code_and_a_detail() -> None:
+    failed = AnalysisFailed(run=1, code="not_erc20", detail="no totalSupply", failed_at=NOON.at)
+    view = view_of(requested(), started(), failed)
     assert (view.state, view.code, view.detail) == ("failed", "not_erc20", "no totalSupply")

@@ -1,4 +1,4 @@
-"""A worker from request to report: resumed at every step, rewound, overtaken, and failing well."""
+"""A worker carries an analysis from request to report: resumed, rewound, superseded, failing."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -13,133 +13,144 @@ from chassis.bus.commands import IncomingCommand
 from chassis.bus.outcomes import Outcomes
 from chassis.decide.repository import Repository, now
 from chassis.log.codec import Codec
+from chassis.log.event_store import History
 from chassis.log.memory import MemoryEventStore
 from chassis.views.projector import Projector
 from chassis.views.rebuild.watch import ReadModelWatcher
-from compute import worker as under_test
-from compute.domain import Analysis, analyses
-from compute.facts import Facts, Pinned, Questions, Token
-from compute.ports import Analysed, Fruitless, Read
+from compute import worker as worker_module
+from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
+from compute.domain import analyses
+from compute.ports import AnalysisFailure, AnalysisResult
 from compute.projections import ANALYSIS_VIEWS
-from compute.transfers import Row, Transfers
-from compute.worker import Job, Worker
-from contracts.compute import ComputeEvent, RequestAnalysis, report_key, reports_cache
+from compute.run import Job
+from compute.state import Analysis, Completed, Failed, Running, checkpoints_of, synced_to
+from compute.transfers import TransferRange, TransferRow, Transfers
+from compute.worker import FAILPOINTS, Worker
+from contracts.compute import AnalysisStarted, ComputeEvent, RequestAnalysis, report_key
+from contracts.compute import reports_cache as cache_prefix
 from contracts.messages import Metadata
 from readthrough import RAO, MemoryTable, Stored, VersionedStore
-from tests.compute.worlds import TOKEN
+from tests.compute.simulated_token import TOKEN
 
 JOB = Job(1, TOKEN, "correlation")
-PK = report_key(1, TOKEN)
+KEY = report_key(1, TOKEN)
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
-
-
-@dataclass(frozen=True)
-class Range:
-    from_block: int
-    to_block: int
-    end_hash: str
-    transfers: Transfers
+    """Simulates SIGKILL: no handler catches it."""
 
 
 @dataclass
-class Blocks:
+class FakeChain:
     """A chain of numbered blocks, one transfer in each, that can change its branch."""
 
     head: int = 100
     branch: int = 100
-    """Blocks after this have other hashes."""
+    """Blocks after this one have other hashes."""
     size: int = 10
-    broken: Fruitless | None = None
+    broken: AnalysisFailure | None = None
     read: list[tuple[int, int]] = field(default_factory=list)
 
     def hash(self, number: int) -> str:
-        turned = "f" if number > self.branch else "0"
-        return f"0x{turned}{number:063x}"
+        prefix = "f" if number > self.branch else "0"
+        return f"0x{prefix}{number:063x}"
 
-    async def pinned(self) -> Pinned:
-        return Pinned(self.head, self.hash(self.head), self.head * 12, finalized=True)
+    async def pinned(self) -> PinnedBlock:
+        return PinnedBlock(self.head, self.hash(self.head), self.head * 12, finalized=True)
 
-    async def token(self, address: str, pinned: Pinned) -> Token:
+    async def token(self, address: str, pinned: PinnedBlock) -> TokenInfo:
         del pinned
         if self.broken is not None:
             raise self.broken
-        return Token(address, "Token", "T", 18, 100, None, 1)
+        return TokenInfo(address, "Token", "T", 18, 100, None, 1)
 
     async def block_hash(self, number: int) -> str | None:
         return self.hash(number) if number <= self.head else None
 
-    async def sync(self, address: str, from_block: int, to_block: int) -> AsyncIterator[Read]:
+    async def sync(
+        self, address: str, from_block: int, to_block: int
+    ) -> AsyncIterator[TransferRange]:
         del address
         for first in range(from_block, to_block + 1, self.size):
             last = min(first + self.size - 1, to_block)
             self.read.append((first, last))
-            yield Range(first, last, self.hash(last), self.transfers(first, last))
+            yield TransferRange(first, last, self.hash(last), self.transfers(first, last))
 
     def transfers(self, first: int, last: int) -> Transfers:
         return Transfers.of_rows(
-            Row(n, 0, self.hash(n), "0x" + "00" * 20, "0x" + "11" * 20, n)
+            TransferRow(n, 0, self.hash(n), "0x" + "00" * 20, "0x" + "11" * 20, n)
             for n in range(first, last + 1)
         )
 
-    async def answer(self, token: Token, pinned: Pinned, questions: Questions) -> Facts:
-        del questions
-        return Facts(1, pinned, token)
+    async def fetch_facts(
+        self, token: TokenInfo, pinned: PinnedBlock, required: RequiredFacts
+    ) -> ChainFacts:
+        del required
+        return ChainFacts(1, pinned, token)
 
 
 @dataclass
-class Counting:
-    """An analysis that tells which transfers it was given."""
+class FakeRunner:
+    """An analysis that records which blocks it was given."""
 
     seen: list[list[int]] = field(default_factory=list)
 
-    async def questions(self, chain_id: int, transfers: Transfers, token: Token) -> Questions:
+    async def required_facts(
+        self, chain_id: int, transfers: Transfers, token: TokenInfo
+    ) -> RequiredFacts:
         del chain_id, transfers, token
-        return Questions()
+        return RequiredFacts()
 
-    async def analyse(self, transfers: Transfers, facts: Facts, computed_at: int) -> Analysed:
+    async def analyse(
+        self, transfers: Transfers, facts: ChainFacts, computed_at: int
+    ) -> AnalysisResult:
         del facts
         self.seen.append([int(block) for block in transfers.block])
         report = b'{"at":%d,"transfers":%d}' % (computed_at, len(transfers))
-        return Analysed(report, b"[]", b"{}", b"{}", 2, 0.5)
+        return AnalysisResult(report, b"[]", b"{}", b"{}", 2, 0.5)
 
 
 @dataclass
-class Kept:
-    """Segments in memory."""
+class MemorySegments:
+    stored: dict[str, Transfers] = field(default_factory=dict)
 
-    kept: dict[str, Transfers] = field(default_factory=dict)
-
-    async def put(self, chain_id: int, token: str, read: Read) -> str:
+    async def put(self, chain_id: int, token: str, read: TransferRange) -> str:
         key = f"{chain_id}/{token}/{read.from_block}-{read.to_block}-{read.end_hash[:10]}"
-        self.kept[key] = read.transfers
+        self.stored[key] = read.transfers
         return key
 
     async def get(self, key: str) -> Transfers:
-        return self.kept[key]
+        return self.stored[key]
 
 
-class Nobody:
-    """Nobody listens to these events."""
+@dataclass(slots=True)
+class CountingStore(MemoryEventStore[ComputeEvent]):
+    """Counts the loads of streams."""
 
+    loads: int = 0
+
+    async def load(self, stream: str, *, after: int = 0) -> History[ComputeEvent]:
+        self.loads += 1
+        return await MemoryEventStore.load(self, stream, after=after)
+
+
+class NoPublisher:
     async def publish(self, *_: Any, **__: Any) -> None:
-        raise AssertionError("nothing is announced here")
+        raise AssertionError("the worker announces no events")
 
 
 @dataclass
 class Workshop:
+    """A worker with everything it needs, in memory and in Redis."""
+
     redis: Redis
-    chain: Blocks = field(default_factory=Blocks)
-    analyst: Counting = field(default_factory=Counting)
+    chain: FakeChain = field(default_factory=FakeChain)
+    runner: FakeRunner = field(default_factory=FakeRunner)
     table: MemoryTable = field(default_factory=MemoryTable)
-    segments: Kept = field(default_factory=Kept)
-    store: MemoryEventStore[ComputeEvent] = field(
-        default_factory=lambda: MemoryEventStore(Codec(ComputeEvent))
-    )
+    segments: MemorySegments = field(default_factory=MemorySegments)
+    store: CountingStore = field(default_factory=lambda: CountingStore(Codec(ComputeEvent)))
     handler: Any = None
-    most: int = 1_000
+    max_transfers: int = 1_000
 
     async def open(self) -> "Workshop":
         projector = Projector(self.redis, self.store, "compute", (ANALYSIS_VIEWS,))
@@ -149,19 +160,23 @@ class Workshop:
         self.handler = CommandHandler(
             Repository(self.store, analyses(frozenset({1}))),
             projector,
-            Announcer(Nobody(), {}),
+            Announcer(NoPublisher(), {}),
             Outcomes(self.redis),
         )
         return self
 
     @property
     def worker(self) -> Worker:
-        """A new one, as after a restart."""
-        cache = RAO(reports_cache("report"), client=self.redis)
+        """A new worker, as after a restart."""
         return Worker(
-            self.store, self.handler, {1: self.chain}, self.segments, self.analyst,
-            VersionedStore(self.table), cache, self.most,
-        )  # fmt: skip
+            handler=self.handler,
+            chains={1: self.chain},
+            segments=self.segments,
+            runner=self.runner,
+            reports=VersionedStore(self.table),
+            cache=RAO(cache_prefix("report"), client=self.redis),
+            max_transfers=self.max_transfers,
+        )
 
     async def request(self, name: str = "request") -> None:
         command = RequestAnalysis(chain_id=1, token_address=TOKEN)
@@ -173,7 +188,7 @@ class Workshop:
     async def events(self) -> list[ComputeEvent]:
         return list((await self.store.load(JOB.stream)).events)
 
-    async def told(self) -> list[str]:
+    async def event_types(self) -> list[str]:
         return [event.type for event in await self.events()]
 
     async def state(self) -> Analysis:
@@ -182,36 +197,66 @@ class Workshop:
 
 @pytest.fixture
 async def workshop(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    monkeypatch.setattr(under_test, "CHECKPOINT_TRANSFERS", 20)
+    monkeypatch.setattr(worker_module, "CHECKPOINT_TRANSFERS", 20)
     return await Workshop(redis).open()
 
 
-async def test_from_request_to_report(workshop: Workshop) -> None:
+async def test_a_request_leads_to_a_report(workshop: Workshop) -> None:
     await workshop.request()
     await workshop.worker.work(JOB)
-    assert await workshop.told() == [
+    assert await workshop.event_types() == [
         "AnalysisRequested", "AnalysisStarted", *["RangeSynced"] * 5, "AnalysisCompleted",
     ]  # fmt: skip
-    assert workshop.analyst.seen == [list(range(1, 101))]
-    head = await VersionedStore(workshop.table).newest(PK)
+    assert workshop.runner.seen == [list(range(1, 101))]
+    head = await VersionedStore(workshop.table).newest(KEY)
     assert head is not None
     body = await VersionedStore(workshop.table).body(head, "report")
-    cached: Any = await workshop.redis.get(f"cluster-report_{PK}")
+    cached: Any = await workshop.redis.get(f"cluster-report_{KEY}")
     assert Stored.from_bytes(cached) == body
 
 
-async def test_there_is_nothing_to_do_without_a_request(workshop: Workshop) -> None:
+async def test_a_run_loads_its_stream_once(workshop: Workshop) -> None:
+    await workshop.request()
+    workshop.store.loads = 0
     await workshop.worker.work(JOB)
+    assert workshop.store.loads == 1
+
+
+async def test_a_run_loads_its_stream_again_after_a_conflict(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await workshop.request()
+    sync = workshop.chain.sync
+
+    async def while_another_worker_starts(*arguments: Any) -> AsyncIterator[TransferRange]:
+        monkeypatch.undo()
+        monkeypatch.setattr(worker_module, "CHECKPOINT_TRANSFERS", 20)
+        workshop.chain.broken = AnalysisFailure("provider_unavailable", "No response.")
+        workshop.store.loads = 0
+        await workshop.worker.work(JOB)  # fails the run
+        async for read in sync(*arguments):
+            yield read
+
+    monkeypatch.setattr(workshop.chain, "sync", while_another_worker_starts)
+    await workshop.worker.work(JOB)
+    assert isinstance(await workshop.state(), Failed)
+    of_the_other, after_the_conflict, of_this_test = 1, 1, 1
+    assert workshop.store.loads == of_the_other + after_the_conflict + of_this_test
+
+
+async def test_a_worker_does_nothing_without_an_active_run(workshop: Workshop) -> None:
+    await workshop.worker.work(JOB)
+    assert await workshop.event_types() == []
     await workshop.request()
     await workshop.worker.work(JOB)
-    before = await workshop.told()
+    before = await workshop.event_types()
     await workshop.worker.work(JOB)
-    assert await workshop.told() == before
+    assert await workshop.event_types() == before
 
 
-@pytest.mark.parametrize("step", under_test.ROAD)
+@pytest.mark.parametrize("step", FAILPOINTS)
 @pytest.mark.parametrize("time", [1, 2, 3])
-async def test_a_worker_that_is_killed_is_gone_on_with(
+async def test_a_killed_worker_is_resumed(
     step: str, time: int, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passed = 0
@@ -223,18 +268,18 @@ async def test_a_worker_that_is_killed_is_gone_on_with(
             raise Killed
 
     await workshop.request()
-    monkeypatch.setattr(under_test, "failpoint", failpoint)
+    monkeypatch.setattr(worker_module, "failpoint", failpoint)
     try:
         await workshop.worker.work(JOB)
     except Killed:
-        kept = (await workshop.state()).synced_to or 0
+        stored = synced_to(await workshop.state()) or 0
         workshop.chain.read.clear()
         await workshop.worker.work(JOB)
-        assert all(first > kept for first, _ in workshop.chain.read)
-    assert (await workshop.told()).count("AnalysisCompleted") == 1
-    assert (await workshop.told()).count("RangeSynced") == 5
-    assert workshop.analyst.seen[-1] == list(range(1, 101))
-    assert len(await VersionedStore(workshop.table).history(PK)) == 1
+        assert all(first > stored for first, _ in workshop.chain.read)
+    assert (await workshop.event_types()).count("AnalysisCompleted") == 1
+    assert (await workshop.event_types()).count("RangeSynced") == 5
+    assert workshop.runner.seen[-1] == list(range(1, 101))
+    assert len(await VersionedStore(workshop.table).history(KEY)) == 1
 
 
 async def test_a_later_run_reads_only_new_blocks(workshop: Workshop) -> None:
@@ -242,13 +287,13 @@ async def test_a_later_run_reads_only_new_blocks(workshop: Workshop) -> None:
     await workshop.worker.work(JOB)
     workshop.chain.read.clear()
     workshop.chain.head = workshop.chain.branch = 200
-    await again(workshop)
+    await run_again(workshop)
     assert min(first for first, _ in workshop.chain.read) == 101
-    assert workshop.analyst.seen[-1] == list(range(1, 201))
+    assert workshop.runner.seen[-1] == list(range(1, 201))
 
 
-async def again(workshop: Workshop, hours: int = 1) -> None:
-    """Another run, however short ago the last one was."""
+async def run_again(workshop: Workshop, hours: int = 1) -> None:
+    """Request and carry out another run, hours later."""
     repository = workshop.handler.repository
     at = now().at_ms + hours * 3_600_000
     later = replace(repository, moment=lambda: replace(now(), at_ms=at))
@@ -261,34 +306,34 @@ async def test_a_run_without_new_blocks_reads_none(workshop: Workshop) -> None:
     await workshop.request()
     await workshop.worker.work(JOB)
     workshop.chain.read.clear()
-    await again(workshop)
+    await run_again(workshop)
     assert workshop.chain.read == []
-    assert (await workshop.told()).count("AnalysisCompleted") == 2
+    assert (await workshop.event_types()).count("AnalysisCompleted") == 2
 
 
-async def test_a_branch_that_the_chain_has_left_is_read_anew(workshop: Workshop) -> None:
+async def test_blocks_of_an_abandoned_branch_are_read_again(workshop: Workshop) -> None:
     await workshop.request()
     await workshop.worker.work(JOB)
     workshop.chain.read.clear()
-    workshop.chain.branch = 45  # blocks from 46 on are others now
-    await again(workshop)
-    assert "AnalysisRewound" in await workshop.told()
+    workshop.chain.branch = 45  # blocks from 46 on have other hashes now
+    await run_again(workshop)
+    assert "AnalysisRewound" in await workshop.event_types()
     assert min(first for first, _ in workshop.chain.read) == 41
-    state = await workshop.state()
-    assert state.checkpoints[-1].block_hash == workshop.chain.hash(100)
-    assert workshop.analyst.seen[-1] == list(range(1, 101))
+    checkpoints = checkpoints_of(await workshop.state())
+    assert checkpoints[-1].block_hash == workshop.chain.hash(100)
+    assert workshop.runner.seen[-1] == list(range(1, 101))
 
 
-async def test_a_branch_older_than_all_checkpoints_begins_anew(workshop: Workshop) -> None:
+async def test_all_blocks_are_read_again_if_no_checkpoint_is_valid(workshop: Workshop) -> None:
     await workshop.request()
     await workshop.worker.work(JOB)
     workshop.chain.branch = 0
     workshop.chain.read.clear()
-    await again(workshop)
+    await run_again(workshop)
     assert min(first for first, _ in workshop.chain.read) == 1
 
 
-async def test_a_pinned_block_that_is_left_is_replaced(
+async def test_a_pinned_block_that_the_chain_has_left_is_replaced(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failpoint(name: str) -> None:
@@ -296,80 +341,79 @@ async def test_a_pinned_block_that_is_left_is_replaced(
             raise Killed
 
     await workshop.request()
-    monkeypatch.setattr(under_test, "failpoint", failpoint)
+    monkeypatch.setattr(worker_module, "failpoint", failpoint)
     with pytest.raises(Killed):
         await workshop.worker.work(JOB)
-    monkeypatch.setattr(under_test, "failpoint", lambda _name: None)
+    monkeypatch.setattr(worker_module, "failpoint", lambda _name: None)
     workshop.chain.branch = 90
     await workshop.worker.work(JOB)
-    state = await workshop.state()
-    assert state.pin is not None
-    assert state.pin.block_hash == workshop.chain.hash(100)
-    assert (await workshop.told()).count("AnalysisStarted") == 2
-    assert state.course == "completed"
+    starts = [e for e in await workshop.events() if isinstance(e, AnalysisStarted)]
+    assert len(starts) == 2
+    assert starts[-1].block_hash == workshop.chain.hash(100)
+    assert isinstance(await workshop.state(), Completed)
 
 
-async def test_a_head_behind_the_checkpoints_is_analysed_as_it_is(workshop: Workshop) -> None:
+async def test_blocks_after_a_lower_head_are_left_out(workshop: Workshop) -> None:
     await workshop.request()
     await workshop.worker.work(JOB)
     workshop.chain.head = 95  # another endpoint, five blocks behind
-    await again(workshop)
-    assert workshop.analyst.seen[-1][-1] <= 95
+    await run_again(workshop)
+    assert workshop.runner.seen[-1][-1] <= 95
 
 
 @pytest.mark.parametrize("code", ["no_contract", "not_erc20", "provider_unavailable"])
-async def test_what_cannot_be_analysed_fails_with_its_reason(code: Any, workshop: Workshop) -> None:
+async def test_an_impossible_analysis_fails_with_its_reason(code: Any, workshop: Workshop) -> None:
     await workshop.request()
-    workshop.chain.broken = Fruitless(code, "there is no code at this address")
+    workshop.chain.broken = AnalysisFailure(code, "There is no code at this address.")
     await workshop.worker.work(JOB)
     state = await workshop.state()
-    assert state.failure is not None
-    assert (state.failure.code, state.failure.detail) == (code, "there is no code at this address")
+    assert isinstance(state, Failed)
+    assert (state.code, state.detail) == (code, "There is no code at this address.")
 
 
-async def test_a_chain_that_is_not_configured_any_more_fails_the_job(workshop: Workshop) -> None:
+async def test_a_chain_that_is_no_longer_configured_fails_the_job(workshop: Workshop) -> None:
     await workshop.request()
     await replace(workshop.worker, chains={}).work(JOB)
     state = await workshop.state()
-    assert state.failure is not None
-    assert state.failure.code == "provider_unavailable"
+    assert isinstance(state, Failed)
+    assert state.code == "provider_unavailable"
 
 
-async def test_a_token_with_too_many_transfers_is_refused_early(workshop: Workshop) -> None:
-    workshop.most = 30
+async def test_a_token_with_too_many_transfers_fails_early(workshop: Workshop) -> None:
+    workshop.max_transfers = 30
     await workshop.request()
     await workshop.worker.work(JOB)
     state = await workshop.state()
-    assert state.failure is not None
-    assert state.failure.code == "too_large"
+    assert isinstance(state, Failed)
+    assert state.code == "too_large"
     assert len(workshop.chain.read) <= 4
 
 
-async def test_a_surprise_is_not_swallowed(
+async def test_an_unexpected_error_propagates(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await workshop.request()
 
-    async def broken(*_: object) -> Analysed:
+    async def broken(*_: object) -> AnalysisResult:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(workshop.analyst, "analyse", broken)
+    monkeypatch.setattr(workshop.runner, "analyse", broken)
     with pytest.raises(ZeroDivisionError):
         await workshop.worker.work(JOB)
-    assert (await workshop.state()).running
+    assert isinstance(await workshop.state(), Running)
 
 
-async def test_a_worker_that_was_thought_lost_writes_nothing(
+async def test_a_superseded_worker_does_not_complete_the_run_again(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await workshop.request()
     late = workshop.worker
 
-    async def overtaken(*arguments: Any) -> Analysed:
+    async def superseded(*arguments: Any) -> AnalysisResult:
         monkeypatch.undo()
-        await workshop.worker.work(JOB)  # another instance ends the run meanwhile
-        return await workshop.analyst.analyse(*arguments)
+        await workshop.worker.work(JOB)  # another instance ends the run in the meantime
+        return await workshop.runner.analyse(*arguments)
 
-    monkeypatch.setattr(workshop.analyst, "analyse", overtaken)
+    monkeypatch.setattr(workshop.runner, "analyse", superseded)
     await late.work(JOB)
-    assert (await workshop.told()).count("AnalysisCompleted") == 1
+    assert (await workshop.event_types()).count("AnalysisCompleted") == 1

@@ -11,9 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from deploy.local.bootstrap import answers
+from deploy.local.chain import TOKEN
 from deploy.local.programs import Program
 from deploy.local.provision import chain_environment, wait_for
-from deploy.local.world import TOKEN
 from gateway.http.routing import AnyRoute
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES

@@ -1,4 +1,4 @@
-"""A token from its first question to its report: the deployed template, a chain of our own."""
+"""A token is analysed through the gateway, on the local stack and a simulated chain."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,16 @@ import pytest
 from aiohttp import web
 
 from chassis.bus.announcements import announcements_queue
-from compute.worker import ROAD
-from deploy.local.chain import LocalChain, application
+from compute.worker import FAILPOINTS
+from deploy.local.chain import SimulatedChain, application
 from deploy.local.provision import client
 from deploy.local.settings import CHAIN_ID
-from tests.compute.worlds import TOKEN, World, planted, precision_and_recall
+from tests.compute.simulated_token import (
+    TOKEN,
+    SimulatedToken,
+    precision_and_recall,
+    simulated_token,
+)
 from tests.journeys.test_invitation import Person
 from tests.support.eventually import eventually
 from tests.support.stack import Stack
@@ -26,15 +31,15 @@ from tests.support.stack import Stack
 pytestmark = pytest.mark.stack
 
 IDS = itertools.count(CHAIN_ID + 1)
-"""Every test has a chain of its own, and none the demo's: what is stored outlives the test."""
+"""Each test has a separate chain, since what is stored outlives the test."""
 
 
 @dataclass
 class Place:
-    """The services beside a chain."""
+    """The services, configured for a simulated chain."""
 
     stack: Stack
-    chain: LocalChain
+    chain: SimulatedChain
     alice: Person
     compute: dict[str, str]
     """The environment of the compute service."""
@@ -69,16 +74,16 @@ class Place:
 
 
 @pytest.fixture
-def world() -> World:
-    return planted(11)
+def simulated() -> SimulatedToken:
+    return simulated_token(11)
 
 
 @pytest.fixture
-async def place(stack: Stack, world: World, tmp_path: Path) -> AsyncIterator[Place]:
-    chain = LocalChain(world, gap=2, style="alchemy", results=60, chain_id=next(IDS))
+async def place(stack: Stack, simulated: SimulatedToken, tmp_path: Path) -> AsyncIterator[Place]:
+    chain = SimulatedChain(simulated, gap=2, style="alchemy", results=60, chain_id=next(IDS))
     labels = tmp_path / "labels.csv"
     rows = [
-        f"{chain.chain_id},{name},exchange,Planted,the world" for name in sorted(world.exchanges)
+        f"{chain.chain_id},{name},exchange,Simulated,a test" for name in sorted(simulated.exchanges)
     ]
     labels.write_text("\n".join(["chain_id,address,kind,name,source", *rows]) + "\n")
     async with contextlib.AsyncExitStack() as open_:
@@ -106,7 +111,7 @@ def groups(report: dict[str, Any]) -> list[set[str]]:
     return [{m["address"].lower() for m in c["members"]} for c in report["clusters"]]
 
 
-async def test_a_token_is_asked_about_and_its_owners_are_found(place: Place, world: World) -> None:
+async def test_an_analysis_finds_the_owners(place: Place, simulated: SimulatedToken) -> None:
     status, queued = await place.get(place.path)
     assert status == 202
     assert (
@@ -115,12 +120,12 @@ async def test_a_token_is_asked_about_and_its_owners_are_found(place: Place, wor
     )
     job = await place.done()
     assert job["state"] == "done", job
-    assert job["progress"]["transfers"] == len(world.rows)
+    assert job["progress"]["transfers"] == len(simulated.rows)
     status, report = await place.get(place.path)
     assert status == 200
     assert report["quality"]["balancesVerified"], report["quality"]
     assert report["asOf"]["block"] == place.chain.head
-    precision, recall = precision_and_recall(world, groups(report))
+    precision, recall = precision_and_recall(simulated, groups(report))
     assert precision >= 0.98
     assert recall >= 0.98
     _, history = await place.get(f"{place.path}/history")
@@ -135,7 +140,7 @@ async def test_a_token_is_asked_about_and_its_owners_are_found(place: Place, wor
 
 @pytest.fixture
 def quick_redelivery(stack: Stack) -> Iterator[None]:
-    """A killed worker's message comes back soon."""
+    """Shorten the visibility timeout, so that a killed worker's message is redelivered soon."""
     sqs = client("sqs", stack.settings.aws_url)
     name = announcements_queue(stack.settings.stack, "compute")
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
@@ -145,22 +150,24 @@ def quick_redelivery(stack: Stack) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quick_redelivery")
-async def test_a_worker_killed_at_any_step_is_gone_on_with(place: Place, world: World) -> None:
-    """kill -9 at each place in turn, in one and the same analysis."""
-    await place.restart(FAILPOINT=ROAD[0])
+async def test_a_worker_killed_at_any_step_is_resumed(
+    place: Place, simulated: SimulatedToken
+) -> None:
+    """kill -9 at each failpoint in turn, in the same analysis."""
+    await place.restart(FAILPOINT=FAILPOINTS[0])
     status, _ = await place.get(place.path)
     assert status == 202
-    for step in (*ROAD[1:], ""):
+    for step in (*FAILPOINTS[1:], ""):
         assert await place.stack.service("compute").died() == -9
-        read = place.chain.asked["eth_getLogs"]
+        read = place.chain.calls["eth_getLogs"]
         await place.restart(**({"FAILPOINT": step} if step else {}))
     job = await place.done()
     assert job["state"] == "done", job
     assert job["run"] == 1
     _, report = await place.get(place.path)
-    precision, recall = precision_and_recall(world, groups(report))
+    precision, recall = precision_and_recall(simulated, groups(report))
     assert min(precision, recall) >= 0.98
-    assert place.chain.asked["eth_getLogs"] == read  # all was read before the last kill
+    assert place.chain.calls["eth_getLogs"] == read  # all was read before the last kill
     _, history = await place.get(f"{place.path}/history")
     assert len(history["items"]) == 1
 
@@ -169,29 +176,29 @@ async def test_a_worker_killed_at_any_step_is_gone_on_with(place: Place, world: 
     ("name", "status", "code"),
     [("0x" + "12" * 20, 404, "no_contract"), ("a pool", 422, "not_erc20")],
 )
-async def test_what_is_no_token_is_told(
-    name: str, status: int, code: str, place: Place, world: World
+async def test_an_address_that_is_no_token_is_rejected(
+    name: str, status: int, code: str, place: Place, simulated: SimulatedToken
 ) -> None:
-    token = min(world.contracts) if name == "a pool" else name
+    token = min(simulated.contracts) if name == "a pool" else name
     path = place.path.replace(TOKEN, token)
 
-    async def told() -> Any:
-        seen, answer = await place.get(path, wait=10)
-        return answer if seen != 202 else None
+    async def ended() -> Any:
+        seen, body = await place.get(path, wait=10)
+        return body if seen != 202 else None
 
-    answer = await eventually(told)
-    assert (answer["status_code"], answer["code"]) == (status, code)
+    problem = await eventually(ended)
+    assert (problem["status_code"], problem["code"]) == (status, code)
 
 
-async def test_a_chain_that_is_down_fails_the_job_and_a_later_one_goes_on(
-    place: Place, world: World
+async def test_an_unavailable_chain_fails_the_job_and_the_next_job_resumes(
+    place: Place, simulated: SimulatedToken
 ) -> None:
-    del world
+    del simulated
     answer = place.chain.answer
 
     def down(method: str, params: list[Any]) -> Any:
-        if ("Logs" in method or "Receipt" in method) and place.chain.asked["eth_getLogs"] > 2:
-            raise ValueError("no node")  # answers with an error whatever is asked of it
+        if ("Logs" in method or "Receipt" in method) and place.chain.calls["eth_getLogs"] > 2:
+            raise ValueError("no node")  # every call returns an error
         return answer(method, params)
 
     place.chain.answer = down  # type: ignore[method-assign]
@@ -206,7 +213,7 @@ async def test_a_chain_that_is_down_fails_the_job_and_a_later_one_goes_on(
     assert job["progress"]["toBlock"] > read
 
 
-async def test_a_job_is_told_as_it_goes(place: Place) -> None:
+async def test_a_job_is_streamed_as_it_progresses(place: Place) -> None:
     await place.get(place.path)
     headers = {"Authorization": f"Bearer {place.alice.tokens['access']}"}
     async with (

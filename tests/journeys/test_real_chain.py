@@ -1,4 +1,4 @@
-"""A token on a real EVM, analysed through the gateway: found, exact, and rewound."""
+"""A token on a real EVM is analysed through the gateway, with exact balances."""
 
 import asyncio
 import contextlib
@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.compute.anvil.chain import Anvil, program, real_world
-from tests.compute.worlds import SUPPLY, World, precision_and_recall
+from tests.compute.anvil.chain import Anvil, program, real_token
+from tests.compute.simulated_token import SUPPLY, SimulatedToken, precision_and_recall
 from tests.journeys.test_cluster import groups
 from tests.journeys.test_invitation import Person
 from tests.support.eventually import eventually
@@ -26,28 +26,30 @@ CHAIN_ID = 31_999
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
-    return real_world(5)
+def simulated() -> SimulatedToken:
+    return real_token(5)
 
 
 @pytest.fixture(scope="module")
-async def anvil(world: World) -> AsyncIterator[Anvil]:
+async def anvil(simulated: SimulatedToken) -> AsyncIterator[Anvil]:
     async with aiohttp.ClientSession() as session:
         anvil = Anvil(CHAIN_ID, session)
         anvil.start()
         try:
             await eventually(anvil.answers)
-            await anvil.play(world)
+            await anvil.play(simulated)
             yield anvil
         finally:
             anvil.stop()
 
 
 @pytest.fixture
-async def alice(stack: Stack, anvil: Anvil, world: World, tmp_path: Path) -> AsyncIterator[Person]:
-    """Somebody who asks, with the services beside the chain."""
+async def alice(
+    stack: Stack, anvil: Anvil, simulated: SimulatedToken, tmp_path: Path
+) -> AsyncIterator[Person]:
+    """A signed-in user, with the services configured for the chain."""
     labels = tmp_path / "labels.csv"
-    rows = [f"{CHAIN_ID},{name},exchange,Planted,a world" for name in world.exchanges]
+    rows = [f"{CHAIN_ID},{name},exchange,Simulated,a test" for name in simulated.exchanges]
     labels.write_text("\n".join(["chain_id,address,kind,name,source", *rows]) + "\n")
     local = {"urls": [anvil.url], "chainId": CHAIN_ID, "perSecond": 100_000, "finality": 0}
     async with contextlib.AsyncExitStack() as open_:
@@ -64,38 +66,38 @@ async def alice(stack: Stack, anvil: Anvil, world: World, tmp_path: Path) -> Asy
 
 async def report_of(alice: Person, token: str) -> dict[str, Any]:
     async def there() -> Any:
-        status, told = await alice.call("GET", f"/v1/tokens/cluster/anvil/{token}", "access")
-        assert status in (200, 202), told
-        await asyncio.sleep(0.2)  # what the answer asks for: the limit of reads is a person's
-        return told if status == 200 else None
+        status, body = await alice.call("GET", f"/v1/tokens/cluster/anvil/{token}", "access")
+        assert status in (200, 202), body
+        await asyncio.sleep(0.2)  # as Retry-After asks: reads are limited per user
+        return body if status == 200 else None
 
     report: dict[str, Any] = await eventually(there, seconds=120)
     return report
 
 
-async def test_owners_are_found_on_a_real_chain_and_every_balance_is_exact(
-    alice: Person, anvil: Anvil, world: World
+async def test_owners_are_found_and_balances_are_exact_on_a_real_chain(
+    alice: Person, anvil: Anvil, simulated: SimulatedToken
 ) -> None:
     report = await report_of(alice, anvil.token)
-    assert report["quality"]["logs"] == len(world.rows) >= 2_000
+    assert report["quality"]["logs"] == len(simulated.rows) >= 2_000
     assert report["quality"]["balancesVerified"], report["quality"]
     assert report["asOf"]["block"] == int(await anvil.call("eth_blockNumber"), 16)
-    precision, recall = precision_and_recall(world, groups(report))
+    precision, recall = precision_and_recall(simulated, groups(report))
     assert precision >= 0.98
     assert recall >= 0.98
-    held = {name: amount for name, amount in world.balances().items() if amount}
-    told: dict[str, int] = {}
+    held = {name: amount for name, amount in simulated.balances().items() if amount}
+    listed: dict[str, int] = {}
     cursor: str | None = ""
     while cursor is not None:
         path = f"/v1/tokens/cluster/anvil/{anvil.token}/holders?limit=500{cursor}"
         status, page = await alice.call("GET", path, "access")
         assert status == 200
-        told |= {row["address"].lower(): int(row["amount"]) for row in page["items"]}
+        listed |= {row["address"].lower(): int(row["amount"]) for row in page["items"]}
         cursor = page["next"] and f"&cursor={page['next']}"
-    assert told == held
-    assert sum(told.values()) == SUPPLY
+    assert listed == held
+    assert sum(listed.values()) == SUPPLY
     for name, amount in held.items():
         data = f"0x70a08231{name[2:]:0>64}"
         said = await anvil.call("eth_call", {"to": anvil.token, "data": data}, "latest")
         assert int(said, 16) == amount
-    assert report["token"]["deployer"].lower() == world.deployer
+    assert report["token"]["deployer"].lower() == simulated.deployer

@@ -1,57 +1,59 @@
-"""Token cluster analysis: from transfers and a few facts to a report (pure)."""
+"""Find wallets with one owner, from a token's transfers and a few chain facts (pure)."""
 
-from compute.analysis.asking import questions_of
-from compute.analysis.labels import BadLabels, Label, Labels, read_labels
+from compute.analysis.labels import InvalidLabels, Label, Labels, read_labels
 from compute.analysis.ledger import replay
-from compute.analysis.method import grouped, scene
+from compute.analysis.method import find_groups
+from compute.analysis.nodes import nodes_of
 from compute.analysis.parameters import ALGORITHM, Parameters
-from compute.analysis.report import Analysis, Telling
-from compute.facts import Facts, Questions, Token
+from compute.analysis.report import AnalysisOutput, ReportBuilder
+from compute.analysis.required_facts import facts_required_by
+from compute.chain_facts import ChainFacts, RequiredFacts, TokenInfo
 from compute.transfers import Transfers
 
 __all__ = [
     "ALGORITHM",
-    "Analysis",
-    "BadLabels",
+    "AnalysisOutput",
+    "InvalidLabels",
     "Label",
     "Labels",
     "Parameters",
     "analyse",
-    "questions",
     "read_labels",
+    "required_facts",
 ]
 
 
-def questions(
-    transfers: Transfers, token: Token, labels: Labels, parameters: Parameters
-) -> Questions:
-    """What the chain has to be asked for `analyse`."""
-    return questions_of(
-        replay(transfers, token.total_supply, parameters), token, labels, parameters
-    )
+def required_facts(
+    transfers: Transfers, token: TokenInfo, labels: Labels, parameters: Parameters
+) -> RequiredFacts:
+    """Return what must be fetched from the chain before `analyse`."""
+    ledger = replay(transfers, token.total_supply, parameters)
+    return facts_required_by(ledger, token, labels, parameters)
 
 
 def analyse(
     transfers: Transfers,
-    facts: Facts,
+    facts: ChainFacts,
     labels: Labels,
     parameters: Parameters,
     *,
     chain: str,
     computed_at: int,
-) -> Analysis:
-    """Which wallets hold the token together, and by what evidence; same input, same answer.
+) -> AnalysisOutput:
+    """Find which wallets hold the token together, and the evidence; deterministic.
 
     Args:
-        transfers: All of the token's, up to the pinned block.
-        facts: The answers to `questions`.
-        labels: Who is known to be no person.
-        parameters: Of the method.
+        transfers: All transfers of the token up to the pinned block.
+        facts: The facts that `required_facts` lists.
+        labels: Addresses known to be infrastructure.
+        parameters: Thresholds of the method.
         chain: The chain's name, for the report.
         computed_at: UNIX seconds, for the report.
     """
     ledger = replay(transfers, facts.token.total_supply, parameters)
-    stage = scene(ledger, facts, labels)
-    groups, hubs = grouped(stage, ledger, facts, parameters)
-    telling = Telling(ledger, stage, facts, labels, parameters, groups, hubs, chain, computed_at)
-    return telling.analysis()
+    nodes = nodes_of(ledger, facts, labels)
+    groups, distributors = find_groups(nodes, ledger, facts, parameters)
+    builder = ReportBuilder(
+        ledger, nodes, facts, labels, parameters, groups, distributors, chain, computed_at
+    )
+    return builder.build()

@@ -1,7 +1,8 @@
-"""Exact sums of 256-bit amounts, a whole column at a time.
+"""Add and compare 256-bit amounts exactly, a column at a time.
 
-A column of amounts is an array (limbs, n) of 32-bit digits, the lowest first, each in 64 bits: four
-thousand million of them can be added before one overflows. Carried, a column can be compared.
+A column is an array (limbs, n) of 32-bit digits, the lowest first, each in 64 bits: four thousand
+million amounts can be added before a digit overflows. A column is normalized when every digit is
+below 2^32; only normalized columns can be compared.
 """
 
 from collections.abc import Sequence
@@ -15,14 +16,14 @@ from numpy.typing import NDArray
 from compute.transfers import WORD_BYTES, Bytes
 
 Column = NDArray[np.uint64]
-Places = NDArray[np.uint32]
+Indexes = NDArray[np.uint32]
 
 _BITS = np.uint64(32)
 _MASK = np.uint64(2**32 - 1)
 
 
 def column(values: Bytes) -> Column:
-    """Amounts (n, 32), big-endian, as a column; digits that are zero everywhere are left out."""
+    """Convert amounts (n, 32), big-endian; high digits that are zero in all are left out."""
     digits = values.reshape(-1, WORD_BYTES).view(">u4")[:, ::-1].T
     used = 1 + max((n for n in range(len(digits)) if digits[n].any()), default=0)
     return digits[:used].astype(np.uint64)
@@ -30,17 +31,18 @@ def column(values: Bytes) -> Column:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grouping:
-    """Rows put together by a key; sorted once, summed as often as is needed."""
+    """Group rows by a key: sort once, sum as often as needed."""
 
     keys: NDArray[Any]
     """The distinct keys, ascending."""
     order: NDArray[np.int64]
-    """The rows, group by group, each group in the order of the rows."""
+    """Row numbers, group by group, in ascending order within each group."""
     starts: NDArray[np.int64]
-    """Where in `order` each group begins."""
+    """Index in `order` at which each group begins."""
 
     @classmethod
     def by(cls, key: NDArray[Any]) -> "Grouping":
+        """Group rows by a key (n,)."""
         order = np.argsort(key, kind="stable")
         ordered = key[order]
         fresh = np.ones(len(ordered), bool)
@@ -50,18 +52,18 @@ class Grouping:
 
     @property
     def first(self) -> NDArray[np.int64]:
-        """The first row of each group."""
+        """Row number of the first row of each group."""
         return self.order[self.starts]
 
     def sums(self, amounts: Column, only: NDArray[np.bool_] | None = None) -> Column:
-        """For each group, carried; of the rows where `only` holds."""
+        """Return the normalized sum of each group, of the rows where `only` is True."""
         if not len(self.order):
             return np.zeros((1, 0), np.uint64)
         kept = None if only is None else only[self.order]
-        return carried(np.stack([self._sum(digit, kept) for digit in amounts]))
+        return normalize(np.stack([self._sum(digit, kept) for digit in amounts]))
 
     def _sum(self, digit: NDArray[np.uint64], kept: NDArray[np.bool_] | None) -> Column:
-        if not digit.any():  # round amounts have many digits of which nobody has any
+        if not digit.any():  # round amounts have many zero digits
             return np.zeros(len(self.starts), np.uint64)
         ordered = digit[self.order]
         if kept is not None:
@@ -69,21 +71,21 @@ class Grouping:
         return np.add.reduceat(ordered, self.starts)
 
 
-def spread(amounts: Column, places: NDArray[Any], count: int) -> Column:
-    """A column of `count` amounts: these at these places, nothing elsewhere."""
+def scatter(amounts: Column, indexes: NDArray[Any], count: int) -> Column:
+    """Return a column of `count` amounts: these at these indexes, zero elsewhere."""
     out = np.zeros((len(amounts), count), np.uint64)
-    out[:, places] = amounts
+    out[:, indexes] = amounts
     return out
 
 
-def carried(amounts: Column) -> Column:
-    """The same amounts with every digit below 2^32."""
+def normalize(amounts: Column) -> Column:
+    """Carry, so that every digit is below 2^32."""
     digits = []
     carry: Any = np.uint64(0)
     for digit in amounts:
-        whole = digit + carry
-        digits.append(whole & _MASK)
-        carry = whole >> _BITS
+        total = digit + carry
+        digits.append(total & _MASK)
+        carry = total >> _BITS
     while np.any(carry):
         digits.append(carry & _MASK)
         carry = carry >> _BITS
@@ -91,23 +93,24 @@ def carried(amounts: Column) -> Column:
 
 
 def at_least(amounts: Column, share: Fraction, of: Column) -> NDArray[np.bool_]:
-    """Where an amount is at least this share of the other; exact."""
+    """Return where an amount is at least this share of the other; exact."""
     return ~_less(_times(amounts, share.denominator), _times(of, share.numerator))
 
 
 def more_than(amounts: Column, share: Fraction, of: Column) -> NDArray[np.bool_]:
+    """Return where an amount is more than this share of the other; exact."""
     return _less(_times(of, share.numerator), _times(amounts, share.denominator))
 
 
 def reaches(amounts: Column, least: int) -> NDArray[np.bool_]:
-    """Where an amount is at least this one."""
+    """Return where an amount is at least `least`."""
     digits = max(1, -(-least.bit_length() // 32))
     low = [np.uint64((least >> (32 * n)) & (2**32 - 1)) for n in range(digits)]
     return ~_less(amounts, low)
 
 
 def integers(amounts: Column) -> Sequence[int]:
-    """As Python's integers; the column must be carried."""
+    """Convert a normalized column to Python integers."""
     packed = np.ascontiguousarray(amounts.T).astype("<u4").tobytes()
     width = 4 * len(amounts)
     return [
@@ -116,15 +119,15 @@ def integers(amounts: Column) -> Sequence[int]:
 
 
 def _times(amounts: Column, factor: int) -> Column:
-    """Up to 2^31; of a carried column."""
-    return carried(amounts * np.uint64(factor))
+    """Multiply a normalized column by a factor of up to 2^31."""
+    return normalize(amounts * np.uint64(factor))
 
 
 def _less(left: Sequence[Any] | Column, right: Sequence[Any] | Column) -> NDArray[np.bool_]:
-    """By the highest digit that differs."""
+    """Compare by the highest digit that differs."""
     less: Any = np.False_
     for n in range(max(len(left), len(right))):
-        mine = left[n] if n < len(left) else np.uint64(0)
+        own = left[n] if n < len(left) else np.uint64(0)
         other = right[n] if n < len(right) else np.uint64(0)
-        less = (mine < other) | ((mine == other) & less)
+        less = (own < other) | ((own == other) & less)
     return np.asarray(less, bool)

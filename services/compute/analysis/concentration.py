@@ -1,4 +1,4 @@
-"""How unevenly shares are held: pure numbers about a list of shares."""
+"""Measure how unevenly shares are distributed."""
 
 from typing import Final
 
@@ -10,16 +10,17 @@ from contracts.cluster_report import Concentration
 TOP: Final = 10
 HALF: Final = 0.5
 ROUNDING: Final = 1e-9
-"""Of sums of shares: a half is not more than a half because of the last binary digit."""
+"""Tolerance for sums of shares, so that floating-point error does not turn a half into more."""
 
 Shares = NDArray[np.float64]
 
 
 def concentration(shares: Shares) -> Concentration:
-    """Of shares that add up to 1; all zero if nobody holds anything.
+    """Measure shares that add up to 1; all measures are zero if there are no shares.
 
-    Herfindahl-Hirschman index: the sum of the squares. Gini: from the shares in ascending order,
-    sum((2i - n - 1) x_i) / (n sum(x)). Nakamoto: the fewest that hold more than half together.
+    Herfindahl-Hirschman index: the sum of the squares. Gini coefficient: from the shares in
+    ascending order, sum((2i - n - 1) x_i) / (n sum(x)). Nakamoto coefficient: the fewest holders
+    that hold more than half together.
     """
     held = np.sort(shares[shares > 0])[::-1]
     if not len(held):

@@ -1,4 +1,4 @@
-"""What in a report a reader should look at, as stable codes with a severity."""
+"""Flag what a reader of a report should look at, as stable codes with a severity."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,17 +6,18 @@ from typing import Final
 from contracts.cluster_report import Cluster, Flag, Metrics, Quality
 
 CONCENTRATED_HHI: Final = 0.18
-"""Where the 2023 merger guidelines of the United States begin to call a market concentrated."""
+"""HHI above which the 2023 US merger guidelines call a market highly concentrated."""
 
 
 def flags_of(clusters: Sequence[Cluster], metrics: Metrics, quality: Quality) -> tuple[Flag, ...]:
-    found = [*_of_clusters(clusters), *_of_metrics(metrics), *_of_quality(quality)]
+    """Return the flags of a report, the most severe first."""
+    found = [*_cluster_flags(clusters), *_metrics_flags(metrics), *_quality_flags(quality)]
     return tuple(sorted(found, key=lambda flag: (-flag.severity_index, flag.code)))
 
 
-def _of_clusters(clusters: Sequence[Cluster]) -> list[Flag]:
+def _cluster_flags(clusters: Sequence[Cluster]) -> list[Flag]:
     flags = []
-    if clusters and clusters[0].share >= 0.2:  # noqa: PLR2004  the code says which
+    if clusters and clusters[0].share >= 0.2:  # noqa: PLR2004  the code names the limit
         flags.append(_flag("largest_cluster_over_20pct", 16, clusters[0].id))
     elif clusters and clusters[0].share >= 0.1:  # noqa: PLR2004
         flags.append(_flag("largest_cluster_over_10pct", 12, clusters[0].id))
@@ -29,11 +30,11 @@ def _of_clusters(clusters: Sequence[Cluster]) -> list[Flag]:
     return flags
 
 
-def _of_metrics(metrics: Metrics) -> list[Flag]:
+def _metrics_flags(metrics: Metrics) -> list[Flag]:
     flags = []
     if metrics.per_entity.hhi > CONCENTRATED_HHI:
         flags.append(_flag("highly_concentrated", 14, f"perEntity.hhi {metrics.per_entity.hhi}"))
-    if metrics.per_entity.top10 > 0.5:  # noqa: PLR2004  the code says which
+    if metrics.per_entity.top10 > 0.5:  # noqa: PLR2004  the code names the limit
         top = f"perEntity.top10 {metrics.per_entity.top10}"
         flags.append(_flag("top10_over_50pct", 10, top))
     if metrics.fresh_wallet_share > 0.3:  # noqa: PLR2004
@@ -42,7 +43,7 @@ def _of_metrics(metrics: Metrics) -> list[Flag]:
     return flags
 
 
-def _of_quality(quality: Quality) -> list[Flag]:
+def _quality_flags(quality: Quality) -> list[Flag]:
     if quality.balances_verified:
         return []
     return [_flag("balances_not_verified", 18, ", ".join(quality.warnings))]

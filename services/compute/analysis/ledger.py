@@ -1,4 +1,4 @@
-"""What the transfers say of each address: received, sent, held, and from whom first."""
+"""Replay transfers into what each address received, sent and holds, and from whom first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from compute.analysis.amounts import (
     Column,
     Grouping,
-    Places,
+    Indexes,
     at_least,
     column,
     integers,
     more_than,
     reaches,
-    spread,
+    scatter,
 )
 from compute.analysis.labels import ZERO
 from compute.analysis.parameters import Parameters
@@ -28,52 +28,60 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Links:
-    """Pairs of addresses with the transfer that shows what is between them."""
+    """Link pairs of addresses, each with the transfer that is the evidence."""
 
-    source: Places
-    target: Places
+    source: Indexes
+    target: Indexes
     row: Rows
+    """Row number of the transfer."""
     share: NDArray[np.float64]
-    """Of all that the target received (first sources), or that the source sent (sweeps)."""
+    """Share of all the target received (first sources), or of all the source sent (sweeps)."""
 
     def __len__(self) -> int:
         return len(self.source)
 
     def where(self, keep: NDArray[np.bool_]) -> "Links":
+        """Return the links where `keep` is True."""
         return Links(self.source[keep], self.target[keep], self.row[keep], self.share[keep])
 
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """Replayed from the transfers, exact to the last unit."""
+    """Hold what each address received and sent, exact to the last unit."""
 
     transfers: Transfers
     received: Column
     sent: Column
     first_sources: Links
-    """Whoever gave a wallet its first tokens, and enough of them."""
+    """From the sender of a wallet's first tokens, if that sent enough of them, to the wallet."""
     sweeps: Links
-    """Where more than half of what a wallet ever sent went."""
+    """From a wallet to the one address that got more than half of all it ever sent."""
 
     @cached_property
     def balances(self) -> Sequence[int]:
-        """By place; below zero where the log does not tell everything."""
+        """By index; below zero where the log is incomplete."""
         pairs = zip(integers(self.received), integers(self.sent), strict=True)
         return [received - sent for received, sent in pairs]
 
     @property
     def supply(self) -> int:
-        """What all but the zero address hold: minted less burned."""
-        zero = self.place_of(ZERO)
+        """What all addresses but the zero address hold: minted less burned."""
+        zero = self.index_of(ZERO)
         return sum(self.balances) - (0 if zero is None else self.balances[zero])
 
-    def place_of(self, address: str) -> int | None:
+    def received_by(self, index: int) -> int:
+        """Return all that an address ever received."""
+        digits = self.received[:, index].tolist()
+        return sum(int(digit) << (32 * n) for n, digit in enumerate(digits))
+
+    def index_of(self, address: str) -> int | None:
+        """Return the index of an address; None if it is in no transfer."""
         return _find(self.transfers.addresses, bytes.fromhex(address[2:]))
 
 
 def _find(names: NDArray[np.uint8], wanted: bytes) -> int | None:
     low, high = 0, len(names)
-    while low < high:  # ascending: bisect
+    while low < high:  # addresses are in ascending order: bisect
         middle = (low + high) // 2
         if names[middle].tobytes() < wanted:
             low = middle + 1
@@ -85,18 +93,19 @@ def _find(names: NDArray[np.uint8], wanted: bytes) -> int | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Flow:
-    """The transfers that move something from one address to another."""
+    """Hold the transfers that move an amount from one address to another."""
 
     row: Rows
-    sender: Places
-    recipient: Places
+    sender: Indexes
+    recipient: Indexes
     amount: Column
 
 
 def replay(transfers: Transfers, supply: int, parameters: Parameters) -> Ledger:
-    """The ledger after all transfers; `supply` is what dust is measured by.
+    """Replay all transfers; amounts are dust relative to `supply`.
 
-    A transfer of nothing, or to oneself, is no evidence: anybody can log one in another's name.
+    Transfers of zero, or from an address to itself, are ignored: many tokens let any caller log
+    them in another address's name.
     """
     amounts = column(transfers.value)
     count = len(transfers.addresses)
@@ -108,40 +117,40 @@ def replay(transfers: Transfers, supply: int, parameters: Parameters) -> Ledger:
 
 
 def _received(flow: _Flow, count: int, supply: int, parameters: Parameters) -> tuple[Column, Links]:
-    """What each got, and the sender of its first tokens, if that gave it a fair share."""
+    """Sum what each address received, and find its first source."""
     by_recipient = Grouping.by(flow.recipient)
     target, first = by_recipient.keys, by_recipient.first
-    whole = by_recipient.sums(flow.amount)
+    total = by_recipient.sums(flow.amount)
     source_of = np.zeros(count, np.uint32)
     source_of[target] = flow.sender[first]
     given = by_recipient.sums(flow.amount, only=flow.sender == source_of[flow.recipient])
-    enough = at_least(given, parameters.receiver_share, whole)
-    enough &= _no_dust(given, supply, parameters)
-    links = Links(flow.sender[first], target, flow.row[first], _shares(given, whole))
-    return spread(whole, target, count), links.where(enough)
+    enough = at_least(given, parameters.receiver_share, total)
+    enough &= _above_dust(given, supply, parameters)
+    links = Links(flow.sender[first], target, flow.row[first], _shares(given, total))
+    return scatter(total, target, count), links.where(enough)
 
 
 def _sent(flow: _Flow, count: int, supply: int, parameters: Parameters) -> tuple[Column, Links]:
-    """What each sent, and the one other that got most of it, if there is one."""
+    """Sum what each address sent, and find where most of it went."""
     wide = np.uint64(max(1, count))
     by_pair = Grouping.by(flow.sender.astype(np.uint64) * wide + flow.recipient)
     source = (by_pair.keys // wide).astype(np.uint32)
     target = (by_pair.keys % wide).astype(np.uint32)
     given = by_pair.sums(flow.amount)
-    by_source = Grouping.by(source)  # the pairs are in the order of their senders already
-    whole = spread(by_source.sums(given), by_source.keys, count)
-    most = more_than(given, parameters.sweep_share, whole[:, source])
-    most &= _no_dust(given, supply, parameters)
-    shares = _shares(given, whole[:, source])
-    return whole, Links(source, target, flow.row[by_pair.first], shares).where(most)
+    by_source = Grouping.by(source)  # the pairs are ordered by sender
+    total = scatter(by_source.sums(given), by_source.keys, count)
+    most = more_than(given, parameters.sweep_share, total[:, source])
+    most &= _above_dust(given, supply, parameters)
+    shares = _shares(given, total[:, source])
+    return total, Links(source, target, flow.row[by_pair.first], shares).where(most)
 
 
-def _no_dust(given: Column, supply: int, parameters: Parameters) -> NDArray[np.bool_]:
+def _above_dust(given: Column, supply: int, parameters: Parameters) -> NDArray[np.bool_]:
     return reaches(given, ceil(parameters.supply_share * supply))
 
 
-def _shares(part: Column, whole: Column) -> NDArray[np.float64]:
-    return _floats(part) / np.maximum(_floats(whole), 1)
+def _shares(part: Column, total: Column) -> NDArray[np.float64]:
+    return _floats(part) / np.maximum(_floats(total), 1)
 
 
 def _floats(amounts: Column) -> NDArray[np.float64]:

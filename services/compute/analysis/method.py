@@ -1,143 +1,119 @@
-"""The method "first source": which wallets belong together, and by which transactions.
+"""Apply the method "first source": which wallets belong together, and by which transactions.
 
-A wallet's first tokens and its first native coins come from whoever set it up. Neither can be
-forged against a wallet that has been used: a stranger comes second. Infrastructure (contracts,
-labelled exchanges, bridges, pools, burns) and distributors of more wallets than an owner has take
-no part.
+A wallet's first tokens and first native coins come from the person who set it up. Neither can be
+forged for a wallet that is already in use, since a stranger's payment comes second. Infrastructure
+(contracts, labelled exchanges, bridges, pools, burns) takes no part, nor do distributors: addresses
+that were first for more wallets than one owner has.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.analysis.components import (
+from compute.analysis.graph import (
     Edge,
     Groups,
-    attached,
+    attaching,
     by_group,
     components,
-    thin_links,
+    splitting_bridges,
 )
-from compute.analysis.labels import DEAD, ZERO, Label, Labels
 from compute.analysis.ledger import Ledger, Links
+from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import Parameters
-from compute.facts import Address, Facts, Funding
-from contracts.cluster_report import Confidence, EvidenceType, Kind
+from compute.chain_facts import ChainFacts, Funding
+from contracts.cluster_report import Confidence, EvidenceType
 
-DAY_SECONDS = 86_400
+DAY_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Nodes that belong together, and the evidence that says so."""
+    """Represent nodes with one owner, and the evidence for it."""
 
     nodes: tuple[int, ...]
     edges: tuple[Edge, ...]
     confidence: Confidence
     split: bool = False
+    """True if the group was cut out of a component too large for one owner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distributor:
-    """Who was first for more wallets than an owner has."""
+    """Represent an address that was first for more wallets than one owner has."""
 
     node: int
     type: EvidenceType
     recipients: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """Everybody who plays a part: the addresses of the transfers, then funders beside them."""
-
-    names: Sequence[Address]
-    places: Mapping[Address, int]
-    balances: Sequence[int]
-    kinds: Sequence[Kind]
-    labels: Mapping[int, Label]
-    holders_end: int
-    """Nodes from here on never had the token: they have funded some who did."""
-
-    def is_person(self, node: int) -> bool:
-        return self.kinds[node] == "eoa"
-
-
-def scene(ledger: Ledger, facts: Facts, labels: Labels) -> Scene:
-    names = ledger.transfers.names()
-    places = {name: n for n, name in enumerate(names)}
-    beside = {f.funder for f in facts.funders.values() if f is not None} - places.keys()
-    for name in sorted(beside):
-        places[name] = len(names)
-        names.append(name)
-    balances = [*ledger.balances, *[0] * len(beside)]
-    kinds: list[Kind] = ["eoa"] * len(names)
-    for name in facts.contracts & places.keys():
-        kinds[places[name]] = "contract"
-    found = {places[name]: labels.known[name] for name in labels.known.keys() & places.keys()}
-    for node, label in found.items():
-        kinds[node] = label.kind
-    for name in {ZERO, DEAD, facts.token.address} & places.keys():
-        kinds[places[name]] = "burn"
-    return Scene(names, places, balances, kinds, found, len(ledger.balances))
-
-
-def grouped(
-    stage: Scene, ledger: Ledger, facts: Facts, parameters: Parameters
+def find_groups(
+    nodes: Nodes, ledger: Ledger, facts: ChainFacts, parameters: Parameters
 ) -> tuple[list[Group], list[Distributor]]:
-    """Groups of at least two holders, and those who distributed to more than they can own."""
-    people = np.fromiter((kind == "eoa" for kind in stage.kinds), bool, count=len(stage.kinds))
-    sources, hubs_by_source = _capped(ledger.first_sources, people, "firstSource", parameters)
-    funders, hubs_by_funder = _funding(stage, facts, parameters)
-    sweeps, hubs_by_sweep = _capped(ledger.sweeps, people, "sweep", parameters, hub="target")
+    """Find the groups with at least two current holders, and the distributors."""
+    wallets = np.fromiter((kind == "eoa" for kind in nodes.kinds), bool, count=len(nodes.kinds))
+    sources, by_source = _without_distributors(
+        ledger.first_sources, wallets, "firstSource", parameters
+    )
+    funders, by_funder = _funding(nodes, facts, parameters)
+    sweeps, by_sweep = _without_distributors(
+        ledger.sweeps, wallets, "sweep", parameters, centre="target"
+    )
     uniting = [*_edges(ledger, sources, "firstSource", _why_source), *funders]
-    groups = components(len(stage.names), *_ends(uniting))
-    joining = sweeps.where(attached(groups, sweeps.source, sweeps.target))
-    edges = [*uniting, *_edges(ledger, joining, "sweep", _why_sweep)]
-    groups = components(len(stage.names), *_ends(edges))
-    found = []
-    for members in by_group(groups, edges).values():
-        found += _cut(members, facts, stage, parameters)
-    hubs = [*hubs_by_source, *hubs_by_funder, *hubs_by_sweep]
-    return [group for group in found if _holders(group, stage) > 1], hubs
+    groups = components(len(nodes.addresses), *_ends(uniting))
+    attached = sweeps.where(attaching(groups, sweeps.source, sweeps.target))
+    edges = [*uniting, *_edges(ledger, attached, "sweep", _why_sweep)]
+    groups = components(len(nodes.addresses), *_ends(edges))
+    found = [
+        group
+        for component in by_group(groups, edges).values()
+        for group in _groups_in(component, facts, nodes, parameters)
+    ]
+    distributors = [*by_source, *by_funder, *by_sweep]
+    return [group for group in found if _holders(group, nodes) > 1], distributors
 
 
-def _holders(group: Group, stage: Scene) -> int:
-    return sum(stage.balances[node] > 0 for node in group.nodes)
+def _holders(group: Group, nodes: Nodes) -> int:
+    return sum(nodes.balances[node] > 0 for node in group.nodes)
 
 
-def _capped(
+def _without_distributors(
     links: Links,
-    people: NDArray[np.bool_],
+    wallets: NDArray[np.bool_],
     kind: EvidenceType,
     parameters: Parameters,
-    hub: str = "source",
+    centre: Literal["source", "target"] = "source",
 ) -> tuple[Links, list[Distributor]]:
-    """Links between people, without those of hubs; the hubs are told apart."""
-    links = links.where(people[links.source] & people[links.target])
-    centre, rim = (links.source, links.target) if hub == "source" else (links.target, links.source)
-    counts = np.bincount(centre, minlength=len(people))
-    too_many = counts[centre] > parameters.hub_cap
-    hubs = [
-        Distributor(int(node), kind, tuple(rim[centre == node].tolist()))
+    """Return the links between wallets without those of distributors, and the distributors."""
+    links = links.where(wallets[links.source] & wallets[links.target])
+    centres, others = (
+        (links.source, links.target) if centre == "source" else (links.target, links.source)
+    )
+    counts = np.bincount(centres, minlength=len(wallets))
+    distributors = [
+        Distributor(int(node), kind, tuple(others[centres == node].tolist()))
         for node in np.flatnonzero(counts > parameters.hub_cap)
     ]
-    return links.where(~too_many), hubs
+    return links.where(counts[centres] <= parameters.hub_cap), distributors
 
 
 def _funding(
-    stage: Scene, facts: Facts, parameters: Parameters
+    nodes: Nodes, facts: ChainFacts, parameters: Parameters
 ) -> tuple[list[Edge], list[Distributor]]:
+    """Return the edges from wallets to the wallets that they funded first, and distributors."""
     funded = [
-        (stage.places[funding.funder], stage.places[name], funding)
-        for name, funding in sorted(facts.funders.items())
-        if funding is not None and name in stage.places and funding.funder != name
+        (nodes.index[funding.funder], nodes.index[address], funding)
+        for address, funding in sorted(facts.funders.items())
+        if funding is not None and address in nodes.index and funding.funder != address
     ]
-    funded = [(a, b, f) for a, b, f in funded if stage.is_person(a) and stage.is_person(b)]
+    funded = [(a, b, f) for a, b, f in funded if nodes.is_wallet(a) and nodes.is_wallet(b)]
     counts = Counter(source for source, _, _ in funded)
-    hubs = [
+    distributors = [
         Distributor(node, "firstFunder", tuple(b for a, b, _ in funded if a == node))
         for node, count in sorted(counts.items())
         if count > parameters.hub_cap
@@ -145,9 +121,9 @@ def _funding(
     edges = [
         Edge("firstFunder", a, b, f.tx_hash, f.block, "its first native coins")
         for a, b, f in funded
-        if counts[a] <= parameters.hub_cap and (counts[a] > 1 or a < stage.holders_end)
-    ]  # a purse beside the token that set up one wallet unites it with nobody
-    return edges, hubs
+        if counts[a] <= parameters.hub_cap and (counts[a] > 1 or a < nodes.holders_end)
+    ]  # a funder that never held the token and funded one wallet unites it with no other
+    return edges, distributors
 
 
 def _edges(
@@ -179,45 +155,44 @@ def _ends(edges: Sequence[Edge]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]
     )
 
 
-def _cut(edges: list[Edge], facts: Facts, stage: Scene, parameters: Parameters) -> list[Group]:
-    """One group; or, of one that is larger than an owner's, its parts without the thin links."""
-    thin = thin_links(edges)
-    nodes = {node for edge in edges for node in (edge.source, edge.target)}
-    if len(nodes) <= parameters.split_above:
-        return [Group(tuple(sorted(nodes)), tuple(edges), _confidence(edges, thin, facts, stage))]
-    weak = set(thin)
-    kept = [edge for edge in edges if edge not in weak]
-    groups: Groups = components(max(nodes) + 1, *_ends(kept))
-    return [
-        Group(
-            tuple(sorted({node for edge in part for node in (edge.source, edge.target)})),
-            tuple(part),
-            "low",
-            split=True,
-        )
-        for part in by_group(groups, kept).values()
-    ]
+def _groups_in(
+    edges: list[Edge], facts: ChainFacts, nodes: Nodes, parameters: Parameters
+) -> list[Group]:
+    """Return a component as one group; cut one that is too large for one owner at its bridges."""
+    bridges = splitting_bridges(edges)
+    members = _members(edges)
+    if len(members) <= parameters.split_above:
+        return [Group(members, tuple(edges), _confidence(edges, bridges, facts, nodes))]
+    cut = set(bridges)
+    kept = [edge for edge in edges if edge not in cut]
+    groups: Groups = components(max(members) + 1, *_ends(kept))
+    parts = by_group(groups, kept).values()
+    return [Group(_members(part), tuple(part), "low", split=True) for part in parts]
+
+
+def _members(edges: Sequence[Edge]) -> tuple[int, ...]:
+    return tuple(sorted({node for edge in edges for node in (edge.source, edge.target)}))
 
 
 def _confidence(
-    edges: Sequence[Edge], thin: Sequence[Edge], facts: Facts, stage: Scene
+    edges: Sequence[Edge], bridges: Sequence[Edge], facts: ChainFacts, nodes: Nodes
 ) -> Confidence:
-    if thin:
+    if bridges:
         return "low"
-    if len({edge.type for edge in edges}) > 1 or _funded_together(edges, facts, stage):
+    if len({edge.type for edge in edges}) > 1 or _funded_within_a_day(edges, facts, nodes):
         return "high"
     return "medium"
 
 
-def _funded_together(edges: Sequence[Edge], facts: Facts, stage: Scene) -> bool:
-    """Whether one funder set two of them up within a day."""
+def _funded_within_a_day(edges: Sequence[Edge], facts: ChainFacts, nodes: Nodes) -> bool:
+    """Return True if one funder set up two of the wallets within a day."""
     times: dict[int, list[int]] = {}
     for edge in edges:
-        funding: Funding | None = facts.funders.get(stage.names[edge.target])
+        funding: Funding | None = facts.funders.get(nodes.addresses[edge.target])
         if edge.type == "firstFunder" and funding is not None:
             times.setdefault(edge.source, []).append(funding.timestamp)
     return any(
         later - earlier <= DAY_SECONDS
-        for at in times.values()
-        for earlier, later in zip(sorted(at), sorted(at)[1:], strict=False)
+        for timestamps in times.values()
+        for earlier, later in pairwise(sorted(timestamps))
     )

@@ -1,4 +1,4 @@
-"""What the method can be tuned by; all of it is told in the report."""
+"""Define the thresholds of the method; a report lists all of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,26 +10,29 @@ ALGORITHM: Final = "first-source/1"
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    receiver_share: Fraction = Fraction(1, 20)
-    """A first source gave at least so much of all that the wallet ever received."""
-    supply_share: Fraction = Fraction(1, 1_000_000)
-    """Less than this share of the supply is dust: it is evidence of nothing."""
-    sweep_share: Fraction = Fraction(1, 2)
-    """A sweep is more than so much of all that a wallet ever sent."""
-    hub_cap: int = 50
-    """Whoever was first for more wallets than this is no owner of them but a distributor."""
-    split_above: int = 500
-    """A larger component is cut at its weakest links."""
-    funders_of: int = 1_000
-    """The largest holders whose first funder is looked for."""
-    kinds_of: int = 20_000
-    """The largest holders that are asked whether they are contracts."""
-    verify: int = 100
-    """The largest holders whose balance is compared with the token's own word."""
-    holders: int = 5_000
-    """The largest holders that are listed."""
+    """Hold the thresholds of the method "first source"."""
 
-    def told(self) -> Mapping[str, int | float]:
+    receiver_share: Fraction = Fraction(1, 20)
+    """Least share of all a wallet ever received that must come from its first source."""
+    supply_share: Fraction = Fraction(1, 1_000_000)
+    """Share of the supply below which an amount is dust, which is no evidence."""
+    sweep_share: Fraction = Fraction(1, 2)
+    """Share of all a wallet ever sent above which a recipient counts as its sweep target."""
+    hub_cap: int = 50
+    """Wallets an address may be first for; with more it is a distributor, not an owner."""
+    split_above: int = 500
+    """Nodes above which a component is cut at its bridges."""
+    funders_of: int = 1_000
+    """Number of largest holders whose first funder is looked for."""
+    kinds_of: int = 20_000
+    """Number of largest holders that are checked for contract code."""
+    verify: int = 100
+    """Number of largest holders whose balance is compared with the token's `balanceOf`."""
+    holders: int = 5_000
+    """Number of largest holders that are listed."""
+
+    def as_json(self) -> Mapping[str, int | float]:
+        """Return the parameters as the report shows them."""
         return {
             "receiverShare": float(self.receiver_share),
             "supplyShare": float(self.supply_share),

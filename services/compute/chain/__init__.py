@@ -1,17 +1,18 @@
-"""A chain, asked over JSON-RPC: plain calls, several endpoints, nothing taken for granted."""
+"""Read an EVM chain over JSON-RPC: plain calls, several endpoints, every response verified."""
 
 from compute.chain.config import Chains, ChainSettings
+from compute.chain.endpoint import Endpoint, RpcError
 from compute.chain.evm import EvmChain
-from compute.chain.rpc import Endpoint, Rpc, RpcError, Unreachable
-from compute.chain.segments import S3Segments
+from compute.chain.rpc import RpcClient, Unreachable
+from compute.chain.segments import S3SegmentStore
 
 __all__ = [
     "ChainSettings",
     "Chains",
     "Endpoint",
     "EvmChain",
-    "Rpc",
+    "RpcClient",
     "RpcError",
-    "S3Segments",
+    "S3SegmentStore",
     "Unreachable",
 ]

@@ -1,95 +1,102 @@
-"""One chain, as an analysis asks it."""
+"""Implement the worker's `Chain` port for an EVM chain."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from compute.chain.asking import answer
-from compute.chain.logs import Segment, Window, read_transfers
-from compute.chain.rpc import Rpc, RpcError, Unreachable
+from compute.chain.endpoint import RpcError
+from compute.chain.fetch_facts import fetch_facts
+from compute.chain.rpc import RpcClient, Unreachable
 from compute.chain.token import NoContract, NotAToken, read_token
-from compute.facts import Facts, Pinned, Questions, Token
-from compute.ports import Fruitless
+from compute.chain.transfer_logs import Window, read_transfers
+from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
+from compute.ports import AnalysisFailure
+from compute.transfers import TransferRange
 
 
 @dataclass(slots=True)
 class EvmChain:
-    """Turns what cannot be had into `Fruitless`, with words for whoever asked."""
+    """Query one chain; turn its errors into `AnalysisFailure` with a text for users."""
 
-    rpc: Rpc
+    rpc: RpcClient
     finality: int | None = None
-    """Blocks behind the head that are taken for final; None: the chain's own tag `finalized`."""
-    behind: int = 64
-    """As `finality`, where the endpoint does not know the tag."""
+    """Blocks behind the head that count as final; None: use the chain's tag `finalized`."""
+    finality_blocks: int = 64
+    """As `finality`, for endpoints that do not know the tag."""
     start_block: int = 0
-    """Where to read from if the endpoint does not keep old states."""
+    """First block to read if the endpoint keeps no old states."""
     _window: Window = field(default_factory=Window)
-    """What this chain's providers take is learnt once."""
+    """Shared by all jobs, so that the providers' limits are learnt once."""
     _warnings: dict[str, list[str]] = field(default_factory=dict)
+    """Warnings about each token, by its address."""
 
-    async def pinned(self) -> Pinned:
+    async def pinned(self) -> PinnedBlock:
+        with _unavailable():
+            if self.finality is not None:
+                return await self._behind_head(self.finality)
+            block = await self._finalized()
+            if block is not None:
+                return _pinned(block, finalized=True)
+            return await self._behind_head(self.finality_blocks)
+
+    async def _finalized(self) -> Mapping[str, str] | None:
         try:
-            if self.finality is None:
-                try:
-                    block = await self.rpc.block("finalized")
-                except RpcError:
-                    block = None
-                if block is not None:
-                    return _pinned(block, finalized=True)
-            return await self._behind(self.behind if self.finality is None else self.finality)
-        except (RpcError, Unreachable) as error:
-            raise _unavailable(error) from error
+            return await self.rpc.block("finalized")
+        except RpcError:
+            return None
 
-    async def _behind(self, blocks: int) -> Pinned:
+    async def _behind_head(self, blocks: int) -> PinnedBlock:
         head = int(await self.rpc.call("eth_blockNumber"), 16)
         block = await self.rpc.block(max(0, head - blocks))
         if block is None:
-            raise Unreachable("the chain has no block where its head should be")
+            raise Unreachable("the chain does not return a block that it reported")
         return _pinned(block, finalized=False)
 
-    async def token(self, address: str, pinned: Pinned) -> Token:
+    async def token(self, address: str, pinned: PinnedBlock) -> TokenInfo:
         try:
-            token, warnings = await read_token(self.rpc, address, pinned, self.start_block)
+            with _unavailable():
+                token, warnings = await read_token(self.rpc, address, pinned, self.start_block)
         except NoContract as error:
-            raise Fruitless("no_contract", str(error)) from error
+            raise AnalysisFailure("no_contract", str(error)) from error
         except NotAToken as error:
-            raise Fruitless("not_erc20", str(error)) from error
-        except (RpcError, Unreachable) as error:
-            raise _unavailable(error) from error
+            raise AnalysisFailure("not_erc20", str(error)) from error
         self._warnings[address] = warnings
         return token
 
     async def block_hash(self, number: int) -> str | None:
-        try:
+        with _unavailable():
             block = await self.rpc.block(number)
-        except (RpcError, Unreachable) as error:
-            raise _unavailable(error) from error
         return None if block is None else str(block["hash"])
 
-    async def sync(self, address: str, from_block: int, to_block: int) -> AsyncIterator[Segment]:
-        try:
-            async for segment in read_transfers(
-                self.rpc, address, from_block, to_block, self._window
-            ):
-                yield segment
-        except (RpcError, Unreachable) as error:
-            raise _unavailable(error) from error
+    async def sync(
+        self, address: str, from_block: int, to_block: int
+    ) -> AsyncIterator[TransferRange]:
+        with _unavailable():
+            async for read in read_transfers(self.rpc, address, from_block, to_block, self._window):
+                yield read
 
-    async def answer(self, token: Token, pinned: Pinned, questions: Questions) -> Facts:
+    async def fetch_facts(
+        self, token: TokenInfo, pinned: PinnedBlock, required: RequiredFacts
+    ) -> ChainFacts:
         warnings = self._warnings.get(token.address, [])
-        try:
-            return await answer(self.rpc, token, pinned, questions, warnings)
-        except (RpcError, Unreachable) as error:
-            raise _unavailable(error) from error
+        with _unavailable():
+            return await fetch_facts(self.rpc, token, pinned, required, warnings)
 
 
-def _pinned(block: Mapping[str, str], *, finalized: bool) -> Pinned:
-    return Pinned(
+def _pinned(block: Mapping[str, str], *, finalized: bool) -> PinnedBlock:
+    return PinnedBlock(
         int(block["number"], 16), block["hash"], int(block["timestamp"], 16), finalized=finalized
     )
 
 
-def _unavailable(error: Exception) -> Fruitless:
-    return Fruitless(
-        "provider_unavailable",
-        f"the chain could not be asked; what was read is kept, ask again later ({error})",
-    )
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """Turn a failed query into an `AnalysisFailure`."""
+    try:
+        yield
+    except (RpcError, Unreachable) as error:
+        raise AnalysisFailure(
+            "provider_unavailable",
+            "The chain could not be queried. What was read so far is stored; request the analysis "
+            f"again later. ({error})",
+        ) from error

@@ -1,43 +1,52 @@
-"""What a token says of itself, and where it came from."""
+"""Read what an ERC-20 token reports about itself, and where it was created."""
 
 import re
 import unicodedata
 from typing import Final
 
-from compute.chain.rpc import Call, Rpc, RpcError
-from compute.facts import Pinned, Token
+from compute.chain.endpoint import RpcError
+from compute.chain.rpc import Call, RpcClient
+from compute.chain_facts import PinnedBlock, TokenInfo
 
 NAME, SYMBOL, DECIMALS = "0x06fdde03", "0x95d89b41", "0x313ce567"
 TOTAL_SUPPLY, BALANCE_OF = "0x18160ddd", "0x70a08231"
 WORD: Final = 32
-MOST_CHARACTERS: Final = 64
-MOST_DECIMALS: Final = 255
+"""Bytes of an ABI word."""
+MAX_CHARACTERS: Final = 64
+MAX_DECIMALS: Final = 255
 DELEGATION: Final = "0xef0100"
-"""EIP-7702: a person's account that runs a contract's code is a person's account."""
+"""EIP-7702: the code of a personal account that delegates to a contract."""
 _DELEGATION_CHARACTERS: Final = 2 + 2 * 23
 
 
 class NoContract(Exception):
-    """There is no code at this address."""
+    """Report that the address has no code."""
 
 
 class NotAToken(Exception):
-    """The contract at this address is no ERC-20."""
+    """Report that the contract is not an ERC-20."""
 
 
 def is_contract(code: object) -> bool:
+    """Return True if an `eth_getCode` result is a contract's; a delegated account is not one."""
     if not isinstance(code, str) or code in ("0x", "0x0", ""):
         return False
     delegated = code.startswith(DELEGATION) and len(code) == _DELEGATION_CHARACTERS
     return not delegated
 
 
-async def read_token(rpc: Rpc, address: str, pinned: Pinned, start: int) -> tuple[Token, list[str]]:
-    """The token at the pinned block, and warnings of what could not be found out.
+async def read_token(
+    rpc: RpcClient, address: str, pinned: PinnedBlock, start: int
+) -> tuple[TokenInfo, list[str]]:
+    """Return the token at the pinned block, and warning codes for what could not be read.
+
+    `start` is assumed as the creation block if the endpoint keeps no old states.
 
     Raises:
-        NoContract: there is none at this address.
-        NotAToken: it does not answer as an ERC-20 has to.
+        NoContract: the address has no code.
+        NotAToken: the contract does not respond as an ERC-20 must.
+        RpcError: the endpoint rejected the first call.
+        Unreachable: no endpoint responds.
     """
     block = hex(pinned.number)
     calls: list[Call] = [("eth_getCode", (address, block))]
@@ -49,31 +58,34 @@ async def read_token(rpc: Rpc, address: str, pinned: Pinned, start: int) -> tupl
     if isinstance(code, RpcError):
         raise code
     if not is_contract(code):
-        raise NoContract(f"there is no contract at {address} on this chain")
-    for what, said in (("totalSupply()", supply), ("balanceOf(address)", balance)):
-        if number(said) is None:
-            raise NotAToken(f"the contract at {address} is no ERC-20: {what} does not answer")
-    created, deployer, warnings = await _origin(rpc, address, pinned.number, start)
-    places = number(decimals)
-    token = Token(
+        raise NoContract(f"There is no contract at {address} on this chain. Check the address.")
+    for function, result in (("totalSupply()", supply), ("balanceOf(address)", balance)):
+        if number(result) is None:
+            raise NotAToken(
+                f"The contract at {address} is not an ERC-20 token: {function} returns no number."
+            )
+    created_block, deployer, warnings = await _origin(rpc, address, pinned.number, start)
+    token = TokenInfo(
         address=address,
         name=text(name),
         symbol=text(symbol),
-        decimals=places if places is not None and places <= MOST_DECIMALS else None,
+        decimals=_decimals(decimals),
         total_supply=number(supply) or 0,
         deployer=deployer,
-        created_block=created,
+        created_block=created_block,
     )
     return token, warnings
 
 
-async def _origin(
-    rpc: Rpc, address: str, last: int, start: int
-) -> tuple[int, str | None, list[str]]:
-    """The block that the contract was made in, and who paid for it.
+def _decimals(result: object) -> int | None:
+    decimals = number(result)
+    return decimals if decimals is not None and decimals <= MAX_DECIMALS else None
 
-    Code once there stays there: bisection. An endpoint without old states is read from `start`.
-    """
+
+async def _origin(
+    rpc: RpcClient, address: str, last: int, start: int
+) -> tuple[int, str | None, list[str]]:
+    """Find the creation block and the deployer by bisection: once created, code stays."""
     low, high = start, last
     try:
         while low < high:
@@ -87,34 +99,35 @@ async def _origin(
         return start, None, ["creation_block_unknown"]
 
 
-async def _deployer(rpc: Rpc, address: str, block: int) -> str | None:
-    """Of a contract that a transaction made by itself; one made by a factory has none here."""
-    whole = await rpc.block(block, whole=True) or {"transactions": ()}
-    made = [each for each in whole["transactions"] if each.get("to") is None]
-    receipts = await rpc.batch([("eth_getTransactionReceipt", (each["hash"],)) for each in made])
-    for each, receipt in zip(made, receipts, strict=True):
+async def _deployer(rpc: RpcClient, address: str, block_number: int) -> str | None:
+    """Return who deployed a contract by a transaction; None if a factory contract did."""
+    block = await rpc.block(block_number, transactions=True) or {"transactions": ()}
+    creations = [each for each in block["transactions"] if each.get("to") is None]
+    calls = [("eth_getTransactionReceipt", (each["hash"],)) for each in creations]
+    receipts = await rpc.batch(calls)
+    for each, receipt in zip(creations, receipts, strict=True):
         if isinstance(receipt, dict) and str(receipt.get("contractAddress")).lower() == address:
             return str(each["from"]).lower()
     return None
 
 
-def number(said: object) -> int | None:
-    """One ABI word; None for what is none."""
-    if not isinstance(said, str) or len(said) < 2 + 2 * WORD:
+def number(result: object) -> int | None:
+    """Decode one ABI word; None if the result is not one."""
+    if not isinstance(result, str) or len(result) < 2 + 2 * WORD:
         return None
-    return int(said[2 : 2 + 2 * WORD], 16)
+    return int(result[2 : 2 + 2 * WORD], 16)
 
 
-def text(said: object) -> str | None:
-    """An ABI string, or the 32 bytes that older tokens answer with; short, and one printable line.
+def text(result: object) -> str | None:
+    """Decode an ABI string, or the 32 bytes that older tokens return, as one printable line.
 
-    It is a stranger's text: characters that turn the direction of writing or show nothing are left
-    out.
+    The text is untrusted: it is cut to `MAX_CHARACTERS`, and characters that are invisible or
+    change the writing direction are removed. None if nothing is left.
     """
-    if not isinstance(said, str) or not said.startswith("0x"):
+    if not isinstance(result, str) or not result.startswith("0x"):
         return None
     try:
-        raw = bytes.fromhex(said[2:])
+        raw = bytes.fromhex(result[2:])
     except ValueError:
         return None
     if len(raw) == WORD:
@@ -122,14 +135,15 @@ def text(said: object) -> str | None:
     else:
         start = int.from_bytes(raw[:WORD], "big")
         length = int.from_bytes(raw[start : start + WORD], "big") if start < len(raw) else 0
-        packed = raw[start + WORD : start + WORD + min(length, 4 * MOST_CHARACTERS)]
+        packed = raw[start + WORD : start + WORD + min(length, 4 * MAX_CHARACTERS)]
     return _printable(packed.decode("utf-8", "ignore")) or None
 
 
 def _printable(raw: str) -> str:
     shown = "".join(c for c in raw if unicodedata.category(c)[0] not in "CZ" or c == " ")
-    return re.sub(r" +", " ", shown).strip()[:MOST_CHARACTERS]
+    return re.sub(r" +", " ", shown).strip()[:MAX_CHARACTERS]
 
 
 def address_word(address: str) -> str:
+    """Return an address as the hexadecimal digits of an ABI word."""
     return address[2:].rjust(2 * WORD, "0")

@@ -1,4 +1,4 @@
-"""The numbers of a report, by hand and against a second way to come to them."""
+"""The numbers of a report, checked by hand and against a second computation."""
 
 import random
 from dataclasses import replace
@@ -9,24 +9,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.analysis import BadLabels, Labels, Parameters, analyse, questions, read_labels
+from compute.analysis import InvalidLabels, Labels, Parameters, analyse, read_labels, required_facts
 from compute.analysis.amounts import Grouping, at_least, column, integers, more_than, reaches
 from compute.analysis.concentration import concentration
 from compute.analysis.ledger import replay
 from compute.app import labels_of
-from compute.facts import Facts
+from compute.chain_facts import ChainFacts
 from compute.settings import Settings
-from compute.transfers import Row, Transfers
+from compute.transfers import TransferRow, Transfers
 from contracts.chains import checksum_address
 from contracts.cluster_report import ClusterReport, compare
 from tests.compute.analysis.test_method import analysed
-from tests.compute.worlds import SUPPLY, UNIT, ZERO, World, hash_of, planted
+from tests.compute.simulated_token import (
+    SUPPLY,
+    UNIT,
+    ZERO,
+    SimulatedToken,
+    hash_of,
+    simulated_token,
+)
 
 NAMES = [f"0x{n:040x}" for n in range(6)]
 amounts = st.integers(0, 2**256 - 1) | st.integers(0, 5)
 rows = st.lists(
     st.builds(
-        Row,
+        TransferRow,
         st.integers(1, 50),
         st.integers(0, 10),
         st.integers(0, 2**64).map(hash_of),
@@ -40,7 +47,7 @@ rows = st.lists(
 
 
 @given(rows)
-def test_balances_are_those_of_a_plain_replay(found: list[Row]) -> None:
+def test_balances_equal_a_simple_replay(found: list[TransferRow]) -> None:
     held = dict.fromkeys(NAMES, 0)
     for row in found:
         held[row.sender] -= row.value
@@ -48,12 +55,12 @@ def test_balances_are_those_of_a_plain_replay(found: list[Row]) -> None:
     transfers = Transfers.of_rows(found)
     ledger = replay(transfers, 100, Parameters())
     for place, balance in enumerate(ledger.balances):
-        assert balance == held[transfers.name(place)]
+        assert balance == held[transfers.address(place)]
 
 
 @given(rows)
-def test_links_are_those_of_a_plain_look(found: list[Row]) -> None:
-    """First sources and sweeps as B4 words them, one wallet at a time, in exact fractions."""
+def test_links_equal_a_simple_search(found: list[TransferRow]) -> None:
+    """First sources and sweeps by their definition, one wallet at a time, in exact fractions."""
     supply = 2**200
     transfers = Transfers.of_rows(found)
     ledger = replay(transfers, supply, Parameters())
@@ -64,32 +71,34 @@ def test_links_are_those_of_a_plain_look(found: list[Row]) -> None:
         got = [row for row in real if row.recipient == name]
         if got:
             given_ = sum(row.value for row in got if row.sender == got[0].sender)
-            whole = sum(row.value for row in got)
-            if given_ * 20 >= whole and given_ * 1_000_000 >= supply:
+            total = sum(row.value for row in got)
+            if given_ * 20 >= total and given_ * 1_000_000 >= supply:
                 first.add((got[0].sender, name, got[0].tx_hash))
         sent = [row for row in real if row.sender == name]
         for other in NAMES:
             there = [row for row in sent if row.recipient == other]
-            part, whole = sum(r.value for r in there), sum(r.value for r in sent)
-            if there and part * 2 > whole and part * 1_000_000 >= supply:
+            part, total = sum(r.value for r in there), sum(r.value for r in sent)
+            if there and part * 2 > total and part * 1_000_000 >= supply:
                 swept.add((name, other, there[0].tx_hash))
     for links, expected in ((ledger.first_sources, first), (ledger.sweeps, swept)):
-        told = {
-            (transfers.name(s), transfers.name(t), transfers.tx_hash(int(row)))
+        found_links = {
+            (transfers.address(s), transfers.address(t), transfers.tx_hash(int(row)))
             for s, t, row in zip(links.source, links.target, links.row, strict=True)
         }
-        assert told == expected
+        assert found_links == expected
 
 
 @given(rows, st.randoms())
-def test_the_order_of_arrival_does_not_matter(found: list[Row], chance: random.Random) -> None:
+def test_the_order_of_arrival_does_not_matter(
+    found: list[TransferRow], chance: random.Random
+) -> None:
     mixed = [*found, *found[:3]]
     chance.shuffle(mixed)
     one, other = Transfers.of_rows(found), Transfers.of_rows(mixed)
     assert one.value.tobytes() == other.value.tobytes()
     assert one.addresses.tobytes() == other.addresses.tobytes()
     parts = [Transfers.of_rows(mixed[:7]), Transfers.of_rows(mixed[7:])]
-    assert Transfers.joined(parts).value.tobytes() == one.value.tobytes()
+    assert Transfers.concatenate(parts).value.tobytes() == one.value.tobytes()
 
 
 @given(st.lists(amounts, min_size=1), st.fractions(0, 1, max_denominator=1_000_000))
@@ -97,19 +106,19 @@ def test_amounts_are_compared_exactly(values: list[int], share: Fraction) -> Non
     packed = np.frombuffer(b"".join(v.to_bytes(32, "big") for v in values), np.uint8)
     digits = column(packed.reshape(-1, 32))
     assert integers(digits) == values
-    whole = Grouping.by(np.zeros(len(values))).sums(digits)
-    assert integers(whole) == [sum(values)]
+    total = Grouping.by(np.zeros(len(values))).sums(digits)
+    assert integers(total) == [sum(values)]
     for place, value in enumerate(values):
         one = digits[:, [place]]
-        assert bool(at_least(one, share, whole)[0]) is (value >= share * sum(values))
-        assert bool(more_than(one, share, whole)[0]) is (value > share * sum(values))
+        assert bool(at_least(one, share, total)[0]) is (value >= share * sum(values))
+        assert bool(more_than(one, share, total)[0]) is (value > share * sum(values))
         assert [bool(reaches(one, value + n)[0]) for n in (-1, 0, 1) if value + n >= 0] == [
             value >= value + n for n in (-1, 0, 1) if value + n >= 0
         ]
 
 
-def test_the_same_input_is_the_same_report() -> None:
-    one, other = analysed(planted(4)), analysed(planted(4))
+def test_the_same_input_gives_the_same_report() -> None:
+    one, other = analysed(simulated_token(4)), analysed(simulated_token(4))
     assert one.report.model_dump_json() == other.report.model_dump_json()
 
 
@@ -131,16 +140,16 @@ def test_concentration_at_its_ends() -> None:
     assert concentration(np.full(100, 0.01)).nakamoto == 51
 
 
-def small() -> World:
-    """The deployer keeps 40 %, a pool has 30 %, two of one owner 20 % and a stranger 10 %."""
-    world = World(1)
-    pool, (one, other, stranger) = world.contract(), world.people(3)
-    world.move(world.deployer, pool, SUPPLY * 6 // 10)
-    world.move(pool, one, SUPPLY * 2 // 10)
-    world.move(one, other, SUPPLY // 10)
-    world.move(pool, stranger, SUPPLY // 10)
-    world.own(one, other)
-    return world
+def small() -> SimulatedToken:
+    """The deployer keeps 40 %, a pool 30 %, two wallets of one owner 20 %, a stranger 10 %."""
+    simulated = SimulatedToken(1)
+    pool, (one, other, stranger) = simulated.new_contract(), simulated.new_wallets(3)
+    simulated.transfer(simulated.deployer, pool, SUPPLY * 6 // 10)
+    simulated.transfer(pool, one, SUPPLY * 2 // 10)
+    simulated.transfer(one, other, SUPPLY // 10)
+    simulated.transfer(pool, stranger, SUPPLY // 10)
+    simulated.same_owner(one, other)
+    return simulated
 
 
 def test_a_small_report_by_hand() -> None:
@@ -158,85 +167,90 @@ def test_a_small_report_by_hand() -> None:
     assert report.token_address == checksum_address(report.token_address.lower())
 
 
-def test_a_pool_holds_a_part_of_all_and_a_person_of_what_circulates() -> None:
+def test_a_pools_share_is_of_the_supply_and_a_wallets_of_the_circulating_supply() -> None:
     shares = {row.amount: row.share for row in analysed(small()).holders}
     assert shares[str(SUPPLY * 4 // 10)] == pytest.approx(4 / 7)
     assert shares[str(SUPPLY * 3 // 10)] == pytest.approx(0.3)
 
 
 def test_all_shares_of_the_supply_add_up() -> None:
-    supply = analysed(planted(2)).report.supply
-    whole = supply.burned + supply.contracts + supply.exchanges + supply.circulating
-    assert whole == pytest.approx(1)
+    supply = analysed(simulated_token(2)).report.supply
+    total = supply.burned + supply.contracts + supply.exchanges + supply.circulating
+    assert total == pytest.approx(1)
 
 
 @pytest.mark.parametrize("where", [ZERO, "0x000000000000000000000000000000000000dEaD".lower()])
-def test_what_is_burnt_does_not_circulate(where: str) -> None:
-    world = small()
-    world.move(world.deployer, where, SUPPLY // 10)
-    report = analysed(world).report
+def test_burned_tokens_do_not_circulate(where: str) -> None:
+    simulated = small()
+    simulated.transfer(simulated.deployer, where, SUPPLY // 10)
+    report = analysed(simulated).report
     assert report.supply.burned == pytest.approx(0.1)
     assert report.quality.balances_verified
 
 
-def test_what_is_burnt_off_the_supply_is_gone() -> None:
-    """Most tokens take what is burnt off totalSupply; then it is no part of the whole."""
-    world = small()
-    world.move(world.deployer, ZERO, SUPPLY // 10)
-    facts = world.facts()
+def test_tokens_burned_off_the_supply_are_not_counted() -> None:
+    """Most tokens subtract what is burned from totalSupply."""
+    simulated = small()
+    simulated.transfer(simulated.deployer, ZERO, SUPPLY // 10)
+    facts = simulated.facts()
     facts = replace(facts, token=replace(facts.token, total_supply=SUPPLY * 9 // 10))
-    report = report_of(world, facts)
+    report = report_of(simulated, facts)
     assert report.supply.burned == 0
     assert report.quality.balances_verified
 
 
-def report_of(world: World, facts: Facts) -> ClusterReport:
+def report_of(simulated: SimulatedToken, facts: ChainFacts) -> ClusterReport:
     analysis = analyse(
-        world.transfers(), facts, Labels("none"), Parameters(), chain="ethereum", computed_at=1
+        simulated.transfers(), facts, Labels("none"), Parameters(), chain="ethereum", computed_at=1
     )
     return analysis.report
 
 
-def test_a_log_that_does_not_tell_everything_is_told() -> None:
-    world, facts = small(), small().facts()
+def test_incomplete_logs_are_reported() -> None:
+    simulated, facts = small(), small().facts()
     rebased = replace(facts, token=replace(facts.token, total_supply=SUPPLY * 2))
-    assert report_of(world, rebased).quality.warnings == ("supply_differs_from_transfers",)
-    fees = replace(facts, balances={**facts.balances, world.deployer: 17})
-    assert report_of(world, fees).quality.warnings == ("balances_differ_from_transfers",)
-    del world.rows[1]
-    told = report_of(world, facts)
-    assert "negative_balances" in told.quality.warnings
-    assert told.flags[0].code == "balances_not_verified"
+    assert report_of(simulated, rebased).quality.warnings == ("supply_differs_from_transfers",)
+    fees = replace(facts, balances={**facts.balances, simulated.deployer: 17})
+    assert report_of(simulated, fees).quality.warnings == ("balances_differ_from_transfers",)
+    del simulated.rows[1]
+    incomplete = report_of(simulated, facts)
+    assert "negative_balances" in incomplete.quality.warnings
+    assert incomplete.flags[0].code == "balances_not_verified"
 
 
-def test_a_token_that_nobody_has_moved() -> None:
-    world = World(1)
-    world.rows.clear()
-    facts = world.facts()
-    report = report_of(world, replace(facts, token=replace(facts.token, total_supply=0)))
+def test_a_token_without_transfers_has_an_empty_report() -> None:
+    simulated = SimulatedToken(1)
+    simulated.rows.clear()
+    facts = simulated.facts()
+    report = report_of(simulated, replace(facts, token=replace(facts.token, total_supply=0)))
     assert (report.num_clusters, report.supply.circulating) == (0, 0)
 
 
-def test_what_is_asked_is_what_matters() -> None:
-    world = planted(5)
-    asked = questions(world.transfers(), world.facts().token, Labels("none"), Parameters())
-    assert world.contracts <= set(asked.kinds)
-    assert ZERO not in asked.kinds
-    few = questions(
-        world.transfers(), world.facts().token, Labels("none"), Parameters(funders_of=3, verify=2)
+def test_facts_are_required_for_large_and_linked_addresses() -> None:
+    simulated = simulated_token(5)
+    required = required_facts(
+        simulated.transfers(), simulated.facts().token, Labels("none"), Parameters()
+    )
+    assert simulated.contracts <= set(required.kinds)
+    assert ZERO not in required.kinds
+    few = required_facts(
+        simulated.transfers(),
+        simulated.facts().token,
+        Labels("none"),
+        Parameters(funders_of=3, verify=2),
     )
     assert (len(few.funders), len(few.balances)) == (3, 2)
 
 
-def test_fresh_wallets_are_those_of_the_last_week() -> None:
-    world = small()
-    assert analysed(world).report.metrics.fresh_wallet_share == pytest.approx(3 / 7)
-    facts = world.facts()
+def test_fresh_wallets_were_funded_in_the_last_week() -> None:
+    simulated = small()
+    assert analysed(simulated).report.metrics.fresh_wallet_share == pytest.approx(3 / 7)
+    facts = simulated.facts()
     late = replace(facts.pinned, timestamp=facts.pinned.timestamp + 8 * 86_400)
-    assert report_of(world, replace(facts, pinned=late)).metrics.fresh_wallet_share == 0
+    assert report_of(simulated, replace(facts, pinned=late)).metrics.fresh_wallet_share == 0
 
 
-def test_holders_are_listed_by_what_they_hold() -> None:
+def test_holders_are_listed_by_balance() -> None:
     analysis = analysed(small())
     assert [int(holder.amount) for holder in analysis.holders] == sorted(
         (int(holder.amount) for holder in analysis.holders), reverse=True
@@ -247,7 +261,7 @@ def test_holders_are_listed_by_what_they_hold() -> None:
     }
 
 
-def test_labels_are_read_with_their_provenance() -> None:
+def test_labels_are_read_for_one_chain() -> None:
     lines = [
         "chain_id,address,kind,name,source",
         "1,0xAB00000000000000000000000000000000000000,exchange,Somewhere,https://example.com",
@@ -261,7 +275,7 @@ def test_labels_are_read_with_their_provenance() -> None:
     }
 
 
-def test_the_labels_that_come_with_the_service_can_be_read() -> None:
+def test_the_bundled_labels_can_be_read() -> None:
     ethereum, elsewhere = labels_of(Settings(), 1), labels_of(Settings(), 8453)
     assert ZERO in elsewhere.known
     assert elsewhere.known.items() < ethereum.known.items()
@@ -275,13 +289,13 @@ def test_the_labels_that_come_with_the_service_can_be_read() -> None:
         ("1,0x1,pool,Name,", "line 2: a label needs a source"),
     ],
 )
-def test_a_bad_label_is_named(line: str, why: str) -> None:
-    with pytest.raises(BadLabels, match=why):
+def test_an_invalid_label_is_named(line: str, why: str) -> None:
+    with pytest.raises(InvalidLabels, match=why):
         read_labels("test", 1, ["chain_id,address,kind,name,source", line])
 
 
-def test_columns_in_another_order_are_refused() -> None:
-    with pytest.raises(BadLabels, match="columns"):
+def test_columns_in_another_order_are_rejected() -> None:
+    with pytest.raises(InvalidLabels, match="columns"):
         read_labels("test", 1, ["address,kind"])
 
 
@@ -289,39 +303,39 @@ def test_columns_in_another_order_are_refused() -> None:
 
 
 def test_the_same_report_twice_has_no_difference() -> None:
-    report = analysed(planted(1)).report
+    report = analysed(simulated_token(1)).report
     assert compare(report, report).changes == ()
 
 
-def test_a_cluster_that_grows_a_new_one_and_one_that_is_gone() -> None:
-    world = small()
-    before = analysed(world).report
+def test_grown_new_and_gone_clusters_are_compared() -> None:
+    simulated = small()
+    before = analysed(simulated).report
     (one, other) = (member.address.lower() for member in before.clusters[0].members)
-    third = world.person()
-    pool = next(iter(world.contracts))
-    world.move(one, third, SUPPLY // 100)
-    world.star(pool, 3)
-    after = analysed(world).report
+    third = simulated.new_wallet()
+    pool = next(iter(simulated.contracts))
+    simulated.transfer(one, third, SUPPLY // 100)
+    simulated.star(pool, 3)
+    after = analysed(simulated).report
     difference = compare(before, after)
-    told = {change.change: change for change in difference.changes}
-    assert set(told) == {"grown", "new"}
-    assert told["grown"].joined == (checksum_address(third),)
-    assert len(told["new"].joined) == 4
+    changes = {change.change: change for change in difference.changes}
+    assert set(changes) == {"grown", "new"}
+    assert changes["grown"].joined == (checksum_address(third),)
+    assert len(changes["new"].joined) == 4
     for name in (one, other, third):
-        world.move(name, pool, world.balances()[name])
-    gone = compare(after, analysed(world).report)
+        simulated.transfer(name, pool, simulated.balances()[name])
+    gone = compare(after, analysed(simulated).report)
     assert "gone" in {change.change for change in gone.changes}
 
 
-def test_two_clusters_that_turn_out_to_be_one_owners() -> None:
-    world = World(1)
-    pool = world.contract()
-    world.move(world.deployer, pool, SUPPLY // 2)
-    left, right = world.star(pool, 3), world.star(pool, 3)
-    before = analysed(world).report
-    world.move(pool, left[0], 50_000_000 * UNIT)
-    world.move(left[0], right[0], 50_000_000 * UNIT)
-    after = analysed(world).report
+def test_merged_and_split_clusters_are_compared() -> None:
+    simulated = SimulatedToken(1)
+    pool = simulated.new_contract()
+    simulated.transfer(simulated.deployer, pool, SUPPLY // 2)
+    left, right = simulated.star(pool, 3), simulated.star(pool, 3)
+    before = analysed(simulated).report
+    simulated.transfer(pool, left[0], 50_000_000 * UNIT)
+    simulated.transfer(left[0], right[0], 50_000_000 * UNIT)
+    after = analysed(simulated).report
     (merged,) = compare(before, after).changes
     assert (merged.change, len(merged.others)) == ("merged", 2)
     parts = compare(after, before).changes

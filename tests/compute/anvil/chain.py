@@ -1,4 +1,4 @@
-"""A real EVM for tests: anvil on a free port, and a planted world played on it."""
+"""Run a simulated token on a real EVM: anvil on a free port."""
 
 import json
 import os
@@ -12,10 +12,9 @@ from typing import Any
 
 import aiohttp
 
+from deploy.local.chain import SUPPLY, TokenSimulation
 from deploy.local.ports import unused
-from deploy.local.world import SUPPLY, World
-from tests.compute.worlds import World as TestWorld
-from tests.compute.worlds import planted
+from tests.compute.simulated_token import SimulatedToken, simulated_token
 from tests.support.eventually import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -26,13 +25,13 @@ IN_A_BLOCK = 7
 
 
 def program() -> str | None:
-    """Where anvil is: on PATH, or where `make anvil` has put it."""
+    """Return the path of anvil: on PATH, or where `make anvil` installed it."""
     return shutil.which("anvil") or next(map(str, KEPT.glob("node_modules/**/bin/anvil")), None)
 
 
 @dataclass
 class Anvil:
-    """One chain; started with what tests need, stopped by its own process id."""
+    """Run one chain."""
 
     chain_id: int
     session: aiohttp.ClientSession
@@ -78,12 +77,12 @@ class Anvil:
         return answer["result"]
 
     async def send(self, **transaction: Any) -> str:
-        """Waits for a block; those of one block come in the order that they were sent in."""
+        """Queue a transaction; a block includes its transactions in the order they were sent."""
         sender = transaction["from"]
         self.nonces[sender] += 1
         nonce = hex(self.nonces[sender] - 1)
-        wish = {"gas": hex(100_000), "gasPrice": "0x0", "nonce": nonce, **transaction}
-        return str(await self.call("eth_sendTransaction", wish))
+        fields = {"gas": hex(100_000), "gasPrice": "0x0", "nonce": nonce, **transaction}
+        return str(await self.call("eth_sendTransaction", fields))
 
     async def receipt(self, name: str) -> Mapping[str, Any]:
         async def mined() -> Any:
@@ -92,24 +91,24 @@ class Anvil:
         receipt: Mapping[str, Any] = await eventually(mined)
         return receipt
 
-    async def play(self, world: World) -> None:
-        """The world's transfers and first payments, in their order, as real transactions.
+    async def play(self, simulated: TokenSimulation) -> None:
+        """Send the token's transfers and first payments, in their order, as real transactions.
 
-        One that fails leaves other balances than the world's, and the test sees that.
+        A transaction that fails leaves other balances, which the test detects.
         """
-        for name in world.contracts:
+        for name in simulated.contracts:
             await self.call("anvil_setCode", name, "0x00")
         paid = sorted(
-            ((f.block, name, f.funder) for name, f in world.funders.items() if f is not None),
+            ((f.block, name, f.funder) for name, f in simulated.funders.items() if f is not None),
             key=lambda each: each[:2],
         )
         for funder in {funder for _, _, funder in paid}:
             await self.call("anvil_setBalance", funder, hex(10**18))
         code = f"{BYTECODE}{SUPPLY:064x}"
-        name = await self.send(**{"from": world.deployer, "data": code, "gas": hex(3_000_000)})
+        name = await self.send(**{"from": simulated.deployer, "data": code, "gas": hex(3_000_000)})
         await self.call("evm_mine")
         self.token = (await self.receipt(name))["contractAddress"]
-        for number, row in enumerate(world.rows[1:], start=1):
+        for number, row in enumerate(simulated.rows[1:], start=1):
             while paid and paid[0][0] <= row.block:
                 _, name, funder = paid.pop(0)
                 await self.send(**{"from": funder, "to": name, "value": "0x1"})
@@ -120,14 +119,14 @@ class Anvil:
         await self.call("evm_mine")
 
 
-def real_world(seed: int) -> TestWorld:
-    """Planted, and with enough stray payments to make two thousand transfers of it."""
-    world = planted(seed, scale=2)
+def real_token(seed: int) -> SimulatedToken:
+    """Return a simulated token with enough stray payments for two thousand transfers."""
+    simulated = simulated_token(seed, scale=2)
     holders = sorted(
         name
-        for name, amount in world.balances().items()
-        if amount > SUPPLY // 100_000 and name not in world.contracts | world.exchanges
+        for name, amount in simulated.balances().items()
+        if amount > SUPPLY // 100_000 and name not in simulated.contracts | simulated.exchanges
     )
-    strangers = [name for name in holders if not any(name in group for group in world.truth)]
-    world.stray(strangers, max(0, 2_010 - len(world.rows)))
-    return world
+    unrelated = [name for name in holders if not any(name in group for group in simulated.owners)]
+    simulated.stray_payments(unrelated, max(0, 2_010 - len(simulated.rows)))
+    return simulated

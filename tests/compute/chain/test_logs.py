@@ -1,20 +1,26 @@
-"""All transfers, whatever the provider makes of it, and not many more calls than it needs."""
+"""All transfers are read from every kind of provider, with few more calls than needed."""
 
 from typing import Any
 
 import pytest
 
 from compute.chain import RpcError
-from compute.chain.logs import FIRST_WINDOW, Segment, Window, decoded, hinted, read_transfers
-from compute.transfers import Transfers
-from deploy.local.chain import STYLES, LocalChain, Refused
+from compute.chain.transfer_logs import (
+    FIRST_WINDOW,
+    Window,
+    decode,
+    read_transfers,
+    suggested_size,
+)
+from compute.transfers import TransferRange, Transfers
+from deploy.local.chain import STYLES, RpcRejection, SimulatedChain
 from tests.compute.chain.conftest import Providers
-from tests.compute.worlds import TOKEN, ZERO, World, planted
+from tests.compute.simulated_token import TOKEN, ZERO, SimulatedToken, simulated_token
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
-    return planted(1)
+def simulated() -> SimulatedToken:
+    return simulated_token(1)
 
 
 def rows(transfers: Transfers) -> list[tuple[int, int, str, str, str, int]]:
@@ -23,15 +29,15 @@ def rows(transfers: Transfers) -> list[tuple[int, int, str, str, str, int]]:
             int(transfers.block[n]),
             int(transfers.log_index[n]),
             transfers.tx_hash(n),
-            transfers.name(int(transfers.sender[n])),
-            transfers.name(int(transfers.recipient[n])),
+            transfers.address(int(transfers.sender[n])),
+            transfers.address(int(transfers.recipient[n])),
             transfers.amount(n),
         )
         for n in range(len(transfers))
     ]
 
 
-async def read(chain: LocalChain, providers: Providers, first: int = 0) -> list[Segment]:
+async def read(chain: SimulatedChain, providers: Providers, first: int = 0) -> list[TransferRange]:
     rpc = await providers.of(chain)
     found = [each async for each in read_transfers(rpc, TOKEN, first, chain.head)]
     ends = [(each.from_block, each.to_block) for each in found]
@@ -40,69 +46,69 @@ async def read(chain: LocalChain, providers: Providers, first: int = 0) -> list[
     return found
 
 
-def expected(chain: LocalChain, world: World) -> list[Any]:
-    return [(row.block * (1 + chain.gap), 0, *row[2:]) for row in world.rows]
+def expected(chain: SimulatedChain, simulated: SimulatedToken) -> list[Any]:
+    return [(row.block * (1 + chain.gap), 0, *row[2:]) for row in simulated.rows]
 
 
-def ideal(chain: LocalChain, world: World, style: str) -> int:
+def ideal(chain: SimulatedChain, simulated: SimulatedToken, style: str) -> int:
     """The fewest windows that the provider's limits allow."""
     refusals = STYLES.get(style)
     blocks = (refusals and refusals.blocks) or chain.head + 1
-    results = chain.results or (refusals and refusals.results) or len(world.rows)
-    return max(-(-(chain.head + 1) // blocks), -(-len(world.rows) // results))
+    results = chain.results or (refusals and refusals.results) or len(simulated.rows)
+    return max(-(-(chain.head + 1) // blocks), -(-len(simulated.rows) // results))
 
 
 @pytest.mark.parametrize("style", ["", *STYLES])
 @pytest.mark.parametrize("gap", [0, 60])
-async def test_every_style_of_provider_gives_all_logs(
-    style: str, gap: int, world: World, providers: Providers
+async def test_all_logs_are_read_from_every_style_of_provider(
+    style: str, gap: int, simulated: SimulatedToken, providers: Providers
 ) -> None:
-    chain = LocalChain(world, style=style, gap=0 if style == "quicknode-free" else gap)
+    chain = SimulatedChain(simulated, style=style, gap=0 if style == "quicknode-free" else gap)
     if style and STYLES[style].results:
         chain.results = 100
-    found = Transfers.joined([each.transfers for each in await read(chain, providers)])
-    assert rows(found) == expected(chain, world)
-    growing = 6  # windows that are smaller than they could be, at the beginning
-    assert chain.asked["eth_getLogs"] <= 3 * ideal(chain, world, style) + growing
+    found = Transfers.concatenate([each.transfers for each in await read(chain, providers)])
+    assert rows(found) == expected(chain, simulated)
+    growing = 6  # windows that are smaller than possible, at the beginning
+    assert chain.calls["eth_getLogs"] <= 3 * ideal(chain, simulated, style) + growing
 
 
-async def test_one_block_over_the_cap_is_read_from_its_receipts(providers: Providers) -> None:
-    full = World(3)
-    for row in planted(3).rows[1:200]:
+async def test_a_block_over_the_limit_is_read_from_its_receipts(providers: Providers) -> None:
+    full = SimulatedToken(3)
+    for row in simulated_token(3).rows[1:200]:
         full.rows.append(row._replace(block=2, log_index=len(full.rows)))
     full.rows.sort()
-    chain = LocalChain(full, style="infura", results=50)
-    found = Transfers.joined([each.transfers for each in await read(chain, providers)])
+    chain = SimulatedChain(full, style="infura", results=50)
+    found = Transfers.concatenate([each.transfers for each in await read(chain, providers)])
     assert len(found) == 200
-    assert chain.asked["eth_getBlockReceipts"] == 1
+    assert chain.calls["eth_getBlockReceipts"] == 1
 
 
-async def test_without_receipts_of_a_block_they_are_asked_one_by_one(
+async def test_receipts_are_read_one_by_one_if_they_must(
     providers: Providers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = World(3)
-    for row in planted(3).rows[1:40]:
+    full = SimulatedToken(3)
+    for row in simulated_token(3).rows[1:40]:
         full.rows.append(row._replace(block=2))
-    chain = LocalChain(full, style="infura", results=10)
+    chain = SimulatedChain(full, style="infura", results=10)
     answer = chain.answer
 
     def none(method: str, params: list[Any]) -> Any:
         return answer("eth_unknown" if method == "eth_getBlockReceipts" else method, params)
 
     monkeypatch.setattr(chain, "answer", none)
-    found = Transfers.joined([each.transfers for each in await read(chain, providers)])
+    found = Transfers.concatenate([each.transfers for each in await read(chain, providers)])
     assert len(found) == 40
 
 
-async def test_a_provider_that_refuses_everything_is_told_and_not_asked_for_ever(
-    world: World, providers: Providers, monkeypatch: pytest.MonkeyPatch
+async def test_a_provider_that_rejects_everything_is_given_up(
+    simulated: SimulatedToken, providers: Providers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chain = LocalChain(world)
+    chain = SimulatedChain(simulated)
     answer = chain.answer
 
     def refuse(method: str, params: list[Any]) -> Any:
         if method in ("eth_getLogs", "eth_getBlockReceipts", "eth_getTransactionReceipt"):
-            raise Refused(-32000, "not for you")
+            raise RpcRejection(-32000, "not for you")
         return answer(method, params)
 
     monkeypatch.setattr(chain, "answer", refuse)
@@ -110,18 +116,20 @@ async def test_a_provider_that_refuses_everything_is_told_and_not_asked_for_ever
         await read(chain, providers, first=1)
 
 
-async def test_a_node_that_lags_behind_is_not_believed(world: World, providers: Providers) -> None:
-    """It would answer with fewer logs, and without a word."""
-    behind, good = LocalChain(world, lagging=50), LocalChain(world)
+async def test_a_node_that_lags_behind_is_not_used(
+    simulated: SimulatedToken, providers: Providers
+) -> None:
+    """It would silently return fewer logs."""
+    behind, good = SimulatedChain(simulated, lagging=50), SimulatedChain(simulated)
     rpc = await providers.of(behind, good)
     found = [each async for each in read_transfers(rpc, TOKEN, 0, good.head)]
-    assert len(Transfers.joined([each.transfers for each in found])) == len(world.rows)
+    assert len(Transfers.concatenate([each.transfers for each in found])) == len(simulated.rows)
 
 
-async def test_reading_on_is_the_same_as_reading_at_once(
-    world: World, providers: Providers
+async def test_reading_in_steps_finds_the_same_transfers(
+    simulated: SimulatedToken, providers: Providers
 ) -> None:
-    chain = LocalChain(world, style="range-1000", gap=20)
+    chain = SimulatedChain(simulated, style="range-1000", gap=20)
     rpc = await providers.of(chain)
     found = []
     at = 0
@@ -130,10 +138,10 @@ async def test_reading_on_is_the_same_as_reading_at_once(
             found.append(each.transfers)
             at = each.to_block + 1
             break
-    assert rows(Transfers.joined(found)) == expected(chain, world)
+    assert rows(Transfers.concatenate(found)) == expected(chain, simulated)
 
 
-def test_what_is_no_transfer_of_this_token_is_left_out() -> None:
+def test_other_logs_are_left_out() -> None:
     word, name = "0x" + "0" * 63 + "7", "0x" + "0" * 24 + "11" * 20
     good = {
         "address": TOKEN.upper().replace("X", "x"),
@@ -156,7 +164,7 @@ def test_what_is_no_transfer_of_this_token_is_left_out() -> None:
         lambda log: log | {"blockNumber": "0x9"},
     ]
     logs = [good, *(change(good) | {"logIndex": hex(n)} for n, change in enumerate(wrong, 1))]
-    (row,) = rows(decoded(logs, TOKEN, 1, 8))
+    (row,) = rows(decode(logs, TOKEN, 1, 8))
     assert row[5] == 7
 
 
@@ -174,13 +182,13 @@ def test_what_is_no_transfer_of_this_token_is_left_out() -> None:
         ("something went wrong", (None, False)),
     ],
 )
-def test_words_are_a_hint_and_never_a_reason_to_ask_for_as_much(
+def test_an_error_message_suggests_fewer_blocks_or_nothing(
     message: str, hint: tuple[int | None, bool]
 ) -> None:
-    assert hinted(message, 100, 1_099) == hint
+    assert suggested_size(message, 100, 1_099) == hint
 
 
-def test_a_window_grows_where_there_is_little_and_shrinks_at_once() -> None:
+def test_a_window_grows_on_few_results_and_shrinks_at_once() -> None:
     window = Window()
     window.grow(FIRST_WINDOW, 0)
     assert window.size == 2 * FIRST_WINDOW

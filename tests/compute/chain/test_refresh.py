@@ -1,4 +1,4 @@
-"""A later run asks a provider for new blocks only; after a reorganisation, for what changed."""
+"""A later run queries a provider for new blocks only; after a reorganisation, for changed ones."""
 
 from typing import Any
 
@@ -6,34 +6,34 @@ import pytest
 from redis.asyncio import Redis
 
 from compute.chain import EvmChain
-from compute.domain import analyses
-from compute.worker import Job
-from deploy.local.chain import LocalChain
+from compute.run import Job
+from compute.state import checkpoints_of
+from deploy.local.chain import SimulatedChain
 from tests.compute.chain.conftest import Providers
-from tests.compute.test_worker import Workshop, again
-from tests.compute.worlds import TOKEN, UNIT, World, planted
+from tests.compute.simulated_token import TOKEN, UNIT, SimulatedToken, simulated_token
+from tests.compute.test_worker import Workshop, run_again
 
 JOB = Job(1, TOKEN, "correlation")
 
 
 @pytest.fixture
-def world() -> World:
-    return planted(4)
+def simulated() -> SimulatedToken:
+    return simulated_token(4)
 
 
 @pytest.fixture
-async def chain(world: World) -> LocalChain:
-    return LocalChain(world, gap=3, style="range-1000")
+async def chain(simulated: SimulatedToken) -> SimulatedChain:
+    return SimulatedChain(simulated, gap=3, style="range-1000")
 
 
 @pytest.fixture
-async def workshop(redis: Redis, chain: LocalChain, providers: Providers) -> Workshop:
+async def workshop(redis: Redis, chain: SimulatedChain, providers: Providers) -> Workshop:
     evm: Any = EvmChain(await providers.of(chain))
-    return await Workshop(redis, evm, most=100_000).open()
+    return await Workshop(redis, evm, max_transfers=100_000).open()
 
 
-def asked_for(chain: LocalChain, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The ranges of blocks that are asked for from now on."""
+def queried_ranges(chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Record the ranges of blocks that are queried from now on."""
     ranges: list[tuple[int, int]] = []
     get_logs = chain._get_logs
 
@@ -45,33 +45,39 @@ def asked_for(chain: LocalChain, monkeypatch: pytest.MonkeyPatch) -> list[tuple[
     return ranges
 
 
-async def test_a_hundred_new_blocks_are_all_that_is_read(
-    workshop: Workshop, chain: LocalChain, world: World, monkeypatch: pytest.MonkeyPatch
+async def test_only_the_hundred_new_blocks_are_read(
+    workshop: Workshop,
+    chain: SimulatedChain,
+    simulated: SimulatedToken,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await workshop.request()
     await workshop.worker.work(JOB)
     before = chain.head
-    world.move(world.deployer, world.person(), 7 * UNIT)
-    chain.take()
+    simulated.transfer(simulated.deployer, simulated.new_wallet(), 7 * UNIT)
+    chain.include_new()
     chain.mine(100 - (chain.head - before))
-    ranges = asked_for(chain, monkeypatch)
-    await again(workshop)
+    ranges = queried_ranges(chain, monkeypatch)
+    await run_again(workshop)
     assert ranges == [(before + 1, before + 100)]
-    assert len(workshop.analyst.seen[-1]) == len(world.rows)
+    assert len(workshop.runner.seen[-1]) == len(simulated.rows)
 
 
-async def test_a_branch_that_was_left_is_read_from_the_last_block_that_stands(
-    workshop: Workshop, chain: LocalChain, world: World, monkeypatch: pytest.MonkeyPatch
+async def test_an_abandoned_branch_is_read_again_from_the_last_valid_block(
+    workshop: Workshop,
+    chain: SimulatedChain,
+    simulated: SimulatedToken,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await workshop.request()
     await workshop.worker.work(JOB)
     before = chain.head
     chain.mine(50)
-    await again(workshop)
+    await run_again(workshop)
     chain.reorganise(20)
-    ranges = asked_for(chain, monkeypatch)
-    await again(workshop, hours=2)
+    ranges = queried_ranges(chain, monkeypatch)
+    await run_again(workshop, hours=2)
     assert ranges == [(before + 1, before + 50)]
-    state = analyses(frozenset()).fold(await workshop.events())
-    assert state.checkpoints[-1].block_hash == chain._hash(chain.head)
-    assert len(workshop.analyst.seen[-1]) == len(world.rows)
+    checkpoints = checkpoints_of(await workshop.state())
+    assert checkpoints[-1].block_hash == chain.hash_of(chain.head)
+    assert len(workshop.runner.seen[-1]) == len(simulated.rows)

@@ -1,4 +1,4 @@
-"""Segments come back as they went, and anything else is noticed."""
+"""Segments are read back unchanged, and broken ones are detected."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import aioboto3
 import pytest
 
-from compute.chain import S3Segments
-from compute.chain.logs import Segment
-from compute.chain.segments import BrokenSegment, packed, unpacked
-from tests.compute.worlds import TOKEN, planted
+from compute.chain import S3SegmentStore
+from compute.chain.segments import BrokenSegment, pack, unpack
+from compute.transfers import TransferRange
+from tests.compute.simulated_token import TOKEN, simulated_token
 
 BUCKET = "segments"
 
@@ -24,28 +24,28 @@ async def s3(aws: str) -> AsyncIterator[Any]:
         yield client
 
 
-def segment() -> Segment:
-    world = planted(1)
-    return Segment(0, world.block, "0x" + "ab" * 32, world.transfers())
+def segment() -> TransferRange:
+    simulated = simulated_token(1)
+    return TransferRange(0, simulated.block, "0x" + "ab" * 32, simulated.transfers())
 
 
-async def test_a_segment_comes_back_as_it_went(s3: Any) -> None:
+async def test_a_segment_is_read_back_unchanged(s3: Any) -> None:
     async def client() -> Any:
         return s3
 
-    segments, kept = S3Segments(BUCKET, client), segment()
-    key = await segments.put(1, TOKEN, kept)
-    assert key.startswith(f"1/{TOKEN}/0-{kept.to_block}-")
+    segments, stored = S3SegmentStore(BUCKET, client), segment()
+    key = await segments.put(1, TOKEN, stored)
+    assert key.startswith(f"1/{TOKEN}/0-{stored.to_block}-")
     back = await segments.get(key)
     for name in ("addresses", "block", "log_index", "tx", "sender", "recipient", "value"):
-        assert getattr(back, name).tobytes() == getattr(kept.transfers, name).tobytes()
-    assert await segments.put(1, TOKEN, kept) == key
+        assert getattr(back, name).tobytes() == getattr(stored.transfers, name).tobytes()
+    assert await segments.put(1, TOKEN, stored) == key
 
 
-def test_columns_are_smaller_than_the_logs_that_they_were_read_from() -> None:
-    kept = segment()
-    as_logs = 700 * len(kept.transfers)  # bytes of JSON for one log, about
-    assert len(packed(kept.transfers)) < as_logs / 5
+def test_columns_are_smaller_than_logs_in_json() -> None:
+    stored = segment()
+    as_logs = 700 * len(stored.transfers)  # bytes of JSON for one log, about
+    assert len(pack(stored.transfers)) < as_logs / 5
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,6 @@ def test_columns_are_smaller_than_the_logs_that_they_were_read_from() -> None:
         ("1/0x/0-99999-ab.npz", lambda _raw: b"no archive"),
     ],
 )
-def test_what_is_not_what_its_name_says_is_told(key: str, raw: Any) -> None:
+def test_a_segment_that_does_not_match_its_key_is_rejected(key: str, raw: Any) -> None:
     with pytest.raises(BrokenSegment, match="1/0x"):
-        unpacked(raw(packed(segment().transfers)), key)
+        unpack(raw(pack(segment().transfers)), key)

@@ -1,0 +1,58 @@
+"""List the holders and the graph of a report, which are served apart from it."""
+
+import heapq
+from collections.abc import Iterable
+
+from compute.analysis.holdings import Holdings, share_of
+from compute.analysis.nodes import Nodes
+from contracts.chains import checksum_address
+from contracts.cluster_report import Cluster, ClusterGraph, GraphEdge, GraphNode, Holder
+
+
+def largest_holders(
+    nodes: Nodes, holdings: Holdings, clusters: Iterable[Cluster], count: int
+) -> tuple[Holder, ...]:
+    """Return the `count` largest holders, the largest first."""
+    cluster_of = {member.address: cluster.id for cluster in clusters for member in cluster.members}
+    holders = [n for n, balance in enumerate(nodes.balances) if balance > 0]
+    largest = heapq.nsmallest(
+        count, holders, key=lambda n: (-nodes.balances[n], nodes.addresses[n])
+    )
+    listed = []
+    for rank, node in enumerate(largest, start=1):
+        address, balance, kind = (
+            checksum_address(nodes.addresses[node]), nodes.balances[node], nodes.kinds[node],
+        )  # fmt: skip
+        listed.append(
+            Holder(
+                address=address,
+                rank=rank,
+                amount=str(balance),
+                share=share_of(balance, holdings.base_of(kind)),
+                kind=kind,
+                label=nodes.label_name(node),
+                cluster_id=cluster_of.get(address),
+            )
+        )
+    return tuple(listed)
+
+
+def graph_of(clusters: Iterable[Cluster], computed_at: int) -> ClusterGraph:
+    """Return the clusters' members as nodes and their evidence as edges."""
+    nodes, edges = [], []
+    for cluster in clusters:
+        nodes += [
+            GraphNode(
+                id=member.address,
+                cluster_id=cluster.id,
+                share=member.share,
+                kind=member.kind,
+                label=member.label,
+            )
+            for member in cluster.members
+        ]
+        edges += [
+            GraphEdge(source=e.from_, target=e.to, type=e.type, tx_hash=e.tx_hash)
+            for e in cluster.evidence
+        ]
+    return ClusterGraph(computed_at=computed_at, nodes=tuple(nodes), edges=tuple(edges))

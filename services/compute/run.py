@@ -1,0 +1,75 @@
+"""Track one run of an analysis and carry out its commands without loading the stream again."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from chassis.bus.command_handler import CommandHandler
+from chassis.decide.decider import Rejected
+from chassis.log.event_store import History
+from compute.state import Analysis, Requested, Running
+from contracts.compute import ComputeCommand, ComputeEvent, analysis_stream
+from contracts.messages import Metadata
+
+Handler = CommandHandler[Analysis, ComputeCommand, ComputeEvent]
+
+
+class RunSuperseded(Exception):
+    """Report that another worker continues this run, or that the run has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Identify the analysis that a worker was asked to carry out."""
+
+    chain_id: int
+    token_address: str
+    correlation_id: str
+
+    @property
+    def stream(self) -> str:
+        return analysis_stream(self.chain_id, self.token_address)
+
+
+@dataclass(slots=True)
+class Run:
+    """Hold the stream as this worker last saw it, and the state that follows from it."""
+
+    job: Job
+    number: int
+    analysis: Analysis
+    _history: History[ComputeEvent] = field(repr=False)
+    _handler: Handler = field(repr=False)
+
+    @classmethod
+    async def load(cls, job: Job, handler: Handler) -> "Run | None":
+        """Load the active run of a job; None if no run is active."""
+        repository = handler.repository
+        history = await repository.store.load(job.stream)
+        analysis = repository.decider.fold(history.events)
+        if isinstance(analysis, Requested | Running):
+            return cls(job, analysis.run, analysis, history, handler)
+        return None
+
+    async def execute(self, command: Callable[..., ComputeCommand], **fields: Any) -> None:
+        """Carry out a command of this run under a fresh id and take over the new state.
+
+        Raises:
+            RunSuperseded: the domain rejected the command.
+        """
+        message = command(
+            chain_id=self.job.chain_id,
+            token_address=self.job.token_address,
+            run=self.number,
+            **fields,
+        )
+        metadata = Metadata(
+            command_id=str(uuid.uuid4()), correlation_id=self.job.correlation_id, actor="compute"
+        )
+        try:
+            decision = await self._handler.execute(message, metadata, self._history)
+        except Rejected as error:
+            raise RunSuperseded(error.detail) from error
+        self._history = decision.history
+        self.analysis = self._handler.repository.decider.fold(decision.history.events)
