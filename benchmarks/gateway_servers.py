@@ -28,7 +28,7 @@ from chassis.views.keys import document_location
 from cognito_jwt import KeySet
 from gateway.app import assemble, running
 from gateway.clients import Clients
-from gateway.edge.server import serving
+from gateway.edge.server import serve
 from gateway.settings import Settings
 from redis_batching.client import BatchingRedis
 
@@ -164,7 +164,7 @@ async def serve_gateway() -> None:
     gateway = assemble(settings, outside)
     async with (
         running(gateway),
-        serving(gateway.public, "127.0.0.1", 0, guard=gateway.guard) as port,
+        serve(gateway.public, "127.0.0.1", 0, middleware=gateway.middleware) as port,
     ):
         announce(port)
         await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""python -m gateway run."""
+"""Run the gateway: `python -m gateway run`."""
 
 import argparse
 import asyncio
@@ -14,87 +14,91 @@ from chassis.run.gc_tuning import tune_gc
 from chassis.run.logging import configure
 from chassis.run.tracing import open_traces
 from gateway.app import Gateway, assemble, running
-from gateway.clients import opened
+from gateway.clients import open_clients
 from gateway.edge import workers
-from gateway.edge.server import Site, attended, bound, serving
+from gateway.edge.server import Site, bind_socket, open_site, serve
 from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 
 def main() -> None:
+    """Parse the command line and serve, with a supervisor if there are several workers."""
     parser = argparse.ArgumentParser(prog="python -m gateway")
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("run", help="serve until SIGTERM")
     parser.parse_args()
     settings = Settings()
     configure(settings, "gateway")
-    if settings.gateway_workers > 1 and workers.number() is None:
+    if settings.gateway_workers > 1 and workers.worker_number() is None:
         asyncio.run(workers.Supervisor(_sockets(settings)).run())
     else:
-        _allow_many_connections()
+        _raise_file_limit()
         tune_gc()
         uvloop.run(run(settings))
 
 
 def _sockets(settings: Settings) -> list[socket.socket]:
-    """One for each worker, on the same port."""
-    first = bound(settings.gateway_host, settings.gateway_port, shared=True)
+    """Return a socket for each worker, all on one port."""
+    first = bind_socket(settings.gateway_host, settings.gateway_port, shared=True)
     port = first.getsockname()[1]
     more = range(settings.gateway_workers - 1)
-    return [first, *(bound(settings.gateway_host, port, shared=True) for _ in more)]
+    return [first, *(bind_socket(settings.gateway_host, port, shared=True) for _ in more)]
 
 
 @dataclass(slots=True)
-class End:
-    """That the process has been told to end."""
+class Shutdown:
+    """Record the signals that end the process."""
 
-    told: asyncio.Event = field(default_factory=asyncio.Event)
-    last: bool = field(default_factory=lambda: workers.number() is None)
-    """Nobody will serve at this process's socket after it."""
+    requested: asyncio.Event = field(default_factory=asyncio.Event)
+    last: bool = field(default_factory=lambda: workers.worker_number() is None)
+    """True if no process accepts from this process's socket after it."""
 
-    def follow(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.add_signal_handler(workers.THIS_ONE, self.told.set)
-        loop.add_signal_handler(workers.ALL, self._all)
+    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Handle the signals."""
+        loop.add_signal_handler(workers.END_WORKER, self.requested.set)
+        loop.add_signal_handler(workers.END_ALL, self._end_all)
 
-    def _all(self) -> None:
+    def _end_all(self) -> None:
         self.last = True
-        self.told.set()
+        self.requested.set()
 
 
 async def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is in flight or on its way."""
-    end = End()
-    end.follow(asyncio.get_running_loop())
+    """Serve until SIGTERM or SIGINT, then finish the requests in flight."""
+    shutdown = Shutdown()
+    shutdown.listen(asyncio.get_running_loop())
     traces = open_traces(settings, "gateway")
-    async with traces or contextlib.nullcontext(), opened(settings, traces) as clients:
+    async with traces or contextlib.nullcontext(), open_clients(settings, traces) as clients:
         gateway = assemble(settings, clients, traces)
         async with running(gateway), _internal(gateway) as internal, _public(gateway) as site:
             log.info("gateway_started", port=site.port, internal_port=internal)
-            await end.told.wait()
+            await shutdown.requested.wait()
             log.info("gateway_draining")
-            gateway.health.draining = True  # balancers look elsewhere, before anything closes
+            gateway.health.draining = True  # load balancers leave before anything closes
             await asyncio.sleep(settings.drain_seconds)
-            await site.leave(settings.shutdown_seconds, last=end.last)
+            await site.stop(settings.shutdown_seconds, last=shutdown.last)
     log.info("gateway_stopped")
 
 
 def _public(gateway: Gateway) -> contextlib.AbstractAsyncContextManager[Site]:
     settings = gateway.settings
-    listening = workers.inherited() or bound(settings.gateway_host, settings.gateway_port)
-    return attended(gateway.public, listening, guard=gateway.guard, shutdown_seconds=1.0)
+    listening = workers.inherited_socket() or bind_socket(
+        settings.gateway_host, settings.gateway_port
+    )
+    return open_site(gateway.public, listening, middleware=gateway.middleware, shutdown_seconds=1.0)
 
 
 def _internal(gateway: Gateway) -> contextlib.AbstractAsyncContextManager[int]:
     settings = gateway.settings
     port = settings.gateway_internal_port
     if port:
-        port += workers.number() or 0
-    return serving(gateway.internal, settings.gateway_internal_host, port, shutdown_seconds=1.0)
+        port += workers.worker_number() or 0
+    return serve(gateway.internal, settings.gateway_internal_host, port, shutdown_seconds=1.0)
 
 
-def _allow_many_connections() -> None:
-    """Every connection is a file; the usual soft limit of 1,024 is no protection, only a trap."""
+def _raise_file_limit() -> None:
+    """Allow many connections: each is a file, and the usual soft limit is 1,024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

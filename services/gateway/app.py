@@ -1,4 +1,4 @@
-"""Composition root of the gateway: the only place where its objects are made."""
+"""Assemble the gateway: the only place where its objects are created."""
 
 import asyncio
 import contextlib
@@ -11,19 +11,19 @@ from aiohttp import web
 
 from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
+from chassis.run.health import Check, Health
 from chassis.views.read_models import ReadModels
 from cognito_jwt import KeySet, RevocationList, TokenCache, Verifier
 from gateway.api.reports import reports_of
 from gateway.clients import Clients
 from gateway.dependencies import Dependencies
 from gateway.edge.access_log import AccessLog
+from gateway.edge.aiohttp_internals import Middleware
 from gateway.edge.cors import Cors
 from gateway.edge.endpoint import Admission, add_routes
-from gateway.edge.health import Check, Health
 from gateway.edge.metrics import Metrics
-from gateway.edge.middleware import Edge
-from gateway.edge.server import Guard
-from gateway.edge.tracing import Requests
+from gateway.edge.middleware import RequestMiddleware
+from gateway.edge.tracing import RequestTracing
 from gateway.http.change_feed import ChangeFeed
 from gateway.http.client_address import ClientAddresses
 from gateway.http.commands import Commands
@@ -38,22 +38,24 @@ from gateway.settings import Settings
 from token_bucket import RateLimiter
 
 if TYPE_CHECKING:
-    from tracing.spans import Traces
+    from tracing.spans import Traces  # loads OpenTelemetry, which most processes never do
 
-LOUD = ("debug", "info")
-"""Levels at which every answer is told."""
+ACCESS_LOG_LEVELS = ("debug", "info")
+"""Log levels at which every response is logged."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
+    """Hold an assembled gateway."""
+
     settings: Settings
     public: web.Application
-    guard: Guard
-    """Around the public application: every answer passes it, whoever has made it."""
+    middleware: Middleware
+    """Wraps the public application."""
     internal: web.Application
-    """For Prometheus and the platform, never for the world."""
+    """Serves metrics and health, for the platform only."""
     health: Health
     metrics: Metrics
     dependencies: Dependencies
@@ -62,49 +64,56 @@ class Gateway:
 
 
 def assemble(settings: Settings, clients: Clients, traces: "Traces | None" = None) -> Gateway:
-    """Assemble the gateway between its port and its clients; nothing is contacted yet."""
+    """Assemble everything between the port and the clients; nothing is contacted yet."""
     metrics = Metrics()
     listener = OutcomeListener(clients.subscription, Outcomes(clients.redis))
     dependencies = _dependencies(settings, clients, listener, metrics)
-    _show_gauges(metrics, dependencies, clients.keys)
+    _add_gauges(metrics, dependencies, clients.keys)
     health = Health(_checks(clients, dependencies, listener))
-    access = AccessLog(as_json=settings.log_format == "json" and settings.log_level in LOUD)
-    edge = Edge(
+    as_json = settings.log_format == "json" and settings.log_level in ACCESS_LOG_LEVELS
+    middleware = RequestMiddleware(
         metrics,
         Cors(settings.cors_origins, {route.method for route in ROUTES}),
         health,
-        access,
-        None if traces is None else Requests(traces),
+        AccessLog(as_json=as_json),
+        None if traces is None else RequestTracing(traces),
     )
-    internal = web.Application()
-    internal.router.add_get("/metrics", metrics.serve)
-    public = _public(settings, dependencies, edge)
-    for application in (public, internal):
-        application.router.add_get("/healthz", health.healthz)
-        application.router.add_get("/readyz", health.readyz)
     return Gateway(
-        settings,
-        public,
-        edge.guard,
-        internal,
-        health,
-        metrics,
-        dependencies,
-        listener,
-        clients.keys,
+        settings=settings,
+        public=_public(settings, dependencies, middleware),
+        middleware=middleware.handle,
+        internal=_internal(metrics, health),
+        health=health,
+        metrics=metrics,
+        dependencies=dependencies,
+        listener=listener,
+        keys=clients.keys,
     )
 
 
-def _public(settings: Settings, dependencies: Dependencies, edge: Edge) -> web.Application:
+def _public(
+    settings: Settings, dependencies: Dependencies, middleware: RequestMiddleware
+) -> web.Application:
     app = web.Application(client_max_size=settings.max_body_bytes)
     admission = Admission(
-        dependencies.tokens, dependencies.limiter, dependencies.addresses, dependencies.referrals
+        tokens=dependencies.tokens,
+        limiter=dependencies.limiter,
+        addresses=dependencies.addresses,
+        members=dependencies.referrals,
     )
     add_routes(app, bind(dependencies), admission)
     add_description(app, ROUTES)
-    app.on_response_prepare.append(edge.prepare_stream)
+    middleware.health.add_routes(app)
+    app.on_response_prepare.append(middleware.prepare_stream)
     app.on_shutdown.append(dependencies.streams.close)
-    app.on_cleanup.append(edge.access.close)
+    app.on_cleanup.append(middleware.access_log.close)
+    return app
+
+
+def _internal(metrics: Metrics, health: Health) -> web.Application:
+    app = web.Application()
+    app.router.add_get("/metrics", metrics.serve)
+    health.add_routes(app)
     return app
 
 
@@ -134,10 +143,7 @@ def _dependencies(
 
 
 def _commands(
-    settings: Settings,
-    clients: Clients,
-    listener: OutcomeListener,
-    addresses: ClientAddresses,
+    settings: Settings, clients: Clients, listener: OutcomeListener, addresses: ClientAddresses
 ) -> Commands:
     return Commands(
         sender=CommandSender(clients.publisher, settings.stack),
@@ -156,21 +162,25 @@ def _limiter(settings: Settings, redis: Any, metrics: Metrics) -> RateLimiter:
         default_limits(),
         workers=settings.gateway_workers,
         overrides_key=LIMIT_OVERRIDES,
-        on_exceeded=lambda limit: metrics.refused(limit.name, shadow=limit.shadow),
+        on_exceeded=lambda limit: metrics.count_rejection(limit.name, shadow=limit.shadow),
     )
-
-
-def _show_gauges(metrics: Metrics, dependencies: Dependencies, keys: Sequence[KeySet]) -> None:
-    tokens, streams = dependencies.tokens, dependencies.streams
-    metrics.show("gateway_token_cache_hits", "Tokens known.", lambda: tokens.hits)
-    metrics.show("gateway_token_cache_misses", "Tokens verified.", lambda: tokens.misses)
-    metrics.show("gateway_event_streams", "Open event streams.", lambda: streams.open)
-    metrics.show("gateway_jwks_fetches", "Keys asked for.", lambda: sum(k.fetches for k in keys))
 
 
 def _verifier(settings: Settings, keys: Sequence[KeySet]) -> Verifier:
     pools = [pool.pool() for pool in settings.pools()]
-    return Verifier({pool.issuer: (pool, its) for pool, its in zip(pools, keys, strict=True)})
+    return Verifier({pool.issuer: (pool, known) for pool, known in zip(pools, keys, strict=True)})
+
+
+def _add_gauges(metrics: Metrics, dependencies: Dependencies, keys: Sequence[KeySet]) -> None:
+    tokens, streams = dependencies.tokens, dependencies.streams
+    metrics.add_gauge("gateway_token_cache_hits", "Tokens found in the cache.", lambda: tokens.hits)
+    metrics.add_gauge(
+        "gateway_token_cache_misses", "Tokens whose signature was checked.", lambda: tokens.misses
+    )
+    metrics.add_gauge("gateway_event_streams", "Open event streams.", lambda: streams.open)
+    metrics.add_gauge(
+        "gateway_jwks_fetches", "Requests for signing keys.", lambda: sum(k.fetches for k in keys)
+    )
 
 
 def _checks(
@@ -183,7 +193,7 @@ def _checks(
         return listener.listening
 
     async def keys() -> bool:
-        return all(its.loaded for its in clients.keys)
+        return all(keys.loaded for keys in clients.keys)
 
     async def revocations() -> bool:
         return dependencies.revocations.loaded
@@ -199,15 +209,16 @@ def _checks(
 
 @contextlib.asynccontextmanager
 async def running(gateway: Gateway) -> AsyncIterator[None]:
-    """What works in the background for the time of the context."""
+    """Run the gateway's background tasks while the context is entered."""
+    dependencies = gateway.dependencies
     tasks = [
-        asyncio.create_task(gateway.dependencies.revocations.watch(), name="revocations"),
-        asyncio.create_task(gateway.dependencies.limiter.watch_overrides(), name="limits"),
-        asyncio.create_task(gateway.dependencies.changes.listen(), name="changes"),
+        asyncio.create_task(dependencies.revocations.watch(), name="revocations"),
+        asyncio.create_task(dependencies.limiter.watch_overrides(), name="limits"),
+        asyncio.create_task(dependencies.changes.listen(), name="changes"),
         *(asyncio.create_task(keys.watch(), name="keys") for keys in gateway.keys),
     ]
     for task in tasks:
-        task.add_done_callback(_tell_if_failed)
+        task.add_done_callback(_log_failure)
     await gateway.listener.start()
     try:
         yield
@@ -220,6 +231,6 @@ async def running(gateway: Gateway) -> AsyncIterator[None]:
             await keys.close()
 
 
-def _tell_if_failed(task: "asyncio.Task[None]") -> None:
+def _log_failure(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("background_task_failed", task=task.get_name(), exc_info=error)

@@ -1,4 +1,4 @@
-"""The connections to what stands outside: Redis, the bus, the issuers of tokens."""
+"""Connect to Redis, the bus, the report table and the issuers of tokens."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -15,27 +15,27 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chassis.bus.commands import Publisher, commands_queue
 from chassis.bus.tracing import tracing_middleware
+from chassis.run.health import Check
 from cognito_jwt import KeySet, jwks_fetcher
 from contracts import compute, invites, referrals
 from contracts.compute import reports_table
 from faststream_sqs import SQSBroker
-from gateway.edge.health import Check
 from gateway.settings import Settings
 from readthrough import DAO, Table
 from redis_batching.client import BatchingRedis
 from redis_batching.connection import cancellation_safe
 
 if TYPE_CHECKING:
-    from tracing.spans import Traces
+    from tracing.spans import Traces  # loads OpenTelemetry, which most processes never do
 
 SENDS_TO = (referrals.SERVICE, invites.SERVICE, compute.SERVICE)
 """The services that the gateway sends commands to."""
 SEND_LINGER_SECONDS = 0.005
-"""How long a command waits for others to share a call with; nothing beside the way to come."""
+"""Batching window for outgoing commands, in seconds; small compared with the round trip."""
 _DYNAMODB = Config(
     retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=3
 )
-"""A reader waits; it asks again sooner than a third attempt would help it."""
+"""Two attempts: a caller is waiting, and will retry before a third attempt could help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,13 @@ class Clients:
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIterator[Clients]:
-    """Clients for the time of the context; whoever is down now is tried again later."""
+async def open_clients(
+    settings: Settings, traces: "Traces | None" = None
+) -> AsyncIterator[Clients]:
+    """Open the clients; a server that is down now is tried again later."""
     async with contextlib.AsyncExitStack() as stack:
-        redis = connected(BatchingRedis, settings, socket_timeout=1.0)
-        subscription = connected(Redis, settings)
+        redis = connect_redis(BatchingRedis, settings, socket_timeout=1.0)
+        subscription = connect_redis(Redis, settings)
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(subscription.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -67,16 +69,16 @@ async def opened(settings: Settings, traces: "Traces | None" = None) -> AsyncIte
         dynamodb = await stack.enter_async_context(
             aioboto3.Session().client("dynamodb", config=_DYNAMODB)
         )
-        queues = Queues(sqs, [commands_queue(settings.stack, service) for service in SENDS_TO])
+        queues = QueueCheck(sqs, [commands_queue(settings.stack, service) for service in SENDS_TO])
         keys = [KeySet(jwks_fetcher(session, pool.jwks_url)) for pool in settings.pools()]
         reports = DAO(reports_table(settings.stack), client=dynamodb)
-        yield Clients(broker, redis, subscription, keys, queues.found, reports)
+        yield Clients(broker, redis, subscription, keys, queues.all_exist, reports)
 
 
-def connected(kind: type[Redis], settings: Settings, **options: Any) -> Any:
-    """One quick retry covers a connection that was closed while idle; more would only queue up.
+def connect_redis(kind: type[Redis], settings: Settings, **options: Any) -> Any:
+    """Return a Redis client that retries once when its connection was closed while idle.
 
-    Whoever waited in vain does not wait a second time.
+    More retries would only queue up; a call that timed out is not retried.
     """
     client = kind.from_url(
         settings.redis_url,
@@ -89,7 +91,7 @@ def connected(kind: type[Redis], settings: Settings, **options: Any) -> Any:
 
 @contextlib.asynccontextmanager
 async def _bus(traces: "Traces | None") -> AsyncIterator[SQSBroker]:
-    """Endpoint, region and credentials are botocore's own variables (AWS_…)."""
+    """Connect to SQS; botocore's variables (AWS_…) give endpoint, region and credentials."""
     broker = SQSBroker(send_linger=SEND_LINGER_SECONDS)
     if traces is not None:
         broker.add_middleware(tracing_middleware(traces))
@@ -100,15 +102,16 @@ async def _bus(traces: "Traces | None") -> AsyncIterator[SQSBroker]:
         await broker.stop()
 
 
-class Queues:
-    """Whether every queue that we send to exists; one that was found once is not looked for."""
+class QueueCheck:
+    """Check that every queue the gateway sends to exists; a queue is looked up until found."""
 
     def __init__(self, sqs: Any, names: Iterable[str]) -> None:
         self._sqs = sqs
-        self._unseen = set(names)
+        self._missing = set(names)
 
-    async def found(self) -> bool:
-        for name in sorted(self._unseen):
+    async def all_exist(self) -> bool:
+        """Return whether all queues exist; raises what the client raises for a missing one."""
+        for name in sorted(self._missing):
             await self._sqs.get_queue_url(QueueName=name)
-            self._unseen.discard(name)
-        return not self._unseen
+            self._missing.discard(name)
+        return not self._missing

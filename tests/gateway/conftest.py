@@ -17,8 +17,8 @@ from redis.exceptions import RedisError
 
 from cognito_jwt import KeySet
 from gateway.app import Gateway, assemble, running
-from gateway.clients import Clients, connected
-from gateway.edge.server import serving
+from gateway.clients import Clients, connect_redis
+from gateway.edge.server import serve
 from gateway.settings import Settings
 from readthrough import MemoryTable
 from redis_batching.client import BatchingRedis
@@ -168,7 +168,7 @@ class Doors:
         gateway = assemble(chosen, await self._outside(chosen), self.traces)
         await self.stack.enter_async_context(running(gateway))
         port = await self.stack.enter_async_context(
-            serving(gateway.public, "127.0.0.1", 0, guard=gateway.guard)
+            serve(gateway.public, "127.0.0.1", 0, middleware=gateway.middleware)
         )
         session = await self.stack.enter_async_context(aiohttp.ClientSession())
         await eventually(self._ready(gateway))
@@ -176,8 +176,8 @@ class Doors:
         return Door(url, session, gateway, self.issuer, self.bus, self.redis)
 
     async def _outside(self, chosen: Settings) -> Clients:
-        client = connected(BatchingRedis, chosen, socket_timeout=1.0)
-        subscription = connected(Redis, chosen)
+        client = connect_redis(BatchingRedis, chosen, socket_timeout=1.0)
+        subscription = connect_redis(Redis, chosen)
         for each in (client, subscription):
             await self.stack.enter_async_context(each)
         self.keys.append(KeySet(self.issuer.fetch))
@@ -192,7 +192,7 @@ class Doors:
     @staticmethod
     def _ready(gateway: Gateway) -> Any:
         async def ready() -> bool:
-            return not await gateway.health.missing()
+            return not await gateway.health.failing()
 
         return ready
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.edge import server
+from gateway.edge import connection
 from gateway.http import requests as parsing
 from tests.gateway.conftest import Door, Doors
 from tests.gateway.world import ALICE, Issuer
@@ -336,7 +336,7 @@ async def test_the_log_holds_no_token_and_no_address(
     async def written() -> bool:
         nonlocal lines
         lines += capsys.readouterr().out
-        return lines.count("request_answered") >= 2
+        return lines.count("request_completed") >= 2
 
     await eventually(written)
     assert "/v1/me" in lines
@@ -361,7 +361,7 @@ async def test_readiness_names_what_is_missing(door: Door) -> None:
 async def test_silent_connections_stop_nobody_and_are_let_go(
     doors: Doors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "FIRST_REQUEST_SECONDS", 0.5)
     door = await doors.open()
     port = int(door.url.rpartition(":")[2])
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(300)]

@@ -7,7 +7,7 @@ from aiohttp.test_utils import make_mocked_request
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from gateway.edge.tracing import ASKED_AT_ONCE, Allowance, Requests, end
+from gateway.edge.tracing import REQUESTED_AT_ONCE, Allowance, RequestTracing, end_span
 from gateway.http.ids import child_traceparent
 from gateway.http.routing import REQUEST_INFO, RequestInfo
 from tests.gateway.conftest import Door, Doors
@@ -93,19 +93,19 @@ async def test_the_command_of_a_traced_request_hangs_on_its_span(traced: Traced)
 async def test_callers_who_ask_are_heard_so_often_and_no_more(traced: Traced) -> None:
     await traced.open(RARE)
     assert traced.doors.traces is not None
-    requests = Requests(traced.doors.traces, Allowance(clock=lambda: 0.0))
+    requests = RequestTracing(traced.doors.traces, Allowance(clock=lambda: 0.0))
 
     async def traces(headers: dict[str, str]) -> bool:
         request = make_mocked_request("GET", "/v1/me", headers=headers)
         request[REQUEST_INFO] = RequestInfo("number")
-        span = requests.begin(request)
+        span = requests.start(request)
         if span is not None:
-            end(span, request, None, 200)
+            end_span(span, request, None, 200)
         return span is not None
 
     assert not await traces(UNSAMPLED)
-    many = [await traces(SAMPLED) for _ in range(int(ASKED_AT_ONCE) + 3)]
-    assert many == [True] * int(ASKED_AT_ONCE) + [False] * 3
+    many = [await traces(SAMPLED) for _ in range(int(REQUESTED_AT_ONCE) + 3)]
+    assert many == [True] * int(REQUESTED_AT_ONCE) + [False] * 3
 
 
 async def test_a_caller_who_asks_is_heard(traced: Traced) -> None:

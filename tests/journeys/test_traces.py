@@ -103,7 +103,7 @@ async def test_a_request_is_one_trace_to_its_last_consequence(
     assert any(s.name == "append" and s.parent == reaction.id for s in collector.spans)
 
     # the logs lead there, and nothing personal is told
-    for name, event in (("gateway", "request_answered"), ("referrals", "command_accepted")):
+    for name, event in (("gateway", "request_completed"), ("referrals", "command_accepted")):
         assert world.lines(name, event)[-1]["trace_id"] == TRACE
     assert not any(s.failed for s in collector.spans)
     everything = repr(collector.spans)
@@ -118,7 +118,7 @@ async def test_a_share_of_nothing_traces_nothing_whoever_asks(
     assert (await world.open_account())[0] == 201
     await world.stop()
     assert collector.spans == []
-    assert "trace_id" not in world.lines("gateway", "request_answered")[-1]
+    assert "trace_id" not in world.lines("gateway", "request_completed")[-1]
 
 
 async def test_a_collector_that_is_down_is_told_once_and_stops_nobody(world: World) -> None:

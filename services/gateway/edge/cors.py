@@ -1,4 +1,4 @@
-"""Which web pages of other origins may call us from a browser."""
+"""Allow web pages of other origins to call the API from a browser."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from typing import Final
 
 from aiohttp import web
 
-_SENT: Final = (
+_REQUEST_HEADERS: Final = (
     "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, "
     "X-Min-Position, X-Request-ID, traceparent"
 )
-_SHOWN: Final = (
+_RESPONSE_HEADERS: Final = (
     "ETag, Idempotency-Replayed, Location, Preference-Applied, RateLimit, RateLimit-Policy, "
     "Retry-After, X-Position, X-Request-ID"
 )
@@ -18,14 +18,14 @@ _SHOWN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """An allow-list of origins, such as `https://app.example.com`; no wildcards."""
+    """Apply an allow-list of origins, such as `https://app.example.com`, without wildcards."""
 
     origins: AbstractSet[str] = frozenset()
     methods: AbstractSet[str] = frozenset()
-    """Those that something is served under."""
+    """Methods that routes use."""
 
     def preflight(self, request: web.Request) -> web.Response | None:
-        """The answer to a browser that asks beforehand; None to everybody else."""
+        """Return the response to a preflight request; None for any other request."""
         if request.method != "OPTIONS" or not self._allows(request):
             return None
         if "Access-Control-Request-Method" not in request.headers:
@@ -34,18 +34,19 @@ class Cors:
             status=204,
             headers={
                 "Access-Control-Allow-Methods": ", ".join(sorted(self.methods)),
-                "Access-Control-Allow-Headers": _SENT,
+                "Access-Control-Allow-Headers": _REQUEST_HEADERS,
                 "Access-Control-Max-Age": "7200",
             },
         )
 
-    def dress(self, request: web.Request, response: web.StreamResponse) -> None:
+    def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Add the CORS headers to a response, if any origin is allowed."""
         if not self.origins:
             return
         response.headers["Vary"] = "Origin"
         if self._allows(request):
             response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
-            response.headers["Access-Control-Expose-Headers"] = _SHOWN
+            response.headers["Access-Control-Expose-Headers"] = _RESPONSE_HEADERS
 
     def _allows(self, request: web.Request) -> bool:
         return request.headers.get("Origin") in self.origins

@@ -1,249 +1,108 @@
-"""The listening server, and its answer to what is not even HTTP."""
+"""Listen on sockets, and stop serving without dropping requests."""
 
 import asyncio
 import contextlib
-import ctypes
-import fcntl
 import socket
-import struct
-import sys
-import termios
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
-import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestHandler
 
-from gateway.http.ids import request_id
-from gateway.http.problems import Problem, uncaught
+from gateway.edge.aiohttp_internals import Middleware, Runner, is_idle
+from gateway.edge.connection import Connection
 
 MAX_HEADER_BYTES: Final = 16_384
-"""A header block's longest line: two tokens' length, and no more."""
-
+"""Maximum length of a header line: the length of two tokens."""
 BACKLOG: Final = 1_024
-SILENT_SECONDS: Final = 15.0
-"""How long a new connection may take over its first request line and headers."""
 KEEP_ALIVE_SECONDS: Final = 75.0
-HANDSHAKE_SECONDS: Final = 0.25
-"""For those to arrive who have been answered already that they are connected."""
 MAX_QUEUED: Final = 10 * BACKLOG
-NEXT_REQUEST_SECONDS: Final = 5.0
-"""How long the end waits for a request of which something has arrived, its connection perhaps."""
-LOOK_SECONDS: Final = 0.02
-
-_SO_ATTACH_FILTER: Final = 26
-_DROP_NEWCOMERS: Final = (  # (code, jump if true, jump if false, constant): see bpf(4)
-    (0x30, 0, 0, 13),  # the flags of a TCP header
-    (0x54, 0, 0, 0x12),  # SYN and ACK of them
-    (0x15, 0, 1, 0x02),  # only SYN: a newcomer
-    (0x06, 0, 0, 0),  # dropped
-    (0x06, 0, 0, 0xFFFFFFFF),  # anything else passes
-)
-
-log = structlog.get_logger(__name__)
+LAST_REQUEST_SECONDS: Final = 1.0
+"""Seconds that open connections may still send a request after the socket has been closed."""
+POLL_SECONDS: Final = 0.02
 
 
-class Connection(RequestHandler):
-    """aiohttp answers requests that its parser refuses by itself, in plain text, and quotes them.
+def bind_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Return a bound socket that does not listen yet. Port 0 takes any free one.
 
-    No guard and no middleware sees those requests, so the answer has to be changed here.
-    `disconnected` is set when the connection is, for handlers that write now and then only.
-    """
-
-    __slots__ = ("_half", "_patience", "disconnected")
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._half = True
-        self.disconnected = asyncio.Event()
-        self._patience = asyncio.get_running_loop().call_later(SILENT_SECONDS, self._lose_patience)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self._patience.cancel()
-        self.disconnected.set()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        before = self._request_count
-        RequestHandler.data_received(self, data)
-        self._half = self._request_count == before and self._waiter is not None
-
-    def part(self, *, patient: bool) -> None:
-        """Close, unless a request is being answered; if `patient`, unless one is on its way."""
-        if self._waiter is None or self._messages or self.transport is None:
-            return
-        if patient and (self._half or _unread(self.transport)):
-            return
-        self.force_close()
-
-    def _lose_patience(self) -> None:
-        """aiohttp closes idle connections, but waits for ever for the first request's end."""
-        if self._request_count == 0:
-            self.force_close()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        del message  # quotes the request, a bearer token perhaps
-        number = request_id()
-        log.warning("request_refused", request_id=number, status=status, error=type(exc).__name__)
-        if request.writer.output_size > 0:
-            raise ConnectionError("a part of another answer has been sent already")
-        response = _problem(status, exc).to_aiohttp(number)
-        response.headers.update({"X-Request-ID": number, "Server": "vouch"})
-        response.force_close()
-        return response
-
-
-def _problem(status: int, exc: BaseException | None) -> Problem:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return uncaught()
-    if isinstance(exc, LineTooLong):
-        return Problem(400, "header_too_large", "the request line or a header is too long")
-    return Problem(400, "malformed_http", "this is not a well-formed HTTP/1.1 request")
-
-
-def _unread(transport: asyncio.BaseTransport) -> bool:
-    """Whether something has arrived that the event loop has not seen yet."""
-    end = transport.get_extra_info("socket").fileno()
-    waiting = fcntl.ioctl(end, termios.FIONREAD, struct.pack("i", 0))
-    return struct.unpack("i", waiting) != (0,)
-
-
-Handler = Callable[[Any], Awaitable[web.StreamResponse]]
-Guard = Callable[[Any, Handler], Awaitable[web.StreamResponse]]
-"""Stands around an application: makes of a request, and of what would answer it, the answer."""
-
-
-class Runner(web.AppRunner):
-    """Runs an application on connections of the kind above, inside of a guard."""
-
-    def __init__(self, app: web.Application, guard: Guard | None = None, **options: Any) -> None:
-        super().__init__(app, **options)
-        self._guard = guard
-
-    async def _make_server(self) -> web.Server:
-        server = await super()._make_server()
-        return _Server(server, self._guard)
-
-
-class _Server(web.Server):
-    def __init__(self, made: web.Server, guard: Guard | None) -> None:
-        handle = made.request_handler
-        super().__init__(
-            handle if guard is None else lambda request: guard(request, handle),
-            request_factory=made.request_factory,
-            loop=asyncio.get_running_loop(),
-            **made._kwargs,  # noqa: SLF001  aiohttp has no seam for the class of a connection
-        )
-
-    def __call__(self) -> RequestHandler:
-        return Connection(self, loop=self._loop, **self._kwargs)
-
-
-def bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A socket at an address, where nobody can connect until a site listens on it.
-
-    Port 0 takes any free one. Several `shared` sockets have one port; the kernel deals out
-    connections among those that are listened on.
+    Several `shared` sockets can have one port; the kernel distributes connections among those that
+    listen.
     """
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = found[0]
-    ours = socket.socket(family, kind, protocol)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound = socket.socket(family, kind, protocol)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    ours.bind(address)
-    return ours
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind(address)
+    return bound
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An application on a listening socket, and how it leaves without turning anybody away."""
+    """Serve an application on a listening socket."""
 
     runner: web.AppRunner
     server: web.Server
     listening: socket.socket
     port: int
 
-    async def open(self) -> None:
-        # a copy: the site closes its socket, and that would reset those who wait in the queue
+    async def start(self) -> None:
+        """Begin to accept connections."""
+        # a copy: the site closes its socket, which would reset the connections in its queue
         await web.SockSite(self.runner, self.listening.dup(), backlog=BACKLOG).start()
 
-    async def leave(self, seconds: float, *, last: bool) -> None:
-        """Answer everybody who has come so far, for `seconds` at most.
+    async def stop(self, seconds: float, *, last: bool) -> None:
+        """Stop accepting connections, and finish the requests of open ones, within `seconds`.
 
-        Unless this is the `last` process on the socket, who waits in its queue is the next one's.
+        Only the `last` process on the socket accepts what is left in its queue; otherwise the next
+        process does. In the instant between its last look at the queue and the close of the socket
+        the kernel may reset a connection.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                if last:
-                    turn_newcomers_away(self.listening)
-                    await asyncio.sleep(HANDSHAKE_SECONDS)
                 for site in self.runner.sites:
                     await site.stop()
                 if last:
-                    await self._take_queued()
+                    await self._accept_queued()
                 self.listening.close()
-                await self.runner.shutdown()  # event streams come to an end
-                await self._until_all_have_gone()
+                await self.runner.shutdown()  # ends event streams
+                await self._until_disconnected()
 
-    async def _take_queued(self) -> None:
-        """Bounded, for where newcomers cannot be turned away."""
+    async def _accept_queued(self) -> None:
         loop = asyncio.get_running_loop()
         self.listening.settimeout(0)
         for _ in range(MAX_QUEUED):
             try:
                 connection, _ = self.listening.accept()
-            except OSError:  # nobody waits; the loop takes no step between this and the close
+            except OSError:  # the queue is empty
                 return
             await loop.connect_accepted_socket(self.server, connection)
 
-    async def _until_all_have_gone(self) -> None:
+    async def _until_disconnected(self) -> None:
+        """Close each connection once it is idle, after a while in which it may send a request."""
         loop = asyncio.get_running_loop()
-        patient_until = loop.time() + NEXT_REQUEST_SECONDS
-        while here := self.server.connections:
-            for connection in here:
-                if isinstance(connection, Connection):
-                    connection.part(patient=loop.time() < patient_until)
-            await asyncio.sleep(LOOK_SECONDS)
-
-
-def turn_newcomers_away(listening: socket.socket) -> None:
-    """Have the kernel drop requests for connections, where it can; their senders repeat them.
-
-    A listening socket that is closed resets whoever waits in its queue, and there is always
-    somebody between the last look and the close. Who is told nothing tries again a second later,
-    and finds another process behind the port, or none and knows it.
-    """
-    code = b"".join(struct.pack("HBBI", *step) for step in _DROP_NEWCOMERS)
-    steps = ctypes.create_string_buffer(code)
-    program = struct.pack("HP", len(_DROP_NEWCOMERS), ctypes.addressof(steps))
-    with contextlib.suppress(OSError):
-        if sys.platform == "linux":
-            listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        closing_at = loop.time() + LAST_REQUEST_SECONDS
+        while connections := self.server.connections:
+            if loop.time() >= closing_at:
+                for connection in filter(is_idle, connections):
+                    connection.force_close()
+            await asyncio.sleep(POLL_SECONDS)
 
 
 @contextlib.asynccontextmanager
-async def attended(
+async def open_site(
     app: web.Application,
     listening: socket.socket,
     *,
-    guard: Guard | None = None,
+    middleware: Middleware | None = None,
     shutdown_seconds: float = 30.0,
 ) -> AsyncIterator[Site]:
-    """Serve whoever comes to the socket. Leaving waits for the requests in flight."""
+    """Serve an application on a bound socket; on leaving, wait for requests in flight."""
     runner = Runner(
         app,
-        guard,
+        Connection,
+        middleware,
         access_log=None,
         shutdown_timeout=shutdown_seconds,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
@@ -253,9 +112,9 @@ async def attended(
     )
     await runner.setup()
     try:
-        assert runner.server is not None  # noqa: S101  it is, once it is set up
+        assert runner.server is not None  # noqa: S101  `setup` has created it
         site = Site(runner, runner.server, listening, listening.getsockname()[1])
-        await site.open()
+        await site.start()
         yield site
     finally:
         await runner.cleanup()
@@ -263,7 +122,7 @@ async def attended(
 
 
 @contextlib.asynccontextmanager
-async def serving(app: web.Application, host: str, port: int, **options: Any) -> AsyncIterator[int]:
-    """As `attended`, on a socket of its own; yields the port."""
-    async with attended(app, bound(host, port), **options) as site:
+async def serve(app: web.Application, host: str, port: int, **options: Any) -> AsyncIterator[int]:
+    """Serve an application as `open_site` does, at an address; yield the port."""
+    async with open_site(app, bind_socket(host, port), **options) as site:
         yield site.port

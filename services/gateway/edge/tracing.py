@@ -1,4 +1,4 @@
-"""A span around a request that is chosen to be traced, and nothing at all around the others."""
+"""Record a span around requests that are selected for tracing."""
 
 import time
 from collections.abc import Callable
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import web
 
-from gateway.edge.health import PROBES
+from chassis.run.health import PROBES
 from gateway.http.routing import REQUEST_INFO
 from tracing.traceparent import is_sampled, valid_traceparent
 
 if TYPE_CHECKING:
-    from tracing.spans import Span, Traces
+    from tracing.spans import Span, Traces  # loads OpenTelemetry, which most processes never do
 
-ASKED_PER_SECOND: Final = 1.0
-ASKED_AT_ONCE: Final = 10.0
-"""How many traces a process makes because callers ask for them, whatever their number."""
+REQUESTED_PER_SECOND: Final = 1.0
+REQUESTED_AT_ONCE: Final = 10.0
+"""Traces that a process records because callers request them, in total."""
 SERVER_ERROR: Final = 500
 _METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
@@ -26,15 +26,16 @@ _METHODS: Final = frozenset(
 
 @dataclass(slots=True)
 class Allowance:
-    """So much a second, and a little at once."""
+    """Allow a number of events per second, and a few at once."""
 
-    per_second: float = ASKED_PER_SECOND
-    most: float = ASKED_AT_ONCE
+    per_second: float = REQUESTED_PER_SECOND
+    most: float = REQUESTED_AT_ONCE
     clock: Callable[[], float] = time.monotonic
-    _left: float = ASKED_AT_ONCE
+    _left: float = REQUESTED_AT_ONCE
     _at: float = 0.0
 
     def take(self) -> bool:
+        """Return whether another event is allowed, and count it."""
         now = self.clock()
         self._left = min(self.most, self._left + (now - self._at) * self.per_second)
         self._at = now
@@ -45,30 +46,30 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
-class Requests:
-    """Chooses before anything is made: by chance, and now and then because a caller asks.
+class RequestTracing:
+    """Select requests before any span is created: at random, and a few that callers request.
 
-    Not by the trace id and not by the caller's flag alone: both are the caller's to choose, and
-    whoever chose them well would have every request recorded.
+    Neither the trace id nor the caller's flag alone decides: a caller controls both, and could have
+    every request recorded.
     """
 
     traces: "Traces"
-    asked: Allowance = field(default_factory=Allowance)
+    requested: Allowance = field(default_factory=Allowance)
 
-    def begin(self, request: web.Request) -> "Span | None":
-        """None, unless this request is traced."""
+    def start(self, request: web.Request) -> "Span | None":
+        """Start the request's span; None unless the request is selected."""
         offered = request.headers.get("traceparent")
-        if self.traces.should_trace() or (offered is not None and self._asked(offered)):
-            return self._begin(request, valid_traceparent(offered))
+        if self.traces.should_trace() or (offered is not None and self._may_request(offered)):
+            return self._start(request, valid_traceparent(offered))
         return None
 
-    def _asked(self, offered: str) -> bool:
+    def _may_request(self, offered: str) -> bool:
         parent = valid_traceparent(offered)
         if parent is None or not is_sampled(parent) or not self.traces.share:
             return False
-        return self.asked.take()
+        return self.requested.take()
 
-    def _begin(self, request: web.Request, parent: str | None) -> "Span | None":
+    def _start(self, request: web.Request, parent: str | None) -> "Span | None":
         if request.path in PROBES:
             return None
         method = request.method if request.method in _METHODS else "_OTHER"
@@ -79,8 +80,8 @@ class Requests:
         return span
 
 
-def end(span: "Span", request: web.Request, route: str | None, status: int) -> None:
-    """Named by the path's template, known by now: a path holds what is somebody's own."""
+def end_span(span: "Span", request: web.Request, route: str | None, status: int) -> None:
+    """End a request's span, named by the path template: a path may contain personal data."""
     if route is not None:
         span.rename(f"{_name(request)} {route}")
         span.set_attribute("http.route", route)
