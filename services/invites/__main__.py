@@ -9,9 +9,10 @@ from chassis.run.cli import Verb, main
 from chassis.run.service import Application
 from contracts.invites import InviteCommand, InviteEvent
 from invites.app import application
-from invites.mail import Content, compose
+from invites.domain import StreamState
+from invites.mail import MailContent, compose
+from invites.rules import RULES
 from invites.settings import Settings
-from invites.state import RULES, Stream
 
 USAGE = 2
 
@@ -25,13 +26,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def _preview(
-    assembled: Application[Stream, InviteCommand, InviteEvent], arguments: argparse.Namespace
+    assembled: Application[StreamState, InviteCommand, InviteEvent], arguments: argparse.Namespace
 ) -> int:
     settings = assembled.settings
     if not isinstance(settings, Settings):
         raise TypeError("these are not the settings of this service")
     now = int(time.time())
-    content = Content(
+    content = MailContent(
         to="bob@example.org",
         inviter=arguments.name,
         inviter_email="alice@example.com",
@@ -44,7 +45,7 @@ async def _preview(
         at=now,
         reminder=arguments.reminder,
     )
-    message = compose(settings.sender, content)
+    message = compose(settings.mail_profile, content)
     part = message.get_body((arguments.file.suffix.replace("txt", "plain").lstrip("."),))
     if arguments.file.suffix == ".eml":
         arguments.file.write_bytes(message.as_bytes())

@@ -30,11 +30,14 @@ from contracts.invites import (
 )
 from invites.clock import Clock
 from invites.domain import INVITES as DECIDER
+from invites.domain import StreamState
 from invites.handlers import Parts, listen
+from invites.mail_provider import SES
+from invites.mailer import InvitationMailer
 from invites.projections import MODELS
-from invites.sender import SES, Pace, Postman
+from invites.rules import SENDING_TIMEOUT
+from invites.sending_rate import SendingRate
 from invites.settings import Settings
-from invites.state import PATIENCE, Stream
 from invites.tokens import Tokens
 
 _TO_ITSELF = (
@@ -44,7 +47,7 @@ _TO_ITSELF = (
 )  # fmt: skip
 """What one stream tells another, what mail waits for, and which seats are wanted elsewhere."""
 
-INVITES = Definition[Stream, InviteCommand, InviteEvent](
+INVITES = Definition[StreamState, InviteCommand, InviteEvent](
     name="invites",
     decider=DECIDER,
     codec=Codec(InviteEvent),
@@ -55,47 +58,49 @@ INVITES = Definition[Stream, InviteCommand, InviteEvent](
 
 def application(
     settings: ServiceSettings, resources: Resources
-) -> Application[Stream, InviteCommand, InviteEvent]:
+) -> Application[StreamState, InviteCommand, InviteEvent]:
     assembled = assemble(INVITES, settings, resources)
     if not isinstance(settings, Settings):
         raise TypeError("these are not the settings of this service")
-    pace = Pace(resources.redis, settings.mail_rate, share=settings.mail_quota_share)
-    ses = SES(_client, settings.mail_from, settings.mail_configuration_set, pace.heed)
-    listen(assembled, parts(assembled, settings, ses, pace))
+    rate = SendingRate(resources.redis, settings.mail_rate, quota_share=settings.mail_quota_share)
+    ses = SES(_client, settings.mail_from, settings.mail_configuration_set, rate.set_account_rate)
+    listen(assembled, parts(assembled, settings, ses, rate))
     assembled.background.extend([ses.run, clock(assembled, settings).run])
     return assembled
 
 
 def parts(
-    assembled: Application[Stream, InviteCommand, InviteEvent],
+    assembled: Application[StreamState, InviteCommand, InviteEvent],
     settings: Settings,
     ses: SES,
-    pace: Pace,
+    rate: SendingRate,
 ) -> Parts:
     tokens = Tokens(settings.invites_key.get_secret_value().encode())
-    postman = Postman(
+    mailer = InvitationMailer(
         store=assembled.store,
         handler=assembled.handler,
-        mail=ses,
-        pace=pace,
+        provider=ses,
+        rate=rate,
         tokens=tokens,
-        sender=settings.sender,
-        patience=settings.mail_patience_seconds,
+        profile=settings.mail_profile,
+        timeout=settings.mail_patience_seconds,
     )
     return Parts(
-        postman=postman,
+        mailer=mailer,
         tokens=tokens,
         referrals=CommandSender(assembled.resources.broker, settings.stack),
         feedback_queue=f"{settings.stack}-invites-feedback",
     )
 
 
-def clock(assembled: Application[Stream, InviteCommand, InviteEvent], settings: Settings) -> Clock:
+def clock(
+    assembled: Application[StreamState, InviteCommand, InviteEvent], settings: Settings
+) -> Clock:
     return Clock(
         due=Boards(ReadModels(assembled.resources.redis), INVITE_BOARD),
         sender=CommandSender(assembled.resources.broker, settings.stack),
         tick_seconds=settings.tick_seconds,
-        ahead=max(0, PATIENCE - settings.mail_patience_seconds),
+        ahead=max(0, SENDING_TIMEOUT - settings.mail_patience_seconds),
     )
 
 

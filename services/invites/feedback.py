@@ -1,4 +1,4 @@
-"""What SES tells of our mails, in the envelope of SNS or without it (pure)."""
+"""Parse what SES reports about our mails, with or without an SNS envelope (pure)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -17,41 +17,42 @@ _KINDS: Final[Mapping[str, FeedbackKind]] = {
 }
 
 
-class NoFeedback(ValueError):
-    """This says nothing of a mail that we could keep."""
+class InvalidFeedback(ValueError):
+    """The message is no feedback on a mail that could be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
+    """Represent a delivery, a bounce, or a complaint."""
+
     feedback_id: str
     kind: FeedbackKind
     permanent: bool
     at: int
+    """UNIX seconds."""
     message_id: str
     invite_id: str | None
-    """From the tag that the mail was sent with."""
+    """From the tag with which the mail was sent."""
 
 
-def read(body: bytes) -> Feedback | None:
-    """None for what is well formed and none of our concern, such as `Open` or `Send`.
+def parse_feedback(body: bytes) -> Feedback | None:
+    """Return the feedback, or None for other reports, such as `Open` or `Send`.
 
     Raises:
-        NoFeedback: in words.
+        InvalidFeedback: with the reason.
     """
-    told = _object(body)
-    if told.get("Type") == "Notification" and isinstance(told.get("Message"), str):
-        told = _object(told["Message"].encode())
-    name = str(told.get("notificationType") or told.get("eventType"))
+    report = _report(body)
+    name = str(report.get("notificationType") or report.get("eventType"))
     if name == "None":
-        raise NoFeedback("neither notificationType nor eventType is there")
+        raise InvalidFeedback("Neither notificationType nor eventType is present.")
     if (kind := _KINDS.get(name)) is None:
         return None
-    mail, details = told.get("mail"), told.get(name.lower())
+    mail, details = report.get("mail"), report.get(name.lower())
     if not isinstance(mail, dict) or not isinstance(details, dict):
-        raise NoFeedback(f"mail or {name.lower()} is missing")
+        raise InvalidFeedback(f"mail or {name.lower()} is missing.")
     message_id = mail.get("messageId")
     if not isinstance(message_id, str) or not message_id:
-        raise NoFeedback("mail.messageId is missing")
+        raise InvalidFeedback("mail.messageId is missing.")
     return Feedback(
         feedback_id=_feedback_id(name, message_id, details),
         kind=kind,
@@ -62,21 +63,29 @@ def read(body: bytes) -> Feedback | None:
     )
 
 
+def _report(body: bytes) -> dict[str, Any]:
+    """Return the report, taken out of its SNS envelope if it has one."""
+    report = _object(body)
+    if report.get("Type") == "Notification" and isinstance(report.get("Message"), str):
+        return _object(report["Message"].encode())
+    return report
+
+
 def _object(body: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise NoFeedback("this is not JSON") from error
+        raise InvalidFeedback("The body is not JSON.") from error
     if not isinstance(value, dict):
-        raise NoFeedback("this is not a JSON object")
+        raise InvalidFeedback("The body is not a JSON object.")
     return value
 
 
 def _feedback_id(name: str, message_id: str, details: Mapping[str, Any]) -> str:
-    """Deliveries have no id of their own: one of each mail is enough."""
-    own = details.get("feedbackId")
-    if isinstance(own, str) and own:
-        return hashlib.sha256(own.encode()).hexdigest()[:40]
+    """Return SES's own id, or one per mail for deliveries, which have none."""
+    feedback_id = details.get("feedbackId")
+    if isinstance(feedback_id, str) and feedback_id:
+        return hashlib.sha256(feedback_id.encode()).hexdigest()[:40]
     return f"{name.lower()}:{hashlib.sha256(message_id.encode()).hexdigest()[:32]}"
 
 
@@ -84,7 +93,7 @@ def _seconds(text: object) -> int:
     try:
         return max(0, int(datetime.fromisoformat(str(text)).timestamp()))
     except ValueError as error:
-        raise NoFeedback("the timestamp cannot be read") from error
+        raise InvalidFeedback("The timestamp is not in ISO 8601.") from error
 
 
 def _tag(tags: object, name: str) -> str | None:

@@ -39,12 +39,12 @@ from contracts.invites import (
 from contracts.messages import Metadata
 from contracts.referrals import AccountOpened, ReserveReferral
 from faststream_sqs import SQSMessage
-from invites.feedback import Feedback, NoFeedback, read
-from invites.sender import Postman
-from invites.state import Stream
+from invites.domain import StreamState
+from invites.feedback import Feedback, InvalidFeedback, parse_feedback
+from invites.mailer import InvitationMailer
 from invites.tokens import Tokens
 
-Ours = Application[Stream, InviteCommand, InviteEvent]
+Ours = Application[StreamState, InviteCommand, InviteEvent]
 Own = (
     InviteAdmitted | InviteRequested | InviteResent | InviteReminded | InviteAccepted
     | ReservationWanted | InviteDeclined | InviteRevoked | InviteExpired | InviteBounced
@@ -61,7 +61,7 @@ log = structlog.get_logger(__name__)
 class Parts:
     """What the reactions work with beside the application."""
 
-    postman: Postman
+    mailer: InvitationMailer
     tokens: Tokens
     referrals: CommandSender
     feedback_queue: str
@@ -173,8 +173,8 @@ def _close(
 
 def read_feedback(message: SQSMessage) -> Feedback | None:
     try:
-        return read(bytes(message.body))
-    except NoFeedback as error:
+        return parse_feedback(bytes(message.body))
+    except InvalidFeedback as error:
         raise Unreadable(str(error)) from error
 
 
@@ -214,4 +214,4 @@ async def keep(application: Ours, models: ReadModels, told: Feedback) -> None:
 
 
 async def _post(parts: Parts, invite_id: str, correlation_id: str) -> None:
-    await retry_through_outage(lambda: parts.postman.post(invite_id, correlation_id))
+    await retry_through_outage(lambda: parts.mailer.send_due(invite_id, correlation_id))

@@ -1,7 +1,10 @@
-"""What readers see: inviters, their invitations, bulk results, and whose a token is."""
+"""Project events into what readers see: inviters, invitations, bulk results, and look-up entries.
+
+Each fold takes the events of the aggregate that it is about, and lists those that it ignores.
+"""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from chassis.views.projection import Index, Ordering, Projection
 from contracts.addresses import digest, masked
@@ -16,9 +19,11 @@ from contracts.invites import (
     BulkAdmitted,
     BulkResult,
     Happening,
+    InvitationEvent,
     InviteAccepted,
     InviteAdmitted,
     InviteBounced,
+    InviteClosed,
     InviteComplained,
     InviteDeclined,
     InviteDelivered,
@@ -27,112 +32,138 @@ from contracts.invites import (
     InviteReminded,
     InviteRequested,
     InviteResent,
+    InviterEvent,
     InviteRevoked,
     InviterRegistered,
     InviterView,
     InviteSent,
+    InviteState,
     InviteView,
     MailWithheld,
+    ReservationWanted,
     SendingFailed,
     SendingPostponed,
     SendingStarted,
+    SuppressionEvent,
     Unsubscribed,
 )
-from invites.state import PATIENCE, RULES
+from contracts.read_models import IndexRef
+from contracts.streams import INVITATIONS
+from invites.rules import RULES, SENDING_TIMEOUT
 
 DUE_BOARD: Final = "due"
-_OPEN: Final = ("requested", "sent", "delivered", "bounced", "failed")
+_RANKS: Final[Mapping[InviteState, int]] = {
+    "requested": 0,
+    "sent": 1,
+    "delivered": 2,
+    "bounced": 3,
+    "failed": 4,
+}
+"""States of an open invitation, in order: a late event never moves an invitation backwards."""
+
+Entries = Mapping[IndexRef, Mapping[str, str]]
 
 
-def fold(view: InviterView | None, event: InviteEvent) -> InviterView | None:
-    if isinstance(event, InviterRegistered):
-        return InviterView(member_id=event.member_id, registered_at=event.registered_at)
-    return view
+def fold_inviter(view: InviterView | None, event: InviteEvent) -> InviterView | None:
+    if not isinstance(event, InviterEvent):
+        return view
+    match event:
+        case InviterRegistered():
+            return InviterView(member_id=event.member_id, registered_at=event.registered_at)
+        case InviteAdmitted() | BulkAdmitted() | InviteClosed():
+            return view
+        case _:
+            assert_never(event)
 
 
 def fold_invite(view: InviteView | None, event: InviteEvent) -> InviteView | None:
+    if not isinstance(event, InvitationEvent):
+        return view
     if isinstance(event, InviteRequested):
-        return InviteView(
-            invite_id=event.invite_id,
-            inviter_id=event.inviter_id,
-            email=event.email,
-            inviter=event.name or masked(event.inviter_email),
-            code=event.code,
-            requested_at=event.requested_at,
-            expires_at=event.expires_at,
-            timeline=(Happening(what="requested", at=event.requested_at),),
-            due_at=event.requested_at + PATIENCE,
-        )
+        return _requested(event)
     if view is None:
         return None
-    changes = _changed(view, event)
-    if view.state not in _OPEN and not isinstance(event, InviteResent):
-        changes.pop("due_at", None)  # it has come to its end, whatever is told late
+    changes = _changes(view, event)
+    if view.state not in _RANKS and not isinstance(event, InviteResent):
+        changes.pop("due_at", None)  # it has ended: a late event makes nothing due again
     return view.model_copy(update=changes)
 
 
-def _changed(  # noqa: C901, PLR0911, PLR0912  one line for each event
-    view: InviteView, event: InviteEvent
-) -> dict[str, Any]:
+def _requested(event: InviteRequested) -> InviteView:
+    return InviteView(
+        invite_id=event.invite_id,
+        inviter_id=event.inviter_id,
+        email=event.email,
+        inviter=event.name or masked(event.inviter_email),
+        code=event.code,
+        requested_at=event.requested_at,
+        expires_at=event.expires_at,
+        timeline=(Happening(what="requested", at=event.requested_at),),
+        due_at=event.requested_at + SENDING_TIMEOUT,
+    )
+
+
+def _changes(view: InviteView, event: InvitationEvent) -> dict[str, Any]:
     match event:
         case SendingStarted():
-            return {"token_hash": event.token_hash, "due_at": event.started_at + PATIENCE}
+            return {"token_hash": event.token_hash, "due_at": event.started_at + SENDING_TIMEOUT}
         case SendingPostponed():
             return {"due_at": event.until}
         case InviteSent():
-            reminder = _reminder(view, event.sent_at)
-            return _happened(view, "sent", event.sent_at, due_at=reminder)
-        case MailWithheld():  # told as sent: who gets no mail is nobody's business
-            return _happened(view, "sent", event.withheld_at, due_at=view.expires_at)
+            return _moved(view, "sent", event.sent_at, due_at=_reminder_at(view, event.sent_at))
+        case MailWithheld():  # shown as sent: the inviter must not learn who gets no mail
+            return _moved(view, "sent", event.withheld_at, due_at=view.expires_at)
         case SendingFailed():
-            return _happened(view, "failed", event.failed_at, due_at=view.expires_at)
+            return _moved(view, "failed", event.failed_at, due_at=view.expires_at)
         case InviteDelivered():
-            return _happened(view, "delivered", event.delivered_at)
+            return _moved(view, "delivered", event.delivered_at)
         case InviteBounced():
-            return _happened(view, "bounced" if event.permanent else None, event.bounced_at,
-                             what="bounced")  # fmt: skip
+            if event.permanent:
+                return _moved(view, "bounced", event.bounced_at)
+            return _noted(view, "bounced", event.bounced_at)
         case InviteResent():
-            line = Happening(what="resent", at=event.resent_at)
-            return {
-                "state": "requested", "token_hash": "", "expires_at": event.expires_at,
-                "timeline": (*view.timeline, line), "due_at": event.resent_at + PATIENCE,
-            }  # fmt: skip
+            return _noted(view, "resent", event.resent_at) | {
+                "state": "requested",
+                "token_hash": "",
+                "expires_at": event.expires_at,
+                "due_at": event.resent_at + SENDING_TIMEOUT,
+            }
         case InviteReminded():
-            return _happened(view, None, event.reminded_at, what="reminded",
-                             due_at=event.reminded_at + PATIENCE)  # fmt: skip
+            due_at = event.reminded_at + SENDING_TIMEOUT
+            return _noted(view, "reminded", event.reminded_at) | {"due_at": due_at}
         case InviteAccepted():
-            return _happened(view, "accepted", event.accepted_at, due_at=None)
+            return _moved(view, "accepted", event.accepted_at, due_at=None)
         case InviteDeclined():
-            return _happened(view, "declined", event.declined_at, due_at=None)
+            return _moved(view, "declined", event.declined_at, due_at=None)
         case InviteRevoked():
-            return _happened(view, "revoked", event.revoked_at, due_at=None)
+            return _moved(view, "revoked", event.revoked_at, due_at=None)
         case InviteExpired():
-            return _happened(view, "expired", event.expired_at, due_at=None)
-        case InviteComplained() | Unsubscribed():  # whoever does not want mail is not told on
+            return _moved(view, "expired", event.expired_at, due_at=None)
+        case InviteComplained() | Unsubscribed():  # not shown: that is between recipient and us
             return {"due_at": view.due_at and view.expires_at}
-        case _:
+        case InviteRequested() | ReservationWanted():
             return {}
+        case _:
+            assert_never(event)
 
 
-def _reminder(view: InviteView, sent_at: int) -> int:
-    if any(line.what in ("reminded", "bounced") for line in view.timeline):
+def _reminder_at(view: InviteView, sent_at: int) -> int:
+    """Return when a reminder is due, or the expiry if there is to be none."""
+    if any(entry.what in ("reminded", "bounced") for entry in view.timeline):
         return view.expires_at
-    first = next((line.at for line in view.timeline if line.what == "sent"), sent_at)
+    first = next((entry.at for entry in view.timeline if entry.what == "sent"), sent_at)
     return min(first + RULES.remind_after, view.expires_at)
 
 
-_ORDER: Final = {state: place for place, state in enumerate(_OPEN)}
+def _noted(view: InviteView, what: str, at: int) -> dict[str, Any]:
+    """Return a change that adds to the timeline."""
+    return {"timeline": (*view.timeline, Happening(what=what, at=at))}
 
 
-def _happened(
-    view: InviteView, state: str | None, at: int, what: str = "", **changes: Any
-) -> dict[str, Any]:
-    """News of a mail may come in any order and late: they never undo what is known already."""
-    changes["timeline"] = (*view.timeline, Happening(what=what or str(state), at=at))
-    news = state in _ORDER
-    if state is not None and (
-        not news or (view.state in _ORDER and _ORDER[state] >= _ORDER[view.state])
-    ):
+def _moved(view: InviteView, state: InviteState, at: int, **more: Any) -> dict[str, Any]:
+    """Return a change that adds to the timeline and moves the state, but never backwards."""
+    changes = _noted(view, state, at) | more
+    if state not in _RANKS or _RANKS[state] >= _RANKS.get(view.state, len(_RANKS)):
         changes["state"] = state
     return changes
 
@@ -142,54 +173,67 @@ def boards(view: InviteView) -> Mapping[str, float | None]:
     return {f"inviter-{view.inviter_id}": float(view.requested_at), DUE_BOARD: due}
 
 
-def token_entries(event: InviteEvent) -> Mapping[str, str | None]:
+def index_entries(event: InviteEvent) -> Entries:
+    """Return the entries that an event sets in each index."""
+    if isinstance(event, InvitationEvent):
+        return _invitation_entries(event)
+    if isinstance(event, InviterEvent):
+        return _inviter_entries(event)
+    if isinstance(event, SuppressionEvent):
+        return {}
+    assert_never(event)
+
+
+def _invitation_entries(event: InvitationEvent) -> Entries:
     match event:
         case SendingStarted():
-            return {event.token_hash: f"invite-{event.invite_id}"}
-        case _:
+            stream = INVITATIONS.stream(event.invite_id)
+            return {
+                INVITE_TOKENS: {event.token_hash: stream},
+                UNSUBSCRIBE_TOKENS: {event.unsubscribe_hash: stream},
+            }
+        case InviteSent():
+            return {MAIL_MESSAGES: {event.message_id: INVITATIONS.stream(event.invite_id)}}
+        case (
+            InviteRequested() | InviteResent() | InviteReminded() | MailWithheld()
+            | SendingPostponed() | SendingFailed() | InviteDelivered() | InviteBounced()
+            | InviteComplained() | Unsubscribed() | InviteAccepted() | ReservationWanted()
+            | InviteDeclined() | InviteRevoked() | InviteExpired()
+        ):  # fmt: skip
             return {}
-
-
-def unsubscribe_entries(event: InviteEvent) -> Mapping[str, str | None]:
-    match event:
-        case SendingStarted():
-            return {event.unsubscribe_hash: f"invite-{event.invite_id}"}
         case _:
-            return {}
+            assert_never(event)
 
 
-def admitted_entries(event: InviteEvent) -> Mapping[str, str | None]:
+def _inviter_entries(event: InviterEvent) -> Entries:
     match event:
         case InviteAdmitted():
-            return {f"{event.inviter_id}/{digest(event.email)}": event.invite_id}
-        case _:
-            return {}
-
-
-def message_entries(event: InviteEvent) -> Mapping[str, str | None]:
-    match event:
-        case InviteSent():
-            return {event.message_id: f"invite-{event.invite_id}"}
-        case _:
-            return {}
-
-
-def bulk_entries(event: InviteEvent) -> Mapping[str, str | None]:
-    match event:
+            key = f"{event.inviter_id}/{digest(event.email)}"
+            return {ADMITTED_INVITES: {key: event.invite_id}}
         case BulkAdmitted():
             result = BulkResult(
                 job_id=event.job_id, accepted=event.accepted, rejected=event.rejected
             )
-            return {event.job_id: result.model_dump_json()}
-        case _:
+            return {BULK_RESULTS: {event.job_id: result.model_dump_json()}}
+        case InviterRegistered() | InviteClosed():
             return {}
+        case _:
+            assert_never(event)
 
 
-INVITER_VIEWS = Projection(INVITER_PROFILES, fold)
-INVITE_VIEWS = Ordering(INVITES, fold_invite, boards)
-TOKENS = Index(INVITE_TOKENS, token_entries)
-UNSUBSCRIBES = Index(UNSUBSCRIBE_TOKENS, unsubscribe_entries)
-MESSAGES = Index(MAIL_MESSAGES, message_entries)
-BULKS = Index(BULK_RESULTS, bulk_entries)
-ADMITTED = Index(ADMITTED_INVITES, admitted_entries)
-MODELS = (INVITER_VIEWS, INVITE_VIEWS, TOKENS, UNSUBSCRIBES, MESSAGES, BULKS, ADMITTED)
+def _index(ref: IndexRef) -> Index[InviteEvent]:
+    def entries(event: InviteEvent) -> Mapping[str, str]:
+        return index_entries(event).get(ref, {})
+
+    return Index(ref, entries)
+
+
+MODELS: Final = (
+    Projection(INVITER_PROFILES, fold_inviter),
+    Ordering(INVITES, fold_invite, boards),
+    _index(INVITE_TOKENS),
+    _index(UNSUBSCRIBE_TOKENS),
+    _index(MAIL_MESSAGES),
+    _index(BULK_RESULTS),
+    _index(ADMITTED_INVITES),
+)

@@ -3,8 +3,8 @@
 from pydantic import EmailStr, Field, SecretStr
 
 from chassis.run.settings import ServiceSettings
-from invites.mail import Sender
-from invites.state import PATIENCE
+from invites.mail import MailProfile
+from invites.rules import SENDING_TIMEOUT
 
 
 class Settings(ServiceSettings):
@@ -29,7 +29,7 @@ class Settings(ServiceSettings):
         description="Of the rate that the SES account allows, which is asked for; 0 does not ask.",
     )
     mail_patience_seconds: int = Field(
-        PATIENCE,
+        SENDING_TIMEOUT,
         ge=0,
         description="After which a mail that was begun and not finished is begun again; more than "
         "a call to SES can take.",
@@ -48,8 +48,8 @@ class Settings(ServiceSettings):
     )
 
     @property
-    def sender(self) -> Sender:
-        return Sender(
+    def mail_profile(self) -> MailProfile:
+        return MailProfile(
             address=self.mail_from,
             product=self.product_name,
             invite_url=self.invite_url,

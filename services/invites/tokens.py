@@ -1,7 +1,7 @@
-"""Tokens and digests: made from one secret key, so that nothing needs to be kept of them (pure).
+"""Derive tokens and address digests from one secret key, so that none has to be stored (pure).
 
-A token is HMAC-SHA256 of what it is for: 256 bits that nobody guesses without the key. The log has
-their SHA-256 only. A mail that has to be written twice after a crash has the same token twice.
+A token is an HMAC-SHA256 of its purpose: 256 bits that cannot be guessed without the key. The log
+holds only its SHA-256. A mail that is sent twice after a crash has the same token both times.
 """
 
 import base64
@@ -11,23 +11,25 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
+    """Derive tokens and digests from a key."""
+
     key: bytes = field(repr=False)
 
     def invite(self, invite_id: str, generation: int) -> str:
-        """Opens the invitation, until it is resent as another generation."""
-        return _text(self._digest("invite", f"{invite_id}/{generation}"))
+        """Return the token that opens an invitation; a resend makes a new generation."""
+        return _encode(self._digest("invite", f"{invite_id}/{generation}"))
 
     def unsubscribe(self, invite_id: str) -> str:
-        """Can do nothing else, so that it may stand in a URL."""
-        return _text(self._digest("unsubscribe", invite_id))
+        """Return a token that can only unsubscribe, so that it is safe in a URL."""
+        return _encode(self._digest("unsubscribe", invite_id))
 
     def address_key(self, address: str) -> str:
-        """Names an address in a list that outlives the address itself."""
+        """Return a digest that identifies an address in streams that must not contain it."""
         return self._digest("address", address.strip().lower()).hex()
 
-    def _digest(self, purpose: str, what: str) -> bytes:
-        return hmac.digest(self.key, f"{purpose}\n{what}".encode(), "sha256")
+    def _digest(self, purpose: str, subject: str) -> bytes:
+        return hmac.digest(self.key, f"{purpose}\n{subject}".encode(), "sha256")
 
 
-def _text(digest: bytes) -> str:
+def _encode(digest: bytes) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -306,15 +306,18 @@ class Bus:
     async def _hear_invites(self, message: Any) -> None:
         """What the invites service does about accounts and its own events."""
         from invites.handlers import HEARD, Parts, react  # noqa: PLC0415
-        from invites.sender import Pace, Postman  # noqa: PLC0415
+        from invites.mailer import InvitationMailer  # noqa: PLC0415
+        from invites.sending_rate import SendingRate  # noqa: PLC0415
         from invites.tokens import Tokens  # noqa: PLC0415
 
         _, handler = self._handlers["test-invites-commands.fifo"]
         tokens, store = Tokens(b"k" * 32), self.stores["invites"]
-        postman = Postman(store, handler, self.inbox, Pace(self.redis, 1e6), tokens, SENDER)
+        mailer = InvitationMailer(
+            store, handler, self.inbox, SendingRate(self.redis, 1e6), tokens, SENDER
+        )
         referrals = CommandSender(self, "test")
         application: Any = SimpleNamespace(handler=handler)
-        parts = Parts(postman, tokens, referrals, "test-invites-feedback")
+        parts = Parts(mailer, tokens, referrals, "test-invites-feedback")
         await react(application, parts, EventReader[Any](HEARD).read(message))
 
 

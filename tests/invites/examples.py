@@ -1,4 +1,4 @@
-"""One invitation told once: the events that the tests begin with."""
+"""Provide the commands and events of one invitation, from which tests start."""
 
 from chassis.decide.decider import DecisionContext
 from contracts.invites import (
@@ -16,7 +16,7 @@ from tests.support.scenario import NOON
 ID = "fedcba9876543210fedcba9876543210"
 KEY, TOKEN, OTHER, OUT = "ab" * 32, "cd" * 32, "ef" * 32, "12" * 32
 DAY = 86_400
-END = NOON.at + 14 * DAY
+EXPIRY = NOON.at + 14 * DAY
 
 ALICE = InviterRegistered(member_id="alice", email="alice@example.com", registered_at=NOON.at)
 REQUEST = RequestInvite(
@@ -29,7 +29,7 @@ REQUESTED = InviteRequested(
     address_key=KEY,
     code="MVA00W4CZS",
     requested_at=NOON.at,
-    expires_at=END,
+    expires_at=EXPIRY,
 )
 START = StartSending(invite_id=ID, mail=1, token_hash=TOKEN, unsubscribe_hash=OUT)
 STARTED = SendingStarted(

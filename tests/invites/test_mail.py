@@ -1,4 +1,4 @@
-"""The mail says what it must, in both parts; nobody's words do anything but stand there."""
+"""Test that both parts of a mail are complete, and that user text stays text."""
 
 import re
 from dataclasses import replace
@@ -12,17 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.tokens import token_digest
-from invites.mail import Content, Sender, compose, locale_for
+from invites.mail import MailContent, MailProfile, compose
 from invites.tokens import Tokens
+from invites.wording import locale_for
 
-SENDER = Sender(
+PROFILE = MailProfile(
     address="hello@vouch.example",
     product="Vouch",
     invite_url="https://vouch.example/invited#{token}",
     unsubscribe_url="https://api.vouch.example/v1/unsubscribe/{token}",
     reply_to="help@vouch.example",
 )
-CONTENT = Content(
+CONTENT = MailContent(
     to="bob@example.org",
     inviter="Alice",
     inviter_email="alice@example.com",
@@ -40,9 +41,9 @@ HEADERS = {
 }  # fmt: skip
 
 
-def received(content: Content) -> EmailMessage:
-    """As a mail program reads it from the wire."""
-    message = BytesParser(policy=policy.default).parsebytes(compose(SENDER, content).as_bytes())
+def received(content: MailContent) -> EmailMessage:
+    """Return the mail as a mail program parses it."""
+    message = BytesParser(policy=policy.default).parsebytes(compose(PROFILE, content).as_bytes())
     assert isinstance(message, EmailMessage)
     return message
 
@@ -55,13 +56,13 @@ def parts(message: EmailMessage) -> tuple[str, str]:
 
 
 class Page(HTMLParser):
-    """What a browser would make of it."""
+    """Collect the tags, links and text that a browser would see."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.tags: list[str] = []
         self.links: list[str] = []
-        self.words = ""
+        self.text = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -69,13 +70,13 @@ class Page(HTMLParser):
         self.links += [value or "" for name, value in attrs if name in ("href", "src")]
 
     def handle_data(self, data: str) -> None:
-        self.words += data
+        self.text += data
 
 
-def test_both_parts_say_it_all() -> None:
+def test_both_parts_are_complete() -> None:
     message = received(CONTENT)
     text, html = parts(message)
-    for part in (text, Page(html).words):
+    for part in (text, Page(html).text):
         assert "Alice would like you to join Vouch" in part
         assert "See you there!" in part
         assert "MVA00-W4CZS" in part
@@ -87,7 +88,7 @@ def test_both_parts_say_it_all() -> None:
     ]
 
 
-def test_headers_let_a_mail_program_unsubscribe_by_one_click() -> None:
+def test_headers_offer_one_click_unsubscribe() -> None:
     message = received(CONTENT)
     assert message["List-Unsubscribe"] == f"<https://api.vouch.example/v1/unsubscribe/{'u' * 43}>"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -106,14 +107,14 @@ def test_headers_let_a_mail_program_unsubscribe_by_one_click() -> None:
         ("pt-BR", "en", "invites"),
     ],
 )
-def test_a_locale_without_words_falls_back(wanted: str, locale: str, word: str) -> None:
+def test_an_unsupported_locale_falls_back(wanted: str, locale: str, word: str) -> None:
     assert locale_for(wanted) == locale
     message = received(replace(CONTENT, locale=wanted))
     assert message["Content-Language"] == locale
     assert word in message["Subject"]
 
 
-def test_an_inviter_without_a_name_is_masked() -> None:
+def test_an_inviter_without_a_name_is_shown_as_a_masked_address() -> None:
     message = received(replace(CONTENT, inviter=""))
     assert message["Subject"].startswith("a***@e***.com")
     assert "alice@example.com" not in "".join(parts(message))
@@ -135,33 +136,33 @@ def test_an_inviter_without_a_name_is_masked() -> None:
     ],
     ids=lambda text: ascii(text[:20]),
 )
-def test_hostile_words_end_as_harmless_text(hostile: str) -> None:
-    """Past the contracts, which refuse most of these before."""
-    calm = Page(parts(received(CONTENT))[1])
+def test_hostile_text_becomes_harmless(hostile: str) -> None:
+    """Bypass the contracts, which reject most of these texts."""
+    plain = Page(parts(received(CONTENT))[1])
     message = received(replace(CONTENT, inviter=hostile, note=hostile))
     text, html = parts(message)
     page = Page(html)
     assert {name.lower() for name in message} == HEADERS
     assert message["To"] == "bob@example.org"
-    assert set(page.tags) == set(calm.tags)
-    assert page.links == calm.links
-    for part in (text, page.words):
+    assert set(page.tags) == set(plain.tags)
+    assert page.links == plain.links
+    for part in (text, page.text):
         assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b]", part)
         assert not re.search(r"https?://evil|www\.evil|evil@evil", part)
         assert "49" not in part
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
-def test_no_words_add_a_header_a_tag_or_a_link(name: str, note: str) -> None:
-    calm = Page(parts(received(CONTENT))[1])
+def test_no_text_adds_a_header_a_tag_or_a_link(name: str, note: str) -> None:
+    plain = Page(parts(received(CONTENT))[1])
     message = received(replace(CONTENT, inviter=name, note=note))
     page = Page(parts(message)[1])
     assert {each.lower() for each in message} == HEADERS
-    assert set(page.tags) <= set(calm.tags)
-    assert page.links == calm.links
+    assert set(page.tags) <= set(plain.tags)
+    assert page.links == plain.links
 
 
-def test_tokens_have_256_bits_and_serve_one_purpose() -> None:
+def test_tokens_have_256_bits_and_one_purpose() -> None:
     tokens = Tokens(b"k" * 32)
     made = {tokens.invite("a", 1), tokens.invite("a", 2), tokens.invite("b", 1)}
     made |= {tokens.unsubscribe("a"), tokens.unsubscribe("b"), Tokens(b"l" * 32).invite("a", 1)}

@@ -1,4 +1,4 @@
-"""From a wish to a mail, whatever comes between; and what the mail system tells of it."""
+"""Test the path from an invitation to its mail and the feedback on it, failures included."""
 
 import asyncio
 import json
@@ -26,9 +26,10 @@ from contracts.referrals import AccountOpened, use_id
 from contracts.tokens import token_digest
 from invites.app import _client
 from invites.clock import Clock
-from invites.feedback import NoFeedback, read
+from invites.feedback import InvalidFeedback, parse_feedback
 from invites.handlers import UnknownMail, keep, reactions
-from invites.sender import SES, NotNow, Pace, Refused
+from invites.mail_provider import SES, MailDeferred, MailRefused
+from invites.sending_rate import SendingRate
 from tests.invites.world import Service
 
 DAY = 86_400
@@ -49,7 +50,7 @@ async def view(service: Service, invite_id: str) -> InviteView:
     return InviteView.model_validate_json(entry)
 
 
-def told(invite_id: str | None, name: str = "Bounce", **details: Any) -> bytes:
+def report(invite_id: str | None, name: str = "Bounce", **details: Any) -> bytes:
     mail: dict[str, Any] = {"messageId": "m-1", "timestamp": "2026-11-24T12:00:00.000Z"}
     if invite_id is not None:
         mail["tags"] = {"invite": [invite_id]}
@@ -57,15 +58,15 @@ def told(invite_id: str | None, name: str = "Bounce", **details: Any) -> bytes:
     return json.dumps({"Type": "Notification", "Message": json.dumps(message)}).encode()
 
 
-async def hear(service: Service, body: bytes) -> None:
-    feedback = read(body)
+async def receive(service: Service, body: bytes) -> None:
+    feedback = parse_feedback(body)
     assert feedback is not None
     application: Any = service
     await keep(application, service.models, feedback)
     await service.settle()
 
 
-async def test_a_wish_becomes_a_mail_with_a_token_that_is_nowhere_else(service: Service) -> None:
+async def test_an_invitation_becomes_a_mail_whose_token_is_stored_nowhere(service: Service) -> None:
     invite_id = await service.invite(note="See you!", name="Alice")
     assert await service.types(invite_id) == ["InviteRequested", "SendingStarted", "InviteSent"]
     (mail,) = service.inbox.mails
@@ -80,18 +81,18 @@ async def test_a_wish_becomes_a_mail_with_a_token_that_is_nowhere_else(service: 
     assert (await view(service, invite_id)).state == "sent"
 
 
-async def test_word_that_comes_thrice_sends_one_mail(service: Service) -> None:
-    await service.invite("nobody@example.org")
+async def test_an_announcement_delivered_three_times_sends_one_mail(service: Service) -> None:
+    await service.invite("carol@example.org")
     await service.carry_out(SendInvite(inviter_id="alice", email="bob@example.org"))
     await service.settle(times=3)
     assert [mail["To"] for mail in service.inbox.mails] == [
-        "nobody@example.org",
+        "carol@example.org",
         "bob@example.org",
     ]
 
 
-async def test_throttling_waits_in_the_log_and_is_tried_again(service: Service) -> None:
-    service.inbox.plan = [NotNow("Throttling"), NotNow("Throttling")]
+async def test_a_throttled_mail_is_postponed_in_the_log_and_retried(service: Service) -> None:
+    service.inbox.plan = [MailDeferred("Throttling"), MailDeferred("Throttling")]
     invite_id = await service.invite()
     assert service.inbox.mails == []
     assert (await view(service, invite_id)).due_at == pytest.approx(service.at + 30, abs=9)
@@ -107,7 +108,9 @@ async def test_throttling_waits_in_the_log_and_is_tried_again(service: Service) 
     assert not any(isinstance(e, SendingStarted) and e.again for e in started)
 
 
-async def test_a_call_without_an_answer_is_counted_when_it_is_repeated(service: Service) -> None:
+async def test_a_mail_whose_result_was_lost_is_marked_when_it_is_sent_again(
+    service: Service,
+) -> None:
     service.inbox.plan = [ReadTimeoutError(endpoint_url="ses")]
     invite_id = await service.invite()
     await service.tend(invite_id)
@@ -119,8 +122,8 @@ async def test_a_call_without_an_answer_is_counted_when_it_is_repeated(service: 
     assert len(service.inbox.mails) == 1
 
 
-async def test_what_is_refused_for_good_is_told_to_the_inviter(service: Service) -> None:
-    service.inbox.plan = [Refused("MessageRejected")]
+async def test_a_mail_that_is_refused_for_good_is_shown_as_failed(service: Service) -> None:
+    service.inbox.plan = [MailRefused("MessageRejected")]
     invite_id = await service.invite()
     assert (await view(service, invite_id)).state == "failed"
     service.at += 10_000
@@ -128,11 +131,11 @@ async def test_what_is_refused_for_good_is_told_to_the_inviter(service: Service)
     assert service.inbox.asked == 1
 
 
-async def test_a_permanent_bounce_ends_all_mail_to_the_address(service: Service) -> None:
+async def test_a_permanent_bounce_suppresses_the_address(service: Service) -> None:
     first = await service.invite()
-    body = told(first, bounceType="Permanent", timestamp="2026-11-24T12:00:01.000Z")
+    body = report(first, bounceType="Permanent", timestamp="2026-11-24T12:00:01.000Z")
     for _ in range(3):
-        await hear(service, body)
+        await receive(service, body)
     assert (await service.types(first)).count("InviteBounced") == 1
     assert (await view(service, first)).state == "bounced"
     await service.do(RevokeInvite(invite_id=first, inviter_id="alice"))
@@ -141,39 +144,41 @@ async def test_a_permanent_bounce_ends_all_mail_to_the_address(service: Service)
     assert await service.types(second) == ["InviteRequested", "MailWithheld"]
     assert len(service.inbox.mails) == 1
     shown = await view(service, second)
-    assert shown.state == "sent"  # what the inviter sees of any other
+    assert shown.state == "sent"  # as the inviter sees any other
     assert [line.what for line in shown.timeline] == ["requested", "sent"]
 
 
-async def test_a_full_mailbox_suppresses_nobody(service: Service) -> None:
+async def test_a_transient_bounce_does_not_suppress_the_address(service: Service) -> None:
     first = await service.invite()
-    await hear(service, told(first, bounceType="Transient"))
+    await receive(service, report(first, bounceType="Transient"))
     await service.do(RevokeInvite(invite_id=first, inviter_id="alice"))
     await service.invite()
     assert len(service.inbox.mails) == 2
 
 
-async def test_feedback_without_a_tag_is_found_by_the_message(service: Service) -> None:
+async def test_feedback_without_a_tag_is_matched_by_message_id(service: Service) -> None:
     first = await service.invite()
-    await hear(service, told(None, "Complaint"))
+    await receive(service, report(None, "Complaint"))
     assert "InviteComplained" in await service.types(first)
-    assert (await view(service, first)).state == "sent"  # nobody is told who complained
+    assert (await view(service, first)).state == "sent"  # complaints are not shown
 
 
-async def test_feedback_may_come_before_the_result_and_backwards(service: Service) -> None:
+async def test_feedback_may_arrive_before_the_result_and_in_reverse_order(service: Service) -> None:
     service.inbox.plan = [ReadTimeoutError(endpoint_url="ses")]
     first = await service.invite()
-    await hear(service, told(first, "Complaint"))
-    await hear(service, told(first, "Delivery", feedbackId=None))
+    await receive(service, report(first, "Complaint"))
+    await receive(service, report(first, "Delivery", feedbackId=None))
     assert (await view(service, first)).state == "delivered"
 
 
-async def test_whoever_unsubscribes_gets_no_reminder_and_no_other_invitation(
+async def test_unsubscribing_stops_the_reminder_and_all_other_invitations(
     service: Service,
 ) -> None:
     first = await service.invite()
-    wish = Unsubscribe(invite_id=first, token_hash=token_digest(service.inbox.unsubscribe_token()))
-    await service.do(wish)
+    command = Unsubscribe(
+        invite_id=first, token_hash=token_digest(service.inbox.unsubscribe_token())
+    )
+    await service.do(command)
     service.at += 4 * DAY
     await service.tend(first)
     await service.do(RevokeInvite(invite_id=first, inviter_id="alice"))
@@ -181,7 +186,7 @@ async def test_whoever_unsubscribes_gets_no_reminder_and_no_other_invitation(
     assert len(service.inbox.mails) == 1
 
 
-async def test_a_member_gets_no_mail_and_nobody_is_told(service: Service) -> None:
+async def test_a_member_gets_no_mail_and_the_inviter_cannot_tell(service: Service) -> None:
     opened = AccountOpened(
         member_id="bob", email="bob@example.org", total_referrals=10, opened_at=1
     )
@@ -192,7 +197,7 @@ async def test_a_member_gets_no_mail_and_nobody_is_told(service: Service) -> Non
     assert (await view(service, invite_id)).state == "sent"
 
 
-async def test_one_reminder_and_then_the_end(service: Service) -> None:
+async def test_an_unanswered_invitation_gets_one_reminder_and_expires(service: Service) -> None:
     invite_id = await service.invite()
     token = service.inbox.token()
     for _ in range(20):
@@ -207,7 +212,7 @@ async def test_one_reminder_and_then_the_end(service: Service) -> None:
     assert inviter.type == "InviteClosed"
 
 
-async def test_a_resent_mail_has_the_only_token_that_is_good(service: Service) -> None:
+async def test_a_resent_mail_has_the_only_valid_token(service: Service) -> None:
     invite_id = await service.invite()
     old = service.inbox.token()
     service.at += DAY + 1
@@ -221,11 +226,11 @@ async def test_a_resent_mail_has_the_only_token_that_is_good(service: Service) -
     assert good.state == "accepted"
 
 
-async def test_an_accepted_one_asks_for_a_seat_over_the_bus(service: Service) -> None:
+async def test_accepting_sends_a_reservation_command_to_referrals(service: Service) -> None:
     invite_id = await service.invite()
-    wish = AcceptInvite(invite_id=invite_id, token_hash=token_digest(service.inbox.token()))
-    await service.carry_out(wish)
-    await service.settle(times=3)  # redelivered until it is done
+    command = AcceptInvite(invite_id=invite_id, token_hash=token_digest(service.inbox.token()))
+    await service.carry_out(command)
+    await service.settle(times=3)  # redelivered
     assert {queue for queue, _, _ in service.sent} == {"test-referrals-commands.fifo"}
     assert len({command_id for _, _, command_id in service.sent}) == 1
     (body, *_) = [body for _, body, _ in service.sent]
@@ -236,8 +241,8 @@ async def test_an_accepted_one_asks_for_a_seat_over_the_bus(service: Service) ->
     assert closed.type == "InviteClosed"
 
 
-async def test_the_clock_tells_what_is_due(service: Service) -> None:
-    service.inbox.plan = [NotNow("Throttling")]
+async def test_the_clock_sends_commands_to_due_invitations(service: Service) -> None:
+    service.inbox.plan = [MailDeferred("Throttling")]
     invite_id = await service.invite()
     sender = CommandSender(service, "test")
     clock = Clock(Boards(service.models, INVITES), sender, 1)
@@ -247,7 +252,7 @@ async def test_the_clock_tells_what_is_due(service: Service) -> None:
     assert body["inviteId"] == invite_id
 
 
-async def test_mails_of_a_second_are_counted_over_all_instances(redis: Any) -> None:
+async def test_all_instances_share_the_sending_rate(redis: Any) -> None:
     now = [1_000.0]
     slept: list[float] = []
 
@@ -255,9 +260,9 @@ async def test_mails_of_a_second_are_counted_over_all_instances(redis: Any) -> N
         slept.append(seconds)
         now[0] += seconds
 
-    paces = [Pace(redis, 2, clock=lambda: now[0], sleep=sleep) for _ in range(3)]
+    rate_limits = [SendingRate(redis, 2, clock=lambda: now[0], sleep=sleep) for _ in range(3)]
     for turn in range(12):
-        await paces[turn % 3].wait()
+        await rate_limits[turn % 3].wait()
     assert now[0] == 1_005.0
     assert len(slept) == 5
 
@@ -265,13 +270,15 @@ async def test_mails_of_a_second_are_counted_over_all_instances(redis: Any) -> N
 @pytest.mark.parametrize(
     ("share", "account", "rate"), [(0.9, 14, 10), (0.5, 14, 7), (0, 14, 10), (0.9, 1, 0.9)]
 )
-def test_the_accounts_own_rate_is_not_gone_above(share: float, account: float, rate: float) -> None:
-    pace = Pace(None, 10, share=share)
-    pace.heed(account)
-    assert pace.rate == pytest.approx(rate)
+def test_the_sending_rate_stays_within_the_account_quota(
+    share: float, account: float, rate: float
+) -> None:
+    rate_limit = SendingRate(None, 10, quota_share=share)
+    rate_limit.set_account_rate(account)
+    assert rate_limit.rate == pytest.approx(rate)
 
 
-async def test_the_account_is_asked_how_fast_it_may_send(
+async def test_the_account_quota_is_read_at_the_start(
     aws: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {
@@ -282,34 +289,34 @@ async def test_the_account_is_asked_how_fast_it_may_send(
         "AWS_SECRET_ACCESS_KEY": "local",
     }.items():
         monkeypatch.setenv(name, value)
-    told: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-    ses = SES(_client, "hello@vouch.example", "", told.set_result)
+    rate: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    ses = SES(_client, "hello@vouch.example", "", rate.set_result)
     running = asyncio.create_task(ses.run())
-    assert await asyncio.wait_for(told, 10) > 0
+    assert await asyncio.wait_for(rate, 10) > 0
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
 
 
-async def test_feedback_of_a_mail_that_is_not_known_yet_comes_again(service: Service) -> None:
-    told_early = b"""{"notificationType": "Complaint", "mail": {"messageId": "early", "timestamp":
+async def test_feedback_on_an_unknown_mail_is_redelivered(service: Service) -> None:
+    early = b"""{"notificationType": "Complaint", "mail": {"messageId": "early", "timestamp":
         "2026-11-01T12:00:00Z"}, "complaint": {"feedbackId": "f", "timestamp":
         "2026-11-01T12:00:00Z"}}"""
     with pytest.raises(UnknownMail):
-        await hear(service, told_early)
+        await receive(service, early)
 
 
-async def test_feedback_whose_tag_names_no_invitation_is_a_dead_letter(service: Service) -> None:
+async def test_feedback_with_an_invalid_invitation_tag_is_a_dead_letter(service: Service) -> None:
     wrong = b"""{"notificationType": "Complaint", "mail": {"messageId": "m", "tags": {"invite":
         ["no such\\nname"]}, "timestamp": "2026-11-01T12:00:00Z"}, "complaint": {"feedbackId": "f",
         "timestamp": "2026-11-01T12:00:00Z"}}"""
     with pytest.raises(RejectMessage):
-        await hear(service, wrong)
+        await receive(service, wrong)
 
 
-async def test_read_models_are_what_the_log_says(service: Service) -> None:
+async def test_read_models_match_the_log(service: Service) -> None:
     first = await service.invite()
-    await hear(service, told(first, bounceType="Permanent"))
+    await receive(service, report(first, bounceType="Permanent"))
     await service.do(AcceptInvite(invite_id=first, token_hash=token_digest(service.inbox.token())))
     inspection = Inspection(service.projector)
     for name, generation in (await inspection.served()).items():
@@ -327,10 +334,10 @@ async def test_read_models_are_what_the_log_says(service: Service) -> None:
         b'{"notificationType":"Delivery","mail":{},"delivery":{}}',
     ],
 )
-def test_what_is_no_feedback_is_told_so(body: bytes) -> None:
-    with pytest.raises(NoFeedback):
-        read(body)
+def test_invalid_feedback_is_rejected(body: bytes) -> None:
+    with pytest.raises(InvalidFeedback):
+        parse_feedback(body)
 
 
-def test_other_events_are_no_concern_of_ours() -> None:
-    assert read(b'{"eventType":"Open","mail":{}}') is None
+def test_other_reports_are_ignored() -> None:
+    assert parse_feedback(b'{"eventType":"Open","mail":{}}') is None

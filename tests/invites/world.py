@@ -28,11 +28,13 @@ from contracts.invites import InviteEvent, RegisterInviter, SendInvite, TendInvi
 from contracts.messages import Command, CommandOutcome, Metadata
 from invites.app import INVITES
 from invites.handlers import HEARD, Parts, react
-from invites.mail import Sender
-from invites.sender import NotNow, Pace, Postman, Refused
+from invites.mail import MailProfile
+from invites.mail_provider import MailDeferred, MailRefused
+from invites.mailer import InvitationMailer
+from invites.sending_rate import SendingRate
 from invites.tokens import Tokens
 
-SENDER = Sender(
+SENDER = MailProfile(
     address="hello@vouch.example",
     product="Vouch",
     invite_url="https://vouch.example/invited#{token}",
@@ -73,7 +75,7 @@ class Inbox:
         return header.rpartition("/")[2].rstrip(">")
 
 
-__all__ = ["Inbox", "NotNow", "Refused", "Service"]
+__all__ = ["Inbox", "MailDeferred", "MailRefused", "Service"]
 
 
 @dataclass
@@ -100,17 +102,17 @@ class Service:
             Outcomes(self.redis),
         )
         tokens = Tokens(b"k" * 32)
-        postman = Postman(
+        mailer = InvitationMailer(
             self.store,
             self.handler,
             self.inbox,
-            Pace(self.redis, 1e6),
+            SendingRate(self.redis, 1e6),
             tokens,
             SENDER,
             clock=lambda: self.at,
         )
         referrals = CommandSender(self, "test")
-        self.parts = Parts(postman, tokens, referrals, "test-invites-feedback")
+        self.parts = Parts(mailer, tokens, referrals, "test-invites-feedback")
 
     def moment(self) -> DecisionContext:
         return DecisionContext(int(self.at * 1000), uuid.uuid4().bytes * 2)
@@ -148,7 +150,7 @@ class Service:
     async def tend(self, invite_id: str) -> None:
         """What the clock's word leads to."""
         await self.do(TendInvite(invite_id=invite_id))
-        await self.parts.postman.post(invite_id, "clock")
+        await self.parts.mailer.send_due(invite_id, "clock")
         await self.settle()
 
     async def invite(self, email: str = "bob@example.org", **more: Any) -> str:

@@ -28,7 +28,7 @@ from contracts.invites import (
 )
 from contracts.messages import Command
 from deploy.local.provision import client
-from invites.sender import SENDING_ROAD
+from invites.mailer import SENDING_STEPS
 from tests.journeys.test_invitation import inbox
 from tests.support.boto import boto
 from tests.support.eventually import eventually
@@ -106,8 +106,8 @@ async def world(stack: Stack) -> AsyncIterator[World]:
 
 def places() -> list[str]:
     chance = random.Random(SEED)
-    road = [*SENDING_ROAD, *COMMAND_STEPS]
-    more = [f"{chance.choice(road)}:{chance.randint(1, 4)}" for _ in range(KILLS)]
+    steps = [*SENDING_STEPS, *COMMAND_STEPS]
+    more = [f"{chance.choice(steps)}:{chance.randint(1, 4)}" for _ in range(KILLS)]
     around = ("before_mail", "after_mail", "before_intent", "after_result")
     return [*(f"{place}:1" for place in around), *more][:KILLS]
 

@@ -249,12 +249,24 @@ async def look_up(context: RequestContext) -> Response:
     if view is None:
         raise _unknown()
     if view["tokenHash"] != token_digest(held.token):
-        raise Problem(410, "token_replaced", "a newer mail has replaced this one")
+        raise Problem(
+            410,
+            "token_replaced",
+            "A newer mail has replaced this one. Use the link in the latest mail.",
+        )
     if view["state"] == "revoked":
-        raise Problem(410, "invite_revoked", "this invitation was taken back")
+        raise Problem(
+            410,
+            "invite_revoked",
+            "This invitation has been withdrawn. Ask the person who invited you for a new one.",
+        )
     over = view["expiresAt"] <= time.time() and view["state"] not in ("accepted", "declined")
     if view["state"] == "expired" or over:
-        raise Problem(410, "invite_expired", "this invitation has expired")
+        raise Problem(
+            410,
+            "invite_expired",
+            "This invitation has expired. Ask the person who invited you for a new one.",
+        )
     answer = Invitation(
         inviter=view["inviter"],
         state="sent" if view["state"] == "requested" else view["state"],
@@ -326,7 +338,7 @@ async def _stream(context: RequestContext, index: IndexRef, token: str) -> str:
 
 
 def _unknown() -> Problem:
-    return not_found("there is no such invitation")
+    return not_found("There is no such invitation. Check that the link is complete.")
 
 
 async def _invite(context: RequestContext, stream: str) -> dict[str, Any] | None:

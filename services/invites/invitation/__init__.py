@@ -1,0 +1,1 @@
+"""Invite one person by mail: the aggregate of `invite-…` (pure)."""

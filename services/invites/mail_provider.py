@@ -1,0 +1,122 @@
+"""Send mails through SES, and tell a mail that was not sent from one that may have been."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import structlog
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+)
+
+QUOTA_SECONDS: Final = 3_600
+"""Between two checks of the account's sending quota."""
+CALL_SECONDS: Final = 30
+"""Timeout of one call; well below `SENDING_TIMEOUT`, so that no retry overlaps a call."""
+
+_TEMPORARY: Final = frozenset(
+    {
+        "TooManyRequestsException",
+        "ThrottlingException",
+        "Throttling",
+        "LimitExceededException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SendingPausedException",
+        "AccountSuspendedException",
+        "MailFromDomainNotVerifiedException",
+        "ExpiredTokenException",
+        "AccessDeniedException",
+    }
+)
+"""SES took nothing, for a reason that passes or that an operator removes."""
+_PERMANENT: Final = frozenset({"MessageRejected", "BadRequestException"})
+
+log = structlog.get_logger(__name__)
+
+
+class MailDeferred(Exception):
+    """The provider cannot take the mail now; it certainly was not sent."""
+
+
+class MailRefused(Exception):
+    """The provider will never take this mail."""
+
+
+class MailProvider(Protocol):
+    async def send(self, to: str, message: bytes, tags: dict[str, str]) -> str:
+        """Send a mail and return its message id.
+
+        Any other exception leaves open whether the mail was sent.
+
+        Raises:
+            MailDeferred: it was not sent; try again later.
+            MailRefused: it was not sent; do not try again.
+        """
+
+
+@dataclass(slots=True)
+class SES:
+    """Send mails through SES v2; the client is open while `run` runs."""
+
+    open_client: Callable[[], AbstractAsyncContextManager[Any]]
+    mail_from: str
+    configuration_set: str
+    on_rate: Callable[[float], None] = lambda _rate: None
+    """Called at the start and every hour with the mails per second that the account may send."""
+    _client: "asyncio.Future[Any] | None" = None
+
+    def _opened(self) -> "asyncio.Future[Any]":
+        if self._client is None:
+            self._client = asyncio.get_running_loop().create_future()
+        return self._client
+
+    async def run(self) -> None:
+        async with self.open_client() as client:
+            self._opened().set_result(client)
+            while True:
+                await self._check_quota(client)
+                await asyncio.sleep(QUOTA_SECONDS)
+
+    async def _check_quota(self, client: Any) -> None:
+        """Report the account's rate; if it cannot be read, the configured rate stays in force."""
+        try:
+            account = await client.get_account()
+        except (BotoCoreError, ClientError) as error:
+            log.warning("mail_quota_check_failed", because=type(error).__name__)
+            return
+        rate = account.get("SendQuota", {}).get("MaxSendRate", -1)
+        if rate > 0:  # -1: no limit
+            self.on_rate(float(rate))
+
+    async def send(self, to: str, message: bytes, tags: dict[str, str]) -> str:
+        client = await asyncio.shield(self._opened())
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                response = await client.send_email(**self._request(to, message, tags))
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
+            raise MailDeferred(type(error).__name__) from error
+        except ClientError as error:
+            code = error.response["Error"].get("Code", "")
+            if code in _TEMPORARY:
+                raise MailDeferred(code) from error
+            if code in _PERMANENT:
+                raise MailRefused(code) from error
+            raise
+        return str(response["MessageId"])
+
+    def _request(self, to: str, message: bytes, tags: dict[str, str]) -> dict[str, Any]:
+        request: dict[str, Any] = {
+            "FromEmailAddress": self.mail_from,
+            "Destination": {"ToAddresses": [to]},
+            "Content": {"Raw": {"Data": message}},
+            "EmailTags": [{"Name": name, "Value": value} for name, value in tags.items()],
+        }
+        if self.configuration_set:
+            request["ConfigurationSetName"] = self.configuration_set
+        return request

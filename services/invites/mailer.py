@@ -1,0 +1,151 @@
+"""Send the mail that an invitation waits for: an intent in the log, the call, its result.
+
+The log decides what is sent. A crash before the call or after its result loses nothing. A crash
+during the call leaves a started mail without a result; after `SENDING_TIMEOUT` it is sent again,
+and `SendingStarted.again` counts that it may have been sent twice.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chassis.bus.command_handler import CommandHandler
+from chassis.bus.commands import IncomingCommand
+from chassis.log.event_store import EventStore
+from chassis.resilience.failpoint import failpoint
+from contracts.invites import (
+    GiveUpSending,
+    InviteCommand,
+    InviteEvent,
+    PostponeSending,
+    Reason,
+    RecordSent,
+    StartSending,
+)
+from contracts.messages import Metadata
+from contracts.streams import INVITATIONS, SUPPRESSIONS
+from contracts.tokens import token_digest
+from invites.domain import INVITES, StreamState
+from invites.invitation.mailing import Finished
+from invites.invitation.state import Active, Record
+from invites.mail import MailContent, MailProfile, compose
+from invites.mail_provider import MailDeferred, MailProvider, MailRefused
+from invites.rules import SENDING_TIMEOUT
+from invites.sending_rate import SendingRate
+from invites.suppression import Suppressed
+from invites.tokens import Tokens
+
+SENDING_STEPS: Final = ("before_intent", "before_mail", "after_mail", "after_result")
+"""Failpoints between the steps of a mail, in order."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationMailer:
+    """Send the mails of invitations."""
+
+    store: EventStore[InviteEvent]
+    handler: CommandHandler[StreamState, InviteCommand, InviteEvent]
+    provider: MailProvider
+    rate: SendingRate
+    tokens: Tokens
+    profile: MailProfile
+    timeout: int = SENDING_TIMEOUT
+    """Seconds after which a started mail without a result is sent again."""
+    clock: Callable[[], float] = field(default=time.time)
+
+    async def send_due(self, invite_id: str, correlation_id: str) -> None:
+        """Send the mail that this invitation waits for, if any."""
+        record = await self._waiting(invite_id)
+        if record is None:
+            return
+        withheld = await self._suppression(record.request.address_key)
+        if withheld is None:
+            await self.rate.wait()
+        failpoint("before_intent")
+        token = self.tokens.invite(invite_id, record.mailing.token_generation)
+        unsubscribe_token = self.tokens.unsubscribe(invite_id)
+        start = StartSending(
+            invite_id=invite_id,
+            mail=record.mailing.number,
+            token_hash=token_digest(token),
+            unsubscribe_hash=token_digest(unsubscribe_token),
+            withheld=withheld,
+            patience=self.timeout,
+        )
+        if not await self._execute(start, correlation_id) or withheld is not None:
+            return
+        failpoint("before_mail")
+        result = await self._send(record, self._content(record, token, unsubscribe_token))
+        if result is not None:
+            await self._execute(result, correlation_id)
+        failpoint("after_result")
+
+    async def _send(
+        self, record: Record, content: MailContent
+    ) -> RecordSent | PostponeSending | GiveUpSending | None:
+        """Call the provider and return what to record; None if it is unknown."""
+        invite_id, mail = record.request.invite_id, record.mailing.number
+        message = compose(self.profile, content).as_bytes()
+        try:
+            message_id = await self.provider.send(
+                content.to, message, {"invite": invite_id, "mail": str(mail)}
+            )
+        except MailDeferred as error:
+            return PostponeSending(invite_id=invite_id, mail=mail, because=str(error))
+        except MailRefused as error:
+            return GiveUpSending(invite_id=invite_id, mail=mail, because=str(error))
+        except (BotoCoreError, ClientError, OSError, TimeoutError) as error:
+            # the mail may have been sent: without a result it comes due again, and is counted
+            log.warning("mail_result_lost", invite=invite_id, because=type(error).__name__)
+            return None
+        failpoint("after_mail")
+        return RecordSent(invite_id=invite_id, mail=mail, message_id=message_id)
+
+    def _content(self, record: Record, token: str, unsubscribe_token: str) -> MailContent:
+        request = record.request
+        return MailContent(
+            to=request.email,
+            inviter=request.name,
+            inviter_email=request.inviter_email,
+            note=request.note,
+            code=request.code,
+            locale=request.locale,
+            token=token,
+            unsubscribe_token=unsubscribe_token,
+            expires_at=record.expires_at,
+            at=int(self.clock()),
+            reminder=record.mailing.is_reminder,
+        )
+
+    async def _waiting(self, invite_id: str) -> Record | None:
+        """Return the invitation's record if it is active and its mail has no result yet."""
+        history = await self.store.load(INVITATIONS.stream(invite_id))
+        invitation = INVITES.fold(history.events).invitation
+        if not isinstance(invitation, Active):
+            return None
+        record = invitation.record
+        return None if isinstance(record.mailing.progress, Finished) else record
+
+    async def _suppression(self, address_key: str) -> Reason | None:
+        history = await self.store.load(SUPPRESSIONS.stream(address_key))
+        suppression = INVITES.fold(history.events).suppression
+        return suppression.reason if isinstance(suppression, Suppressed) else None
+
+    async def _execute(self, command: InviteCommand, correlation_id: str) -> bool:
+        """Return whether the command was accepted.
+
+        Its id is new each time: the stream knows what has been done already.
+        """
+        command_id = str(uuid.uuid4())
+        metadata = Metadata(command_id=command_id, correlation_id=correlation_id, actor="invites")
+        outcome = await self.handler.handle(
+            IncomingCommand(command, metadata, command.body_hash, redelivered=False)
+        )
+        return outcome.state == "accepted"

@@ -1,0 +1,33 @@
+"""Define the limits and durations of the invites service."""
+
+from dataclasses import dataclass
+from typing import Final
+
+HOUR: Final = 3_600
+DAY: Final = 24 * HOUR
+SENDING_TIMEOUT: Final = 120
+"""Seconds after which a mail that was requested or started, but has no result, is due again."""
+
+
+@dataclass(frozen=True, slots=True)
+class InviteRules:
+    """Hold the limits and durations that decisions apply; all durations are in seconds."""
+
+    active: int = 200
+    """Open invitations of one inviter."""
+    per_day: int = 200
+    """Invitations that one inviter sends on one day (UTC)."""
+    expire_after: int = 14 * DAY
+    resends: int = 3
+    """Times that one invitation can be resent."""
+    resend_pause: int = DAY
+    remind_after: int = 3 * DAY
+    """From the first mail to the reminder."""
+    reservation_seconds: int = HOUR // 2
+    """How long a reservation is held; accepting again after that requests it again."""
+    first_pause: int = 30
+    """Before the first retry of a mail; doubles with every retry."""
+    longest_pause: int = HOUR
+
+
+RULES: Final = InviteRules()

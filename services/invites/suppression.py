@@ -1,0 +1,71 @@
+"""Suppress all mail to an address: the aggregate of `suppression-…` (pure)."""
+
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from chassis.decide.decider import Decider, DecisionContext
+from contracts.invites import (
+    AddressSuppressed,
+    Reason,
+    SuppressAddress,
+    SuppressionCommand,
+    SuppressionEvent,
+)
+
+# State
+
+
+@dataclass(frozen=True, slots=True)
+class NotSuppressed:
+    """Represent an address that gets mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """Represent an address that gets no mail."""
+
+    reason: Reason
+
+
+Suppression = NotSuppressed | Suppressed
+
+# Evolve
+
+
+def evolve(_suppression: Suppression, event: SuppressionEvent) -> Suppression:
+    match event:
+        case AddressSuppressed():
+            return Suppressed(event.reason)
+        case _:
+            assert_never(event)
+
+
+# Decide
+
+
+def decide(
+    suppression: Suppression, command: SuppressionCommand, context: DecisionContext
+) -> list[SuppressionEvent]:
+    match command:
+        case SuppressAddress():
+            return _suppress(suppression, command, context)
+        case _:
+            assert_never(command)
+
+
+def _suppress(
+    suppression: Suppression, command: SuppressAddress, context: DecisionContext
+) -> list[SuppressionEvent]:
+    """Keep the first reason: a suppressed address is not suppressed again."""
+    if isinstance(suppression, Suppressed):
+        return []
+    return [
+        AddressSuppressed(
+            address_key=command.address_key, reason=command.reason, suppressed_at=context.at
+        )
+    ]
+
+
+SUPPRESSIONS: Final[Decider[Suppression, SuppressionCommand, SuppressionEvent]] = Decider(
+    NotSuppressed(), decide, evolve
+)
