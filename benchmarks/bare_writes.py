@@ -34,7 +34,7 @@ from chassis.bus.commands import (
     commands_queue,
     message_headers,
 )
-from chassis.bus.outcomes import CHANNEL
+from chassis.bus.outcomes import CHANNEL, STORE
 from chassis.run.service import Resources, assemble
 from chassis.views.change import APPLY
 from chassis.views.keys import control_key
@@ -78,7 +78,6 @@ class Recorder:
     written: dict[str, Any] = field(default_factory=dict)
     projected: list[tuple[Any, ...]] = field(default_factory=list)
     outcome: list[Any] = field(default_factory=list)
-    script: str = ""
 
     async def query(self, **request: Any) -> dict[str, Any]:
         self.query_asked = request
@@ -87,17 +86,14 @@ class Recorder:
     async def transact_write_items(self, **request: Any) -> None:
         self.written = request
 
-    async def together(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+    async def execute_many(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         self.projected = commands
         control = {model.name.encode(): b"1.%d" % model.version for model in REFERRALS.models}
         return [control, *(b"applied" for _ in commands[1:])]
 
-    def register_script(self, script: str) -> Any:
-        async def put(keys: list[str], args: list[Any]) -> Any:
-            self.script, self.outcome = script, [*keys, *args]
-            return args[0]
-
-        return put
+    async def evalsha(self, _sha: str, _keys: int, *words: Any) -> Any:
+        self.outcome = [*words]
+        return words[1]
 
     async def publish(self, *_: Any, **__: Any) -> None:
         """Events for other services: the bare loop tells nobody."""
@@ -111,7 +107,6 @@ class Requests:
     write: str
     projection: str
     outcome: str
-    script: str
     code: str
 
     @classmethod
@@ -131,7 +126,6 @@ class Requests:
             write=json.dumps(recorder.written),
             projection=json.dumps(recorder.projected, default=bytes.decode),
             outcome=json.dumps(recorder.outcome).replace(f'"{CHANNEL}"', f'"{BARE_CHANNEL}"'),
-            script=recorder.script,
             code=claim.rpartition("#")[2],
         )
 
@@ -153,7 +147,7 @@ class BareConsumer:
 
     async def run(self) -> None:
         await self.redis.script_load(APPLY.text)
-        self._outcome = self.redis.register_script(self.requests.script)
+        self._outcome = self.redis.register_script(STORE.text)
         queue = commands_queue(STACK, REFERRALS.name)
         url = (await self.sqs.get_queue_url(QueueName=queue))["QueueUrl"]
         while True:

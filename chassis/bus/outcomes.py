@@ -1,32 +1,25 @@
-"""What became of a command: kept under its id, and announced to whoever waits for it."""
+"""Store the outcome of each command under its id, and publish it to waiting processes."""
 
 import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from chassis.views.scripts import LuaScript
 from contracts.messages import CommandOutcome
 
-KEPT_SECONDS = 24 * 3600
+RETENTION_SECONDS = 24 * 3600
 CHANNEL = "outcomes"
-LOOK_AGAIN_SECONDS = 0.5
-"""An announcement is lost if the subscription breaks at that moment: look at the key as well."""
+POLL_SECONDS = 0.5
+"""Seconds between two reads of the key: a message is lost if the subscription breaks just then."""
 
-# The first outcome stands: a redelivered command may be decided differently, its sender was told.
-_PUT = """
-local standing = ARGV[1]
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then
-  standing = redis.call('GET', KEYS[1])
-end
-redis.call('PUBLISH', ARGV[3], standing)
-return standing
-"""
+STORE: Final = LuaScript.load("chassis.bus", "outcomes.lua")
 
 log = structlog.get_logger(__name__)
 
@@ -36,28 +29,29 @@ def _key(command_id: str) -> str:
 
 
 class Outcomes:
-    """The outcomes in Redis. `redis` answers in bytes (`decode_responses=False`)."""
+    """Store outcomes in Redis. `redis` returns bytes (`decode_responses=False`)."""
 
     def __init__(self, redis: Any) -> None:
         self._redis = redis
-        self._put = redis.register_script(_PUT)
 
     async def put(self, outcome: CommandOutcome) -> CommandOutcome:
-        """Keep and announce an outcome in one round trip; answers the one that stands."""
-        standing = await self._put(
-            keys=[_key(outcome.command_id)],
-            args=[outcome.model_dump_json(), KEPT_SECONDS, CHANNEL],
+        """Store and publish an outcome in one round trip; return the first one that was stored."""
+        stored = await STORE.run(
+            self._redis,
+            [_key(outcome.command_id)],
+            [outcome.model_dump_json(), RETENTION_SECONDS, CHANNEL],
         )
-        return CommandOutcome.model_validate_json(standing)
+        return CommandOutcome.model_validate_json(stored)
 
     async def get(self, command_id: str) -> CommandOutcome | None:
+        """Return the stored outcome of a command, or None if there is none."""
         stored = await self._redis.get(_key(command_id))
         return None if stored is None else CommandOutcome.model_validate_json(stored)
 
 
 @dataclass(slots=True)
 class OutcomeListener:
-    """One subscription for all commands that this process waits for."""
+    """Wait for outcomes, with one subscription for all commands of this process."""
 
     redis: Any
     outcomes: Outcomes
@@ -68,7 +62,7 @@ class OutcomeListener:
     _subscribed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """Begin to listen, in the background: a Redis that is down now is tried again."""
+        """Subscribe in the background, and again whenever Redis was unreachable."""
         self._task = asyncio.create_task(self._listen(), name="outcome-listener")
 
     async def stop(self) -> None:
@@ -83,7 +77,7 @@ class OutcomeListener:
 
     @contextlib.contextmanager
     def expect(self, command_id: str) -> Iterator["asyncio.Future[CommandOutcome]"]:
-        """Enter before the command is sent, so that its outcome cannot be missed."""
+        """Yield a future of the outcome; enter before the command is sent, so as not to miss it."""
         future: asyncio.Future[CommandOutcome] = asyncio.get_running_loop().create_future()
         self._waiting[command_id].add(future)
         try:
@@ -97,10 +91,10 @@ class OutcomeListener:
     async def wait(
         self, command_id: str, announced: "asyncio.Future[CommandOutcome]", seconds: float
     ) -> CommandOutcome | None:
-        """The outcome, or None if it is not known within `seconds`."""
+        """Return the outcome, or None if it is not known within `seconds`."""
         deadline = asyncio.get_running_loop().time() + seconds
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            await asyncio.wait([announced], timeout=min(left, LOOK_AGAIN_SECONDS))
+            await asyncio.wait([announced], timeout=min(left, POLL_SECONDS))
             if announced.done():
                 return announced.result()
             if (stored := await self.outcomes.get(command_id)) is not None:
@@ -119,7 +113,7 @@ class OutcomeListener:
             except (RedisConnectionError, RedisTimeoutError, OSError) as error:
                 log.warning("outcome_subscription_lost", because=str(error))
                 self._subscribed.clear()
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
 
     def _announce(self, data: bytes) -> None:
         outcome = CommandOutcome.model_validate_json(data)

@@ -85,7 +85,7 @@ async def door(
         await door.post("/v1/me", door.issuer.id(BOB), headers=key)
     door.bus.sent.clear()
     trips.trips.clear()
-    monkeypatch.setattr(outcomes, "LOOK_AGAIN_SECONDS", 60)  # not on a slow machine either
+    monkeypatch.setattr(outcomes, "POLL_SECONDS", 60)  # not on a slow machine either
     return door
 
 
