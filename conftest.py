@@ -8,7 +8,9 @@ from redis.asyncio import Redis
 from deploy.local.settings import LocalSettings
 from deploy.local.surroundings import set_aside
 from redis_batching.connection import connect
-from tests.support.stack import Stack, local_aws, local_settings, redis_server
+from tests.support.redis_server import RedisServer
+from tests.support.stack import Stack, local_aws, local_settings
+from tests.support.stack import redis_server as shared_redis
 
 
 def pytest_configure() -> None:
@@ -35,7 +37,7 @@ def aws(settings: LocalSettings) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_url(settings: LocalSettings) -> Iterator[str]:
-    with redis_server(settings) as url:
+    with shared_redis(settings) as url:
         yield url
 
 
@@ -46,6 +48,15 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     await client.flushdb()
     yield client
     await client.aclose()
+
+
+@pytest.fixture(scope="session")
+async def redis_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RedisServer]:
+    """A Redis that a test may kill, suspend and start again."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    await server.start()
+    yield server
+    await server.kill()
 
 
 @pytest.fixture(scope="session")

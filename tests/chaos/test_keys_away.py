@@ -15,10 +15,10 @@ import aiohttp
 import pytest
 
 from cognito_jwt.keys import COOL_DOWN_SECONDS
+from cognito_jwt.testing import base64_url
 from deploy.local.ports import unused
 from tests.chaos.callers import Callers, Request, table, told
 from tests.chaos.gateways import Gateway, Place
-from tests.gateway.world import b64
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.stack
@@ -107,7 +107,7 @@ def forgers(place: Place, gateway: Gateway) -> Callers:
 
 
 def head(number: int) -> str:
-    return b64(json.dumps({"kid": f"made-up-{number}", "alg": "RS256"}).encode())
+    return base64_url(json.dumps({"kid": f"made-up-{number}", "alg": "RS256"}).encode())
 
 
 async def a_new_process_asks_for_patience(place: Place, gateway: Gateway) -> None:

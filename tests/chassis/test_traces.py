@@ -1,28 +1,21 @@
-"""What leaves a span and what does not, and that nobody waits for a collector."""
+"""Traces through queues, and the settings that switch them on."""
 
-import asyncio
 import subprocess
 import sys
-import threading
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import structlog
 from faststream import BaseMiddleware
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import ValidationError
-from structlog.testing import capture_logs
 
 from chassis.bus.tracing import tracing_middleware
 from chassis.run.settings import ProcessSettings
 from chassis.run.tracing import open_traces
 from deploy.local.settings import ROOT
 from faststream_sqs import SQSBroker, TestSQSBroker
-from tracing import delivery
-from tracing.delivery import OutageLoggingExporter
 from tracing.spans import Traces
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -129,82 +122,6 @@ async def test_a_line_has_no_trace_of_an_earlier_message() -> None:
     await world.send({}, traceparent=SAMPLED)
     await world.send({}, traceparent=UNSAMPLED)
     assert ["trace_id" in context for context in world.contexts] == [True, False]
-
-
-class Port:
-    other = 7
-
-    async def double(self, number: int) -> int:
-        if number < 0:
-            raise ValueError("below zero")
-        return 2 * number
-
-
-async def test_a_port_is_seen_only_while_a_trace_is_under_way() -> None:
-    world = World(share=1)
-    port = world.traces.instrument(Port(), {"db.system.name": "redis"}, double="twice")
-    async with world.traces:
-        assert (await port.double(2), port.other) == (4, 7)
-        with world.traces.span("around", "server", {}, SAMPLED):
-            assert await port.double(3) == 6
-            with pytest.raises(ValueError, match="below zero"):
-                await port.double(-1)
-        assert not world.traces.is_recording()
-    twice, failed, around = world.kept.get_finished_spans()
-    assert (twice.name, ids(twice)[2]) == ("twice", ids(around)[1])
-    assert (failed.attributes or {})["error.type"] == "ValueError"
-
-
-class Collector(SpanExporter):
-    """One that can be away, and one that can be silent."""
-
-    def __init__(self) -> None:
-        self.away = False
-        self.asked, self.answer = threading.Event(), threading.Event()
-        self.answer.set()
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        assert spans
-        self.asked.set()
-        self.answer.wait()
-        if self.away:
-            raise OSError("connection refused")
-        return SpanExportResult.SUCCESS
-
-
-def batch() -> Any:
-    return [object(), object()]
-
-
-def test_that_a_collector_is_away_is_told_once_and_that_it_is_back() -> None:
-    collector = Collector()
-    quiet = OutageLoggingExporter(collector, "referrals")
-    collector.away = True
-    with capture_logs() as lines:
-        assert [quiet.export(batch()) for _ in range(3)] == [SpanExportResult.FAILURE] * 3
-        collector.away = False
-        assert quiet.export(batch()) is SpanExportResult.SUCCESS
-        assert quiet.export(batch()) is SpanExportResult.SUCCESS
-        collector.away = True
-        quiet.export(batch())  # within the minute
-    assert [(line["event"], line["lost"]) for line in lines] == [
-        ("trace_export_failed", 2),
-        ("trace_export_recovered", 6),
-    ]
-
-
-async def test_a_collector_that_does_not_answer_is_left_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(delivery, "SHUTDOWN_TIMEOUT_SECONDS", 0.05)
-    collector = Collector()
-    collector.answer.clear()
-    async with Traces.create("service", exporter=collector) as traces:
-        with traces.span("last", "server", {}, None):
-            pass
-    assert not collector.answer.is_set()
-    assert await asyncio.to_thread(collector.asked.wait, 20)
-    collector.answer.set()
 
 
 def test_without_a_collector_there_is_nothing() -> None:

@@ -1,19 +1,13 @@
 """A gateway on a free port, real Redis behind it, services in the same process."""
 
-import asyncio
 import contextlib
-import shutil
-import signal
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from cognito_jwt import KeySet
 from gateway.app import Gateway, assemble, running
@@ -26,56 +20,8 @@ from redis_batching.connection import connect
 from tests.gateway.conformance import description
 from tests.gateway.world import Bus, Issuer, settings
 from tests.support.eventually import eventually
+from tests.support.redis_server import RedisServer
 from tracing.spans import Traces
-
-
-@dataclass
-class RedisServer:
-    """A Redis of the tests' own, on a socket file, that can be killed and started again."""
-
-    folder: Path
-    _process: asyncio.subprocess.Process | None = None
-
-    @property
-    def url(self) -> str:
-        return f"unix://{self.folder}/redis.sock"
-
-    async def start(self) -> None:
-        program = shutil.which("redis-server", path=Path(sys.executable).parent) or "redis-server"
-        self._process = await asyncio.create_subprocess_exec(
-            program, "--port", "0", "--unixsocket", f"{self.folder}/redis.sock",
-            "--save", "", "--appendonly", "no", "--dir", str(self.folder),
-            stdout=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        await eventually(self._answers)
-
-    async def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            await self._process.wait()
-
-    def hang(self) -> None:
-        """It takes connections and commands, and answers nobody."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    async def _answers(self) -> bool:
-        async with Redis.from_url(self.url) as redis:
-            with contextlib.suppress(RedisError, OSError):
-                return bool(await redis.ping())
-        return False
-
-
-@pytest.fixture(scope="session")
-async def redis_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    await server.start()
-    yield server
-    await server.kill()
 
 
 @pytest.fixture

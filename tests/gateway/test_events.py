@@ -5,8 +5,9 @@ import aiohttp
 import pytest
 
 from gateway.http import sse as events
-from tests.gateway.conftest import Door, Doors, RedisServer
+from tests.gateway.conftest import Door, Doors
 from tests.support.eventually import eventually
+from tests.support.redis_server import RedisServer
 
 
 async def read_events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, str]]:

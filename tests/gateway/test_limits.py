@@ -1,5 +1,3 @@
-import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -7,162 +5,13 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
-from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contracts.referral_code import check_symbol
 from gateway.http.client_address import ClientAddresses
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
 from tests.gateway.conftest import Door, Doors
-from token_bucket import Charge, Limit, OutagePolicy, RateLimiter, RateLimiterUnavailable, Scope
-
-FIVE = Limit("five", 5, 1_000, Scope.USER)
-TWO = Limit("two", 2, 1_000, Scope.USER)
-
-
-def limiter(redis: Any, **options: Any) -> RateLimiter:
-    return RateLimiter(redis, default_limits(), **options)
-
-
-@dataclass
-class Away:
-    """A Redis that cannot be reached."""
-
-    def register_script(self, _: str) -> Any:
-        async def take(*_: object) -> object:
-            raise RedisConnectionError("connection refused")
-
-        return take
-
-
-async def admitted(limits: RateLimiter, *charges: Charge, tries: int) -> int:
-    verdicts = [await limits.take(*charges) for _ in range(tries)]
-    return sum(verdict.admitted for verdict in verdicts)
-
-
-async def test_a_full_bucket_is_the_burst(redis: Redis) -> None:
-    assert await admitted(limiter(redis), Charge(FIVE, "alice"), tries=9) == 5
-
-
-async def test_everybody_has_a_bucket_of_their_own(redis: Redis) -> None:
-    limits = limiter(redis)
-    assert await admitted(limits, Charge(FIVE, "alice"), tries=9) == 5
-    assert await admitted(limits, Charge(FIVE, "bob"), tries=9) == 5
-
-
-async def test_a_charge_weighs_what_it_costs(redis: Redis) -> None:
-    assert await admitted(limiter(redis), Charge(FIVE, "alice", 2), tries=9) == 2
-    assert await admitted(limiter(redis), Charge(FIVE, "bob", 6), tries=9) == 0
-
-
-async def test_buckets_are_debited_all_or_none(redis: Redis) -> None:
-    limits = limiter(redis)
-    both = Charge(FIVE, "alice"), Charge(TWO, "alice")
-    assert await admitted(limits, *both, tries=9) == 2
-    verdict = await limits.take(Charge(FIVE, "alice", 0))
-    assert verdict.buckets[0].remaining == 3
-
-
-async def test_a_look_costs_nothing(redis: Redis) -> None:
-    limits = limiter(redis)
-    assert await admitted(limits, Charge(FIVE, "alice", 0), tries=9) == 9
-    assert await redis.keys("limit:*") == []
-
-
-async def test_who_is_refused_learns_when_to_come_back(redis: Redis) -> None:
-    limits = limiter(redis)
-    await admitted(limits, Charge(FIVE, "alice"), tries=5)
-    verdict = await limits.take(Charge(FIVE, "alice"))
-    assert not verdict.admitted
-    assert 199 <= verdict.retry_after <= 200
-    assert 999 <= verdict.buckets[0].full_in <= 1_000
-
-
-@pytest.mark.parametrize(("workers", "cost"), [(1, 1), (4, 3)])
-async def test_as_many_are_admitted_as_the_ideal_bucket_would(
-    workers: int, cost: int, redis: Redis
-) -> None:
-    """By Redis's own clock; `test_limits_ideal` turns it."""
-    limit = Limit("fast", 20, 1, Scope.USER)
-    many = [limiter(redis) for _ in range(workers)]
-
-    async def hammer(limits: RateLimiter) -> int:
-        passed = 0
-        while time.monotonic() - started < 1.2:
-            passed += (await limits.take(Charge(limit, "alice", cost))).admitted
-        return passed
-
-    started = time.monotonic()
-    passed = sum(await asyncio.gather(*(hammer(limits) for limits in many)))
-    spent = time.monotonic() - started
-    ideal = 20 * (1 + spent) / cost
-    assert ideal - 2 < passed <= ideal
-
-
-async def test_the_clock_is_redis_own(redis: Redis) -> None:
-    """Two workers whose clocks differ by an hour count as one."""
-    one = limiter(redis, clock=lambda: 0.0)
-    other = limiter(redis, clock=lambda: 3_600.0)
-    assert await admitted(one, Charge(FIVE, "alice"), tries=3) == 3
-    assert await admitted(other, Charge(FIVE, "alice"), tries=9) == 2
-
-
-async def test_an_empty_script_cache_is_no_outage(redis: Redis) -> None:
-    limits = limiter(redis)
-    await limits.take(Charge(FIVE, "alice"))
-    await redis.script_flush()
-    assert (await limits.take(Charge(FIVE, "alice"))).buckets[0].remaining == 3
-
-
-async def test_without_redis_a_worker_grants_its_share() -> None:
-    clock = Clock()
-    limits = limiter(Away(), workers=2, clock=clock)
-    ten = Limit("ten", 10, 100, Scope.USER)
-    assert await admitted(limits, Charge(ten, "alice"), tries=9) == 5
-    assert await admitted(limits, Charge(ten, "bob"), tries=9) == 5
-    clock.now += 40
-    assert await admitted(limits, Charge(ten, "alice"), tries=9) == 2
-
-
-@dataclass
-class Clock:
-    now: float = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-async def test_without_redis_nobody_guesses() -> None:
-    guesses = Limit("guesses", 10, 60, Scope.ADDRESS, OutagePolicy.FAIL_CLOSED)
-    with pytest.raises(RateLimiterUnavailable):
-        await limiter(Away()).take(Charge(guesses, "1.2.3.4"))
-
-
-async def test_a_limit_in_shadow_mode_refuses_nobody_and_is_told(redis: Redis) -> None:
-    told: list[Limit] = []
-    limits = limiter(redis, on_exceeded=told.append)
-    shadow = Limit("two", 2, 1_000, Scope.USER, shadow=True)
-    assert await admitted(limits, Charge(shadow, "alice"), Charge(FIVE, "alice"), tries=9) == 5
-    assert told.count(shadow) == 7
-
-
-def test_limits_are_changed_by_words_and_back() -> None:
-    limits = default_limits()
-    assert limits.apply_overrides({"reads": "240/60;shadow"}) == []
-    reads = limits["reads"]
-    assert (reads.quantity, reads.window, reads.shadow) == (240, 60, True)
-    assert limits.apply_overrides({}) == []
-    assert limits["reads"].quantity == 120
-
-
-@pytest.mark.parametrize(
-    "override", [{"reads": "fast"}, {"reads": "0/60"}, {"reads": "1/0"}, {"cats": "1/1"}]
-)
-def test_words_that_make_no_limit_change_nothing(override: dict[str, str]) -> None:
-    limits = default_limits()
-    assert len(limits.apply_overrides(override)) == 1
-    assert limits["reads"].quantity == 120
+from token_bucket import Scope
 
 
 async def test_a_change_in_redis_holds_in_a_running_gateway(doors: Doors) -> None:

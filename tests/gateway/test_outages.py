@@ -3,8 +3,9 @@
 import asyncio
 from collections import Counter
 
-from tests.gateway.conftest import Door, RedisServer
+from tests.gateway.conftest import Door
 from tests.support.eventually import eventually
+from tests.support.redis_server import RedisServer
 
 GUESS = "/v1/referral/valid?referral_code=00000-00000"
 
@@ -55,13 +56,13 @@ async def test_a_redis_that_hangs_is_an_outage_too(door: Door, redis_server: Red
     """It takes commands and answers nobody: each asker waits for one time-out, and not in a row."""
     token = door.issuer.access()
     await door.post("/v1/me", door.issuer.id())
-    redis_server.hang()
+    redis_server.suspend()
     try:
         async with asyncio.timeout(20):  # a tenth of a hundred time-outs in a row
             reads = [(await door.get("/v1/me", token)).status for _ in range(50)]
             guesses = [(await door.get(GUESS)).status for _ in range(50)]
     finally:
-        redis_server.go_on()
+        redis_server.resume()
     assert set(reads) <= {429, 503}
     assert set(guesses) == {503}
 

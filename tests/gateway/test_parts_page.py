@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from tests.gateway.conftest import RedisServer
 from tests.gateway.world import ALICE, ISSUER, Issuer
 from tests.support.keys_endpoint import keys_endpoint
+from tests.support.redis_server import RedisServer
 
 TEXT = (Path(__file__).parents[2] / "docs" / "parts.md").read_text()
 AUTH, LIMITS, TICK = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)

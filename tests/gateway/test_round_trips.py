@@ -10,8 +10,9 @@ import hiredis
 import pytest
 
 from chassis.bus import outcomes
-from tests.gateway.conftest import Door, Doors, RedisServer
+from tests.gateway.conftest import Door, Doors
 from tests.gateway.world import ALICE
+from tests.support.redis_server import RedisServer
 
 BOB = "b0b00000-0000-4000-8000-000000000b0b"
 CAROL = "ca401000-0000-4000-8000-00000000ca40"

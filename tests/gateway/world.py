@@ -1,16 +1,12 @@
 """A world around the gateway: an issuer of tokens, and services that answer commands."""
 
 import asyncio
-import base64
 import json
-import time
 import uuid
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from redis.asyncio import Redis
 
 from chassis.bus.announcements import Announcer, EventReader
@@ -22,6 +18,7 @@ from chassis.log.codec import Codec
 from chassis.log.memory import MemoryEventStore
 from chassis.views.projector import Projector
 from chassis.views.rebuild.watch import ReadModelWatcher
+from cognito_jwt.testing import TokenIssuer
 from contracts.compute import ComputeCommand, ComputeEvent
 from contracts.invites import InviteCommand, InviteEvent
 from contracts.messages import Event, Metadata
@@ -33,115 +30,33 @@ from contracts.referrals import (
     ReferralEvent,
     ReferralReversed,
 )
-from gateway.settings import Settings
+from gateway.settings import SERVICE_SCOPE, Settings
 from tests.invites.world import SENDER, Inbox
 
-ISSUER = "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_TestPool"
-CLIENT = "web-client"
+ISSUER = TokenIssuer.issuer
+CLIENT = TokenIssuer.client_id
 PROGRAM = "program-client"
 ALICE = "5e1f0c2a-0000-4000-8000-00000000a11c"
 
-Claims = dict[str, Any]
 INVITES_HEAR = "test-invites-announcements.fifo"
 _EMPTY: dict[Any, Any] = {}
 """What Redis holds once services without any events have built their read models."""
 
 
-def b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def number(value: int) -> str:
-    return b64(value.to_bytes((value.bit_length() + 7) // 8, "big"))
-
-
 @dataclass
-class Issuer:
-    """Signs tokens as Cognito does and publishes its keys."""
+class Issuer(TokenIssuer):
+    """Signs tokens as the product's user pool does."""
 
-    name: str = ISSUER
-    keys: dict[str, RSAPrivateKey] = field(default_factory=dict)
-    down: bool = False
-    asked: int = 0
+    service_client_id: str = PROGRAM
 
-    def rotate(self, kid: str) -> None:
-        self.keys[kid] = generate_private_key(public_exponent=65537, key_size=2048)
+    def access(self, subject: str = ALICE, **claims: Any) -> str:
+        return super().access(subject, **claims)
 
-    @property
-    def kid(self) -> str:
-        return list(self.keys)[-1]
+    def id(self, subject: str = ALICE, **claims: Any) -> str:
+        return super().id(subject, **claims)
 
-    def jwks(self) -> bytes:
-        rows = []
-        for kid, key in self.keys.items():
-            public = key.public_key().public_numbers()
-            row = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid}
-            rows.append(row | {"n": number(public.n), "e": number(public.e)})
-        return json.dumps({"keys": rows}).encode()
-
-    async def fetch(self) -> bytes:
-        self.asked += 1
-        if self.down:
-            raise OSError("connection refused")
-        return self.jwks()
-
-    def sign(self, payload: Claims | bytes, header: dict[str, Any] | None = None) -> str:
-        """Any bytes under any header, with the real signature of the newest key."""
-        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        head = json.dumps({"kid": self.kid, "alg": "RS256"} if header is None else header)
-        return self.sign_parts(b64(head.encode()), b64(body))
-
-    def sign_parts(self, header: str, payload: str) -> str:
-        signing_input = f"{header}.{payload}"
-        key = self.keys[self.kid]
-        signature = jwt.get_algorithm_by_name("RS256").sign(signing_input.encode(), key)
-        return f"{signing_input}.{b64(signature)}"
-
-    def access(self, sub: str = ALICE, **changes: Any) -> str:
-        return self.sign(without_none(access_claims(sub) | changes))
-
-    def id(self, sub: str = ALICE, **changes: Any) -> str:
-        return self.sign(without_none(id_claims(sub) | changes))
-
-    def program(self, **changes: Any) -> str:
-        claims = {"client_id": PROGRAM, "scope": "vouch/users.write", "username": None}
-        return self.access(PROGRAM, **(claims | changes))
-
-
-def without_none(claims: Claims) -> Claims:
-    return {name: value for name, value in claims.items() if value is not None}
-
-
-def common_claims(sub: str) -> Claims:
-    now = int(time.time())
-    return {
-        "sub": sub,
-        "iss": ISSUER,
-        "origin_jti": "origin-1",
-        "jti": "jti-1",
-        "auth_time": now - 10,
-        "iat": now - 10,
-        "exp": now + 3600,
-    }
-
-
-def access_claims(sub: str) -> Claims:
-    return common_claims(sub) | {
-        "token_use": "access",
-        "client_id": CLIENT,
-        "scope": "aws.cognito.signin.user.admin",
-        "username": sub,
-    }
-
-
-def id_claims(sub: str) -> Claims:
-    return common_claims(sub) | {
-        "token_use": "id",
-        "aud": CLIENT,
-        "email": f"{sub[-8:]}@example.com",
-        "email_verified": True,
-        "cognito:username": sub,
-    }
+    def program(self, **claims: Any) -> str:
+        return self.service(**({"scope": SERVICE_SCOPE} | claims))
 
 
 @dataclass(frozen=True)

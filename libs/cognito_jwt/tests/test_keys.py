@@ -6,7 +6,7 @@ import pytest
 
 from cognito_jwt import KeySet, KeysUnavailable
 from cognito_jwt.keys import COOL_DOWN_SECONDS, parse_jwks
-from tests.gateway.world import Issuer
+from cognito_jwt.testing import TokenIssuer
 
 
 @dataclass
@@ -17,25 +17,25 @@ class Clock:
         return self.now
 
 
-async def test_fifty_callers_wait_for_one_fetch(issuer: Issuer) -> None:
+async def test_fifty_concurrent_callers_share_one_fetch(issuer: TokenIssuer) -> None:
     keys = KeySet(issuer.fetch)
     found = await asyncio.gather(*(keys.keys_for("key-1") for _ in range(50)))
-    assert all("key-1" in its for its in found)
-    assert issuer.asked == 1
+    assert all("key-1" in keys_then for keys_then in found)
+    assert issuer.fetches == 1
 
 
-async def test_unknown_key_ids_cause_no_fetch_storm(issuer: Issuer) -> None:
+async def test_unknown_key_ids_cause_one_fetch_per_cool_down(issuer: TokenIssuer) -> None:
     clock = Clock()
     keys = KeySet(issuer.fetch, clock)
     for number in range(50):
         assert f"unknown-{number}" not in await keys.keys_for(f"unknown-{number}")
-    assert issuer.asked == 1
+    assert issuer.fetches == 1
     clock.now += COOL_DOWN_SECONDS
     await keys.keys_for("unknown")
-    assert issuer.asked == 2
+    assert issuer.fetches == 2
 
 
-async def test_a_rotation_is_seen_once_the_cool_down_is_over(issuer: Issuer) -> None:
+async def test_a_rotation_is_noticed_after_the_cool_down(issuer: TokenIssuer) -> None:
     clock = Clock()
     keys = KeySet(issuer.fetch, clock)
     await keys.refresh()
@@ -47,7 +47,7 @@ async def test_a_rotation_is_seen_once_the_cool_down_is_over(issuer: Issuer) -> 
     assert keys.generation == before + 1
 
 
-async def test_a_withdrawn_key_is_forgotten(issuer: Issuer) -> None:
+async def test_a_withdrawn_key_is_dropped(issuer: TokenIssuer) -> None:
     clock = Clock()
     keys = KeySet(issuer.fetch, clock)
     await keys.refresh()
@@ -58,7 +58,7 @@ async def test_a_withdrawn_key_is_forgotten(issuer: Issuer) -> None:
     assert set(keys.snapshot()) == {"key-2"}
 
 
-async def test_known_keys_outlive_an_outage_and_a_storm(issuer: Issuer) -> None:
+async def test_known_keys_survive_an_outage_with_many_unknown_key_ids(issuer: TokenIssuer) -> None:
     clock = Clock()
     keys = KeySet(issuer.fetch, clock)
     await keys.refresh()
@@ -70,10 +70,10 @@ async def test_known_keys_outlive_an_outage_and_a_storm(issuer: Issuer) -> None:
                 await keys.keys_for(f"unknown-{minute}-{number}")
             assert "key-1" in await keys.keys_for("key-1")
         clock.now += 60
-    assert issuer.asked == 11
+    assert issuer.fetches == 11
 
 
-async def test_without_any_key_nothing_can_be_told(issuer: Issuer) -> None:
+async def test_without_any_key_verification_is_unavailable(issuer: TokenIssuer) -> None:
     issuer.down = True
     keys = KeySet(issuer.fetch)
     with pytest.raises(KeysUnavailable):
@@ -81,17 +81,17 @@ async def test_without_any_key_nothing_can_be_told(issuer: Issuer) -> None:
     assert not keys.loaded
 
 
-async def test_who_has_no_keys_yet_asks_again_soon_and_then_less_often(issuer: Issuer) -> None:
+async def test_a_key_set_without_keys_retries_soon_and_then_less_often(issuer: TokenIssuer) -> None:
     issuer.down = True
     clock = Clock()
     keys = KeySet(issuer.fetch, clock)
-    asked = []
+    fetches = []
     for _ in range(60):
         await keys.refresh()
-        asked.append(issuer.asked)
+        fetches.append(issuer.fetches)
         clock.now += 1
-    assert asked[:16] == [1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 5]
-    assert asked[-1] == 9
+    assert fetches[:16] == [1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 5]
+    assert fetches[-1] == 9
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ async def test_who_has_no_keys_yet_asks_again_soon_and_then_less_often(issuer: I
         b'{"keys": [{"kty": "RSA", "kid": "a", "n": 1, "e": 2}]}',
     ],
 )
-def test_what_is_no_key_set_replaces_nothing(document: bytes) -> None:
+def test_a_document_that_is_not_a_key_set_raises(document: bytes) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         parse_jwks(document)
 
 
-def test_keys_for_other_uses_are_passed_over(issuer: Issuer) -> None:
+def test_keys_for_other_uses_are_skipped(issuer: TokenIssuer) -> None:
     rows = json.loads(issuer.jwks())["keys"]
     others = [rows[0] | {"kid": "enc", "use": "enc"}, rows[0] | {"kid": "512", "alg": "RS512"}]
     assert set(parse_jwks(json.dumps({"keys": rows + others}).encode())) == {"key-1"}

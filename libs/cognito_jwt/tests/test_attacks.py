@@ -9,28 +9,26 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from cognito_jwt import InvalidToken, KeySet, Pool, Verifier, verify_jws
-from gateway.settings import SERVICE_SCOPE
-from tests.gateway.world import (
-    ALICE,
-    CLIENT,
-    ISSUER,
-    PROGRAM,
-    Issuer,
-    access_claims,
-    b64,
-    id_claims,
-    without_none,
-)
+from cognito_jwt.testing import TokenIssuer, base64_url, without_none
 
-POOL = Pool(ISSUER, frozenset({CLIENT}), frozenset({PROGRAM}), SERVICE_SCOPE)
+ALICE = "5e1f0c2a-0000-4000-8000-00000000a11c"
+ISSUER = TokenIssuer.issuer
+CLIENT = TokenIssuer.client_id
+SERVICE = TokenIssuer.service_client_id
+SCOPE = "example/users.write"
+POOL = Pool(ISSUER, frozenset({CLIENT}), frozenset({SERVICE}), SCOPE)
 NOW = int(time.time())
 
 
-def verifier(issuer: Issuer) -> Verifier:
+def good_claims() -> dict[str, Any]:
+    return TokenIssuer().access_claims(ALICE)
+
+
+def verifier(issuer: TokenIssuer) -> Verifier:
     return Verifier({ISSUER: (POOL, KeySet(issuer.fetch))})
 
 
-def pem(issuer: Issuer) -> bytes:
+def pem(issuer: TokenIssuer) -> bytes:
     return (
         issuer.keys[issuer.kid]
         .public_key()
@@ -38,67 +36,67 @@ def pem(issuer: Issuer) -> bytes:
     )
 
 
-def hmac_with_public_key(issuer: Issuer) -> str:
-    head = b64(json.dumps({"alg": "HS256", "kid": issuer.kid}).encode())
-    signing_input = f"{head}.{b64(json.dumps(access_claims(ALICE)).encode())}"
+def hmac_with_public_key(issuer: TokenIssuer) -> str:
+    head = base64_url(json.dumps({"alg": "HS256", "kid": issuer.kid}).encode())
+    signing_input = f"{head}.{base64_url(json.dumps(good_claims()).encode())}"
     algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
-    return f"{signing_input}.{b64(algorithm.sign(signing_input.encode(), pem(issuer)))}"
+    return f"{signing_input}.{base64_url(algorithm.sign(signing_input.encode(), pem(issuer)))}"
 
 
-def signed_with(algorithm: str) -> Callable[[Issuer], str]:
-    def make(issuer: Issuer) -> str:
-        head = b64(json.dumps({"alg": algorithm, "kid": issuer.kid}).encode())
-        signing_input = f"{head}.{b64(json.dumps(access_claims(ALICE)).encode())}"
+def signed_with(algorithm: str) -> Callable[[TokenIssuer], str]:
+    def make(issuer: TokenIssuer) -> str:
+        head = base64_url(json.dumps({"alg": algorithm, "kid": issuer.kid}).encode())
+        signing_input = f"{head}.{base64_url(json.dumps(good_claims()).encode())}"
         key = issuer.keys[issuer.kid]
         signature = jwt.get_algorithm_by_name(algorithm).sign(signing_input.encode(), key)
-        return f"{signing_input}.{b64(signature)}"
+        return f"{signing_input}.{base64_url(signature)}"
 
     return make
 
 
-def header(**changes: Any) -> Callable[[Issuer], str]:
-    """A good token under another header; None takes a parameter away."""
+def header(**changes: Any) -> Callable[[TokenIssuer], str]:
+    """Return a valid token with another header; a parameter of None is left out."""
 
-    def make(issuer: Issuer) -> str:
+    def make(issuer: TokenIssuer) -> str:
         plain = {"kid": issuer.kid, "alg": "RS256"}
-        return issuer.sign(access_claims(ALICE), without_none(plain | changes))
+        return issuer.sign(good_claims(), without_none(plain | changes))
 
     return make
 
 
-def claims(**changes: Any) -> Callable[[Issuer], str]:
-    return lambda issuer: issuer.access(**changes)
+def claims(**changes: Any) -> Callable[[TokenIssuer], str]:
+    return lambda issuer: issuer.access(ALICE, **changes)
 
 
-def raw(change: Callable[[str], str]) -> Callable[[Issuer], str]:
-    """A payload whose JSON text has been changed by hand, then truly signed."""
-    return lambda issuer: issuer.sign(change(json.dumps(access_claims(ALICE))).encode())
+def raw(change: Callable[[str], str]) -> Callable[[TokenIssuer], str]:
+    """Return a token whose payload was changed as text and then truly signed."""
+    return lambda issuer: issuer.sign(change(json.dumps(good_claims())).encode())
 
 
-def respelled(change: Callable[[list[str]], str]) -> Callable[[Issuer], str]:
-    """A good token, written differently after it was signed."""
-    return lambda issuer: change(issuer.access().split("."))
+def reencoded(change: Callable[[list[str]], str]) -> Callable[[TokenIssuer], str]:
+    """Return a valid token that was encoded differently after it was signed."""
+    return lambda issuer: change(issuer.access(ALICE).split("."))
 
 
 def spare_bits(parts: list[str]) -> str:
-    """The last symbol of an RSA-2048 signature has four bits that no decoder needs."""
+    """Change the last symbol of an RSA-2048 signature, of which decoders ignore four bits."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     last = alphabet[alphabet.index(parts[2][-1]) ^ 1]
     return f"{parts[0]}.{parts[1]}.{parts[2][:-1]}{last}"
 
 
-def another_keys_kid(_issuer: Issuer) -> str:
-    stranger = Issuer()
+def another_keys_kid(_issuer: TokenIssuer) -> str:
+    stranger = TokenIssuer()
     stranger.rotate("key-1")
-    return stranger.access()
+    return stranger.access(ALICE)
 
 
-ATTACKS: dict[str, Callable[[Issuer], str]] = {
+ATTACKS: dict[str, Callable[[TokenIssuer], str]] = {
     "empty": lambda _: "",
     "two parts": lambda _: "a.b",
-    "four parts": respelled(lambda parts: ".".join([*parts, "a"])),
+    "four parts": reencoded(lambda parts: ".".join([*parts, "a"])),
     "five parts": lambda _: "a.b.c.d.e",
-    "no signature": respelled(lambda parts: f"{parts[0]}.{parts[1]}."),
+    "no signature": reencoded(lambda parts: f"{parts[0]}.{parts[1]}."),
     "alg none": header(alg="none"),
     "alg None": header(alg="None"),
     "alg NONE, unsigned": lambda i: header(alg="NONE")(i).rpartition(".")[0] + ".",
@@ -142,8 +140,8 @@ ATTACKS: dict[str, Callable[[Issuer], str]] = {
     "client listed": claims(client_id=[CLIENT]),
     "client missing": claims(client_id=None),
     "client as audience": claims(client_id=None, aud=CLIENT),
-    "audience listed": lambda i: i.id(aud=[CLIENT]),
-    "audience of a program": lambda i: i.id(aud=PROGRAM),
+    "audience listed": lambda i: i.id(ALICE, aud=[CLIENT]),
+    "audience of a machine": lambda i: i.id(ALICE, aud=SERVICE),
     "expired": claims(exp=NOW - 1),
     "exp missing": claims(exp=None),
     "exp text": claims(exp=str(NOW + 60)),
@@ -187,7 +185,7 @@ ATTACKS: dict[str, Callable[[Issuer], str]] = {
     "groups text": claims(**{"cognito:groups": "admin"}),
     "groups numbers": claims(**{"cognito:groups": [1]}),
     "groups object": claims(**{"cognito:groups": {"admin": True}}),
-    "scope list": claims(scope=["vouch/users.write"]),
+    "scope list": claims(scope=["example/users.write"]),
     "jti number": claims(jti=7),
     "payload list": lambda i: i.sign(b"[]"),
     "payload text": lambda i: i.sign(b'"x"'),
@@ -195,110 +193,119 @@ ATTACKS: dict[str, Callable[[Issuer], str]] = {
     "payload not JSON": lambda i: i.sign(b"{"),
     "payload BOM": raw(lambda text: "\ufeff" + text),
     "payload not UTF-8": lambda i: i.sign(b'{"iss": "\xff"}'),
-    "payload UTF-16": lambda i: i.sign(json.dumps(access_claims(ALICE)).encode("utf-16")),
+    "payload UTF-16": lambda i: i.sign(json.dumps(good_claims()).encode("utf-16")),
     "payload trailing": raw(lambda text: text + "{}"),
     "payload comment": raw(lambda text: text + "//"),
     "deep list": raw(lambda text: text[:-1] + ', "x": ' + "[" * 20000 + "]" * 20000 + "}"),
     "deep but short": raw(lambda text: text[:-1] + ', "x": ' + "[" * 900 + "]" * 900 + "}"),
     "64 KB": claims(padding="x" * 65_536),
     "header BOM": lambda i: i.sign_parts(
-        b64(b"\xef\xbb\xbf" + json.dumps({"kid": i.kid, "alg": "RS256"}).encode()),
-        b64(json.dumps(access_claims(ALICE)).encode()),
+        base64_url(b"\xef\xbb\xbf" + json.dumps({"kid": i.kid, "alg": "RS256"}).encode()),
+        base64_url(json.dumps(good_claims()).encode()),
     ),
     "header list": lambda i: i.sign_parts(
-        b64(b"[]"), b64(json.dumps(access_claims(ALICE)).encode())
+        base64_url(b"[]"), base64_url(json.dumps(good_claims()).encode())
     ),
     "alg twice": lambda i: i.sign_parts(
-        b64(f'{{"alg":"none","kid":"{i.kid}","alg":"RS256"}}'.encode()),
-        b64(json.dumps(access_claims(ALICE)).encode()),
+        base64_url(f'{{"alg":"none","kid":"{i.kid}","alg":"RS256"}}'.encode()),
+        base64_url(json.dumps(good_claims()).encode()),
     ),
-    "padded": respelled(lambda parts: ".".join([*parts[:2], parts[2] + "=="])),
+    "padded": reencoded(lambda parts: ".".join([*parts[:2], parts[2] + "=="])),
     "payload padded": lambda i: i.sign_parts(
-        b64(json.dumps({"kid": i.kid, "alg": "RS256"}).encode()),
-        base64.urlsafe_b64encode(json.dumps(access_claims(ALICE) | {"x": "y"}).encode()).decode()
-        + "=",
+        base64_url(json.dumps({"kid": i.kid, "alg": "RS256"}).encode()),
+        base64.urlsafe_b64encode(json.dumps(good_claims() | {"x": "y"}).encode()).decode() + "=",
     ),
-    "plus and slash": respelled(
+    "plus and slash": reencoded(
         lambda parts: ".".join([*parts[:2], parts[2].replace("-", "+").replace("_", "/") + "+"])
     ),
-    "line break in it": respelled(
+    "line break in it": reencoded(
         lambda parts: ".".join([*parts[:2], parts[2][:9] + "\n" + parts[2][9:]])
     ),
-    "trailing line break": respelled(lambda parts: ".".join(parts) + "\n"),
-    "trailing blank": respelled(lambda parts: ".".join(parts) + " "),
-    "spare bits": respelled(spare_bits),
-    "signature of zeros": respelled(lambda parts: ".".join([*parts[:2], "A" * len(parts[2])])),
-    "signature too short": respelled(lambda parts: ".".join([*parts[:2], parts[2][:-4]])),
-    "signature too long": respelled(lambda parts: ".".join([*parts[:2], parts[2] + "AAAA"])),
-    "payload swapped": respelled(
-        lambda parts: ".".join([parts[0], b64(json.dumps(access_claims("bob")).encode()), parts[2]])
+    "trailing line break": reencoded(lambda parts: ".".join(parts) + "\n"),
+    "trailing blank": reencoded(lambda parts: ".".join(parts) + " "),
+    "spare bits": reencoded(spare_bits),
+    "signature of zeros": reencoded(lambda parts: ".".join([*parts[:2], "A" * len(parts[2])])),
+    "signature too short": reencoded(lambda parts: ".".join([*parts[:2], parts[2][:-4]])),
+    "signature too long": reencoded(lambda parts: ".".join([*parts[:2], parts[2] + "AAAA"])),
+    "payload swapped": reencoded(
+        lambda parts: ".".join(
+            [
+                parts[0],
+                base64_url(json.dumps(TokenIssuer().access_claims("bob")).encode()),
+                parts[2],
+            ]
+        )
     ),
-    "not ASCII": respelled(lambda parts: ".".join(parts) + "ä"),
-    "fullwidth": respelled(lambda parts: ".".join(parts).replace("e", "\uff45")),
+    "not ASCII": reencoded(lambda parts: ".".join(parts) + "ä"),
+    "fullwidth": reencoded(lambda parts: ".".join(parts).replace("e", "\uff45")),
 }
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_an_attack_is_refused_and_by_no_other_exception(name: str, issuer: Issuer) -> None:
+async def test_an_attack_raises_invalid_token_and_nothing_else(
+    name: str, issuer: TokenIssuer
+) -> None:
     token = ATTACKS[name](issuer)
     with pytest.raises(InvalidToken):
         await verifier(issuer).verify(token)
 
 
-async def test_good_tokens_are_told_apart(issuer: Issuer) -> None:
-    access = await verifier(issuer).verify(issuer.access())
+async def test_valid_tokens_are_distinguished_by_kind(issuer: TokenIssuer) -> None:
+    access = await verifier(issuer).verify(issuer.access(ALICE))
     assert (access.subject, access.use, access.email) == (ALICE, "access", None)
     assert (access.is_service, access.is_admin, access.is_machine) == (False, False, False)
-    identity = await verifier(issuer).verify(issuer.id())
+    identity = await verifier(issuer).verify(issuer.id(ALICE))
     assert (identity.use, identity.email) == ("id", "0000a11c@example.com")
-    program = await verifier(issuer).verify(issuer.program())
-    assert program.is_machine
-    assert program.is_service
+    machine = await verifier(issuer).verify(issuer.service(scope=SCOPE))
+    assert machine.is_machine
+    assert machine.is_service
 
 
 @pytest.mark.parametrize(
     ("changes", "is_service"),
     [
-        ({"scope": "vouch/users.write other/scope"}, True),
-        ({"scope": "vouch/users.writer"}, False),
-        ({"scope": "vouch/users"}, False),
+        ({"scope": "example/users.write other/scope"}, True),
+        ({"scope": "example/users.writer"}, False),
+        ({"scope": "example/users"}, False),
         ({"scope": None}, False),
     ],
 )
-async def test_a_program_is_a_service_by_its_scope(
-    changes: dict[str, Any], *, is_service: bool, issuer: Issuer
+async def test_the_scope_makes_a_machine_a_service(
+    changes: dict[str, Any], *, is_service: bool, issuer: TokenIssuer
 ) -> None:
-    caller = await verifier(issuer).verify(issuer.program(**changes))
+    caller = await verifier(issuer).verify(issuer.service(**changes))
     assert caller.is_service is is_service
 
 
-async def test_the_scope_makes_no_service_of_a_person(issuer: Issuer) -> None:
-    assert not (await verifier(issuer).verify(issuer.access(scope="vouch/users.write"))).is_service
+async def test_the_scope_does_not_make_a_person_a_service(issuer: TokenIssuer) -> None:
+    assert not (
+        await verifier(issuer).verify(issuer.access(ALICE, scope="example/users.write"))
+    ).is_service
 
 
-async def test_groups_count_in_access_tokens_only(issuer: Issuer) -> None:
+async def test_groups_count_in_access_tokens_only(issuer: TokenIssuer) -> None:
     groups: dict[str, Any] = {"cognito:groups": ["service", "admin"]}
-    access = await verifier(issuer).verify(issuer.access(**groups))
-    identity = await verifier(issuer).verify(issuer.id(**groups))
+    access = await verifier(issuer).verify(issuer.access(ALICE, **groups))
+    identity = await verifier(issuer).verify(issuer.id(ALICE, **groups))
     assert access.is_service
     assert access.is_admin
     assert (identity.is_service, identity.is_admin) == (False, False)
 
 
 @pytest.mark.parametrize("verified", [False, "false", None, 1, "True"])
-async def test_an_address_counts_only_when_cognito_verified_it(
-    verified: object, issuer: Issuer
+async def test_an_email_address_is_returned_only_if_cognito_verified_it(
+    verified: object, issuer: TokenIssuer
 ) -> None:
-    assert (await verifier(issuer).verify(issuer.id(email_verified=verified))).email is None
+    assert (await verifier(issuer).verify(issuer.id(ALICE, email_verified=verified))).email is None
 
 
-def test_the_seam_takes_any_payload_of_the_right_key(issuer: Issuer) -> None:
+def test_verify_jws_accepts_any_payload_signed_by_the_key(issuer: TokenIssuer) -> None:
     keys = {issuer.kid: issuer.keys[issuer.kid].public_key()}
     assert verify_jws(issuer.sign(b"\x00 any bytes \xff"), keys) == b"\x00 any bytes \xff"
 
 
-async def test_a_second_pool_has_its_own_keys_and_clients(issuer: Issuer) -> None:
-    other = Issuer()
+async def test_a_second_pool_has_its_own_keys_and_clients(issuer: TokenIssuer) -> None:
+    other = TokenIssuer()
     other.rotate("key-1")  # the same key id in both pools
     name = ISSUER + "Two"
     pools = {
@@ -306,11 +313,13 @@ async def test_a_second_pool_has_its_own_keys_and_clients(issuer: Issuer) -> Non
         name: (Pool(name, frozenset({"second"})), KeySet(other.fetch)),
     }
     both = Verifier(pools)
-    assert (await both.verify(other.access(iss=name, client_id="second"))).client_id == "second"
-    for forged in (other.access(), issuer.access(iss=name), other.access(iss=name)):
+    assert (
+        await both.verify(other.access(ALICE, iss=name, client_id="second"))
+    ).client_id == "second"
+    for forged in (
+        other.access(ALICE),
+        issuer.access(ALICE, iss=name),
+        other.access(ALICE, iss=name),
+    ):
         with pytest.raises(InvalidToken):
             await both.verify(forged)
-
-
-def test_id_claims_of_the_world_are_complete() -> None:
-    assert {"aud", "email", "email_verified"} <= id_claims(ALICE).keys()

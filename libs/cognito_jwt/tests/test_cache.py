@@ -7,8 +7,9 @@ from redis.asyncio import Redis
 from cognito_jwt import InvalidToken, KeySet, Pool, Revocation, RevocationList, TokenCache, Verifier
 from cognito_jwt.cache import TTL_SECONDS
 from cognito_jwt.keys import COOL_DOWN_SECONDS
-from tests.gateway.world import ALICE, CLIENT, ISSUER, Issuer
+from cognito_jwt.testing import TokenIssuer
 
+ALICE = "5e1f0c2a-0000-4000-8000-00000000a11c"
 BOB = "b0b00000-0000-4000-8000-000000000b0b"
 
 
@@ -28,29 +29,31 @@ class Tokens:
 
 
 @pytest.fixture
-def tokens(issuer: Issuer, redis: Redis) -> Tokens:
+def tokens(issuer: TokenIssuer, redis: Redis) -> Tokens:
     clock = Clock(time.time())
     keys = KeySet(issuer.fetch, clock)
-    verifier = Verifier({ISSUER: (Pool(ISSUER, frozenset({CLIENT})), keys)}, clock)
+    verifier = Verifier(
+        {issuer.issuer: (Pool(issuer.issuer, frozenset({issuer.client_id})), keys)}, clock
+    )
     return Tokens(TokenCache(verifier, RevocationList(redis), clock, size=3), keys, clock)
 
 
-async def test_a_token_is_verified_once(tokens: Tokens, issuer: Issuer) -> None:
-    token = issuer.access()
+async def test_a_token_is_verified_once(tokens: Tokens, issuer: TokenIssuer) -> None:
+    token = issuer.access(ALICE)
     assert tokens.cache.cached(token) is None
     caller = await tokens.cache.verify(token)
     assert tokens.cache.cached(token) is caller
 
 
-async def test_what_is_invalid_is_not_remembered(tokens: Tokens, issuer: Issuer) -> None:
-    token = issuer.access(client_id="other")
+async def test_an_invalid_token_is_not_cached(tokens: Tokens, issuer: TokenIssuer) -> None:
+    token = issuer.access(ALICE, client_id="other")
     with pytest.raises(InvalidToken):
         await tokens.cache.verify(token)
     assert tokens.cache.cached(token) is None
 
 
-async def test_no_token_is_remembered_beyond_its_end(tokens: Tokens, issuer: Issuer) -> None:
-    short = issuer.access(exp=int(tokens.clock.now) + 20)
+async def test_no_token_is_cached_beyond_its_expiry(tokens: Tokens, issuer: TokenIssuer) -> None:
+    short = issuer.access(ALICE, exp=int(tokens.clock.now) + 20)
     await tokens.cache.verify(short)
     tokens.clock.now += 19
     assert tokens.cache.cached(short)
@@ -60,22 +63,24 @@ async def test_no_token_is_remembered_beyond_its_end(tokens: Tokens, issuer: Iss
         await tokens.cache.verify(short)
 
 
-async def test_a_signature_is_checked_again_after_a_while(tokens: Tokens, issuer: Issuer) -> None:
-    token = issuer.access()
+async def test_a_signature_is_checked_again_after_the_time_to_live(
+    tokens: Tokens, issuer: TokenIssuer
+) -> None:
+    token = issuer.access(ALICE)
     await tokens.cache.verify(token)
     tokens.clock.now += TTL_SECONDS + 1
     assert tokens.cache.cached(token) is None
 
 
-async def test_the_memory_is_bounded(tokens: Tokens, issuer: Issuer) -> None:
-    many = [issuer.access(jti=f"jti-{number}") for number in range(5)]
+async def test_the_cache_is_bounded(tokens: Tokens, issuer: TokenIssuer) -> None:
+    many = [issuer.access(ALICE, jti=f"jti-{number}") for number in range(5)]
     for token in many:
         await tokens.cache.verify(token)
     assert [bool(tokens.cache.cached(token)) for token in many] == [False] * 2 + [True] * 3
 
 
-async def test_a_withdrawn_key_does_not_live_on(tokens: Tokens, issuer: Issuer) -> None:
-    token = issuer.access()
+async def test_tokens_of_a_withdrawn_key_are_rejected(tokens: Tokens, issuer: TokenIssuer) -> None:
+    token = issuer.access(ALICE)
     await tokens.cache.verify(token)
     issuer.rotate("key-2")
     del issuer.keys["key-1"]
@@ -94,25 +99,25 @@ async def test_a_withdrawn_key_does_not_live_on(tokens: Tokens, issuer: Issuer) 
         ("sub", ALICE, [True, True, True, False]),
     ],
 )
-async def test_what_is_revoked_is_refused_whether_remembered_or_not(
-    kind: str, value: str, covered: list[bool], tokens: Tokens, issuer: Issuer
+async def test_a_revoked_token_is_rejected_whether_cached_or_not(
+    kind: str, value: str, covered: list[bool], tokens: Tokens, issuer: TokenIssuer
 ) -> None:
     now = int(tokens.clock.now)
     several = [
-        issuer.access(),
-        issuer.access(jti="jti-2"),
-        issuer.access(jti="jti-3", origin_jti="origin-2"),
-        issuer.access(auth_time=now + 2, jti="jti-4", origin_jti="origin-3"),
+        issuer.access(ALICE),
+        issuer.access(ALICE, jti="jti-2"),
+        issuer.access(ALICE, jti="jti-3", origin_jti="origin-2"),
+        issuer.access(ALICE, auth_time=now + 2, jti="jti-4", origin_jti="origin-3"),
     ]
     for token in several[:3]:
         await tokens.cache.verify(token)
     entry = Revocation(kind, value, now, now + 900)  # type: ignore[arg-type]  # parametrized
     await tokens.cache.revocations.add(entry)
-    for token, refused in zip(several, covered, strict=True):
-        assert await is_refused(tokens.cache, token) is refused
+    for token, rejected in zip(several, covered, strict=True):
+        assert await is_rejected(tokens.cache, token) is rejected
 
 
-async def is_refused(cache: TokenCache, token: str) -> bool:
+async def is_rejected(cache: TokenCache, token: str) -> bool:
     try:
         if cache.cached(token) is None:
             await cache.verify(token)
@@ -121,7 +126,7 @@ async def is_refused(cache: TokenCache, token: str) -> bool:
     return False
 
 
-async def test_other_workers_learn_of_a_revocation(redis: Redis) -> None:
+async def test_other_processes_apply_a_revocation(redis: Redis) -> None:
     one, other = RevocationList(redis), RevocationList(redis)
     await other.refresh()
     now = int(time.time())
@@ -130,7 +135,7 @@ async def test_other_workers_learn_of_a_revocation(redis: Redis) -> None:
     assert other._entries == one._entries
 
 
-async def test_a_list_that_redis_lost_is_put_back(redis: Redis) -> None:
+async def test_a_list_that_redis_lost_is_restored(redis: Redis) -> None:
     one, other = RevocationList(redis), RevocationList(redis)
     now = int(time.time())
     await one.add(Revocation("sub", BOB, now, now + 900))
@@ -141,7 +146,7 @@ async def test_a_list_that_redis_lost_is_put_back(redis: Redis) -> None:
     assert "sub:" + BOB in other._entries
 
 
-async def test_a_revocation_ends_with_what_it_took_back(redis: Redis) -> None:
+async def test_an_expired_revocation_is_dropped(redis: Redis) -> None:
     revocations = RevocationList(redis)
     now = int(time.time())
     await revocations.add(Revocation("jti", "old", now - 900, now - 1))

@@ -1,0 +1,164 @@
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from redis_batching import BatchingRedis
+from redis_batching.client import IDLE_SECONDS, MAX_BATCH, MAX_WORKERS
+from tests.support.eventually import eventually
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture
+async def empty(redis_server: RedisServer) -> str:
+    """The URL of an empty database, on the server that a test may kill."""
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.flushall()
+    return redis_server.url
+
+
+def client_of(url: str, **options: Any) -> BatchingRedis:
+    client: Any = BatchingRedis.from_url(url, **options)
+    assert isinstance(client, BatchingRedis)
+    return client
+
+
+@pytest.fixture
+async def client(empty: str) -> AsyncIterator[BatchingRedis]:
+    client = client_of(empty)
+    yield client
+    await client.aclose()
+
+
+async def test_every_caller_gets_its_own_reply(client: BatchingRedis) -> None:
+    await asyncio.gather(*(client.set(f"k{number}", number) for number in range(500)))
+    replies = await asyncio.gather(*(client.get(f"k{number}") for number in range(500)))
+    assert replies == [str(number).encode() for number in range(500)]
+
+
+async def test_replies_are_parsed_as_redis_py_parses_them(client: BatchingRedis) -> None:
+    await client.hset("h", mapping={"a": "1", "b": "2"})
+    assert await client.hgetall("h") == {b"a": b"1", b"b": b"2"}
+    assert await client.ping() is True
+    double = client.register_script("return ARGV[1] * 2")
+    assert await double(args=[21]) == 42
+
+
+async def test_the_commands_of_one_tick_share_a_few_connections(
+    client: BatchingRedis, empty: str
+) -> None:
+    async with Redis.from_url(empty) as redis:
+        before = (await redis.info("clients"))["connected_clients"]
+        await asyncio.gather(*(client.get("k") for _ in range(1_000)))
+        after = (await redis.info("clients"))["connected_clients"]
+    assert after <= before + MAX_WORKERS
+
+
+@pytest.mark.parametrize("idle_seconds", [0, IDLE_SECONDS])
+async def test_a_command_finds_a_worker_whenever_it_arrives(
+    idle_seconds: float, client: BatchingRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a worker is idle, as it gives up, and after it has ended."""
+    monkeypatch.setattr("redis_batching.client.IDLE_SECONDS", idle_seconds)
+    async with asyncio.timeout(10):
+        for ticks in range(300):
+            assert await client.echo(f"{ticks}") == f"{ticks}".encode()
+            for _ in range(ticks % 13):
+                await asyncio.sleep(0)
+
+
+async def test_a_push_notification_is_not_taken_for_a_reply(client: BatchingRedis) -> None:
+    """Redis pushes the invalidation of a tracked key in the middle of a batch."""
+    await client.set("k", "0")
+    assert await client.execute_command("CLIENT TRACKING", "ON")
+    for number in range(1, 50):
+        calls: list[Any] = []
+        for part in range(8):
+            calls += [client.get("k"), client.set("k", f"{number}.{part}")]
+        replies = await asyncio.gather(*calls, client.echo("mine"))
+        assert replies[2::2] == [*(f"{number}.{part}".encode() for part in range(7)), b"mine"]
+        assert replies[1::2] == [True] * 8
+
+
+async def test_more_commands_than_fit_in_the_batches_are_executed(client: BatchingRedis) -> None:
+    many = MAX_WORKERS * MAX_BATCH * 3 + 1
+    replies = await asyncio.gather(*(client.echo(f"{number}") for number in range(many)))
+    assert replies == [f"{number}".encode() for number in range(many)]
+
+
+async def test_closing_waits_for_the_commands_in_flight(empty: str) -> None:
+    client = client_of(empty)
+    calls: list[Any] = [client.set(f"k{number}", "v") for number in range(200)]
+    await client.aclose()
+    assert all(call.done() and call.result() for call in calls)
+
+
+async def test_an_error_reply_concerns_its_command_alone(client: BatchingRedis) -> None:
+    await client.set("text", "a")
+    calls: list[Any] = [client.get("text"), client.incr("text"), client.evalsha("0" * 40, 0)]
+    good, bad, script = await asyncio.gather(*calls, return_exceptions=True)
+    assert good == b"a"
+    assert isinstance(bad, ResponseError)
+    assert isinstance(script, NoScriptError)
+
+
+async def test_a_cancelled_caller_takes_no_reply_of_another(client: BatchingRedis) -> None:
+    """Cancels before, while and after a batch is sent; every other caller has its own reply."""
+    chance = random.Random(7)
+    cancelled = 0
+    for _ in range(60):
+        calls = [asyncio.ensure_future(client.echo(f"{number}")) for number in range(40)]
+        for _ in range(chance.randrange(6)):
+            await asyncio.sleep(0)
+        for call in chance.sample(calls, 15):
+            cancelled += call.cancel()
+        replies = await asyncio.gather(*calls, return_exceptions=True)
+        for number, reply in enumerate(replies):
+            if not isinstance(reply, asyncio.CancelledError):
+                assert reply == str(number).encode()
+    assert cancelled > 500
+
+
+async def test_an_outage_fails_all_callers_and_ends_by_itself(
+    redis_server: RedisServer, empty: str
+) -> None:
+    client = client_of(empty)
+    await client.ping()
+    await redis_server.kill()
+    replies = await asyncio.gather(*(client.ping() for _ in range(20)), return_exceptions=True)
+    await redis_server.start()
+    assert all(isinstance(reply, RedisError | OSError) for reply in replies)
+    assert await client.ping()
+    await client.aclose()
+
+
+async def test_after_a_timeout_commands_fail_at_once_and_then_try_again(
+    redis_server: RedisServer, empty: str
+) -> None:
+    client: Any = client_of(empty, socket_timeout=0.2, retry=Retry(NoBackoff(), 0))
+    await client.ping()
+    redis_server.suspend()
+    try:
+        with pytest.raises(RedisTimeoutError):
+            await client.ping()
+        call = client.ping()
+        assert call.done()
+        assert isinstance(call.exception(), RedisTimeoutError)
+    finally:
+        redis_server.resume()
+
+    async def answers() -> bool:
+        with contextlib.suppress(RedisError):
+            return bool(await client.ping())
+        return False
+
+    await eventually(answers)
+    await client.aclose()

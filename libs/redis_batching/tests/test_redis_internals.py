@@ -1,0 +1,38 @@
+"""The installed redis-py has every private name that `redis_internals` uses."""
+
+import importlib
+import inspect
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.client import NEVER_DECODE
+
+from tests.support.redis_server import RedisServer
+
+
+def test_the_private_module_has_its_marker_for_missing_data() -> None:
+    assert importlib.import_module("redis._parsers.hiredis").NOT_ENOUGH_DATA is not None
+
+
+async def test_a_connection_has_the_writer_the_parser_and_the_reader(
+    redis_server: RedisServer,
+) -> None:
+    async with Redis.from_url(redis_server.url) as redis:
+        pool: Any = redis.connection_pool
+        connection = await pool.get_connection()
+        try:
+            await connection.connect()
+            assert callable(connection._writer.write)
+            assert inspect.iscoroutinefunction(connection._writer.drain)
+            assert callable(connection._parser._reader.gets)
+            assert inspect.iscoroutinefunction(connection._parser.handle_push_response)
+        finally:
+            await pool.release(connection)
+
+
+def test_the_methods_that_are_overridden_or_called_exist() -> None:
+    for name in ("pack_command", "send_packed_command", "read_response", "should_reconnect"):
+        assert callable(getattr(AbstractConnection, name))
+    assert "timeout" in inspect.signature(AbstractConnection.read_response).parameters
+    assert isinstance(NEVER_DECODE, str)
