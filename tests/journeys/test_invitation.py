@@ -1,4 +1,4 @@
-"""An invitation from end to end on the deployed template: every part is the one that ships."""
+"""Follow invitations through the deployed template, from the request to points or to a bounce."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 async def url(stack: Stack) -> AsyncIterator[str]:
-    """Of a gateway that counts invitations and turns nobody away, once it has heard of that."""
+    """Start the services and return the URL of a gateway that does not limit invitations."""
     for name in ("referrals", "invites"):
         stack.service(name).start()
     for name in ("referrals", "invites"):
@@ -38,7 +38,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 class Person:
-    """Somebody with an address, who signs in when it comes to it."""
+    """Call the gateway as a person, who may have signed in."""
 
     def __init__(self, stack: Stack, url: str, session: aiohttp.ClientSession) -> None:
         self.stack, self.url, self.session = stack, url, session
@@ -50,22 +50,22 @@ class Person:
         self.tokens = dict(await asyncio.to_thread(self.stack.people.sign_in, self.email))
         return self
 
-    async def call(self, method: str, path: str, use: str | None, body: Any = None) -> Any:
-        headers = {"Authorization": f"Bearer {self.tokens[use]}"} if use else {}
+    async def call(self, method: str, path: str, token: str | None, body: Any = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.tokens[token]}"} if token else {}
         if body is not None:
             headers["Content-Type"] = "application/json"
         data = None if body is None else json.dumps(body)
         async with self.session.request(
             method, self.url + path, headers=headers, data=data
-        ) as answer:
-            text = await answer.text()
-            return answer.status, json.loads(text) if text else None
+        ) as response:
+            text = await response.text()
+            return response.status, json.loads(text) if text else None
 
 
 async def inbox(stack: Stack, session: aiohttp.ClientSession, to: str) -> list[dict[str, Any]]:
-    """What the local SES has taken for this address."""
-    async with session.get(f"{stack.settings.aws_url}/_ministack/ses/messages") as answer:
-        told = json.loads(await answer.text())
+    """Return the mails that the local SES has accepted for this address."""
+    async with session.get(f"{stack.settings.aws_url}/_ministack/ses/messages") as response:
+        messages = json.loads(await response.text())
 
     def mails(value: Any) -> list[dict[str, Any]]:
         if isinstance(value, dict):
@@ -74,90 +74,90 @@ async def inbox(stack: Stack, session: aiohttp.ClientSession, to: str) -> list[d
             return [mail for each in value.values() for mail in mails(each)]
         return [mail for each in value for mail in mails(each)] if isinstance(value, list) else []
 
-    return mails(told)
+    return mails(messages)
 
 
 async def invited(alice: Person, email: str) -> str:
     async def sent() -> str | None:
-        wish = {"email": email, "note": "See you <b>there</b>!", "name": "Alice"}
-        status, told = await alice.call("POST", "/v1/invites", "access", wish)
-        assert status in (202, 409, 429), told
-        return told.get("invite") if status == 202 else None
+        request = {"email": email, "note": "See you <b>there</b>!", "name": "Alice"}
+        status, invitation = await alice.call("POST", "/v1/invites", "access", request)
+        assert status in (202, 409, 429), invitation
+        return invitation.get("invite") if status == 202 else None
 
-    name = await eventually(sent)  # the invites service hears of the account over its queue
-    assert name is not None
-    return str(name)
+    invite_id = await eventually(sent)  # the invites service learns of the account over its queue
+    assert invite_id is not None
+    return str(invite_id)
 
 
-async def state(alice: Person, name: str, wanted: str) -> dict[str, Any]:
-    async def so() -> dict[str, Any] | None:
-        status, told = await alice.call("GET", f"/v1/invites/{name}", "access")
-        return told if status == 200 and told["state"] == wanted else None
+async def reached(alice: Person, invite_id: str, state: str) -> dict[str, Any]:
+    async def in_state() -> dict[str, Any] | None:
+        status, invitation = await alice.call("GET", f"/v1/invites/{invite_id}", "access")
+        return invitation if status == 200 and invitation["state"] == state else None
 
-    found = await eventually(so, seconds=20)
+    found = await eventually(in_state, seconds=20)
     assert found is not None
     return found
 
 
-async def test_from_a_wish_to_points_and_from_a_bounce_to_silence(
+async def test_an_accepted_invitation_earns_points_and_a_bounced_one_stops_mail(
     stack: Stack, url: str, session: aiohttp.ClientSession
 ) -> None:
     alice = await Person(stack, url, session).sign_in()
     bob = Person(stack, url, session)
     assert (await alice.call("POST", "/v1/me", "id"))[0] == 201
-    name = await invited(alice, bob.email)
-    await state(alice, name, "sent")
+    invite_id = await invited(alice, bob.email)
+    await reached(alice, invite_id, "sent")
 
-    # the mail, as the local SES has it
+    # the mail in the local SES
     (mail,) = await inbox(stack, session, bob.email)
     assert mail["Subject"] == "Alice invites you to Vouch"
     assert "See you <b>there</b>!" in mail["BodyText"]
     assert "See you &lt;b&gt;there&lt;/b&gt;!" in mail["BodyHtml"]
     token = mail["BodyText"].split("invited#")[1].split()[0]
 
-    # its token: looked up, accepted, and a seat is reserved with the inviter
-    status, looked = await bob.call("POST", "/v1/invites/lookup", None, {"token": token})
-    assert (status, looked["inviter"]) == (200, "Alice")
-    status, told = await bob.call("POST", "/v1/invites/accept", None, {"token": token})
+    # its token looks up and accepts the invitation, which reserves a referral of the inviter
+    status, invitation = await bob.call("POST", "/v1/invites/lookup", None, {"token": token})
+    assert (status, invitation["inviter"]) == (200, "Alice")
+    status, accepted = await bob.call("POST", "/v1/invites/accept", None, {"token": token})
     assert status == 200
-    use = f"/v1/referral/uses/{told['useId']}/confirm"
+    confirm = f"/v1/referral/uses/{accepted['useId']}/confirm"
     await bob.sign_in()
 
     async def confirmed() -> bool:
-        status, told = await bob.call("POST", use, "id", {})
-        return bool(status == 200 and told["state"] == "confirmed")
+        status, use = await bob.call("POST", confirm, "id", {})
+        return bool(status == 200 and use["state"] == "confirmed")
 
     await eventually(confirmed, seconds=20)
 
-    async def risen() -> bool:
-        status, told = await alice.call("GET", "/v1/referral/stats", "access")
-        return bool(status == 200 and told["points"] == 100)
+    async def credited() -> bool:
+        status, stats = await alice.call("GET", "/v1/referral/stats", "access")
+        return bool(status == 200 and stats["points"] == 100)
 
-    await eventually(risen, seconds=20)
-    await state(alice, name, "accepted")
+    await eventually(credited, seconds=20)
+    await reached(alice, invite_id, "accepted")
 
-    # another address bounces for good, and is left alone from then on
+    # another address bounces permanently and gets no more mail
     carol = Person(stack, url, session)
     first = await invited(alice, carol.email)
-    await state(alice, first, "sent")
+    await reached(alice, first, "sent")
     (mail,) = await inbox(stack, session, carol.email)
     await asyncio.to_thread(bounce, stack, mail["MessageId"], first)
-    await state(alice, first, "bounced")
+    await reached(alice, first, "bounced")
     assert (await alice.call("DELETE", f"/v1/invites/{first}", "access"))[0] == 204
     second = await invited(alice, carol.email)
     assert second != first
-    await state(alice, second, "sent")  # what the inviter is told of everybody
+    await reached(alice, second, "sent")  # shown to the inviter like any other invitation
     assert len(await inbox(stack, session, carol.email)) == 1
 
 
 def bounce(stack: Stack, message_id: str, invite_id: str) -> None:
-    """What SES publishes; twice, as SNS may deliver it."""
+    """Publish a bounce as SES does; twice, since SNS may deliver it twice."""
     topics = client("sns", stack.settings.aws_url)
     name = f":{stack.settings.stack}-mail-feedback"
     arns = [each["TopicArn"] for each in topics.list_topics()["Topics"]]
     (arn,) = [each for each in arns if each.endswith(name)]
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
-    told = {
+    report = {
         "eventType": "Bounce",
         "mail": {"messageId": message_id, "timestamp": stamp, "tags": {"invite": [invite_id]}},
         "bounce": {
@@ -168,4 +168,4 @@ def bounce(stack: Stack, message_id: str, invite_id: str) -> None:
         },
     }
     for _ in range(2):
-        topics.publish(TopicArn=arn, Message=json.dumps(told))
+        topics.publish(TopicArn=arn, Message=json.dumps(report))
