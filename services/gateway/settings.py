@@ -1,4 +1,4 @@
-"""What the gateway reads from its environment, once."""
+"""Read the gateway's settings from environment variables."""
 
 from typing import Annotated, Final
 
@@ -7,7 +7,7 @@ from pydantic_settings import NoDecode
 
 from chassis.run.settings import ProcessSettings
 from cognito_jwt import Pool
-from gateway.api.chains import CHAINS
+from contracts.chains import KNOWN_CHAINS
 
 SERVICE_SCOPE: Final = "vouch/users.write"
 """OAuth scope of programs that may act for others."""
@@ -18,11 +18,11 @@ def _names(value: object) -> object:
 
 
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
-"""Written with commas or blanks between them."""
+"""Several names, separated by commas or spaces."""
 
 
 class PoolSettings(BaseModel):
-    """A further user pool, in `COGNITO_EXTRA_POOLS` (a JSON list of these)."""
+    """Describe a further user pool, in `COGNITO_EXTRA_POOLS` (a JSON list of these)."""
 
     issuer: str
     jwks_url: str
@@ -30,55 +30,69 @@ class PoolSettings(BaseModel):
     service_client_ids: frozenset[str] = frozenset()
 
     def pool(self) -> Pool:
+        """Return the pool whose tokens are accepted."""
         return Pool(
             self.issuer, self.client_ids, self.service_client_ids, service_scope=SERVICE_SCOPE
         )
 
 
 class Settings(ProcessSettings):
+    """Configure one gateway process."""
+
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(8080, ge=0, le=65_535, description="0 takes any free port.")
 
-    cognito_issuer: str = Field(description="The `iss` of the pool's tokens, to the letter.")
-    cognito_jwks_url: str = Field(description="Where its keys are; locally not under the issuer.")
-    cognito_client_ids: Names = Field(description="App clients that people sign in with.")
-    cognito_service_client_ids: Names = frozenset()
-    cognito_extra_pools: tuple[PoolSettings, ...] = ()
+    cognito_issuer: str = Field(description="The `iss` claim of the pool's tokens.")
+    cognito_jwks_url: str = Field(description="URL of the pool's signing keys.")
+    cognito_client_ids: Names = Field(description="App clients of people.")
+    cognito_service_client_ids: Names = Field(frozenset(), description="App clients of programs.")
+    cognito_extra_pools: tuple[PoolSettings, ...] = Field(
+        (), description="Further user pools, as a JSON list."
+    )
 
     outcome_wait_seconds: float = Field(
-        2.0, gt=0, description="How long a write waits for its outcome before it answers 202."
+        2.0, gt=0, description="Seconds a write waits for its outcome before it responds 202."
     )
-    max_wait_seconds: float = Field(25.0, gt=0, description="Upper limit of `Prefer: wait=n`.")
+    max_wait_seconds: float = Field(
+        25.0, gt=0, description="Maximum n of `Prefer: wait=n`, in seconds."
+    )
     extra_chains: dict[str, int] = Field(
-        {}, description='Further chains by name, such as {"anvil": 31337}.'
+        {}, description='Chain ids of further chains by name, such as {"anvil": 31337}.'
     )
     trusted_proxy_hops: int = Field(
-        0, ge=0, description="Own proxies in front; each appends to X-Forwarded-For."
+        0, ge=0, description="Number of own proxies in front; each appends to X-Forwarded-For."
     )
-    gateway_workers: int = Field(1, ge=1, description="Processes that listen on the same port.")
+    gateway_workers: int = Field(1, ge=1, description="Number of worker processes on the port.")
     gateway_internal_host: str = "127.0.0.1"
     gateway_internal_port: int = Field(
         0,
         ge=0,
         le=65_535,
-        description="/metrics and health; worker n listens n ports further. 0 takes any free one.",
+        description="/metrics and health; worker n uses the n-th port after it. 0: any free one.",
     )
-    cors_origins: Names = frozenset()
+    cors_origins: Names = Field(
+        frozenset(), description="Origins whose pages may call the API from a browser."
+    )
     join_url: str = Field(
         "https://vouch.example/join?code={code}",
         pattern=r"\{code\}",
-        description="Where a referral code leads, on pages and in QR codes; {code} is put in.",
+        description="Page that a referral code links to, also in QR codes; {code} is replaced.",
     )
     refresh_token_days: int = Field(
-        30, gt=0, description="How long a sign-in can be renewed; a revocation is kept as long."
+        30, gt=0, description="Days a sign-in can be renewed; revocations are stored as long."
     )
-    max_body_bytes: int = Field(65_536, gt=0)
+    max_body_bytes: int = Field(65_536, gt=0, description="Maximum size of a request body.")
     drain_seconds: float = Field(
-        0.5, ge=0, description="After SIGTERM: how long to serve on, unready, closing connections."
+        0.5,
+        ge=0,
+        description="Seconds to serve on after SIGTERM while /readyz fails and connections close.",
     )
-    shutdown_seconds: float = Field(30.0, gt=0, description="For requests in flight to finish.")
+    shutdown_seconds: float = Field(
+        30.0, gt=0, description="Seconds for requests in flight to finish."
+    )
 
     def pools(self) -> tuple[PoolSettings, ...]:
+        """Return all user pools; the main one first."""
         main = PoolSettings(
             issuer=self.cognito_issuer,
             jwks_url=self.cognito_jwks_url,
@@ -89,4 +103,6 @@ class Settings(ProcessSettings):
 
     @property
     def chains(self) -> dict[str, int]:
-        return {**CHAINS, **self.extra_chains}
+        """Chain ids of all supported chains by name."""
+        known = {name: chain.chain_id for name, chain in KNOWN_CHAINS.items()}
+        return {**known, **self.extra_chains}

@@ -81,8 +81,8 @@ class Gateway(Service):
     def _internal_ports(self) -> list[int]:
         if not self.log.exists():
             return []
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line[:1] == "{"]
-        return [line["internal_port"] for line in lines if line["event"] == "gateway_started"]
+        lines = self.log.read_text().splitlines()
+        return [json.loads(line)["internal_port"] for line in lines if '"gateway_started"' in line]
 
 
 @dataclass
