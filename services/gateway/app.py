@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import structlog
 from aiohttp import web
 
@@ -29,6 +31,7 @@ from gateway.http.client_address import ClientAddresses
 from gateway.http.commands import Commands
 from gateway.http.docs import add_description
 from gateway.http.idempotency import StoredResponses
+from gateway.http.openapi import describe
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.preferences import WaitTimes
 from gateway.http.sse import EventStreams
@@ -102,7 +105,7 @@ def _public(
         members=dependencies.referrals,
     )
     add_routes(app, bind(dependencies), admission)
-    add_description(app, ROUTES)
+    add_description(app, _description())
     middleware.health.add_routes(app)
     app.on_response_prepare.append(middleware.prepare_stream)
     app.on_shutdown.append(dependencies.streams.close)
@@ -115,6 +118,12 @@ def _internal(metrics: Metrics, health: Health) -> web.Application:
     app.router.add_get("/metrics", metrics.serve)
     health.add_routes(app)
     return app
+
+
+@cache
+def _description() -> bytes:
+    """Return the API description, which depends on the code alone, as JSON."""
+    return orjson.dumps(describe(ROUTES), option=orjson.OPT_INDENT_2)
 
 
 def _dependencies(

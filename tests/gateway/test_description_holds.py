@@ -2,13 +2,16 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -16,13 +19,14 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from gateway.http.openapi import describe
+from gateway.http.routing import AnyRoute
 from gateway.routes import ROUTES
 from tests.support.shadow import count_only, limits_hold_again
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
 
-api = schemathesis.openapi.from_dict(describe([route for route in ROUTES if not route.streams]))
+OPERATIONS = [route for route in ROUTES if not route.streams]  # a stream has no end to wait for
 FEW = 8
 EXAMPLES = int(os.environ.get("API_EXAMPLES", FEW))
 """Of each operation; more than a few are others every time."""
@@ -67,19 +71,48 @@ def token_for(operation: dict[str, Any], tokens: dict[str, str]) -> str:
     return tokens["id"] if names == {"idToken"} else tokens["access"]
 
 
-@api.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=EXAMPLES == FEW,
-    suppress_health_check=list(HealthCheck),
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+@pytest.fixture(scope="module")
+def api() -> Any:
+    return schemathesis.openapi.from_dict(describe(OPERATIONS))
+
+
+@pytest.mark.parametrize(
+    "route", OPERATIONS, ids=[f"{route.method} {route.path}" for route in OPERATIONS]
 )
 def test_no_answer_is_outside_of_the_description(
-    case: Any, open_stack: Stack, tokens: dict[str, str]
+    route: AnyRoute,
+    api: Any,
+    open_stack: Stack,
+    tokens: dict[str, str],
+    session: requests.Session,
 ) -> None:
     gateway = open_stack.service("gateway")
-    bearer = token_for(case.operation.definition.raw, tokens)
-    headers = {"Authorization": f"Bearer {bearer}"}
-    response = case.call(base_url=gateway.url, headers=headers)
-    assert response.status_code != 500
-    case.validate_response(response, checks=CONFORM)
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=EXAMPLES == FEW,
+        suppress_health_check=list(HealthCheck),
+    )
+    def conforms(case: Any) -> None:
+        bearer = token_for(case.operation.definition.raw, tokens)
+        headers = {"Authorization": f"Bearer {bearer}"}
+        response = case.call(base_url=gateway.url, session=session, headers=headers)
+        assert response.status_code != 500
+        case.validate_response(response, checks=CONFORM)
+
+    # `@schema.parametrize()` would generate all cases again in every worker of the suite
+    build_operation_test(
+        config=api.config,
+        operation=api[route.path][route.method],
+        test_func=conforms,
+        given_kwargs={},
+        feedback=FeedbackSources(),
+    )()

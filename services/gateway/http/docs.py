@@ -1,16 +1,11 @@
 """The description of the API for programs, and a page for people that needs no other host."""
 
 import hashlib
-from collections.abc import Iterable
 from importlib.resources import files
 from importlib.util import find_spec
 from typing import Final
 
-import orjson
 from aiohttp import web
-
-from gateway.http.openapi import describe
-from gateway.http.routing import AnyRoute
 
 ASSETS: Final = {
     "swagger-ui.css": "text/css",
@@ -58,9 +53,8 @@ _POLICY: Final = (
 )
 
 
-def add_description(app: web.Application, routes: Iterable[AnyRoute]) -> None:
+def add_description(app: web.Application, document: bytes) -> None:
     """`/v1/openapi.json`, and `/docs` where the package with the page's assets is installed."""
-    document = orjson.dumps(describe(routes), option=orjson.OPT_INDENT_2)
     _serve(app, "/v1/openapi.json", document, "application/json")
     if find_spec(_BUNDLE) is None:
         return
