@@ -1,4 +1,4 @@
-"""Every port's implementations, for the suites that serve them all."""
+"""Event stores for the tests: in memory, on the local AWS and on moto."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ EVENTS, META = "counters-events", "counters-meta"
 
 @dataclass(frozen=True)
 class EventStores:
-    """Makes stores on the local AWS, in an account of their own."""
+    """Creates event stores on the local AWS, in an account that no other test uses."""
 
     endpoint_url: str
 
@@ -54,7 +54,7 @@ async def dynamodb(stores: EventStores) -> AsyncIterator[Any]:
 
 @pytest.fixture(scope="session")
 async def moto_dynamodb(stores: EventStores) -> AsyncIterator[Any]:
-    """A second implementation of DynamoDB, for what needs no concurrency: there moto is unsound."""
+    """A second implementation of DynamoDB; not for concurrent writers, of which moto loses some."""
     server = ThreadedMotoServer(ip_address=HOST, port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -81,7 +81,7 @@ async def create_tables(client: Any) -> None:
 async def store(
     request: pytest.FixtureRequest, stores: EventStores, dynamodb: Any, moto_dynamodb: Any
 ) -> EventStore[Counted | Named]:
-    """Every implementation."""
+    """Every implementation of the event store."""
     if request.param == "memory":
         return MemoryEventStore(CODEC)
     return stores.dynamodb(dynamodb if request.param == "dynamodb" else moto_dynamodb)
@@ -91,7 +91,7 @@ async def store(
 async def racing_store(
     request: pytest.FixtureRequest, stores: EventStores, dynamodb: Any
 ) -> EventStore[Counted | Named]:
-    """Those that stand concurrent writers."""
+    """The implementations that support concurrent writers."""
     return MemoryEventStore(CODEC) if request.param == "memory" else stores.dynamodb(dynamodb)
 
 

@@ -1,4 +1,4 @@
-"""A small language of its own, so that the machine is tested without any business."""
+"""Commands, events and a decider of counters, to test the chassis without a product."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -25,7 +25,7 @@ class TakeName(Command):
     type: Literal["TakeName"] = "TakeName"
     counter: str
     name: str | None = None
-    """None: one is drawn by chance."""
+    """None: a random one is drawn."""
 
     @property
     def stream(self) -> str:
@@ -55,7 +55,9 @@ class CounterView(View):
     name: str | None = None
 
 
-def decide(total: int, command: Count | TakeName, moment: DecisionContext) -> list[Counted | Named]:
+def decide(
+    total: int, command: Count | TakeName, context: DecisionContext
+) -> list[Counted | Named]:
     match command:
         case Count(by=0):
             return []
@@ -66,7 +68,7 @@ def decide(total: int, command: Count | TakeName, moment: DecisionContext) -> li
         case Count(by=by):
             return [Counted(by=by)]
         case TakeName(name=name):
-            return [Named(name=name or moment.entropy.hex())]
+            return [Named(name=name or context.entropy.hex())]
 
 
 def evolve(total: int, event: Counted | Named) -> int:

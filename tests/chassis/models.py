@@ -1,4 +1,4 @@
-"""Read models of the counters, and how to read and fold them independently."""
+"""Read models of the counters, and an independent fold to compare them with."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,12 +29,12 @@ async def read(redis: Any, stream: str) -> CounterView | None:
 
 
 async def serve(redis: Any, **generations: int) -> None:
-    """Declare generations as a rebuild would, without building them."""
+    """Name generations in the control hash, without building them."""
     await redis.hset(control_key(SERVICE), mapping=generations)
 
 
-async def expected(store: EventStore[Any], stream: str) -> CounterView | None:
-    """The fold of the log, without any of the machine that projects it."""
+async def fold_log(store: EventStore[Any], stream: str) -> CounterView | None:
+    """Fold the log without the code under test."""
     view = None
     for commit in (await store.load(stream)).commits:
         for event in commit.events:
@@ -42,4 +42,4 @@ async def expected(store: EventStore[Any], stream: str) -> CounterView | None:
     return view
 
 
-__all__ = ["COUNTERS", "MODELS", "NAMES", "SERVICE", "ReadModelsLost", "expected", "read", "serve"]
+__all__ = ["COUNTERS", "MODELS", "NAMES", "SERVICE", "ReadModelsLost", "fold_log", "read", "serve"]

@@ -1,6 +1,6 @@
-"""The road of a command: every answer, and every redelivery."""
+"""A command is handled from its delivery to its outcome, and every redelivery is harmless."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +13,7 @@ from chassis.bus.outcomes import Outcomes
 from chassis.decide.repository import Repository
 from chassis.log.event_store import EventStore
 from chassis.views.projector import Projector
-from contracts.messages import Metadata
+from tests.chassis.delivering import PublisherInMemory, incoming
 from tests.chassis.events import COUNTER, Count, Counted, CounterCommand, CounterView, Named
 from tests.chassis.models import MODELS, SERVICE, read, serve
 
@@ -22,14 +22,6 @@ pytestmark = pytest.mark.stack
 Event = Counted | Named
 Handler = CommandHandler[int, CounterCommand, Event]
 Incoming = IncomingCommand[Any]
-
-
-@dataclass
-class PublisherInMemory:
-    sent: list[dict[str, Any]] = field(default_factory=list)
-
-    async def publish(self, message: Any = None, queue: str = "", **options: Any) -> None:
-        self.sent.append({"message": message, "queue": queue, **options})
 
 
 @pytest.fixture
@@ -48,19 +40,12 @@ async def handler(redis: Any, store: EventStore[Event], bus: PublisherInMemory) 
     )
 
 
-def incoming(command: Any, command_id: str | None = None) -> Incoming:
-    metadata = Metadata(
-        command_id=command_id or str(uuid4()), correlation_id="correlation", actor="alice"
-    )
-    return IncomingCommand(command, metadata, command.body_hash, redelivered=False)
-
-
 @pytest.fixture
 def counter() -> str:
     return str(uuid4())
 
 
-async def test_an_accepted_command_is_seen_everywhere(
+async def test_an_accepted_command_is_projected_announced_and_answered(
     redis: Any, handler: Handler, bus: PublisherInMemory, counter: str
 ) -> None:
     delivery = incoming(Count(counter=counter, by=2))
@@ -77,7 +62,7 @@ async def test_an_accepted_command_is_seen_everywhere(
     assert {sent["group_id"] for sent in bus.sent} == {f"counter-{counter}"}
 
 
-async def test_what_is_announced_goes_on_in_the_trace(
+async def test_announcements_continue_the_trace_of_their_command(
     handler: Handler, bus: PublisherInMemory, counter: str
 ) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
@@ -88,7 +73,9 @@ async def test_what_is_announced_goes_on_in_the_trace(
     assert [sent["headers"].get("traceparent") for sent in bus.sent] == [trace, None]
 
 
-async def test_a_refused_command_says_why(redis: Any, handler: Handler, counter: str) -> None:
+async def test_a_rejected_command_returns_the_reason(
+    redis: Any, handler: Handler, counter: str
+) -> None:
     outcome = await handler.handle(incoming(Count(counter=counter, by=-1)))
     assert outcome.state == "rejected"
     assert outcome.rejection is not None
@@ -96,21 +83,21 @@ async def test_a_refused_command_says_why(redis: Any, handler: Handler, counter:
     assert await read(redis, f"counter-{counter}") is None
 
 
-async def test_a_refusal_stays_a_refusal_when_it_is_redelivered(
+async def test_a_redelivered_rejected_command_stays_rejected(
     handler: Handler, counter: str
 ) -> None:
-    """Its sender was told no; meanwhile the answer would be yes."""
-    refused = incoming(Count(counter=counter, by=-1))
-    first = await handler.handle(refused)
+    """Its sender has received the rejection, although it would be accepted by now."""
+    rejected = incoming(Count(counter=counter, by=-1))
+    first = await handler.handle(rejected)
     await handler.handle(incoming(Count(counter=counter, by=5)))
-    assert await handler.handle(replace(refused, redelivered=True)) == first
+    assert await handler.handle(replace(rejected, redelivered=True)) == first
     assert (await handler.repository.store.head(f"counter-{counter}")).version == 5
 
 
-async def test_a_redelivery_finishes_what_a_crash_left(
+async def test_a_redelivery_completes_what_a_crash_interrupted(
     redis: Any, handler: Handler, bus: PublisherInMemory, counter: str
 ) -> None:
-    """Appended and nothing more: as after a kill between append and projection."""
+    """The command was only appended, as after a kill between append and projection."""
     delivery = incoming(Count(counter=counter))
     await handler.repository.execute(delivery.command, delivery.metadata)
     assert await read(redis, f"counter-{counter}") is None
@@ -121,12 +108,12 @@ async def test_a_redelivery_finishes_what_a_crash_left(
     assert (await handler.repository.store.head(f"counter-{counter}")).version == 1
 
 
-async def test_another_body_under_the_same_id_is_answered_with_the_first_one(
+async def test_another_body_under_the_same_id_returns_the_digest_of_the_first(
     redis: Any, handler: Handler, counter: str
 ) -> None:
     first = incoming(Count(counter=counter, by=1), "same-" + counter)
     await handler.handle(first)
-    await redis.delete(f"outcome:same-{counter}")  # the day is over
+    await redis.delete(f"outcome:same-{counter}")  # a day has passed
     other = await handler.handle(incoming(Count(counter=counter, by=3), "same-" + counter))
     assert other.body_hash == first.digest
     assert (await handler.repository.store.head(f"counter-{counter}")).version == 1

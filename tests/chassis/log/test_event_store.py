@@ -1,4 +1,4 @@
-"""One suite for every event store: what DynamoDB promises, memory promises too."""
+"""Every event store passes the same tests: what DynamoDB guarantees, memory guarantees too."""
 
 import asyncio
 from collections import Counter
@@ -25,7 +25,7 @@ from tests.chassis.events import Counted, Named
 
 Store = EventStore[Counted | Named]
 
-# one store serves all examples of a property: each example writes streams of its own
+# all examples of a property share one store: each example writes its own streams
 many = settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -53,13 +53,13 @@ async def write(store: Store, stream: str, *sizes: int) -> list[Commit[Counted |
     return commits
 
 
-async def test_a_stream_that_does_not_exist_is_at_version_zero(store: Store) -> None:
+async def test_a_stream_without_events_is_at_version_zero(store: Store) -> None:
     stream = fresh()
     assert await store.head(stream) == Head(stream, 0)
     assert (await store.load(stream)).commits == ()
 
 
-async def test_what_was_appended_is_loaded_with_its_origin(store: Store) -> None:
+async def test_a_commit_is_loaded_with_its_origin(store: Store) -> None:
     stream = fresh()
     cause = Origin("command", "hash", "correlation", 1_800_000_000_123, "cause", "actor")
     commit = await store.append(Head(stream, 0), [Counted(by=1), Named(name="n")], cause)
@@ -69,7 +69,7 @@ async def test_what_was_appended_is_loaded_with_its_origin(store: Store) -> None
     assert history.commits[0].origin == cause
 
 
-async def test_loading_begins_after_a_version(store: Store) -> None:
+async def test_loading_starts_after_a_version(store: Store) -> None:
     stream = fresh()
     commits = await write(store, stream, 2, 3, 1)
     history = await store.load(stream, after=2)
@@ -77,7 +77,7 @@ async def test_loading_begins_after_a_version(store: Store) -> None:
     assert (await store.load(stream, after=6)).head == Head(stream, 6)
 
 
-async def test_a_stale_head_is_a_conflict(store: Store) -> None:
+async def test_appending_at_a_stale_head_conflicts(store: Store) -> None:
     stream = fresh()
     await write(store, stream, 2)
     with pytest.raises(Conflict):
@@ -85,7 +85,7 @@ async def test_a_stale_head_is_a_conflict(store: Store) -> None:
     assert (await store.head(stream)).version == 2
 
 
-async def test_a_repeated_command_finds_its_own_commit(store: Store) -> None:
+async def test_a_repeated_command_returns_its_first_commit(store: Store) -> None:
     stream, command = fresh(), origin()
     first = await store.append(Head(stream, 0), [Counted(by=1)], command)
     again = await store.append(Head(stream, 0), [Counted(by=7)], replace(command, at=1))
@@ -93,41 +93,41 @@ async def test_a_repeated_command_finds_its_own_commit(store: Store) -> None:
     assert (await store.load(stream)).commits == (first,)
 
 
-async def test_a_command_id_with_another_body_is_refused(store: Store) -> None:
+async def test_a_command_id_with_another_body_is_rejected(store: Store) -> None:
     stream, command = fresh(), origin()
     await store.append(Head(stream, 0), [Counted(by=1)], command)
     with pytest.raises(CommandIdReused):
         await store.append(Head(stream, 0), [Counted(by=1)], replace(command, body_hash="other"))
 
 
-async def test_a_claim_is_taken_with_the_commit_or_not_at_all(store: Store) -> None:
+async def test_claims_and_commit_are_written_together_or_not_at_all(store: Store) -> None:
     mine, theirs, claim = fresh(), fresh(), f"name#{uuid4()}"
     await store.append(Head(mine, 0), [Counted(by=1)], origin(), claims=[claim])
-    with pytest.raises(ClaimTaken) as refusal:
+    with pytest.raises(ClaimTaken) as taken:
         await store.append(
             Head(theirs, 0), [Counted(by=1)], origin(), claims=[f"free#{theirs}", claim]
         )
-    assert refusal.value.claim == claim
+    assert taken.value.claim == claim
     assert (await store.load(theirs)).commits == ()
-    # the free one was not taken by the commit that failed
+    # the failed commit did not take the free claim
     await store.append(Head(fresh(), 0), [Counted(by=1)], origin(), claims=[f"free#{theirs}"])
 
 
-async def test_a_stream_keeps_its_own_claims(store: Store) -> None:
+async def test_a_stream_may_claim_what_it_holds(store: Store) -> None:
     stream, claim = fresh(), f"name#{uuid4()}"
     commit = await store.append(Head(stream, 0), [Counted(by=1)], origin(), claims=[claim])
     await store.append(commit.head, [Counted(by=1)], origin(), claims=[claim])
     assert (await store.head(stream)).version == 2
 
 
-async def test_a_repeated_command_with_claims_finds_its_own_commit(store: Store) -> None:
+async def test_a_repeated_command_with_claims_returns_its_first_commit(store: Store) -> None:
     stream, command, claim = fresh(), origin(), f"name#{uuid4()}"
     first = await store.append(Head(stream, 0), [Counted(by=1)], command, claims=[claim])
     again = await store.append(Head(stream, 0), [Counted(by=1)], command, claims=[claim])
     assert again == first
 
 
-async def test_a_conflict_is_told_before_a_taken_claim(store: Store) -> None:
+async def test_a_conflict_is_reported_before_a_taken_claim(store: Store) -> None:
     stream, claim = fresh(), f"name#{uuid4()}"
     await store.append(Head(stream, 0), [Counted(by=1)], origin())
     await store.append(Head(fresh(), 0), [Counted(by=1)], origin(), claims=[claim])
@@ -135,14 +135,14 @@ async def test_a_conflict_is_told_before_a_taken_claim(store: Store) -> None:
         await store.append(Head(stream, 0), [Counted(by=1)], origin(), claims=[claim])
 
 
-async def test_many_events_are_one_commit(store: Store) -> None:
+async def test_many_events_fit_into_one_commit(store: Store) -> None:
     stream = fresh()
     events = [Named(name=f"{number:0>200}") for number in range(500)]  # 120 kB of JSON
     await store.append(Head(stream, 0), events, origin())
     assert (await store.load(stream)).events == tuple(events)
 
 
-async def test_a_commit_that_fits_no_item_is_refused_whole(store: Store) -> None:
+async def test_a_commit_larger_than_an_item_is_rejected(store: Store) -> None:
     stream = fresh()
     noise = "".join(uuid4().hex for _ in range(40_000))
     with pytest.raises(CommitTooLarge, match="409600"):
@@ -150,17 +150,17 @@ async def test_a_commit_that_fits_no_item_is_refused_whole(store: Store) -> None
     assert (await store.load(stream)).commits == ()
 
 
-async def test_a_long_stream_is_loaded_whole(store: Store) -> None:
+async def test_a_long_stream_is_loaded_over_several_pages(store: Store) -> None:
     stream, head = fresh(), None
     blob = "".join(uuid4().hex for _ in range(6_000))
     head = Head(stream, 0)
-    for _ in range(8):  # together above the megabyte that one page of a query holds
+    for _ in range(8):  # together more than the megabyte that one page of a query holds
         head = (await store.append(head, [Named(name=blob)], origin())).head
     assert (await store.load(stream)).head == Head(stream, 8)
     assert len((await store.load(stream)).commits) == 8
 
 
-async def test_the_newest_snapshot_is_kept(store: Store) -> None:
+async def test_an_older_snapshot_does_not_replace_a_newer_one(store: Store) -> None:
     stream = fresh()
     assert await store.snapshot(stream) is None
     newer = Snapshot(stream, 20, 1, b"{}", ((1, 2, origin("a")), (3, 20, origin("b"))))
@@ -169,7 +169,7 @@ async def test_the_newest_snapshot_is_kept(store: Store) -> None:
     assert await store.snapshot(stream) == newer
 
 
-async def test_a_scan_finds_every_commit_once_and_resumes(store: Store) -> None:
+async def test_a_scan_returns_every_commit_once_and_resumes_at_its_cursor(store: Store) -> None:
     streams = [fresh() for _ in range(30)]
     expected = {c for s in streams for c in map(_key, await write(store, s, 1, 3, 2))}
     found: Counter[tuple[str, int]] = Counter()
@@ -185,17 +185,17 @@ async def test_a_scan_finds_every_commit_once_and_resumes(store: Store) -> None:
     )
 
 
-async def test_every_stream_can_be_told_whole(store: Store) -> None:
-    """Also one of so many commits that an order by text would not be theirs."""
+async def test_histories_are_complete_and_in_order(store: Store) -> None:
+    """With more than nine commits, an order by text would differ from the order by number."""
     long, short = fresh(), fresh()
     await write(store, long, *([1] * 12))
     await write(store, short, 2)
-    told = {history.head.stream: history async for history in histories(store)}
-    assert [commit.first for commit in told[long].commits] == list(range(1, 13))
-    assert told[short].head.version == 2
+    loaded = {history.head.stream: history async for history in histories(store)}
+    assert [commit.first for commit in loaded[long].commits] == list(range(1, 13))
+    assert loaded[short].head.version == 2
 
 
-async def test_heads_can_be_scanned_without_the_events(store: Store) -> None:
+async def test_heads_are_scanned_without_the_events(store: Store) -> None:
     streams = {}
     for _ in range(10):
         stream = fresh()
@@ -207,7 +207,7 @@ async def test_heads_can_be_scanned_without_the_events(store: Store) -> None:
             for stream, head in page.heads.items():
                 found[stream] = max(found.get(stream, head), head)
     assert {stream: head for stream, head in found.items() if stream in streams} == streams
-    assert await store.approximate_commits() >= 0  # DynamoDB counts when it likes
+    assert await store.approximate_commits() >= 0  # DynamoDB updates the number every six hours
 
 
 def _key(commit: Commit[Counted | Named]) -> tuple[str, int]:
@@ -216,7 +216,7 @@ def _key(commit: Commit[Counted | Named]) -> tuple[str, int]:
 
 @many
 @given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=6), writers=st.integers(2, 6))
-async def test_of_concurrent_writers_one_wins(
+async def test_one_of_several_concurrent_writers_wins(
     racing_store: Store, sizes: list[int], writers: int
 ) -> None:
     stream = fresh()
@@ -236,10 +236,10 @@ async def test_of_concurrent_writers_one_wins(
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3)), min_size=1, max_size=12),
 )
-async def test_versions_are_contiguous_whatever_writers_believe(
+async def test_versions_are_contiguous_although_writers_use_stale_heads(
     store: Store, attempts: list[tuple[int, int]]
 ) -> None:
-    """Writers remember old heads and try again with them; only the newest head is ever taken."""
+    """Writers append at heads they remember; only an append at the newest head succeeds."""
     stream = fresh()
     seen = [Head(stream, 0)]
     for back, size in attempts:
@@ -257,7 +257,7 @@ async def test_versions_are_contiguous_whatever_writers_believe(
 
 @many
 @given(deliveries=st.integers(2, 6))
-async def test_concurrent_deliveries_of_one_command_are_one_commit(
+async def test_concurrent_deliveries_of_one_command_write_one_commit(
     racing_store: Store, deliveries: int
 ) -> None:
     stream, command = fresh(), origin()
@@ -270,7 +270,7 @@ async def test_concurrent_deliveries_of_one_command_are_one_commit(
         ),
         return_exceptions=True,
     )
-    # a transaction that meets another one is told to look again: that is a conflict too
+    # a transaction that meets another one fails with a conflict as well
     assert {commit for commit in commits if isinstance(commit, Commit)}
     assert all(isinstance(commit, Commit | Conflict) for commit in commits)
     assert len((await racing_store.load(stream)).commits) == 1

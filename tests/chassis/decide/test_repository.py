@@ -1,4 +1,4 @@
-"""The loop around a decider: carried out once, retried when others are faster."""
+"""A command is carried out once, and retried when other writers are faster."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,9 @@ from uuid import uuid4
 
 import pytest
 from pydantic import TypeAdapter
+from tenacity import wait_none
 
+from chassis.decide import repository
 from chassis.decide.decider import DecisionContext, Rejected
 from chassis.decide.repository import REDELIVERY_WINDOW_MS, Repository, Snapshots
 from chassis.log.event_store import (
@@ -42,9 +44,11 @@ def counter() -> str:
     return str(uuid4())
 
 
-async def test_a_command_is_appended_with_who_and_why(counters: Counters, counter: str) -> None:
-    who = Metadata(command_id="id", correlation_id="all", causation_id="why", actor="alice")
-    decision = await counters.execute(Count(counter=counter, by=2), who)
+async def test_a_command_is_appended_with_its_actor_and_cause(
+    counters: Counters, counter: str
+) -> None:
+    caller = Metadata(command_id="id", correlation_id="all", causation_id="why", actor="alice")
+    decision = await counters.execute(Count(counter=counter, by=2), caller)
     assert decision.commit is not None
     assert decision.head == Head(f"counter-{counter}", 2)
     assert decision.commit.events == (Counted(by=1), Counted(by=1))
@@ -60,29 +64,29 @@ async def test_a_redelivered_command_changes_nothing(counters: Counters, counter
     again = await counters.execute(command, once)
     assert again.repeated
     assert again.commit == first.commit
-    assert again.history.head.version == 3  # readers are brought to the head all the same
+    assert again.history.head.version == 3  # read models are brought to the head all the same
 
 
-async def test_another_body_under_the_same_id_is_refused(counters: Counters, counter: str) -> None:
+async def test_another_body_under_the_same_id_is_rejected(counters: Counters, counter: str) -> None:
     once = metadata()
     await counters.execute(Count(counter=counter), once)
     with pytest.raises(CommandIdReused):
         await counters.execute(Count(counter=counter, by=2), once)
 
 
-async def test_nothing_to_do_leaves_nothing(counters: Counters, counter: str) -> None:
+async def test_a_command_without_effect_appends_nothing(counters: Counters, counter: str) -> None:
     decision = await counters.execute(Count(counter=counter, by=0), metadata())
     assert decision.commit is None
     assert decision.head.version == 0
 
 
-async def test_a_refusal_leaves_nothing(counters: Counters, counter: str) -> None:
+async def test_a_rejected_command_appends_nothing(counters: Counters, counter: str) -> None:
     with pytest.raises(Rejected, match="below zero"):
         await counters.execute(Count(counter=counter, by=-1), metadata())
     assert (await counters.store.head(f"counter-{counter}")).version == 0
 
 
-async def test_concurrent_commands_of_one_stream_all_count(
+async def test_concurrent_commands_of_one_stream_are_all_carried_out(
     racing_store: Store, counter: str
 ) -> None:
     counters = Repository(racing_store, COUNTER)
@@ -92,13 +96,13 @@ async def test_concurrent_commands_of_one_stream_all_count(
     assert sorted(decision.head.version for decision in decisions) == list(range(1, 9))
 
 
-async def test_a_name_drawn_by_chance_is_drawn_again_when_taken(store: Store) -> None:
+async def test_a_random_name_is_drawn_again_when_it_is_taken(store: Store) -> None:
     first, second = uuid4().bytes, uuid4().bytes
     draws = iter([first, first, second])
-    chancy = Repository(
+    drawing = Repository(
         store, COUNTER, moment=lambda: DecisionContext(at_ms=1, entropy=next(draws))
     )
-    names = [await _named(chancy, str(uuid4())) for _ in range(2)]
+    names = [await _named(drawing, str(uuid4())) for _ in range(2)]
     assert names == [first.hex(), second.hex()]
 
 
@@ -110,7 +114,7 @@ async def _named(counters: Counters, counter: str) -> str:
     return event.name
 
 
-async def test_a_name_asked_for_and_taken_is_refused(counters: Counters) -> None:
+async def test_a_chosen_name_that_is_taken_is_rejected(counters: Counters) -> None:
     name = str(uuid4())
     await counters.execute(TakeName(counter=str(uuid4()), name=name), metadata())
     with pytest.raises(Rejected) as refusal:
@@ -118,9 +122,10 @@ async def test_a_name_asked_for_and_taken_is_refused(counters: Counters) -> None
     assert refusal.value.code == "taken"
 
 
-async def test_a_writer_that_always_loses_gives_up_loudly(
-    memory_store: MemoryEventStore[Counted | Named],
+async def test_a_writer_that_always_loses_raises_the_conflict(
+    memory_store: MemoryEventStore[Counted | Named], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(repository, "_CONFLICT_BACKOFF", wait_none())
     losing = Repository(_AlwaysFaster(memory_store), COUNTER)
     with pytest.raises(Conflict):
         await losing.execute(Count(counter="busy"), metadata())
@@ -128,7 +133,7 @@ async def test_a_writer_that_always_loses_gives_up_loudly(
 
 @dataclass
 class _AlwaysFaster(MemoryEventStore[Counted | Named]):
-    """Another writer is always there first."""
+    """Lets another writer append first, every time."""
 
     def __init__(self, store: MemoryEventStore[Counted | Named]) -> None:
         super().__init__(store.codec)
@@ -145,7 +150,7 @@ class _AlwaysFaster(MemoryEventStore[Counted | Named]):
         return await super().append(head, events, origin, claims=claims)
 
 
-async def test_a_long_stream_is_decided_on_from_its_snapshot(store: Store, counter: str) -> None:
+async def test_a_long_stream_is_loaded_from_its_snapshot(store: Store, counter: str) -> None:
     counters = Repository(store, COUNTER, SNAPSHOTS)
     for _ in range(7):
         decision = await counters.execute(Count(counter=counter), metadata())
@@ -153,12 +158,12 @@ async def test_a_long_stream_is_decided_on_from_its_snapshot(store: Store, count
     assert snapshot is not None
     assert (snapshot.version, snapshot.state) == (5, b"5")
     assert decision.history.after == 5
-    with pytest.raises(Rejected):  # 7 is known, not only what came after the snapshot
+    with pytest.raises(Rejected):  # the state is 7, not only what followed the snapshot
         await counters.execute(Count(counter=counter, by=-8), metadata())
     await counters.execute(Count(counter=counter, by=-7), metadata())
 
 
-async def test_a_command_from_before_the_snapshot_is_still_known(
+async def test_a_command_from_before_the_snapshot_is_still_recognised(
     store: Store, counter: str
 ) -> None:
     counters = Repository(store, COUNTER, SNAPSHOTS)
@@ -174,7 +179,9 @@ async def test_a_command_from_before_the_snapshot_is_still_known(
         await counters.execute(Count(counter=counter, by=3), early)
 
 
-async def test_snapshots_forget_ids_that_cannot_come_again(store: Store, counter: str) -> None:
+async def test_snapshots_drop_command_ids_that_cannot_be_redelivered(
+    store: Store, counter: str
+) -> None:
     clock = [1_000_000_000]
     counters = Repository(
         store, COUNTER, SNAPSHOTS, moment=lambda: DecisionContext(at_ms=clock[0], entropy=b"0")
@@ -189,7 +196,7 @@ async def test_snapshots_forget_ids_that_cannot_come_again(store: Store, counter
     assert [first for first, _, _ in snapshot.recent] == [6, 7, 8, 9, 10]
 
 
-async def test_a_snapshot_of_an_older_state_is_passed_over(store: Store, counter: str) -> None:
+async def test_a_snapshot_with_another_schema_is_ignored(store: Store, counter: str) -> None:
     for _ in range(6):
         await Repository(store, COUNTER, SNAPSHOTS).execute(Count(counter=counter), metadata())
     newer = Repository(store, COUNTER, replace(SNAPSHOTS, schema=2))

@@ -1,4 +1,4 @@
-"""Rebuilt equals live, nothing is served half-built, and an emptied Redis heals unasked."""
+"""A rebuilt read model equals the live one, and no incomplete generation is ever served."""
 
 import asyncio
 import contextlib
@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
 from chassis.log.codec import Codec
-from chassis.log.event_store import Origin, Page
+from chassis.log.event_store import Page
 from chassis.log.memory import PAGE_COMMITS, MemoryEventStore
 from chassis.views.backlog import Backlog
 from chassis.views.inspection import Inspection
@@ -25,6 +24,7 @@ from chassis.views.rebuild.plan import RebuildInterrupted
 from chassis.views.rebuild.progress import RebuildProgress
 from chassis.views.rebuild.run import Rebuilder
 from chassis.views.rebuild.watch import ReadModelWatcher
+from tests.chassis.appending import append
 from tests.chassis.events import CODEC, Counted, CounterView, Named, fold
 from tests.chassis.models import (
     COUNTER_VIEWS,
@@ -33,7 +33,7 @@ from tests.chassis.models import (
     NAME_OWNERS,
     NAMES,
     SERVICE,
-    expected,
+    fold_log,
     read,
     serve,
 )
@@ -46,7 +46,7 @@ Event = Counted | Named
 
 @dataclass
 class PausedStore(MemoryEventStore[Event]):
-    """Stops between the pages of a scan until it is told to go on."""
+    """Pauses between the pages of a scan until an event is set."""
 
     between_pages: asyncio.Event = field(default_factory=asyncio.Event)
     paused: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,8 +61,8 @@ class PausedStore(MemoryEventStore[Event]):
 
 
 @dataclass
-class CountingStore(MemoryEventStore[Event]):
-    """Counts the pages that are read, and fails when it has handed out enough."""
+class FailingStore(MemoryEventStore[Event]):
+    """Counts the pages that are read, and fails after a number of them."""
 
     pages_left: int | None = None
     pages_read: int = 0
@@ -77,12 +77,6 @@ class CountingStore(MemoryEventStore[Event]):
             yield page
 
 
-async def append(store: MemoryEventStore[Event], stream: str, *events: Event) -> Any:
-    origin = Origin(str(uuid4()), "body", "correlation", 1)
-    await store.append(await store.head(stream), events, origin)
-    return await store.load(stream)
-
-
 @pytest.fixture
 async def paused() -> PausedStore:
     return PausedStore(CODEC)
@@ -90,7 +84,7 @@ async def paused() -> PausedStore:
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance of a service, as far as its read models go."""
+    """An instance of a service, reduced to its read models."""
 
     projector: Projector[Event]
 
@@ -120,7 +114,7 @@ def instance(
     return Instance(Projector(redis, store, SERVICE, models))
 
 
-async def test_readers_are_told_of_a_loss_not_of_a_miss(
+async def test_a_lost_read_model_is_an_error_and_not_a_miss(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     await append(memory_store, "counter-a", Counted(by=1))
@@ -129,7 +123,7 @@ async def test_readers_are_told_of_a_loss_not_of_a_miss(
         await reader.document(COUNTER_VIEWS, "counter-a")
     await instance(redis, memory_store).watcher.rebuild_needed()
     assert await reader.document(COUNTER_VIEWS, "counter-a")
-    await redis.flushdb()  # the reader still believes in the generation that it has seen
+    await redis.flushdb()  # the reader still has the generation in its cache
     with pytest.raises(ReadModelsLost):
         await reader.document(COUNTER_VIEWS, "counter-a")
     with pytest.raises(ReadModelsLost):
@@ -145,7 +139,7 @@ async def test_a_rebuilt_read_model_equals_the_fold_of_the_log(
         await append(memory_store, stream, Counted(by=2))
     await instance(redis, memory_store).watcher.rebuild_needed()
     for stream in streams:
-        assert await read(redis, stream) == await expected(memory_store, stream)
+        assert await read(redis, stream) == await fold_log(memory_store, stream)
         assert await ReadModels(redis).entry(NAME_OWNERS, stream) == "taken"
 
 
@@ -166,7 +160,7 @@ async def test_writes_during_a_rebuild_are_in_both_generations(
     assert await read(redis, "counter-new") == CounterView(total=1, events=1)
 
 
-async def test_until_the_switch_the_old_generation_is_served(
+async def test_the_old_generation_is_served_until_the_switch(
     redis: Any, paused: PausedStore
 ) -> None:
     await serve(redis, counters=1, names=1)
@@ -182,7 +176,7 @@ async def test_until_the_switch_the_old_generation_is_served(
     assert (await instance(redis, paused).rebuild("counters")).generation == 2
 
 
-async def test_a_reader_that_holds_the_old_generation_finds_the_new_one(
+async def test_a_reader_that_cached_the_old_generation_finds_the_new_one(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     await append(memory_store, "counter-a", Counted(by=1))
@@ -216,31 +210,31 @@ async def test_several_processes_share_a_rebuild(redis: Any, paused: PausedStore
     assert await read(redis, "counter-19") == CounterView(total=1, events=1)
 
 
-async def test_whoever_goes_on_after_a_crash_starts_at_the_checkpoint(
+async def test_a_rebuild_continues_at_its_checkpoint_after_a_crash(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
-    """Three pages; the process dies after two of them."""
+    """The process dies after two of three pages."""
     for number in range(2 * PAGE_COMMITS + 1):
         await append(memory_store, f"counter-{number:03}", Counted(by=1))
-    dying = CountingStore(CODEC, streams=memory_store.streams, pages_left=2)
+    dying = FailingStore(CODEC, streams=memory_store.streams, pages_left=2)
     with pytest.raises(OSError, match="killed"):
         await instance(redis, dying).rebuild("counters", segments=1)
     with pytest.raises(ReadModelsLost):
         await read(redis, "counter-000")
-    going_on = CountingStore(CODEC, streams=memory_store.streams)
-    done = await instance(redis, going_on).rebuild("counters")
-    assert going_on.pages_read == 1
+    continuing = FailingStore(CODEC, streams=memory_store.streams)
+    done = await instance(redis, continuing).rebuild("counters")
+    assert continuing.pages_read == 1
     assert (done.generation, done.commits) == (1, 2 * PAGE_COMMITS + 1)
     for stream in ("counter-000", "counter-200"):
         assert await read(redis, stream) == CounterView(total=1, events=1)
 
 
-async def test_an_abandoned_rebuild_is_finished_unasked(
+async def test_an_abandoned_rebuild_is_completed_by_the_watcher(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     await append(memory_store, "counter-a", Counted(by=1))
     await instance(redis, memory_store).watcher.rebuild_needed()
-    dying = CountingStore(CODEC, streams=memory_store.streams, pages_left=0)
+    dying = FailingStore(CODEC, streams=memory_store.streams, pages_left=0)
     with pytest.raises(OSError, match="killed"):
         await instance(redis, dying).rebuild("counters", segments=1)
     service = instance(redis, memory_store)
@@ -249,7 +243,9 @@ async def test_an_abandoned_rebuild_is_finished_unasked(
     assert await service.inspection.served() == {"counters": 2, "names": 1}
 
 
-async def test_a_rebuild_pauses_goes_on_and_is_cancelled(redis: Any, paused: PausedStore) -> None:
+async def test_a_rebuild_can_be_paused_resumed_and_cancelled(
+    redis: Any, paused: PausedStore
+) -> None:
     await append(paused, "counter-a", Counted(by=1))
     operator = instance(redis, paused)
     assert not await operator.control.set_state("counters", "paused")  # nothing is being built
@@ -276,7 +272,7 @@ async def test_a_rebuild_pauses_goes_on_and_is_cancelled(redis: Any, paused: Pau
     assert [key async for key in redis.scan_iter(match=f"{SERVICE}:{{counters:2*")] == []
 
 
-async def test_a_rollback_serves_what_was_served_before_with_everything_since(
+async def test_a_rollback_serves_the_previous_generation_up_to_date(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     service = instance(redis, memory_store)
@@ -293,23 +289,21 @@ async def test_a_rollback_serves_what_was_served_before_with_everything_since(
     assert left == {2, 3}
 
 
-async def test_a_look_at_a_rebuild_serves_nothing(
-    redis: Any, memory_store: MemoryEventStore[Event]
-) -> None:
+async def test_a_dry_run_serves_nothing(redis: Any, memory_store: MemoryEventStore[Event]) -> None:
     await append(memory_store, "counter-a", Counted(by=1))
     service = instance(redis, memory_store)
     await service.watcher.rebuild_needed()
-    looked = await service.rebuild("counters", switch=False)
-    assert (await service.inspection.verify("counters", looked.generation)).matches
+    built = await service.rebuild("counters", switch=False)
+    assert (await service.inspection.verify("counters", built.generation)).matches
     assert await service.watcher.needed() == []
     assert await service.control.set_state("counters", "cancelled")
     assert await service.inspection.served() == {"counters": 1, "names": 1}
 
 
-async def test_a_changed_fold_is_built_beside_and_switched(
+async def test_a_changed_fold_is_built_in_parallel_and_switched(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
-    """A newer version of the service comes, with another fold of the same name."""
+    """A newer version of the service starts, with another fold of the same read model."""
     old = instance(redis, memory_store)
     await old.projector.project(await append(memory_store, "counter-a", Counted(by=1)))
     await old.watcher.rebuild_needed()
@@ -318,11 +312,11 @@ async def test_a_changed_fold_is_built_beside_and_switched(
     assert await new.watcher.needed() == ["counters"]
     await new.watcher.rebuild_needed()
     assert await read(redis, "counter-a") == CounterView(total=2, events=1)
-    assert await old.watcher.needed() == []  # the older one lets it be
+    assert await old.watcher.needed() == []  # the older instance does not replace it
     assert await new.watcher.needed() == []
 
 
-async def test_two_versions_side_by_side_leave_word_for_each_other(
+async def test_two_versions_side_by_side_project_each_others_commits(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     old = instance(redis, memory_store)
@@ -342,7 +336,7 @@ def double(view: CounterView | None, event: Event) -> CounterView:
     return view.model_copy(update={"total": view.total * 2}) if isinstance(event, Counted) else view
 
 
-async def test_a_rebuild_whose_redis_was_emptied_switches_nothing(
+async def test_a_rebuild_switches_nothing_after_redis_was_emptied(
     redis: Any, paused: PausedStore
 ) -> None:
     await append(paused, "counter-a", Counted(by=1))
@@ -356,7 +350,7 @@ async def test_a_rebuild_whose_redis_was_emptied_switches_nothing(
         await read(redis, "counter-a")
 
 
-async def test_an_emptied_redis_heals_unasked(
+async def test_the_watcher_rebuilds_after_redis_was_emptied(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     service = instance(redis, memory_store)
@@ -381,8 +375,8 @@ async def _served(redis: Any, stream: str) -> CounterView | None:
     return await eventually(look)
 
 
-class ForgetfulScan(MemoryEventStore[Event]):
-    """A scan that misses a stream, as an eventually consistent one may."""
+class IncompleteScan(MemoryEventStore[Event]):
+    """Misses a stream in scans, as an eventually consistent scan may."""
 
     async def scan(
         self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
@@ -392,8 +386,8 @@ class ForgetfulScan(MemoryEventStore[Event]):
             yield replace(page, commits=kept)
 
 
-async def test_a_sweep_finds_what_a_scan_has_missed(redis: Any) -> None:
-    store = ForgetfulScan(CODEC)
+async def test_a_sweep_repairs_what_a_scan_missed(redis: Any) -> None:
+    store = IncompleteScan(CODEC)
     await append(store, "counter-a", Counted(by=1))
     await append(store, "counter-missed", Counted(by=1))
     done = await instance(redis, store).rebuild("counters")
@@ -401,15 +395,15 @@ async def test_a_sweep_finds_what_a_scan_has_missed(redis: Any) -> None:
     assert await read(redis, "counter-missed") == CounterView(total=1, events=1)
 
 
-async def test_what_differs_from_the_log_is_never_served(
+async def test_a_generation_that_differs_from_the_log_is_never_served(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
-    """A fold that is not a function of the events: the sample that is compared shows it."""
+    """The fold is not a function of the events; the sample that is compared detects it."""
     await append(memory_store, "counter-a", Counted(by=1))
     await instance(redis, memory_store).watcher.rebuild_needed()
     folds = count(1)
-    moody = replace(COUNTERS, fold=lambda _view, _event: CounterView(total=next(folds)))
-    wrong = instance(redis, memory_store, (moody, NAMES))
+    random_fold = replace(COUNTERS, fold=lambda _view, _event: CounterView(total=next(folds)))
+    wrong = instance(redis, memory_store, (random_fold, NAMES))
     with pytest.raises(RebuildInterrupted, match="counter-a differs from the log"):
         await wrong.rebuild("counters")
     inspection = wrong.inspection
@@ -421,13 +415,13 @@ async def test_what_differs_from_the_log_is_never_served(
     assert await read(redis, "counter-a") == CounterView(total=1, events=1)
 
 
-async def test_an_event_that_this_build_cannot_read_parks_its_stream(
+async def test_an_unreadable_event_parks_its_stream(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     await append(memory_store, "counter-a", Counted(by=1))
     await append(memory_store, "counter-b", Counted(by=1), Named(name="n"))
     older: MemoryEventStore[Event] = MemoryEventStore(Codec(Counted), streams=memory_store.streams)
-    outdated = instance(redis, older)  # it has never heard of Named
+    outdated = instance(redis, older)  # it does not know Named
     await outdated.watcher.rebuild_needed()
     assert await read(redis, "counter-a") == CounterView(total=1, events=1)
     (counters, *_) = await outdated.inspection.statuses()
@@ -438,7 +432,7 @@ async def test_an_event_that_this_build_cannot_read_parks_its_stream(
     assert await read(redis, "counter-b") == CounterView(total=1, events=2, name="n")
 
 
-async def test_an_unknown_read_model_is_refused(
+async def test_an_unknown_read_model_cannot_be_rebuilt(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
     with pytest.raises(KeyError, match="melons"):

@@ -1,3 +1,5 @@
+"""Events are encoded, decoded and upcast."""
+
 import pytest
 
 from chassis.log.codec import COMPRESSED, PLAIN, Codec
@@ -5,7 +7,7 @@ from chassis.log.event_store import UnknownEvent
 from tests.chassis.events import CODEC, Count, Counted, CounterEvent, Named
 
 
-def test_events_come_back_as_they_went() -> None:
+def test_decoding_returns_the_encoded_events() -> None:
     events = (Counted(by=3), Named(name="Zoë"))
     encoding, stored = CODEC.encode(events)
     assert encoding == PLAIN
@@ -23,11 +25,11 @@ def test_large_commits_are_compressed() -> None:
     assert CODEC.decode(encoding, stored) == events
 
 
-def test_an_older_schema_version_is_lifted() -> None:
+def test_an_older_schema_version_is_upcast() -> None:
     assert CODEC.decode(PLAIN, b'[{"t":"Counted","v":1,"d":{"amount":5}}]') == (Counted(by=5),)
 
 
-def test_a_field_from_the_future_is_ignored() -> None:
+def test_an_unknown_field_is_ignored() -> None:
     assert CODEC.decode(PLAIN, b'[{"t":"Counted","v":2,"d":{"by":5,"why":"new"}}]') == (
         Counted(by=5),
     )
@@ -41,7 +43,7 @@ def test_a_field_from_the_future_is_ignored() -> None:
         (b'[{"t":"Counted","v":2,"d":{"by":"many"}}]', "does not fit"),
     ],
 )
-def test_half_a_history_is_no_history(stored: bytes, words: str) -> None:
+def test_an_unreadable_event_makes_the_commit_unreadable(stored: bytes, words: str) -> None:
     with pytest.raises(UnknownEvent, match=words):
         CODEC.decode(PLAIN, stored)
 
@@ -52,7 +54,7 @@ def test_a_missing_upcaster_is_named() -> None:
         bare.decode(PLAIN, b'[{"t":"Counted","v":1,"d":{"amount":5}}]')
 
 
-def test_the_digest_of_a_command_is_the_body_and_nothing_else() -> None:
+def test_the_digest_of_a_command_covers_its_body_without_defaults() -> None:
     assert Count(counter="a").body_hash == Count(counter="a", by=1).body_hash
     assert Count(counter="a").body_hash != Count(counter="a", by=2).body_hash
     assert Count(counter="a").body_hash != Count(counter="b").body_hash

@@ -1,19 +1,19 @@
-"""Read models equal the fold of the log, whatever happens on the way."""
+"""Read models equal the fold of the log, in whatever order and however often it is projected."""
 
 import asyncio
 import random
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chassis.log.event_store import Commit, History, Origin, Page
+from chassis.log.event_store import Commit, History, Page
 from chassis.log.memory import MemoryEventStore
 from chassis.views.change import Change, ProjectionCounts
 from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels
+from tests.chassis.appending import append
 from tests.chassis.events import CODEC, Counted, CounterView, Named
 from tests.chassis.models import (
     COUNTER_VIEWS,
@@ -22,7 +22,7 @@ from tests.chassis.models import (
     NAME_OWNERS,
     NAMES,
     SERVICE,
-    expected,
+    fold_log,
     read,
     serve,
 )
@@ -33,22 +33,13 @@ Store = MemoryEventStore[Counted | Named]
 Event = Counted | Named
 
 
-def origin() -> Origin:
-    return Origin(str(uuid4()), "body", "correlation", 1)
-
-
 @pytest.fixture
 async def projector(redis: Any, memory_store: Store) -> Projector[Event]:
     await serve(redis, counters=1, names=1)
     return Projector(redis, memory_store, SERVICE, MODELS)
 
 
-async def append(store: Store, stream: str, *events: Event) -> History[Event]:
-    await store.append(await store.head(stream), events, origin())
-    return await store.load(stream)
-
-
-async def test_a_commit_becomes_a_document_and_entries(
+async def test_a_commit_is_projected_to_a_document_and_to_index_entries(
     redis: Any, memory_store: Store, projector: Projector[Event]
 ) -> None:
     stream = "counter-a"
@@ -65,7 +56,7 @@ async def test_a_commit_becomes_a_document_and_entries(
     assert await reader.entry(NAME_OWNERS, "m") is None
 
 
-async def test_projecting_twice_is_projecting_once(
+async def test_projecting_twice_changes_nothing(
     redis: Any, memory_store: Store, projector: Projector[Event]
 ) -> None:
     history = await append(memory_store, "counter-a", Counted(by=2))
@@ -75,7 +66,7 @@ async def test_projecting_twice_is_projecting_once(
     assert projector.counts.duplicates == len(MODELS)
 
 
-async def test_an_older_history_does_not_take_a_document_back(
+async def test_an_older_history_does_not_revert_a_document(
     redis: Any, memory_store: Store, projector: Projector[Event]
 ) -> None:
     older = await append(memory_store, "counter-a", Counted(by=1))
@@ -88,15 +79,15 @@ async def test_an_older_history_does_not_take_a_document_back(
 async def test_a_gap_is_filled_from_the_store(
     redis: Any, memory_store: Store, projector: Projector[Event]
 ) -> None:
-    """A tail of the stream arrives (from a snapshot on); what is before it was never projected."""
+    """Only the part of the stream after a snapshot arrives; what precedes it was not projected."""
     for number in range(4):
         await append(memory_store, "counter-a", Counted(by=1), Named(name=f"n{number}"))
     await projector.project(await memory_store.load("counter-a", after=6))
-    assert await read(redis, "counter-a") == await expected(memory_store, "counter-a")
+    assert await read(redis, "counter-a") == await fold_log(memory_store, "counter-a")
     assert await ReadModels(redis).entry(NAME_OWNERS, "n0") == "taken"
 
 
-async def test_a_tail_goes_on_from_the_document_that_stands(
+async def test_a_history_after_a_snapshot_continues_from_the_stored_document(
     redis: Any, memory_store: Store, projector: Projector[Event]
 ) -> None:
     await projector.project(await append(memory_store, "counter-a", Counted(by=1)))
@@ -105,7 +96,7 @@ async def test_a_tail_goes_on_from_the_document_that_stands(
     assert await read(redis, "counter-a") == CounterView(total=2, events=2)
 
 
-async def test_a_generation_being_built_is_written_as_well(
+async def test_the_generation_being_built_is_written_as_well(
     redis: Any, memory_store: Store, projector: Projector[Event]
 ) -> None:
     await projector.project(await append(memory_store, "counter-a", Counted(by=1)))
@@ -113,10 +104,10 @@ async def test_a_generation_being_built_is_written_as_well(
     await projector.project(await append(memory_store, "counter-b", Counted(by=1)))
     await serve(redis, counters=2)
     assert await read(redis, "counter-b") == CounterView(total=1, events=1)
-    assert await read(redis, "counter-a") is None  # that is the scan's part
+    assert await read(redis, "counter-a") is None  # the scan of the rebuild projects it
 
 
-async def test_an_emptied_redis_is_noticed(
+async def test_an_emptied_redis_is_detected(
     redis: Any, memory_store: Store, projector: Projector[Event]
 ) -> None:
     await redis.flushdb()
@@ -124,7 +115,7 @@ async def test_an_emptied_redis_is_noticed(
     assert projector.generations_lost.is_set()
 
 
-async def test_a_forgotten_script_is_loaded_again(
+async def test_a_lost_script_is_loaded_again(
     redis: Any, memory_store: Store, projector: Projector[Event]
 ) -> None:
     await projector.project(await append(memory_store, "counter-a", Counted(by=1)))
@@ -137,25 +128,25 @@ async def test_a_forgotten_script_is_loaded_again(
     ("start", "last", "status"),
     [
         (2, 3, b"applied"),
-        (0, 5, b"applied"),  # folded from the beginning: holds whatever was missed
+        (0, 5, b"applied"),  # folded from the first event: contains everything
         (1, 2, b"duplicate"),
         (0, 2, b"duplicate"),
         (3, 4, b"gap"),  # version 3 was missed
         (1, 3, b"gap"),  # version 2 would be applied twice
     ],
 )
-async def test_the_guard_takes_what_follows_and_nothing_else(
+async def test_only_a_change_that_continues_the_stored_version_is_applied(
     redis: Any, projector: Projector[Event], start: int, last: int, status: bytes
 ) -> None:
     target = projector.target("counters", 1)
     assert target is not None
     location = target.location("counter-a")
-    await redis.hset(location.data_key, mapping={"v": 2, "d": "stands", "x": "stands"})
+    await redis.hset(location.data_key, mapping={"v": 2, "d": "stored", "x": "stored"})
     change = Change(location, start, last, ("+", "d", "new", "-", "x"))
     assert await projector.apply([change]) == [status]
     applied = status == b"applied"
     expected = {b"v": str(last).encode(), b"d": b"new"}
-    untouched = {b"v": b"2", b"d": b"stands", b"x": b"stands"}
+    untouched = {b"v": b"2", b"d": b"stored", b"x": b"stored"}
     assert await redis.hgetall(location.data_key) == (expected if applied else untouched)
 
 
@@ -171,7 +162,7 @@ async def test_one_round_trip_projects_a_commit(
 
 
 def _made(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:
-    """Commands from a client; what scripts call is left out."""
+    """Count commands from a client, without those that scripts call."""
     inside = {"hget", "hset", "hdel", "info"}
     made = {
         name.removeprefix("cmdstat_"): stats["calls"] - before.get(name, {"calls": 0})["calls"]
@@ -180,7 +171,7 @@ def _made(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:
     return {name: calls for name, calls in made.items() if calls and name not in inside}
 
 
-async def test_the_last_piece_may_come_with_a_hole_before_it(
+async def test_a_page_with_a_hole_is_filled_from_the_store(
     redis: Any, memory_store: Store, projector: Projector[Event]
 ) -> None:
     for _ in range(3):
@@ -199,10 +190,10 @@ commits = st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(streams=st.lists(commits, min_size=1, max_size=3), seed=st.integers(0, 2**32))
-async def test_pages_in_any_order_beside_live_writes(
+async def test_pages_may_come_in_any_order_in_parallel_with_live_writes(
     redis: Any, streams: list[list[tuple[int, bool]]], seed: int
 ) -> None:
-    """Scan pages are shuffled, repeated and cut anywhere, while others project the same streams."""
+    """Scan pages are shuffled, repeated and cut anywhere, while the streams are projected live."""
     await redis.flushdb()
     await serve(redis, counters=1, names=1)
     chance = random.Random(seed)
@@ -211,11 +202,11 @@ async def test_pages_in_any_order_beside_live_writes(
     projector = Projector(redis, store, SERVICE, MODELS)
     await _disturb(projector, histories, chance)
     for stream in histories:
-        assert await read(redis, stream) == await expected(store, stream)
+        assert await read(redis, stream) == await fold_log(store, stream)
 
 
 async def _fill(store: Store, streams: list[list[tuple[int, bool]]]) -> dict[str, list[Any]]:
-    """Write the streams; keep each history as its writers saw it."""
+    """Write the streams; return each history as its writers saw it."""
     seen: dict[str, list[History[Event]]] = {}
     for number, sizes in enumerate(streams):
         stream = f"counter-{number}"

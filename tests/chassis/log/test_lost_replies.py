@@ -1,4 +1,4 @@
-"""A write that arrived and a reply that did not: the SDK repeats the call, and meets itself."""
+"""If a write arrives and its reply is lost, the SDK's retry finds its own commit."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -29,7 +29,7 @@ async def dropper(stores: EventStores) -> AsyncIterator[ReplyDropper]:
 async def through(
     stores: EventStores,
     dropper: ReplyDropper,
-    dynamodb: Any,  # noqa: ARG001  it has made the tables
+    dynamodb: Any,  # noqa: ARG001  creates the tables
 ) -> AsyncIterator[DynamoDBEventStore[Counted | Named]]:
     async with stores.client(dropper.url) as client:
         yield stores.dynamodb(client)
@@ -37,7 +37,7 @@ async def through(
 
 @pytest.mark.parametrize("losses", [1, 2])
 @pytest.mark.parametrize("claims", [False, True])
-async def test_one_commit_comes_of_it(
+async def test_a_lost_reply_leads_to_one_commit(
     through: DynamoDBEventStore[Counted | Named],
     dropper: ReplyDropper,
     losses: int,
@@ -51,7 +51,7 @@ async def test_one_commit_comes_of_it(
     assert (await through.load(stream)).commits == (commit,)
 
 
-async def test_another_writer_between_call_and_repetition_is_still_seen(
+async def test_a_retry_after_a_lost_reply_still_detects_another_writer(
     through: DynamoDBEventStore[Counted | Named], dropper: ReplyDropper
 ) -> None:
     stream = f"counter-{uuid4()}"

@@ -44,7 +44,7 @@ class World:
                 raise ValueError(body["fail"])
 
     def around(self, message: Any, *, context: Any) -> BaseMiddleware[Any, Any]:
-        """Where FastStream tells of failures: outside of all middlewares that a broker is given."""
+        """Record the log context where FastStream reports failures: outside of all middlewares."""
         world = self
 
         class Around(BaseMiddleware[Any, Any]):
@@ -59,7 +59,7 @@ class World:
         self.contexts.append(structlog.contextvars.get_contextvars())
 
     async def send(self, body: dict[str, str], **headers: str) -> dict[str, ReadableSpan]:
-        """By name, after all of it has been handled."""
+        """Send a message, wait until everything is handled, and return the spans by name."""
         async with self.traces, TestSQSBroker(self.broker, connect_only=False) as tested:
             await tested.publish(body, "first", headers=headers)
         return {span.name: span for span in self.kept.get_finished_spans()}
@@ -75,7 +75,7 @@ def ids(span: ReadableSpan) -> tuple[str, str, str]:
     )
 
 
-async def test_a_message_hangs_on_its_sender_and_what_it_sends_hangs_on_it() -> None:
+async def test_a_span_is_the_child_of_the_span_that_sent_its_message() -> None:
     world = World(share=0)
     spans = await world.send({"type": "OpenAccount", "email": "a@b.example"}, traceparent=SAMPLED)
     trace, first, parent = ids(spans["process first"])
@@ -90,23 +90,23 @@ async def test_a_message_hangs_on_its_sender_and_what_it_sends_hangs_on_it() -> 
 
 
 @pytest.mark.parametrize("headers", [{"traceparent": UNSAMPLED}, {}, {"traceparent": "00-x-y-01"}])
-async def test_what_was_not_chosen_leaves_nothing(headers: dict[str, str]) -> None:
+async def test_an_unsampled_message_leaves_no_span(headers: dict[str, str]) -> None:
     world = World(share=0)
     assert await world.send({}, **headers) == {}
     assert ["trace_id" in context for context in world.contexts] == [False]
 
 
-async def test_a_message_from_nowhere_begins_a_trace_by_chance() -> None:
+async def test_a_message_without_a_trace_is_sampled_at_random() -> None:
     spans = await World(share=1).send({})
     assert spans["process first"].parent is None
     assert ids(spans["send second"])[2] == f"{spans['process first'].context.span_id:016x}"
 
 
-async def test_chance_does_not_change_what_a_sender_has_chosen() -> None:
+async def test_sampling_does_not_override_the_senders_decision() -> None:
     assert await World(share=1).send({}, traceparent=UNSAMPLED) == {}
 
 
-async def test_a_failure_is_told_by_its_name_and_not_in_its_words() -> None:
+async def test_a_failure_is_recorded_by_its_type_and_without_its_message() -> None:
     world = World(share=0)
     with pytest.raises(ValueError, match="is wrong"):
         await world.send({"fail": "a@b.example is wrong"}, traceparent=SAMPLED)
@@ -117,19 +117,19 @@ async def test_a_failure_is_told_by_its_name_and_not_in_its_words() -> None:
     assert [context["trace_id"] for context in world.contexts] == [TRACE, TRACE]
 
 
-async def test_a_line_has_no_trace_of_an_earlier_message() -> None:
+async def test_the_log_context_holds_no_trace_of_an_earlier_message() -> None:
     world = World(share=0)
     await world.send({}, traceparent=SAMPLED)
     await world.send({}, traceparent=UNSAMPLED)
     assert ["trace_id" in context for context in world.contexts] == [True, False]
 
 
-def test_without_a_collector_there_is_nothing() -> None:
+def test_no_traces_are_opened_without_a_collector() -> None:
     assert open_traces(ProcessSettings(), "service") is None
 
 
 @pytest.mark.parametrize("wrong", ["collector:4318", "grpc://collector:4317", "http://"])
-def test_a_collector_is_named_by_its_address(wrong: str) -> None:
+def test_the_address_of_a_collector_is_validated(wrong: str) -> None:
     with pytest.raises(ValidationError, match="traces"):
         ProcessSettings(traces=wrong)
 
@@ -171,7 +171,7 @@ def _run(program: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_who_wants_no_traces_needs_no_opentelemetry_and_who_does_is_told() -> None:
+def test_opentelemetry_is_needed_only_for_traces() -> None:
     ended = _run(WITHOUT)
     assert ended.returncode == 1
     assert "extra `telemetry`" in ended.stderr
@@ -179,7 +179,7 @@ def test_who_wants_no_traces_needs_no_opentelemetry_and_who_does_is_told() -> No
     assert "AssertionError" not in ended.stderr
 
 
-def test_nothing_is_imported_before_it_is_wanted() -> None:
-    """redis-py imports OpenTelemetry's metrics wherever it finds them; traces are ours."""
+def test_opentelemetry_is_imported_only_for_traces() -> None:
+    """Except for its metrics, which redis-py imports wherever it finds them."""
     ended = _run(UNTOUCHED)
     assert ended.returncode == 0, ended.stderr

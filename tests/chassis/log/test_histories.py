@@ -1,0 +1,39 @@
+"""Histories are complete, and can be read as they were in the past."""
+
+import pytest
+
+from chassis.log.event_store import Head, UnknownEvent
+from chassis.log.histories import histories
+from chassis.log.memory import MemoryEventStore
+from tests.chassis.appending import append
+from tests.chassis.events import Counted, Named
+
+Store = MemoryEventStore[Counted | Named]
+
+
+async def test_every_stream_is_yielded_once_and_completely(memory_store: Store) -> None:
+    for _ in range(3):
+        for number in range(90):
+            await append(memory_store, f"counter-{number}", Counted(by=1))
+    loaded = [history async for history in histories(memory_store)]
+    assert sorted(history.head.stream for history in loaded) == sorted(memory_store.streams)
+    assert {len(history.commits) for history in loaded} == {3}
+
+
+async def test_a_missing_commit_is_detected(memory_store: Store) -> None:
+    await append(memory_store, "counter-a", Counted(by=1))
+    await append(memory_store, "counter-a", Counted(by=1))
+    del memory_store.streams["counter-a"][0]
+    with pytest.raises(UnknownEvent, match="version 1 is missing"):
+        _ = [history async for history in histories(memory_store)]
+
+
+async def test_a_history_can_be_read_as_of_a_version_or_a_time(memory_store: Store) -> None:
+    for at_ms in (1_000, 2_000, 3_000):
+        await append(memory_store, "counter-a", Counted(by=1), Counted(by=1), at_ms=at_ms)
+    history = await memory_store.load("counter-a")
+    assert history.as_of(version=4).head == Head("counter-a", 4)
+    assert history.as_of(version=5).head == Head("counter-a", 4)  # a commit is not divided
+    assert history.as_of(at_ms=2_999).head == Head("counter-a", 4)
+    assert history.as_of(at_ms=999).commits == ()
+    assert history.as_of() == history
