@@ -18,6 +18,13 @@ DOCUMENTS = sorted(
     ]
 )
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+WORDS = {
+    word
+    for folder in ("chassis", "libs", "services", "contracts", "deploy")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in {".py", ".yaml", ".lua"}
+    for word in re.findall(r"\w+", path.read_text())
+}
 _TEST = re.compile(r"`((?:tests|libs/\w+/tests)/[\w/]+\.py)(?:::(\w+))?`")
 
 
@@ -77,3 +84,15 @@ def test_internal_links_resolve(document: Path) -> None:
         assert target.exists(), link
         if anchor and target.suffix == ".md":
             assert anchor in anchors(target.read_text()), link
+
+
+@pytest.mark.parametrize("page", ["operations.md", "clusters.md"])
+def test_names_in_backticks_exist_in_the_code(page: str) -> None:
+    """Settings, metrics, log events and warnings."""
+    text = without_code((ROOT / "docs" / page).read_text())
+    names = re.findall(r"`([A-Za-z]+(?:_[A-Za-z]+)+)", text)
+    suffixes = re.compile("_(total|count)$")  # Prometheus adds them
+    missing = {name for name in names if not {name, name.lower(), suffixes.sub("", name)} & WORDS}
+    of_libraries = {"AWS_REGION", "OTEL_EXPORTER_OTLP_HEADERS"}
+    composed = {f"rebuild_{each}" for each in ("events", "gaps", "duplicates", "repaired")}
+    assert missing <= of_libraries | composed
