@@ -29,11 +29,11 @@ from chassis.views.keys import board_key, control_key
 from chassis.views.projection import BoardMember
 from chassis.views.read_models import ReadModels
 from contracts.points import LEADERBOARD, StandingView
+from contracts.ranking import ALL_TIME
 from redis_batching.connection import connect
 from referrals.app import REFERRALS
-from referrals.closing import tally
-from referrals.points import ALL
-from referrals.projections import STANDINGS
+from referrals.closing import tally_boards
+from referrals.views.leaderboard import scores
 from tests.support.stack import local_settings, redis_server
 
 BATCH = 5_000
@@ -64,7 +64,7 @@ async def fill(redis: Any, service: str, members: int) -> None:
                 reached_at=AT + number % 100_000,
             )
             pipe.hset(entries, stream, view.model_dump_json())
-            for place, score in STANDINGS.scores(view).items():
+            for place, score in scores(view).items():
                 rank = BoardMember(place, stream)
                 pipe.zadd(board_key(entries, rank.board), {rank.member: score or 0.0})
         await pipe.execute()
@@ -82,7 +82,7 @@ async def pages(redis: Any, sizes: dict[str, int]) -> dict[str, list[float]]:
         for service, members in sizes.items():
             own = f"member-{chance.randrange(members):036x}"
             started = time.perf_counter()
-            page = await boards[service].page(ALL, member=own, around=True, limit=PAGE)
+            page = await boards[service].page(ALL_TIME, member=own, around=True, limit=PAGE)
             times[service].append(time.perf_counter() - started)
             assert page.total == members
             assert page.member_rank is not None
@@ -95,7 +95,9 @@ async def round_trips(url: str, service: str, members: int) -> int:
     async with Redis.from_url(url) as asking, Redis.from_url(url) as watching:
         boards = Boards(ReadModels(asking), replace(LEADERBOARD, service=service))
         async with watching.monitor() as monitor:
-            await boards.page(ALL, member=f"member-{members // 2:036x}", around=True, limit=PAGE)
+            await boards.page(
+                ALL_TIME, member=f"member-{members // 2:036x}", around=True, limit=PAGE
+            )
             await asking.echo("end")
             seen = 0
             while True:
@@ -151,9 +153,9 @@ async def close(members: int) -> tuple[float, float]:
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    tallies = await tally(store, [DAY])
+    tallies = await tally_boards(store, [DAY])
     seconds = time.perf_counter() - started
-    assert sum(tallies[ALL, DAY].levels.values()) == members
+    assert sum(tallies[ALL_TIME, DAY].levels.values()) == members
     return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 

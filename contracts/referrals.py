@@ -515,6 +515,18 @@ class DayClosed(Event):
     closed_at: UnixTime
 
 
+ReferralResult = (
+    ReferralConfirmed
+    | ReferralDelayed
+    | ReferralHeld
+    | ReferralRejected
+    | ReferralReleased
+    | ReferralExpired
+    | ReferralReversed
+)
+"""All that can happen to a referral after its reservation."""
+ReferralStep = ReferralReserved | ReferralResult
+"""All events of one referral."""
 BoardEvent = DayClosed
 AccountEvent = (
     AccountOpened

@@ -8,9 +8,9 @@ from chassis.run.cli import Verb, main, moment
 from chassis.run.service import Application
 from contracts.referrals import ReferralCommand, ReferralEvent
 from referrals.app import application
+from referrals.domain import State
 from referrals.settings import Settings
-from referrals.state import Member
-from referrals.what_if import NoRules, read_rules, tell, what_if
+from referrals.what_if import InvalidRules, read_rules, report_lines, what_if
 
 USAGE = 2
 
@@ -23,18 +23,18 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def _what_if(
-    assembled: Application[Member, ReferralCommand, ReferralEvent], arguments: argparse.Namespace
+    assembled: Application[State, ReferralCommand, ReferralEvent], arguments: argparse.Namespace
 ) -> int:
     try:
         rules = read_rules(arguments.rules)
-    except NoRules as wrong:
-        sys.stderr.write(f"{wrong}\n")
+    except InvalidRules as error:
+        sys.stderr.write(f"{error}\n")
         return USAGE
     if "version" in arguments.since:
         sys.stderr.write("--since takes a time in ISO 8601, such as 2026-11-01\n")
         return USAGE
     report = await what_if(assembled.store, rules, arguments.since.get("at_ms", 0))
-    for line in tell(report):
+    for line in report_lines(report):
         sys.stdout.write(f"{line}\n")
     return 0
 

@@ -17,15 +17,14 @@ from contracts.referrals import (
 )
 from referrals.clock import Clock
 from referrals.closing import DayCloser
-from referrals.domain import MEMBERS
+from referrals.domain import DECIDER, State
 from referrals.handlers import listen
 from referrals.projections import MODELS
 from referrals.settings import Settings
-from referrals.state import Member
 
-REFERRALS = Definition[Member, ReferralCommand, ReferralEvent](
+REFERRALS = Definition[State, ReferralCommand, ReferralEvent](
     name="referrals",
-    decider=MEMBERS,
+    decider=DECIDER,
     codec=Codec(ReferralEvent),
     models=MODELS,
     announces={
@@ -40,7 +39,7 @@ REFERRALS = Definition[Member, ReferralCommand, ReferralEvent](
 
 def application(
     settings: ServiceSettings, resources: Resources
-) -> Application[Member, ReferralCommand, ReferralEvent]:
+) -> Application[State, ReferralCommand, ReferralEvent]:
     assembled = assemble(REFERRALS, settings, resources)
     listen(assembled)
     if isinstance(settings, Settings):
@@ -49,7 +48,7 @@ def application(
 
 
 def clock(
-    assembled: Application[Member, ReferralCommand, ReferralEvent], tick_seconds: float
+    assembled: Application[State, ReferralCommand, ReferralEvent], tick_seconds: float
 ) -> Clock:
     models = ReadModels(assembled.resources.redis)
     return Clock(

@@ -18,7 +18,7 @@ from contracts.messages import Metadata
 from contracts.referrals import SettleReferrals
 from faststream_sqs import SQSError
 from referrals.closing import DayCloser
-from referrals.projections import DUE_BOARD
+from referrals.views.due import DUE_BOARD
 
 MOST_A_TICK = 200
 _SETTLES = uuid.UUID("0d8a3c38-1c3c-5c59-8a0d-9d9b52b7d4f1")

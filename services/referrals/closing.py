@@ -1,7 +1,7 @@
-"""Closes days: how each board stood at midnight (UTC), told once, from the log alone.
+"""Close each day (UTC): store how every board stood at midnight, computed from the log alone.
 
-The tally is a fold of the log as it was at the day's end, so whoever makes it, however late, finds
-the same; the first to append it is believed, and the others find it told.
+The result is a fold of the log as of the end of the day, so that every instance computes the same
+one at any later time. The first instance to append it wins; the others find it stored.
 """
 
 import heapq
@@ -21,130 +21,157 @@ from chassis.log.histories import histories
 from chassis.views.read_models import ReadModels
 from contracts.messages import Metadata
 from contracts.points import CLOSED_DAYS, StandingView
-from contracts.referrals import BoardLevel, BoardPlace, CloseDay, ReferralCommand, ReferralEvent
-from referrals.points import ALL, fold_standing, points_on, scores
-from referrals.state import Member
+from contracts.ranking import ALL_TIME
+from contracts.referrals import (
+    SERVICE,
+    BoardLevel,
+    BoardPlace,
+    CloseDay,
+    ReferralCommand,
+    ReferralEvent,
+)
+from referrals.domain import State
+from referrals.projections import fold_standing
+from referrals.views.leaderboard import scores
 
 LOOK_BACK_DAYS = 35
-"""How many days a service that was down makes up for."""
+"""Limit of past days that a service closes after an outage."""
 GRACE_SECONDS = 120
-"""After midnight, until what was decided just before it has been stored."""
-FIRST = 100
+"""Time after midnight in which events of the day can still be appended."""
+TOP_PLACES = 100
+"""Number of places that a close stores with their members."""
 LEASE_SECONDS = 900
-_CLOSES = uuid.UUID("b8b1a8d3-74de-5a3a-a1f0-5d0a3f0b7c52")
+_COMMAND_IDS = uuid.UUID("b8b1a8d3-74de-5a3a-a1f0-5d0a3f0b7c52")
+"""Namespace of the ids of commands that close a day."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Tally:
-    """A board at the end of a day: memory for its levels and its first hundred, not its members."""
+class BoardTally:
+    """Count one board at the end of a day, in memory for its levels and its top places only."""
 
     levels: Counter[int] = field(default_factory=Counter)
-    _first: list[tuple[float, str, str]] = field(default_factory=list)
+    """Points -> number of members who have them."""
+    _top: list[tuple[float, str, str]] = field(default_factory=list)
+    """Heap of (score, member id, display name)."""
 
     def add(self, standing: StandingView, board: str) -> None:
-        points = points_on(standing, board)
-        place = scores(standing).get(board)
-        if points is None or place is None:
+        """Count a member, if the member is on this board."""
+        score = scores(standing).get(board)
+        if score is None:
             return
-        self.levels[points] += 1
-        row = (place, standing.member_id, standing.display_name)
-        if len(self._first) < FIRST:
-            heapq.heappush(self._first, row)
+        self.levels[int(score)] += 1
+        row = (score, standing.member_id, standing.display_name)
+        if len(self._top) < TOP_PLACES:
+            heapq.heappush(self._top, row)
         else:
-            heapq.heappushpop(self._first, row)
+            heapq.heappushpop(self._top, row)
 
     def command(self, board: str, day: date) -> CloseDay:
+        """Return the command that stores this tally."""
         levels = sorted(self.levels.items(), reverse=True)
         return CloseDay(
             board=board,
             day=day.isoformat(),
             levels=tuple(BoardLevel(points=points, members=n) for points, n in levels),
             first=tuple(
-                BoardPlace(member_id=member_id, display_name=name, points=int(place))
-                for place, member_id, name in sorted(self._first, reverse=True)
+                BoardPlace(member_id=member_id, display_name=name, points=int(score))
+                for score, member_id, name in sorted(self._top, reverse=True)
             ),
         )
 
 
 @dataclass(slots=True)
 class DayCloser:
+    """Close the days that have ended and are not closed yet."""
+
     store: EventStore[ReferralEvent]
-    handler: CommandHandler[Member, ReferralCommand, ReferralEvent]
+    handler: CommandHandler[State, ReferralCommand, ReferralEvent]
     models: ReadModels
-    _done: set[date] = field(default_factory=set)
+    _finished: set[date] = field(default_factory=set)
     """Days that are known to be closed, or to have had no members."""
 
     async def close(self, now: float | None = None) -> int:
-        """Close all days that have ended and are not closed yet; how many that were.
+        """Close all days that are due; default of `now`: the current time (UNIX seconds).
+
+        Returns:
+            How many days were closed; 0 if another instance is closing them.
 
         Raises:
-            ReadModelsLost: they are being rebuilt; try again later.
+            ReadModelsLost: the read models are being rebuilt; try again later.
+            UnknownEvent: the log has an event that this version of the service cannot read.
         """
-        missing = await self._missing(time.time() if now is None else now)
-        if not missing or not await self._lease():
+        days = await self._days_to_close(time.time() if now is None else now)
+        if not days or not await self._acquire_lease():
             return 0
         try:
-            tallies = await tally(self.store, missing)
-            for (board, day), counted in sorted(tallies.items()):
-                await self._tell(counted.command(board, day))
-            self._done.update(missing)
+            tallies = await tally_boards(self.store, days)
+            for (board, day), tally in sorted(tallies.items()):
+                await self._close_board(tally.command(board, day))
+            self._finished.update(days)
             return len({day for _, day in tallies})
         finally:
             await self.models.redis.delete(self._lease_key)
 
-    async def _missing(self, now: float) -> list[date]:
+    async def _days_to_close(self, now: float) -> list[date]:
         today = datetime.fromtimestamp(now - GRACE_SECONDS, UTC).date()
-        days = [today - timedelta(days=back) for back in range(LOOK_BACK_DAYS, 0, -1)]
-        missing = []
-        for day in days:
-            if day in self._done:
+        past = [today - timedelta(days=back) for back in range(LOOK_BACK_DAYS, 0, -1)]
+        to_close = []
+        for day in past:
+            if day in self._finished:
                 continue
-            if await self.models.entry(CLOSED_DAYS, f"{ALL}.{day}") is not None:
-                self._done.add(day)
+            if await self.models.entry(CLOSED_DAYS, f"{ALL_TIME}.{day}") is not None:
+                self._finished.add(day)
             else:
-                missing.append(day)
-        return missing
+                to_close.append(day)
+        return to_close
 
-    async def _tell(self, command: CloseDay) -> None:
-        """Under an id that follows from board and day; telling again only projects it again."""
-        command_id = str(uuid.uuid5(_CLOSES, command.stream))
-        metadata = Metadata(command_id=command_id, correlation_id=command_id, actor="referrals")
+    async def _close_board(self, command: CloseDay) -> None:
+        """Handle the command; if the day is closed already, project the stored close again.
+
+        The command's id follows from the board and the day, so that it is carried out once.
+        """
         if (await self.store.head(command.stream)).version:
             await self.handler.projector.project(await self.store.load(command.stream))
             return
+        command_id = str(uuid.uuid5(_COMMAND_IDS, command.stream))
+        metadata = Metadata(command_id=command_id, correlation_id=command_id, actor=SERVICE)
         await self.handler.handle(
             IncomingCommand(command, metadata, command.body_hash, redelivered=False)
         )
         log.info("day_closed", board=command.board, day=command.day)
 
-    async def _lease(self) -> bool:
-        """Spares other instances the same scan; if two make it all the same, one is believed."""
+    async def _acquire_lease(self) -> bool:
+        """Spare other instances the same scan. Two scans would do no harm: one close wins."""
         return bool(await self.models.redis.set(self._lease_key, "1", nx=True, ex=LEASE_SECONDS))
 
     @property
     def _lease_key(self) -> str:
-        return f"{{{'referrals'}}}:closing"
+        return f"{{{SERVICE}}}:closing"
 
 
-async def tally(
+async def tally_boards(
     store: EventStore[ReferralEvent], days: Sequence[date]
-) -> Mapping[tuple[str, date], Tally]:
-    """Every board at the end of each of these days, in one pass over the log."""
+) -> Mapping[tuple[str, date], BoardTally]:
+    """Count every board at the end of each of these days, in one pass over the log.
+
+    Returns:
+        (board, day) -> tally; boards without members are absent.
+    """
     ends = [(day, _end_ms(day)) for day in sorted(days)]
-    tallies: dict[tuple[str, date], Tally] = {}
+    tallies: dict[tuple[str, date], BoardTally] = {}
     async for history in histories(store):
-        for day, standing in standings(history, ends):
-            for board in (ALL, day.isoformat()[:7]):
-                tallies.setdefault((board, day), Tally()).add(standing, board)
-    return {key: counted for key, counted in tallies.items() if counted.levels}
+        for day, standing in _standings_at(ends, history):
+            for board in (ALL_TIME, day.isoformat()[:7]):
+                tallies.setdefault((board, day), BoardTally()).add(standing, board)
+    return {key: tally for key, tally in tallies.items() if tally.levels}
 
 
-def standings(
-    history: History[ReferralEvent], ends: Sequence[tuple[date, int]]
+def _standings_at(
+    ends: Sequence[tuple[date, int]], history: History[ReferralEvent]
 ) -> list[tuple[date, StandingView]]:
-    """How a member stood at each of these ends, which must grow."""
+    """Return a member's standing at the end of each day; `ends` are in ascending order."""
     found: list[tuple[date, StandingView]] = []
     standing: StandingView | None = None
     commits = iter(history.commits)

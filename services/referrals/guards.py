@@ -1,7 +1,7 @@
-"""What speaks against a referral: an additive score that explains itself (pure).
+"""Assess a referral: an additive score of signs for and against it, with reasons (pure).
 
-The rules are data with a version. A verdict keeps the version and every component, so that other
-rules can be run over history before they are switched on (`what-if`).
+The rules are data with a version. A verdict stores the version and every component, so that other
+rules can be run over history before they are put in force (`what-if`).
 """
 
 import re
@@ -22,7 +22,7 @@ _DIGITS = re.compile(r"\d+")
 
 
 class GuardRules(BaseModel):
-    """How much each sign weighs, and what follows from the sum."""
+    """Set the points of each sign, and the score from which each consequence follows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,9 +45,9 @@ class GuardRules(BaseModel):
     delay_hours: int = Field(72, ge=1)
 
     @model_validator(mode="after")
-    def _bands_in_order(self) -> "GuardRules":
+    def _check_bands_in_order(self) -> "GuardRules":
         if not 0 < self.delay_from <= self.hold_from <= self.reject_from:
-            raise ValueError("delay_from, hold_from and reject_from must grow")
+            raise ValueError("delay_from, hold_from and reject_from must be in ascending order")
         return self
 
 
@@ -56,7 +56,7 @@ RULES = GuardRules(version=1)
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known when a person confirms."""
+    """Hold what is known when an invited person signs up; times in UNIX seconds."""
 
     at: int
     invited_id: str
@@ -64,18 +64,21 @@ class Evidence:
     network: str | None
     referrer_id: str
     referrer_email: str | None
-    """None: a campaign of the team, of which many come at once and from one place."""
+    """None for campaigns, where many sign-ups from one network are normal."""
     referrer_network: str | None
     referrer_opened_at: int
-    referrer_came_by: str | None
+    referrer_referred_by: str | None
+    """The member by whom the referrer joined."""
     confirmed: int
-    """How many the referrer has brought already."""
+    """The number of people whom the referrer has referred so far."""
     reserved_at: tuple[int, ...]
-    """When the referrer's other seats were reserved."""
+    """Times at which the referrer's other seats were reserved."""
     other_users: tuple[str, ...]
+    """Addresses of the referrer's other invited people."""
 
 
 def assess(rules: GuardRules, evidence: Evidence) -> Assessment:
+    """Return the score (0 to 100), the band that it falls into, and its components."""
     components = tuple(c for c in _components(rules, evidence) if c.points)
     score = max(0, min(100, sum(component.points for component in components)))
     return Assessment(
@@ -87,6 +90,7 @@ def assess(rules: GuardRules, evidence: Evidence) -> Assessment:
 
 
 def band(rules: GuardRules, score: int) -> Band:
+    """Return the consequence of a score."""
     if score >= rules.reject_from:
         return "reject"
     if score >= rules.hold_from:
@@ -94,51 +98,58 @@ def band(rules: GuardRules, score: int) -> Band:
     return "delay" if score >= rules.delay_from else "confirm"
 
 
-def disposable(address: str) -> bool:
-    """Whether the address, or a domain that it lies under, is given out to be thrown away."""
+def is_disposable(address: str) -> bool:
+    """Return whether an address belongs to a disposable e-mail domain or a subdomain of one."""
     labels = address.rpartition("@")[2].lower().split(".")
     return any(".".join(labels[i:]) in blocklist for i in range(len(labels) - 1))
 
 
 def _components(rules: GuardRules, evidence: Evidence) -> Iterator[ScoreComponent]:
-    if disposable(evidence.invited_user):
+    if is_disposable(evidence.invited_user):
         domain = evidence.invited_user.rpartition("@")[2]
-        yield _component("disposable_domain", rules.disposable_domain, f"{domain} is thrown away")
+        detail = f"{domain} is a disposable e-mail domain"
+        yield _component("disposable_domain", rules.disposable_domain, detail)
     if evidence.referrer_email is not None:
-        yield from _of_a_person(rules, evidence, evidence.referrer_email)
+        yield from _identity_signs(rules, evidence, evidence.referrer_email)
+        yield from _network_signs(rules, evidence)
+        yield from _behaviour_signs(rules, evidence)
 
 
-def _of_a_person(rules: GuardRules, evidence: Evidence, email: str) -> Iterator[ScoreComponent]:
+def _identity_signs(rules: GuardRules, evidence: Evidence, email: str) -> Iterator[ScoreComponent]:
     if evidence.invited_id == evidence.referrer_id:
-        yield _component("same_account", rules.same_account, "referrer and invited are one account")
+        detail = "the referrer and the invited person have the same account"
+        yield _component("same_account", rules.same_account, detail)
     if folded(evidence.invited_user) == folded(email):
-        yield _component("same_address", rules.same_address, "the address is the referrer's own")
-    if evidence.referrer_came_by == evidence.invited_id:
-        yield _component("ring", rules.ring, "the referrer was referred by the invited person")
-    yield from _networks(rules, evidence)
-    yield from _habits(rules, evidence)
+        detail = "the referrer and the invited person have the same address"
+        yield _component("same_address", rules.same_address, detail)
+    if evidence.referrer_referred_by == evidence.invited_id:
+        detail = "the referrer was referred by the invited person"
+        yield _component("ring", rules.ring, detail)
 
 
-def _networks(rules: GuardRules, evidence: Evidence) -> Iterator[ScoreComponent]:
-    """The referrer's network is that of the sign-up, which counts for a day."""
-    theirs, own = _public(evidence.network), _public(evidence.referrer_network)
-    if theirs is None or own is None or evidence.at - evidence.referrer_opened_at > DAY:
+def _network_signs(rules: GuardRules, evidence: Evidence) -> Iterator[ScoreComponent]:
+    """Compare with the network of the referrer's sign-up, which is evidence for one day."""
+    invited, referrer = _public(evidence.network), _public(evidence.referrer_network)
+    if invited is None or referrer is None or evidence.at - evidence.referrer_opened_at > DAY:
         return
-    if theirs == own:
-        yield _component("same_network", rules.same_network, "both came from one address")
-    elif _near(theirs, own):
-        yield _component("near_network", rules.near_network, "both came from one small network")
+    if invited == referrer:
+        detail = "both signed up from the same network address"
+        yield _component("same_network", rules.same_network, detail)
+    elif _is_near(invited, referrer):
+        detail = "both signed up from the same small network"
+        yield _component("near_network", rules.near_network, detail)
 
 
-def _habits(rules: GuardRules, evidence: Evidence) -> Iterator[ScoreComponent]:
+def _behaviour_signs(rules: GuardRules, evidence: Evidence) -> Iterator[ScoreComponent]:
     recent = sum(evidence.at - at < HOUR for at in evidence.reserved_at) + 1
     if recent > rules.velocity_an_hour:
-        yield _component("velocity", rules.velocity, f"{recent} within an hour")
-    if _sequential(evidence.invited_user, evidence.other_users):
-        yield _component("sequential_names", rules.sequential_names, "names that only count up")
+        yield _component("velocity", rules.velocity, f"{recent} referrals within an hour")
+    if _is_sequential(evidence.invited_user, evidence.other_users):
+        detail = "the invited addresses differ only in a number"
+        yield _component("sequential_names", rules.sequential_names, detail)
     days = (evidence.at - evidence.referrer_opened_at) // DAY
     if days > rules.long_standing_days and evidence.confirmed >= rules.long_standing_confirmed:
-        detail = f"a member for {days} days, {evidence.confirmed} referred"
+        detail = f"a member for {days} days with {evidence.confirmed} confirmed referrals"
         yield _component("long_standing", rules.long_standing, detail)
 
 
@@ -147,7 +158,10 @@ def _component(name: str, points: int, detail: str) -> ScoreComponent:
 
 
 def _public(network: str | None) -> Address | None:
-    """None for what tells nothing: behind a proxy of ours, everybody comes from one address."""
+    """Return a public network address; others are no evidence.
+
+    Behind a proxy of ours, all requests come from one private address.
+    """
     try:
         address = ip_address(network or "")
     except ValueError:
@@ -155,14 +169,17 @@ def _public(network: str | None) -> Address | None:
     return address if address.is_global else None
 
 
-def _near(one: Address, other: Address) -> bool:
-    """Within one /24, or one /48 of IPv6, of which a client's own /64 is all that is known."""
+def _is_near(one: Address, other: Address) -> bool:
+    """Return whether two addresses are in one /24, or in one /48 for IPv6.
+
+    An IPv6 client is known by its /64 only.
+    """
     prefix = 24 if isinstance(one, IPv4Address) else 48
     return other in ip_network((one.packed, prefix), strict=False)
 
 
-def _sequential(address: str, others: Iterable[str]) -> bool:
-    """bob1, bob2, bob3: at least two others that differ in nothing but a number."""
+def _is_sequential(address: str, others: Iterable[str]) -> bool:
+    """Return whether at least two other addresses differ from this one only in a number."""
     pattern = _pattern(address)
     return pattern is not None and sum(_pattern(other) == pattern for other in others) > 1
 

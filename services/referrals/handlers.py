@@ -18,13 +18,13 @@ from contracts.referrals import (
     WithdrawCredit,
 )
 from faststream_sqs import SQSMessage
-from referrals.state import Member
+from referrals.domain import State
 
 Heard = CodeBrought | ReferralConfirmed | ReferralReversed
 HEARD = Annotated[Heard, Field(discriminator="type")]
 
 
-def listen(application: Application[Member, ReferralCommand, ReferralEvent]) -> None:
+def listen(application: Application[State, ReferralCommand, ReferralEvent]) -> None:
     commands = CommandReader[ReferralCommand](ReferralCommand)
     events = EventReader[Heard](HEARD)
 

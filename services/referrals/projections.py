@@ -1,12 +1,11 @@
-"""What readers see: members' entries, codes and uses, points and boards, cases and what is due."""
+"""Declare the read models of the service: which event changes which view, and how (pure)."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final, TypeVar, assert_never
 
 from chassis.views.projection import Index, Ordering, Projection
-from contracts.addresses import masked
-from contracts.points import CLOSED_DAYS, LEADERBOARD, POINTS
-from contracts.referral_code import normalise, shown
+from contracts.messages import View
+from contracts.points import CLOSED_DAYS, LEADERBOARD, POINTS, PointsView, StandingView
 from contracts.referrals import (
     ACCOUNTS,
     CODE_OWNERS,
@@ -17,16 +16,13 @@ from contracts.referrals import (
     REVIEW_CASES,
     AccountOpened,
     CampaignOpened,
-    Case,
-    CasesView,
+    CodeBrought,
     CodeIssued,
     CodeRevoked,
     CodesView,
-    CodeView,
+    CreditWithdrawn,
     DayClosed,
-    DueView,
     QuotaGranted,
-    Referral,
     ReferralConfirmed,
     ReferralDelayed,
     ReferralEvent,
@@ -36,304 +32,165 @@ from contracts.referrals import (
     ReferralReleased,
     ReferralReserved,
     ReferralReversed,
+    ReferralStep,
+    ReferredCredited,
     UsersEntry,
-    UseState,
-    UsesView,
-    UseView,
 )
-from referrals.points import fold_points, fold_standing, scores
+from contracts.streams import MEMBERS
+from referrals.views import cases, codes, due, entry, leaderboard, ledger, referral_list
 
-DUE_BOARD: Final = "due"
-CASES_BOARD: Final = "open"
-
-
-# The entry of a member
+V = TypeVar("V", bound=View)
 
 
-def fold_entry(entry: UsersEntry | None, event: ReferralEvent) -> UsersEntry | None:
+def fold_entry(view: UsersEntry | None, event: ReferralEvent) -> UsersEntry | None:
+    """Return a member's entry after one event; campaigns have none."""
     if isinstance(event, AccountOpened):
-        return UsersEntry(
-            user=event.email,
-            total_referrals=event.total_referrals,
-            referrals_used=0,
-            referrals_pending=0,
-            referrals_remaining=event.total_referrals,
-            referral_is_valid=False,
-        )
-    if entry is None:  # a campaign, or no account yet
+        return entry.opened(event)
+    if view is None:
         return None
-    return _counted(entry, _changed(entry, event))
-
-
-def _changed(  # noqa: PLR0911  one line for each event
-    entry: UsersEntry, event: ReferralEvent
-) -> dict[str, Any]:
     match event:
         case CodeIssued():
-            return {"codes": (*entry.codes, event.shown or shown(event.code))}
+            return entry.with_code(view, event)
         case CodeRevoked():
-            kept = tuple(code for code in entry.codes if normalise(code) != event.code)
-            return {"codes": kept}
+            return entry.without_code(view, event)
         case QuotaGranted():
-            return {"total_referrals": event.total_referrals}
+            return entry.with_total(view, event)
         case ReferralReserved():
-            referral = Referral(
-                invited_user=masked(event.invited_user),
-                timestamp=event.reserved_at,
-                confirmed=False,
-                use_id=event.use_id,
-            )
-            others = (other for other in entry.referrals if other.use_id != event.use_id)
-            return {"referrals": (*others, referral)}
+            return entry.with_referral(view, event)
         case ReferralConfirmed():
-            update = {"confirmed": True, "timestamp": event.confirmed_at}
-            return {
-                "referrals": tuple(
-                    referral.model_copy(update=update)
-                    if referral.use_id == event.use_id
-                    else referral
-                    for referral in entry.referrals
-                )
-            }
-        case ReferralReleased() | ReferralExpired() | ReferralRejected() | ReferralReversed():
-            return {"referrals": tuple(r for r in entry.referrals if r.use_id != event.use_id)}
+            return entry.with_confirmation(view, event)
+        case ReferralRejected() | ReferralReleased() | ReferralExpired() | ReferralReversed():
+            return entry.without_referral(view, event.use_id)
+        case CampaignOpened() | CodeBrought() | ReferralDelayed() | ReferralHeld():
+            return view
+        case ReferredCredited() | CreditWithdrawn() | DayClosed():
+            return view
         case _:
-            return {}
+            assert_never(event)
 
 
-def _counted(entry: UsersEntry, changes: dict[str, Any]) -> UsersEntry:
-    """The entry with these changes, and with what follows from them."""
-    codes = changes.get("codes", entry.codes)
-    referrals = changes.get("referrals", entry.referrals)
-    used = sum(referral.confirmed for referral in referrals)
-    remaining = changes.get("total_referrals", entry.total_referrals) - len(referrals)
-    return entry.model_copy(
-        update={
-            **changes,
-            "referral_code": codes[0] if codes else None,
-            "referrals_used": used,
-            "referrals_pending": len(referrals) - used,
-            "referrals_remaining": remaining,
-            "referral_is_valid": bool(codes) and remaining > 0,
-        }
-    )
-
-
-# Codes, and what is left of them
-
-
-def fold_codes(  # noqa: PLR0911  one line for each event
-    view: CodesView | None, event: ReferralEvent
-) -> CodesView | None:
+def fold_codes(view: CodesView | None, event: ReferralEvent) -> CodesView | None:
+    """Return an account's codes after one event."""
     if isinstance(event, DayClosed):
         return view
-    view = view or CodesView(member_id=event.member_id)
-    view = view.model_copy(update={"version": view.version + 1})
+    view = codes.at_next_version(view, event.member_id)
     match event:
         case AccountOpened() | CampaignOpened():
-            return view.model_copy(update={"opened": True, "remaining": event.total_referrals})
+            return codes.opened(view, event)
         case CodeIssued():
-            code = CodeView(
-                code=event.code,
-                shown=event.shown or shown(event.code),
-                kind=event.kind,
-                max_uses=event.max_uses,
-                expires_at=event.expires_at,
-                issued_version=view.version,
-            )
-            return view.model_copy(update={"codes": (*view.codes, code)})
+            return codes.with_code(view, event)
         case CodeRevoked():
-            ended = {"revoked": True, "replaced_by": event.replaced_by}
-            return _with_code(view, event.code, lambda _code: ended)
+            return codes.with_code_revoked(view, event)
         case QuotaGranted():
-            seats = len(view.open_uses)
-            return view.model_copy(update={"remaining": event.total_referrals - seats})
+            return codes.with_total(view, event)
         case ReferralReserved():
-            taken = view.open_uses | {event.use_id: event.code}
-            view = view.model_copy(update={"open_uses": taken, "remaining": view.remaining - 1})
-            return _with_code(view, event.code, lambda code: {"uses": code.uses + 1})
-        case ReferralReleased() | ReferralExpired() | ReferralRejected() | ReferralReversed():
-            taken = dict(view.open_uses)
-            freed = taken.pop(event.use_id)
-            view = view.model_copy(update={"open_uses": taken, "remaining": view.remaining + 1})
-            return _with_code(view, freed, lambda code: {"uses": code.uses - 1})
-        case _:
+            return codes.with_seat_taken(view, event)
+        case ReferralRejected() | ReferralReleased() | ReferralExpired() | ReferralReversed():
+            return codes.with_seat_freed(view, event.use_id)
+        case CodeBrought() | ReferralDelayed() | ReferralHeld() | ReferralConfirmed():
             return view
+        case ReferredCredited() | CreditWithdrawn():
+            return view
+        case _:
+            assert_never(event)
 
 
-def _with_code(
-    view: CodesView, wanted: str, change: Callable[[CodeView], dict[str, Any]]
-) -> CodesView:
-    codes = tuple(
-        code.model_copy(update=change(code)) if code.code == wanted else code for code in view.codes
-    )
-    return view.model_copy(update={"codes": codes})
+def fold_points(view: PointsView | None, event: ReferralEvent) -> PointsView | None:
+    """Return an account's ledger after one event."""
+    if isinstance(event, DayClosed):
+        return view
+    view = ledger.at_next_version(view, event.member_id)
+    match event:
+        case AccountOpened():
+            return ledger.opened(view, event)
+        case QuotaGranted():
+            return ledger.with_total(view, event)
+        case ReferralDelayed() | ReferralHeld():
+            return ledger.with_pending(view, event)
+        case ReferralRejected():
+            return ledger.with_pending_voided(view, event)
+        case ReferralConfirmed():
+            return ledger.with_confirmation(view, event)
+        case ReferralReversed():
+            return ledger.with_reversal(view, event)
+        case ReferredCredited():
+            return ledger.with_credit(view, event)
+        case CreditWithdrawn():
+            return ledger.with_credit_withdrawn(view, event)
+        case CampaignOpened() | CodeBrought() | CodeIssued() | CodeRevoked():
+            return view
+        case ReferralReserved() | ReferralReleased() | ReferralExpired():
+            return view
+        case _:
+            assert_never(event)
+
+
+def fold_standing(view: StandingView | None, event: ReferralEvent) -> StandingView | None:
+    """Return what ranks a member on the leaderboards after one event."""
+    match event:
+        case AccountOpened():
+            return leaderboard.opened(view, event)
+        case ReferralConfirmed() | ReferralReversed() | ReferredCredited() | CreditWithdrawn():
+            return leaderboard.with_points(view, event)
+        case CampaignOpened() | CodeBrought() | CodeIssued() | CodeRevoked() | QuotaGranted():
+            return view
+        case ReferralReserved() | ReferralDelayed() | ReferralHeld() | ReferralRejected():
+            return view
+        case ReferralReleased() | ReferralExpired() | DayClosed():
+            return view
+        case _:
+            assert_never(event)
+
+
+def of_referrals(
+    fold: Callable[[V | None, ReferralStep], V | None],
+) -> Callable[[V | None, ReferralEvent], V | None]:
+    """Apply a fold to the events of referrals; all other events leave the view as it is."""
+
+    def apply(view: V | None, event: ReferralEvent) -> V | None:
+        match event:
+            case ReferralReserved() | ReferralDelayed() | ReferralHeld() | ReferralConfirmed():
+                return fold(view, event)
+            case ReferralRejected() | ReferralReleased() | ReferralExpired() | ReferralReversed():
+                return fold(view, event)
+            case AccountOpened() | CampaignOpened() | CodeBrought() | CodeIssued() | CodeRevoked():
+                return view
+            case QuotaGranted() | ReferredCredited() | CreditWithdrawn() | DayClosed():
+                return view
+            case _:
+                assert_never(event)
+
+    return apply
 
 
 def code_entries(event: ReferralEvent) -> Mapping[str, str | None]:
-    match event:
-        case CodeIssued():
-            return {event.code: f"member-{event.member_id}"}
-        case _:
-            return {}
+    """Return code -> stream of its owner for a code that was issued; codes never move."""
+    return {event.code: MEMBERS.stream(event.member_id)} if isinstance(event, CodeIssued) else {}
 
 
-# Uses
-
-
-def fold_uses(view: UsesView | None, event: ReferralEvent) -> UsesView | None:
+def referral_entries(event: ReferralEvent) -> Mapping[str, str | None]:
+    """Return use id -> stream of the referrer for a referral that was reserved."""
     if isinstance(event, ReferralReserved):
-        view = view or UsesView(member_id=event.member_id)
-        use = UseView(
-            use_id=event.use_id,
-            invited_user=masked(event.invited_user),
-            code=event.code,
-            state="reserved",
-            reserved_at=event.reserved_at,
-            expires_at=event.expires_at,
-        )
-        others = (other for other in view.uses if other.use_id != event.use_id)
-        return view.model_copy(update={"uses": (*others, use)})
-    if view is None or (settled := _settled(event)) is None:
-        return view
-    use_id, state, at = settled
-    update = {
-        "state": state,
-        "settled_at": at,
-        "invited_id": getattr(event, "invited_id", None),
-    }
-    uses = tuple(
-        use.model_copy(update=update) if use.use_id == use_id else use for use in view.uses
-    )
-    return view.model_copy(update={"uses": uses})
-
-
-def _settled(event: ReferralEvent) -> tuple[str, UseState, int] | None:  # noqa: PLR0911  one line for each event
-    match event:
-        case ReferralDelayed():
-            return event.use_id, "delayed", event.delayed_at
-        case ReferralHeld():
-            return event.use_id, "held", event.held_at
-        case ReferralConfirmed():
-            return event.use_id, "confirmed", event.confirmed_at
-        case ReferralRejected():
-            return event.use_id, "rejected", event.rejected_at
-        case ReferralReleased():
-            return event.use_id, "released", event.released_at
-        case ReferralExpired():
-            return event.use_id, "expired", event.expired_at
-        case ReferralReversed():
-            return event.use_id, "reversed", event.reversed_at
-        case _:
-            return None
-
-
-def use_entries(event: ReferralEvent) -> Mapping[str, str | None]:
-    match event:
-        case ReferralReserved():
-            return {event.use_id: f"member-{event.member_id}"}
-        case _:
-            return {}
-
-
-# What waits for time, and what for a person
-
-
-def fold_due(view: DueView | None, event: ReferralEvent) -> DueView | None:
-    match event:
-        case ReferralReserved():
-            view = view or DueView(member_id=event.member_id)
-            return _due(view, event.use_id, event.expires_at)
-        case ReferralDelayed():
-            return view and _due(view, event.use_id, event.until)
-        case ReferralHeld() | ReferralConfirmed():
-            return view and _due(view, event.use_id, None)
-        case ReferralReleased() | ReferralExpired() | ReferralRejected() | ReferralReversed():
-            return view and _due(view, event.use_id, None)
-        case _:
-            return view
-
-
-def _due(view: DueView, use_id: str, at: int | None) -> DueView:
-    due = {other: when for other, when in view.due.items() if other != use_id}
-    return view.model_copy(update={"due": due if at is None else due | {use_id: at}})
-
-
-def due_scores(view: DueView) -> Mapping[str, float | None]:
-    return {DUE_BOARD: float(min(view.due.values())) if view.due else None}
-
-
-def fold_cases(view: CasesView | None, event: ReferralEvent) -> CasesView | None:
-    match event:
-        case ReferralReserved():
-            view = view or CasesView(member_id=event.member_id)
-            known = view.reserved | {event.use_id: event.invited_user}
-            return view.model_copy(update={"reserved": known})
-        case ReferralHeld() | ReferralDelayed():
-            return view and view.model_copy(update={"cases": (*view.cases, _case(view, event))})
-        case ReferralConfirmed():
-            return view and _without_case(view, event.use_id)
-        case ReferralReleased() | ReferralExpired() | ReferralRejected() | ReferralReversed():
-            return view and _without_case(view, event.use_id)
-        case _:
-            return view
-
-
-def _case(view: CasesView, event: ReferralHeld | ReferralDelayed) -> Case:
-    held = isinstance(event, ReferralHeld)
-    return Case(
-        use_id=event.use_id,
-        invited_user=view.reserved[event.use_id],
-        invited_id=event.invited_id,
-        state="held" if held else "delayed",
-        since=event.held_at if isinstance(event, ReferralHeld) else event.delayed_at,
-        until=None if isinstance(event, ReferralHeld) else event.until,
-        assessment=event.assessment,
-    )
-
-
-def _without_case(view: CasesView, use_id: str) -> CasesView:
-    reserved = {other: address for other, address in view.reserved.items() if other != use_id}
-    cases = tuple(case for case in view.cases if case.use_id != use_id)
-    return view.model_copy(update={"cases": cases, "reserved": reserved})
-
-
-def case_scores(view: CasesView) -> Mapping[str, float | None]:
-    """The oldest first: boards begin with the greatest score."""
-    return {CASES_BOARD: -float(min(case.since for case in view.cases)) if view.cases else None}
-
-
-# Closed days
+        return {event.use_id: MEMBERS.stream(event.member_id)}
+    return {}
 
 
 def close_entries(event: ReferralEvent) -> Mapping[str, str | None]:
-    match event:
-        case DayClosed():
-            return {f"{event.board}.{event.day}": event.model_dump_json()}
-        case _:
-            return {}
+    """Return `<board>.<day>` -> JSON of the event for a day that was closed."""
+    if isinstance(event, DayClosed):
+        return {f"{event.board}.{event.day}": event.model_dump_json()}
+    return {}
 
 
-MEMBER_ENTRIES = Projection(ACCOUNTS, fold_entry, version=2)
-CODES = Index(CODE_OWNERS, code_entries)
-CODE_VIEWS = Projection(MEMBER_CODES, fold_codes)
-USES = Projection(REFERRALS, fold_uses)
-USE_OWNERS = Index(REFERRAL_OWNERS, use_entries)
-LEDGERS = Projection(POINTS, fold_points)
-STANDINGS = Ordering(LEADERBOARD, fold_standing, scores)
-DUE = Ordering(DUE_REFERRALS, fold_due, due_scores)
-CASES = Ordering(REVIEW_CASES, fold_cases, case_scores)
-CLOSES = Index(CLOSED_DAYS, close_entries)
-
-MODELS = (
-    MEMBER_ENTRIES,
-    CODES,
-    CODE_VIEWS,
-    USES,
-    USE_OWNERS,
-    LEDGERS,
-    STANDINGS,
-    DUE,
-    CASES,
-    CLOSES,
+MODELS: Final = (
+    Projection(ACCOUNTS, fold_entry, version=2),
+    Index(CODE_OWNERS, code_entries),
+    Projection(MEMBER_CODES, fold_codes),
+    Projection(REFERRALS, of_referrals(referral_list.fold)),
+    Index(REFERRAL_OWNERS, referral_entries),
+    Projection(POINTS, fold_points),
+    Ordering(LEADERBOARD, fold_standing, leaderboard.scores),
+    Ordering(DUE_REFERRALS, of_referrals(due.fold), due.scores),
+    Ordering(REVIEW_CASES, of_referrals(cases.fold), cases.scores),
+    Index(CLOSED_DAYS, close_entries),
 )

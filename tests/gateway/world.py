@@ -114,11 +114,11 @@ class Bus:
         from compute.domain import analyses  # noqa: PLC0415  the services under their own names
         from compute.projections import ANALYSIS_VIEWS  # noqa: PLC0415
         from invites.app import INVITES  # noqa: PLC0415
-        from referrals.domain import MEMBERS  # noqa: PLC0415
+        from referrals.domain import DECIDER  # noqa: PLC0415
         from referrals.projections import MODELS  # noqa: PLC0415
 
         own = (AccountOpened, CodeBrought, ReferralConfirmed, ReferralReversed)
-        await self._add("referrals", ReferralCommand, ReferralEvent, MEMBERS, MODELS, own=own)
+        await self._add("referrals", ReferralCommand, ReferralEvent, DECIDER, MODELS, own=own)
         letters = tuple(INVITES.announces)
         await self._add(
             "invites", InviteCommand, InviteEvent, INVITES.decider, INVITES.models, own=letters

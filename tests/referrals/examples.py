@@ -1,4 +1,4 @@
-"""Members' stories, told once."""
+"""Define the messages of one example: Alice refers Bob."""
 
 from dataclasses import replace
 

@@ -1,12 +1,17 @@
+"""Accounts: opening, codes and credits."""
+
 from dataclasses import replace
 
 from contracts.referral_code import from_entropy
 from contracts.referrals import (
+    BoardLevel,
+    CloseDay,
     CodeBrought,
     CodeIssued,
     CodeRevoked,
     CreditReferred,
     CreditWithdrawn,
+    DayClosed,
     IssueCode,
     OpenAccount,
     OpenCampaign,
@@ -15,7 +20,9 @@ from contracts.referrals import (
     RotateCode,
     WithdrawCredit,
 )
-from referrals.domain import MEMBERS, claims, members
+from referrals.account.decider import Policies
+from referrals.account.state import Campaign
+from referrals.domain import DECIDER, referrals_decider
 from tests.referrals.examples import (
     ADMIN,
     ALICE,
@@ -26,22 +33,24 @@ from tests.referrals.examples import (
     ISSUED,
     OPEN,
     OPENED,
+    RESERVED,
     USE,
     later,
 )
 from tests.support.scenario import NOON, Scenario
 
-member = Scenario(MEMBERS)
+account = Scenario(DECIDER)
+claims = DECIDER.claims
 OTHER = from_entropy(bytes(32))
 FRESH = replace(NOON, entropy=bytes(32))
 
 
 def test_opening_an_account_issues_its_code() -> None:
-    member.when(OPEN).then(OPENED, ISSUED)
+    account.when(OPEN).then(OPENED, ISSUED)
 
 
-def test_a_code_that_was_brought_along_is_noted() -> None:
-    wish = OPEN.model_copy(update={"referrer_id": BOB, "referral_code": CODE})
+def test_the_code_that_a_person_joins_by_is_recorded() -> None:
+    command = OPEN.model_copy(update={"referrer_id": BOB, "referral_code": CODE})
     brought = CodeBrought(
         member_id=ALICE,
         referrer_id=BOB,
@@ -49,65 +58,65 @@ def test_a_code_that_was_brought_along_is_noted() -> None:
         email="alice@example.com",
         brought_at=NOON.at,
     )
-    member.when(wish).then(OPENED, ISSUED, brought)
+    account.when(command).then(OPENED, ISSUED, brought)
 
 
-def test_an_account_is_opened_once() -> None:
-    member.given(OPENED, ISSUED).when(OPEN).then_rejected("account_exists")
+def test_an_account_can_be_opened_once() -> None:
+    account.given(OPENED, ISSUED).when(OPEN).then_rejected("account_exists")
 
 
-def test_no_person_is_called_like_a_campaign() -> None:
-    member.when(OpenAccount(member_id="team:x", email="a@b.example")).then_rejected("invalid_sub")
+def test_a_member_id_cannot_look_like_a_campaign_id() -> None:
+    account.when(OpenAccount(member_id="team:x", email="a@b.example")).then_rejected("invalid_sub")
 
 
-def test_a_code_is_claimed_for_its_member_alone() -> None:
+def test_issuing_a_code_claims_it() -> None:
     assert claims(ISSUED) == (f"code#{CODE}",)
     assert claims(OPENED) == ()
 
 
-def test_a_second_code_has_limits_of_its_own() -> None:
-    wish = IssueCode(member_id=ALICE, max_uses=2, expires_at=NOON.at + DAY)
-    member.given(OPENED, ISSUED).at(FRESH).when(wish).then(
+def test_a_second_code_can_have_limits() -> None:
+    command = IssueCode(member_id=ALICE, max_uses=2, expires_at=NOON.at + DAY)
+    account.given(OPENED, ISSUED).at(FRESH).when(command).then(
         CodeIssued(
             member_id=ALICE, code=OTHER, issued_at=NOON.at, max_uses=2, expires_at=NOON.at + DAY
         )
     )
 
 
-def test_a_code_does_not_end_before_it_begins() -> None:
-    wish = IssueCode(member_id=ALICE, expires_at=NOON.at)
-    member.given(OPENED, ISSUED).when(wish).then_rejected("invalid_expiry")
+def test_a_code_cannot_expire_in_the_past() -> None:
+    command = IssueCode(member_id=ALICE, expires_at=NOON.at)
+    account.given(OPENED, ISSUED).when(command).then_rejected("invalid_expiry")
 
 
-def test_a_name_may_be_chosen() -> None:
-    wish = IssueCode(member_id=ALICE, kind="vanity", code="MOON", shown="MOON")
-    assert wish.code == "M00N"
-    member.given(OPENED, ISSUED).when(wish).then(
+def test_a_member_can_choose_a_code_name() -> None:
+    command = IssueCode(member_id=ALICE, kind="vanity", code="MOON", shown="MOON")
+    assert command.code == "M00N"
+    account.given(OPENED, ISSUED).when(command).then(
         CodeIssued(member_id=ALICE, code="M00N", issued_at=NOON.at, kind="vanity", shown="MOON")
     )
 
 
-def test_a_name_that_somebody_has_is_told() -> None:
-    wish = IssueCode(member_id=ALICE, kind="vanity", code="MOON", shown="MOON")
+def test_a_taken_code_name_is_rejected() -> None:
+    command = IssueCode(member_id=ALICE, kind="vanity", code="MOON", shown="MOON")
     taken = later(0, taken=("code#M00N",))
-    member.given(OPENED, ISSUED).at(taken).when(wish).then_rejected("code_taken")
+    account.given(OPENED, ISSUED).at(taken).when(command).then_rejected("code_taken")
 
 
-def test_names_of_ours_cannot_be_chosen_however_they_are_spelt() -> None:
+def test_official_names_are_rejected_in_every_spelling() -> None:
     for name in ("ADMIN", "V0UCH", "0FFICIAL", "TEAM", "vouchers"):
-        wish = IssueCode(member_id=ALICE, kind="vanity", code=name, shown="NAME")
-        member.given(OPENED, ISSUED).when(wish).then_rejected("name_refused")
+        command = IssueCode(member_id=ALICE, kind="vanity", code=name, shown="NAME")
+        account.given(OPENED, ISSUED).when(command).then_rejected("name_refused")
 
 
-def test_moderation_is_a_hook() -> None:
-    strict = Scenario(members(moderation=lambda name: "no names today" if name else None))
-    wish = IssueCode(member_id=ALICE, kind="vanity", code="MOON", shown="MOON")
-    strict.given(OPENED, ISSUED).when(wish).then_rejected("name_refused")
+def test_the_moderation_policy_can_be_replaced() -> None:
+    strict = Scenario(referrals_decider(Policies(moderate=lambda _name: "Not today.")))
+    command = IssueCode(member_id=ALICE, kind="vanity", code="MOON", shown="MOON")
+    strict.given(OPENED, ISSUED).when(command).then_rejected("name_refused")
 
 
-def test_a_rotated_code_is_replaced_in_one_step() -> None:
-    wish = RotateCode(member_id=ALICE, code=CODE)
-    member.given(OPENED, ISSUED).at(FRESH).when(wish).then(
+def test_rotating_a_code_replaces_it_in_one_step() -> None:
+    command = RotateCode(member_id=ALICE, code=CODE)
+    account.given(OPENED, ISSUED).at(FRESH).when(command).then(
         CodeIssued(member_id=ALICE, code=OTHER, issued_at=NOON.at),
         CodeRevoked(member_id=ALICE, code=CODE, revoked_at=NOON.at, replaced_by=OTHER),
     )
@@ -115,26 +124,29 @@ def test_a_rotated_code_is_replaced_in_one_step() -> None:
 
 def test_a_revoked_code_stays_revoked() -> None:
     revoked = CodeRevoked(member_id=ALICE, code=CODE, revoked_at=NOON.at)
-    given = member.given(OPENED, ISSUED, revoked)
+    given = account.given(OPENED, ISSUED, revoked)
     given.when(RevokeCode(member_id=ALICE, code=CODE)).then_nothing()
     given.when(RotateCode(member_id=ALICE, code=CODE)).then_rejected("code_revoked")
 
 
-def test_anothers_code_is_not_there() -> None:
-    for wish in (RevokeCode(member_id=ALICE, code=OTHER), RotateCode(member_id=ALICE, code=OTHER)):
-        member.given(OPENED, ISSUED).when(wish).then_rejected("not_found")
+def test_the_code_of_another_account_is_not_found() -> None:
+    for command in (
+        RevokeCode(member_id=ALICE, code=OTHER),
+        RotateCode(member_id=ALICE, code=OTHER),
+    ):
+        account.given(OPENED, ISSUED).when(command).then_rejected("not_found")
 
 
-def test_a_member_has_twenty_codes_at_most() -> None:
+def test_an_account_has_at_most_twenty_active_codes() -> None:
     many = [
         CodeIssued(member_id=ALICE, code=from_entropy(bytes([n]) * 6), issued_at=NOON.at)
         for n in range(20)
     ]
-    member.given(OPENED, *many).when(IssueCode(member_id=ALICE)).then_rejected("too_many_codes")
+    account.given(OPENED, *many).when(IssueCode(member_id=ALICE)).then_rejected("too_many_codes")
 
 
-def test_a_campaign_is_an_account_of_the_team() -> None:
-    wish = OpenCampaign(
+def test_a_campaign_has_a_chosen_code_that_expires() -> None:
+    command = OpenCampaign(
         member_id="team:spring",
         code="SPRING26",
         shown="SPRING26",
@@ -143,29 +155,47 @@ def test_a_campaign_is_an_account_of_the_team() -> None:
         by=ADMIN,
         reason="the fair in spring",
     )
-    opened, issued = MEMBERS.decide(MEMBERS.initial, wish, NOON)
-    state = MEMBERS.fold([opened, issued])
-    assert (state.team, state.total, state.email) == (True, 500, None)
-    assert state.usable("SPR1NG26", NOON.at)
-    assert not state.usable("SPR1NG26", NOON.at + DAY)
-    member.given(opened, issued).when(wish).then_rejected("campaign_exists")
-    strange = wish.model_copy(update={"member_id": ALICE})
-    member.when(strange).then_rejected("invalid_id")
+    opened, issued = DECIDER.decide(DECIDER.initial, command, NOON)
+    state = DECIDER.fold([opened, issued])
+    assert isinstance(state, Campaign)
+    assert state.total_referrals == 500
+    assert state.can_use("SPR1NG26", NOON.at)
+    assert not state.can_use("SPR1NG26", NOON.at + DAY)
+    account.given(opened, issued).when(command).then_rejected("campaign_exists")
+    wrong_id = command.model_copy(update={"member_id": ALICE})
+    account.when(wrong_id).then_rejected("invalid_id")
 
 
-def test_a_member_is_credited_once_also_before_its_account_is_open() -> None:
-    wish = CreditReferred(member_id=BOB, referrer_id=ALICE, use_id=USE)
+def test_an_account_is_credited_once_even_before_it_is_opened() -> None:
+    command = CreditReferred(member_id=BOB, referrer_id=ALICE, use_id=USE)
     credited = ReferredCredited(member_id=BOB, referrer_id=ALICE, use_id=USE, credited_at=NOON.at)
-    member.when(wish).then(credited)
-    member.given(credited).when(wish).then_nothing()
+    account.when(command).then(credited)
+    account.given(credited).when(command).then_nothing()
     withdraw = WithdrawCredit(member_id=BOB, use_id=USE)
     withdrawn = CreditWithdrawn(
         member_id=BOB, use_id=USE, credited_at=NOON.at, withdrawn_at=NOON.at
     )
-    member.given(credited).when(withdraw).then(withdrawn)
-    member.given(credited, withdrawn).when(withdraw).then_nothing()
-    member.when(withdraw).then_nothing()
+    account.given(credited).when(withdraw).then(withdrawn)
+    account.given(credited, withdrawn).when(withdraw).then_nothing()
+    account.when(withdraw).then_nothing()
 
 
 def test_a_confirmation_claims_the_person_and_the_address() -> None:
     assert claims(CONFIRMED) == (f"invited#{BOB}", f"address#{CONFIRMED.address_digest}")
+
+
+def test_events_that_do_not_fit_the_phase_are_ignored() -> None:
+    revoked = CodeRevoked(member_id=ALICE, code=CODE, revoked_at=NOON.at)
+    assert DECIDER.fold([ISSUED, revoked, RESERVED, CONFIRMED]) == DECIDER.fold([revoked])
+    opened = DECIDER.fold([OPENED])
+    assert DECIDER.fold([revoked, CONFIRMED, OPENED], opened) == opened
+
+
+def test_a_board_day_is_closed_once() -> None:
+    level = BoardLevel(points=100, members=2)
+    close = CloseDay(board="all", day="2026-11-23", levels=(level,), first=())
+    closed = DayClosed(
+        board="all", day="2026-11-23", members=2, levels=(level,), first=(), closed_at=NOON.at
+    )
+    account.when(close).then(closed)
+    account.given(closed).when(close).then_nothing()

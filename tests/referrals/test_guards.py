@@ -1,10 +1,10 @@
-"""What speaks against a referral, each sign by itself."""
+"""Guards: each sign against a referral, by itself."""
 
 from dataclasses import replace
 
 import pytest
 
-from referrals.guards import RULES, Evidence, assess, band, disposable
+from referrals.guards import RULES, Evidence, assess, band, is_disposable
 
 DAY = 86_400
 PLAIN = Evidence(
@@ -16,7 +16,7 @@ PLAIN = Evidence(
     referrer_email="alice@gmail.com",
     referrer_network="1.1.1.1",
     referrer_opened_at=100 * DAY - 60,
-    referrer_came_by=None,
+    referrer_referred_by=None,
     confirmed=0,
     reserved_at=(),
     other_users=(),
@@ -28,7 +28,7 @@ def signs(**changes: object) -> dict[str, int]:
     return {component.name: component.points for component in assessment.components}
 
 
-def test_nothing_speaks_against_a_plain_referral() -> None:
+def test_a_plain_referral_has_no_signs_against_it() -> None:
     assert signs() == {}
 
 
@@ -37,7 +37,7 @@ def test_nothing_speaks_against_a_plain_referral() -> None:
     [
         ({"invited_id": "alice"}, {"same_account": 100}),
         ({"invited_user": "a.li.ce+x@googlemail.com"}, {"same_address": 100}),
-        ({"referrer_came_by": "bob"}, {"ring": 60}),
+        ({"referrer_referred_by": "bob"}, {"ring": 60}),
         ({"invited_user": "bob@mailinator.com"}, {"disposable_domain": 40}),
         ({"invited_user": "bob@inbox.mailinator.com"}, {"disposable_domain": 40}),
         ({"network": "1.1.1.1"}, {"same_network": 30}),
@@ -51,7 +51,7 @@ def test_nothing_speaks_against_a_plain_referral() -> None:
     ],
     ids=lambda value: next(iter(value)),
 )
-def test_each_sign_weighs_what_the_rules_say(
+def test_each_sign_has_the_points_of_the_rules(
     changes: dict[str, object], expected: dict[str, int]
 ) -> None:
     assert signs(**changes) == expected
@@ -68,15 +68,15 @@ def test_each_sign_weighs_what_the_rules_say(
         {"invited_user": "bob3@x.example", "other_users": ("bob1@x.example",)},
     ],
 )
-def test_what_tells_nothing_weighs_nothing(changes: dict[str, object]) -> None:
+def test_weak_evidence_is_ignored(changes: dict[str, object]) -> None:
     assert signs(**changes) == {}
 
 
-def test_of_a_campaign_many_come_at_once() -> None:
+def test_campaigns_may_have_many_sign_ups_from_one_network() -> None:
     assert signs(referrer_email=None, reserved_at=(100 * DAY,) * 99, network="1.1.1.1") == {}
 
 
-def test_a_score_stays_between_nothing_and_a_hundred() -> None:
+def test_a_score_is_between_0_and_100() -> None:
     worst = replace(PLAIN, invited_id="alice", invited_user="alice@gmail.com")
     assert assess(RULES, worst).score == 100
     best = replace(PLAIN, referrer_opened_at=0, confirmed=9)
@@ -87,10 +87,10 @@ def test_a_score_stays_between_nothing_and_a_hundred() -> None:
     ("score", "expected"),
     [(0, "confirm"), (24, "confirm"), (25, "delay"), (59, "delay"), (60, "hold"), (90, "reject")],
 )
-def test_bands_begin_where_the_rules_say(score: int, expected: str) -> None:
+def test_bands_begin_at_the_scores_of_the_rules(score: int, expected: str) -> None:
     assert band(RULES, score) == expected
 
 
-def test_the_list_of_throwaway_domains_is_a_real_one() -> None:
-    assert disposable("x@guerrillamail.com")
-    assert not disposable("x@gmail.com")
+def test_disposable_domains_are_recognised() -> None:
+    assert is_disposable("x@guerrillamail.com")
+    assert not is_disposable("x@gmail.com")

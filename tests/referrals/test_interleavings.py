@@ -1,4 +1,4 @@
-"""Whatever is asked in whatever order, seats are counted as a plain model counts them."""
+"""Any commands in any order: seats are counted as a simple model counts them."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -25,9 +25,17 @@ from contracts.referrals import (
     SettleReferrals,
     use_id,
 )
-from referrals.domain import MEMBERS, claims
-from referrals.points import fold_points, fold_standing
-from referrals.projections import fold_codes, fold_due, fold_entry, fold_uses
+from referrals.account.state import Member
+from referrals.domain import DECIDER
+from referrals.projections import (
+    fold_codes,
+    fold_entry,
+    fold_points,
+    fold_standing,
+    of_referrals,
+)
+from referrals.views import due as due_view
+from referrals.views import referral_list
 from tests.support.scenario import NOON
 
 REFERRERS = ("alice", "carol")
@@ -47,15 +55,15 @@ class Seat:
 
 
 @dataclass
-class Plain:
-    """What should happen, in dictionaries. An address and its person are one here."""
+class Model:
+    """Predict in dictionaries what should happen. Each person has one address here."""
 
     totals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REFERRERS, 3))
     revoked: set[str] = field(default_factory=set)
     seats: dict[tuple[str, str], Seat] = field(default_factory=dict)
     won: dict[str, str] = field(default_factory=dict)
 
-    def seated(self, referrer: str) -> int:
+    def seats_taken(self, referrer: str) -> int:
         return sum(
             seat.state in ("reserved", "delayed", "confirmed")
             for (owner, _), seat in self.seats.items()
@@ -71,10 +79,10 @@ class Plain:
             elif seat.state == "delayed":
                 self.count(owner, person)
 
-    def at(self, referrer: str, at: int) -> "Plain":
-        """A copy after time has had its say; a refused command stores nothing of it."""
+    def at(self, referrer: str, at: int) -> "Model":
+        """Return a copy at this time; a rejected command discards it."""
         seats = {key: replace(seat) for key, seat in self.seats.items()}
-        copy = Plain(dict(self.totals), set(self.revoked), seats, dict(self.won))
+        copy = Model(dict(self.totals), set(self.revoked), seats, dict(self.won))
         copy.pass_time(referrer, at)
         return copy
 
@@ -82,7 +90,7 @@ class Plain:
         seat = self.seats.get((referrer, person))
         if seat is not None:
             return seat.state in ("reserved", "delayed", "confirmed")
-        if referrer in self.revoked or self.seated(referrer) >= self.totals[referrer]:
+        if referrer in self.revoked or self.seats_taken(referrer) >= self.totals[referrer]:
             return False
         self.seats[referrer, person] = Seat("reserved", at + HALF_HOUR)
         return True
@@ -118,11 +126,15 @@ referrers = st.sampled_from(REFERRERS)
 people = st.sampled_from(PEOPLE)
 
 
+fold_uses = of_referrals(referral_list.fold)
+fold_due = of_referrals(due_view.fold)
+
+
 class Seats(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.at = NOON.at
-        self.plain = Plain()
+        self.model = Model()
         self.taken: dict[str, str] = {}
         self.streams: dict[str, list[ReferralEvent]] = {
             name: [
@@ -135,20 +147,20 @@ class Seats(RuleBasedStateMachine):
         }
 
     def do(self, command: MemberCommand | ReserveReferral) -> bool:
-        """Decide and append as the repository does, with claims that are taken told back."""
+        """Decide and append as the repository does, which reports claims that are taken."""
         name = str(command.member_id)
         lost: set[str] = set()
         while True:
-            moment = DecisionContext(self.at * 1000, NOON.entropy, frozenset(lost))
+            context = DecisionContext(self.at * 1000, NOON.entropy, frozenset(lost))
             try:
-                events = MEMBERS.decide(MEMBERS.fold(self.streams[name]), command, moment)  # type: ignore[arg-type]
+                events = DECIDER.decide(DECIDER.fold(self.streams[name]), command, context)  # type: ignore[arg-type]
             except Rejected:
                 return False
-            wanted = {claim for event in events for claim in claims(event)}
+            wanted = {claim for event in events for claim in DECIDER.claims(event)}
             foreign = {claim for claim in wanted if self.taken.get(claim, name) != name}
             if not foreign:
                 break
-            assert not foreign <= lost, "the domain does not heed what is taken"
+            assert not foreign <= lost, "the domain ignores taken claims"
             lost |= foreign
         self.taken |= dict.fromkeys(wanted, name)
         self.streams[name] += events
@@ -161,60 +173,60 @@ class Seats(RuleBasedStateMachine):
     @rule(referrer=referrers, person=people, spelt=st.booleans())
     def reserve(self, referrer: str, person: str, *, spelt: bool) -> None:
         address = SPELLINGS.get(person, person) if spelt else person
-        wish = ReserveReferral(member_id=referrer, code=CODES[referrer], invited_user=address)
-        later = self.plain.at(referrer, self.at)
-        done = self.do(wish)
+        command = ReserveReferral(member_id=referrer, code=CODES[referrer], invited_user=address)
+        later = self.model.at(referrer, self.at)
+        done = self.do(command)
         assert done == later.reserve(referrer, person, self.at)
-        self.plain = later if done else self.plain
+        self.model = later if done else self.model
 
     @rule(referrer=referrers, person=people)
     def confirm(self, referrer: str, person: str) -> None:
         invited_id = f"sub.{PEOPLE.index(person)}"
-        later = self.plain.at(referrer, self.at)
+        later = self.model.at(referrer, self.at)
         done = self.do(
             ConfirmReferral(
                 member_id=referrer, use_id=self.use(referrer, person), invited_id=invited_id
             )
         )
         assert done == later.confirm(referrer, person, self.at)
-        self.plain = later if done else self.plain
+        self.model = later if done else self.model
 
     @rule(referrer=referrers, person=people)
     def release(self, referrer: str, person: str) -> None:
-        known = self.use(referrer, person) in MEMBERS.fold(self.streams[referrer]).uses
-        later = self.plain.at(referrer, self.at)
+        known = self.use(referrer, person) in self.member(referrer).referrals
+        later = self.model.at(referrer, self.at)
         done = self.do(ReleaseReferral(member_id=referrer, use_id=self.use(referrer, person)))
         released = later.change(referrer, person, "reserved", None)
         assert done == (released or (known and (referrer, person) not in later.seats))
-        self.plain = later if done else self.plain
+        self.model = later if done else self.model
 
     @rule(referrer=referrers)
     def settle(self, referrer: str) -> None:
         assert self.do(SettleReferrals(member_id=referrer))
-        self.plain.pass_time(referrer, self.at)
+        self.model.pass_time(referrer, self.at)
 
     @rule(referrer=referrers, total=st.integers(0, 5))
     def grant(self, referrer: str, total: int) -> None:
         done = self.do(GrantQuota(member_id=referrer, total_referrals=total, **WHY))
-        later = self.plain.at(referrer, self.at)
-        assert done == (total >= later.seated(referrer))
+        later = self.model.at(referrer, self.at)
+        assert done == (total >= later.seats_taken(referrer))
         if done:
-            self.plain = later
-            self.plain.totals[referrer] = total
+            self.model = later
+            self.model.totals[referrer] = total
 
     @rule(referrer=referrers, person=people, approve=st.booleans())
     def review(self, referrer: str, person: str, *, approve: bool) -> None:
         use = self.use(referrer, person)
         verdict = ApproveReferral if approve else RejectReferral
         done = self.do(verdict(member_id=referrer, use_id=use, **WHY))
-        later = self.plain.at(referrer, self.at)
+        later = self.model.at(referrer, self.at)
         seat = later.seats.get((referrer, person))
         state = None if seat is None else seat.state
         won = later.won.get(person, referrer) == referrer
         waits = state == "delayed" and (won or not approve)
         assert done == (waits or state == ("confirmed" if approve else "rejected"))
         if done:
-            self.plain = later
+            self.model = later
             if waits and approve:
                 later.count(referrer, person)
             elif waits:
@@ -224,56 +236,65 @@ class Seats(RuleBasedStateMachine):
     def reverse(self, referrer: str, person: str) -> None:
         use = self.use(referrer, person)
         done = self.do(ReverseReferral(member_id=referrer, use_id=use, **WHY))
-        later = self.plain.at(referrer, self.at)
+        later = self.model.at(referrer, self.at)
         changed = later.change(referrer, person, "confirmed", "reversed")
         seat = later.seats.get((referrer, person))
         assert done == (changed or (seat is not None and seat.state == "reversed"))
         if done:
-            self.plain = later
+            self.model = later
 
     @rule(referrer=referrers, sure=st.integers(0, 9))
     def revoke(self, referrer: str, sure: int) -> None:
         if sure == 0:
             assert self.do(RevokeCode(member_id=referrer, code=CODES[referrer]))
-            self.plain.revoked.add(referrer)
+            self.model.revoked.add(referrer)
+
+    def member(self, name: str) -> Member:
+        account = DECIDER.fold(self.streams[name])
+        assert isinstance(account, Member)
+        return account
 
     def use(self, referrer: str, person: str) -> str:
         return use_id(referrer, CODES[referrer], person)
 
     @invariant()
-    def no_seat_too_many(self) -> None:
-        for name, events in self.streams.items():
-            member = MEMBERS.fold(events)
-            assert 0 <= member.seated <= member.total
-            assert member.total == self.plain.totals[name]
+    def seats_never_exceed_the_total(self) -> None:
+        for name in self.streams:
+            member = self.member(name)
+            assert 0 <= member.seats_taken <= member.total_referrals
+            assert member.total_referrals == self.model.totals[name]
 
     @invariant()
-    def seats_are_as_counted(self) -> None:
-        """What is due and not settled yet stands as it stood in both."""
-        for name, events in self.streams.items():
-            uses = MEMBERS.fold(events).uses
-            standing = {
+    def seats_are_as_the_model_counts_them(self) -> None:
+        """A referral that is due but not settled yet has its earlier status in both."""
+        for name in self.streams:
+            expected = {
                 self.use(owner, person): seat.state
-                for (owner, person), seat in self.plain.seats.items()
+                for (owner, person), seat in self.model.seats.items()
                 if owner == name
             }
-            gone = ("released", "expired")
-            assert standing == {k: use.state for k, use in uses.items() if use.state not in gone}
+            ended = ("released", "expired")
+            referrals = self.member(name).referrals
+            assert expected == {
+                use_id: referral.status.name
+                for use_id, referral in referrals.items()
+                if referral.status.name not in ended
+            }
 
     @invariant()
     def a_person_is_referred_once(self) -> None:
         confirmed = [
-            addresses.folded(use.invited_user)
-            for events in self.streams.values()
-            for use in MEMBERS.fold(events).uses.values()
-            if use.state == "confirmed"
+            addresses.folded(referral.invited_user)
+            for name in self.streams
+            for referral in self.member(name).referrals.values()
+            if referral.status.name == "confirmed"
         ]
         assert len(confirmed) == len(set(confirmed))
 
     @invariant()
-    def readers_see_what_the_stream_decided(self) -> None:
-        for events in self.streams.values():
-            member = MEMBERS.fold(events)
+    def views_agree_with_the_stream(self) -> None:
+        for name, events in self.streams.items():
+            member = self.member(name)
             entry = codes = uses = points = standing = due = None
             for event in events:
                 entry, codes = fold_entry(entry, event), fold_codes(codes, event)
@@ -283,15 +304,16 @@ class Seats(RuleBasedStateMachine):
             assert codes is not None
             assert points is not None
             assert standing is not None
-            confirmed = sum(use.state == "confirmed" for use in member.uses.values())
-            assert entry.referrals_remaining == codes.remaining == member.remaining
+            states = {use_id: r.status.name for use_id, r in member.referrals.items()}
+            confirmed = sum(state == "confirmed" for state in states.values())
+            assert entry.referrals_remaining == codes.remaining == member.seats_left
             assert entry.referrals_used == points.invited == confirmed
-            assert entry.referrals_used + entry.referrals_pending == member.seated
+            assert entry.referrals_used + entry.referrals_pending == member.seats_taken
             assert points.points == standing.points == 100 * confirmed
-            waiting = {k for k, use in member.uses.items() if use.state in ("reserved", "delayed")}
+            waiting = {use_id for use_id, s in states.items() if s in ("reserved", "delayed")}
             assert set(due.due if due else ()) == waiting
             seen = {use.use_id: use.state for use in uses.uses} if uses else {}
-            assert seen == {k: use.state for k, use in member.uses.items()}
+            assert seen == states
 
 
 Seats.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -1,4 +1,4 @@
-"""Points, with their causes, and what puts members in order."""
+"""Points with their causes, and the order of members on the leaderboards."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,7 +15,9 @@ from contracts.referrals import (
     ReferredCredited,
 )
 from referrals import points
-from referrals.points import PointRules, fold_points, fold_standing, score, scores
+from referrals.points import PointRules
+from referrals.projections import fold_points, fold_standing
+from referrals.views.leaderboard import score, scores
 from tests.referrals.examples import (
     ALICE,
     BOB,
@@ -42,7 +44,7 @@ REVERSED = ReferralReversed(
 CREDITED = ReferredCredited(member_id=ALICE, referrer_id=BOB, use_id="u", credited_at=NOON.at)
 
 
-def told(fold: Callable[[V | None, ReferralEvent], V | None], *events: ReferralEvent) -> V:
+def folded(fold: Callable[[V | None, ReferralEvent], V | None], *events: ReferralEvent) -> V:
     view = None
     for event in events:
         view = fold(view, event)
@@ -51,32 +53,32 @@ def told(fold: Callable[[V | None, ReferralEvent], V | None], *events: ReferralE
 
 
 def ledger(*events: ReferralEvent) -> PointsView:
-    return told(fold_points, OPENED, ISSUED, RESERVED, *events)
+    return folded(fold_points, OPENED, ISSUED, RESERVED, *events)
 
 
 def standing(*events: ReferralEvent) -> StandingView:
-    return told(fold_standing, OPENED, ISSUED, RESERVED, *events)
+    return folded(fold_standing, OPENED, ISSUED, RESERVED, *events)
 
 
-def test_a_reserved_seat_brings_nothing_yet() -> None:
+def test_a_reservation_earns_nothing() -> None:
     assert (ledger().points, ledger().pending, ledger().entries) == (0, 0, ())
 
 
-def test_a_confirmed_referral_brings_a_hundred_and_names_its_cause() -> None:
+def test_a_confirmed_referral_earns_100_points_with_its_cause() -> None:
     view = ledger(CONFIRMED)
     (entry,) = view.entries
     assert (view.points, view.invited) == (100, 1)
     assert (entry.delta, entry.state, entry.cause) == (100, "confirmed", f"member-{ALICE}@4")
 
 
-def test_what_is_held_is_pending_and_does_not_rank() -> None:
+def test_points_of_a_held_referral_are_pending_and_do_not_rank() -> None:
     assert (ledger(HELD).points, ledger(HELD).pending) == (0, 100)
     assert standing(HELD).points == 0
     view = ledger(HELD, CONFIRMED)
     assert (view.points, view.pending, len(view.entries)) == (100, 0, 1)
 
 
-def test_what_is_turned_down_came_to_nothing() -> None:
+def test_points_of_a_rejected_referral_are_void() -> None:
     rejected = ReferralRejected(
         member_id=ALICE, use_id=USE, invited_id=BOB, reason="not good", rejected_at=NOON.at
     )
@@ -84,14 +86,14 @@ def test_what_is_turned_down_came_to_nothing() -> None:
     assert (view.points, view.pending, view.entries[0].state) == (0, 0, "void")
 
 
-def test_a_reversal_is_an_entry_of_its_own() -> None:
+def test_a_reversal_adds_a_negative_entry() -> None:
     view = ledger(CONFIRMED, REVERSED)
     assert [entry.delta for entry in view.entries] == [100, -100]
     assert (view.points, view.invited) == (0, 0)
     assert standing(CONFIRMED, REVERSED).points == 0
 
 
-def test_whoever_was_referred_gets_ten() -> None:
+def test_a_referred_member_earns_10_points() -> None:
     assert ledger(CREDITED).points == standing(CREDITED).points == 10
     withdrawn = CreditWithdrawn(
         member_id=ALICE, use_id="u", credited_at=NOON.at, withdrawn_at=NOON.at
@@ -99,12 +101,12 @@ def test_whoever_was_referred_gets_ten() -> None:
     assert ledger(CREDITED, withdrawn).points == 0
 
 
-def test_a_credit_may_come_before_the_account() -> None:
-    view = told(fold_points, CREDITED, OPENED, ISSUED)
+def test_a_credit_can_arrive_before_the_account_is_opened() -> None:
+    view = folded(fold_points, CREDITED, OPENED, ISSUED)
     assert (view.points, view.version, view.since) == (10, 3, NOON.at)
-    early = told(fold_standing, CREDITED)
+    early = folded(fold_standing, CREDITED)
     assert scores(early)["all"] is None
-    late = told(fold_standing, CREDITED, OPENED)
+    late = folded(fold_standing, CREDITED, OPENED)
     assert int(scores(late)["all"] or 0) == 10
 
 
@@ -113,18 +115,18 @@ def test_a_campaign_earns_nothing() -> None:
     assert ledger(team).points == standing(team).points == 0
 
 
-def test_of_equals_who_was_first_stands_first() -> None:
+def test_of_members_with_equal_points_the_first_to_reach_them_ranks_first() -> None:
     assert score(100, NOON.at) > score(100, NOON.at + 1) > 100
     assert int(score(100, NOON.at)) == 100
     most = MAX_TOTAL_REFERRALS * 100
     assert score(most, NOON.at) > score(most, NOON.at + 1) > most
 
 
-def test_new_rules_hold_from_their_moment_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_rules_apply_from_their_start_time(monkeypatch: pytest.MonkeyPatch) -> None:
     later = PointRules(version=2, since=NOON.at + DAY, inviter=500, invited=50)
     monkeypatch.setattr(points, "RULES", (*points.RULES, later))
     late = CONFIRMED.model_copy(update={"confirmed_at": NOON.at + DAY})
     assert ledger(CONFIRMED).points == 100
     assert ledger(late).points == 500
     assert ledger(late).entries[0].rules_version == 2
-    assert ledger(CONFIRMED, REVERSED).points == 0  # what was given is taken back, no more
+    assert ledger(CONFIRMED, REVERSED).points == 0  # taken back by the rules it was earned under

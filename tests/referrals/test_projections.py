@@ -1,13 +1,15 @@
+"""Read models: the entry of a member, and the index of codes."""
+
 from contracts.referral_code import shown
 from contracts.referrals import UsersEntry
-from referrals.projections import CODES, MEMBER_ENTRIES
+from referrals.projections import code_entries, fold_entry
 from tests.referrals.examples import ALICE, CODE, ISSUED, OPENED
 
 
 def entry_after(*events: object) -> UsersEntry | None:
     entry = None
     for event in events:
-        entry = MEMBER_ENTRIES.fold(entry, event)  # type: ignore[arg-type]
+        entry = fold_entry(entry, event)  # type: ignore[arg-type]
     return entry
 
 
@@ -24,11 +26,11 @@ def test_a_new_member_has_ten_referrals_and_a_valid_code() -> None:
     )
 
 
-def test_without_a_code_there_is_nothing_to_refer_with() -> None:
+def test_an_account_without_a_code_cannot_refer() -> None:
     entry = entry_after(OPENED)
     assert entry is not None
     assert not entry.referral_is_valid
 
 
-def test_a_code_leads_to_its_member() -> None:
-    assert CODES.entries(ISSUED) == {CODE: f"member-{ALICE}"}
+def test_a_code_is_indexed_to_its_owner() -> None:
+    assert code_entries(ISSUED) == {CODE: f"member-{ALICE}"}

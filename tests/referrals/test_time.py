@@ -1,4 +1,4 @@
-"""What time does by itself: seats expire, delays end, days are closed once."""
+"""The passing of time: seats expire, delays end, days are closed once."""
 
 import asyncio
 import time
@@ -16,8 +16,8 @@ from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.points import CLOSED_DAYS
 from contracts.referrals import ACCOUNTS, DUE_REFERRALS, DayClosed, ReserveReferral, SettleReferrals
 from referrals.clock import Clock
-from referrals.closing import DayCloser, tally
-from referrals.projections import DUE_BOARD
+from referrals.closing import DayCloser, tally_boards
+from referrals.views.due import DUE_BOARD
 from tests.referrals.world import Service
 
 pytestmark = pytest.mark.stack
@@ -40,11 +40,11 @@ async def closed(service: Service, key: str) -> DayClosed | None:
     return None if text is None else DayClosed.model_validate_json(text)
 
 
-async def test_due_seats_are_told_to_their_streams(service: Service) -> None:
+async def test_streams_with_due_referrals_are_sent_a_command(service: Service) -> None:
     service.at = time.time() - 3_600
     code = await service.open("alice")
-    wish = ReserveReferral(member_id="alice", code=code, invited_user="bob@example.org")
-    await service.do(wish)
+    command = ReserveReferral(member_id="alice", code=code, invited_user="bob@example.org")
+    await service.do(command)
     due = Boards(service.models, DUE_REFERRALS)
     sender = CommandSender(service, "test")
     clock = Clock(due, sender, closer(service), 1)
@@ -59,23 +59,23 @@ async def test_due_seats_are_told_to_their_streams(service: Service) -> None:
     assert b'"referralsRemaining":10' in entry.body
 
 
-async def test_a_log_that_cannot_be_read_closes_no_day_and_stops_nobody(service: Service) -> None:
-    """A stream with an event of a later version: days wait for a build that knows it."""
+async def test_an_unreadable_log_closes_no_day_and_the_clock_goes_on(service: Service) -> None:
+    """An event of a later version: days stay open until a version runs that knows it."""
 
     class Unreadable(DayCloser):
         async def close(self, now: float | None = None) -> int:
             assert now is None
-            told.set()
+            called.set()
             raise UnknownEvent("member-a: Knighted v1 is not known to this version of the service")
 
-    told = asyncio.Event()
-    blind = Unreadable(service.store, service.handler, service.models)
+    called = asyncio.Event()
+    unreadable = Unreadable(service.store, service.handler, service.models)
     sender = CommandSender(service, "test")
     with capture_logs() as logs:
         ticking = asyncio.create_task(
-            Clock(Boards(service.models, DUE_REFERRALS), sender, blind, 1).run()
+            Clock(Boards(service.models, DUE_REFERRALS), sender, unreadable, 1).run()
         )
-        await told.wait()
+        await called.wait()
         await asyncio.sleep(0)
         assert not ticking.done()
         ticking.cancel()
@@ -95,10 +95,10 @@ async def test_a_day_is_closed_once_however_many_instances_run(service: Service)
     streams = [name for name in service.store.streams if name.startswith("board-")]
     assert sorted(streams) == ["board-2026-11.2026-11-23", "board-all.2026-11-23"]
     assert all(len(service.store.streams[name]) == 1 for name in streams)
-    told = await closed(service, "all.2026-11-23")
-    assert told is not None
-    assert [(level.points, level.members) for level in told.levels] == [(100, 1), (0, 1)]
-    assert [place.member_id for place in told.first] == ["alice", "carol"]
+    stored = await closed(service, "all.2026-11-23")
+    assert stored is not None
+    assert [(level.points, level.members) for level in stored.levels] == [(100, 1), (0, 1)]
+    assert [place.member_id for place in stored.first] == ["alice", "carol"]
     month = await closed(service, "2026-11.2026-11-23")
     assert month is not None
     assert [(level.points, level.members) for level in month.levels] == [(100, 1)]
@@ -112,13 +112,13 @@ async def test_a_service_that_was_down_closes_the_days_it_missed(service: Servic
     assert await closer(service).close(now=MONDAY + 3 * DAY) == 3
     points = []
     for day in range(3):
-        told = await closed(service, f"all.2026-11-{23 + day}")
-        assert told is not None
-        points.append(told.levels[0].points)
+        stored = await closed(service, f"all.2026-11-{23 + day}")
+        assert stored is not None
+        points.append(stored.levels[0].points)
     assert points == [100, 200, 300]
 
 
-async def test_closes_outlive_a_rebuild(service: Service) -> None:
+async def test_closes_survive_a_rebuild(service: Service) -> None:
     code = await service.open("alice")
     await service.refer("alice", code, "bob")
     await closer(service).close(now=MONDAY + DAY)
@@ -132,7 +132,7 @@ async def test_closes_outlive_a_rebuild(service: Service) -> None:
         assert (await inspection.verify(name, generation)).matches, name
 
 
-async def test_a_close_that_was_stored_and_not_shown_is_shown(service: Service) -> None:
+async def test_a_close_that_was_stored_and_not_projected_is_projected(service: Service) -> None:
     code = await service.open("alice")
     await service.refer("alice", code, "bob")
     await closer(service).close(now=MONDAY + DAY)
@@ -148,10 +148,10 @@ async def test_today_is_not_closed(service: Service) -> None:
     assert await closer(service).close(now=MONDAY) == 0
 
 
-async def test_a_tally_knows_only_what_was(service: Service) -> None:
+async def test_a_tally_counts_only_events_before_the_end_of_its_day(service: Service) -> None:
     code = await service.open("alice")
     service.at = MONDAY + DAY
     await service.refer("alice", code, "bob")
-    tallies = await tally(service.store, [date(2026, 11, 22), date(2026, 11, 23)])
+    tallies = await tally_boards(service.store, [date(2026, 11, 22), date(2026, 11, 23)])
     assert set(tallies) == {("all", date(2026, 11, 23))}
     assert tallies["all", date(2026, 11, 23)].levels == {0: 1}

@@ -1,4 +1,4 @@
-"""Other rules over the same history: told, and nothing written."""
+"""What-if: other rules over the same history; nothing is written."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from referrals.guards import GuardRules
-from referrals.what_if import NoRules, OtherPoints, RuleSet, read_rules, tell, what_if
+from referrals.what_if import InvalidRules, OtherPoints, RuleSet, read_rules, report_lines, what_if
 from tests.referrals.world import Service
 
 pytestmark = pytest.mark.stack
@@ -24,14 +24,14 @@ async def service(redis: Any) -> Service:
     return service
 
 
-async def test_the_rules_that_were_in_force_change_nothing(service: Service) -> None:
+async def test_the_rules_in_force_change_nothing(service: Service) -> None:
     report = await what_if(service.store, RuleSet(guards=GuardRules(version=1)), 0)
     assert report.verdicts == 8
     assert report.changed == []
     assert report.bands["delay", "delay"] > 0  # of seven within an hour, some were too many
 
 
-async def test_other_rules_judge_by_the_evidence_of_then(service: Service) -> None:
+async def test_other_rules_decide_by_the_evidence_of_the_time(service: Service) -> None:
     before = {name: len(commits) for name, commits in service.store.streams.items()}
     strict = GuardRules(version=2, velocity_an_hour=2, velocity=60)
     report = await what_if(service.store, RuleSet(guards=strict), 0)
@@ -41,16 +41,16 @@ async def test_other_rules_judge_by_the_evidence_of_then(service: Service) -> No
     assert first.would_be.rules_version == 2
     assert "velocity" in {component.name for component in first.would_be.components}
     assert {name: len(commits) for name, commits in service.store.streams.items()} == before
-    assert any(line.startswith("  ! confirm -> hold") for line in tell(report))
+    assert any(line.startswith("  ! confirm -> hold") for line in report_lines(report))
 
 
-async def test_only_what_came_since_is_judged(service: Service) -> None:
+async def test_only_verdicts_since_the_given_time_are_decided_again(service: Service) -> None:
     since = (START + 3_600) * 1000
     report = await what_if(service.store, RuleSet(guards=GuardRules(version=1)), since)
     assert report.verdicts == 7
 
 
-async def test_points_are_counted_anew(service: Service) -> None:
+async def test_points_are_counted_again(service: Service) -> None:
     rules = RuleSet(points=OtherPoints(inviter=50, invited=0))
     report = await what_if(service.store, rules, 0)
     assert report.points == 2 * report.points_would_be > 0
@@ -63,14 +63,14 @@ async def test_points_are_counted_anew(service: Service) -> None:
         ("{", "JSON"),
         ('{"guards": {}}', "guards.version"),
         ('{"guards": {"version": 2, "typo": 1}}', "guards.typo"),
-        ('{"guards": {"version": 2, "hold_from": 1}}', "must grow"),
+        ('{"guards": {"version": 2, "hold_from": 1}}', "ascending order"),
         ('{"rules": {}}', "rules"),
     ],
 )
-def test_a_file_that_holds_no_rules_is_refused(text: str, words: str, tmp_path: Path) -> None:
+def test_an_invalid_rules_file_is_rejected(text: str, words: str, tmp_path: Path) -> None:
     file = tmp_path / "rules.json"
     file.write_text(text)
-    with pytest.raises(NoRules, match=words):
+    with pytest.raises(InvalidRules, match=words):
         read_rules(file)
-    with pytest.raises(NoRules, match="cannot be read"):
+    with pytest.raises(InvalidRules, match="cannot be read"):
         read_rules(tmp_path / "nothing")

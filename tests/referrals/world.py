@@ -17,7 +17,7 @@ from chassis.views.read_models import ReadModels
 from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.messages import Command, CommandOutcome, Metadata
 from contracts.referrals import OpenAccount, RedeemReferral, ReferralEvent
-from referrals.domain import MEMBERS
+from referrals.domain import DECIDER
 from referrals.projections import MODELS
 
 _EMPTY: dict[Any, Any] = {}
@@ -37,7 +37,7 @@ class Service:
         self.projector = Projector(self.redis, self.store, "referrals", MODELS)
         self.models = ReadModels(self.redis)
         self.handler: CommandHandler[Any, Any, Any] = CommandHandler(
-            Repository(self.store, MEMBERS, moment=self.moment),
+            Repository(self.store, DECIDER, moment=self.moment),
             self.projector,
             Announcer(self, {}),
             Outcomes(self.redis),

@@ -1,0 +1,1 @@
+"""Decide on accounts: one module for the state and its evolution, one per topic of decisions."""

@@ -1,0 +1,242 @@
+"""Decide what becomes of a referral when the invited person signs up (pure)."""
+
+from functools import reduce
+from typing import assert_never
+
+from chassis.decide.decider import DecisionContext, Rejected
+from contracts.addresses import digest, folded
+from contracts.referrals import (
+    AccountEvent,
+    Assessment,
+    ConfirmReferral,
+    RedeemReferral,
+    ReferralConfirmed,
+    ReferralDelayed,
+    ReferralHeld,
+    ReferralRejected,
+)
+from referrals.account import status
+from referrals.account.reservation import find, reserve, unknown_referral
+from referrals.account.state import Campaign, Member, OpenedAccount, with_referral
+from referrals.guards import HOUR, Evidence, GuardRules, assess
+
+NOT_ELIGIBLE = "not eligible"
+REFERRED_BEFORE = "already referred by another member"
+
+
+def redeem(
+    account: OpenedAccount, command: RedeemReferral, context: DecisionContext, rules: GuardRules
+) -> list[AccountEvent]:
+    """Reserve a seat and confirm the referral in one step."""
+    reserved = reserve(account, command, context)
+    account = reduce(with_referral, reserved, account)
+    confirmation = ConfirmReferral(
+        member_id=command.member_id,
+        use_id=command.use_id,
+        invited_id=command.invited_id,
+        network=command.network,
+    )
+    return [*reserved, *confirm(account, confirmation, context, rules)]
+
+
+def confirm(
+    account: OpenedAccount, command: ConfirmReferral, context: DecisionContext, rules: GuardRules
+) -> list[AccountEvent]:
+    """Assess the sign-up and confirm, delay, hold or reject the referral.
+
+    Confirming again for the same person is the same success.
+    """
+    referral = find(account, command.use_id)
+    verified = command.invited_user
+    if verified is not None and folded(verified) != folded(referral.invited_user):
+        raise unknown_referral()  # it was reserved for another person
+    match referral.status:
+        case status.Reserved():
+            return [_verdict(account, command, context, rules)]
+        case status.Released() | status.Expired():
+            raise Rejected(
+                "The reservation has ended. Use the referral code again to get a new one.",
+                code="reservation_ended",
+                kind="gone",
+            )
+        case (
+            status.Delayed()
+            | status.Held()
+            | status.Confirmed()
+            | status.Rejected()
+            | status.Reversed()
+        ) as decided:
+            if decided.invited_id != command.invited_id:
+                raise Rejected(
+                    "Another account has already signed up with this referral. Use a referral "
+                    "code of your own invitation.",
+                    code="seat_taken",
+                )
+            return []
+        case _:
+            assert_never(referral.status)
+
+
+def claims(event: ReferralConfirmed) -> tuple[str, ...]:
+    """Return the claims on the person and on the address: the first confirmation wins both."""
+    return (_person_claim(event.invited_id), _address_claim(event.address_digest))
+
+
+def is_referred_elsewhere(
+    account: OpenedAccount, use_id: str, invited_id: str, context: DecisionContext
+) -> bool:
+    """Return whether the person has been referred by another account or with another address."""
+    address = digest(account.referrals[use_id].invited_user)
+    if not context.taken.isdisjoint({_person_claim(invited_id), _address_claim(address)}):
+        return True
+    return any(
+        isinstance(other.status, status.Confirmed | status.Reversed)
+        and other.status.invited_id == invited_id
+        for other_id, other in account.referrals.items()
+        if other_id != use_id
+    )
+
+
+def evidence(account: OpenedAccount, command: ConfirmReferral, at: int) -> Evidence:
+    """Return what is known about a sign-up at this time (UNIX seconds), before its verdict."""
+    referral = account.referrals[command.use_id]
+    others = [
+        other
+        for use_id, other in account.referrals.items()
+        if use_id != command.use_id and other.takes_seat
+    ]
+    return Evidence(
+        at=at,
+        invited_id=command.invited_id,
+        invited_user=referral.invited_user,
+        network=command.network or referral.network,
+        referrer_id=account.member_id,
+        referrer_email=account.email if isinstance(account, Member) else None,
+        referrer_network=account.network if isinstance(account, Member) else None,
+        referrer_opened_at=account.opened_at,
+        referrer_referred_by=account.credit.referrer_id if account.credit else None,
+        confirmed=sum(isinstance(other.status, status.Confirmed) for other in others),
+        reserved_at=tuple(other.reserved_at for other in others),
+        other_users=tuple(other.invited_user for other in others),
+    )
+
+
+def after_delay(
+    account: OpenedAccount, use_id: str, invited_id: str, context: DecisionContext
+) -> ReferralConfirmed | ReferralRejected:
+    """Confirm a delayed referral, unless the person has been referred elsewhere meanwhile."""
+    if is_referred_elsewhere(account, use_id, invited_id, context):
+        return _rejected_as_referred_before(account, use_id, invited_id, context)
+    return ReferralConfirmed(
+        member_id=account.member_id,
+        use_id=use_id,
+        invited_id=invited_id,
+        address_digest=digest(account.referrals[use_id].invited_user),
+        confirmed_at=context.at,
+        team=isinstance(account, Campaign),
+    )
+
+
+def _verdict(
+    account: OpenedAccount, command: ConfirmReferral, context: DecisionContext, rules: GuardRules
+) -> AccountEvent:
+    assessment = assess(rules, evidence(account, command, context.at))
+    if is_referred_elsewhere(account, command.use_id, command.invited_id, context):
+        return _rejected_as_referred_before(
+            account, command.use_id, command.invited_id, context, assessment
+        )
+    match assessment.band:
+        case "confirm":
+            return _confirmed(account, command, assessment, context)
+        case "delay":
+            return _delayed(command, assessment, context, rules)
+        case "hold":
+            return _held(command, assessment, context)
+        case "reject":
+            return _rejected(command, assessment, context)
+        case _:
+            assert_never(assessment.band)
+
+
+def _confirmed(
+    account: OpenedAccount,
+    command: ConfirmReferral,
+    assessment: Assessment,
+    context: DecisionContext,
+) -> ReferralConfirmed:
+    return ReferralConfirmed(
+        member_id=command.member_id,
+        use_id=command.use_id,
+        invited_id=command.invited_id,
+        network=command.network,
+        address_digest=digest(account.referrals[command.use_id].invited_user),
+        assessment=assessment,
+        confirmed_at=context.at,
+        team=isinstance(account, Campaign),
+    )
+
+
+def _delayed(
+    command: ConfirmReferral, assessment: Assessment, context: DecisionContext, rules: GuardRules
+) -> ReferralDelayed:
+    return ReferralDelayed(
+        member_id=command.member_id,
+        use_id=command.use_id,
+        invited_id=command.invited_id,
+        network=command.network,
+        assessment=assessment,
+        delayed_at=context.at,
+        until=context.at + rules.delay_hours * HOUR,
+    )
+
+
+def _held(
+    command: ConfirmReferral, assessment: Assessment, context: DecisionContext
+) -> ReferralHeld:
+    return ReferralHeld(
+        member_id=command.member_id,
+        use_id=command.use_id,
+        invited_id=command.invited_id,
+        network=command.network,
+        assessment=assessment,
+        held_at=context.at,
+    )
+
+
+def _rejected(
+    command: ConfirmReferral, assessment: Assessment, context: DecisionContext
+) -> ReferralRejected:
+    return ReferralRejected(
+        member_id=command.member_id,
+        use_id=command.use_id,
+        invited_id=command.invited_id,
+        network=command.network,
+        reason=NOT_ELIGIBLE,
+        assessment=assessment,
+        rejected_at=context.at,
+    )
+
+
+def _rejected_as_referred_before(
+    account: OpenedAccount,
+    use_id: str,
+    invited_id: str,
+    context: DecisionContext,
+    assessment: Assessment | None = None,
+) -> ReferralRejected:
+    return ReferralRejected(
+        member_id=account.member_id,
+        use_id=use_id,
+        invited_id=invited_id,
+        reason=REFERRED_BEFORE,
+        assessment=assessment,
+        rejected_at=context.at,
+    )
+
+
+def _person_claim(invited_id: str) -> str:
+    return f"invited#{invited_id}"
+
+
+def _address_claim(address_digest: str) -> str:
+    return f"address#{address_digest}"

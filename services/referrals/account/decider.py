@@ -1,0 +1,220 @@
+"""Decide on an account's commands, phase by phase (pure).
+
+`settle` runs before every command that depends on seats, so that the decision is right however
+late the message that announces the passing of time arrives.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from chassis.decide.decider import Decider, DecisionContext, Rejected
+from contracts.referrals import (
+    AccountCommand,
+    AccountEvent,
+    AccountOpened,
+    ApproveReferral,
+    CampaignOpened,
+    CodeBrought,
+    CodeIssued,
+    CodeRevoked,
+    ConfirmReferral,
+    CreditReferred,
+    CreditWithdrawn,
+    GrantQuota,
+    IssueCode,
+    OpenAccount,
+    OpenCampaign,
+    QuotaGranted,
+    RedeemReferral,
+    ReferralConfirmed,
+    ReferralDelayed,
+    ReferralExpired,
+    ReferralHeld,
+    ReferralRejected,
+    ReferralReleased,
+    ReferralReserved,
+    ReferralReversed,
+    ReferredCredited,
+    RejectReferral,
+    ReleaseReferral,
+    ReserveReferral,
+    ReverseReferral,
+    RevokeCode,
+    RotateCode,
+    SettleReferrals,
+    WithdrawCredit,
+)
+from referrals.account import codes, confirmation, credit, opening, quota, reservation, review
+from referrals.account.settlement import settle
+from referrals.account.state import Account, Campaign, Member, NotOpened, OpenedAccount, evolve
+from referrals.guards import RULES, GuardRules
+
+SeatCommand = (
+    ReserveReferral
+    | ReleaseReferral
+    | RedeemReferral
+    | ConfirmReferral
+    | ApproveReferral
+    | RejectReferral
+    | ReverseReferral
+    | GrantQuota
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """Hold the rules that decisions on accounts follow."""
+
+    guards: GuardRules = RULES
+    moderate: codes.Moderation = codes.moderate_name
+
+
+def account_decider(
+    policies: Policies | None = None,
+) -> Decider[Account, AccountCommand, AccountEvent]:
+    """Return the decider of accounts under these policies; default: those in force."""
+    in_force = policies or Policies()
+
+    def decide(
+        account: Account, command: AccountCommand, context: DecisionContext
+    ) -> list[AccountEvent]:
+        match account:
+            case NotOpened():
+                return _before_opening(account, command, context, in_force)
+            case Member() | Campaign():
+                return _once_opened(account, command, context, in_force)
+            case _:
+                assert_never(account)
+
+    return Decider(NotOpened(), decide, evolve, claims)
+
+
+def _before_opening(
+    account: NotOpened, command: AccountCommand, context: DecisionContext, policies: Policies
+) -> list[AccountEvent]:
+    match command:
+        case OpenAccount():
+            return opening.open_account(account, command, context)
+        case OpenCampaign():
+            return opening.open_campaign(account, command, context, policies.moderate)
+        case CreditReferred():
+            return credit.give(account, command, context)
+        case WithdrawCredit():
+            return credit.withdraw(account, command, context)
+        case SettleReferrals():
+            return []
+        case IssueCode():
+            raise Rejected(
+                "You do not have an account yet. Create one first.",
+                code="no_account",
+                kind="not_found",
+            )
+        case GrantQuota():
+            raise Rejected(
+                "There is no account with this id. Check the id and try again.",
+                code="no_account",
+                kind="not_found",
+            )
+        case RotateCode() | RevokeCode():
+            raise codes.unknown_code()
+        case ReserveReferral() | RedeemReferral():
+            raise reservation.not_usable()
+        case (
+            ReleaseReferral()
+            | ConfirmReferral()
+            | ApproveReferral()
+            | RejectReferral()
+            | ReverseReferral()
+        ):
+            raise reservation.unknown_referral()
+        case _:
+            assert_never(command)
+
+
+def _once_opened(
+    account: OpenedAccount, command: AccountCommand, context: DecisionContext, policies: Policies
+) -> list[AccountEvent]:
+    match command:
+        case OpenAccount():
+            return opening.open_account(account, command, context)
+        case OpenCampaign():
+            return opening.open_campaign(account, command, context, policies.moderate)
+        case CreditReferred():
+            return credit.give(account, command, context)
+        case WithdrawCredit():
+            return credit.withdraw(account, command, context)
+        case IssueCode():
+            return codes.issue(account, command, context, policies.moderate)
+        case RotateCode():
+            return codes.rotate(account, command, context)
+        case RevokeCode():
+            return codes.revoke(account, command, context)
+        case SettleReferrals():
+            return [*settle(account, context)[0]]
+        case (
+            ReserveReferral()
+            | ReleaseReferral()
+            | RedeemReferral()
+            | ConfirmReferral()
+            | ApproveReferral()
+            | RejectReferral()
+            | ReverseReferral()
+            | GrantQuota()
+        ):
+            settled, current = settle(account, context)
+            return [*settled, *_on_seats(current, command, context, policies)]
+        case _:
+            assert_never(command)
+
+
+def _on_seats(
+    account: OpenedAccount, command: SeatCommand, context: DecisionContext, policies: Policies
+) -> Sequence[AccountEvent]:
+    match command:
+        case ReserveReferral():
+            return reservation.reserve(account, command, context)
+        case ReleaseReferral():
+            return reservation.release(account, command, context)
+        case RedeemReferral():
+            return confirmation.redeem(account, command, context, policies.guards)
+        case ConfirmReferral():
+            return confirmation.confirm(account, command, context, policies.guards)
+        case ApproveReferral():
+            return review.approve(account, command, context)
+        case RejectReferral():
+            return review.reject(account, command, context)
+        case ReverseReferral():
+            return review.reverse(account, command, context)
+        case GrantQuota():
+            return quota.grant(account, command, context)
+        case _:
+            assert_never(command)
+
+
+def claims(event: AccountEvent) -> tuple[str, ...]:
+    """Return what an event reserves for this account alone, across all accounts."""
+    match event:
+        case CodeIssued():
+            return (codes.claim(event.code),)
+        case ReferralConfirmed():
+            return confirmation.claims(event)
+        case (
+            AccountOpened()
+            | CampaignOpened()
+            | CodeBrought()
+            | CodeRevoked()
+            | QuotaGranted()
+            | ReferralReserved()
+            | ReferralDelayed()
+            | ReferralHeld()
+            | ReferralRejected()
+            | ReferralReleased()
+            | ReferralExpired()
+            | ReferralReversed()
+            | ReferredCredited()
+            | CreditWithdrawn()
+        ):
+            return ()
+        case _:
+            assert_never(event)

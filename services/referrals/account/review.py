@@ -1,0 +1,124 @@
+"""Decide on an administrator's review: approve, reject or reverse a referral (pure)."""
+
+from typing import assert_never
+
+from chassis.decide.decider import DecisionContext, Rejected
+from contracts.addresses import digest
+from contracts.referrals import (
+    AccountEvent,
+    ApproveReferral,
+    ReferralConfirmed,
+    ReferralRejected,
+    ReferralReversed,
+    RejectReferral,
+    ReverseReferral,
+)
+from referrals.account import status
+from referrals.account.confirmation import is_referred_elsewhere
+from referrals.account.reservation import find
+from referrals.account.state import Campaign, OpenedAccount
+
+
+def approve(
+    account: OpenedAccount, command: ApproveReferral, context: DecisionContext
+) -> list[AccountEvent]:
+    """Confirm a held or delayed referral; approving it again changes nothing."""
+    referral = find(account, command.use_id)
+    if isinstance(referral.status, status.Confirmed):
+        return []
+    pending = _require_pending(referral.status)
+    if is_referred_elsewhere(account, command.use_id, pending.invited_id, context):
+        raise Rejected(
+            "Another member has already referred this person. Reject this referral instead.",
+            code="referred_before",
+        )
+    return [
+        ReferralConfirmed(
+            member_id=command.member_id,
+            use_id=command.use_id,
+            invited_id=pending.invited_id,
+            address_digest=digest(referral.invited_user),
+            by=command.by,
+            reason=command.reason,
+            confirmed_at=context.at,
+            team=isinstance(account, Campaign),
+        )
+    ]
+
+
+def reject(
+    account: OpenedAccount, command: RejectReferral, context: DecisionContext
+) -> list[AccountEvent]:
+    """Reject a held or delayed referral; rejecting it again changes nothing."""
+    referral = find(account, command.use_id)
+    if isinstance(referral.status, status.Rejected):
+        return []
+    pending = _require_pending(referral.status)
+    return [
+        ReferralRejected(
+            member_id=command.member_id,
+            use_id=command.use_id,
+            invited_id=pending.invited_id,
+            reason=command.reason,
+            by=command.by,
+            rejected_at=context.at,
+        )
+    ]
+
+
+def reverse(
+    account: OpenedAccount, command: ReverseReferral, context: DecisionContext
+) -> list[AccountEvent]:
+    """Take back a confirmed referral; reversing it again changes nothing."""
+    referral = find(account, command.use_id)
+    match referral.status:
+        case status.Reversed():
+            return []
+        case status.Confirmed() as confirmed:
+            return [
+                ReferralReversed(
+                    member_id=command.member_id,
+                    use_id=command.use_id,
+                    invited_id=confirmed.invited_id,
+                    by=command.by,
+                    reason=command.reason,
+                    confirmed_at=confirmed.confirmed_at,
+                    reversed_at=context.at,
+                )
+            ]
+        case (
+            status.Reserved()
+            | status.Delayed()
+            | status.Held()
+            | status.Rejected()
+            | status.Released()
+            | status.Expired()
+        ):
+            raise Rejected(
+                f"This referral is {referral.status.name}, not confirmed. Only a confirmed "
+                "referral can be reversed.",
+                code="not_confirmed",
+            )
+        case _:
+            assert_never(referral.status)
+
+
+def _require_pending(current: status.ReferralStatus) -> status.Held | status.Delayed:
+    match current:
+        case status.Held() | status.Delayed():
+            return current
+        case (
+            status.Reserved()
+            | status.Confirmed()
+            | status.Rejected()
+            | status.Reversed()
+            | status.Released()
+            | status.Expired()
+        ):
+            raise Rejected(
+                f"This referral is {current.name}, not held. Only a held or delayed referral can "
+                "be reviewed.",
+                code="not_held",
+            )
+        case _:
+            assert_never(current)

@@ -1,0 +1,115 @@
+"""Define the status of a referral and derive it from each event (pure)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, assert_never
+
+from contracts.referrals import (
+    ReferralConfirmed,
+    ReferralDelayed,
+    ReferralExpired,
+    ReferralHeld,
+    ReferralRejected,
+    ReferralReleased,
+    ReferralResult,
+    ReferralReversed,
+    UseState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Represent a seat that is reserved until a deadline (UNIX seconds)."""
+
+    name: ClassVar[UseState] = "reserved"
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """Represent a sign-up that is confirmed at `until` (UNIX seconds) unless it is rejected."""
+
+    name: ClassVar[UseState] = "delayed"
+    invited_id: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Represent a sign-up that an administrator has to review."""
+
+    name: ClassVar[UseState] = "held"
+    invited_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Represent a referral that counts; time in UNIX seconds."""
+
+    name: ClassVar[UseState] = "confirmed"
+    invited_id: str
+    confirmed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Represent a sign-up that does not count; the seat is free again."""
+
+    name: ClassVar[UseState] = "rejected"
+    invited_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """Represent a referral that was confirmed and does not count any more."""
+
+    name: ClassVar[UseState] = "reversed"
+    invited_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Represent a reservation that was given up."""
+
+    name: ClassVar[UseState] = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Represent a reservation that was not confirmed in time."""
+
+    name: ClassVar[UseState] = "expired"
+
+
+ReferralStatus = Reserved | Delayed | Held | Confirmed | Rejected | Reversed | Released | Expired
+
+
+def after(event: ReferralResult) -> ReferralStatus:
+    """Return the status of a referral after this event."""
+    match event:
+        case ReferralDelayed():
+            return Delayed(event.invited_id, event.until)
+        case ReferralHeld():
+            return Held(event.invited_id)
+        case ReferralConfirmed():
+            return Confirmed(event.invited_id, event.confirmed_at)
+        case ReferralRejected():
+            return Rejected(event.invited_id)
+        case ReferralReleased():
+            return Released()
+        case ReferralExpired():
+            return Expired()
+        case ReferralReversed():
+            return Reversed(event.invited_id)
+        case _:
+            assert_never(event)
+
+
+def takes_seat(status: ReferralStatus) -> bool:
+    """Return whether a referral counts against the account's total, for now or for good."""
+    match status:
+        case Reserved() | Delayed() | Held() | Confirmed():
+            return True
+        case Rejected() | Reversed() | Released() | Expired():
+            return False
+        case _:
+            assert_never(status)

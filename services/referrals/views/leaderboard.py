@@ -1,0 +1,65 @@
+"""Change what ranks a member on the leaderboards (pure).
+
+A member is on the board of all time, and on the board of each month in which it earned points.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from contracts.addresses import masked
+from contracts.points import StandingView
+from contracts.ranking import ALL_TIME
+from contracts.referrals import AccountOpened, ReferralConfirmed
+from referrals.points import PointEvent, counted_at, points_of
+
+CLOCK_RANGE: Final = 2**33
+"""UNIX seconds before which scores can be compared (the year 2242)."""
+
+
+def opened(view: StandingView | None, event: AccountOpened) -> StandingView:
+    """Return the view with the member's name, which puts the member on the boards."""
+    view = view or StandingView(member_id=event.member_id, reached_at=event.opened_at)
+    return view.model_copy(update={"display_name": masked(event.email)})
+
+
+def with_points(view: StandingView | None, event: PointEvent) -> StandingView | None:
+    """Return the view with the points of an event; a campaign earns none."""
+    if isinstance(event, ReferralConfirmed) and event.team:
+        return view
+    view = view or StandingView(member_id=event.member_id)
+    points, at = points_of(event), counted_at(event)
+    month = month_of(at)
+    return view.model_copy(
+        update={
+            "points": view.points + points,
+            "reached_at": at,
+            "months": view.months | {month: view.months.get(month, 0) + points},
+            "reached_in": view.reached_in | {month: at},
+        }
+    )
+
+
+def month_of(at: int) -> str:
+    """Return the month (UTC) of a time in UNIX seconds, such as `2026-11`."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m")
+
+
+def scores(view: StandingView) -> dict[str, float | None]:
+    """Return the score on each board; None where the member is not ranked.
+
+    Every member with an open account is on the board of all time; a month's board has those who
+    earned points in it.
+    """
+    has_opened = bool(view.display_name)
+    boards: dict[str, float | None] = {
+        ALL_TIME: score(view.points, view.reached_at) if has_opened else None
+    }
+    for month, points in view.months.items():
+        ranked = has_opened and points > 0
+        boards[month] = score(points, view.reached_in[month]) if ranked else None
+    return boards
+
+
+def score(points: int, reached_at: int) -> float:
+    """Return the points plus a fraction that ranks the member first who reached them first."""
+    return max(points, 0) + (CLOCK_RANGE - reached_at) / CLOCK_RANGE
