@@ -112,7 +112,9 @@ async def test_strangers_codes_are_not_there(door: Door) -> None:
             await door.get(f"{CODES}/{code}/qr", access),
         ]
         assert {(a.status, a.json["code"]) for a in answers} == {(404, "not_found")}
-        assert {a.json["detail"] for a in answers} == {"there is no such code among yours"}
+        assert {a.json["detail"] for a in answers} == {
+            "You do not have a code like this. Check its spelling and try again."
+        }
 
 
 async def test_the_time_of_an_answer_tells_nothing(door: Door) -> None:
@@ -215,7 +217,7 @@ async def test_a_member_has_codes_of_several_kinds(door: Door) -> None:
     theirs = await door.post(CODES, door.issuer.access(BOB), json=vanity)
     assert (theirs.status, theirs.json["code"]) == (409, "code_taken")
     for body, word in (
-        ({"kind": "vanity", "code": "ADMIN"}, "ours"),
+        ({"kind": "vanity", "code": "ADMIN"}, "official"),
         ({"kind": "vanity", "code": "abc"}, "4 to 8"),
         ({"kind": "vanity"}, "4 to 8"),
         ({"code": "NICE"}, "kind must be vanity"),

@@ -120,6 +120,6 @@ async def test_other_rules_are_run_over_history(shell: Shell, tmp_path: Path) ->
         shell.run("what-if", "--rules", "no-such-file"),
     )
     assert told.returncode == 0, told.told
-    assert "verdicts reached anew" in told.told
+    assert "verdicts again" in told.told
     assert wrong.returncode == 2
     assert "cannot be read" in wrong.told

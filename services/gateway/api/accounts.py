@@ -95,7 +95,7 @@ class Accounts:
     async def _owner(self, code: str) -> str:
         stream = await self.referrals.entry(CODE_OWNERS, code)
         if stream is None:
-            detail = "This referral code cannot be used. Check it, or ask for another one."
+            detail = "This referral code cannot be used. Check its spelling or ask for another one."
             raise Problem(409, "code_not_usable", detail)
         return MEMBERS.key(stream)
 

@@ -115,7 +115,9 @@ async def tell_account(
 async def show_account(context: RequestContext) -> Response:
     view = await _account(context, MEMBERS.stream(_member(context)))
     if view is None or not view.opened:
-        raise not_found("there is no such account", code="no_account")
+        raise not_found(
+            "There is no account with this id. Check the id and try again.", code="no_account"
+        )
     return Response(200, _told(context, view).model_dump_json().encode(), PRIVATE)
 
 
@@ -179,7 +181,7 @@ async def _of_use(context: RequestContext, body: Why) -> dict[str, Any]:
     use_id = context.request.match_info["use_id"]
     stream = await context.parts.referrals.entry(REFERRAL_OWNERS, use_id)
     if stream is None:
-        raise not_found("there is no such use of a code")
+        raise not_found("There is no such referral. Check its id and try again.")
     return {
         "member_id": MEMBERS.key(stream),
         "use_id": use_id,
@@ -211,4 +213,6 @@ def _member(context: RequestContext) -> str:
     try:
         return _IDENTIFIER.validate_python(member_id)
     except ValidationError as error:
-        raise not_found("there is no such account", code="no_account") from error
+        raise not_found(
+            "There is no account with this id. Check the id and try again.", code="no_account"
+        ) from error

@@ -307,7 +307,7 @@ def _code_in_path(context: RequestContext) -> str:
 
 
 def _no_code() -> Problem:
-    return not_found("there is no such code among yours")
+    return not_found("You do not have a code like this. Check its spelling and try again.")
 
 
 def _url(context: RequestContext, shown: str) -> str:
@@ -317,7 +317,7 @@ def _url(context: RequestContext, shown: str) -> str:
 async def _owner_of_use(context: RequestContext, use_id: str) -> str:
     stream = await context.parts.referrals.entry(REFERRAL_OWNERS, use_id)
     if stream is None:
-        raise not_found("there is no such use of a code")
+        raise not_found("There is no such referral. Check its id and try again.")
     return MEMBERS.key(stream)
 
 

@@ -28,7 +28,10 @@ _REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
         "idempotency_key_in_use",
         "a request with this Idempotency-Key is being carried out at this moment",
     ),
-    410: ("reservation_ended", "the reservation has ended; use the code again"),
+    410: (
+        "reservation_ended",
+        "The reservation has ended. Use the referral code again to get a new one.",
+    ),
     413: ("request_entity_too_large", "the request body is too large"),
     422: ("invalid_request", "user: is missing"),
     429: ("too_many_requests", "Too many requests: 60 in a minute are allowed. Try again in 1 s."),
