@@ -1,9 +1,11 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compute.domain import FAILED_SECONDS, STALLED_SECONDS, TOO_FRESH_SECONDS, analyses
-from compute.state import Requested, synced_to
+from compute.state import Analysis, Requested, synced_to
 from contracts.compute import (
     AnalysisCompleted,
     AnalysisFailed,
@@ -11,6 +13,7 @@ from contracts.compute import (
     AnalysisRewound,
     AnalysisStarted,
     CompleteAnalysis,
+    ComputeEvent,
     FailAnalysis,
     RangeSynced,
     RecordRange,
@@ -165,6 +168,19 @@ def test_a_worker_of_an_earlier_run_cannot_write_to_the_next() -> None:
     SCENARIO.given(*next_run).when(record(7, 50, run=2)).then(
         synced(7, 50).model_copy(update={"run": 2})
     )
+
+
+EVENTS: list[ComputeEvent] = [
+    requested(), requested(2), started(), started(2), synced(7, 50), synced(51, 90),
+    AnalysisRewound(run=1, to_block=50, transfers=3, rewound_at=NOON.at),
+    completed(), failed("no_contract"),
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=12))
+def test_every_sequence_of_events_can_be_folded(events: list[ComputeEvent]) -> None:
+    """Also those that `decide` never makes: `evolve` rejects nothing."""
+    assert isinstance(ANALYSES.fold(events), Analysis)
 
 
 def test_a_later_run_keeps_the_checkpoints() -> None:

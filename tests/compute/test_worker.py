@@ -140,7 +140,7 @@ class NoPublisher:
 
 
 @dataclass
-class Workshop:
+class WorkerHarness:
     """A worker with everything it needs, in memory and in Redis."""
 
     redis: Redis
@@ -152,7 +152,7 @@ class Workshop:
     handler: Any = None
     max_transfers: int = 1_000
 
-    async def open(self) -> "Workshop":
+    async def open(self) -> "WorkerHarness":
         projector = Projector(self.redis, self.store, "compute", (ANALYSIS_VIEWS,))
         watcher = ReadModelWatcher(projector)
         if await watcher.unserved():
@@ -196,68 +196,68 @@ class Workshop:
 
 
 @pytest.fixture
-async def workshop(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+async def harness(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> WorkerHarness:
     monkeypatch.setattr(worker_module, "CHECKPOINT_TRANSFERS", 20)
-    return await Workshop(redis).open()
+    return await WorkerHarness(redis).open()
 
 
-async def test_a_request_leads_to_a_report(workshop: Workshop) -> None:
-    await workshop.request()
-    await workshop.worker.work(JOB)
-    assert await workshop.event_types() == [
+async def test_a_request_leads_to_a_report(harness: WorkerHarness) -> None:
+    await harness.request()
+    await harness.worker.work(JOB)
+    assert await harness.event_types() == [
         "AnalysisRequested", "AnalysisStarted", *["RangeSynced"] * 5, "AnalysisCompleted",
     ]  # fmt: skip
-    assert workshop.runner.seen == [list(range(1, 101))]
-    head = await VersionedStore(workshop.table).newest(KEY)
+    assert harness.runner.seen == [list(range(1, 101))]
+    head = await VersionedStore(harness.table).newest(KEY)
     assert head is not None
-    body = await VersionedStore(workshop.table).body(head, "report")
-    cached: Any = await workshop.redis.get(f"cluster-report_{KEY}")
+    body = await VersionedStore(harness.table).body(head, "report")
+    cached: Any = await harness.redis.get(f"cluster-report_{KEY}")
     assert Stored.from_bytes(cached) == body
 
 
-async def test_a_run_loads_its_stream_once(workshop: Workshop) -> None:
-    await workshop.request()
-    workshop.store.loads = 0
-    await workshop.worker.work(JOB)
-    assert workshop.store.loads == 1
+async def test_a_run_loads_its_stream_once(harness: WorkerHarness) -> None:
+    await harness.request()
+    harness.store.loads = 0
+    await harness.worker.work(JOB)
+    assert harness.store.loads == 1
 
 
 async def test_a_run_loads_its_stream_again_after_a_conflict(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await workshop.request()
-    sync = workshop.chain.sync
+    await harness.request()
+    sync = harness.chain.sync
 
     async def while_another_worker_starts(*arguments: Any) -> AsyncIterator[TransferRange]:
         monkeypatch.undo()
         monkeypatch.setattr(worker_module, "CHECKPOINT_TRANSFERS", 20)
-        workshop.chain.broken = AnalysisFailure("provider_unavailable", "No response.")
-        workshop.store.loads = 0
-        await workshop.worker.work(JOB)  # fails the run
+        harness.chain.broken = AnalysisFailure("provider_unavailable", "No response.")
+        harness.store.loads = 0
+        await harness.worker.work(JOB)  # fails the run
         async for read in sync(*arguments):
             yield read
 
-    monkeypatch.setattr(workshop.chain, "sync", while_another_worker_starts)
-    await workshop.worker.work(JOB)
-    assert isinstance(await workshop.state(), Failed)
+    monkeypatch.setattr(harness.chain, "sync", while_another_worker_starts)
+    await harness.worker.work(JOB)
+    assert isinstance(await harness.state(), Failed)
     of_the_other, after_the_conflict, of_this_test = 1, 1, 1
-    assert workshop.store.loads == of_the_other + after_the_conflict + of_this_test
+    assert harness.store.loads == of_the_other + after_the_conflict + of_this_test
 
 
-async def test_a_worker_does_nothing_without_an_active_run(workshop: Workshop) -> None:
-    await workshop.worker.work(JOB)
-    assert await workshop.event_types() == []
-    await workshop.request()
-    await workshop.worker.work(JOB)
-    before = await workshop.event_types()
-    await workshop.worker.work(JOB)
-    assert await workshop.event_types() == before
+async def test_a_worker_does_nothing_without_an_active_run(harness: WorkerHarness) -> None:
+    await harness.worker.work(JOB)
+    assert await harness.event_types() == []
+    await harness.request()
+    await harness.worker.work(JOB)
+    before = await harness.event_types()
+    await harness.worker.work(JOB)
+    assert await harness.event_types() == before
 
 
 @pytest.mark.parametrize("step", FAILPOINTS)
 @pytest.mark.parametrize("time", [1, 2, 3])
 async def test_a_killed_worker_is_resumed(
-    step: str, time: int, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    step: str, time: int, harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passed = 0
 
@@ -267,153 +267,155 @@ async def test_a_killed_worker_is_resumed(
         if name == step and passed == time:
             raise Killed
 
-    await workshop.request()
+    await harness.request()
     monkeypatch.setattr(worker_module, "failpoint", failpoint)
     try:
-        await workshop.worker.work(JOB)
+        await harness.worker.work(JOB)
     except Killed:
-        stored = synced_to(await workshop.state()) or 0
-        workshop.chain.read.clear()
-        await workshop.worker.work(JOB)
-        assert all(first > stored for first, _ in workshop.chain.read)
-    assert (await workshop.event_types()).count("AnalysisCompleted") == 1
-    assert (await workshop.event_types()).count("RangeSynced") == 5
-    assert workshop.runner.seen[-1] == list(range(1, 101))
-    assert len(await VersionedStore(workshop.table).history(KEY)) == 1
+        stored = synced_to(await harness.state()) or 0
+        harness.chain.read.clear()
+        await harness.worker.work(JOB)
+        assert all(first > stored for first, _ in harness.chain.read)
+    assert (await harness.event_types()).count("AnalysisCompleted") == 1
+    assert (await harness.event_types()).count("RangeSynced") == 5
+    assert harness.runner.seen[-1] == list(range(1, 101))
+    assert len(await VersionedStore(harness.table).history(KEY)) == 1
 
 
-async def test_a_later_run_reads_only_new_blocks(workshop: Workshop) -> None:
-    await workshop.request()
-    await workshop.worker.work(JOB)
-    workshop.chain.read.clear()
-    workshop.chain.head = workshop.chain.branch = 200
-    await run_again(workshop)
-    assert min(first for first, _ in workshop.chain.read) == 101
-    assert workshop.runner.seen[-1] == list(range(1, 201))
+async def test_a_later_run_reads_only_new_blocks(harness: WorkerHarness) -> None:
+    await harness.request()
+    await harness.worker.work(JOB)
+    harness.chain.read.clear()
+    harness.chain.head = harness.chain.branch = 200
+    await run_again(harness)
+    assert min(first for first, _ in harness.chain.read) == 101
+    assert harness.runner.seen[-1] == list(range(1, 201))
 
 
-async def run_again(workshop: Workshop, hours: int = 1) -> None:
+async def run_again(harness: WorkerHarness, hours: int = 1) -> None:
     """Request and carry out another run, hours later."""
-    repository = workshop.handler.repository
+    repository = harness.handler.repository
     at = now().at_ms + hours * 3_600_000
     later = replace(repository, moment=lambda: replace(now(), at_ms=at))
-    workshop.handler = replace(workshop.handler, repository=later)
-    await workshop.request(f"again-{hours}")
-    await workshop.worker.work(JOB)
+    harness.handler = replace(harness.handler, repository=later)
+    await harness.request(f"again-{hours}")
+    await harness.worker.work(JOB)
 
 
-async def test_a_run_without_new_blocks_reads_none(workshop: Workshop) -> None:
-    await workshop.request()
-    await workshop.worker.work(JOB)
-    workshop.chain.read.clear()
-    await run_again(workshop)
-    assert workshop.chain.read == []
-    assert (await workshop.event_types()).count("AnalysisCompleted") == 2
+async def test_a_run_without_new_blocks_reads_none(harness: WorkerHarness) -> None:
+    await harness.request()
+    await harness.worker.work(JOB)
+    harness.chain.read.clear()
+    await run_again(harness)
+    assert harness.chain.read == []
+    assert (await harness.event_types()).count("AnalysisCompleted") == 2
 
 
-async def test_blocks_of_an_abandoned_branch_are_read_again(workshop: Workshop) -> None:
-    await workshop.request()
-    await workshop.worker.work(JOB)
-    workshop.chain.read.clear()
-    workshop.chain.branch = 45  # blocks from 46 on have other hashes now
-    await run_again(workshop)
-    assert "AnalysisRewound" in await workshop.event_types()
-    assert min(first for first, _ in workshop.chain.read) == 41
-    checkpoints = checkpoints_of(await workshop.state())
-    assert checkpoints[-1].block_hash == workshop.chain.hash(100)
-    assert workshop.runner.seen[-1] == list(range(1, 101))
+async def test_blocks_of_an_abandoned_branch_are_read_again(harness: WorkerHarness) -> None:
+    await harness.request()
+    await harness.worker.work(JOB)
+    harness.chain.read.clear()
+    harness.chain.branch = 45  # blocks from 46 on have other hashes now
+    await run_again(harness)
+    assert "AnalysisRewound" in await harness.event_types()
+    assert min(first for first, _ in harness.chain.read) == 41
+    checkpoints = checkpoints_of(await harness.state())
+    assert checkpoints[-1].block_hash == harness.chain.hash(100)
+    assert harness.runner.seen[-1] == list(range(1, 101))
 
 
-async def test_all_blocks_are_read_again_if_no_checkpoint_is_valid(workshop: Workshop) -> None:
-    await workshop.request()
-    await workshop.worker.work(JOB)
-    workshop.chain.branch = 0
-    workshop.chain.read.clear()
-    await run_again(workshop)
-    assert min(first for first, _ in workshop.chain.read) == 1
+async def test_all_blocks_are_read_again_if_no_checkpoint_is_valid(harness: WorkerHarness) -> None:
+    await harness.request()
+    await harness.worker.work(JOB)
+    harness.chain.branch = 0
+    harness.chain.read.clear()
+    await run_again(harness)
+    assert min(first for first, _ in harness.chain.read) == 1
 
 
 async def test_a_pinned_block_that_the_chain_has_left_is_replaced(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failpoint(name: str) -> None:
         if name == "before_report":
             raise Killed
 
-    await workshop.request()
+    await harness.request()
     monkeypatch.setattr(worker_module, "failpoint", failpoint)
     with pytest.raises(Killed):
-        await workshop.worker.work(JOB)
+        await harness.worker.work(JOB)
     monkeypatch.setattr(worker_module, "failpoint", lambda _name: None)
-    workshop.chain.branch = 90
-    await workshop.worker.work(JOB)
-    starts = [e for e in await workshop.events() if isinstance(e, AnalysisStarted)]
+    harness.chain.branch = 90
+    await harness.worker.work(JOB)
+    starts = [e for e in await harness.events() if isinstance(e, AnalysisStarted)]
     assert len(starts) == 2
-    assert starts[-1].block_hash == workshop.chain.hash(100)
-    assert isinstance(await workshop.state(), Completed)
+    assert starts[-1].block_hash == harness.chain.hash(100)
+    assert isinstance(await harness.state(), Completed)
 
 
-async def test_blocks_after_a_lower_head_are_left_out(workshop: Workshop) -> None:
-    await workshop.request()
-    await workshop.worker.work(JOB)
-    workshop.chain.head = 95  # another endpoint, five blocks behind
-    await run_again(workshop)
-    assert workshop.runner.seen[-1][-1] <= 95
+async def test_blocks_after_a_lower_head_are_left_out(harness: WorkerHarness) -> None:
+    await harness.request()
+    await harness.worker.work(JOB)
+    harness.chain.head = 95  # another endpoint, five blocks behind
+    await run_again(harness)
+    assert harness.runner.seen[-1][-1] <= 95
 
 
 @pytest.mark.parametrize("code", ["no_contract", "not_erc20", "provider_unavailable"])
-async def test_an_impossible_analysis_fails_with_its_reason(code: Any, workshop: Workshop) -> None:
-    await workshop.request()
-    workshop.chain.broken = AnalysisFailure(code, "There is no code at this address.")
-    await workshop.worker.work(JOB)
-    state = await workshop.state()
+async def test_an_impossible_analysis_fails_with_its_reason(
+    code: Any, harness: WorkerHarness
+) -> None:
+    await harness.request()
+    harness.chain.broken = AnalysisFailure(code, "There is no code at this address.")
+    await harness.worker.work(JOB)
+    state = await harness.state()
     assert isinstance(state, Failed)
     assert (state.code, state.detail) == (code, "There is no code at this address.")
 
 
-async def test_a_chain_that_is_no_longer_configured_fails_the_job(workshop: Workshop) -> None:
-    await workshop.request()
-    await replace(workshop.worker, chains={}).work(JOB)
-    state = await workshop.state()
+async def test_a_chain_that_is_no_longer_configured_fails_the_job(harness: WorkerHarness) -> None:
+    await harness.request()
+    await replace(harness.worker, chains={}).work(JOB)
+    state = await harness.state()
     assert isinstance(state, Failed)
     assert state.code == "provider_unavailable"
 
 
-async def test_a_token_with_too_many_transfers_fails_early(workshop: Workshop) -> None:
-    workshop.max_transfers = 30
-    await workshop.request()
-    await workshop.worker.work(JOB)
-    state = await workshop.state()
+async def test_a_token_with_too_many_transfers_fails_early(harness: WorkerHarness) -> None:
+    harness.max_transfers = 30
+    await harness.request()
+    await harness.worker.work(JOB)
+    state = await harness.state()
     assert isinstance(state, Failed)
     assert state.code == "too_large"
-    assert len(workshop.chain.read) <= 4
+    assert len(harness.chain.read) <= 4
 
 
 async def test_an_unexpected_error_propagates(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await workshop.request()
+    await harness.request()
 
     async def broken(*_: object) -> AnalysisResult:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(workshop.runner, "analyse", broken)
+    monkeypatch.setattr(harness.runner, "analyse", broken)
     with pytest.raises(ZeroDivisionError):
-        await workshop.worker.work(JOB)
-    assert isinstance(await workshop.state(), Running)
+        await harness.worker.work(JOB)
+    assert isinstance(await harness.state(), Running)
 
 
 async def test_a_superseded_worker_does_not_complete_the_run_again(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await workshop.request()
-    late = workshop.worker
+    await harness.request()
+    late = harness.worker
 
     async def superseded(*arguments: Any) -> AnalysisResult:
         monkeypatch.undo()
-        await workshop.worker.work(JOB)  # another instance ends the run in the meantime
-        return await workshop.runner.analyse(*arguments)
+        await harness.worker.work(JOB)  # another instance ends the run in the meantime
+        return await harness.runner.analyse(*arguments)
 
-    monkeypatch.setattr(workshop.runner, "analyse", superseded)
+    monkeypatch.setattr(harness.runner, "analyse", superseded)
     await late.work(JOB)
-    assert (await workshop.event_types()).count("AnalysisCompleted") == 1
+    assert (await harness.event_types()).count("AnalysisCompleted") == 1

@@ -57,13 +57,7 @@ async def read_token(
     code, supply, balance, name, symbol, decimals = await rpc.batch(calls)
     if isinstance(code, RpcError):
         raise code
-    if not is_contract(code):
-        raise NoContract(f"There is no contract at {address} on this chain. Check the address.")
-    for function, result in (("totalSupply()", supply), ("balanceOf(address)", balance)):
-        if number(result) is None:
-            raise NotAToken(
-                f"The contract at {address} is not an ERC-20 token: {function} returns no number."
-            )
+    _require_erc20(address, code, supply, balance)
     created_block, deployer, warnings = await _origin(rpc, address, pinned.number, start)
     token = TokenInfo(
         address=address,
@@ -75,6 +69,16 @@ async def read_token(
         created_block=created_block,
     )
     return token, warnings
+
+
+def _require_erc20(address: str, code: object, supply: object, balance: object) -> None:
+    if not is_contract(code):
+        raise NoContract(f"There is no contract at {address} on this chain. Check the address.")
+    for function, result in (("totalSupply()", supply), ("balanceOf(address)", balance)):
+        if number(result) is None:
+            raise NotAToken(
+                f"The contract at {address} is not an ERC-20 token: {function} returns no number."
+            )
 
 
 def _decimals(result: object) -> int | None:

@@ -11,7 +11,7 @@ from compute.state import checkpoints_of
 from deploy.local.chain import SimulatedChain
 from tests.compute.chain.conftest import Providers
 from tests.compute.simulated_token import TOKEN, UNIT, SimulatedToken, simulated_token
-from tests.compute.test_worker import Workshop, run_again
+from tests.compute.test_worker import WorkerHarness, run_again
 
 JOB = Job(1, TOKEN, "correlation")
 
@@ -27,9 +27,9 @@ async def chain(simulated: SimulatedToken) -> SimulatedChain:
 
 
 @pytest.fixture
-async def workshop(redis: Redis, chain: SimulatedChain, providers: Providers) -> Workshop:
+async def harness(redis: Redis, chain: SimulatedChain, providers: Providers) -> WorkerHarness:
     evm: Any = EvmChain(await providers.of(chain))
-    return await Workshop(redis, evm, max_transfers=100_000).open()
+    return await WorkerHarness(redis, evm, max_transfers=100_000).open()
 
 
 def queried_ranges(chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
@@ -46,38 +46,38 @@ def queried_ranges(chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch) -> li
 
 
 async def test_only_the_hundred_new_blocks_are_read(
-    workshop: Workshop,
+    harness: WorkerHarness,
     chain: SimulatedChain,
     simulated: SimulatedToken,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await workshop.request()
-    await workshop.worker.work(JOB)
+    await harness.request()
+    await harness.worker.work(JOB)
     before = chain.head
     simulated.transfer(simulated.deployer, simulated.new_wallet(), 7 * UNIT)
     chain.include_new()
     chain.mine(100 - (chain.head - before))
     ranges = queried_ranges(chain, monkeypatch)
-    await run_again(workshop)
+    await run_again(harness)
     assert ranges == [(before + 1, before + 100)]
-    assert len(workshop.runner.seen[-1]) == len(simulated.rows)
+    assert len(harness.runner.seen[-1]) == len(simulated.rows)
 
 
 async def test_an_abandoned_branch_is_read_again_from_the_last_valid_block(
-    workshop: Workshop,
+    harness: WorkerHarness,
     chain: SimulatedChain,
     simulated: SimulatedToken,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await workshop.request()
-    await workshop.worker.work(JOB)
+    await harness.request()
+    await harness.worker.work(JOB)
     before = chain.head
     chain.mine(50)
-    await run_again(workshop)
+    await run_again(harness)
     chain.reorganise(20)
     ranges = queried_ranges(chain, monkeypatch)
-    await run_again(workshop, hours=2)
+    await run_again(harness, hours=2)
     assert ranges == [(before + 1, before + 50)]
-    checkpoints = checkpoints_of(await workshop.state())
+    checkpoints = checkpoints_of(await harness.state())
     assert checkpoints[-1].block_hash == chain.hash_of(chain.head)
-    assert len(workshop.runner.seen[-1]) == len(simulated.rows)
+    assert len(harness.runner.seen[-1]) == len(simulated.rows)
