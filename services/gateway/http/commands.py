@@ -10,9 +10,10 @@ from redis.exceptions import RedisError
 
 from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
-from contracts.messages import Command, CommandOutcome, Metadata, Position, RejectionKind
+from contracts.messages import Command, CommandOutcome, Metadata, RejectionKind
 from faststream_sqs import SQSError
 from gateway.http.client_address import ClientAddresses
+from gateway.http.execution import CommandExecution
 from gateway.http.idempotency import Claim, KeyInUse, KeyReused, StoredResponses
 from gateway.http.ids import keyed_command_id, new_command_id
 from gateway.http.preferences import Preference, WaitTimes, idempotency_key
@@ -65,46 +66,6 @@ class Pending:
 
 
 @dataclass(slots=True)
-class CommandExecution:
-    """Hold a request's idempotency claim until its response is stored."""
-
-    responses: StoredResponses
-    claim: Claim | None
-    """None without an Idempotency-Key."""
-    preference: Preference
-    position: Position | None = None
-    """Position of the accepted command in the log."""
-    _renewal: "asyncio.Task[None] | None" = None
-
-    def __post_init__(self) -> None:
-        if self.claim is not None:
-            self._renewal = asyncio.create_task(self.responses.keep(self.claim))
-
-    async def complete(self, response: Response) -> Response:
-        """Add `X-Position`, store the response under the key, and add `Preference-Applied`."""
-        if self.position is not None:
-            position = f"{self.position.stream}@{self.position.version}"
-            response = response.with_headers({"X-Position": position})
-        await self._end(response)
-        return response.with_headers(self.preference.headers)
-
-    async def release(self) -> None:
-        """End the claim without a response, so that a repetition is processed again."""
-        await self._end(None)
-
-    async def _end(self, response: Response | None) -> None:
-        claim, self.claim = self.claim, None
-        if self._renewal is not None:
-            self._renewal.cancel()
-        if claim is None:
-            return
-        try:
-            await self.responses.end(claim, response)
-        except RedisError as error:  # the command was executed; the claim lapses by itself
-            log.warning("response_not_stored", command_id=claim.command_id, because=str(error))
-
-
-@dataclass(slots=True)
 class Commands:
     """Execute commands, each at most once per caller and Idempotency-Key."""
 
@@ -133,8 +94,7 @@ class Commands:
         claim, outcome = None, None
         if key is not None:
             claim, outcome = await self._claim(request, command, preference)
-        execution = CommandExecution(self.responses, claim, preference)
-        context.execution = execution
+        context.execution = execution = CommandExecution(self.responses, claim, preference)
         digest = None if claim is None else claim.digest
         if outcome is None:
             digest, outcome = await self._send_and_wait(request, command)
@@ -252,8 +212,7 @@ class Commands:
         return outcome
 
     async def _remember(self, request: CommandRequest) -> None:
-        key = _pending_key(request.command_id)
-        await self.redis.set(key, request.actor, ex=PENDING_SECONDS)
+        await self.redis.set(_pending_key(request.command_id), request.actor, ex=PENDING_SECONDS)
 
 
 def pending_response(context: RequestContext, command_id: str) -> Response:

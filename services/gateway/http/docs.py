@@ -1,4 +1,4 @@
-"""The description of the API for programs, and a page for people that needs no other host."""
+"""Serve the API description: the OpenAPI document, and a page that loads from this host only."""
 
 import hashlib
 from importlib.resources import files
@@ -30,16 +30,16 @@ _PAGE: Final = """<!doctype html>
 </html>
 """
 _START: Final = """fetch("/v1/openapi.json")
-  .then((answer) => answer.json())
+  .then((response) => response.json())
   .then((spec) => SwaggerUIBundle({
-    // version 4 of the page shows a 3.1 document well but refuses its name
+    // version 4 of the page displays a 3.1 document, but rejects its version number
     spec: {...spec, openapi: "3.0.3"},
     dom_id: "#api",
     deepLinking: true,
     persistAuthorization: true,
     tryItOutEnabled: true,
     displayRequestDuration: true,
-    // an event stream has no end that the page could wait for
+    // the page would wait for the end of an event stream
     plugins: [() => ({statePlugins: {spec: {wrapSelectors: {
       allowTryItOutFor: () => (_state, path, method) => !spec.paths[path][method].responses["200"]
         ?.content?.["text/event-stream"],
@@ -54,7 +54,7 @@ _POLICY: Final = (
 
 
 def add_description(app: web.Application, document: bytes) -> None:
-    """`/v1/openapi.json`, and `/docs` where the package with the page's assets is installed."""
+    """Serve `/v1/openapi.json`, and `/docs` if the package with the page's assets is installed."""
     _serve(app, "/v1/openapi.json", document, "application/json")
     if find_spec(_BUNDLE) is None:
         return
@@ -74,7 +74,7 @@ def _serve(app: web.Application, path: str, body: bytes, content_type: str) -> N
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "public, max-age=300"}
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        if any(known.value == etag for known in request.if_none_match or ()):
+        if any(tag.value == etag for tag in request.if_none_match or ()):
             response = web.Response(status=304, headers=headers)
         else:
             response = web.Response(body=body, content_type=content_type, headers=headers)

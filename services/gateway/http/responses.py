@@ -1,13 +1,15 @@
 """Represent finished responses, and send them by the fastest way aiohttp allows."""
 
+import time
 from collections.abc import Mapping
+from email.utils import formatdate
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import orjson
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.helpers import rfc822_formatted_time
 from pydantic import BaseModel
 
 from gateway.http.problems import PROBLEM_TYPE, Problem
@@ -97,7 +99,7 @@ class FastResponse(web.StreamResponse):
         self._to = writer = request.writer
         headers, version = self.headers, request.version
         headers[hdrs.CONTENT_LENGTH] = str(len(self._bytes))
-        headers[hdrs.DATE] = rfc822_formatted_time()
+        headers[hdrs.DATE] = _http_date(int(time.time()))
         if self._keeps is None:
             self._keeps = request.keep_alive
         if not self._keeps:
@@ -113,3 +115,8 @@ class FastResponse(web.StreamResponse):
         assert self._to is not None, "not prepared"  # noqa: S101  as in aiohttp's own class
         assert not data, "the body is complete"  # noqa: S101
         await self._to.write_eof(self._bytes)
+
+
+@lru_cache(maxsize=1)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -194,6 +194,11 @@ class Route(Generic[F]):
     def body_example(self) -> dict[str, Any]:
         return {k: v for k, v in self.example.items() if f"{{{k}}}" not in self.path}
 
+    @property
+    def sends_command(self) -> bool:
+        """Whether the route sends a command, so that it may respond 202."""
+        return self.method in ("POST", "DELETE") and not self.direct
+
     def bind(self, feature: F) -> Handler:
         """Return the handler as a method of `feature`."""
         return MethodType(self.handle, feature)

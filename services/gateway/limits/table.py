@@ -12,7 +12,7 @@ LIMIT_OVERRIDES: Final = "gateway:limits"
 """A Redis hash that overrides limits at run time: name to `240/60` or `240/60;shadow`."""
 
 _LIMITS: Final = (
-    # before a signature is checked: a forged token costs us a hundred microseconds
+    # charged before a signature is checked, which takes a hundred microseconds
     Limit("unverified", 600, MINUTE, Scope.ADDRESS),
     Limit("reads", 120, MINUTE, Scope.USER),
     Limit("writes", 60, MINUTE, Scope.USER),
@@ -20,18 +20,18 @@ _LIMITS: Final = (
     Limit("services", 6_000, MINUTE, Scope.USER),
     Limit("invites", 10, DAY, Scope.USER),
     Limit("invite-bulks", 5, DAY, Scope.USER),
-    # tokens have 256 bits: this spares us the work, it keeps no guesser out
+    # limits the work; the tokens' 256 bits cannot be guessed anyway
     Limit("invite-tokens", 10, MINUTE, Scope.ADDRESS),
     Limit("refreshes", 5, HOUR, Scope.USER),
     Limit("admin", 120, MINUTE, Scope.USER),
-    # guessing of referral codes; forty-five random bits are the first line, these the second
+    # against guessing referral codes, in addition to their 45 random bits
     Limit("guesses-minute", 10, MINUTE, Scope.ADDRESS, OutagePolicy.FAIL_CLOSED),
     Limit("guesses-day", 100, DAY, Scope.ADDRESS, OutagePolicy.FAIL_CLOSED),
     Limit("guesses-person", 10, MINUTE, Scope.USER, OutagePolicy.FAIL_CLOSED),
     Limit("guesses-missed", 1_000, HOUR, Scope.GLOBAL, OutagePolicy.FAIL_CLOSED),
     Limit("misses-address", 30, HOUR, Scope.ADDRESS, OutagePolicy.FAIL_CLOSED),
     Limit("misses-person", 30, HOUR, Scope.USER, OutagePolicy.FAIL_CLOSED),
-    # a seat that is reserved is kept from others for half an hour
+    # a reserved seat is unavailable to others for half an hour
     Limit("uses", 5, HOUR, Scope.ADDRESS, OutagePolicy.FAIL_CLOSED),
     Limit("codes", 20, DAY, Scope.USER),
     Limit("documents", 300, MINUTE, Scope.ADDRESS),
