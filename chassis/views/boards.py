@@ -2,12 +2,17 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic
+
+from typing_extensions import TypeVar
 
 from chassis.views.keys import board_key
 from chassis.views.read_models import ReadModels
 from chassis.views.scripts import LuaScript
+from contracts.messages import View
 from contracts.read_models import BoardRef
+
+V = TypeVar("V", bound=View, default=Any)
 
 _PAGE: Final = LuaScript.load("chassis.views", "board.lua")
 _HEADER_LENGTH: Final = 5
@@ -15,14 +20,20 @@ _ROW_LENGTH: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class BoardRow:
+class BoardRow(Generic[V]):
     """Describe one member's row of a board."""
 
     rank: int
     member: str
     score: float
     entry: bytes
-    """The member's entry as JSON; `null` if it has none."""
+    """The member's view as JSON; `null` if it has none."""
+    type: type[V]
+
+    @property
+    def view(self) -> V:
+        """Parse the member's view."""
+        return self.type.model_validate_json(self.entry)
 
     @property
     def ranking_score(self) -> int:
@@ -31,7 +42,7 @@ class BoardRow:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardPage:
+class BoardPage(Generic[V]):
     """Hold some rows of a board, and one member's score and rank."""
 
     total: int
@@ -39,21 +50,21 @@ class BoardPage:
     member_score: float | None
     """None: the member is not on this board."""
     member_rank: int | None
-    rows: tuple[BoardRow, ...]
+    rows: tuple[BoardRow[V], ...]
     first: int
     """Number of rows before the first one of this page."""
 
 
 @dataclass(frozen=True, slots=True)
-class Boards:
+class Boards(Generic[V]):
     """Read the boards of one ordering; equal ranking scores have equal ranks (1, 2, 2, 4)."""
 
     models: ReadModels
-    ref: BoardRef[Any]
+    ref: BoardRef[V]
 
     async def page(
         self, board: str, *, member: str = "", around: bool = False, first: int = 0, limit: int = 0
-    ) -> BoardPage:
+    ) -> BoardPage[V]:
         """Return up to `limit` rows from the `first` one, and the score and rank of `member`.
 
         With `around`, the member's row is in the middle of the page. One round trip, however
@@ -82,8 +93,17 @@ class Boards:
         )
         return [row.decode() for row in rows]
 
+    async def view(self, member: str) -> V | None:
+        """Return a member's view, or None if it has none.
+
+        Raises:
+            ReadModelsLost: Redis does not hold the read model at the moment.
+        """
+        entry = await self.entry(member)
+        return None if entry is None else self.ref.view.model_validate_json(entry)
+
     async def entry(self, member: str) -> bytes | None:
-        """Return a member's entry as JSON, or None if it has none.
+        """Return a member's view as JSON, or None if it has none.
 
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
@@ -95,21 +115,21 @@ class Boards:
 
     async def _page(
         self, entries: str, board: str, member: str, *, around: bool, first: int, limit: int
-    ) -> BoardPage:
+    ) -> BoardPage[V]:
         keys = [board_key(entries, board), entries]
         arguments = [member, int(around), first, max(limit, 0)]
-        return _parse_page(await _PAGE.run(self.models.redis, keys, arguments))
+        return _parse_page(await _PAGE.run(self.models.redis, keys, arguments), self.ref.view)
 
 
-def _parse_page(reply: list[Any]) -> BoardPage:
+def _parse_page(reply: list[Any], view: type[V]) -> BoardPage[V]:
     total, member_score, member_rank, first, rank = reply[:_HEADER_LENGTH]
-    rows: list[BoardRow] = []
+    rows: list[BoardRow[V]] = []
     for start in range(_HEADER_LENGTH, len(reply), _ROW_LENGTH):
-        member, score, entry = reply[start : start + _ROW_LENGTH]
-        row = BoardRow(0, member.decode(), float(score), entry or b"null")
-        if rows and row.ranking_score != rows[-1].ranking_score:
+        member, stored_score, entry = reply[start : start + _ROW_LENGTH]
+        score = float(stored_score)
+        if rows and math.floor(score) != rows[-1].ranking_score:
             rank = first + len(rows) + 1  # every row before it has a higher score
-        rows.append(BoardRow(rank, row.member, row.score, row.entry))
+        rows.append(BoardRow(rank, member.decode(), score, entry or b"null", view))
     return BoardPage(
         total=total,
         member_score=None if member_score is None else float(member_score),

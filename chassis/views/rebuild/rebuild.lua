@@ -67,9 +67,9 @@ if verb == 'advance' then
     redis.call('HDEL', plan, 'cursor:' .. segment)
   end
   local pass = tonumber(ARGV[4])
-  local whole = pass > 1 and (tonumber(get('behind') or '0') == 0 or pass > tonumber(ARGV[5]))
-  redis.call('HSET', plan, 'pass', whole and 0 or pass + 1, 'behind', 0)
-  return whole and 'whole' or 'again'
+  local complete = pass > 1 and (tonumber(get('behind') or '0') == 0 or pass > tonumber(ARGV[5]))
+  redis.call('HSET', plan, 'pass', complete and 0 or pass + 1, 'behind', 0)
+  return complete and 'complete' or 'again'
 end
 
 -- fail GENERATION WHY: it differs from the log; keep it for inspection and do not serve it

@@ -117,9 +117,9 @@ async def _named(counters: Counters, counter: str) -> str:
 async def test_a_chosen_name_that_is_taken_is_rejected(counters: Counters) -> None:
     name = str(uuid4())
     await counters.execute(TakeName(counter=str(uuid4()), name=name), metadata())
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(Rejected) as rejected:
         await counters.execute(TakeName(counter=str(uuid4()), name=name), metadata())
-    assert refusal.value.code == "taken"
+    assert rejected.value.code == "taken"
 
 
 async def test_a_writer_that_always_loses_raises_the_conflict(

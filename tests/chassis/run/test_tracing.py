@@ -22,12 +22,12 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-00"
 
 
-class World:
+class TracedBroker:
     """A broker whose messages are traced, and the spans that have ended."""
 
     def __init__(self, share: float) -> None:
-        self.kept = InMemorySpanExporter()
-        self.traces = Traces.create("service", exporter=self.kept, share=share)
+        self.exporter = InMemorySpanExporter()
+        self.traces = Traces.create("service", exporter=self.exporter, share=share)
         self.broker = SQSBroker()
         self.broker.add_middleware(self.around)
         self.broker.add_middleware(tracing_middleware(self.traces))
@@ -45,12 +45,12 @@ class World:
 
     def around(self, message: Any, *, context: Any) -> BaseMiddleware[Any, Any]:
         """Record the log context where FastStream reports failures: outside of all middlewares."""
-        world = self
+        traced = self
 
         class Around(BaseMiddleware[Any, Any]):
             async def after_processed(self, kind: Any = None, *_: Any) -> bool:
                 if kind is not None:
-                    world.note()
+                    traced.note()
                 return False
 
         return Around(message, context=context)
@@ -62,7 +62,7 @@ class World:
         """Send a message, wait until everything is handled, and return the spans by name."""
         async with self.traces, TestSQSBroker(self.broker, connect_only=False) as tested:
             await tested.publish(body, "first", headers=headers)
-        return {span.name: span for span in self.kept.get_finished_spans()}
+        return {span.name: span for span in self.exporter.get_finished_spans()}
 
 
 def ids(span: ReadableSpan) -> tuple[str, str, str]:
@@ -76,8 +76,8 @@ def ids(span: ReadableSpan) -> tuple[str, str, str]:
 
 
 async def test_a_span_is_the_child_of_the_span_that_sent_its_message() -> None:
-    world = World(share=0)
-    spans = await world.send({"type": "OpenAccount", "email": "a@b.example"}, traceparent=SAMPLED)
+    traced = TracedBroker(share=0)
+    spans = await traced.send({"type": "OpenAccount", "email": "a@b.example"}, traceparent=SAMPLED)
     trace, first, parent = ids(spans["process first"])
     assert (trace, parent) == (TRACE, PARENT)
     assert ids(spans["send second"])[::2] == (TRACE, first)
@@ -86,42 +86,42 @@ async def test_a_span_is_the_child_of_the_span_that_sent_its_message() -> None:
     assert attributes["vouch.message"] == "OpenAccount"
     assert attributes["messaging.destination.name"] == "first"
     assert not any("b.example" in span.to_json() for span in spans.values())
-    assert [context["trace_id"] for context in world.contexts] == [TRACE]
+    assert [context["trace_id"] for context in traced.contexts] == [TRACE]
 
 
 @pytest.mark.parametrize("headers", [{"traceparent": UNSAMPLED}, {}, {"traceparent": "00-x-y-01"}])
 async def test_an_unsampled_message_leaves_no_span(headers: dict[str, str]) -> None:
-    world = World(share=0)
-    assert await world.send({}, **headers) == {}
-    assert ["trace_id" in context for context in world.contexts] == [False]
+    traced = TracedBroker(share=0)
+    assert await traced.send({}, **headers) == {}
+    assert ["trace_id" in context for context in traced.contexts] == [False]
 
 
 async def test_a_message_without_a_trace_is_sampled_at_random() -> None:
-    spans = await World(share=1).send({})
+    spans = await TracedBroker(share=1).send({})
     assert spans["process first"].parent is None
     assert ids(spans["send second"])[2] == f"{spans['process first'].context.span_id:016x}"
 
 
 async def test_sampling_does_not_override_the_senders_decision() -> None:
-    assert await World(share=1).send({}, traceparent=UNSAMPLED) == {}
+    assert await TracedBroker(share=1).send({}, traceparent=UNSAMPLED) == {}
 
 
 async def test_a_failure_is_recorded_by_its_type_and_without_its_message() -> None:
-    world = World(share=0)
+    traced = TracedBroker(share=0)
     with pytest.raises(ValueError, match="is wrong"):
-        await world.send({"fail": "a@b.example is wrong"}, traceparent=SAMPLED)
-    (failed,) = (s for s in world.kept.get_finished_spans() if s.name == "process first")
+        await traced.send({"fail": "a@b.example is wrong"}, traceparent=SAMPLED)
+    (failed,) = (s for s in traced.exporter.get_finished_spans() if s.name == "process first")
     assert (failed.attributes or {})["error.type"] == "ValueError"
     assert not failed.status.is_ok
     assert "b.example" not in failed.to_json()
-    assert [context["trace_id"] for context in world.contexts] == [TRACE, TRACE]
+    assert [context["trace_id"] for context in traced.contexts] == [TRACE, TRACE]
 
 
 async def test_the_log_context_holds_no_trace_of_an_earlier_message() -> None:
-    world = World(share=0)
-    await world.send({}, traceparent=SAMPLED)
-    await world.send({}, traceparent=UNSAMPLED)
-    assert ["trace_id" in context for context in world.contexts] == [True, False]
+    traced = TracedBroker(share=0)
+    await traced.send({}, traceparent=SAMPLED)
+    await traced.send({}, traceparent=UNSAMPLED)
+    assert ["trace_id" in context for context in traced.contexts] == [True, False]
 
 
 def test_no_traces_are_opened_without_a_collector() -> None:
@@ -161,7 +161,7 @@ assert not [name for name in sys.modules if name.startswith(ours)]
 
 
 def _run(program: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603  our own interpreter and words
+    return subprocess.run(  # noqa: S603  our interpreter and our code
         [sys.executable, "-c", program],
         cwd=ROOT,
         env={"PYTHONPATH": f"{ROOT / 'services'}:{ROOT / 'libs'}:{ROOT}"},

@@ -44,18 +44,21 @@ async def projector(redis: Any, memory_store: Store) -> Projector[Event]:
 
 
 @pytest.fixture
-def boards(redis: Any) -> Boards:
+def boards(redis: Any) -> Boards[CounterView]:
     return Boards(ReadModels(redis), ORDER_BOARDS)
 
 
 async def test_equal_scores_have_equal_ranks(
-    memory_store: Store, projector: Projector[Event], boards: Boards
+    memory_store: Store, projector: Projector[Event], boards: Boards[CounterView]
 ) -> None:
     for name, by in {"a": 5, "b": 7, "c": 5, "d": 1}.items():
         await projector.project(await append(memory_store, f"counter-{name}", Counted(by=by)))
     page = await boards.page("all", member="counter-c", limit=10)
     assert [(row.rank, row.ranking_score) for row in page.rows] == [(1, 7), (2, 5), (2, 5), (4, 1)]
     assert (page.total, page.member_rank, page.member_score) == (4, 2, 5.5)
+    assert [row.view.total for row in page.rows] == [7, 5, 5, 1]
+    assert await boards.view("counter-d") == CounterView(total=1, events=1)
+    assert await boards.view("counter-x") is None
     around = await boards.page("all", member="counter-d", around=True, limit=2)
     assert [(row.rank, row.member) for row in around.rows] == [(2, "counter-a"), (4, "counter-d")]
     assert await boards.lowest("all", max_score=5.5, limit=9) == [
@@ -66,7 +69,7 @@ async def test_equal_scores_have_equal_ranks(
 
 
 async def test_a_member_that_is_not_on_a_board_has_no_rank(
-    projector: Projector[Event], boards: Boards
+    projector: Projector[Event], boards: Boards[CounterView]
 ) -> None:
     assert projector.models
     page = await boards.page("all", member="counter-x", around=True, limit=3)
@@ -74,7 +77,7 @@ async def test_a_member_that_is_not_on_a_board_has_no_rank(
 
 
 async def test_a_board_can_be_left(
-    memory_store: Store, projector: Projector[Event], boards: Boards
+    memory_store: Store, projector: Projector[Event], boards: Boards[CounterView]
 ) -> None:
     await projector.project(await append(memory_store, "counter-a", Counted(by=2)))
     assert (await boards.page("even", limit=1)).total == 1
@@ -83,7 +86,7 @@ async def test_a_board_can_be_left(
 
 
 async def test_a_gap_is_filled_from_the_stored_entry(
-    memory_store: Store, projector: Projector[Event], boards: Boards
+    memory_store: Store, projector: Projector[Event], boards: Boards[CounterView]
 ) -> None:
     await projector.project(await append(memory_store, "counter-a", Counted(by=2)))
     await append(memory_store, "counter-a", Counted(by=3))
@@ -94,7 +97,7 @@ async def test_a_gap_is_filled_from_the_stored_entry(
 
 
 async def test_a_rebuilt_board_is_the_same_and_can_be_verified(
-    redis: Any, memory_store: Store, projector: Projector[Event], boards: Boards
+    redis: Any, memory_store: Store, projector: Projector[Event], boards: Boards[CounterView]
 ) -> None:
     for number in range(40):
         await projector.project(

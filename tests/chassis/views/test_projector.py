@@ -196,11 +196,11 @@ async def test_pages_may_come_in_any_order_in_parallel_with_live_writes(
     """Scan pages are shuffled, repeated and cut anywhere, while the streams are projected live."""
     await redis.flushdb()
     await serve(redis, counters=1, names=1)
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     store: Store = MemoryEventStore(CODEC)
     histories = await _fill(store, streams)
     projector = Projector(redis, store, SERVICE, MODELS)
-    await _disturb(projector, histories, chance)
+    await _disturb(projector, histories, rng)
     for stream in histories:
         assert await read(redis, stream) == await fold_log(store, stream)
 
@@ -220,17 +220,17 @@ async def _fill(store: Store, streams: list[list[tuple[int, bool]]]) -> dict[str
 
 
 async def _disturb(
-    projector: Projector[Event], histories: dict[str, list[History[Event]]], chance: random.Random
+    projector: Projector[Event], histories: dict[str, list[History[Event]]], rng: random.Random
 ) -> None:
     every = [commit for seen in histories.values() for commit in seen[-1].commits]
-    shuffled = every + chance.sample(every, k=len(every) // 2)
-    chance.shuffle(shuffled)
-    size = chance.randint(1, 4)
+    shuffled = every + rng.sample(every, k=len(every) // 2)
+    rng.shuffle(shuffled)
+    size = rng.randint(1, 4)
     pages = [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
-    live = [history for seen in histories.values() for history in seen if chance.random() < 0.5]
+    live = [history for seen in histories.values() for history in seen if rng.random() < 0.5]
     work: list[Any] = [_project_page(projector, page) for page in pages]
     work += [projector.project(history) for history in live]
-    chance.shuffle(work)
+    rng.shuffle(work)
     await asyncio.gather(*work)
 
 
