@@ -31,7 +31,7 @@ from contracts.referrals import (
     ReferralEvent,
 )
 from referrals.domain import State
-from referrals.projections import fold_standing
+from referrals.projections import fold_leaderboard
 from referrals.views.leaderboard import scores
 
 LOOK_BACK_DAYS = 35
@@ -56,13 +56,13 @@ class BoardTally:
     _top: list[tuple[float, str, str]] = field(default_factory=list)
     """Heap of (score, member id, display name)."""
 
-    def add(self, standing: StandingView, board: str) -> None:
+    def add(self, view: StandingView, board: str) -> None:
         """Count a member, if the member is on this board."""
-        score = scores(standing).get(board)
+        score = scores(view).get(board)
         if score is None:
             return
         self.levels[int(score)] += 1
-        row = (score, standing.member_id, standing.display_name)
+        row = (score, view.member_id, view.display_name)
         if len(self._top) < TOP_PLACES:
             heapq.heappush(self._top, row)
         else:
@@ -162,27 +162,27 @@ async def tally_boards(
     ends = [(day, _end_ms(day)) for day in sorted(days)]
     tallies: dict[tuple[str, date], BoardTally] = {}
     async for history in histories(store):
-        for day, standing in _standings_at(ends, history):
+        for day, view in _views_at(ends, history):
             for board in (ALL_TIME, day.isoformat()[:7]):
-                tallies.setdefault((board, day), BoardTally()).add(standing, board)
+                tallies.setdefault((board, day), BoardTally()).add(view, board)
     return {key: tally for key, tally in tallies.items() if tally.levels}
 
 
-def _standings_at(
+def _views_at(
     ends: Sequence[tuple[date, int]], history: History[ReferralEvent]
 ) -> list[tuple[date, StandingView]]:
-    """Return a member's standing at the end of each day; `ends` are in ascending order."""
+    """Return a member's view at the end of each day; `ends` are in ascending order."""
     found: list[tuple[date, StandingView]] = []
-    standing: StandingView | None = None
+    view: StandingView | None = None
     commits = iter(history.commits)
     commit = next(commits, None)
     for day, end in ends:
         while commit is not None and commit.origin.at < end:
             for event in commit.events:
-                standing = fold_standing(standing, event)
+                view = fold_leaderboard(view, event)
             commit = next(commits, None)
-        if standing is not None:
-            found.append((day, standing))
+        if view is not None:
+            found.append((day, view))
     return found
 
 

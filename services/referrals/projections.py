@@ -95,7 +95,7 @@ def fold_codes(view: CodesView | None, event: ReferralEvent) -> CodesView | None
             assert_never(event)
 
 
-def fold_points(view: PointsView | None, event: ReferralEvent) -> PointsView | None:
+def fold_ledger(view: PointsView | None, event: ReferralEvent) -> PointsView | None:
     """Return an account's ledger after one event."""
     if isinstance(event, DayClosed):
         return view
@@ -125,7 +125,7 @@ def fold_points(view: PointsView | None, event: ReferralEvent) -> PointsView | N
             assert_never(event)
 
 
-def fold_standing(view: StandingView | None, event: ReferralEvent) -> StandingView | None:
+def fold_leaderboard(view: StandingView | None, event: ReferralEvent) -> StandingView | None:
     """Return what ranks a member on the leaderboards after one event."""
     match event:
         case AccountOpened():
@@ -188,8 +188,8 @@ MODELS: Final = (
     Projection(MEMBER_CODES, fold_codes),
     Projection(REFERRALS, of_referrals(referral_list.fold)),
     Index(REFERRAL_OWNERS, referral_entries),
-    Projection(POINTS, fold_points),
-    Ordering(LEADERBOARD, fold_standing, leaderboard.scores),
+    Projection(POINTS, fold_ledger),
+    Ordering(LEADERBOARD, fold_leaderboard, leaderboard.scores),
     Ordering(DUE_REFERRALS, of_referrals(due.fold), due.scores),
     Ordering(REVIEW_CASES, of_referrals(cases.fold), cases.scores),
     Index(CLOSED_DAYS, close_entries),

@@ -26,7 +26,7 @@ from contracts.referrals import (
     ReferralRejected,
 )
 from referrals.account.confirmation import evidence
-from referrals.account.state import Account, NotOpened, evolve
+from referrals.account.state import Account, NotOpened, OpenedAccount, evolve
 from referrals.guards import GuardRules, assess
 from referrals.points import PointEvent, PointRules, points_of
 
@@ -139,7 +139,7 @@ def _verdicts(
 def _decide_again(
     account: Account, event: Verdict, rules: GuardRules, at: int
 ) -> Iterator[ComparedVerdict]:
-    if event.assessment is None or isinstance(account, NotOpened):
+    if event.assessment is None or not isinstance(account, OpenedAccount):
         return
     command = ConfirmReferral(
         member_id=event.member_id,

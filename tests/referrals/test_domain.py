@@ -2,8 +2,13 @@
 
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from contracts.referral_code import from_entropy
 from contracts.referrals import (
+    AccountEvent,
+    BoardEvent,
     BoardLevel,
     CloseDay,
     CodeBrought,
@@ -15,14 +20,16 @@ from contracts.referrals import (
     IssueCode,
     OpenAccount,
     OpenCampaign,
+    ReferralEvent,
     ReferredCredited,
     RevokeCode,
     RotateCode,
     WithdrawCredit,
 )
 from referrals.account.decider import Policies
-from referrals.account.state import Campaign
+from referrals.account.state import Campaign, Member
 from referrals.domain import DECIDER, referrals_decider
+from tests.contracts.samples import SAMPLES
 from tests.referrals.examples import (
     ADMIN,
     ALICE,
@@ -41,6 +48,7 @@ from tests.support.scenario import NOON, Scenario
 
 account = Scenario(DECIDER)
 claims = DECIDER.claims
+EVENTS = [sample for sample in SAMPLES if isinstance(sample, AccountEvent | BoardEvent)]
 OTHER = from_entropy(bytes(32))
 FRESH = replace(NOON, entropy=bytes(32))
 
@@ -184,11 +192,20 @@ def test_a_confirmation_claims_the_person_and_the_address() -> None:
     assert claims(CONFIRMED) == (f"invited#{BOB}", f"address#{CONFIRMED.address_digest}")
 
 
-def test_events_that_do_not_fit_the_phase_are_ignored() -> None:
-    revoked = CodeRevoked(member_id=ALICE, code=CODE, revoked_at=NOON.at)
-    assert DECIDER.fold([ISSUED, revoked, RESERVED, CONFIRMED]) == DECIDER.fold([revoked])
-    opened = DECIDER.fold([OPENED])
-    assert DECIDER.fold([revoked, CONFIRMED, OPENED], opened) == opened
+@given(st.lists(st.sampled_from(EVENTS)))
+def test_every_sequence_of_events_can_be_folded(events: list[ReferralEvent]) -> None:
+    DECIDER.fold(events)
+
+
+def test_events_before_the_opening_change_nothing_but_the_credit() -> None:
+    credited = ReferredCredited(member_id=ALICE, referrer_id=BOB, use_id=USE, credited_at=NOON.at)
+    early = DECIDER.fold([ISSUED, RESERVED, CONFIRMED, credited])
+    assert early == DECIDER.fold([credited])
+    opened = DECIDER.fold([OPENED], early)
+    assert isinstance(opened, Member)
+    assert opened.credit is not None
+    assert not opened.codes
+    assert not opened.referrals
 
 
 def test_a_board_day_is_closed_once() -> None:

@@ -30,8 +30,8 @@ from referrals.domain import DECIDER
 from referrals.projections import (
     fold_codes,
     fold_entry,
-    fold_points,
-    fold_standing,
+    fold_leaderboard,
+    fold_ledger,
     of_referrals,
 )
 from referrals.views import due as due_view
@@ -299,7 +299,7 @@ class Seats(RuleBasedStateMachine):
             for event in events:
                 entry, codes = fold_entry(entry, event), fold_codes(codes, event)
                 uses, due = fold_uses(uses, event), fold_due(due, event)
-                points, standing = fold_points(points, event), fold_standing(standing, event)
+                points, standing = fold_ledger(points, event), fold_leaderboard(standing, event)
             assert entry is not None
             assert codes is not None
             assert points is not None

@@ -16,7 +16,7 @@ from contracts.referrals import (
 )
 from referrals import points
 from referrals.points import PointRules
-from referrals.projections import fold_points, fold_standing
+from referrals.projections import fold_leaderboard, fold_ledger
 from referrals.views.leaderboard import score, scores
 from tests.referrals.examples import (
     ALICE,
@@ -53,11 +53,11 @@ def folded(fold: Callable[[V | None, ReferralEvent], V | None], *events: Referra
 
 
 def ledger(*events: ReferralEvent) -> PointsView:
-    return folded(fold_points, OPENED, ISSUED, RESERVED, *events)
+    return folded(fold_ledger, OPENED, ISSUED, RESERVED, *events)
 
 
 def standing(*events: ReferralEvent) -> StandingView:
-    return folded(fold_standing, OPENED, ISSUED, RESERVED, *events)
+    return folded(fold_leaderboard, OPENED, ISSUED, RESERVED, *events)
 
 
 def test_a_reservation_earns_nothing() -> None:
@@ -102,11 +102,11 @@ def test_a_referred_member_earns_10_points() -> None:
 
 
 def test_a_credit_can_arrive_before_the_account_is_opened() -> None:
-    view = folded(fold_points, CREDITED, OPENED, ISSUED)
+    view = folded(fold_ledger, CREDITED, OPENED, ISSUED)
     assert (view.points, view.version, view.since) == (10, 3, NOON.at)
-    early = folded(fold_standing, CREDITED)
+    early = folded(fold_leaderboard, CREDITED)
     assert scores(early)["all"] is None
-    late = folded(fold_standing, CREDITED, OPENED)
+    late = folded(fold_leaderboard, CREDITED, OPENED)
     assert int(scores(late)["all"] or 0) == 10
 
 

@@ -68,8 +68,8 @@ def confirm(
         ) as decided:
             if decided.invited_id != command.invited_id:
                 raise Rejected(
-                    "Another account has already signed up with this referral. Use a referral "
-                    "code of your own invitation.",
+                    "Another account has already used this referral. Ask the person who invited "
+                    "you for a referral code.",
                     code="seat_taken",
                 )
             return []
@@ -103,7 +103,7 @@ def evidence(account: OpenedAccount, command: ConfirmReferral, at: int) -> Evide
     others = [
         other
         for use_id, other in account.referrals.items()
-        if use_id != command.use_id and other.takes_seat
+        if use_id != command.use_id and other.status.takes_seat
     ]
     return Evidence(
         at=at,

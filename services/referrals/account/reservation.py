@@ -25,7 +25,7 @@ def reserve(
     All rejections are alike, so that a caller who guesses codes learns nothing from them.
     """
     earlier = account.referrals.get(command.use_id)
-    if earlier is not None and earlier.takes_seat:
+    if earlier is not None and earlier.status.takes_seat:
         return []
     barred = earlier is not None and isinstance(earlier.status, status.Rejected | status.Reversed)
     if command.member_id is None or barred or not account.can_use(command.code, context.at):

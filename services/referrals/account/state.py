@@ -45,11 +45,6 @@ class Referral:
     reserved_at: int
     status: ReferralStatus
 
-    @property
-    def takes_seat(self) -> bool:
-        """Whether the referral counts against the account's total, for now or for good."""
-        return status.takes_seat(self.status)
-
 
 @dataclass(frozen=True, slots=True)
 class Credit:
@@ -86,7 +81,7 @@ class Referrer:
     @property
     def seats_taken(self) -> int:
         """The number of referrals that take a seat; never more than `total_referrals`."""
-        return sum(referral.takes_seat for referral in self.referrals.values())
+        return sum(referral.status.takes_seat for referral in self.referrals.values())
 
     @property
     def seats_left(self) -> int:
@@ -103,7 +98,9 @@ class Referrer:
     def uses_of(self, code: str) -> int:
         """Return how many seats have been taken with this code."""
         return sum(
-            referral.takes_seat for referral in self.referrals.values() if referral.code == code
+            referral.status.takes_seat
+            for referral in self.referrals.values()
+            if referral.code == code
         )
 
 

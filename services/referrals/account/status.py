@@ -1,4 +1,8 @@
-"""Define the status of a referral and derive it from each event (pure)."""
+"""Define the status of a referral and derive it from each event (pure).
+
+`takes_seat` says whether a referral in this status counts against the account's total, for now or
+for good.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar, assert_never
@@ -21,6 +25,7 @@ class Reserved:
     """Represent a seat that is reserved until a deadline (UNIX seconds)."""
 
     name: ClassVar[UseState] = "reserved"
+    takes_seat: ClassVar[bool] = True
     expires_at: int
 
 
@@ -29,6 +34,7 @@ class Delayed:
     """Represent a sign-up that is confirmed at `until` (UNIX seconds) unless it is rejected."""
 
     name: ClassVar[UseState] = "delayed"
+    takes_seat: ClassVar[bool] = True
     invited_id: str
     until: int
 
@@ -38,6 +44,7 @@ class Held:
     """Represent a sign-up that an administrator has to review."""
 
     name: ClassVar[UseState] = "held"
+    takes_seat: ClassVar[bool] = True
     invited_id: str
 
 
@@ -46,6 +53,7 @@ class Confirmed:
     """Represent a referral that counts; time in UNIX seconds."""
 
     name: ClassVar[UseState] = "confirmed"
+    takes_seat: ClassVar[bool] = True
     invited_id: str
     confirmed_at: int
 
@@ -55,6 +63,7 @@ class Rejected:
     """Represent a sign-up that does not count; the seat is free again."""
 
     name: ClassVar[UseState] = "rejected"
+    takes_seat: ClassVar[bool] = False
     invited_id: str
 
 
@@ -63,6 +72,7 @@ class Reversed:
     """Represent a referral that was confirmed and does not count any more."""
 
     name: ClassVar[UseState] = "reversed"
+    takes_seat: ClassVar[bool] = False
     invited_id: str
 
 
@@ -71,6 +81,7 @@ class Released:
     """Represent a reservation that was given up."""
 
     name: ClassVar[UseState] = "released"
+    takes_seat: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,7 @@ class Expired:
     """Represent a reservation that was not confirmed in time."""
 
     name: ClassVar[UseState] = "expired"
+    takes_seat: ClassVar[bool] = False
 
 
 ReferralStatus = Reserved | Delayed | Held | Confirmed | Rejected | Reversed | Released | Expired
@@ -102,14 +114,3 @@ def after(event: ReferralResult) -> ReferralStatus:
             return Reversed(event.invited_id)
         case _:
             assert_never(event)
-
-
-def takes_seat(status: ReferralStatus) -> bool:
-    """Return whether a referral counts against the account's total, for now or for good."""
-    match status:
-        case Reserved() | Delayed() | Held() | Confirmed():
-            return True
-        case Rejected() | Reversed() | Released() | Expired():
-            return False
-        case _:
-            assert_never(status)

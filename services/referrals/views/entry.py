@@ -1,4 +1,4 @@
-"""Change the entry that a member sees of the own account (pure)."""
+"""Change the entry that shows a member their account (pure)."""
 
 from typing import Any
 
