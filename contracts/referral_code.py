@@ -52,9 +52,9 @@ def normalise(text: str) -> str:
     if len(code) in VANITY_LENGTHS:
         return _checked(code, _VANITY_SYMBOLS)
     if len(code) != SYMBOLS + 1:
-        raise ValueError("a referral code has ten letters and digits, like 7Q0ZC-M4XKD")
+        raise ValueError("A referral code has ten letters and digits, like 7Q0ZC-M4XKD.")
     if _luhn(_checked(code, frozenset(ALPHABET)), first_factor=1) % _BASE:
-        raise ValueError("this referral code has a typing error in it")
+        raise ValueError("This referral code has a typing error. Check it and try again.")
     return code
 
 
@@ -66,7 +66,7 @@ def vanity(text: str) -> tuple[str, str]:
     """
     name = text.strip().upper().translate(_SEPARATORS)
     if len(name) not in VANITY_LENGTHS:
-        raise ValueError("a name for a code has 4 to 8 or 12 to 20 letters and digits")
+        raise ValueError("A code name has 4 to 8 or 12 to 20 letters and digits.")
     return normalise(name), name
 
 
@@ -106,7 +106,7 @@ def code_state(code: CodeTerms, *, uses: int, remaining: int, at: float) -> Code
 
 def _checked(code: str, symbols: frozenset[str]) -> str:
     if strange := sorted(set(code) - symbols):
-        raise ValueError(f"a referral code has no {strange[0]!r} in it")
+        raise ValueError(f"A referral code does not contain {strange[0]!r}.")
     return code
 
 

@@ -102,7 +102,7 @@ def _public(
         tokens=dependencies.tokens,
         limiter=dependencies.limiter,
         addresses=dependencies.addresses,
-        members=dependencies.referrals,
+        members=dependencies.read_models,
     )
     add_routes(app, bind(dependencies), admission)
     add_description(app, _description())
@@ -133,7 +133,7 @@ def _dependencies(
     revocations = RevocationList(redis, prefix="gateway:{revocations}")
     addresses = ClientAddresses(settings.trusted_proxy_hops)
     changes = ChangeFeed(clients.subscription)
-    referrals = ReadModels(redis)
+    read_models = ReadModels(redis)
     return Dependencies(
         settings=settings,
         tokens=TokenCache(_verifier(settings, clients.keys), revocations),
@@ -141,10 +141,8 @@ def _dependencies(
         commands=_commands(settings, clients, listener, addresses),
         limiter=_limiter(settings, redis, metrics),
         addresses=addresses,
-        referrals=referrals,
-        invites=ReadModels(redis),
-        compute=ReadModels(redis),
-        own=OwnDocuments(referrals, changes),
+        read_models=read_models,
+        own=OwnDocuments(read_models, changes),
         reports=reports_of(clients.reports, redis),
         changes=changes,
         streams=EventStreams(changes),

@@ -24,9 +24,7 @@ class Dependencies:
     commands: Commands
     limiter: RateLimiter
     addresses: ClientAddresses
-    referrals: ReadModels
-    invites: ReadModels
-    compute: ReadModels
+    read_models: ReadModels
     own: OwnDocuments
     reports: Reports
     changes: ChangeFeed

@@ -3,65 +3,137 @@
 from collections.abc import Iterator
 from typing import Any
 
-from contracts.referrals import ReferralValidity
-from gateway.api import accounts, operations
-from gateway.api.cluster_routes import CLUSTER_ROUTES
-from gateway.api.code_guesses import CodeQuery, is_referral_valid
-from gateway.api.invitation_routes import INVITE_ROUTES
-from gateway.api.referral_routes import REFERRAL_ROUTES
-from gateway.api.token_revocation import NewRevocation, RevocationView, revoke
-from gateway.dependencies import Dependencies
-from gateway.http.endpoints import legacy_route
-from gateway.http.routing import Auth, BoundRoute, Route, bound
-
-LEGACY: tuple[Route[Any], ...] = (
-    legacy_route(
-        "GET",
-        "/v1/referral/valid",
-        "is_referral_valid",
-        Auth.OPTIONAL,
-        is_referral_valid,
-        summary="Whether a referral code can be used now.",
-        limits=("guesses-minute", "guesses-day", "guesses-person"),
-        query=CodeQuery,
-        example={"referral_code": "00000-00000"},
-        response=ReferralValidity,
-        problems=(400,),
-    ),
-    legacy_route(
-        "POST",
-        "/v1/admin/revocations",
-        "revoke_tokens",
-        Auth.ADMIN,
-        revoke,
-        summary="Call tokens back: one, those of a sign-in, or all of a person.",
-        limits=("admin",),
-        success=201,
-        direct=True,
-        body=NewRevocation,
-        example={"sub": "8a1c2f34-0b7e-4c55-9a53-6d1f0e7b2c11"},
-        response=RevocationView,
-    ),
-    *REFERRAL_ROUTES,
-    *INVITE_ROUTES,
-    *CLUSTER_ROUTES,
+from gateway.api import (
+    accounts,
+    bulk_invitations,
+    campaigns,
+    cluster_views,
+    clusters,
+    code_validity,
+    codes,
+    invitations,
+    jobs,
+    leaderboard,
+    members,
+    operations,
+    points,
+    received_invitations,
+    referrals,
+    referred_people,
+    review_cases,
+    token_revocation,
+    tokens,
 )
+from gateway.api.closed_days import ClosedDays
+from gateway.api.code_details import CodeLinks
+from gateway.api.code_guesses import CodeGuesses
+from gateway.dependencies import Dependencies
+from gateway.http.routing import BoundRoute, Route, bound
 
-ROUTES: tuple[Route[Any], ...] = (*accounts.ROUTES, *operations.ROUTES, *LEGACY)
+ROUTES: tuple[Route[Any], ...] = (
+    *accounts.ROUTES,
+    *code_validity.ROUTES,
+    *codes.ROUTES,
+    *referrals.ROUTES,
+    *referred_people.ROUTES,
+    *points.ROUTES,
+    *leaderboard.ROUTES,
+    *invitations.ROUTES,
+    *bulk_invitations.ROUTES,
+    *received_invitations.ROUTES,
+    *tokens.ROUTES,
+    *clusters.ROUTES,
+    *cluster_views.ROUTES,
+    *jobs.ROUTES,
+    *operations.ROUTES,
+    *members.ROUTES,
+    *campaigns.ROUTES,
+    *review_cases.ROUTES,
+    *token_revocation.ROUTES,
+)
 """Every route, for the API description and CORS; needs no dependencies."""
 
 
 def bind(dependencies: Dependencies) -> Iterator[BoundRoute]:
     """Assemble each feature with the dependencies it uses, and bind its routes to it."""
+    yield from _bind_referrals(dependencies)
+    yield from _bind_points(dependencies)
+    yield from _bind_invitations(dependencies)
+    yield from _bind_clusters(dependencies)
+    yield from _bind_administration(dependencies)
+    yield from bound(operations.ROUTES, operations.Operations(dependencies.commands))
+
+
+def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:
+    guesses = CodeGuesses(given.limiter, given.addresses)
     yield from bound(
         accounts.ROUTES,
         accounts.Accounts(
-            commands=dependencies.commands,
-            referrals=dependencies.referrals,
-            own=dependencies.own,
-            streams=dependencies.streams,
-            addresses=dependencies.addresses,
+            commands=given.commands,
+            read_models=given.read_models,
+            own=given.own,
+            streams=given.streams,
+            addresses=given.addresses,
         ),
     )
-    yield from bound(operations.ROUTES, operations.Operations(dependencies.commands))
-    yield from bound(LEGACY, dependencies)
+    yield from bound(code_validity.ROUTES, code_validity.CodeValidity(given.read_models, guesses))
+    yield from bound(
+        codes.ROUTES,
+        codes.Codes(
+            commands=given.commands,
+            read_models=given.read_models,
+            own=given.own,
+            links=CodeLinks(given.settings.join_url),
+        ),
+    )
+    yield from bound(
+        referrals.ROUTES,
+        referrals.Referrals(
+            commands=given.commands,
+            read_models=given.read_models,
+            guesses=guesses,
+            addresses=given.addresses,
+        ),
+    )
+    yield from bound(referred_people.ROUTES, referred_people.ReferredPeople(given.own))
+
+
+def _bind_points(given: Dependencies) -> Iterator[BoundRoute]:
+    closed_days = ClosedDays(given.read_models)
+    yield from bound(points.ROUTES, points.Points(given.read_models, given.own, closed_days))
+    yield from bound(leaderboard.ROUTES, leaderboard.Leaderboard(given.read_models, closed_days))
+
+
+def _bind_invitations(given: Dependencies) -> Iterator[BoundRoute]:
+    commands, read_models, own = given.commands, given.read_models, given.own
+    yield from bound(invitations.ROUTES, invitations.Invitations(commands, read_models, own))
+    yield from bound(
+        bulk_invitations.ROUTES, bulk_invitations.BulkInvitations(commands, read_models, own)
+    )
+    yield from bound(
+        received_invitations.ROUTES,
+        received_invitations.ReceivedInvitations(commands, read_models),
+    )
+
+
+def _bind_clusters(given: Dependencies) -> Iterator[BoundRoute]:
+    served = tokens.Tokens(given.settings.chains)
+    analyses = jobs.AnalysisJobs(given.read_models, given.changes)
+    reports = clusters.Clusters(served, given.reports, analyses, given.commands)
+    views = cluster_views.ClusterViews(served, given.reports, reports)
+    yield from bound(tokens.ROUTES, served)
+    yield from bound(clusters.ROUTES, reports)
+    yield from bound(cluster_views.ROUTES, views)
+    yield from bound(jobs.ROUTES, jobs.Jobs(analyses, given.commands.waits, given.streams))
+
+
+def _bind_administration(given: Dependencies) -> Iterator[BoundRoute]:
+    commands, read_models = given.commands, given.read_models
+    links = CodeLinks(given.settings.join_url)
+    yield from bound(members.ROUTES, members.Members(commands, read_models, links))
+    yield from bound(campaigns.ROUTES, campaigns.Campaigns(commands, read_models, links))
+    yield from bound(review_cases.ROUTES, review_cases.ReviewCases(commands, read_models))
+    yield from bound(
+        token_revocation.ROUTES,
+        token_revocation.TokenRevocation(given.revocations, given.settings.refresh_token_days),
+    )

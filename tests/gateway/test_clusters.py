@@ -235,7 +235,7 @@ async def test_whoever_waits_is_served_the_report(door: Door, doors: Doors, now:
     waiting = asyncio.create_task(
         door.get(PATH, door.issuer.access(), headers={"Prefer": "wait=10"})
     )
-    await eventually(lambda: door.gateway.dependencies.compute.document(ANALYSIS_JOBS, JOB))
+    await eventually(lambda: door.gateway.dependencies.read_models.document(ANALYSIS_JOBS, JOB))
     await shelve(doors, now)
     await door.bus.compute(complete())
     answer = await asyncio.wait_for(waiting, 10)

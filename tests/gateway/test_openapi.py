@@ -106,5 +106,5 @@ def test_what_is_left_out_of_a_query_is_not_called_null() -> None:
 
 def test_what_is_said_of_a_field_is_told() -> None:
     schemas = describe(ROUTES)["components"]["schemas"]
-    assert "all codes together" in schemas["OwnCodes"]["properties"]["remaining"]["description"]
+    assert "all codes together" in schemas["CodeList"]["properties"]["remaining"]["description"]
     assert "vanity" in schemas["NewCode"]["properties"]["code"]["description"]

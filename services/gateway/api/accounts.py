@@ -10,6 +10,7 @@ from pydantic import Field
 from chassis.views.read_models import ReadModels
 from contracts.messages import EmailAddress, Identifier
 from contracts.referrals import ACCOUNTS, CODE_OWNERS, OpenAccount, UsersEntry
+from contracts.rejections import CODE_NOT_USABLE
 from contracts.streams import MEMBERS
 from gateway.api.code_guesses import read_code
 from gateway.http.bodies import Body, Empty
@@ -36,7 +37,7 @@ class Accounts:
     """Open accounts and show them to their owners."""
 
     commands: Commands
-    referrals: ReadModels
+    read_models: ReadModels
     own: OwnDocuments
     streams: EventStreams
     addresses: ClientAddresses
@@ -80,23 +81,22 @@ class Accounts:
     async def stream_own(self, context: RequestContext) -> Response | web.StreamResponse:
         """Stream the caller's account whenever it changes."""
         stream = MEMBERS.stream(context.caller.subject)
-        load = partial(self.referrals.document, ACCOUNTS, stream)
+        load = partial(self.read_models.document, ACCOUNTS, stream)
         return await self.streams.serve(context, Subject(stream, load, b"account"))
 
     async def _open(
         self, context: RequestContext, command: OpenAccount, headers: dict[str, str]
     ) -> Response:
         accepted = await self.commands.execute(context, command)
-        document = await self.referrals.document(ACCOUNTS, command.stream)
+        document = await self.read_models.document(ACCOUNTS, command.stream)
         if document is None:
             return pending_response(context, accepted.command_id)
         return Response(201, document.body, headers | {ETAG: etag_of(document)})
 
     async def _owner(self, code: str) -> str:
-        stream = await self.referrals.entry(CODE_OWNERS, code)
+        stream = await self.read_models.entry(CODE_OWNERS, code)
         if stream is None:
-            detail = "This referral code cannot be used. Check its spelling or ask for another one."
-            raise Problem(409, "code_not_usable", detail)
+            raise Problem(409, "code_not_usable", CODE_NOT_USABLE)
         return MEMBERS.key(stream)
 
 

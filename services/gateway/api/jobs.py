@@ -1,86 +1,124 @@
-"""Jobs: how far the analysis of a token has come, once, waited for, or told as it goes."""
+"""Serve analysis jobs: their progress, once, after a wait, or as server-sent events."""
 
 import asyncio
 import contextlib
 import re
 import time
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from aiohttp import web
 
-from chassis.views.read_models import Document
-from contracts.compute import ANALYSIS_JOBS
-from gateway.http.endpoints import conditional
+from chassis.views.read_models import Document, ReadModels
+from contracts.compute import ANALYSIS_JOBS, AnalysisView
+from gateway.http.change_feed import ChangeFeed
+from gateway.http.conditional import document_response
+from gateway.http.preferences import WaitTimes
 from gateway.http.problems import Problem, not_found
 from gateway.http.responses import Response
-from gateway.http.routing import RequestContext
-from gateway.http.sse import Subject
+from gateway.http.routing import Auth, RequestContext, Route
+from gateway.http.sse import EventStreams, Subject
 
-LOOK_SECONDS: Final = 5.0
-"""A change that nobody told of is seen after this."""
+POLL_SECONDS: Final = 5.0
+"""Seconds after which a waiting request looks again even if no change was reported."""
 _JOB: Final = re.compile(r"analysis-[1-9][0-9]{0,15}-0x[0-9a-f]{40}", re.ASCII)
-_OVER: Final = frozenset({"done", "failed"})
+_EXAMPLE: Final = {"job_id": "analysis-1-0x" + "ab" * 20}
+
+Job = Document[AnalysisView]
 
 
-def job_view(document: Document[Any]) -> dict[str, Any]:
-    view: dict[str, Any] = orjson.loads(document.body)
-    return view
+@dataclass(frozen=True, slots=True)
+class AnalysisJobs:
+    """Load analysis jobs, and wait for their ends."""
+
+    read_models: ReadModels
+    changes: ChangeFeed
+
+    async def load(self, job_id: str) -> Job | None:
+        """Return the latest analysis of a token; None if none was ever requested."""
+        return await self.read_models.document(ANALYSIS_JOBS, job_id)
+
+    async def wait(self, job_id: str, seconds: float) -> Job | None:
+        """Return a job once it has ended, or as it is when the time is over."""
+        deadline = time.monotonic() + seconds
+        with self.changes.watch(job_id) as changed:
+            while True:
+                job = await self.load(job_id)
+                left = deadline - time.monotonic()
+                if left <= 0 or job is None or has_ended(job):
+                    return job
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, POLL_SECONDS)):
+                        await changed.wait()
+                changed.clear()
 
 
-def is_over(document: Document[Any]) -> bool:
-    return job_view(document)["state"] in _OVER
+def has_ended(job: Job) -> bool:
+    """Return whether a job is done or has failed."""
+    return job.view.state in ("done", "failed")
 
 
-async def job_of(context: RequestContext, stream: str) -> Document[Any] | None:
-    return await context.parts.compute.document(ANALYSIS_JOBS, stream)
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """Serve the progress of analyses."""
+
+    jobs: AnalysisJobs
+    waits: WaitTimes
+    streams: EventStreams
+
+    async def get(self, context: RequestContext) -> Response:
+        """Return a job as it is; with `Prefer: wait=n`, at its end or n seconds later."""
+        job_id = _job_id(context)
+        preference = self.waits.preference(context.request, default=0.0)
+        job = await self.jobs.wait(job_id, preference.wait)
+        if job is None:
+            raise _no_job()
+        return document_response(context, job).with_headers(preference.headers)
+
+    async def stream(self, context: RequestContext) -> Response | web.StreamResponse:
+        """Stream every state of a job until its end."""
+        job_id = _job_id(context)
+        if await self.jobs.load(job_id) is None:
+            raise _no_job()
+        subject = Subject(job_id, partial(self.jobs.load, job_id), b"job", has_ended)
+        return await self.streams.serve(context, subject)
 
 
-async def get_job(context: RequestContext) -> Response:
-    """The job as it is; with `Prefer: wait=n`, as it is at its end or n seconds later."""
-    stream = _stream(context)
-    wish = context.parts.commands.waits.preference(context.request, default=0.0)
-    document = await wait_for_end(context, stream, wish.wait)
-    if document is None:
+def _job_id(context: RequestContext) -> str:
+    job_id = context.request.match_info["job_id"]
+    if _JOB.fullmatch(job_id) is None:
         raise _no_job()
-    headers = {"Preference-Applied": wish.applied} if wish.applied else {}
-    return conditional(context, document).with_headers(headers)
-
-
-async def stream_job(context: RequestContext) -> Response | web.StreamResponse:
-    """Every state of the job until its end, as server-sent events."""
-    stream = _stream(context)
-    if await job_of(context, stream) is None:
-        raise _no_job()
-    return await context.parts.streams.serve(
-        context, Subject(stream, partial(job_of, context, stream), b"job", is_over)
-    )
-
-
-async def wait_for_end(
-    context: RequestContext, stream: str, seconds: float
-) -> Document[Any] | None:
-    """The job once it is over, or as it is when the time is."""
-    end = time.monotonic() + seconds
-    with context.parts.changes.watch(stream) as changed:
-        while True:
-            document = await job_of(context, stream)
-            left = end - time.monotonic()
-            if left <= 0 or document is None or is_over(document):
-                return document
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(left, LOOK_SECONDS)):
-                    await changed.wait()
-            changed.clear()
-
-
-def _stream(context: RequestContext) -> str:
-    stream = context.request.match_info["job_id"]
-    if _JOB.fullmatch(stream) is None:
-        raise _no_job()
-    return stream
+    return job_id
 
 
 def _no_job() -> Problem:
-    return not_found("there is no such job", code="no_such_job")
+    return not_found("There is no such job.", code="no_such_job")
+
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/jobs/{job_id}",
+        "get_job",
+        Auth.PERSON,
+        Jobs.get,
+        summary="The progress of an analysis; with `Prefer: wait=n`, its end",
+        limits=("reads",),
+        conditional=True,
+        waits=True,
+        example=_EXAMPLE,
+        response=AnalysisView,
+    ),
+    Route(
+        "GET",
+        "/v1/jobs/{job_id}/events",
+        "stream_job",
+        Auth.PERSON,
+        Jobs.stream,
+        summary="The progress of an analysis until its end (server-sent events)",
+        limits=("reads",),
+        streams=True,
+        example=_EXAMPLE,
+    ),
+)

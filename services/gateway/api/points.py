@@ -1,23 +1,21 @@
-"""Where the caller stands: points and their causes, boards, charts; now, and at any past date."""
+"""Serve a member's points: statistics, charts and the ledger, now and at past moments."""
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
-import orjson
 from pydantic import Field
 
 from chassis.views.boards import Boards
-from contracts import ranking
+from chassis.views.read_models import ReadModels
 from contracts.messages import UnixTime
 from contracts.points import (
-    CLOSED_DAYS,
     LEADERBOARD,
     POINTS,
     ChartsResponse,
-    LeaderboardPage,
-    LeaderboardRow,
+    InviteStatsResponse,
     LedgerPage,
     PointsView,
 )
@@ -27,39 +25,36 @@ from contracts.ranking import (
     Period,
     Position,
     Window,
-    day_of,
     days_between,
     end_of,
-    last_closed,
-    month_of,
+    invite_stats,
     points_chart,
-    points_on,
     rank_chart,
-    rank_in,
 )
-from contracts.referrals import DayClosed
 from contracts.streams import MEMBERS
-from gateway.api.referrals import PRIVATE, page_back
+from gateway.api.closed_days import ClosedDays
+from gateway.api.paging import newest_first
 from gateway.http.bodies import Body
-from gateway.http.endpoints import own_document
+from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import FieldError, Problem, invalid, malformed, not_found
 from gateway.http.requests import read_query
-from gateway.http.responses import Response
-from gateway.http.routing import RequestContext
+from gateway.http.responses import PRIVATE, Response, json_response
+from gateway.http.routing import Auth, RequestContext, Route
 
-MOST_POINTS: Final = 366
-"""Of a chart."""
+MAX_CHART_POINTS: Final = 366
 LEDGER_PAGE: Final = 50
 _SERIES: Final = frozenset({"points", "rank"})
 
-At = Annotated[
-    int, Field(ge=0, le=2**33, strict=False, description="As it was then, in UNIX seconds.")
+PastMoment = Annotated[
+    int, Field(ge=0, le=2**33, strict=False, description="As of then, in UNIX seconds.")
 ]
 
 
 class StatsQuery(Body):
-    window: Annotated[Window, Field(description="What differences and charts span.")] = "24h"
-    at: At | None = None
+    window: Annotated[Window, Field(description="The span that differences and charts cover.")] = (
+        "24h"
+    )
+    at: PastMoment | None = None
 
 
 class ChartQuery(Body):
@@ -67,203 +62,140 @@ class ChartQuery(Body):
     from_: Annotated[
         int, Field(alias="from", ge=0, le=2**33, strict=False, description="UNIX seconds.")
     ]
-    to: At | None = None
-    step: Annotated[str, Field(pattern=r"^[1-9]\d?d$", description="FastResponse days.")] = "1d"
+    to: PastMoment | None = None
+    step: Annotated[
+        str, Field(pattern=r"^[1-9]\d?d$", description="Days between two points, such as 7d.")
+    ] = "1d"
 
 
 class LedgerQuery(Body):
     cursor: Annotated[str, Field(pattern=r"^\d{1,6}$")] | None = None
 
 
-class BoardQuery(Body):
-    around: Literal["me"] | None = None
-    limit: Annotated[int, Field(ge=1, le=100, strict=False)] = 10
-    period: Literal["all", "month"] = "all"
-    at: At | None = None
-    cursor: Annotated[str, Field(pattern=r"^\d{1,9}$")] | None = None
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Serve a member's points and ranks."""
+
+    read_models: ReadModels
+    own: OwnDocuments
+    closed_days: ClosedDays
+
+    async def show_ledger(self, context: RequestContext) -> Response:
+        """Return the entries that make up the caller's points, newest first."""
+        query = read_query(context, LedgerQuery)
+        view = await self._own_points(context)
+        items, following = newest_first(view.entries, query.cursor, LEDGER_PAGE)
+        page = LedgerPage(points=view.points, pending=view.pending, items=items, next=following)
+        return json_response(page, headers=PRIVATE)
+
+    async def show_stats(self, context: RequestContext) -> Response:
+        """Return points and rank, and their changes over a window that ends now or in the past."""
+        query = read_query(context, StatsQuery)
+        view = await self._own_points(context)
+        period = Period(query.window, _as_of(query.at, int(time.time()), view))
+        closes = await self.closed_days.load(ALL_TIME, period.days)
+        current = await self._current_position(context) if query.at is None else None
+        return json_response(invite_stats(view, closes, period, current), headers=PRIVATE)
+
+    async def show_charts(self, context: RequestContext) -> Response:
+        """Return points and ranks at the ends of days."""
+        query = read_query(context, ChartQuery)
+        view = await self._own_points(context)
+        series, days = _series(query), _days(query, int(time.time()))
+        charts = ChartsResponse()
+        if "points" in series:
+            charts = charts.model_copy(update={"points": points_chart(view, days)})
+        if "rank" in series:
+            closes = await self.closed_days.load(ALL_TIME, days)
+            charts = charts.model_copy(update={"rank": rank_chart(view, closes)})
+        # omits the series that were not requested, but no null inside the others
+        return Response(200, charts.model_dump_json(exclude_unset=True).encode(), PRIVATE)
+
+    async def _own_points(self, context: RequestContext) -> PointsView:
+        document = await self.own.load(context, POINTS)
+        view = None if document is None else document.view
+        if view is None or not view.since:
+            raise not_found("You have no account yet.", code="no_account")
+        return view
+
+    async def _current_position(self, context: RequestContext) -> Position:
+        board = Boards(self.read_models, LEADERBOARD)
+        page = await board.page(ALL_TIME, member=MEMBERS.stream(context.caller.subject))
+        return Position(page.member_rank, page.total)
 
 
-# The ledger
+def _as_of(at: int | None, now: int, view: PointsView) -> UnixTime:
+    """Return the requested moment; for now the end of this second, so that all of it counts."""
+    if at is None:
+        return now + 1
+    if at > now:
+        raise invalid([FieldError("at", "This moment is in the future.")])
+    if at < view.since:
+        raise Problem(404, "no_account", "You had no account at that time.")
+    return at
 
 
-async def show_ledger(context: RequestContext) -> Response:
-    query = read_query(context, LedgerQuery)
-    view = await _points(context)
-    items, following = page_back(list(view.entries), query.cursor, LEDGER_PAGE)
-    answer = LedgerPage(
-        points=view.points, pending=view.pending, items=tuple(items), next=following
-    )
-    return Response(200, answer.model_dump_json().encode(), PRIVATE)
-
-
-# Numbers and charts
-
-
-async def invite_stats(context: RequestContext) -> Response:
-    query = read_query(context, StatsQuery)
-    view = await _points(context)
-    period = Period(query.window, _moment(query.at, int(time.time()), view))
-    closes = await _closes(context, ALL_TIME, period.days)
-    current = await _current_position(context) if query.at is None else None
-    stats = ranking.invite_stats(view, closes, period, current)
-    return Response(200, stats.model_dump_json().encode(), PRIVATE)
-
-
-async def show_charts(context: RequestContext) -> Response:
-    query = read_query(context, ChartQuery)
-    view = await _points(context)
+def _series(query: ChartQuery) -> set[str]:
     series = set(query.series.split(","))
     if not series <= _SERIES:
-        raise malformed("series: takes points, rank, or both with a comma between")
-    days = _days_of(query, int(time.time()))
-    charts = ChartsResponse()
-    if "points" in series:
-        charts = charts.model_copy(update={"points": points_chart(view, days)})
-    if "rank" in series:
-        closes = await _closes(context, ALL_TIME, days)
-        charts = charts.model_copy(update={"rank": rank_chart(view, closes)})
-    # series that were not requested are omitted, nulls inside the others are not
-    return Response(200, charts.model_dump_json(exclude_unset=True).encode(), PRIVATE)
+        raise malformed("series: Use points, rank, or both separated by a comma.")
+    return series
 
 
-def _days_of(query: ChartQuery, now: int) -> list[date]:
+def _days(query: ChartQuery, now: int) -> Sequence[date]:
+    """Return the days whose ends are points of the chart."""
     to, step = min(query.to if query.to is not None else now, now), int(query.step[:-1])
     if query.from_ >= to:
-        raise malformed("from: must lie before to, and before now")
-    if (to - query.from_) // (step * DAY) + 1 > MOST_POINTS:
-        raise malformed(f"step: more than {MOST_POINTS} points; take longer steps")
+        raise malformed("from: Choose a moment before `to`, and in the past.")
+    if (to - query.from_) // (step * DAY) + 1 > MAX_CHART_POINTS:
+        detail = (
+            f"step: The chart would have more than {MAX_CHART_POINTS} points. Use longer steps."
+        )
+        raise malformed(detail)
     days = days_between(query.from_, to)
     return [day for day in days if query.from_ <= end_of(day) <= to][::step]
 
 
-# Boards
-
-
-async def show_leaderboard(context: RequestContext) -> Response:
-    query = read_query(context, BoardQuery)
-    now = int(time.time())
-    if query.at is not None and query.at > now:
-        raise invalid([FieldError("at", "lies in the future")])
-    if query.at is not None:
-        page = await _past_board(context, query, query.at)
-    else:
-        page = await _live_board(context, query, now)
-    return Response(200, page.model_dump_json().encode(), PRIVATE)
-
-
-async def _live_board(context: RequestContext, query: BoardQuery, now: int) -> LeaderboardPage:
-    board = ALL_TIME if query.period == "all" else month_of(day_of(now))
-    own = MEMBERS.stream(context.caller.subject)
-    around, first = query.around is not None, int(query.cursor or 0)
-    page = await Boards(context.parts.referrals, LEADERBOARD).page(
-        board, member=own, around=around, first=first, limit=query.limit
-    )
-    rows = [
-        LeaderboardRow(
-            rank=row.rank,
-            display_name=orjson.loads(row.entry)["displayName"],
-            points=row.ranking_score,
-            is_me=row.member == own,
-        )
-        for row in page.rows
-    ]
-    me = next((row for row in rows if row.is_me), None)
-    if me is None and page.member_rank is not None and page.member_score is not None:
-        me = await _own_row(context, own, page.member_rank, int(page.member_score))
-    if around and me is None:
-        rows = []  # there is no place around which to look
-    after = page.first + len(rows)
-    return LeaderboardPage(
-        board=board,
-        as_of=now,
-        total=page.total,
-        me=me,
-        items=tuple(rows),
-        next=str(after) if rows and after < page.total else None,
-    )
-
-
-async def _own_row(context: RequestContext, own: str, rank: int, points: int) -> LeaderboardRow:
-    entry = await Boards(context.parts.referrals, LEADERBOARD).entry(own)
-    name = orjson.loads(entry)["displayName"] if entry else ""
-    return LeaderboardRow(rank=rank, display_name=name, points=points, is_me=True)
-
-
-async def _past_board(context: RequestContext, query: BoardQuery, at: int) -> LeaderboardPage:
-    """The first hundred as they were kept, and the caller's own place, which follows."""
-    if query.around is not None or query.cursor is not None:
-        field = "around" if query.around is not None else "cursor"
-        detail = "of a past day the first hundred are kept, and your own place: leave it out"
-        raise invalid([FieldError(field, detail)])
-    day = last_closed(at)
-    board = ALL_TIME if query.period == "all" else month_of(day_of(at))
-    (close,) = (await _closes(context, board, [day])).values() or (None,)
-    if close is None:
-        raise not_found("Nobody has kept how this board stood then.", code="day_not_closed")
-    subject = context.caller.subject
-    rows = [
-        LeaderboardRow(
-            rank=rank_in(close, place.points),
-            display_name=place.display_name,
-            points=place.points,
-            is_me=place.member_id == subject,
-        )
-        for place in close.first[: query.limit]
-    ]
-    me = next((row for row in rows if row.is_me), None)
-    return LeaderboardPage(
-        board=board,
-        as_of=end_of(day),
-        total=close.members,
-        me=me or await _own_past_row(context, close, day),
-        items=tuple(rows),
-    )
-
-
-async def _own_past_row(
-    context: RequestContext, close: DayClosed, day: date
-) -> LeaderboardRow | None:
-    own = MEMBERS.stream(context.caller.subject)
-    document = await context.parts.referrals.document(POINTS, own)
-    view = None if document is None else PointsView.model_validate_json(document.body)
-    points = None if view is None else points_on(close.board, view, day)
-    if points is None:
-        return None
-    return await _own_row(context, own, rank_in(close, points), points)
-
-
-async def _current_position(context: RequestContext) -> Position:
-    page = await Boards(context.parts.referrals, LEADERBOARD).page(
-        ALL_TIME, member=MEMBERS.stream(context.caller.subject)
-    )
-    return Position(page.member_rank, page.total)
-
-
-async def _points(context: RequestContext) -> PointsView:
-    document = await own_document(context, POINTS)
-    view = None if document is None else PointsView.model_validate_json(document.body)
-    if view is None or not view.since:
-        raise not_found("You have no account yet.", code="no_account")
-    return view
-
-
-async def _closes(
-    context: RequestContext, board: str, days: Sequence[date]
-) -> dict[date, DayClosed]:
-    stored = await context.parts.referrals.entries(CLOSED_DAYS, [f"{board}.{day}" for day in days])
-    return {
-        day: DayClosed.model_validate_json(text)
-        for day, text in zip(days, stored, strict=True)
-        if text is not None
-    }
-
-
-def _moment(at: int | None, now: int, view: PointsView) -> UnixTime:
-    """The moment that is asked for; now is the end of this second, so that all of it counts."""
-    if at is None:
-        return now + 1
-    if at > now:
-        raise invalid([FieldError("at", "lies in the future")])
-    if at < view.since:
-        raise Problem(404, "no_account", "You had no account then.")
-    return at
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/referral/stats",
+        "invite_stats",
+        Auth.PERSON,
+        Points.show_stats,
+        summary="Your points and rank, and how both have changed; now or at a past moment",
+        limits=("reads",),
+        prefetch=POINTS,
+        query=StatsQuery,
+        example={"window": "7d"},
+        response=InviteStatsResponse,
+        problems=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/referral/chart",
+        "referral_chart",
+        Auth.PERSON,
+        Points.show_charts,
+        summary="Your points and ranks at the ends of days",
+        limits=("reads",),
+        prefetch=POINTS,
+        query=ChartQuery,
+        example={"from": 1_790_000_000, "step": "1d"},
+        response=ChartsResponse,
+        problems=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/points/ledger",
+        "show_ledger",
+        Auth.PERSON,
+        Points.show_ledger,
+        summary="The entries that make up your points, each with its cause",
+        limits=("reads",),
+        prefetch=POINTS,
+        query=LedgerQuery,
+        response=LedgerPage,
+        problems=(404,),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Reports of token clusters as resources: each kind of body with its cache, table and freshness."""
+"""Read cluster reports and their parts, each kind with its own cache and freshness."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -10,47 +10,64 @@ from readthrough import RAO, ReadThrough, Stored, Table, VersionedStore
 
 DIFF: Final = "diff"
 STALENESS_SECONDS: Final = 3 * 3600
+"""Age in seconds from which a report is stale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    shelf: VersionedStore
+    """Read reports from the cache, or from the table that stores every version."""
+
+    store: VersionedStore
+    """All versions of each report, by `report_key`."""
     reports: ReadThrough
+    """Key: a `report_key` for the newest report, or `<report_key>@<computed at>` for one of them."""
     holders: ReadThrough
+    """Key: `<report_key>@<computed at>`."""
     graphs: ReadThrough
+    """Key: `<report_key>@<computed at>`."""
     diffs: ReadThrough
-    """Has no queue: two reports are compared while the caller waits, once."""
+    """Key: a `diff_key`. A missing difference is computed while the caller waits."""
 
 
 def reports_of(table: Table, redis: Any) -> Reports:
-    shelf = VersionedStore(table)
+    """Return the readers of all kinds of reports."""
+    store = VersionedStore(table)
 
-    def through(name: str, **options: Any) -> ReadThrough:
-        rao = RAO(reports_cache(name), client=redis, tte=REPORTS_KEPT_SECONDS)
-        return ReadThrough(rao, partial(shelf.load, name=name), **options)
+    def reader(name: str, **options: Any) -> ReadThrough:
+        cache = RAO(reports_cache(name), client=redis, tte=REPORTS_KEPT_SECONDS)
+        return ReadThrough(cache, partial(store.load, name=name), **options)
 
-    reports = through(REPORT, staleness=STALENESS_SECONDS)
+    reports = reader(REPORT, staleness=STALENESS_SECONDS)
     return Reports(
-        shelf=shelf,
+        store=store,
         reports=reports,
-        holders=through(HOLDERS),
-        graphs=through(GRAPH),
-        diffs=through(DIFF, compute=partial(_compare, shelf, reports)),
+        holders=reader(HOLDERS),
+        graphs=reader(GRAPH),
+        diffs=reader(DIFF, compute=partial(_compare, store, reports)),
     )
 
 
-def diff_key(pk: str, older: int, newer: int) -> str:
-    return f"{pk}/{older}@{newer}"
+def diff_key(report_key: str, older: int, newer: int) -> str:
+    """Return the key of the difference between two reports, named by when they were computed."""
+    return f"{report_key}/{older}@{newer}"
 
 
-async def _compare(shelf: VersionedStore, reports: ReadThrough, key: str) -> Stored:
-    """The difference that a `diff_key` names, kept in the table too."""
-    both, _, newer = key.partition("@")
-    pk, _, older = both.partition("/")
-    sides = [await reports.get(f"{pk}@{at}") for at in (older, newer)]
-    if sides[0] is None or sides[1] is None:
-        raise LookupError(f"a report of {key} has gone")
-    views = [ClusterReport.model_validate_json(side.stored.body) for side in sides if side]
-    body = compare(views[0], views[1]).model_dump_json().encode()
-    await shelf.put(both, int(newer), b"{}", {DIFF: body})
+async def _compare(store: VersionedStore, reports: ReadThrough, key: str) -> Stored:
+    """Compute the difference that a `diff_key` names, and store it in the table.
+
+    Raises:
+        LookupError: one of the reports is gone.
+    """
+    pair, _, newer = key.partition("@")
+    report_key, _, older = pair.partition("/")
+    before = await reports.get(f"{report_key}@{older}")
+    after = await reports.get(f"{report_key}@{newer}")
+    if before is None or after is None:
+        raise LookupError(f"a report of {key} is gone")
+    difference = compare(
+        ClusterReport.model_validate_json(before.stored.body),
+        ClusterReport.model_validate_json(after.stored.body),
+    )
+    body = difference.model_dump_json().encode()
+    await store.put(pair, int(newer), b"{}", {DIFF: body})
     return Stored(body, int(newer))

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -26,9 +26,6 @@ from gateway.http.ids import child_traceparent
 from gateway.http.responses import JSON_TYPE, Response
 from token_bucket import Decision
 from tracing.traceparent import trace_and_span_ids
-
-if TYPE_CHECKING:
-    from gateway.dependencies import Dependencies
 
 F = TypeVar("F")
 
@@ -101,8 +98,6 @@ class RequestContext:
     """Reply to the route's `prefetch`, if it was requested."""
     execution: Execution | None = None
     """Command that the handler executed, if it executed one."""
-    parts: "Dependencies" = field(init=False)
-    """For handlers that are still plain functions."""
 
     @property
     def request_id(self) -> str:

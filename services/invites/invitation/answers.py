@@ -13,6 +13,7 @@ from contracts.invites import (
     Unsubscribe,
     Unsubscribed,
 )
+from contracts.rejections import INVITATION_EXPIRED, INVITATION_REPLACED, INVITATION_REVOKED
 from invites.invitation.state import (
     Accepted,
     Active,
@@ -110,7 +111,7 @@ def _with_token(invitation: Invitation, token_hash: str) -> Requested:
     requested = require_requested(invitation)
     if requested.record.mailing.token_hash != token_hash:
         raise Rejected(
-            "A newer mail has replaced this one. Use the link in the latest mail.",
+            INVITATION_REPLACED,
             code="token_replaced",
             kind="gone",
         )
@@ -139,7 +140,7 @@ def _reservation(record: Record, context: DecisionContext) -> list[InvitationEve
 
 def _revoked() -> Rejected:
     return Rejected(
-        "This invitation has been withdrawn. Ask the person who invited you for a new one.",
+        INVITATION_REVOKED,
         code="invite_revoked",
         kind="gone",
     )
@@ -147,7 +148,7 @@ def _revoked() -> Rejected:
 
 def _expired() -> Rejected:
     return Rejected(
-        "This invitation has expired. Ask the person who invited you for a new one.",
+        INVITATION_EXPIRED,
         code="invite_expired",
         kind="gone",
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from chassis.decide.decider import Rejected
 from contracts.invites import InviteRequested
+from contracts.rejections import UNKNOWN_INVITATION
 from invites.invitation.mailing import Mailing
 
 
@@ -84,7 +85,7 @@ def require_requested(invitation: Invitation) -> Requested:
 def not_found() -> Rejected:
     """Return the rejection of a command to an invitation that its sender cannot see."""
     return Rejected(
-        "There is no such invitation. Check that the link is complete.",
+        UNKNOWN_INVITATION,
         code="not_found",
         kind="not_found",
     )

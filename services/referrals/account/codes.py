@@ -12,6 +12,7 @@ from contracts.referrals import (
     RevokeCode,
     RotateCode,
 )
+from contracts.rejections import UNKNOWN_CODE
 from referrals.account.state import Code, OpenedAccount
 
 MAX_ACTIVE_CODES = 20
@@ -164,7 +165,7 @@ def claim(code: str) -> str:
 def unknown_code() -> Rejected:
     """Return the rejection of a code that the account does not have."""
     return Rejected(
-        "You do not have a code like this. Check its spelling and try again.",
+        UNKNOWN_CODE,
         code="not_found",
         kind="not_found",
     )

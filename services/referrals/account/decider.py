@@ -45,6 +45,7 @@ from contracts.referrals import (
     SettleReferrals,
     WithdrawCredit,
 )
+from contracts.rejections import UNKNOWN_ACCOUNT
 from referrals.account import codes, confirmation, credit, opening, quota, reservation, review
 from referrals.account.settlement import settle
 from referrals.account.state import Account, Campaign, Member, NotOpened, OpenedAccount, evolve
@@ -112,7 +113,7 @@ def _before_opening(
             )
         case GrantQuota():
             raise Rejected(
-                "There is no account with this id. Check the id and try again.",
+                UNKNOWN_ACCOUNT,
                 code="no_account",
                 kind="not_found",
             )

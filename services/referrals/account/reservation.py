@@ -11,6 +11,7 @@ from contracts.referrals import (
     ReleaseReferral,
     ReserveReferral,
 )
+from contracts.rejections import CODE_NOT_USABLE, UNKNOWN_REFERRAL
 from referrals.account import status
 from referrals.account.state import OpenedAccount, Referral
 
@@ -87,7 +88,7 @@ def find(account: OpenedAccount, use_id: str) -> Referral:
 def not_usable() -> Rejected:
     """Return the one rejection of every code that cannot be used, whatever the reason is."""
     return Rejected(
-        "This referral code cannot be used. Check its spelling or ask for another one.",
+        CODE_NOT_USABLE,
         code="code_not_usable",
     )
 
@@ -95,7 +96,7 @@ def not_usable() -> Rejected:
 def unknown_referral() -> Rejected:
     """Return the rejection of a referral that the account does not have."""
     return Rejected(
-        "There is no such referral. Check its id and try again.",
+        UNKNOWN_REFERRAL,
         code="not_found",
         kind="not_found",
     )

@@ -1,0 +1,158 @@
+"""Serve the leaderboard of all time or of a month, now and at past days."""
+
+import time
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from chassis.views.boards import Boards
+from chassis.views.read_models import ReadModels
+from contracts.points import LEADERBOARD, POINTS, LeaderboardPage, LeaderboardRow
+from contracts.ranking import ALL_TIME, day_of, end_of, last_closed, month_of, points_on, rank_in
+from contracts.referrals import DayClosed
+from contracts.streams import MEMBERS
+from gateway.api.closed_days import ClosedDays
+from gateway.api.points import PastMoment
+from gateway.http.bodies import Body
+from gateway.http.problems import FieldError, invalid, not_found
+from gateway.http.requests import read_query
+from gateway.http.responses import PRIVATE, Response, json_response
+from gateway.http.routing import Auth, RequestContext, Route
+
+
+class BoardQuery(Body):
+    around: Annotated[
+        Literal["me"] | None, Field(description="`me`: the rows around your own.")
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=100, strict=False)] = 10
+    period: Annotated[
+        Literal["all", "month"], Field(description="All time, or the current month.")
+    ] = "all"
+    at: PastMoment | None = None
+    cursor: Annotated[str, Field(pattern=r"^\d{1,9}$")] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """Rank members by points; names are masked."""
+
+    read_models: ReadModels
+    closed_days: ClosedDays
+
+    async def show(self, context: RequestContext) -> Response:
+        """Return rows of a board, and the caller's own row."""
+        query, now = read_query(context, BoardQuery), int(time.time())
+        if query.at is None:
+            page = await self._current(context.caller.subject, query, now)
+        elif query.at <= now:
+            page = await self._past(context.caller.subject, query, query.at)
+        else:
+            raise invalid([FieldError("at", "This moment is in the future.")])
+        return json_response(page, headers=PRIVATE)
+
+    async def _current(self, member_id: str, query: BoardQuery, now: int) -> LeaderboardPage:
+        board = _board(query, now)
+        own, around = MEMBERS.stream(member_id), query.around is not None
+        page = await self._boards.page(
+            board, member=own, around=around, first=int(query.cursor or 0), limit=query.limit
+        )
+        rows = [
+            LeaderboardRow(
+                rank=row.rank,
+                display_name=_display_name(row.entry),
+                points=row.ranking_score,
+                is_me=row.member == own,
+            )
+            for row in page.rows
+        ]
+        me = next((row for row in rows if row.is_me), None)
+        if me is None and page.member_rank is not None and page.member_score is not None:
+            me = await self._own_row(own, page.member_rank, int(page.member_score))
+        if around and me is None:
+            rows = []  # the caller is not on the board
+        after = page.first + len(rows)
+        return LeaderboardPage(
+            board=board,
+            as_of=now,
+            total=page.total,
+            me=me,
+            items=tuple(rows),
+            next=str(after) if rows and after < page.total else None,
+        )
+
+    async def _past(self, member_id: str, query: BoardQuery, at: int) -> LeaderboardPage:
+        """Return the stored top of the last closed day, and the caller's row computed from it."""
+        if query.around is not None or query.cursor is not None:
+            field = "around" if query.around is not None else "cursor"
+            detail = (
+                "For a past day only the top 100 and your own rank are available; "
+                "omit this parameter."
+            )
+            raise invalid([FieldError(field, detail)])
+        board, day = _board(query, at), last_closed(at)
+        close = (await self.closed_days.load(board, [day])).get(day)
+        if close is None:
+            raise not_found("No leaderboard was stored for that day.", code="day_not_closed")
+        rows = [
+            LeaderboardRow(
+                rank=rank_in(close, place.points),
+                display_name=place.display_name,
+                points=place.points,
+                is_me=place.member_id == member_id,
+            )
+            for place in close.first[: query.limit]
+        ]
+        me = next((row for row in rows if row.is_me), None)
+        return LeaderboardPage(
+            board=board,
+            as_of=end_of(day),
+            total=close.members,
+            me=me or await self._own_past_row(member_id, close, day),
+            items=tuple(rows),
+        )
+
+    async def _own_past_row(
+        self, member_id: str, close: DayClosed, day: date
+    ) -> LeaderboardRow | None:
+        stream = MEMBERS.stream(member_id)
+        view = await self.read_models.view(POINTS, stream)
+        points = None if view is None else points_on(close.board, view, day)
+        if points is None:
+            return None
+        return await self._own_row(stream, rank_in(close, points), points)
+
+    async def _own_row(self, stream: str, rank: int, points: int) -> LeaderboardRow:
+        entry = await self._boards.entry(stream)
+        name = "" if entry is None else _display_name(entry)
+        return LeaderboardRow(rank=rank, display_name=name, points=points, is_me=True)
+
+    @property
+    def _boards(self) -> Boards:
+        return Boards(self.read_models, LEADERBOARD)
+
+
+def _board(query: BoardQuery, at: int) -> str:
+    return ALL_TIME if query.period == "all" else month_of(day_of(at))
+
+
+def _display_name(entry: bytes) -> str:
+    return LEADERBOARD.view.model_validate_json(entry).display_name
+
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/leaderboard",
+        "show_leaderboard",
+        Auth.PERSON,
+        Leaderboard.show,
+        summary="The leaderboard of all time or of a month, from the top or around you",
+        limits=("reads",),
+        query=BoardQuery,
+        example={"limit": 10},
+        response=LeaderboardPage,
+        problems=(404,),
+    ),
+)
