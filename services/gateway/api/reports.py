@@ -20,7 +20,7 @@ class Reports:
     store: VersionedStore
     """All versions of each report, by `report_key`."""
     reports: ReadThrough
-    """Key: a `report_key` for the newest report, or `<report_key>@<computed at>` for one of them."""
+    """Key: a `report_key` (the newest report), or `<report_key>@<computed at>`."""
     holders: ReadThrough
     """Key: `<report_key>@<computed at>`."""
     graphs: ReadThrough
