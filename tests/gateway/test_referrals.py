@@ -220,7 +220,7 @@ async def test_a_member_has_codes_of_several_kinds(door: Door) -> None:
         ({"kind": "vanity", "code": "abc"}, "4 to 8"),
         ({"kind": "vanity"}, "4 to 8"),
         ({"code": "NICE"}, "set kind to vanity"),
-        ({"expiresAt": 1}, "past"),
+        ({"expiresAt": 1}, "passed"),
         ({"maxUses": 0}, "greater"),
     ):
         refused = await door.post(CODES, access, json=body)
