@@ -1,4 +1,4 @@
-"""A gateway on a free port, real Redis behind it, services in the same process."""
+"""Provide a gateway on a free port, with a real Redis and the services in the same process."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
 
 @pytest.fixture(scope="session")
 def issuer_of_all() -> Issuer:
-    """Making keys is slow."""
+    """Create the keys once: that is slow."""
     issuer = Issuer()
     issuer.rotate("key-1")
     return issuer
@@ -62,7 +62,7 @@ class Reply:
 
 @dataclass
 class Door:
-    """The gateway as a client sees it, with a hand on what is behind it."""
+    """A client of one gateway, with access to what is behind it."""
 
     url: str
     session: aiohttp.ClientSession
@@ -98,7 +98,7 @@ class Door:
 
 @dataclass
 class Doors:
-    """Opens gateways; all are closed at the end of the test."""
+    """Open gateways, which are closed at the end of the test."""
 
     bus: Bus
     issuer: Issuer

@@ -19,7 +19,7 @@ from contracts.compute import (
 )
 from readthrough import RAO, VersionedStore
 from tests.gateway.conftest import Door, Doors
-from tests.gateway.test_events import bearer, read_events
+from tests.gateway.test_event_streams import bearer, read_events
 from tests.support.eventually import eventually
 from tests.support.reports import BLOCK, SHOWN, report, summary
 

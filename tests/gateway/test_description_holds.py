@@ -86,7 +86,7 @@ def api() -> Any:
 @pytest.mark.parametrize(
     "route", OPERATIONS, ids=[f"{route.method} {route.path}" for route in OPERATIONS]
 )
-def test_no_answer_is_outside_of_the_description(
+def test_every_response_matches_the_description(
     route: AnyRoute,
     api: Any,
     open_stack: Stack,

@@ -20,8 +20,8 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @contextlib.asynccontextmanager
-async def line(door: Door) -> AsyncIterator[Streams]:
-    """A connection on which anything can be said."""
+async def connection_to(door: Door) -> AsyncIterator[Streams]:
+    """Open a connection for raw bytes."""
     port = int(door.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -31,10 +31,10 @@ async def line(door: Door) -> AsyncIterator[Streams]:
         await writer.wait_closed()
 
 
-async def answer_to(said: bytes, door: Door) -> bytes:
-    """All that is answered until the gateway hangs up."""
-    async with line(door) as (reader, writer):
-        writer.write(said)
+async def response_to(sent: bytes, door: Door) -> bytes:
+    """Return all bytes that are received until the gateway closes the connection."""
+    async with connection_to(door) as (reader, writer):
+        writer.write(sent)
         return await asyncio.wait_for(reader.read(), 5)
 
 
@@ -59,7 +59,7 @@ def is_problem(answer: object, status: int) -> bool:
         ("GET", "/%2e%2e/%2e%2e/etc/passwd", 404),
     ],
 )
-async def test_what_is_not_served_is_refused_as_json(
+async def test_an_unknown_path_or_method_answers_problem_json(
     method: str, path: str, status: int, door: Door
 ) -> None:
     answer = await door.call(method, path)
@@ -84,7 +84,7 @@ async def test_what_is_not_served_is_refused_as_json(
         [("Authorization", "Bearer a.b.c"), ("Authorization", "Bearer a.b.c")],
     ],
 )
-async def test_no_good_token_is_403_and_nothing_else_is(
+async def test_a_missing_or_invalid_token_answers_403(
     headers: list[tuple[str, str]], door: Door
 ) -> None:
     async with door.session.get(f"{door.url}/v1/me", headers=headers) as response:
@@ -93,7 +93,7 @@ async def test_no_good_token_is_403_and_nothing_else_is(
         assert is_problem(await response.json(), 403)
 
 
-async def test_each_token_opens_only_what_it_is_meant_for(door: Door) -> None:
+async def test_a_route_rejects_the_wrong_kind_of_token(door: Door) -> None:
     issuer = door.issuer
     for answer in (
         await door.post("/v1/me", issuer.access()),
@@ -105,18 +105,18 @@ async def test_each_token_opens_only_what_it_is_meant_for(door: Door) -> None:
     assert door.bus.sent == []
 
 
-async def test_the_own_account_is_shown_to_either_token(door: Door) -> None:
+async def test_an_account_is_served_to_both_kinds_of_token(door: Door) -> None:
     await door.post("/v1/me", door.issuer.id())
     assert (await door.get("/v1/me", door.issuer.id())).status == 200
     assert (await door.get("/v1/me", door.issuer.access())).status == 200
 
 
-async def test_the_scheme_is_read_in_any_case(door: Door) -> None:
+async def test_the_bearer_scheme_is_case_insensitive(door: Door) -> None:
     headers = {"Authorization": f"bearer {door.issuer.access()}"}
     assert (await door.get("/v1/me", headers=headers)).status == 404
 
 
-async def test_while_keys_are_unknown_nobody_is_sent_to_the_log_in(door: Door) -> None:
+async def test_unknown_signing_keys_answer_503_instead_of_403(door: Door) -> None:
     stranger = Issuer(keys={"key-2": next(iter(door.issuer.keys.values()))})
     door.issuer.down = True
     keys = door.gateway.keys[0]
@@ -152,7 +152,7 @@ async def test_while_keys_are_unknown_nobody_is_sent_to_the_log_in(door: Door) -
         (b'{"sub": "a", "user": "' + b"a" * 300 + b'@example.com"}', 422, "user: "),
     ],
 )
-async def test_a_bad_body_is_refused_with_what_and_where(
+async def test_an_invalid_body_is_rejected_with_the_field_and_the_reason(
     body: bytes, status: int, words: str, door: Door
 ) -> None:
     headers = {"Content-Type": "application/json"}
@@ -165,7 +165,7 @@ async def test_a_bad_body_is_refused_with_what_and_where(
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "*/*"])
-async def test_a_body_that_is_not_said_to_be_json_is_refused(kind: str, door: Door) -> None:
+async def test_a_body_without_the_json_content_type_is_rejected(kind: str, door: Door) -> None:
     answer = await door.post(
         "/v1/users",
         door.issuer.program(),
@@ -176,20 +176,20 @@ async def test_a_body_that_is_not_said_to_be_json_is_refused(kind: str, door: Do
     assert "application/json" in answer.json["detail"]
 
 
-async def test_too_large_a_body_is_refused(door: Door) -> None:
+async def test_a_body_that_is_too_large_answers_413(door: Door) -> None:
     answer = await door.post("/v1/users", door.issuer.program(), json={"sub": "a" * 70_000})
     assert answer.status == 413
     assert is_problem(answer.json, 413)
     assert door.bus.sent == []
 
 
-async def test_a_body_where_none_is_wanted_is_refused(door: Door) -> None:
+async def test_a_body_is_rejected_where_none_is_expected(door: Door) -> None:
     assert (await door.post("/v1/me", door.issuer.id(), json={"email": "x"})).status == 422
     assert door.bus.sent == []
     assert (await door.post("/v1/me", door.issuer.id(), json={})).status == 201
 
 
-async def test_unknown_query_parameters_are_refused(door: Door) -> None:
+async def test_unknown_query_parameters_are_rejected(door: Door) -> None:
     answer = await door.get("/v1/me?at=yesterday", door.issuer.access())
     assert (answer.status, answer.json["code"]) == (400, "unknown_parameter")
 
@@ -211,10 +211,10 @@ SECRET = b"eyJhbGciOiJub25lIn0"
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + SECRET,
     ],
 )
-async def test_what_is_not_http_is_answered_in_json_and_not_quoted(
+async def test_malformed_http_answers_problem_json_without_quoting_it(
     request_bytes: bytes, door: Door
 ) -> None:
-    answer = await answer_to(request_bytes, door)
+    answer = await response_to(request_bytes, door)
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b" 400 " in head.split(b"\r\n")[0]
     assert b"application/problem+json" in head
@@ -224,10 +224,8 @@ async def test_what_is_not_http_is_answered_in_json_and_not_quoted(
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x-y", "gzip, identity"])
 @pytest.mark.parametrize("body", [b"abcd", gzip.compress(b"{" + b" " * 5_000_000 + b"}")])
-async def test_compressed_bodies_are_refused_as_they_are(
-    encoding: str, body: bytes, door: Door
-) -> None:
-    answer = await answer_to(
+async def test_compressed_bodies_are_rejected(encoding: str, body: bytes, door: Door) -> None:
+    answer = await response_to(
         b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         b"Authorization: Bearer " + door.issuer.program().encode() + b"\r\n"
         b"Content-Encoding: " + encoding.encode() + b"\r\n"
@@ -239,8 +237,8 @@ async def test_compressed_bodies_are_refused_as_they_are(
     assert problem["code"] in {"unsupported_content_encoding", "malformed_http"}
 
 
-async def test_a_broken_chunked_body_is_refused(door: Door) -> None:
-    answer = await answer_to(
+async def test_a_broken_chunked_body_is_rejected(door: Door) -> None:
+    answer = await response_to(
         b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         b"Authorization: Bearer " + door.issuer.program().encode() + b"\r\n"
         b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
@@ -263,10 +261,10 @@ PATH = b"/v1/referral/valid?referral_code=00000-00000"
         (b"HTTP/1.0", b"Connection: keep-alive\r\n", b"keep-alive", False),
     ],
 )
-async def test_connections_are_kept_as_http_has_it(
+async def test_connections_are_kept_alive_as_http_defines_it(
     version: bytes, wish: bytes, told: bytes | None, *, closed: bool, door: Door
 ) -> None:
-    async with line(door) as (reader, writer):
+    async with connection_to(door) as (reader, writer):
         writer.write(b"GET " + PATH + b" " + version + b"\r\nHost: a\r\n" + wish + b"\r\n")
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
         lines = head.split(b"\r\n")
@@ -282,33 +280,33 @@ async def test_connections_are_kept_as_http_has_it(
             assert await asyncio.wait_for(reader.read(), 5) == b""
 
 
-async def test_requests_in_one_write_are_answered_in_their_order(door: Door) -> None:
+async def test_pipelined_requests_are_answered_in_order(door: Door) -> None:
     names = [b"number-%02d" % number for number in range(8)]
     asked = [
         b"GET " + PATH + b" HTTP/1.1\r\nHost: a\r\nX-Request-ID: " + name + b"\r\n"
         for name in names
     ]
-    told = await answer_to(b"\r\n".join(asked) + b"Connection: close\r\n\r\n", door)
+    told = await response_to(b"\r\n".join(asked) + b"Connection: close\r\n\r\n", door)
     assert re.findall(rb"X-Request-ID: (\S+)", told) == names
     assert told.count(b'{"valid":false}') == len(names)
 
 
 @pytest.mark.parametrize("path", ["/v1/me", "/v1/nowhere", "/docs"])
-async def test_nothing_is_sent_after_the_head_of_a_head_request(path: str, door: Door) -> None:
-    """No route has a HEAD, but for the pages."""
-    told = await answer_to(
+async def test_a_head_request_receives_no_body(path: str, door: Door) -> None:
+    """Only the documentation pages support HEAD."""
+    told = await response_to(
         b"HEAD " + path.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", door
     )
     assert told.partition(b"\r\n\r\n")[2] == b""
 
 
-async def test_a_path_that_ends_in_a_question_mark_asks_nothing(door: Door) -> None:
+async def test_an_empty_query_string_is_accepted(door: Door) -> None:
     head = f"GET /v1/me? HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {door.issuer.access()}"
-    told = await answer_to(head.encode() + b"\r\nConnection: close\r\n\r\n", door)
+    told = await response_to(head.encode() + b"\r\nConnection: close\r\n\r\n", door)
     assert b"no_account" in told
 
 
-async def test_a_request_id_of_the_callers_is_kept_if_it_is_harmless(door: Door) -> None:
+async def test_a_safe_request_id_of_the_caller_is_used(door: Door) -> None:
     answer = await door.get("/v1/nothing", headers={"X-Request-ID": "abcdef-12345"})
     assert answer.json["request_id"] == "abcdef-12345"
     for strange in ("short", "x" * 65, "with blank here", '{"json": "injection"}'):
@@ -316,15 +314,15 @@ async def test_a_request_id_of_the_callers_is_kept_if_it_is_harmless(door: Door)
         assert answer.json["request_id"] != strange
 
 
-async def test_answers_are_dressed(door: Door) -> None:
+async def test_responses_have_the_common_headers(door: Door) -> None:
     answer = await door.get("/v1/me", door.issuer.access())
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["Server"] == "vouch"  # and not the versions of what it is made of
+    assert answer.headers["Server"] == "vouch"  # without the versions of aiohttp and Python
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-async def test_the_log_holds_no_token_and_no_address(
+async def test_the_log_contains_no_token_and_no_address(
     log_format: str, doors: Doors, capsys: pytest.CaptureFixture[str]
 ) -> None:
     door = await doors.open(log_format=log_format)
@@ -344,12 +342,12 @@ async def test_the_log_holds_no_token_and_no_address(
         assert secret not in lines
 
 
-async def test_health(door: Door) -> None:
+async def test_a_healthy_gateway_is_alive_and_ready(door: Door) -> None:
     assert (await door.get("/healthz")).json == {"status": "alive"}
     assert (await door.get("/readyz")).json == {"status": "ready"}
 
 
-async def test_readiness_names_what_is_missing(door: Door) -> None:
+async def test_readiness_names_the_failing_checks(door: Door) -> None:
     door.bus.down = True
     answer = await door.get("/readyz")
     assert (answer.status, answer.json["missing"]) == (503, ["bus"])
@@ -358,7 +356,7 @@ async def test_readiness_names_what_is_missing(door: Door) -> None:
     assert (await door.get("/healthz")).status == 200
 
 
-async def test_silent_connections_stop_nobody_and_are_let_go(
+async def test_silent_connections_are_closed_and_block_no_one_else(
     doors: Doors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "FIRST_REQUEST_SECONDS", 0.5)
@@ -375,9 +373,9 @@ async def test_silent_connections_stop_nobody_and_are_let_go(
     await asyncio.gather(*(writer.wait_closed() for _, writer in silent), return_exceptions=True)
 
 
-async def test_a_body_that_dawdles_is_given_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_body_answers_408(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parsing, "BODY_SECONDS", 0.05)
-    async with line(door) as (reader, writer):
+    async with connection_to(door) as (reader, writer):
         writer.write(
             b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
             b"Connection: close\r\nContent-Length: 100\r\nAuthorization: Bearer "

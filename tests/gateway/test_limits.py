@@ -14,7 +14,7 @@ from tests.gateway.conftest import Door, Doors
 from token_bucket import Scope
 
 
-async def test_a_change_in_redis_holds_in_a_running_gateway(doors: Doors) -> None:
+async def test_an_override_in_redis_applies_to_a_running_gateway(doors: Doors) -> None:
     await doors.redis.hset("gateway:limits", "reads", "3/60")
     door = await doors.open()
     token = door.issuer.access()
@@ -22,7 +22,7 @@ async def test_a_change_in_redis_holds_in_a_running_gateway(doors: Doors) -> Non
     assert statuses == [404, 404, 404, 429, 429]
 
 
-async def test_a_limit_in_shadow_mode_is_not_told_to_callers(doors: Doors) -> None:
+async def test_a_limit_in_shadow_mode_is_not_reported_to_callers(doors: Doors) -> None:
     await doors.redis.hset("gateway:limits", "reads", "1/60;shadow")
     door = await doors.open()
     for _ in range(3):
@@ -31,7 +31,7 @@ async def test_a_limit_in_shadow_mode_is_not_told_to_callers(doors: Doors) -> No
         assert not {"RateLimit", "RateLimit-Policy"} & set(answer.headers)
 
 
-async def test_a_refusal_says_what_was_exceeded_and_until_when(doors: Doors) -> None:
+async def test_an_exceeded_limit_is_named_with_the_time_to_wait(doors: Doors) -> None:
     await doors.redis.hset("gateway:limits", "reads", "1/60")
     door = await doors.open()
     token = door.issuer.access()
@@ -49,8 +49,8 @@ async def test_a_refusal_says_what_was_exceeded_and_until_when(doors: Doors) -> 
 
 
 @pytest.mark.parametrize(("limit", "left"), [("25/60", 15), ("4/60", 0)])
-async def test_a_request_that_is_more_work_takes_more(limit: str, left: int, doors: Doors) -> None:
-    """Ten tokens, or all of a bucket that never holds ten."""
+async def test_an_expensive_request_takes_more_tokens(limit: str, left: int, doors: Doors) -> None:
+    """It takes ten tokens, or all of a bucket that holds fewer."""
     await doors.redis.hset("gateway:limits", "reads", limit)
     door = await doors.open()
     path = f"/v1/tokens/cluster/ethereum/0x{'7' * 40}/diff?from=1&to=2"
@@ -69,12 +69,12 @@ async def guess(door: Door, number: int, **options: Any) -> int:
     return (await door.get(path, **options)).status
 
 
-async def test_an_address_guesses_ten_times_a_minute(door: Door) -> None:
+async def test_an_address_can_check_ten_codes_a_minute(door: Door) -> None:
     statuses = [await guess(door, number) for number in range(12)]
     assert statuses == [200] * 10 + [429] * 2
 
 
-async def test_when_too_many_codes_miss_only_people_who_sign_in_are_answered(
+async def test_after_too_many_wrong_codes_only_signed_in_callers_are_served(
     doors: Doors,
 ) -> None:
     await doors.redis.hset("gateway:limits", "guesses-missed", "3/3600")
@@ -88,7 +88,7 @@ async def test_when_too_many_codes_miss_only_people_who_sign_in_are_answered(
     assert await guess(door, 9, token="forged") == 403
 
 
-async def test_forged_tokens_are_limited_before_their_signature_is_looked_at(
+async def test_forged_tokens_are_limited_before_their_signature_is_checked(
     doors: Doors,
 ) -> None:
     await doors.redis.hset("gateway:limits", "unverified", "2/60")
@@ -98,7 +98,7 @@ async def test_forged_tokens_are_limited_before_their_signature_is_looked_at(
     forged = door.issuer.access()[:-8] + "AAAAAAAA"
     statuses = [(await door.get("/v1/me", forged)).status for _ in range(3)]
     assert statuses == [403, 429, 429]
-    assert (await door.get("/v1/me", known)).status == 404  # whoever is known is not in that queue
+    assert (await door.get("/v1/me", known)).status == 404  # a cached token is not charged
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_forged_tokens_are_limited_before_their_signature_is_looked_at(
         (0, "", [], "unknown"),
     ],
 )
-def test_the_client_is_whom_our_own_proxies_saw(
+def test_the_client_address_is_the_one_our_own_proxies_saw(
     hops: int, peer: str, forwarded: list[str], address: str
 ) -> None:
     request = make_mocked_request(
@@ -138,7 +138,7 @@ def _transport(peer: str) -> Any:
     return Transport(lambda name, _default=None: (peer, 1) if name == "peername" else None)
 
 
-def test_everybody_is_limited_somehow() -> None:
+def test_every_route_has_a_limit_for_every_caller_it_admits() -> None:
     limits = default_limits()
     for route in ROUTES:
         assert route.limits

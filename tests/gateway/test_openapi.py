@@ -15,12 +15,12 @@ def test_every_route_is_described_under_its_own_name() -> None:
     assert len(names) == len(set(names))
 
 
-def test_operations_keep_the_names_they_were_given() -> None:
+def test_operation_ids_do_not_change() -> None:
     names = {route.operation_id for route in ROUTES}
     assert {"create_user", "is_referral_valid", "send_invite"} <= names
 
 
-def test_every_schema_is_one() -> None:
+def test_every_schema_is_valid() -> None:
     for schema in describe(ROUTES)["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
 
@@ -33,7 +33,7 @@ async def test_the_description_is_served(door: Door) -> None:
     assert again.status == 304
 
 
-async def test_the_page_for_people_needs_no_other_host(door: Door) -> None:
+async def test_the_documentation_page_loads_from_this_host_only(door: Door) -> None:
     page = await door.get("/docs")
     if page.status == 404:
         pytest.skip("the package with the page's assets is not installed")
@@ -62,8 +62,8 @@ def token(route: AnyRoute, door: Door) -> str | None:
     [route for route in ROUTES if not route.streams],
     ids=lambda route: route.operation_id,
 )
-async def test_an_example_is_understood(route: AnyRoute, door: Door) -> None:
-    """By the door at least: what a service makes of it is its own affair."""
+async def test_the_gateway_accepts_every_example(route: AnyRoute, door: Door) -> None:
+    """The services may still reject it."""
     path = route.path.format(**{"command_id": "0", **route.example})
     options = {}
     if route.query is not None:
@@ -80,7 +80,7 @@ async def test_an_example_is_understood(route: AnyRoute, door: Door) -> None:
     [route for route in ROUTES if route.method == "GET" and not route.streams],
     ids=lambda route: route.operation_id,
 )
-async def test_it_says_which_reads_wait_for_the_own_last_change(
+async def test_the_description_names_the_reads_that_take_a_minimum_position(
     route: AnyRoute, door: Door
 ) -> None:
     path = route.path.format(**{"command_id": "0", **route.example})
@@ -90,21 +90,21 @@ async def test_it_says_which_reads_wait_for_the_own_last_change(
     assert (answer.status == 400) is (route.prefetch is not None), answer.body
 
 
-def test_an_example_of_a_refusal_is_one() -> None:
+def test_examples_of_problems_match_their_schema() -> None:
     problem = {"$ref": "#/components/schemas/Problem"}
     for response in describe(ROUTES)["components"]["responses"].values():
         (content,) = response["content"].values()
         description().validate(problem, content["example"])
 
 
-def test_what_is_left_out_of_a_query_is_not_called_null() -> None:
+def test_an_optional_query_parameter_is_not_described_as_null() -> None:
     paths = describe(ROUTES)["paths"].values()
     operations = [operation for path in paths for operation in path.values()]
     parameters = [each for one in operations for each in one.get("parameters", ())]
     assert not [each["name"] for each in parameters if "anyOf" in each["schema"]]
 
 
-def test_what_is_said_of_a_field_is_told() -> None:
+def test_field_descriptions_appear_in_the_document() -> None:
     schemas = describe(ROUTES)["components"]["schemas"]
     assert "all codes together" in schemas["CodeList"]["properties"]["remaining"]["description"]
     assert "vanity" in schemas["NewCode"]["properties"]["code"]["description"]

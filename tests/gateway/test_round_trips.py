@@ -1,4 +1,4 @@
-"""What a write costs the gateway: how often it asks Redis and how often it sends, counted."""
+"""Count the Redis round trips and messages that a write takes."""
 
 import asyncio
 import contextlib
@@ -18,12 +18,12 @@ BOB = "b0b00000-0000-4000-8000-000000000b0b"
 CAROL = "ca401000-0000-4000-8000-00000000ca40"
 GREETINGS = {b"HELLO", b"CLIENT", b"SUBSCRIBE", b"PING"}
 BACKGROUND = {b"{referrals}:generations", b"gateway:limits", b"gateway:{revocations}:version"}
-"""Looked at now and then, whoever writes."""
+"""Read periodically, independent of requests."""
 
 
 @dataclass
 class Onlooker:
-    """A proxy in front of Redis that notes what is asked at once."""
+    """A proxy in front of Redis that records the commands of each write."""
 
     redis: Path
     trips: list[list[str]] = field(default_factory=list)
@@ -78,7 +78,7 @@ async def trips(redis_server: RedisServer) -> AsyncIterator[Onlooker]:
 async def door(
     trips: Onlooker, doors: Doors, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> Door:
-    """Scripts and caches are there already."""
+    """Load scripts and fill caches."""
     doors.redis_url = f"unix://{redis_server.folder}/onlooker.sock"
     door = await doors.open()
     keys: list[dict[str, str]] = [{}, {"Idempotency-Key": "first"}]
@@ -86,18 +86,18 @@ async def door(
         await door.post("/v1/me", door.issuer.id(BOB), headers=key)
     door.bus.sent.clear()
     trips.trips.clear()
-    monkeypatch.setattr(outcomes, "POLL_SECONDS", 60)  # not on a slow machine either
+    monkeypatch.setattr(outcomes, "POLL_SECONDS", 60)  # not even on a slow machine
     return door
 
 
 async def test_a_write_takes_three_round_trips_and_one_message(door: Door, trips: Onlooker) -> None:
     assert (await door.post("/v1/me", door.issuer.id())).status == 201
-    # the address's limit, the person's, and the view that is answered
+    # the address's limit, the person's limit, and the view in the response
     assert trips.trips == [["EVALSHA"], ["EVALSHA"], ["HMGET"]]
     assert len(door.bus.sent) == 1
 
 
-async def test_a_token_that_is_known_spares_one(door: Door, trips: Onlooker) -> None:
+async def test_a_cached_token_saves_one_round_trip(door: Door, trips: Onlooker) -> None:
     token = door.issuer.access(BOB)
     assert (await door.get("/v1/me", token)).status == 200
     trips.trips.clear()
@@ -105,9 +105,9 @@ async def test_a_token_that_is_known_spares_one(door: Door, trips: Onlooker) -> 
     assert trips.trips == [["EVALSHA"], ["HMGET"]]
 
 
-async def test_a_key_costs_two_more(door: Door, trips: Onlooker) -> None:
+async def test_an_idempotency_key_takes_two_more_round_trips(door: Door, trips: Onlooker) -> None:
     headers = {"Idempotency-Key": f"key-{ALICE}"}
     assert (await door.post("/v1/me", door.issuer.id(CAROL), headers=headers)).status == 201
-    # the claim together with the outcome that may be there, and the answer that is kept
+    # the claim together with a possible outcome, and the stored response
     kept = [["EVALSHA"], ["EVALSHA"], ["EVALSHA", "GET"], ["HMGET"], ["EVALSHA"]]
     assert trips.trips == kept

@@ -1,4 +1,4 @@
-"""The gateway as a process on the deployed template, with tokens of the real user pool."""
+"""Run the gateway as a process on the deployed template, with tokens of the user pool."""
 
 import asyncio
 import uuid
@@ -26,7 +26,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def tokens(stack: Stack) -> dict[str, str]:
-    """Of a new person."""
+    """Sign a new person up and in."""
     email = f"{uuid.uuid4().hex[:12]}@example.com"
     await asyncio.to_thread(stack.people.sign_up, email)
     signed_in = await asyncio.to_thread(stack.people.sign_in, email)
@@ -37,7 +37,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_a_person_signs_in_and_opens_the_own_account(
+async def test_a_person_signs_in_and_opens_an_account(
     stack: Stack, url: str, session: aiohttp.ClientSession
 ) -> None:
     person = await tokens(stack)
@@ -58,7 +58,7 @@ async def test_a_person_signs_in_and_opens_the_own_account(
         assert refused.status == 403
 
 
-async def test_a_program_opens_an_account_with_its_own_credential(
+async def test_a_program_opens_an_account_with_its_credentials(
     stack: Stack, url: str, session: aiohttp.ClientSession
 ) -> None:
     token = await asyncio.to_thread(stack.people.service_token)
@@ -73,7 +73,7 @@ async def test_a_program_opens_an_account_with_its_own_credential(
         assert hidden.status == 404
 
 
-async def test_the_process_ends_in_order(stack: Stack) -> None:
+async def test_the_process_shuts_down_cleanly(stack: Stack) -> None:
     gateway = await stack.service("gateway").start().ready()
     assert gateway.process is not None
     gateway.process.terminate()

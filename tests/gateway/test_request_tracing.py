@@ -1,4 +1,4 @@
-"""Which requests are traced, what a span says of them, and what their commands carry."""
+"""Requests are selected for tracing; their spans and commands carry the right context."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
 UNSAMPLED = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
 RARE = 1e-18
-"""A share that chance does not reach, and that is not nothing."""
+"""A share above zero that random selection practically never reaches."""
 
 
 @dataclass
 class Traced:
-    """Opens gateways that trace, and shows the spans that have ended."""
+    """Open gateways that trace, and return the spans that have ended."""
 
     doors: Doors
 
@@ -47,7 +47,7 @@ def attributes(span: ReadableSpan) -> dict[str, object]:
     return dict(span.attributes or {})
 
 
-async def test_a_span_names_the_template_and_never_the_path(traced: Traced) -> None:
+async def test_a_span_is_named_by_the_path_template(traced: Traced) -> None:
     door = await traced.open(1)
     token = door.issuer.access()
     await door.get("/v1/operations/0123456789abcdef?secret=1", token)
@@ -66,7 +66,7 @@ async def test_a_span_names_the_template_and_never_the_path(traced: Traced) -> N
         assert not any(word in told for word in ("0123456789abcdef", "secret", "alice", token))
 
 
-async def test_only_our_own_fault_is_an_error(traced: Traced) -> None:
+async def test_only_a_server_error_marks_the_span_as_failed(traced: Traced) -> None:
     door = await traced.open(1)
     await door.get("/v1/me", door.issuer.access())
     await door.redis.flushall()
@@ -77,7 +77,7 @@ async def test_only_our_own_fault_is_an_error(traced: Traced) -> None:
     assert (attributes(lost)["error.type"], lost.status.is_ok) == ("503", False)
 
 
-async def test_the_command_of_a_traced_request_hangs_on_its_span(traced: Traced) -> None:
+async def test_a_command_is_sent_within_the_span_of_its_request(traced: Traced) -> None:
     door = await traced.open(1)
     await door.post("/v1/me", door.issuer.id(), headers=UNSAMPLED)
     (span,) = traced.spans()
@@ -90,7 +90,7 @@ async def test_the_command_of_a_traced_request_hangs_on_its_span(traced: Traced)
     assert int(flags, 16) & 1
 
 
-async def test_callers_who_ask_are_heard_so_often_and_no_more(traced: Traced) -> None:
+async def test_callers_can_request_a_limited_number_of_traces(traced: Traced) -> None:
     await traced.open(RARE)
     assert traced.doors.traces is not None
     requests = RequestTracing(traced.doors.traces, Allowance(clock=lambda: 0.0))
@@ -108,7 +108,7 @@ async def test_callers_who_ask_are_heard_so_often_and_no_more(traced: Traced) ->
     assert many == [True] * int(REQUESTED_AT_ONCE) + [False] * 3
 
 
-async def test_a_caller_who_asks_is_heard(traced: Traced) -> None:
+async def test_a_caller_can_request_a_trace(traced: Traced) -> None:
     door = await traced.open(RARE)
     await door.post("/v1/me", door.issuer.id(), headers=SAMPLED)
     (span,) = traced.spans()
@@ -117,7 +117,7 @@ async def test_a_caller_who_asks_is_heard(traced: Traced) -> None:
 
 @pytest.mark.parametrize("share", [0, RARE])
 @pytest.mark.parametrize("headers", [{}, UNSAMPLED, {"traceparent": "00-x-y-01"}])
-async def test_what_was_not_chosen_leaves_nothing(
+async def test_a_request_that_is_not_selected_leaves_no_span(
     share: float, headers: dict[str, str], traced: Traced
 ) -> None:
     door = await traced.open(share)
@@ -127,13 +127,13 @@ async def test_what_was_not_chosen_leaves_nothing(
     assert sent.headers["traceparent"].endswith("-00")
 
 
-async def test_nobody_is_asked_at_a_share_of_nothing(traced: Traced) -> None:
+async def test_a_share_of_zero_ignores_requested_traces(traced: Traced) -> None:
     door = await traced.open(0)
     await door.post("/v1/me", door.issuer.id(), headers=SAMPLED)
     assert traced.spans() == ()
 
 
-def test_an_allowance_fills_up_again_and_does_not_run_over() -> None:
+def test_an_allowance_refills_up_to_its_maximum() -> None:
     now = 100.0
     allowance = Allowance(per_second=1, most=2, clock=lambda: now)
     assert [allowance.take() for _ in range(3)] == [True, True, False]
@@ -143,8 +143,8 @@ def test_an_allowance_fills_up_again_and_does_not_run_over() -> None:
     assert [allowance.take() for _ in range(3)] == [True, True, False]
 
 
-def test_who_does_not_record_asks_nobody_to() -> None:
-    """A caller's flag must not reach the services by way of a gateway that does not look at it."""
+def test_a_child_traceparent_is_never_sampled() -> None:
+    """A caller's flag must not make the services record."""
     made = child_traceparent(SAMPLED["traceparent"])
     version, trace, parent, flags = made.split("-")
     assert (version, trace, flags) == ("00", TRACE, "00")

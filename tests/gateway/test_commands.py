@@ -29,7 +29,7 @@ def same(first: Reply, second: Reply) -> bool:
     )
 
 
-async def test_a_repeated_key_gets_the_same_answer_and_sends_nothing(door: Door) -> None:
+async def test_a_repeated_key_receives_the_same_response_and_sends_nothing(door: Door) -> None:
     first = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
     second = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
     assert first.status == 201
@@ -38,7 +38,7 @@ async def test_a_repeated_key_gets_the_same_answer_and_sends_nothing(door: Door)
     assert len(door.bus.sent) == 1
 
 
-async def test_a_refusal_is_repeated_as_well(door: Door) -> None:
+async def test_a_repeated_key_receives_the_same_rejection(door: Door) -> None:
     await door.post("/v1/me", door.issuer.id())
     first = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
     second = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
@@ -46,21 +46,21 @@ async def test_a_refusal_is_repeated_as_well(door: Door) -> None:
     assert same(first, second)
 
 
-async def test_quoted_and_bare_are_the_same_key(door: Door) -> None:
+async def test_a_key_is_the_same_with_and_without_quotes(door: Door) -> None:
     first = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
     quoted = {"Idempotency-Key": '"key-0001"'}
     assert same(first, await door.post("/v1/me", door.issuer.id(), headers=quoted))
 
 
-async def test_the_answer_outlives_the_gateway(doors: Doors) -> None:
+async def test_a_stored_response_outlives_the_gateway(doors: Doors) -> None:
     one, other = await doors.open(), await doors.open()
     first = await one.post("/v1/me", one.issuer.id(), headers=KEYED)
     assert same(first, await other.post("/v1/me", other.issuer.id(), headers=KEYED))
     assert len(doors.bus.sent) == 1
 
 
-async def test_an_answer_is_kept_with_headers_of_any_spelling(redis: Redis) -> None:
-    """Names that were made to compare in any case are texts like all others."""
+async def test_a_response_is_stored_with_case_insensitive_headers(redis: Redis) -> None:
+    """`istr` names are stored like other strings."""
     answers = answers_of.StoredResponses(redis)
     claim = answers_of.Claim(COMMAND_ID, "digest", "digest:token")
     await answers.end(claim, Response(201, b"body", {istr("ETag"): '"1"', "Location": "/v1/me"}))
@@ -69,7 +69,9 @@ async def test_an_answer_is_kept_with_headers_of_any_spelling(redis: Redis) -> N
     assert (kept.status, kept.body, kept.headers["ETag"]) == (201, b"body", '"1"')
 
 
-async def test_an_outcome_without_a_kept_answer_is_answered(door: Door, redis: Redis) -> None:
+async def test_an_outcome_without_a_stored_response_is_answered_again(
+    door: Door, redis: Redis
+) -> None:
     first = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
     await redis.delete(*await redis.keys("answer:*"))
     second = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
@@ -77,7 +79,7 @@ async def test_an_outcome_without_a_kept_answer_is_answered(door: Door, redis: R
     assert len(door.bus.sent) == 1
 
 
-async def test_a_key_with_another_body_is_refused(door: Door) -> None:
+async def test_a_key_with_another_body_is_rejected(door: Door) -> None:
     program = door.issuer.program()
     body = {"sub": ALICE, "user": "alice@example.com"}
     assert (await door.post("/v1/users", program, json=body, headers=KEYED)).status == 201
@@ -94,7 +96,7 @@ async def test_a_key_belongs_to_its_caller(door: Door) -> None:
     assert other.json["referralCode"] != first.json["referralCode"]
 
 
-async def test_a_key_in_use_is_told(door: Door) -> None:
+async def test_a_key_in_use_answers_409(door: Door) -> None:
     door.bus.held = True
     first = asyncio.create_task(door.post("/v1/me", door.issuer.id(), headers=KEYED))
 
@@ -110,7 +112,7 @@ async def test_a_key_in_use_is_told(door: Door) -> None:
     assert same(await first, await door.post("/v1/me", door.issuer.id(), headers=KEYED))
 
 
-async def test_a_key_is_in_use_for_as_long_as_its_request(
+async def test_a_claim_is_renewed_while_its_request_runs(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers_of, "_LEASE", 300)
@@ -131,7 +133,7 @@ async def anything(seen: Sequence[object]) -> bool:
     return bool(seen)
 
 
-async def test_a_gateway_that_was_killed_holds_a_key_for_its_lease_only(
+async def test_the_claim_of_a_killed_gateway_lapses(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers_of, "_LEASE", 300)
@@ -146,7 +148,7 @@ async def test_a_gateway_that_was_killed_holds_a_key_for_its_lease_only(
     assert (await door.post("/v1/me", door.issuer.id(), headers=KEYED)).status == 201
 
 
-async def test_ten_at_once_with_one_key_make_one_account(door: Door) -> None:
+async def test_ten_concurrent_requests_with_one_key_open_one_account(door: Door) -> None:
     token = door.issuer.id()
     answers = await asyncio.gather(*(door.post("/v1/me", token, headers=KEYED) for _ in range(10)))
     assert {answer.status for answer in answers} <= {201, 409}
@@ -158,7 +160,7 @@ async def test_ten_at_once_with_one_key_make_one_account(door: Door) -> None:
 @pytest.mark.parametrize(
     "key", ['""', "", "a b", "x" * 256, '"' + "x" * 256 + '"', '"abc', 'a"b', "ä", "a\tb"]
 )
-async def test_a_bad_key_is_refused(key: str, door: Door) -> None:
+async def test_an_invalid_key_is_rejected(key: str, door: Door) -> None:
     answer = await door.post("/v1/me", door.issuer.id(), headers={"Idempotency-Key": key})
     assert (answer.status, answer.json["code"]) == (400, "invalid_idempotency_key")
     assert door.bus.sent == []
@@ -167,12 +169,12 @@ async def test_a_bad_key_is_refused(key: str, door: Door) -> None:
 @pytest.mark.parametrize(
     "key", ["x" * 255, '"a b"', '"a\\"b"', "7", "2754c4a9-9537-47f2-abd0-b5da16fa6f3f"]
 )
-async def test_a_good_key_is_taken(key: str, door: Door) -> None:
+async def test_a_valid_key_is_accepted(key: str, door: Door) -> None:
     answer = await door.post("/v1/me", door.issuer.id(), headers={"Idempotency-Key": key})
     assert answer.status == 201
 
 
-async def test_who_will_not_wait_is_told_where_to_look(door: Door) -> None:
+async def test_respond_async_answers_202_with_the_operation(door: Door) -> None:
     headers = {"Prefer": "respond-async"}
     answer = await door.post("/v1/me", door.issuer.id(), headers=headers)
     assert (answer.status, answer.json["status_code"]) == (202, 202)
@@ -190,7 +192,7 @@ async def test_who_will_not_wait_is_told_where_to_look(door: Door) -> None:
     assert look.json["position"] == {"stream": f"member-{ALICE}", "version": 2}
 
 
-async def test_an_operation_is_its_senders_business_alone(door: Door) -> None:
+async def test_an_operation_is_visible_to_its_sender_only(door: Door) -> None:
     door.bus.held = True
     headers = {"Prefer": "respond-async"}
     where = (await door.post("/v1/me", door.issuer.id(), headers=headers)).headers["Location"]
@@ -207,7 +209,7 @@ async def test_an_operation_is_its_senders_business_alone(door: Door) -> None:
     assert (await door.get(unknown, door.issuer.access())).status == 404
 
 
-async def test_a_slow_service_makes_it_a_202_and_a_repetition_gets_the_outcome(door: Door) -> None:
+async def test_a_slow_service_answers_202_and_a_repetition_receives_the_outcome(door: Door) -> None:
     door.bus.held = True
     headers = KEYED | {"Prefer": "wait=0"}
     first = await door.post("/v1/me", door.issuer.id(), headers=headers)
@@ -223,7 +225,7 @@ async def test_a_slow_service_makes_it_a_202_and_a_repetition_gets_the_outcome(d
     assert len(door.bus.sent) == 1
 
 
-async def test_a_wait_is_as_long_as_wished(doors: Doors) -> None:
+async def test_prefer_wait_sets_the_time_to_wait(doors: Doors) -> None:
     door = await doors.open(outcome_wait_seconds=0.01)
     door.bus.held = True
     waiting = asyncio.create_task(
@@ -249,7 +251,7 @@ async def test_a_program_opens_accounts_for_others(door: Door) -> None:
     assert (again.status, again.json["code"]) == (409, "account_exists")
 
 
-async def test_a_person_does_not_see_what_programs_may(door: Door) -> None:
+async def test_routes_for_programs_are_hidden_from_people(door: Door) -> None:
     body = {"sub": BOB, "user": "bob@example.com"}
     assert (await door.post("/v1/users", door.issuer.access(), json=body)).status == 404
     for scope in ("other/scope", None):
@@ -260,7 +262,7 @@ async def test_a_person_does_not_see_what_programs_may(door: Door) -> None:
     assert door.bus.sent == []
 
 
-async def test_what_services_cannot_do_yet_is_said_honestly(door: Door) -> None:
+async def test_a_rejection_of_a_service_becomes_a_problem(door: Door) -> None:
     token = door.issuer.access()
     refresh = await door.post(f"/v1/tokens/cluster/base/{TOKEN}/refresh", token)
     assert refresh.status == 501
@@ -293,13 +295,15 @@ async def test_a_chain_has_several_names(chain: str, door: Door) -> None:
         ("ethereum/0x" + "g" * 40, "invalid_address"),
     ],
 )
-async def test_a_bad_chain_or_address_goes_nowhere(path: str, code: str, door: Door) -> None:
+async def test_an_invalid_chain_or_address_sends_no_command(
+    path: str, code: str, door: Door
+) -> None:
     answer = await door.post(f"/v1/tokens/cluster/{path}/refresh", door.issuer.access())
     assert (answer.status, answer.json["code"]) == (400, code)
     assert door.bus.sent == []
 
 
-async def test_a_bus_that_is_down_is_told(door: Door) -> None:
+async def test_an_unavailable_bus_answers_503(door: Door) -> None:
     door.bus.down = True
     answer = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
     assert (answer.status, answer.json["code"]) == (503, "bus_unavailable")

@@ -7,7 +7,7 @@ from tests.gateway.conftest import Door
 from tests.gateway.world import ALICE
 
 
-async def test_a_signed_in_person_opens_the_own_account(door: Door) -> None:
+async def test_a_signed_in_person_opens_an_account(door: Door) -> None:
     answer = await door.post("/v1/me", door.issuer.id())
     assert answer.status == 201, answer.body
     assert answer.json["user"] == "0000a11c@example.com"
@@ -16,7 +16,7 @@ async def test_a_signed_in_person_opens_the_own_account(door: Door) -> None:
     assert answer.headers["X-Position"] == f"member-{ALICE}@2"
 
 
-async def test_the_own_account_is_served_as_the_bytes_that_redis_holds(door: Door) -> None:
+async def test_an_account_is_served_as_the_bytes_in_redis(door: Door) -> None:
     opened = await door.post("/v1/me", door.issuer.id())
     read = await door.get("/v1/me", door.issuer.access())
     assert read.status == 200
@@ -26,7 +26,7 @@ async def test_the_own_account_is_served_as_the_bytes_that_redis_holds(door: Doo
     assert stored == [read.body]
 
 
-async def test_an_unchanged_account_is_not_sent_again(door: Door) -> None:
+async def test_an_unchanged_account_answers_304(door: Door) -> None:
     await door.post("/v1/me", door.issuer.id())
     token = door.issuer.access()
     etag = (await door.get("/v1/me", token)).headers["ETag"]
@@ -38,7 +38,7 @@ async def test_an_unchanged_account_is_not_sent_again(door: Door) -> None:
     assert other.status == 200
 
 
-async def test_without_an_account_there_is_nothing_to_read(door: Door) -> None:
+async def test_a_person_without_an_account_receives_404(door: Door) -> None:
     answer = await door.get("/v1/me", door.issuer.access())
     assert (answer.status, answer.json["code"]) == (404, "no_account")
 
@@ -50,13 +50,13 @@ async def test_an_account_is_opened_once(door: Door) -> None:
     assert again.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_an_unverified_address_opens_no_account(door: Door) -> None:
+async def test_an_unverified_address_cannot_open_an_account(door: Door) -> None:
     answer = await door.post("/v1/me", door.issuer.id(email_verified=False))
     assert (answer.status, answer.json["code"]) == (409, "email_not_verified")
     assert door.bus.sent == []
 
 
-async def test_lost_read_models_are_no_missing_account(door: Door) -> None:
+async def test_lost_read_models_answer_503_instead_of_404(door: Door) -> None:
     await door.post("/v1/me", door.issuer.id())
     await door.redis.flushall()
     await asyncio.sleep(0)
@@ -65,7 +65,7 @@ async def test_lost_read_models_are_no_missing_account(door: Door) -> None:
     assert answer.headers["Retry-After"] == "1"
 
 
-async def test_the_command_carries_who_asked_and_the_trace(door: Door) -> None:
+async def test_the_command_carries_the_caller_and_the_trace(door: Door) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     headers = {"traceparent": trace, "X-Request-ID": "request-0001"}
     answer = await door.post("/v1/me", door.issuer.id(), headers=headers)
@@ -79,7 +79,7 @@ async def test_the_command_carries_who_asked_and_the_trace(door: Door) -> None:
     assert sent.deduplication_id == sent.headers["command-id"]
 
 
-async def test_a_read_waits_for_the_own_last_write(door: Door) -> None:
+async def test_a_read_waits_for_the_callers_last_write(door: Door) -> None:
     wanted = {"X-Min-Position": f"member-{ALICE}@2"}
     waiting = asyncio.create_task(door.get("/v1/me", door.issuer.access(), headers=wanted))
     opened = await door.post("/v1/me", door.issuer.id())
@@ -87,7 +87,7 @@ async def test_a_read_waits_for_the_own_last_write(door: Door) -> None:
     assert (await waiting).body == opened.body
 
 
-async def test_a_position_that_is_not_reached_is_told(
+async def test_a_position_that_is_not_reached_answers_503(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(own_documents, "WAIT_SECONDS", 0.01)
@@ -97,6 +97,6 @@ async def test_a_position_that_is_not_reached_is_told(
 
 
 @pytest.mark.parametrize("position", ["", "2", "member-bob@2", f"member-{ALICE}@x", "@"])
-async def test_a_position_elsewhere_is_refused(position: str, door: Door) -> None:
+async def test_a_position_in_another_stream_is_rejected(position: str, door: Door) -> None:
     headers = {"X-Min-Position": position}
     assert (await door.get("/v1/me", door.issuer.access(), headers=headers)).status == 400

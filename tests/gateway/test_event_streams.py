@@ -26,7 +26,7 @@ def bearer(door: Door) -> dict[str, str]:
     return {"Authorization": f"Bearer {door.issuer.access()}"}
 
 
-async def test_an_account_that_is_opened_is_told_at_once(door: Door) -> None:
+async def test_an_opened_account_is_sent_at_once(door: Door) -> None:
     async with door.session.get(f"{door.url}/v1/me/events", headers=bearer(door)) as response:
         assert response.status == 200
         assert response.content_type == "text/event-stream"
@@ -47,7 +47,7 @@ async def test_a_page_of_an_allowed_origin_may_read_a_stream(doors: Doors) -> No
 
 
 @pytest.mark.parametrize(("seen", "told"), [("1", True), ("2", False)])
-async def test_a_page_that_comes_back_is_told_what_it_missed(
+async def test_a_reconnecting_client_receives_what_it_missed(
     seen: str, *, told: bool, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
@@ -61,12 +61,12 @@ async def test_a_page_that_comes_back_is_told_what_it_missed(
 
 
 @pytest.mark.parametrize("seen", ["x", "-1", "1.5", "9" * 20, "٣"])
-async def test_an_id_that_was_never_sent_is_refused(seen: str, door: Door) -> None:
+async def test_an_invalid_last_event_id_is_rejected(seen: str, door: Door) -> None:
     headers = {"Last-Event-ID": seen}
     assert (await door.get("/v1/me/events", door.issuer.access(), headers=headers)).status == 400
 
 
-async def test_a_person_holds_three_streams_open(door: Door) -> None:
+async def test_a_person_can_open_three_streams(door: Door) -> None:
     lines = door.gateway.dependencies.streams
     opened = [
         await door.session.get(f"{door.url}/v1/me/events", headers=bearer(door)) for _ in range(3)
@@ -84,14 +84,14 @@ async def test_a_person_holds_three_streams_open(door: Door) -> None:
     await eventually(closed)
 
 
-async def test_a_stream_outlives_redis_and_tells_what_happened_since(
+async def test_a_stream_survives_a_redis_outage(
     door: Door, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
     async with door.session.get(f"{door.url}/v1/me/events", headers=bearer(door)) as response:
         await response.content.readuntil(b"heartbeat\n\n")
         await redis_server.kill()
-        for _ in range(3):  # it has looked, in vain, and says no more than that it lives
+        for _ in range(3):  # it looks for changes, finds none, and sends heartbeats
             assert await response.content.readuntil(b"\n\n") == b": heartbeat\n\n"
         await redis_server.start()
         await door.bus.start()
@@ -100,7 +100,7 @@ async def test_a_stream_outlives_redis_and_tells_what_happened_since(
     assert (event["event"], event["data"].encode()) == ("account", opened.body)
 
 
-async def test_streams_end_when_the_process_does(doors: Doors) -> None:
+async def test_streams_end_when_the_process_ends(doors: Doors) -> None:
     door = await doors.open()
     async with door.session.get(f"{door.url}/v1/me/events", headers=bearer(door)) as response:
         door.gateway.dependencies.streams.closing.set()
