@@ -21,6 +21,7 @@ from contracts.points import (
     StatsMeta,
 )
 from contracts.referrals import DayClosed
+from contracts.streams import MEMBERS
 
 DAY: Final = 86_400
 """Seconds of a day."""
@@ -215,7 +216,7 @@ def invite_stats(
             as_of=as_of,
             window=period.window,
             pending=pending_at(entries, as_of),
-            position=f"member-{view.member_id}@{view.version}",
+            position=f"{MEMBERS.stream(view.member_id)}@{view.version}",
         ),
     )
 

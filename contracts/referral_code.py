@@ -1,12 +1,12 @@
-"""The referral code: nine random Crockford base-32 symbols and a check symbol, or a chosen name.
+"""Define referral codes: nine random Crockford base-32 symbols and a check symbol, or a name.
 
-Forty-five random bits cannot be guessed in practice, and the check symbol (Luhn modulo 32) tells
-a typing error from a wrong code before anything is looked up. Alphabet and lenient reading are
-those of Douglas Crockford's "Base 32" (I and L read as 1, O as 0, hyphens and case ignored).
+Forty-five random bits cannot be guessed in practice, and the check symbol (Luhn modulo 32) detects
+typing errors before anything is looked up. Alphabet and lenient reading are those of Douglas
+Crockford's "Base 32" (I and L are read as 1, O as 0; hyphens and case are ignored).
 
-A chosen (vanity) name is compared in the same lenient form, so that MOON and M00N are one name. It
-has no check symbol, and never the length of a random code with a symbol lost or doubled: a typing
-error in the one is not taken for the other.
+A chosen (vanity) name is compared in the same lenient form, so that MOON and M00N are the same
+name. It has no check symbol, and never the length of a random code with one symbol missing or
+doubled, so that a typing error in one kind is not taken for the other kind.
 """
 
 from typing import Annotated, Literal, Protocol
@@ -17,7 +17,7 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SYMBOLS = 9
 BITS_PER_SYMBOL = 5
 ENTROPY_BYTES = 6
-"""How many random bytes one code consumes (48 bits, of which 45 are used)."""
+"""Random bytes that one code consumes (48 bits, of which 45 are used)."""
 VANITY_LENGTHS = frozenset({*range(4, 9), *range(12, 21)})
 _VANITY_SYMBOLS = frozenset(ALPHABET + "U")
 _SEPARATORS = str.maketrans({"-": None, " ": None})
@@ -27,7 +27,11 @@ _LENIENT = str.maketrans({"I": "1", "L": "1", "O": "0", "-": None, " ": None})
 
 
 def from_entropy(entropy: bytes) -> str:
-    """The code that these random bytes stand for, in its stored form of ten symbols."""
+    """Return the code that random bytes encode, in its stored form of ten symbols.
+
+    Raises:
+        ValueError: there are fewer than `ENTROPY_BYTES` bytes.
+    """
     if len(entropy) < ENTROPY_BYTES:
         raise ValueError(f"a referral code needs {ENTROPY_BYTES} random bytes")
     number = int.from_bytes(entropy[:ENTROPY_BYTES], "big")
@@ -38,15 +42,15 @@ def from_entropy(entropy: bytes) -> str:
 
 
 def check_symbol(symbols: str) -> str:
-    """The Luhn mod 32 symbol that makes `symbols` a whole code."""
+    """Return the Luhn mod 32 symbol that completes a code."""
     return ALPHABET[-_luhn(symbols, first_factor=2) % _BASE]
 
 
 def normalise(text: str) -> str:
-    """The stored form of a code as a person typed it.
+    """Return the stored form of a code as a person typed it.
 
     Raises:
-        ValueError: the text is no code, in words for the person who typed it.
+        ValueError: the text is no code; the message is for the person who typed it.
     """
     code = text.strip().upper().translate(_LENIENT)
     if len(code) in VANITY_LENGTHS:
@@ -59,10 +63,10 @@ def normalise(text: str) -> str:
 
 
 def vanity(text: str) -> tuple[str, str]:
-    """A chosen name as it is compared and as it is shown.
+    """Return a chosen name in its stored form, and as it is shown.
 
     Raises:
-        ValueError: it cannot be a code, in words for the person who chose it.
+        ValueError: it cannot be a code; the message is for the person who chose it.
     """
     name = text.strip().upper().translate(_SEPARATORS)
     if len(name) not in VANITY_LENGTHS:
@@ -71,7 +75,7 @@ def vanity(text: str) -> tuple[str, str]:
 
 
 def shown(code: str) -> str:
-    """The form for people: a random code in two groups of five, a name as it is."""
+    """Return a code as people see it: a random code in two groups of five, a name unchanged."""
     return f"{code[:5]}-{code[5:]}" if len(code) == SYMBOLS + 1 else code
 
 
@@ -111,7 +115,7 @@ def _checked(code: str, symbols: frozenset[str]) -> str:
 
 
 def _luhn(symbols: str, *, first_factor: int) -> int:
-    """Sum of the symbols' values from the right, every second one doubled and folded."""
+    """Return the sum of the values from the right, every second one doubled and folded."""
     total = 0
     factor = first_factor
     for symbol in reversed(symbols):
@@ -122,7 +126,7 @@ def _luhn(symbols: str, *, first_factor: int) -> int:
 
 
 ReferralCode = Annotated[str, Field(max_length=32), AfterValidator(normalise)]
-"""A code in its stored form: accepted as people type it, refused when its check symbol is off."""
+"""A code in its stored form: accepted as people type it, rejected if its check symbol is wrong."""
 StoredReferralCode = str
-"""A code in an event: it was made or checked before it was stored."""
+"""A code in an event: generated or validated before it was stored."""
 ShownReferralCode = Annotated[str, Field(pattern=r"^([0-9A-Z]{5}-[0-9A-Z]{5}|[0-9A-Z]{4,20})$")]

@@ -21,7 +21,7 @@ from chassis.log.histories import histories
 from chassis.views.read_models import ReadModels
 from contracts.messages import Metadata
 from contracts.points import CLOSED_DAYS, StandingView
-from contracts.ranking import ALL_TIME
+from contracts.ranking import ALL_TIME, month_of
 from contracts.referrals import (
     SERVICE,
     BoardLevel,
@@ -163,7 +163,7 @@ async def tally_boards(
     tallies: dict[tuple[str, date], BoardTally] = {}
     async for history in histories(store):
         for day, view in _views_at(ends, history):
-            for board in (ALL_TIME, day.isoformat()[:7]):
+            for board in (ALL_TIME, month_of(day)):
                 tallies.setdefault((board, day), BoardTally()).add(view, board)
     return {key: tally for key, tally in tallies.items() if tally.levels}
 

@@ -3,12 +3,11 @@
 A member is on the board of all time, and on the board of each month in which it earned points.
 """
 
-from datetime import UTC, datetime
 from typing import Final
 
 from contracts.addresses import masked
 from contracts.points import StandingView
-from contracts.ranking import ALL_TIME
+from contracts.ranking import ALL_TIME, day_of, month_of
 from contracts.referrals import AccountOpened, ReferralConfirmed
 from referrals.points import PointEvent, counted_at, points_of
 
@@ -28,7 +27,7 @@ def with_points(view: StandingView | None, event: PointEvent) -> StandingView | 
         return view
     view = view or StandingView(member_id=event.member_id)
     points, at = points_of(event), counted_at(event)
-    month = month_of(at)
+    month = month_of(day_of(at))
     return view.model_copy(
         update={
             "points": view.points + points,
@@ -37,11 +36,6 @@ def with_points(view: StandingView | None, event: PointEvent) -> StandingView | 
             "reached_in": view.reached_in | {month: at},
         }
     )
-
-
-def month_of(at: int) -> str:
-    """Return the month (UTC) of a time in UNIX seconds, such as `2026-11`."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m")
 
 
 def scores(view: StandingView) -> dict[str, float | None]:
