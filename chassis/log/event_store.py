@@ -126,10 +126,6 @@ class History(Generic[E]):
     def events(self) -> tuple[E, ...]:
         return tuple(event for commit in self.commits for event in commit.events)
 
-    def since(self, version: int) -> tuple[E, ...]:
-        """Return the events after `version`, which must not be lower than `after`."""
-        return self.events[version - self.after :]
-
     def as_of(self, *, version: int | None = None, at_ms: int | None = None) -> "History[E]":
         """Return the stream as it was at a version, a time (UNIX milliseconds), or both.
 
