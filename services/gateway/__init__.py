@@ -1,1 +1,1 @@
-"""The only door: it authenticates, limits, sends commands and serves read models."""
+"""Serve the public API: authenticate, limit, send commands to services, and serve read models."""

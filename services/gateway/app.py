@@ -102,7 +102,7 @@ def _public(
         tokens=dependencies.tokens,
         limiter=dependencies.limiter,
         addresses=dependencies.addresses,
-        members=dependencies.read_models,
+        read_models=dependencies.read_models,
     )
     add_routes(app, bind(dependencies), admission)
     add_description(app, _description())

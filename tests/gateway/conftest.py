@@ -61,7 +61,7 @@ class Reply:
 
 
 @dataclass
-class Door:
+class GatewayClient:
     """A client of one gateway, with access to what is behind it."""
 
     url: str
@@ -97,7 +97,7 @@ class Door:
 
 
 @dataclass
-class Doors:
+class Gateways:
     """Open gateways, which are closed at the end of the test."""
 
     bus: Bus
@@ -109,7 +109,7 @@ class Doors:
     reports: MemoryTable = field(default_factory=MemoryTable)
     traces: Traces | None = None
 
-    async def open(self, **changes: Any) -> Door:
+    async def open(self, **changes: Any) -> GatewayClient:
         chosen = settings(self.redis_url, **changes)
         gateway = assemble(chosen, await self._outside(chosen), self.traces)
         await self.stack.enter_async_context(running(gateway))
@@ -119,7 +119,7 @@ class Doors:
         session = await self.stack.enter_async_context(aiohttp.ClientSession())
         await eventually(self._ready(gateway))
         url = f"http://127.0.0.1:{port}"
-        return Door(url, session, gateway, self.issuer, self.bus, self.redis)
+        return GatewayClient(url, session, gateway, self.issuer, self.bus, self.redis)
 
     async def _outside(self, chosen: Settings) -> Clients:
         client = connect_redis(BatchingRedis, chosen, socket_timeout=1.0)
@@ -144,13 +144,13 @@ class Doors:
 
 
 @pytest.fixture
-async def doors(
+async def gateways(
     bus: Bus, issuer: Issuer, redis: Redis, redis_server: RedisServer
-) -> AsyncIterator[Doors]:
+) -> AsyncIterator[Gateways]:
     async with contextlib.AsyncExitStack() as stack:
-        yield Doors(bus, issuer, redis, redis_server.url, stack)
+        yield Gateways(bus, issuer, redis, redis_server.url, stack)
 
 
 @pytest.fixture
-async def door(doors: Doors) -> Door:
-    return await doors.open()
+async def client(gateways: Gateways) -> GatewayClient:
+    return await gateways.open()

@@ -3,12 +3,12 @@ import asyncio
 import pytest
 
 from gateway.http import own_documents
-from tests.gateway.conftest import Door
+from tests.gateway.conftest import GatewayClient
 from tests.gateway.world import ALICE
 
 
-async def test_a_signed_in_person_opens_an_account(door: Door) -> None:
-    answer = await door.post("/v1/me", door.issuer.id())
+async def test_a_signed_in_person_opens_an_account(client: GatewayClient) -> None:
+    answer = await client.post("/v1/me", client.issuer.id())
     assert answer.status == 201, answer.body
     assert answer.json["user"] == "0000a11c@example.com"
     assert answer.json["referralsRemaining"] == 10
@@ -16,60 +16,60 @@ async def test_a_signed_in_person_opens_an_account(door: Door) -> None:
     assert answer.headers["X-Position"] == f"member-{ALICE}@2"
 
 
-async def test_an_account_is_served_as_the_bytes_in_redis(door: Door) -> None:
-    opened = await door.post("/v1/me", door.issuer.id())
-    read = await door.get("/v1/me", door.issuer.access())
+async def test_an_account_is_served_as_the_bytes_in_redis(client: GatewayClient) -> None:
+    opened = await client.post("/v1/me", client.issuer.id())
+    read = await client.get("/v1/me", client.issuer.access())
     assert read.status == 200
     assert read.body == opened.body
-    keys = await door.redis.keys(f"*{{members:*member-{ALICE}*")
-    stored = [await door.redis.hget(key, "d") for key in keys]
+    keys = await client.redis.keys(f"*{{members:*member-{ALICE}*")
+    stored = [await client.redis.hget(key, "d") for key in keys]
     assert stored == [read.body]
 
 
-async def test_an_unchanged_account_answers_304(door: Door) -> None:
-    await door.post("/v1/me", door.issuer.id())
-    token = door.issuer.access()
-    etag = (await door.get("/v1/me", token)).headers["ETag"]
+async def test_an_unchanged_account_answers_304(client: GatewayClient) -> None:
+    await client.post("/v1/me", client.issuer.id())
+    token = client.issuer.access()
+    etag = (await client.get("/v1/me", token)).headers["ETag"]
     for known in (etag, f'W/{etag}, "other"', "*"):
-        again = await door.get("/v1/me", token, headers={"If-None-Match": known})
+        again = await client.get("/v1/me", token, headers={"If-None-Match": known})
         assert (again.status, again.body) == (304, b"")
         assert again.headers["ETag"] == etag
-    other = await door.get("/v1/me", token, headers={"If-None-Match": '"other"'})
+    other = await client.get("/v1/me", token, headers={"If-None-Match": '"other"'})
     assert other.status == 200
 
 
-async def test_a_person_without_an_account_receives_404(door: Door) -> None:
-    answer = await door.get("/v1/me", door.issuer.access())
+async def test_a_person_without_an_account_receives_404(client: GatewayClient) -> None:
+    answer = await client.get("/v1/me", client.issuer.access())
     assert (answer.status, answer.json["code"]) == (404, "no_account")
 
 
-async def test_an_account_is_opened_once(door: Door) -> None:
-    await door.post("/v1/me", door.issuer.id())
-    again = await door.post("/v1/me", door.issuer.id())
+async def test_an_account_is_opened_once(client: GatewayClient) -> None:
+    await client.post("/v1/me", client.issuer.id())
+    again = await client.post("/v1/me", client.issuer.id())
     assert (again.status, again.json["code"]) == (409, "account_exists")
     assert again.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_an_unverified_address_cannot_open_an_account(door: Door) -> None:
-    answer = await door.post("/v1/me", door.issuer.id(email_verified=False))
+async def test_an_unverified_address_cannot_open_an_account(client: GatewayClient) -> None:
+    answer = await client.post("/v1/me", client.issuer.id(email_verified=False))
     assert (answer.status, answer.json["code"]) == (409, "email_not_verified")
-    assert door.bus.sent == []
+    assert client.bus.sent == []
 
 
-async def test_lost_read_models_answer_503_instead_of_404(door: Door) -> None:
-    await door.post("/v1/me", door.issuer.id())
-    await door.redis.flushall()
+async def test_lost_read_models_answer_503_instead_of_404(client: GatewayClient) -> None:
+    await client.post("/v1/me", client.issuer.id())
+    await client.redis.flushall()
     await asyncio.sleep(0)
-    answer = await door.get("/v1/me", door.issuer.access())
+    answer = await client.get("/v1/me", client.issuer.access())
     assert (answer.status, answer.json["code"]) == (503, "read_model_rebuilding")
     assert answer.headers["Retry-After"] == "1"
 
 
-async def test_the_command_carries_the_caller_and_the_trace(door: Door) -> None:
+async def test_the_command_carries_the_caller_and_the_trace(client: GatewayClient) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     headers = {"traceparent": trace, "X-Request-ID": "request-0001"}
-    answer = await door.post("/v1/me", door.issuer.id(), headers=headers)
-    (sent,) = door.bus.sent
+    answer = await client.post("/v1/me", client.issuer.id(), headers=headers)
+    (sent,) = client.bus.sent
     assert sent.queue == "test-referrals-commands.fifo"
     assert sent.group_id == f"member-{ALICE}"
     assert sent.headers["actor"] == ALICE
@@ -79,24 +79,26 @@ async def test_the_command_carries_the_caller_and_the_trace(door: Door) -> None:
     assert sent.deduplication_id == sent.headers["command-id"]
 
 
-async def test_a_read_waits_for_the_callers_last_write(door: Door) -> None:
+async def test_a_read_waits_for_the_callers_last_write(client: GatewayClient) -> None:
     wanted = {"X-Min-Position": f"member-{ALICE}@2"}
-    waiting = asyncio.create_task(door.get("/v1/me", door.issuer.access(), headers=wanted))
-    opened = await door.post("/v1/me", door.issuer.id())
+    waiting = asyncio.create_task(client.get("/v1/me", client.issuer.access(), headers=wanted))
+    opened = await client.post("/v1/me", client.issuer.id())
     assert opened.headers["X-Position"] == wanted["X-Min-Position"]
     assert (await waiting).body == opened.body
 
 
 async def test_a_position_that_is_not_reached_answers_503(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(own_documents, "WAIT_SECONDS", 0.01)
     wanted = {"X-Min-Position": f"member-{ALICE}@99"}
-    answer = await door.get("/v1/me", door.issuer.access(), headers=wanted)
+    answer = await client.get("/v1/me", client.issuer.access(), headers=wanted)
     assert (answer.status, answer.json["code"]) == (503, "position_not_reached")
 
 
 @pytest.mark.parametrize("position", ["", "2", "member-bob@2", f"member-{ALICE}@x", "@"])
-async def test_a_position_in_another_stream_is_rejected(position: str, door: Door) -> None:
+async def test_a_position_in_another_stream_is_rejected(
+    position: str, client: GatewayClient
+) -> None:
     headers = {"X-Min-Position": position}
-    assert (await door.get("/v1/me", door.issuer.access(), headers=headers)).status == 400
+    assert (await client.get("/v1/me", client.issuer.access(), headers=headers)).status == 400

@@ -18,7 +18,7 @@ from contracts.compute import (
     reports_cache,
 )
 from readthrough import RAO, VersionedStore
-from tests.gateway.conftest import Door, Doors
+from tests.gateway.conftest import GatewayClient, Gateways
 from tests.gateway.test_event_streams import bearer, read_events
 from tests.support.eventually import eventually
 from tests.support.reports import BLOCK, SHOWN, report, summary
@@ -29,7 +29,7 @@ JOB = analysis_stream(1, TOKEN)
 PATH = f"/v1/tokens/cluster/ethereum/{TOKEN}"
 
 
-async def shelve(doors: Doors, at: int, **options: Any) -> bytes:
+async def shelve(gateways: Gateways, at: int, **options: Any) -> bytes:
     made = report(at, *options.pop("members", ()), **options)
     body = made.model_dump_json().encode()
     holders = orjson.dumps(
@@ -40,13 +40,13 @@ async def shelve(doors: Doors, at: int, **options: Any) -> bytes:
     )
     graph = ClusterGraph(computed_at=at, nodes=(), edges=()).model_dump_json().encode()
     bodies = {"report": body, "holders": holders, "graph": graph}
-    await VersionedStore(doors.reports).put(PK, at, summary(at), bodies)
+    await VersionedStore(gateways.reports).put(PK, at, summary(at), bodies)
     return body
 
 
 @pytest.fixture
-async def door(doors: Doors) -> Door:
-    return await doors.open()
+async def client(gateways: Gateways) -> GatewayClient:
+    return await gateways.open()
 
 
 @pytest.fixture
@@ -57,25 +57,27 @@ def now() -> int:
 # From what is known
 
 
-async def test_a_fresh_report_is_its_stored_bytes(door: Door, doors: Doors, now: int) -> None:
-    body = await shelve(doors, now - 60)
-    answer = await door.get(PATH, door.issuer.access())
+async def test_a_fresh_report_is_its_stored_bytes(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    body = await shelve(gateways, now - 60)
+    answer = await client.get(PATH, client.issuer.access())
     assert answer.status == 200
     assert answer.body.startswith(body[:-1])
     freshness = answer.json["freshness"]
     assert freshness["state"] == "fresh"
     assert 60 <= freshness["ageSeconds"] < 70
-    assert door.bus.sent == []
+    assert client.bus.sent == []
 
 
 async def test_the_cache_is_asked_once_and_nothing_else(
-    door: Door, doors: Doors, now: int, monkeypatch: pytest.MonkeyPatch
+    client: GatewayClient, gateways: Gateways, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A report that is known costs one round trip to Redis, and no JSON is decoded."""
-    body = await shelve(doors, now)
-    await door.get(PATH, door.issuer.access())
+    body = await shelve(gateways, now)
+    await client.get(PATH, client.issuer.access())
     asked: list[str] = []
-    rao = door.gateway.dependencies.reports.reports.rao
+    rao = client.gateway.dependencies.reports.reports.rao
     retrieve, decode = rao.retrieve_bytes, orjson.loads
 
     async def counting(pk: str) -> bytes | None:
@@ -88,61 +90,61 @@ async def test_the_cache_is_asked_once_and_nothing_else(
 
     monkeypatch.setattr(rao, "retrieve_bytes", counting)
     monkeypatch.setattr(orjson, "loads", limits_only)
-    before = await door.redis.info("commandstats")
-    answer = await door.get(PATH, door.issuer.access())
-    after = await door.redis.info("commandstats")
+    before = await client.redis.info("commandstats")
+    answer = await client.get(PATH, client.issuer.access())
+    after = await client.redis.info("commandstats")
     assert answer.body.startswith(body[:-1])
     assert asked == [PK]
     assert after["cmdstat_get"]["calls"] - before["cmdstat_get"]["calls"] == 1
 
 
 async def test_capitals_and_names_lead_to_the_same_report(
-    door: Door, doors: Doors, now: int
+    client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(doors, now)
+    await shelve(gateways, now)
     for chain in ("ethereum", "1", "eip155:1", "ETHEREUM"):
         for address in (TOKEN, SHOWN, "0x" + "AB" * 20):
             path = f"/v1/tokens/cluster/{chain}/{address}"
-            assert (await door.get(path, door.issuer.access())).status == 200
+            assert (await client.get(path, client.issuer.access())).status == 200
 
 
-async def test_a_wrong_capital_is_told_with_the_right_ones(door: Door) -> None:
+async def test_a_wrong_capital_is_told_with_the_right_ones(client: GatewayClient) -> None:
     wrong = SHOWN.replace("0xAB", "0xAb")
-    answer = await door.get(f"/v1/tokens/cluster/ethereum/{wrong}", door.issuer.access())
+    answer = await client.get(f"/v1/tokens/cluster/ethereum/{wrong}", client.issuer.access())
     assert (answer.status, answer.json["code"]) == (400, "invalid_checksum")
     assert SHOWN in answer.json["detail"]
-    assert door.bus.sent == []
+    assert client.bus.sent == []
 
 
 async def test_a_copy_at_hand_is_good_until_the_report_changes(
-    door: Door, doors: Doors, now: int
+    client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(doors, now - 60)
-    first = await door.get(PATH, door.issuer.access())
-    again = await door.get(
-        PATH, door.issuer.access(), headers={"If-None-Match": first.headers["ETag"]}
+    await shelve(gateways, now - 60)
+    first = await client.get(PATH, client.issuer.access())
+    again = await client.get(
+        PATH, client.issuer.access(), headers={"If-None-Match": first.headers["ETag"]}
     )
     assert (again.status, again.body) == (304, b"")
 
 
-async def test_some_members_only(door: Door, doors: Doors, now: int) -> None:
-    await shelve(doors, now)
-    answer = await door.get(f"{PATH}?fields=metrics,quality", door.issuer.access())
+async def test_some_members_only(client: GatewayClient, gateways: Gateways, now: int) -> None:
+    await shelve(gateways, now)
+    answer = await client.get(f"{PATH}?fields=metrics,quality", client.issuer.access())
     assert set(answer.json) == {
         "tokenAddress", "chain", "chainId", "asOf", "computedAt", "metrics", "quality", "freshness",
     }  # fmt: skip
-    wrong = await door.get(f"{PATH}?fields=metric", door.issuer.access())
+    wrong = await client.get(f"{PATH}?fields=metric", client.issuer.access())
     assert (wrong.status, wrong.json["errors"][0]["field"]) == (422, "fields")
     assert "metrics" in wrong.json["detail"]
 
 
-async def test_the_report_as_of_then(door: Door, doors: Doors, now: int) -> None:
-    await shelve(doors, now - 500)
-    await shelve(doors, now - 50)
-    then = await door.get(f"{PATH}?at={now - 51}", door.issuer.access())
+async def test_the_report_as_of_then(client: GatewayClient, gateways: Gateways, now: int) -> None:
+    await shelve(gateways, now - 500)
+    await shelve(gateways, now - 50)
+    then = await client.get(f"{PATH}?at={now - 51}", client.issuer.access())
     assert then.json["computedAt"] == now - 500
     assert "freshness" not in then.json
-    before = await door.get(f"{PATH}?at={now - 501}", door.issuer.access())
+    before = await client.get(f"{PATH}?at={now - 501}", client.issuer.access())
     assert (before.status, before.json["code"]) == (404, "no_report")
 
 
@@ -150,28 +152,32 @@ async def test_the_report_as_of_then(door: Door, doors: Doors, now: int) -> None
 
 
 async def test_a_stale_report_is_served_and_a_new_one_asked_for(
-    door: Door, doors: Doors, now: int
+    client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(doors, now - 4 * 3600)
-    answer = await door.get(PATH, door.issuer.access())
+    await shelve(gateways, now - 4 * 3600)
+    answer = await client.get(PATH, client.issuer.access())
     assert answer.status == 200
     assert answer.json["freshness"]["state"] == "stale"
     assert answer.json["freshness"]["jobId"] == JOB
-    assert [sent.body["type"] for sent in door.bus.sent] == ["RequestAnalysis"]
+    assert [sent.body["type"] for sent in client.bus.sent] == ["RequestAnalysis"]
 
 
-async def test_a_job_that_runs_is_joined(door: Door, doors: Doors, now: int) -> None:
-    await shelve(doors, now - 4 * 3600)
-    await door.post(f"{PATH}/refresh", door.issuer.access())
-    answer = await door.get(PATH, door.issuer.access())
+async def test_a_job_that_runs_is_joined(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    await shelve(gateways, now - 4 * 3600)
+    await client.post(f"{PATH}/refresh", client.issuer.access())
+    answer = await client.get(PATH, client.issuer.access())
     assert answer.json["freshness"]["jobId"] == JOB
-    assert len(door.bus.sent) == 1
+    assert len(client.bus.sent) == 1
 
 
-async def test_a_stale_report_outlives_the_bus(door: Door, doors: Doors, now: int) -> None:
-    await shelve(doors, now - 4 * 3600)
-    door.bus.down = True
-    answer = await door.get(PATH, door.issuer.access())
+async def test_a_stale_report_outlives_the_bus(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    await shelve(gateways, now - 4 * 3600)
+    client.bus.down = True
+    answer = await client.get(PATH, client.issuer.access())
     assert answer.status == 200
     assert answer.json["freshness"]["state"] == "stale"
     assert "jobId" not in answer.json["freshness"]
@@ -180,8 +186,8 @@ async def test_a_stale_report_outlives_the_bus(door: Door, doors: Doors, now: in
 # None yet
 
 
-async def test_a_token_that_nobody_has_looked_at_is_queued(door: Door) -> None:
-    answer = await door.get(PATH, door.issuer.access())
+async def test_a_token_that_nobody_has_looked_at_is_queued(client: GatewayClient) -> None:
+    answer = await client.get(PATH, client.issuer.access())
     assert answer.status == 202
     assert answer.json["status_code"] == 202
     assert answer.json["detail"] == (
@@ -190,54 +196,56 @@ async def test_a_token_that_nobody_has_looked_at_is_queued(door: Door) -> None:
     assert answer.headers["Location"] == f"/v1/jobs/{JOB}"
     assert answer.headers["Retry-After"]
     assert answer.json["job"] == {"id": JOB, "state": "queued", "deduplicated": False}
-    again = await door.get(PATH, door.issuer.access("bob"))
+    again = await client.get(PATH, client.issuer.access("bob"))
     assert again.json["job"]["deduplicated"] is True
-    assert len(door.bus.sent) == 1
+    assert len(client.bus.sent) == 1
 
 
-async def test_what_cannot_be_queued_is_no_202(door: Door) -> None:
-    door.bus.down = True
-    answer = await door.get(PATH, door.issuer.access())
+async def test_what_cannot_be_queued_is_no_202(client: GatewayClient) -> None:
+    client.bus.down = True
+    answer = await client.get(PATH, client.issuer.access())
     assert (answer.status, answer.json["code"]) == (503, "bus_unavailable")
     assert answer.headers["Retry-After"]
 
 
-async def test_a_chain_without_an_endpoint_is_told(door: Door) -> None:
-    answer = await door.get(f"/v1/tokens/cluster/base/{TOKEN}", door.issuer.access())
+async def test_a_chain_without_an_endpoint_is_told(client: GatewayClient) -> None:
+    answer = await client.get(f"/v1/tokens/cluster/base/{TOKEN}", client.issuer.access())
     assert (answer.status, answer.json["code"]) == (501, "unsupported_chain")
 
 
 @pytest.mark.parametrize(("code", "status"), [("no_contract", 404), ("not_erc20", 422)])
-async def test_what_is_no_token_is_told(code: str, status: int, door: Door) -> None:
-    await door.get(PATH, door.issuer.access())
+async def test_what_is_no_token_is_told(code: str, status: int, client: GatewayClient) -> None:
+    await client.get(PATH, client.issuer.access())
     failed = {"chainId": 1, "tokenAddress": TOKEN, "run": 1, "code": code, "detail": "look: no"}
-    await door.bus.compute(FailAnalysis.model_validate(failed))
+    await client.bus.compute(FailAnalysis.model_validate(failed))
     for answer in (
-        await door.get(PATH, door.issuer.access()),
-        await door.post(f"{PATH}/refresh", door.issuer.access()),
+        await client.get(PATH, client.issuer.access()),
+        await client.post(f"{PATH}/refresh", client.issuer.access()),
     ):
         assert (answer.status, answer.json["code"]) == (status, code)
         assert answer.json["detail"] == "look: no"
 
 
-async def test_a_provider_that_was_down_is_asked_again(door: Door) -> None:
-    await door.get(PATH, door.issuer.access())
+async def test_a_provider_that_was_down_is_asked_again(client: GatewayClient) -> None:
+    await client.get(PATH, client.issuer.access())
     failed = {
         "chainId": 1, "tokenAddress": TOKEN, "run": 1, "code": "provider_unavailable",
         "detail": "gone",
     }  # fmt: skip
-    await door.bus.compute(FailAnalysis.model_validate(failed))
-    assert (await door.get(PATH, door.issuer.access())).status == 202
-    assert len(door.bus.sent) == 2
+    await client.bus.compute(FailAnalysis.model_validate(failed))
+    assert (await client.get(PATH, client.issuer.access())).status == 202
+    assert len(client.bus.sent) == 2
 
 
-async def test_whoever_waits_is_served_the_report(door: Door, doors: Doors, now: int) -> None:
+async def test_whoever_waits_is_served_the_report(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
     waiting = asyncio.create_task(
-        door.get(PATH, door.issuer.access(), headers={"Prefer": "wait=10"})
+        client.get(PATH, client.issuer.access(), headers={"Prefer": "wait=10"})
     )
-    await eventually(lambda: door.gateway.dependencies.read_models.document(ANALYSIS_JOBS, JOB))
-    await shelve(doors, now)
-    await door.bus.compute(complete())
+    await eventually(lambda: client.gateway.dependencies.read_models.document(ANALYSIS_JOBS, JOB))
+    await shelve(gateways, now)
+    await client.bus.compute(complete())
     answer = await asyncio.wait_for(waiting, 10)
     assert (answer.status, answer.json["computedAt"]) == (200, now)
 
@@ -258,170 +266,188 @@ def complete() -> CompleteAnalysis:
 # Refresh
 
 
-async def test_a_refresh_is_a_job_and_a_second_one_joins_it(door: Door) -> None:
-    first = await door.post(f"{PATH}/refresh", door.issuer.access())
-    second = await door.post(f"{PATH}/refresh", door.issuer.access("bob"))
+async def test_a_refresh_is_a_job_and_a_second_one_joins_it(client: GatewayClient) -> None:
+    first = await client.post(f"{PATH}/refresh", client.issuer.access())
+    second = await client.post(f"{PATH}/refresh", client.issuer.access("bob"))
     assert [first.status, second.status] == [202, 202]
     assert first.headers["Location"] == f"/v1/jobs/{JOB}"
     assert [first.json["job"]["deduplicated"], second.json["job"]["deduplicated"]] == [False, True]
 
 
-async def test_a_report_that_was_made_this_minute_is_fresh_enough(door: Door) -> None:
-    await door.post(f"{PATH}/refresh", door.issuer.access())
-    await door.bus.compute(complete())
-    answer = await door.post(f"{PATH}/refresh", door.issuer.access("bob"))
+async def test_a_report_that_was_made_this_minute_is_fresh_enough(client: GatewayClient) -> None:
+    await client.post(f"{PATH}/refresh", client.issuer.access())
+    await client.bus.compute(complete())
+    answer = await client.post(f"{PATH}/refresh", client.issuer.access("bob"))
     assert (answer.status, answer.json["code"]) == (409, "too_fresh")
 
 
 # Jobs
 
 
-async def test_a_job_tells_how_far_it_is(door: Door) -> None:
-    await door.get(PATH, door.issuer.access())
-    queued = await door.get(f"/v1/jobs/{JOB}", door.issuer.access())
+async def test_a_job_tells_how_far_it_is(client: GatewayClient) -> None:
+    await client.get(PATH, client.issuer.access())
+    queued = await client.get(f"/v1/jobs/{JOB}", client.issuer.access())
     assert (queued.status, queued.json["state"]) == (200, "queued")
-    await door.bus.compute(start())
-    syncing = await door.get(f"/v1/jobs/{JOB}", door.issuer.access())
+    await client.bus.compute(start())
+    syncing = await client.get(f"/v1/jobs/{JOB}", client.issuer.access())
     assert syncing.json["state"] == "syncing"
     assert syncing.json["progress"] == {"fromBlock": 1, "toBlock": 0, "head": 9, "transfers": 0}
-    same = await door.get(
-        f"/v1/jobs/{JOB}", door.issuer.access(), headers={"If-None-Match": syncing.headers["ETag"]}
+    same = await client.get(
+        f"/v1/jobs/{JOB}",
+        client.issuer.access(),
+        headers={"If-None-Match": syncing.headers["ETag"]},
     )
     assert same.status == 304
 
 
 @pytest.mark.parametrize("job", ["analysis-1-0xzz", "member-alice", "analysis-1-0x" + "ef" * 20])
-async def test_there_is_no_such_job(job: str, door: Door) -> None:
+async def test_there_is_no_such_job(job: str, client: GatewayClient) -> None:
     for path in (f"/v1/jobs/{job}", f"/v1/jobs/{job}/events"):
-        answer = await door.get(path, door.issuer.access())
+        answer = await client.get(path, client.issuer.access())
         assert (answer.status, answer.json["code"]) == (404, "no_such_job")
 
 
-async def test_a_long_poll_ends_with_the_job(door: Door) -> None:
-    await door.get(PATH, door.issuer.access())
+async def test_a_long_poll_ends_with_the_job(client: GatewayClient) -> None:
+    await client.get(PATH, client.issuer.access())
     waiting = asyncio.create_task(
-        door.get(f"/v1/jobs/{JOB}", door.issuer.access(), headers={"Prefer": "wait=10"})
+        client.get(f"/v1/jobs/{JOB}", client.issuer.access(), headers={"Prefer": "wait=10"})
     )
 
     async def watched() -> bool:
-        return door.gateway.dependencies.changes.watched > 0
+        return client.gateway.dependencies.changes.watched > 0
 
     await eventually(watched)
-    await door.bus.compute(start())
+    await client.bus.compute(start())
     assert not waiting.done()
-    await door.bus.compute(complete())
+    await client.bus.compute(complete())
     answer = await asyncio.wait_for(waiting, 10)
     assert (answer.json["state"], answer.headers["Preference-Applied"]) == ("done", "wait=10")
     assert answer.json["result"] == f"/v1/tokens/cluster/1/{TOKEN}"
 
 
-async def test_a_long_poll_that_sees_no_end_tells_what_there_is(door: Door) -> None:
-    await door.get(PATH, door.issuer.access())
-    answer = await door.get(f"/v1/jobs/{JOB}", door.issuer.access(), headers={"Prefer": "wait=1"})
+async def test_a_long_poll_that_sees_no_end_tells_what_there_is(client: GatewayClient) -> None:
+    await client.get(PATH, client.issuer.access())
+    answer = await client.get(
+        f"/v1/jobs/{JOB}", client.issuer.access(), headers={"Prefer": "wait=1"}
+    )
     assert answer.json["state"] == "queued"
 
 
-async def test_events_follow_a_job_to_its_end(door: Door) -> None:
-    await door.get(PATH, door.issuer.access())
-    url = f"{door.url}/v1/jobs/{JOB}/events"
+async def test_events_follow_a_job_to_its_end(client: GatewayClient) -> None:
+    await client.get(PATH, client.issuer.access())
+    url = f"{client.url}/v1/jobs/{JOB}/events"
     seen = []
-    async with door.session.get(url, headers=bearer(door)) as response:
+    async with client.session.get(url, headers=bearer(client)) as response:
         async for event in read_events(response):
             seen.append((event["event"], event["id"], orjson.loads(event["data"])["state"]))
             if len(seen) == 1:
-                await door.bus.compute(start())
+                await client.bus.compute(start())
             elif len(seen) == 2:
-                await door.bus.compute(complete())
+                await client.bus.compute(complete())
     assert seen == [("job", "1", "queued"), ("job", "2", "syncing"), ("job", "3", "done")]
-    back = bearer(door) | {"Last-Event-ID": "3"}
-    async with door.session.get(url, headers=back) as response:
+    back = bearer(client) | {"Last-Event-ID": "3"}
+    async with client.session.get(url, headers=back) as response:
         assert response.status == 204  # on which a browser stops to come back
-    missed = bearer(door) | {"Last-Event-ID": "2"}
-    async with door.session.get(url, headers=missed) as response:
+    missed = bearer(client) | {"Last-Event-ID": "2"}
+    async with client.session.get(url, headers=missed) as response:
         assert [event["id"] async for event in read_events(response)] == ["3"]
 
 
 # Views
 
 
-async def test_holders_come_in_pages_of_one_report(door: Door, doors: Doors, now: int) -> None:
-    await shelve(doors, now - 100)
-    first = await door.get(f"{PATH}/holders?limit=2", door.issuer.access())
+async def test_holders_come_in_pages_of_one_report(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    await shelve(gateways, now - 100)
+    first = await client.get(f"{PATH}/holders?limit=2", client.issuer.access())
     assert [row["rank"] for row in first.json["items"]] == [1, 2]
-    await shelve(doors, now)
-    await door.gateway.dependencies.reports.reports.rao.forget(PK)
+    await shelve(gateways, now)
+    await client.gateway.dependencies.reports.reports.rao.forget(PK)
     path = f"{PATH}/holders?limit=3&cursor={first.json['next']}"
-    second = await door.get(path, door.issuer.access())
+    second = await client.get(path, client.issuer.access())
     assert second.json["computedAt"] == now - 100
     assert [row["rank"] for row in second.json["items"]] == [3, 4, 5]
     assert second.json["next"] is None
 
 
-async def test_a_cursor_of_no_report_is_refused(door: Door, doors: Doors, now: int) -> None:
-    await shelve(doors, now)
-    answer = await door.get(f"{PATH}/holders?cursor=17-2", door.issuer.access())
+async def test_a_cursor_of_no_report_is_refused(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    await shelve(gateways, now)
+    answer = await client.get(f"{PATH}/holders?cursor=17-2", client.issuer.access())
     assert answer.status == 400
     assert "cursor" in answer.json["detail"]
 
 
-async def test_the_graph_of_the_newest_report(door: Door, doors: Doors, now: int) -> None:
-    await shelve(doors, now)
-    answer = await door.get(f"{PATH}/graph", door.issuer.access())
+async def test_the_graph_of_the_newest_report(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    await shelve(gateways, now)
+    answer = await client.get(f"{PATH}/graph", client.issuer.access())
     assert answer.json == {"computedAt": now, "nodes": [], "edges": []}
 
 
 @pytest.mark.parametrize("view", ["holders", "graph"])
-async def test_views_of_a_token_that_nobody_has_looked_at_are_queued(view: str, door: Door) -> None:
-    answer = await door.get(f"{PATH}/{view}", door.issuer.access())
+async def test_views_of_a_token_that_nobody_has_looked_at_are_queued(
+    view: str, client: GatewayClient
+) -> None:
+    answer = await client.get(f"{PATH}/{view}", client.issuer.access())
     assert (answer.status, answer.json["job"]["id"]) == (202, JOB)
 
 
-async def test_history_is_told_backwards(door: Door, doors: Doors, now: int) -> None:
+async def test_history_is_told_backwards(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
     for at in (now - 300, now - 200, now - 100):
-        await shelve(doors, at)
-    first = await door.get(f"{PATH}/history?limit=2", door.issuer.access())
+        await shelve(gateways, at)
+    first = await client.get(f"{PATH}/history?limit=2", client.issuer.access())
     assert [row["computedAt"] for row in first.json["items"]] == [now - 100, now - 200]
-    rest = await door.get(
-        f"{PATH}/history?limit=2&cursor={first.json['next']}", door.issuer.access()
+    rest = await client.get(
+        f"{PATH}/history?limit=2&cursor={first.json['next']}", client.issuer.access()
     )
     assert [row["computedAt"] for row in rest.json["items"]] == [now - 300]
     assert rest.json["next"] is None
-    other = await door.get(f"/v1/tokens/cluster/base/{TOKEN}/history", door.issuer.access())
+    other = await client.get(f"/v1/tokens/cluster/base/{TOKEN}/history", client.issuer.access())
     assert (other.status, other.json["code"]) == (404, "no_report")
 
 
-async def test_what_changed_between_two_reports(door: Door, doors: Doors, now: int) -> None:
-    await shelve(doors, now - 300)
-    await shelve(doors, now - 100, members=("0xA", "0xB", "0xC"), share=0.5)
+async def test_what_changed_between_two_reports(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    await shelve(gateways, now - 300)
+    await shelve(gateways, now - 100, members=("0xA", "0xB", "0xC"), share=0.5)
     path = f"{PATH}/diff?from={now - 300}&to={now}"
-    answer = await door.get(path, door.issuer.access())
+    answer = await client.get(path, client.issuer.access())
     (change,) = answer.json["changes"]
     assert (change["change"], change["joined"]) == ("grown", ["0xC"])
     assert (change["shareBefore"], change["shareAfter"]) == (0.2, 0.5)
-    await RAO(reports_cache("diff"), client=door.redis).forget(f"{PK}/{now - 300}@{now - 100}")
-    assert (await door.get(path, door.issuer.access())).body == answer.body
+    await RAO(reports_cache("diff"), client=client.redis).forget(f"{PK}/{now - 300}@{now - 100}")
+    assert (await client.get(path, client.issuer.access())).body == answer.body
 
 
-async def test_a_difference_needs_two_moments_in_order(door: Door, doors: Doors, now: int) -> None:
-    await shelve(doors, now - 300)
-    await shelve(doors, now - 100)
-    turned = await door.get(f"{PATH}/diff?from={now}&to={now - 200}", door.issuer.access())
+async def test_a_difference_needs_two_moments_in_order(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    await shelve(gateways, now - 300)
+    await shelve(gateways, now - 100)
+    turned = await client.get(f"{PATH}/diff?from={now}&to={now - 200}", client.issuer.access())
     assert turned.status == 400
-    early = await door.get(f"{PATH}/diff?from={now - 400}&to={now}", door.issuer.access())
+    early = await client.get(f"{PATH}/diff?from={now - 400}&to={now}", client.issuer.access())
     assert (early.status, early.json["code"]) == (404, "no_report")
-    one = await door.get(f"{PATH}/diff?from={now}", door.issuer.access())
+    one = await client.get(f"{PATH}/diff?from={now}", client.issuer.access())
     assert (one.status, one.json["errors"][0]["field"]) == (422, "to")
 
 
 # The rest
 
 
-async def test_the_chains(door: Door) -> None:
-    answer = await door.get("/v1/chains")
+async def test_the_chains(client: GatewayClient) -> None:
+    answer = await client.get("/v1/chains")
     assert {"name": "base", "chainId": 8453, "caip2": "eip155:8453"} in answer.json["items"]
 
 
 @pytest.mark.parametrize("what", ["metadata", "score", "audit", "holderchart", "simulations"])
-async def test_what_is_planned_says_so(what: str, door: Door) -> None:
-    answer = await door.get(f"/v1/tokens/{what}/ethereum/{TOKEN}", door.issuer.access())
+async def test_what_is_planned_says_so(what: str, client: GatewayClient) -> None:
+    answer = await client.get(f"/v1/tokens/{what}/ethereum/{TOKEN}", client.issuer.access())
     assert (answer.status, answer.json["code"]) == (501, "not_implemented")

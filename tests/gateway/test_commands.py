@@ -11,7 +11,7 @@ from contracts.referrals import OpenAccount
 from gateway.http import idempotency as answers_of
 from gateway.http.ids import keyed_command_id
 from gateway.http.responses import Response
-from tests.gateway.conftest import Door, Doors, Reply
+from tests.gateway.conftest import GatewayClient, Gateways, Reply
 from tests.gateway.world import ALICE
 from tests.support.eventually import eventually
 
@@ -29,34 +29,36 @@ def same(first: Reply, second: Reply) -> bool:
     )
 
 
-async def test_a_repeated_key_receives_the_same_response_and_sends_nothing(door: Door) -> None:
-    first = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
-    second = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
+async def test_a_repeated_key_receives_the_same_response_and_sends_nothing(
+    client: GatewayClient,
+) -> None:
+    first = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
+    second = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
     assert first.status == 201
     assert same(first, second)
     assert second.headers["Idempotency-Replayed"] == "true"
-    assert len(door.bus.sent) == 1
+    assert len(client.bus.sent) == 1
 
 
-async def test_a_repeated_key_receives_the_same_rejection(door: Door) -> None:
-    await door.post("/v1/me", door.issuer.id())
-    first = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
-    second = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
+async def test_a_repeated_key_receives_the_same_rejection(client: GatewayClient) -> None:
+    await client.post("/v1/me", client.issuer.id())
+    first = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
+    second = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
     assert first.status == 409
     assert same(first, second)
 
 
-async def test_a_key_is_the_same_with_and_without_quotes(door: Door) -> None:
-    first = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
+async def test_a_key_is_the_same_with_and_without_quotes(client: GatewayClient) -> None:
+    first = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
     quoted = {"Idempotency-Key": '"key-0001"'}
-    assert same(first, await door.post("/v1/me", door.issuer.id(), headers=quoted))
+    assert same(first, await client.post("/v1/me", client.issuer.id(), headers=quoted))
 
 
-async def test_a_stored_response_outlives_the_gateway(doors: Doors) -> None:
-    one, other = await doors.open(), await doors.open()
+async def test_a_stored_response_outlives_the_gateway(gateways: Gateways) -> None:
+    one, other = await gateways.open(), await gateways.open()
     first = await one.post("/v1/me", one.issuer.id(), headers=KEYED)
     assert same(first, await other.post("/v1/me", other.issuer.id(), headers=KEYED))
-    assert len(doors.bus.sent) == 1
+    assert len(gateways.bus.sent) == 1
 
 
 async def test_a_response_is_stored_with_case_insensitive_headers(redis: Redis) -> None:
@@ -70,62 +72,62 @@ async def test_a_response_is_stored_with_case_insensitive_headers(redis: Redis) 
 
 
 async def test_an_outcome_without_a_stored_response_is_answered_again(
-    door: Door, redis: Redis
+    client: GatewayClient, redis: Redis
 ) -> None:
-    first = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
+    first = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
     await redis.delete(*await redis.keys("answer:*"))
-    second = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
+    second = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
     assert same(first, second)
-    assert len(door.bus.sent) == 1
+    assert len(client.bus.sent) == 1
 
 
-async def test_a_key_with_another_body_is_rejected(door: Door) -> None:
-    program = door.issuer.program()
+async def test_a_key_with_another_body_is_rejected(client: GatewayClient) -> None:
+    program = client.issuer.program()
     body = {"sub": ALICE, "user": "alice@example.com"}
-    assert (await door.post("/v1/users", program, json=body, headers=KEYED)).status == 201
+    assert (await client.post("/v1/users", program, json=body, headers=KEYED)).status == 201
     other = {"sub": ALICE, "user": "mallory@example.com"}
-    again = await door.post("/v1/users", program, json=other, headers=KEYED)
+    again = await client.post("/v1/users", program, json=other, headers=KEYED)
     assert (again.status, again.json["code"]) == (422, "idempotency_key_reused")
-    assert len(door.bus.sent) == 1
+    assert len(client.bus.sent) == 1
 
 
-async def test_a_key_belongs_to_its_caller(door: Door) -> None:
-    first = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
-    other = await door.post("/v1/me", door.issuer.id(BOB), headers=KEYED)
+async def test_a_key_belongs_to_its_caller(client: GatewayClient) -> None:
+    first = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
+    other = await client.post("/v1/me", client.issuer.id(BOB), headers=KEYED)
     assert (first.status, other.status) == (201, 201)
     assert other.json["referralCode"] != first.json["referralCode"]
 
 
-async def test_a_key_in_use_answers_409(door: Door) -> None:
-    door.bus.held = True
-    first = asyncio.create_task(door.post("/v1/me", door.issuer.id(), headers=KEYED))
+async def test_a_key_in_use_answers_409(client: GatewayClient) -> None:
+    client.bus.held = True
+    first = asyncio.create_task(client.post("/v1/me", client.issuer.id(), headers=KEYED))
 
     async def sent() -> bool:
-        return bool(door.bus.sent)
+        return bool(client.bus.sent)
 
     await eventually(sent)
-    second = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
+    second = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
     assert (second.status, second.json["code"]) == (409, "idempotency_key_in_use")
     assert second.headers["Retry-After"] == "1"
-    door.bus.release()
+    client.bus.release()
     assert (await first).status == 201
-    assert same(await first, await door.post("/v1/me", door.issuer.id(), headers=KEYED))
+    assert same(await first, await client.post("/v1/me", client.issuer.id(), headers=KEYED))
 
 
 async def test_a_claim_is_renewed_while_its_request_runs(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers_of, "_LEASE", 300)
     monkeypatch.setattr(answers_of, "RENEW_SECONDS", 0.05)
-    door.bus.held = True
+    client.bus.held = True
     headers = {**KEYED, "Prefer": "wait=20"}
-    first = asyncio.create_task(door.post("/v1/me", door.issuer.id(), headers=headers))
-    await eventually(lambda: anything(door.bus.sent))
+    first = asyncio.create_task(client.post("/v1/me", client.issuer.id(), headers=headers))
+    await eventually(lambda: anything(client.bus.sent))
     end = time.monotonic() + 0.9  # three leases
     while time.monotonic() < end:
-        assert await door.redis.exists(CLAIM)
-    assert (await door.post("/v1/me", door.issuer.id(), headers=KEYED)).status == 409
-    door.bus.release()
+        assert await client.redis.exists(CLAIM)
+    assert (await client.post("/v1/me", client.issuer.id(), headers=KEYED)).status == 409
+    client.bus.release()
     assert (await first).status == 201
 
 
@@ -134,56 +136,58 @@ async def anything(seen: Sequence[object]) -> bool:
 
 
 async def test_the_claim_of_a_killed_gateway_lapses(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers_of, "_LEASE", 300)
     command = OpenAccount(member_id=ALICE, email=f"{ALICE[-8:]}@example.com", network="127.0.0.1")
-    await door.gateway.dependencies.commands.responses.begin(COMMAND_ID, command.body_hash)
-    assert (await door.post("/v1/me", door.issuer.id(), headers=KEYED)).status == 409
+    await client.gateway.dependencies.commands.responses.begin(COMMAND_ID, command.body_hash)
+    assert (await client.post("/v1/me", client.issuer.id(), headers=KEYED)).status == 409
 
     async def lapsed() -> bool:
-        return not await door.redis.exists(CLAIM)
+        return not await client.redis.exists(CLAIM)
 
     await eventually(lapsed, seconds=5)
-    assert (await door.post("/v1/me", door.issuer.id(), headers=KEYED)).status == 201
+    assert (await client.post("/v1/me", client.issuer.id(), headers=KEYED)).status == 201
 
 
-async def test_ten_concurrent_requests_with_one_key_open_one_account(door: Door) -> None:
-    token = door.issuer.id()
-    answers = await asyncio.gather(*(door.post("/v1/me", token, headers=KEYED) for _ in range(10)))
+async def test_ten_concurrent_requests_with_one_key_open_one_account(client: GatewayClient) -> None:
+    token = client.issuer.id()
+    answers = await asyncio.gather(
+        *(client.post("/v1/me", token, headers=KEYED) for _ in range(10))
+    )
     assert {answer.status for answer in answers} <= {201, 409}
     created = [answer for answer in answers if answer.status == 201]
     assert len({answer.body for answer in created}) == 1
-    assert len(door.bus.sent) == 1
+    assert len(client.bus.sent) == 1
 
 
 @pytest.mark.parametrize(
     "key", ['""', "", "a b", "x" * 256, '"' + "x" * 256 + '"', '"abc', 'a"b', "ä", "a\tb"]
 )
-async def test_an_invalid_key_is_rejected(key: str, door: Door) -> None:
-    answer = await door.post("/v1/me", door.issuer.id(), headers={"Idempotency-Key": key})
+async def test_an_invalid_key_is_rejected(key: str, client: GatewayClient) -> None:
+    answer = await client.post("/v1/me", client.issuer.id(), headers={"Idempotency-Key": key})
     assert (answer.status, answer.json["code"]) == (400, "invalid_idempotency_key")
-    assert door.bus.sent == []
+    assert client.bus.sent == []
 
 
 @pytest.mark.parametrize(
     "key", ["x" * 255, '"a b"', '"a\\"b"', "7", "2754c4a9-9537-47f2-abd0-b5da16fa6f3f"]
 )
-async def test_a_valid_key_is_accepted(key: str, door: Door) -> None:
-    answer = await door.post("/v1/me", door.issuer.id(), headers={"Idempotency-Key": key})
+async def test_a_valid_key_is_accepted(key: str, client: GatewayClient) -> None:
+    answer = await client.post("/v1/me", client.issuer.id(), headers={"Idempotency-Key": key})
     assert answer.status == 201
 
 
-async def test_respond_async_answers_202_with_the_operation(door: Door) -> None:
+async def test_respond_async_answers_202_with_the_operation(client: GatewayClient) -> None:
     headers = {"Prefer": "respond-async"}
-    answer = await door.post("/v1/me", door.issuer.id(), headers=headers)
+    answer = await client.post("/v1/me", client.issuer.id(), headers=headers)
     assert (answer.status, answer.json["status_code"]) == (202, 202)
     assert answer.headers["Retry-After"] == "1"
     assert answer.headers["Preference-Applied"] == "respond-async"
     where = answer.headers["Location"]
 
     async def done() -> Reply | None:
-        look = await door.get(where, door.issuer.access())
+        look = await client.get(where, client.issuer.access())
         return look if look.status == 200 else None
 
     look = await eventually(done)
@@ -192,93 +196,95 @@ async def test_respond_async_answers_202_with_the_operation(door: Door) -> None:
     assert look.json["position"] == {"stream": f"member-{ALICE}", "version": 2}
 
 
-async def test_an_operation_is_visible_to_its_sender_only(door: Door) -> None:
-    door.bus.held = True
+async def test_an_operation_is_visible_to_its_sender_only(client: GatewayClient) -> None:
+    client.bus.held = True
     headers = {"Prefer": "respond-async"}
-    where = (await door.post("/v1/me", door.issuer.id(), headers=headers)).headers["Location"]
-    assert (await door.get(where, door.issuer.access())).status == 202
-    assert (await door.get(where, door.issuer.access(BOB))).status == 404
-    door.bus.release()
+    where = (await client.post("/v1/me", client.issuer.id(), headers=headers)).headers["Location"]
+    assert (await client.get(where, client.issuer.access())).status == 202
+    assert (await client.get(where, client.issuer.access(BOB))).status == 404
+    client.bus.release()
 
     async def done() -> bool:
-        return (await door.get(where, door.issuer.access())).status == 200
+        return (await client.get(where, client.issuer.access())).status == 200
 
     await eventually(done)
-    assert (await door.get(where, door.issuer.access(BOB))).status == 404
+    assert (await client.get(where, client.issuer.access(BOB))).status == 404
     unknown = f"/v1/operations/{uuid.uuid4()}"
-    assert (await door.get(unknown, door.issuer.access())).status == 404
+    assert (await client.get(unknown, client.issuer.access())).status == 404
 
 
-async def test_a_slow_service_answers_202_and_a_repetition_receives_the_outcome(door: Door) -> None:
-    door.bus.held = True
+async def test_a_slow_service_answers_202_and_a_repetition_receives_the_outcome(
+    client: GatewayClient,
+) -> None:
+    client.bus.held = True
     headers = KEYED | {"Prefer": "wait=0"}
-    first = await door.post("/v1/me", door.issuer.id(), headers=headers)
+    first = await client.post("/v1/me", client.issuer.id(), headers=headers)
     assert first.status == 202
-    door.bus.release()
+    client.bus.release()
 
     async def done() -> bool:
-        return (await door.get(first.headers["Location"], door.issuer.access())).status == 200
+        return (await client.get(first.headers["Location"], client.issuer.access())).status == 200
 
     await eventually(done)
-    again = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
+    again = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
     assert again.status == 201
-    assert len(door.bus.sent) == 1
+    assert len(client.bus.sent) == 1
 
 
-async def test_prefer_wait_sets_the_time_to_wait(doors: Doors) -> None:
-    door = await doors.open(outcome_wait_seconds=0.01)
-    door.bus.held = True
+async def test_prefer_wait_sets_the_time_to_wait(gateways: Gateways) -> None:
+    client = await gateways.open(outcome_wait_seconds=0.01)
+    client.bus.held = True
     waiting = asyncio.create_task(
-        door.post("/v1/me", door.issuer.id(), headers={"Prefer": "wait=20"})
+        client.post("/v1/me", client.issuer.id(), headers={"Prefer": "wait=20"})
     )
 
     async def sent() -> bool:
-        return bool(door.bus.sent)
+        return bool(client.bus.sent)
 
     await eventually(sent)
-    door.bus.release()
+    client.bus.release()
     answer = await waiting
     assert answer.status == 201
     assert answer.headers["Preference-Applied"] == "wait=20"
 
 
-async def test_a_program_opens_accounts_for_others(door: Door) -> None:
+async def test_a_program_opens_accounts_for_others(client: GatewayClient) -> None:
     body = {"sub": BOB, "user": "Bob@Example.com"}
-    answer = await door.post("/v1/users", door.issuer.program(), json=body)
+    answer = await client.post("/v1/users", client.issuer.program(), json=body)
     assert (answer.status, answer.json["user"]) == (201, "bob@example.com")
-    assert (await door.get("/v1/me", door.issuer.access(BOB))).body == answer.body
-    again = await door.post("/v1/users", door.issuer.program(), json=body)
+    assert (await client.get("/v1/me", client.issuer.access(BOB))).body == answer.body
+    again = await client.post("/v1/users", client.issuer.program(), json=body)
     assert (again.status, again.json["code"]) == (409, "account_exists")
 
 
-async def test_routes_for_programs_are_hidden_from_people(door: Door) -> None:
+async def test_routes_for_programs_are_hidden_from_people(client: GatewayClient) -> None:
     body = {"sub": BOB, "user": "bob@example.com"}
-    assert (await door.post("/v1/users", door.issuer.access(), json=body)).status == 404
+    assert (await client.post("/v1/users", client.issuer.access(), json=body)).status == 404
     for scope in ("other/scope", None):
         assert (
-            await door.post("/v1/users", door.issuer.program(scope=scope), json=body)
+            await client.post("/v1/users", client.issuer.program(scope=scope), json=body)
         ).status == 404
-    assert (await door.get("/v1/me", door.issuer.program())).status == 404
-    assert door.bus.sent == []
+    assert (await client.get("/v1/me", client.issuer.program())).status == 404
+    assert client.bus.sent == []
 
 
-async def test_a_rejection_of_a_service_becomes_a_problem(door: Door) -> None:
-    token = door.issuer.access()
-    refresh = await door.post(f"/v1/tokens/cluster/base/{TOKEN}/refresh", token)
+async def test_a_rejection_of_a_service_becomes_a_problem(client: GatewayClient) -> None:
+    token = client.issuer.access()
+    refresh = await client.post(f"/v1/tokens/cluster/base/{TOKEN}/refresh", token)
     assert refresh.status == 501
     assert refresh.json["detail"]
-    invite = await door.post("/v1/invites", token, json={"email": "bob@example.com"})
+    invite = await client.post("/v1/invites", token, json={"email": "bob@example.com"})
     assert (invite.status, invite.json["code"]) == (409, "no_account")
-    queues = [sent.queue for sent in door.bus.sent]
+    queues = [sent.queue for sent in client.bus.sent]
     assert queues == ["test-compute-commands.fifo", "test-invites-commands.fifo"]
-    assert door.bus.sent[0].body["tokenAddress"] == TOKEN.lower()
-    assert door.bus.sent[0].body["chainId"] == 8453
+    assert client.bus.sent[0].body["tokenAddress"] == TOKEN.lower()
+    assert client.bus.sent[0].body["chainId"] == 8453
 
 
 @pytest.mark.parametrize("chain", ["ethereum", "Ethereum", "1", "eip155:1"])
-async def test_a_chain_has_several_names(chain: str, door: Door) -> None:
-    await door.post(f"/v1/tokens/cluster/{chain}/{TOKEN}/refresh", door.issuer.access())
-    assert door.bus.sent[0].body["chainId"] == 1
+async def test_a_chain_has_several_names(chain: str, client: GatewayClient) -> None:
+    await client.post(f"/v1/tokens/cluster/{chain}/{TOKEN}/refresh", client.issuer.access())
+    assert client.bus.sent[0].body["chainId"] == 1
 
 
 @pytest.mark.parametrize(
@@ -296,16 +302,16 @@ async def test_a_chain_has_several_names(chain: str, door: Door) -> None:
     ],
 )
 async def test_an_invalid_chain_or_address_sends_no_command(
-    path: str, code: str, door: Door
+    path: str, code: str, client: GatewayClient
 ) -> None:
-    answer = await door.post(f"/v1/tokens/cluster/{path}/refresh", door.issuer.access())
+    answer = await client.post(f"/v1/tokens/cluster/{path}/refresh", client.issuer.access())
     assert (answer.status, answer.json["code"]) == (400, code)
-    assert door.bus.sent == []
+    assert client.bus.sent == []
 
 
-async def test_an_unavailable_bus_answers_503(door: Door) -> None:
-    door.bus.down = True
-    answer = await door.post("/v1/me", door.issuer.id(), headers=KEYED)
+async def test_an_unavailable_bus_answers_503(client: GatewayClient) -> None:
+    client.bus.down = True
+    answer = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
     assert (answer.status, answer.json["code"]) == (503, "bus_unavailable")
-    door.bus.down = False
-    assert (await door.post("/v1/me", door.issuer.id(), headers=KEYED)).status == 201
+    client.bus.down = False
+    assert (await client.post("/v1/me", client.issuer.id(), headers=KEYED)).status == 201

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.edge import connection
 from gateway.http import requests as parsing
-from tests.gateway.conftest import Door, Doors
+from tests.gateway.conftest import GatewayClient, Gateways
 from tests.gateway.world import ALICE, Issuer
 from tests.support.eventually import eventually
 
@@ -20,9 +20,9 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @contextlib.asynccontextmanager
-async def connection_to(door: Door) -> AsyncIterator[Streams]:
+async def connection_to(client: GatewayClient) -> AsyncIterator[Streams]:
     """Open a connection for raw bytes."""
-    port = int(door.url.rpartition(":")[2])
+    port = int(client.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield reader, writer
@@ -31,9 +31,9 @@ async def connection_to(door: Door) -> AsyncIterator[Streams]:
         await writer.wait_closed()
 
 
-async def response_to(sent: bytes, door: Door) -> bytes:
+async def response_to(sent: bytes, client: GatewayClient) -> bytes:
     """Return all bytes that are received until the gateway closes the connection."""
-    async with connection_to(door) as (reader, writer):
+    async with connection_to(client) as (reader, writer):
         writer.write(sent)
         return await asyncio.wait_for(reader.read(), 5)
 
@@ -60,9 +60,9 @@ def is_problem(answer: object, status: int) -> bool:
     ],
 )
 async def test_an_unknown_path_or_method_answers_problem_json(
-    method: str, path: str, status: int, door: Door
+    method: str, path: str, status: int, client: GatewayClient
 ) -> None:
-    answer = await door.call(method, path)
+    answer = await client.call(method, path)
     assert answer.status == status
     assert answer.headers["Content-Type"] == PROBLEM
     assert is_problem(answer.json, status)
@@ -85,45 +85,45 @@ async def test_an_unknown_path_or_method_answers_problem_json(
     ],
 )
 async def test_a_missing_or_invalid_token_answers_403(
-    headers: list[tuple[str, str]], door: Door
+    headers: list[tuple[str, str]], client: GatewayClient
 ) -> None:
-    async with door.session.get(f"{door.url}/v1/me", headers=headers) as response:
+    async with client.session.get(f"{client.url}/v1/me", headers=headers) as response:
         assert response.status == 403
         assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
         assert is_problem(await response.json(), 403)
 
 
-async def test_a_route_rejects_the_wrong_kind_of_token(door: Door) -> None:
-    issuer = door.issuer
+async def test_a_route_rejects_the_wrong_kind_of_token(client: GatewayClient) -> None:
+    issuer = client.issuer
     for answer in (
-        await door.post("/v1/me", issuer.access()),
-        await door.post("/v1/users", issuer.id(), json=USER),
-        await door.post("/v1/invites", issuer.id(), json={"email": "bob@example.com"}),
+        await client.post("/v1/me", issuer.access()),
+        await client.post("/v1/users", issuer.id(), json=USER),
+        await client.post("/v1/invites", issuer.id(), json={"email": "bob@example.com"}),
     ):
         assert answer.status == 403
         assert "token" in answer.json["detail"]
-    assert door.bus.sent == []
+    assert client.bus.sent == []
 
 
-async def test_an_account_is_served_to_both_kinds_of_token(door: Door) -> None:
-    await door.post("/v1/me", door.issuer.id())
-    assert (await door.get("/v1/me", door.issuer.id())).status == 200
-    assert (await door.get("/v1/me", door.issuer.access())).status == 200
+async def test_an_account_is_served_to_both_kinds_of_token(client: GatewayClient) -> None:
+    await client.post("/v1/me", client.issuer.id())
+    assert (await client.get("/v1/me", client.issuer.id())).status == 200
+    assert (await client.get("/v1/me", client.issuer.access())).status == 200
 
 
-async def test_the_bearer_scheme_is_case_insensitive(door: Door) -> None:
-    headers = {"Authorization": f"bearer {door.issuer.access()}"}
-    assert (await door.get("/v1/me", headers=headers)).status == 404
+async def test_the_bearer_scheme_is_case_insensitive(client: GatewayClient) -> None:
+    headers = {"Authorization": f"bearer {client.issuer.access()}"}
+    assert (await client.get("/v1/me", headers=headers)).status == 404
 
 
-async def test_unknown_signing_keys_answer_503_instead_of_403(door: Door) -> None:
-    stranger = Issuer(keys={"key-2": next(iter(door.issuer.keys.values()))})
-    door.issuer.down = True
-    keys = door.gateway.keys[0]
+async def test_unknown_signing_keys_answer_503_instead_of_403(client: GatewayClient) -> None:
+    stranger = Issuer(keys={"key-2": next(iter(client.issuer.keys.values()))})
+    client.issuer.down = True
+    keys = client.gateway.keys[0]
     keys._fetched_at = float("-inf")
-    answer = await door.get("/v1/me", stranger.access())
+    answer = await client.get("/v1/me", stranger.access())
     assert (answer.status, answer.json["code"]) == (503, "keys_unavailable")
-    assert (await door.get("/v1/me", door.issuer.access())).status == 404
+    assert (await client.get("/v1/me", client.issuer.access())).status == 404
 
 
 @pytest.mark.parametrize(
@@ -153,22 +153,24 @@ async def test_unknown_signing_keys_answer_503_instead_of_403(door: Door) -> Non
     ],
 )
 async def test_an_invalid_body_is_rejected_with_the_field_and_the_reason(
-    body: bytes, status: int, words: str, door: Door
+    body: bytes, status: int, words: str, client: GatewayClient
 ) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = await door.post("/v1/users", door.issuer.program(), data=body, headers=headers)
+    answer = await client.post("/v1/users", client.issuer.program(), data=body, headers=headers)
     assert answer.status == status
     assert is_problem(answer.json, status)
     assert words in answer.json["detail"]
     assert ("errors" in answer.json) == (status == 422)
-    assert door.bus.sent == []
+    assert client.bus.sent == []
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "*/*"])
-async def test_a_body_without_the_json_content_type_is_rejected(kind: str, door: Door) -> None:
-    answer = await door.post(
+async def test_a_body_without_the_json_content_type_is_rejected(
+    kind: str, client: GatewayClient
+) -> None:
+    answer = await client.post(
         "/v1/users",
-        door.issuer.program(),
+        client.issuer.program(),
         data=json.dumps(USER).encode(),
         headers={"Content-Type": kind},
     )
@@ -176,21 +178,21 @@ async def test_a_body_without_the_json_content_type_is_rejected(kind: str, door:
     assert "application/json" in answer.json["detail"]
 
 
-async def test_a_body_that_is_too_large_answers_413(door: Door) -> None:
-    answer = await door.post("/v1/users", door.issuer.program(), json={"sub": "a" * 70_000})
+async def test_a_body_that_is_too_large_answers_413(client: GatewayClient) -> None:
+    answer = await client.post("/v1/users", client.issuer.program(), json={"sub": "a" * 70_000})
     assert answer.status == 413
     assert is_problem(answer.json, 413)
-    assert door.bus.sent == []
+    assert client.bus.sent == []
 
 
-async def test_a_body_is_rejected_where_none_is_expected(door: Door) -> None:
-    assert (await door.post("/v1/me", door.issuer.id(), json={"email": "x"})).status == 422
-    assert door.bus.sent == []
-    assert (await door.post("/v1/me", door.issuer.id(), json={})).status == 201
+async def test_a_body_is_rejected_where_none_is_expected(client: GatewayClient) -> None:
+    assert (await client.post("/v1/me", client.issuer.id(), json={"email": "x"})).status == 422
+    assert client.bus.sent == []
+    assert (await client.post("/v1/me", client.issuer.id(), json={})).status == 201
 
 
-async def test_unknown_query_parameters_are_rejected(door: Door) -> None:
-    answer = await door.get("/v1/me?at=yesterday", door.issuer.access())
+async def test_unknown_query_parameters_are_rejected(client: GatewayClient) -> None:
+    answer = await client.get("/v1/me?at=yesterday", client.issuer.access())
     assert (answer.status, answer.json["code"]) == (400, "unknown_parameter")
 
 
@@ -212,9 +214,9 @@ SECRET = b"eyJhbGciOiJub25lIn0"
     ],
 )
 async def test_malformed_http_answers_problem_json_without_quoting_it(
-    request_bytes: bytes, door: Door
+    request_bytes: bytes, client: GatewayClient
 ) -> None:
-    answer = await response_to(request_bytes, door)
+    answer = await response_to(request_bytes, client)
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b" 400 " in head.split(b"\r\n")[0]
     assert b"application/problem+json" in head
@@ -224,29 +226,31 @@ async def test_malformed_http_answers_problem_json_without_quoting_it(
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x-y", "gzip, identity"])
 @pytest.mark.parametrize("body", [b"abcd", gzip.compress(b"{" + b" " * 5_000_000 + b"}")])
-async def test_compressed_bodies_are_rejected(encoding: str, body: bytes, door: Door) -> None:
+async def test_compressed_bodies_are_rejected(
+    encoding: str, body: bytes, client: GatewayClient
+) -> None:
     answer = await response_to(
         b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-        b"Authorization: Bearer " + door.issuer.program().encode() + b"\r\n"
+        b"Authorization: Bearer " + client.issuer.program().encode() + b"\r\n"
         b"Content-Encoding: " + encoding.encode() + b"\r\n"
         b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body,
-        door,
+        client,
     )
     problem = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert is_problem(problem, 400)
     assert problem["code"] in {"unsupported_content_encoding", "malformed_http"}
 
 
-async def test_a_broken_chunked_body_is_rejected(door: Door) -> None:
+async def test_a_broken_chunked_body_is_rejected(client: GatewayClient) -> None:
     answer = await response_to(
         b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-        b"Authorization: Bearer " + door.issuer.program().encode() + b"\r\n"
+        b"Authorization: Bearer " + client.issuer.program().encode() + b"\r\n"
         b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
-        door,
+        client,
     )
     assert b" 400 " in answer.split(b"\r\n")[0]
     assert is_problem(json.loads(answer.partition(b"\r\n\r\n")[2]), 400)
-    assert door.bus.sent == []
+    assert client.bus.sent == []
 
 
 PATH = b"/v1/referral/valid?referral_code=00000-00000"
@@ -262,9 +266,9 @@ PATH = b"/v1/referral/valid?referral_code=00000-00000"
     ],
 )
 async def test_connections_are_kept_alive_as_http_defines_it(
-    version: bytes, wish: bytes, told: bytes | None, *, closed: bool, door: Door
+    version: bytes, wish: bytes, told: bytes | None, *, closed: bool, client: GatewayClient
 ) -> None:
-    async with connection_to(door) as (reader, writer):
+    async with connection_to(client) as (reader, writer):
         writer.write(b"GET " + PATH + b" " + version + b"\r\nHost: a\r\n" + wish + b"\r\n")
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
         lines = head.split(b"\r\n")
@@ -280,42 +284,42 @@ async def test_connections_are_kept_alive_as_http_defines_it(
             assert await asyncio.wait_for(reader.read(), 5) == b""
 
 
-async def test_pipelined_requests_are_answered_in_order(door: Door) -> None:
+async def test_pipelined_requests_are_answered_in_order(client: GatewayClient) -> None:
     names = [b"number-%02d" % number for number in range(8)]
     asked = [
         b"GET " + PATH + b" HTTP/1.1\r\nHost: a\r\nX-Request-ID: " + name + b"\r\n"
         for name in names
     ]
-    told = await response_to(b"\r\n".join(asked) + b"Connection: close\r\n\r\n", door)
+    told = await response_to(b"\r\n".join(asked) + b"Connection: close\r\n\r\n", client)
     assert re.findall(rb"X-Request-ID: (\S+)", told) == names
     assert told.count(b'{"valid":false}') == len(names)
 
 
 @pytest.mark.parametrize("path", ["/v1/me", "/v1/nowhere", "/docs"])
-async def test_a_head_request_receives_no_body(path: str, door: Door) -> None:
+async def test_a_head_request_receives_no_body(path: str, client: GatewayClient) -> None:
     """Only the documentation pages support HEAD."""
     told = await response_to(
-        b"HEAD " + path.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", door
+        b"HEAD " + path.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", client
     )
     assert told.partition(b"\r\n\r\n")[2] == b""
 
 
-async def test_an_empty_query_string_is_accepted(door: Door) -> None:
-    head = f"GET /v1/me? HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {door.issuer.access()}"
-    told = await response_to(head.encode() + b"\r\nConnection: close\r\n\r\n", door)
+async def test_an_empty_query_string_is_accepted(client: GatewayClient) -> None:
+    head = f"GET /v1/me? HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {client.issuer.access()}"
+    told = await response_to(head.encode() + b"\r\nConnection: close\r\n\r\n", client)
     assert b"no_account" in told
 
 
-async def test_a_safe_request_id_of_the_caller_is_used(door: Door) -> None:
-    answer = await door.get("/v1/nothing", headers={"X-Request-ID": "abcdef-12345"})
+async def test_a_safe_request_id_of_the_caller_is_used(client: GatewayClient) -> None:
+    answer = await client.get("/v1/nothing", headers={"X-Request-ID": "abcdef-12345"})
     assert answer.json["request_id"] == "abcdef-12345"
     for strange in ("short", "x" * 65, "with blank here", '{"json": "injection"}'):
-        answer = await door.get("/v1/nothing", headers={"X-Request-ID": strange})
+        answer = await client.get("/v1/nothing", headers={"X-Request-ID": strange})
         assert answer.json["request_id"] != strange
 
 
-async def test_responses_have_the_common_headers(door: Door) -> None:
-    answer = await door.get("/v1/me", door.issuer.access())
+async def test_responses_have_the_common_headers(client: GatewayClient) -> None:
+    answer = await client.get("/v1/me", client.issuer.access())
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Server"] == "vouch"  # without the versions of aiohttp and Python
@@ -323,12 +327,12 @@ async def test_responses_have_the_common_headers(door: Door) -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 async def test_the_log_contains_no_token_and_no_address(
-    log_format: str, doors: Doors, capsys: pytest.CaptureFixture[str]
+    log_format: str, gateways: Gateways, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    door = await doors.open(log_format=log_format)
-    token = door.issuer.id()
-    await door.post("/v1/me", token)
-    await door.get("/v1/me?x=1", door.issuer.access())
+    client = await gateways.open(log_format=log_format)
+    token = client.issuer.id()
+    await client.post("/v1/me", token)
+    await client.get("/v1/me?x=1", client.issuer.access())
     lines = ""
 
     async def written() -> bool:
@@ -342,30 +346,30 @@ async def test_the_log_contains_no_token_and_no_address(
         assert secret not in lines
 
 
-async def test_a_healthy_gateway_is_alive_and_ready(door: Door) -> None:
-    assert (await door.get("/healthz")).json == {"status": "alive"}
-    assert (await door.get("/readyz")).json == {"status": "ready"}
+async def test_a_healthy_gateway_is_alive_and_ready(client: GatewayClient) -> None:
+    assert (await client.get("/healthz")).json == {"status": "alive"}
+    assert (await client.get("/readyz")).json == {"status": "ready"}
 
 
-async def test_readiness_names_the_failing_checks(door: Door) -> None:
-    door.bus.down = True
-    answer = await door.get("/readyz")
+async def test_readiness_names_the_failing_checks(client: GatewayClient) -> None:
+    client.bus.down = True
+    answer = await client.get("/readyz")
     assert (answer.status, answer.json["missing"]) == (503, ["bus"])
-    door.gateway.health.draining = True
-    assert (await door.get("/readyz")).json["missing"] == ["bus", "draining"]
-    assert (await door.get("/healthz")).status == 200
+    client.gateway.health.draining = True
+    assert (await client.get("/readyz")).json["missing"] == ["bus", "draining"]
+    assert (await client.get("/healthz")).status == 200
 
 
 async def test_silent_connections_are_closed_and_block_no_one_else(
-    doors: Doors, monkeypatch: pytest.MonkeyPatch
+    gateways: Gateways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "FIRST_REQUEST_SECONDS", 0.5)
-    door = await doors.open()
-    port = int(door.url.rpartition(":")[2])
+    client = await gateways.open()
+    port = int(client.url.rpartition(":")[2])
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(300)]
     for _, writer in silent:
         writer.write(b"GET /v1/me HTTP/1.1\r\nHost: a\r\nX-Slow")
-    assert (await door.get("/v1/me", door.issuer.access())).status == 404
+    assert (await client.get("/v1/me", client.issuer.access())).status == 404
     ends = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in silent)), 10)
     assert set(ends) == {b""}
     for _, writer in silent:
@@ -373,13 +377,15 @@ async def test_silent_connections_are_closed_and_block_no_one_else(
     await asyncio.gather(*(writer.wait_closed() for _, writer in silent), return_exceptions=True)
 
 
-async def test_a_slow_body_answers_408(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_body_answers_408(
+    client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(parsing, "BODY_SECONDS", 0.05)
-    async with connection_to(door) as (reader, writer):
+    async with connection_to(client) as (reader, writer):
         writer.write(
             b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
             b"Connection: close\r\nContent-Length: 100\r\nAuthorization: Bearer "
-            + door.issuer.program().encode()
+            + client.issuer.program().encode()
             + b"\r\n\r\n{"
         )
         answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)

@@ -10,51 +10,53 @@ from contracts.referral_code import check_symbol
 from gateway.http.client_address import ClientAddresses
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
-from tests.gateway.conftest import Door, Doors
+from tests.gateway.conftest import GatewayClient, Gateways
 from token_bucket import Scope
 
 
-async def test_an_override_in_redis_applies_to_a_running_gateway(doors: Doors) -> None:
-    await doors.redis.hset("gateway:limits", "reads", "3/60")
-    door = await doors.open()
-    token = door.issuer.access()
-    statuses = [(await door.get("/v1/me", token)).status for _ in range(5)]
+async def test_an_override_in_redis_applies_to_a_running_gateway(gateways: Gateways) -> None:
+    await gateways.redis.hset("gateway:limits", "reads", "3/60")
+    client = await gateways.open()
+    token = client.issuer.access()
+    statuses = [(await client.get("/v1/me", token)).status for _ in range(5)]
     assert statuses == [404, 404, 404, 429, 429]
 
 
-async def test_a_limit_in_shadow_mode_is_not_reported_to_callers(doors: Doors) -> None:
-    await doors.redis.hset("gateway:limits", "reads", "1/60;shadow")
-    door = await doors.open()
+async def test_a_limit_in_shadow_mode_is_not_reported_to_callers(gateways: Gateways) -> None:
+    await gateways.redis.hset("gateway:limits", "reads", "1/60;shadow")
+    client = await gateways.open()
     for _ in range(3):
-        answer = await door.get("/v1/me", door.issuer.access())
+        answer = await client.get("/v1/me", client.issuer.access())
         assert answer.status == 404
         assert not {"RateLimit", "RateLimit-Policy"} & set(answer.headers)
 
 
-async def test_an_exceeded_limit_is_named_with_the_time_to_wait(doors: Doors) -> None:
-    await doors.redis.hset("gateway:limits", "reads", "1/60")
-    door = await doors.open()
-    token = door.issuer.access()
-    first = await door.get("/v1/me", token)
+async def test_an_exceeded_limit_is_named_with_the_time_to_wait(gateways: Gateways) -> None:
+    await gateways.redis.hset("gateway:limits", "reads", "1/60")
+    client = await gateways.open()
+    token = client.issuer.access()
+    first = await client.get("/v1/me", token)
     assert first.headers["RateLimit-Policy"] == '"reads";q=1;w=60'
     assert first.headers["RateLimit"].startswith('"reads";r=0;t=')
-    refused = await door.get("/v1/me", token)
+    refused = await client.get("/v1/me", token)
     assert (refused.status, refused.json["code"]) == (429, "too_many_requests")
     assert refused.json["violated-policies"] == ["reads"]
     assert "1 in a minute" in refused.json["detail"]
     assert 59 <= int(refused.headers["Retry-After"]) <= 60
     assert refused.headers["RateLimit"]
-    other = await door.get("/v1/me", door.issuer.access("bob"))
+    other = await client.get("/v1/me", client.issuer.access("bob"))
     assert other.status == 404
 
 
 @pytest.mark.parametrize(("limit", "left"), [("25/60", 15), ("4/60", 0)])
-async def test_an_expensive_request_takes_more_tokens(limit: str, left: int, doors: Doors) -> None:
+async def test_an_expensive_request_takes_more_tokens(
+    limit: str, left: int, gateways: Gateways
+) -> None:
     """It takes ten tokens, or all of a bucket that holds fewer."""
-    await doors.redis.hset("gateway:limits", "reads", limit)
-    door = await doors.open()
+    await gateways.redis.hset("gateway:limits", "reads", limit)
+    client = await gateways.open()
     path = f"/v1/tokens/cluster/ethereum/0x{'7' * 40}/diff?from=1&to=2"
-    answer = await door.get(path, door.issuer.access())
+    answer = await client.get(path, client.issuer.access())
     assert answer.status == 404
     assert answer.headers["RateLimit"].startswith(f'"reads";r={left};')
 
@@ -64,41 +66,41 @@ def code(number: int) -> str:
     return symbols + check_symbol(symbols)
 
 
-async def guess(door: Door, number: int, **options: Any) -> int:
+async def guess(client: GatewayClient, number: int, **options: Any) -> int:
     path = f"/v1/referral/valid?referral_code={code(number)}"
-    return (await door.get(path, **options)).status
+    return (await client.get(path, **options)).status
 
 
-async def test_an_address_can_check_ten_codes_a_minute(door: Door) -> None:
-    statuses = [await guess(door, number) for number in range(12)]
+async def test_an_address_can_check_ten_codes_a_minute(client: GatewayClient) -> None:
+    statuses = [await guess(client, number) for number in range(12)]
     assert statuses == [200] * 10 + [429] * 2
 
 
 async def test_after_too_many_wrong_codes_only_signed_in_callers_are_served(
-    doors: Doors,
+    gateways: Gateways,
 ) -> None:
-    await doors.redis.hset("gateway:limits", "guesses-missed", "3/3600")
-    door = await doors.open(trusted_proxy_hops=1)
+    await gateways.redis.hset("gateway:limits", "guesses-missed", "3/3600")
+    client = await gateways.open(trusted_proxy_hops=1)
     statuses = [
-        await guess(door, number, headers={"X-Forwarded-For": f"10.0.0.{number}"})
+        await guess(client, number, headers={"X-Forwarded-For": f"10.0.0.{number}"})
         for number in range(5)
     ]
     assert statuses == [200] * 3 + [429] * 2
-    assert await guess(door, 9, token=door.issuer.access()) == 200
-    assert await guess(door, 9, token="forged") == 403
+    assert await guess(client, 9, token=client.issuer.access()) == 200
+    assert await guess(client, 9, token="forged") == 403
 
 
 async def test_forged_tokens_are_limited_before_their_signature_is_checked(
-    doors: Doors,
+    gateways: Gateways,
 ) -> None:
-    await doors.redis.hset("gateway:limits", "unverified", "2/60")
-    door = await doors.open()
-    known = door.issuer.access()
-    assert (await door.get("/v1/me", known)).status == 404
-    forged = door.issuer.access()[:-8] + "AAAAAAAA"
-    statuses = [(await door.get("/v1/me", forged)).status for _ in range(3)]
+    await gateways.redis.hset("gateway:limits", "unverified", "2/60")
+    client = await gateways.open()
+    known = client.issuer.access()
+    assert (await client.get("/v1/me", known)).status == 404
+    forged = client.issuer.access()[:-8] + "AAAAAAAA"
+    statuses = [(await client.get("/v1/me", forged)).status for _ in range(3)]
     assert statuses == [403, 429, 429]
-    assert (await door.get("/v1/me", known)).status == 404  # a cached token is not charged
+    assert (await client.get("/v1/me", known)).status == 404  # a cached token is not charged
 
 
 @pytest.mark.parametrize(

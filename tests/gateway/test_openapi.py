@@ -3,9 +3,9 @@ from jsonschema import Draft202012Validator
 
 from gateway.http.openapi import describe
 from gateway.http.routing import AnyRoute, Auth
-from gateway.routes import ROUTES
+from gateway.routes import ROUTES, bind
 from tests.gateway.conformance import description
-from tests.gateway.conftest import Door
+from tests.gateway.conftest import GatewayClient
 
 
 def test_every_route_is_described_under_its_own_name() -> None:
@@ -13,6 +13,13 @@ def test_every_route_is_described_under_its_own_name() -> None:
     names = [operation["operationId"] for path in paths.values() for operation in path.values()]
     assert sorted(names) == sorted(route.operation_id for route in ROUTES)
     assert len(names) == len(set(names))
+
+
+def test_every_route_is_bound_to_an_assembled_feature(client: GatewayClient) -> None:
+    bound = [each.route for each in bind(client.gateway.dependencies)]
+    assert sorted(bound, key=lambda route: route.operation_id) == sorted(
+        ROUTES, key=lambda route: route.operation_id
+    )
 
 
 def test_operation_ids_do_not_change() -> None:
@@ -25,36 +32,36 @@ def test_every_schema_is_valid() -> None:
         Draft202012Validator.check_schema(schema)
 
 
-async def test_the_description_is_served(door: Door) -> None:
-    answer = await door.get("/v1/openapi.json")
+async def test_the_description_is_served(client: GatewayClient) -> None:
+    answer = await client.get("/v1/openapi.json")
     assert answer.status == 200
     assert answer.json == describe(ROUTES)
-    again = await door.get("/v1/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
+    again = await client.get("/v1/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
     assert again.status == 304
 
 
-async def test_the_documentation_page_loads_from_this_host_only(door: Door) -> None:
-    page = await door.get("/docs")
+async def test_the_documentation_page_loads_from_this_host_only(client: GatewayClient) -> None:
+    page = await client.get("/docs")
     if page.status == 404:
         pytest.skip("the package with the page's assets is not installed")
     assert b"://" not in page.body
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     for asset in ("start.js", "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"):
-        assert (await door.get(f"/docs/{asset}")).status == 200
+        assert (await client.get(f"/docs/{asset}")).status == 200
 
 
-def token(route: AnyRoute, door: Door) -> str | None:
+def token(route: AnyRoute, client: GatewayClient) -> str | None:
     match route.auth:
         case Auth.PUBLIC | Auth.OPTIONAL:
             return None
         case Auth.ID | Auth.CLAIMANT:
-            return door.issuer.id()
+            return client.issuer.id()
         case Auth.SERVICE:
-            return door.issuer.program()
+            return client.issuer.program()
         case Auth.ADMIN:
-            return door.issuer.access(**{"cognito:groups": ["admin"]})  # type: ignore[arg-type]
+            return client.issuer.access(**{"cognito:groups": ["admin"]})  # type: ignore[arg-type]
         case _:
-            return door.issuer.access()
+            return client.issuer.access()
 
 
 @pytest.mark.parametrize(
@@ -62,7 +69,7 @@ def token(route: AnyRoute, door: Door) -> str | None:
     [route for route in ROUTES if not route.streams],
     ids=lambda route: route.operation_id,
 )
-async def test_the_gateway_accepts_every_example(route: AnyRoute, door: Door) -> None:
+async def test_the_gateway_accepts_every_example(route: AnyRoute, client: GatewayClient) -> None:
     """The services may still reject it."""
     path = route.path.format(**{"command_id": "0", **route.example})
     options = {}
@@ -70,7 +77,7 @@ async def test_the_gateway_accepts_every_example(route: AnyRoute, door: Door) ->
         options["params"] = route.body_example
     if route.body is not None and route.body.model_fields:
         options["json"] = route.body_example
-    answer = await door.call(route.method, path, token(route, door), **options)
+    answer = await client.call(route.method, path, token(route, client), **options)
     assert answer.status not in (400, 403, 405, 422, 500), answer.body
     assert description().operation(route.method, path) is not None
 
@@ -81,12 +88,12 @@ async def test_the_gateway_accepts_every_example(route: AnyRoute, door: Door) ->
     ids=lambda route: route.operation_id,
 )
 async def test_the_description_names_the_reads_that_take_a_minimum_position(
-    route: AnyRoute, door: Door
+    route: AnyRoute, client: GatewayClient
 ) -> None:
     path = route.path.format(**{"command_id": "0", **route.example})
     params = route.body_example if route.query is not None else None
     headers = {"X-Min-Position": "elsewhere@1"}
-    answer = await door.call("GET", path, token(route, door), headers, params=params)
+    answer = await client.call("GET", path, token(route, client), headers, params=params)
     assert (answer.status == 400) is (route.prefetch is not None), answer.body
 
 

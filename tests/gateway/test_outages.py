@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 
-from tests.gateway.conftest import Door
+from tests.gateway.conftest import GatewayClient
 from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 
@@ -11,18 +11,18 @@ GUESS = "/v1/referral/valid?referral_code=00000-00000"
 
 
 async def test_a_redis_outage_answers_503_and_ends_by_itself(
-    door: Door, redis_server: RedisServer
+    client: GatewayClient, redis_server: RedisServer
 ) -> None:
-    token = door.issuer.access()
-    await door.post("/v1/me", door.issuer.id())
+    token = client.issuer.access()
+    await client.post("/v1/me", client.issuer.id())
     seen: Counter[int] = Counter()
     guesses: Counter[int] = Counter()
     stop = asyncio.Event()
 
     async def read() -> None:
         while not stop.is_set():
-            seen[(await door.get("/v1/me", token)).status] += 1
-            guesses[(await door.get(GUESS)).status] += 1
+            seen[(await client.get("/v1/me", token)).status] += 1
+            guesses[(await client.get(GUESS)).status] += 1
             await asyncio.sleep(0.01)  # a pause between two requests
 
     async def refused() -> bool:
@@ -31,12 +31,12 @@ async def test_a_redis_outage_answers_503_and_ends_by_itself(
     readers = [asyncio.create_task(read()) for _ in range(4)]
     await redis_server.kill()
     await eventually(refused)
-    assert "redis" in (await door.get("/readyz")).json["missing"]
+    assert "redis" in (await client.get("/readyz")).json["missing"]
     await redis_server.start()
-    await door.bus.start()  # the services rebuild their read models by themselves
+    await client.bus.start()  # the services rebuild their read models by themselves
 
     async def recovered() -> bool:
-        return (await door.get("/v1/me", door.issuer.access("carol"))).status == 404
+        return (await client.get("/v1/me", client.issuer.access("carol"))).status == 404
 
     await eventually(recovered)
     stop.set()
@@ -44,31 +44,31 @@ async def test_a_redis_outage_answers_503_and_ends_by_itself(
     assert set(seen) <= {200, 404, 429, 503}, seen
     assert set(guesses) <= {200, 429, 503}, guesses
     assert guesses[200] <= 20  # ten before, ten after: the counters were lost
-    assert (await door.post("/v1/me", door.issuer.id("bob"))).status == 201
+    assert (await client.post("/v1/me", client.issuer.id("bob"))).status == 201
 
     async def ready() -> bool:
-        return (await door.get("/readyz")).status == 200
+        return (await client.get("/readyz")).status == 200
 
     await eventually(ready)
 
 
 async def test_a_redis_that_hangs_is_treated_as_an_outage(
-    door: Door, redis_server: RedisServer
+    client: GatewayClient, redis_server: RedisServer
 ) -> None:
     """Requests wait for one time-out each, in parallel."""
-    token = door.issuer.access()
-    await door.post("/v1/me", door.issuer.id())
+    token = client.issuer.access()
+    await client.post("/v1/me", client.issuer.id())
     redis_server.suspend()
     try:
         async with asyncio.timeout(20):  # a hundred time-outs in sequence take ten times as long
-            reads = [(await door.get("/v1/me", token)).status for _ in range(50)]
-            guesses = [(await door.get(GUESS)).status for _ in range(50)]
+            reads = [(await client.get("/v1/me", token)).status for _ in range(50)]
+            guesses = [(await client.get(GUESS)).status for _ in range(50)]
     finally:
         redis_server.resume()
     assert set(reads) <= {429, 503}
     assert set(guesses) == {503}
 
     async def recovered() -> bool:
-        return (await door.get("/v1/me", token)).status == 200
+        return (await client.get("/v1/me", token)).status == 200
 
     await eventually(recovered)

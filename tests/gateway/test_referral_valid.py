@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from contracts.referral_code import ALPHABET, check_symbol, shown
-from tests.gateway.conftest import Door
+from tests.gateway.conftest import GatewayClient
 
 UNKNOWN = "000000000" + check_symbol("000000000")
 
@@ -13,29 +13,29 @@ def path(code: str) -> str:
     return f"/v1/referral/valid?referral_code={code}"
 
 
-async def code_of_alice(door: Door) -> str:
-    return str((await door.post("/v1/me", door.issuer.id())).json["referralCode"])
+async def code_of_alice(client: GatewayClient) -> str:
+    return str((await client.post("/v1/me", client.issuer.id())).json["referralCode"])
 
 
-async def test_a_code_that_can_be_used_is_valid_however_it_is_typed(door: Door) -> None:
-    code = await code_of_alice(door)
+async def test_a_code_that_can_be_used_is_valid_however_it_is_typed(client: GatewayClient) -> None:
+    code = await code_of_alice(client)
     for typed in (code, code.lower(), code.replace("-", ""), code.replace("0", "o")):
-        answer = await door.get(path(typed))
+        answer = await client.get(path(typed))
         assert (answer.status, answer.json) == (200, {"valid": True})
 
 
-async def test_an_unknown_code_is_not_valid(door: Door) -> None:
-    answer = await door.get(path(UNKNOWN))
+async def test_an_unknown_code_is_not_valid(client: GatewayClient) -> None:
+    answer = await client.get(path(UNKNOWN))
     assert (answer.status, answer.json) == (200, {"valid": False})
 
 
-async def test_a_spent_code_is_not_valid(door: Door) -> None:
-    code = await code_of_alice(door)
-    (key,) = await door.redis.keys("*{member-codes*member-*")
-    entry: Any = await door.redis.hget(key, "d")
+async def test_a_spent_code_is_not_valid(client: GatewayClient) -> None:
+    code = await code_of_alice(client)
+    (key,) = await client.redis.keys("*{member-codes*member-*")
+    entry: Any = await client.redis.hget(key, "d")
     spent = entry.replace(b'"remaining":10', b'"remaining":0')
-    await door.redis.hset(key, "d", spent)
-    assert (await door.get(path(code))).json == {"valid": False}
+    await client.redis.hset(key, "d", spent)
+    assert (await client.get(path(code))).json == {"valid": False}
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,10 @@ async def test_a_spent_code_is_not_valid(door: Door) -> None:
         (UNKNOWN[:-1] + ALPHABET[(ALPHABET.index(UNKNOWN[-1]) + 1) % 32], "typing error"),
     ],
 )
-async def test_what_is_no_code_is_refused_in_words(code: str, words: str, door: Door) -> None:
-    answer = await door.get(path(code))
+async def test_what_is_no_code_is_refused_in_words(
+    code: str, words: str, client: GatewayClient
+) -> None:
+    answer = await client.get(path(code))
     assert (answer.status, answer.json["code"]) == (400, "invalid_referral_code")
     assert words in answer.json["detail"]
 
@@ -65,22 +67,22 @@ async def test_what_is_no_code_is_refused_in_words(code: str, words: str, door: 
         (f"?referral_code={'A' * 2000}", 422),
     ],
 )
-async def test_the_query_is_read_strictly(query: str, status: int, door: Door) -> None:
-    answer = await door.get(f"/v1/referral/valid{query}")
+async def test_the_query_is_read_strictly(query: str, status: int, client: GatewayClient) -> None:
+    answer = await client.get(f"/v1/referral/valid{query}")
     assert answer.status == status
     assert answer.json["detail"]
 
 
-async def test_a_known_and_an_unknown_code_cost_the_same_round_trips(door: Door) -> None:
-    code = await code_of_alice(door)
+async def test_a_known_and_an_unknown_code_cost_the_same_round_trips(client: GatewayClient) -> None:
+    code = await code_of_alice(client)
 
     async def trips(wanted: str) -> list[str]:
-        await door.get(path(wanted))  # the generations are remembered for a second
-        async with door.redis.monitor() as monitor:
-            answer = asyncio.create_task(door.get(path(wanted)))
+        await client.get(path(wanted))  # the generations are remembered for a second
+        async with client.redis.monitor() as monitor:
+            answer = asyncio.create_task(client.get(path(wanted)))
             seen = [await next_command(monitor)]
             await answer
-            await door.redis.echo("end")
+            await client.redis.echo("end")
             while (command := await next_command(monitor)) != "ECHO":
                 seen.append(command)
             return [name for name in seen if name in ("HGET", "HMGET", "HGETALL")]

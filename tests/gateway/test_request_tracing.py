@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from gateway.edge.tracing import REQUESTED_AT_ONCE, Allowance, RequestTracing, end_span
 from gateway.http.ids import child_traceparent
 from gateway.http.routing import REQUEST_INFO, RequestInfo
-from tests.gateway.conftest import Door, Doors
+from tests.gateway.conftest import GatewayClient, Gateways
 from tracing.spans import Traces
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -24,23 +24,23 @@ RARE = 1e-18
 class Traced:
     """Open gateways that trace, and return the spans that have ended."""
 
-    doors: Doors
+    gateways: Gateways
 
-    async def open(self, share: float) -> Door:
+    async def open(self, share: float) -> GatewayClient:
         self.kept = InMemorySpanExporter()
-        self.doors.traces = Traces.create("gateway", exporter=self.kept, share=share)
-        await self.doors.stack.enter_async_context(self.doors.traces)
-        return await self.doors.open()
+        self.gateways.traces = Traces.create("gateway", exporter=self.kept, share=share)
+        await self.gateways.stack.enter_async_context(self.gateways.traces)
+        return await self.gateways.open()
 
     def spans(self) -> tuple[ReadableSpan, ...]:
-        assert self.doors.traces is not None
-        self.doors.traces._provider.force_flush()
+        assert self.gateways.traces is not None
+        self.gateways.traces._provider.force_flush()
         return self.kept.get_finished_spans()
 
 
 @pytest.fixture
-def traced(doors: Doors) -> Traced:
-    return Traced(doors)
+def traced(gateways: Gateways) -> Traced:
+    return Traced(gateways)
 
 
 def attributes(span: ReadableSpan) -> dict[str, object]:
@@ -48,10 +48,10 @@ def attributes(span: ReadableSpan) -> dict[str, object]:
 
 
 async def test_a_span_is_named_by_the_path_template(traced: Traced) -> None:
-    door = await traced.open(1)
-    token = door.issuer.access()
-    await door.get("/v1/operations/0123456789abcdef?secret=1", token)
-    await door.get("/v1/nothing/alice@example.com")
+    client = await traced.open(1)
+    token = client.issuer.access()
+    await client.get("/v1/operations/0123456789abcdef?secret=1", token)
+    await client.get("/v1/nothing/alice@example.com")
     known, unknown = traced.spans()
     assert known.name == "GET /v1/operations/{command_id}"
     assert attributes(known) == {
@@ -67,24 +67,24 @@ async def test_a_span_is_named_by_the_path_template(traced: Traced) -> None:
 
 
 async def test_only_a_server_error_marks_the_span_as_failed(traced: Traced) -> None:
-    door = await traced.open(1)
-    await door.get("/v1/me", door.issuer.access())
-    await door.redis.flushall()
-    await door.get("/v1/me", door.issuer.access())
-    await door.get("/healthz")
+    client = await traced.open(1)
+    await client.get("/v1/me", client.issuer.access())
+    await client.redis.flushall()
+    await client.get("/v1/me", client.issuer.access())
+    await client.get("/healthz")
     missing, lost = traced.spans()
     assert "error.type" not in attributes(missing)
     assert (attributes(lost)["error.type"], lost.status.is_ok) == ("503", False)
 
 
 async def test_a_command_is_sent_within_the_span_of_its_request(traced: Traced) -> None:
-    door = await traced.open(1)
-    await door.post("/v1/me", door.issuer.id(), headers=UNSAMPLED)
+    client = await traced.open(1)
+    await client.post("/v1/me", client.issuer.id(), headers=UNSAMPLED)
     (span,) = traced.spans()
     assert span.context is not None
     assert span.parent is not None
     assert f"{span.parent.span_id:016x}" == PARENT
-    (sent,) = door.bus.sent
+    (sent,) = client.bus.sent
     version, trace, parent, flags = sent.headers["traceparent"].split("-")
     assert (version, trace, parent) == ("00", TRACE, f"{span.context.span_id:016x}")
     assert int(flags, 16) & 1
@@ -92,8 +92,8 @@ async def test_a_command_is_sent_within_the_span_of_its_request(traced: Traced) 
 
 async def test_callers_can_request_a_limited_number_of_traces(traced: Traced) -> None:
     await traced.open(RARE)
-    assert traced.doors.traces is not None
-    requests = RequestTracing(traced.doors.traces, Allowance(clock=lambda: 0.0))
+    assert traced.gateways.traces is not None
+    requests = RequestTracing(traced.gateways.traces, Allowance(clock=lambda: 0.0))
 
     async def traces(headers: dict[str, str]) -> bool:
         request = make_mocked_request("GET", "/v1/me", headers=headers)
@@ -109,8 +109,8 @@ async def test_callers_can_request_a_limited_number_of_traces(traced: Traced) ->
 
 
 async def test_a_caller_can_request_a_trace(traced: Traced) -> None:
-    door = await traced.open(RARE)
-    await door.post("/v1/me", door.issuer.id(), headers=SAMPLED)
+    client = await traced.open(RARE)
+    await client.post("/v1/me", client.issuer.id(), headers=SAMPLED)
     (span,) = traced.spans()
     assert span.name == "POST /v1/me"
 
@@ -120,16 +120,16 @@ async def test_a_caller_can_request_a_trace(traced: Traced) -> None:
 async def test_a_request_that_is_not_selected_leaves_no_span(
     share: float, headers: dict[str, str], traced: Traced
 ) -> None:
-    door = await traced.open(share)
-    assert (await door.post("/v1/me", door.issuer.id(), headers=headers)).status == 201
+    client = await traced.open(share)
+    assert (await client.post("/v1/me", client.issuer.id(), headers=headers)).status == 201
     assert traced.spans() == ()
-    (sent,) = door.bus.sent
+    (sent,) = client.bus.sent
     assert sent.headers["traceparent"].endswith("-00")
 
 
 async def test_a_share_of_zero_ignores_requested_traces(traced: Traced) -> None:
-    door = await traced.open(0)
-    await door.post("/v1/me", door.issuer.id(), headers=SAMPLED)
+    client = await traced.open(0)
+    await client.post("/v1/me", client.issuer.id(), headers=SAMPLED)
     assert traced.spans() == ()
 
 

@@ -10,7 +10,7 @@ import hiredis
 import pytest
 
 from chassis.bus import outcomes
-from tests.gateway.conftest import Door, Doors
+from tests.gateway.conftest import GatewayClient, Gateways
 from tests.gateway.world import ALICE
 from tests.support.redis_server import RedisServer
 
@@ -75,39 +75,43 @@ async def trips(redis_server: RedisServer) -> AsyncIterator[Onlooker]:
 
 
 @pytest.fixture
-async def door(
-    trips: Onlooker, doors: Doors, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> Door:
+async def client(
+    trips: Onlooker, gateways: Gateways, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> GatewayClient:
     """Load scripts and fill caches."""
-    doors.redis_url = f"unix://{redis_server.folder}/onlooker.sock"
-    door = await doors.open()
+    gateways.redis_url = f"unix://{redis_server.folder}/onlooker.sock"
+    client = await gateways.open()
     keys: list[dict[str, str]] = [{}, {"Idempotency-Key": "first"}]
     for key in keys:
-        await door.post("/v1/me", door.issuer.id(BOB), headers=key)
-    door.bus.sent.clear()
+        await client.post("/v1/me", client.issuer.id(BOB), headers=key)
+    client.bus.sent.clear()
     trips.trips.clear()
     monkeypatch.setattr(outcomes, "POLL_SECONDS", 60)  # not even on a slow machine
-    return door
+    return client
 
 
-async def test_a_write_takes_three_round_trips_and_one_message(door: Door, trips: Onlooker) -> None:
-    assert (await door.post("/v1/me", door.issuer.id())).status == 201
+async def test_a_write_takes_three_round_trips_and_one_message(
+    client: GatewayClient, trips: Onlooker
+) -> None:
+    assert (await client.post("/v1/me", client.issuer.id())).status == 201
     # the address's limit, the person's limit, and the view in the response
     assert trips.trips == [["EVALSHA"], ["EVALSHA"], ["HMGET"]]
-    assert len(door.bus.sent) == 1
+    assert len(client.bus.sent) == 1
 
 
-async def test_a_cached_token_saves_one_round_trip(door: Door, trips: Onlooker) -> None:
-    token = door.issuer.access(BOB)
-    assert (await door.get("/v1/me", token)).status == 200
+async def test_a_cached_token_saves_one_round_trip(client: GatewayClient, trips: Onlooker) -> None:
+    token = client.issuer.access(BOB)
+    assert (await client.get("/v1/me", token)).status == 200
     trips.trips.clear()
-    assert (await door.post("/v1/referral/codes", token, json={})).status == 201
+    assert (await client.post("/v1/referral/codes", token, json={})).status == 201
     assert trips.trips == [["EVALSHA"], ["HMGET"]]
 
 
-async def test_an_idempotency_key_takes_two_more_round_trips(door: Door, trips: Onlooker) -> None:
+async def test_an_idempotency_key_takes_two_more_round_trips(
+    client: GatewayClient, trips: Onlooker
+) -> None:
     headers = {"Idempotency-Key": f"key-{ALICE}"}
-    assert (await door.post("/v1/me", door.issuer.id(CAROL), headers=headers)).status == 201
+    assert (await client.post("/v1/me", client.issuer.id(CAROL), headers=headers)).status == 201
     # the claim together with a possible outcome, and the stored response
     kept = [["EVALSHA"], ["EVALSHA"], ["EVALSHA", "GET"], ["HMGET"], ["EVALSHA"]]
     assert trips.trips == kept

@@ -1,4 +1,4 @@
-"""Numbers, ledgers, charts and boards through the door, now and of the past."""
+"""Numbers, ledgers, charts and boards through the gateway, now and of the past."""
 
 import time
 from datetime import UTC, datetime
@@ -7,36 +7,36 @@ from typing import Any
 import pytest
 
 from contracts.referrals import BoardLevel, BoardPlace, CloseDay
-from tests.gateway.conftest import Door
-from tests.gateway.test_referrals import BOB, LIMITS, account, door, events, refer
+from tests.gateway.conftest import GatewayClient
+from tests.gateway.test_referrals import BOB, LIMITS, account, client, events, refer
 from tests.gateway.world import ALICE
 from tests.support.eventually import eventually
 
-__all__ = ["door"]
+__all__ = ["client"]
 DAY = 86_400
 STATS, BOARD, LEDGER = "/v1/referral/stats", "/v1/leaderboard", "/v1/points/ledger"
 
 
-async def credited(door: Door, sub: str) -> None:
+async def credited(client: GatewayClient, sub: str) -> None:
     async def noted() -> bool:
-        return any(e.type == "ReferredCredited" for e in await events(door, f"member-{sub}"))
+        return any(e.type == "ReferredCredited" for e in await events(client, f"member-{sub}"))
 
     await eventually(noted)
 
 
 @pytest.fixture
-async def played(door: Door) -> Door:
+async def played(client: GatewayClient) -> GatewayClient:
     """Alice has referred Bob; Carol has done nothing."""
-    assert await door.redis.exists(LIMITS)
-    code = await account(door)
-    await account(door, BOB)
-    await account(door, "carol0bad")
-    await refer(door, code)
-    await credited(door, BOB)
-    return door
+    assert await client.redis.exists(LIMITS)
+    code = await account(client)
+    await account(client, BOB)
+    await account(client, "carol0bad")
+    await refer(client, code)
+    await credited(client, BOB)
+    return client
 
 
-async def close_yesterday(door: Door, *levels: tuple[int, int], back: int = 1) -> str:
+async def close_yesterday(client: GatewayClient, *levels: tuple[int, int], back: int = 1) -> str:
     """As the service does; here the past is made up, for the log's clock cannot be turned."""
     day = datetime.fromtimestamp(time.time() - back * DAY, UTC).date().isoformat()
     first = BoardPlace(member_id=ALICE, display_name="a***@e***.com", points=levels[0][0])
@@ -46,7 +46,7 @@ async def close_yesterday(door: Door, *levels: tuple[int, int], back: int = 1) -
         levels=tuple(BoardLevel(points=points, members=n) for points, n in levels),
         first=(first,),
     )
-    _, handler = door.bus._handlers["test-referrals-commands.fifo"]
+    _, handler = client.bus._handlers["test-referrals-commands.fifo"]
     from chassis.bus.commands import IncomingCommand  # noqa: PLC0415
     from contracts.messages import Metadata  # noqa: PLC0415
 
@@ -55,7 +55,7 @@ async def close_yesterday(door: Door, *levels: tuple[int, int], back: int = 1) -
     return day
 
 
-async def test_every_point_names_its_cause(played: Door) -> None:
+async def test_every_point_names_its_cause(played: GatewayClient) -> None:
     alice = (await played.get(LEDGER, played.issuer.access())).json
     (entry,) = alice["items"]
     assert (alice["points"], entry["delta"], entry["reason"]) == (100, 100, "referral")
@@ -65,7 +65,7 @@ async def test_every_point_names_its_cause(played: Door) -> None:
     assert (bob["points"], bob["items"][0]["reason"]) == (10, "was_referred")
 
 
-async def test_the_board_ranks_and_masks(played: Door) -> None:
+async def test_the_board_ranks_and_masks(played: GatewayClient) -> None:
     page = (await played.get(BOARD, played.issuer.access(BOB))).json
     rows = [(row["rank"], row["points"], row["isMe"]) for row in page["items"]]
     assert rows == [(1, 100, False), (2, 10, True), (3, 0, False)]
@@ -82,7 +82,7 @@ async def test_the_board_ranks_and_masks(played: Door) -> None:
     assert rest.json["me"]["rank"] == 1
 
 
-async def test_stats_have_the_fields_that_front_ends_know(played: Door) -> None:
+async def test_stats_have_the_fields_that_front_ends_know(played: GatewayClient) -> None:
     answer = await played.get(STATS, played.issuer.access())
     stats = answer.json
     known = {
@@ -99,7 +99,7 @@ async def test_stats_have_the_fields_that_front_ends_know(played: Door) -> None:
     assert stats["inviteChart"]["rankChart"]["data"][-1]["value"] == 1
 
 
-async def test_a_past_board_is_what_was_kept(played: Door) -> None:
+async def test_a_past_board_is_what_was_kept(played: GatewayClient) -> None:
     await backdate(played, ALICE)
     await close_yesterday(played, (300, 1), (0, 41))
     at = int(time.time())
@@ -114,7 +114,7 @@ async def test_a_past_board_is_what_was_kept(played: Door) -> None:
     assert (missing.status, missing.json["code"]) == (404, "day_not_closed")
 
 
-async def test_a_rank_difference_is_now_against_then(played: Door) -> None:
+async def test_a_rank_difference_is_now_against_then(played: GatewayClient) -> None:
     await backdate(played, ALICE)
     await close_yesterday(played, (500, 6), (0, 3), back=2)
     stats = (await played.get(STATS, played.issuer.access())).json
@@ -126,7 +126,7 @@ async def test_a_rank_difference_is_now_against_then(played: Door) -> None:
     assert "points" not in chart.json
 
 
-async def test_a_chart_without_points_says_so_in_every_field(played: Door) -> None:
+async def test_a_chart_without_points_says_so_in_every_field(played: GatewayClient) -> None:
     chart = await played.get(
         f"/v1/referral/chart?from={int(time.time()) - 9}", played.issuer.access()
     )
@@ -138,13 +138,13 @@ async def test_a_chart_without_points_says_so_in_every_field(played: Door) -> No
     assert chart.json == {"points": empty, "rank": empty}
 
 
-async def backdate(door: Door, sub: str) -> None:
+async def backdate(client: GatewayClient, sub: str) -> None:
     """As if the account were a month old."""
-    (key,) = await door.redis.keys(f"*{{points:*member-{sub}*")
-    stored: Any = await door.redis.hget(key, "d")
+    (key,) = await client.redis.keys(f"*{{points:*member-{sub}*")
+    stored: Any = await client.redis.hget(key, "d")
     now = stored.partition(b'"since":')[2].partition(b",")[0]
     then = str(int(time.time()) - 30 * DAY).encode()
-    await door.redis.hset(key, "d", stored.replace(b'"since":' + now, b'"since":' + then))
+    await client.redis.hset(key, "d", stored.replace(b'"since":' + now, b'"since":' + then))
 
 
 @pytest.mark.parametrize(
@@ -166,15 +166,17 @@ async def backdate(door: Door, sub: str) -> None:
         (f"{LEDGER}?cursor=x", 422, "cursor"),
     ],
 )
-async def test_what_cannot_be_asked_is_told(path: str, status: int, word: str, door: Door) -> None:
-    await account(door)
-    answer = await door.get(path, door.issuer.access())
+async def test_what_cannot_be_asked_is_told(
+    path: str, status: int, word: str, client: GatewayClient
+) -> None:
+    await account(client)
+    answer = await client.get(path, client.issuer.access())
     assert answer.status == status, answer.body
     assert word in answer.json["detail"]
 
 
-async def test_who_has_no_account_has_no_standing(door: Door) -> None:
+async def test_who_has_no_account_has_no_standing(client: GatewayClient) -> None:
     for path in (STATS, LEDGER, "/v1/referral/codes"):
-        answer = await door.get(path, door.issuer.access())
+        answer = await client.get(path, client.issuer.access())
         assert (answer.status, answer.json["code"]) == (404, "no_account")
-    assert (await door.get(BOARD, door.issuer.access())).json["items"] == []
+    assert (await client.get(BOARD, client.issuer.access())).json["items"] == []

@@ -29,7 +29,7 @@ class Admission:
     tokens: TokenCache
     limiter: RateLimiter
     addresses: ClientAddresses
-    members: ReadModels
+    read_models: ReadModels
     """Read models that routes prefetch from."""
 
 
@@ -55,7 +55,7 @@ class Endpoint:
                 info.caller = caller
                 if route.prefetch is not None:
                     stream = MEMBERS.stream(caller.subject)
-                    context.prefetched = admission.members.prefetch(route.prefetch, stream)
+                    context.prefetched = admission.read_models.prefetch(route.prefetch, stream)
             limiter = admission.limiter
             plans = limiter.plans(route.limits, route.cost)
             info.decision = await charge(limiter, plans, caller, request, admission.addresses)

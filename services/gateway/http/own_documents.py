@@ -26,7 +26,7 @@ LOOKS = 10
 class OwnDocuments:
     """Load read-model documents of the calling member."""
 
-    members: ReadModels
+    read_models: ReadModels
     changes: ChangeFeed
 
     async def load(self, context: RequestContext, ref: DocumentRef[V]) -> Document[V] | None:
@@ -40,7 +40,7 @@ class OwnDocuments:
         """
         stream = MEMBERS.stream(context.caller.subject)
         prefetched = context.prefetched if ref is context.route.prefetch else None
-        document = await self.members.document(ref, stream, prefetched)
+        document = await self.read_models.document(ref, stream, prefetched)
         if X_MIN_POSITION not in context.request.headers:
             return document
         wanted = minimum_version(context.request, stream)
@@ -52,7 +52,7 @@ class OwnDocuments:
         with self.changes.watch(stream) as changed:
             for _ in range(LOOKS):
                 changed.clear()
-                document = await self.members.document(ref, stream)
+                document = await self.read_models.document(ref, stream)
                 if wanted <= _version(document):
                     return document
                 with contextlib.suppress(TimeoutError):
