@@ -69,6 +69,7 @@ def violations(tmp_path_factory: pytest.TempPathFactory) -> str:
     return done.stdout
 
 
+@pytest.mark.stack
 @pytest.mark.parametrize("violation", REPORTED)
 def test_a_planted_import_breaks_the_rules(violation: str, violations: str) -> None:
     assert violation in violations

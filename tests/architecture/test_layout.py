@@ -33,6 +33,7 @@ def test_every_service_has_the_same_files(service: str) -> None:
     assert files >= TEMPLATE
 
 
+@pytest.mark.stack
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_starts_with_no_other_on_disk(service: str, tmp_path: Path) -> None:
     for room in ("contracts", "chassis", "libs", f"services/{service}"):

@@ -81,6 +81,7 @@ def violations(tmp_path_factory: pytest.TempPathFactory) -> str:
     return done.stdout
 
 
+@pytest.mark.stack
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_planted_import_breaks_the_rules(library: str, violations: str) -> None:
     neighbour = LIBRARIES[(LIBRARIES.index(library) + 1) % len(LIBRARIES)]

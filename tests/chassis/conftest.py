@@ -23,13 +23,14 @@ class EventStores:
     """Creates event stores on the local AWS, in an account that no other test uses."""
 
     endpoint_url: str
+    account: str
 
     def client(self, endpoint_url: str | None = None) -> Any:
         return aioboto3.Session().client(
             "dynamodb",
             endpoint_url=endpoint_url or self.endpoint_url,
             region_name="eu-west-2",
-            aws_access_key_id="111111111111",
+            aws_access_key_id=self.account,
             aws_secret_access_key="local",
             config=Config(
                 max_pool_connections=64, retries={"mode": "standard", "total_max_attempts": 5}
@@ -41,8 +42,8 @@ class EventStores:
 
 
 @pytest.fixture(scope="session")
-def stores(aws: str) -> EventStores:
-    return EventStores(aws)
+def stores(aws: str, aws_account: str) -> EventStores:
+    return EventStores(aws, aws_account)
 
 
 @pytest.fixture(scope="session")

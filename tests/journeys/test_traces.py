@@ -72,12 +72,13 @@ async def collector() -> AsyncIterator[Collector]:
 async def test_a_request_is_one_trace_to_its_last_consequence(
     world: World, collector: Collector
 ) -> None:
+    name = world.stack.settings.stack
     await world.start(TRACES=collector.url, TRACE_SHARE="1")
     status, email, token = await world.open_account()
     assert status == 201
 
     async def heard() -> bool:
-        handled = "process vouch-invites-announcements.fifo"
+        handled = f"process {name}-invites-announcements.fifo"
         return any(span.name == handled for span in collector.spans)
 
     await eventually(heard)
@@ -87,24 +88,24 @@ async def test_a_request_is_one_trace_to_its_last_consequence(
     # the gateway's part hangs on the caller's span
     request = collector.one("gateway", "POST /v1/me")
     assert (request.kind, request.parent) == ("server", CALLER)
-    sent = collector.one("gateway", "send vouch-referrals-commands.fifo", request)
+    sent = collector.one("gateway", f"send {name}-referrals-commands.fifo", request)
     assert sent.kind == "producer"
 
     # the command's on what sent it
-    command = collector.one("referrals", "process vouch-referrals-commands.fifo", sent)
+    command = collector.one("referrals", f"process {name}-referrals-commands.fifo", sent)
     assert (command.kind, command.attributes["vouch.message"]) == ("consumer", "OpenAccount")
-    for name in ("load", "append", "project", "outcome"):
-        assert collector.one("referrals", name, command).kind == "client"
-    told = collector.one("referrals", "send vouch-invites-announcements.fifo", command)
+    for step in ("load", "append", "project", "outcome"):
+        assert collector.one("referrals", step, command).kind == "client"
+    told = collector.one("referrals", f"send {name}-invites-announcements.fifo", command)
 
     # and that of the service that reacts on the announcement
-    reaction = collector.one("invites", "process vouch-invites-announcements.fifo", told)
+    reaction = collector.one("invites", f"process {name}-invites-announcements.fifo", told)
     assert reaction.attributes["vouch.message"] == "AccountOpened"
     assert any(s.name == "append" and s.parent == reaction.id for s in collector.spans)
 
     # the logs lead there, and nothing personal is told
-    for name, event in (("gateway", "request_completed"), ("referrals", "command_accepted")):
-        assert world.lines(name, event)[-1]["trace_id"] == TRACE
+    for service, event in (("gateway", "request_completed"), ("referrals", "command_accepted")):
+        assert world.lines(service, event)[-1]["trace_id"] == TRACE
     assert not any(s.failed for s in collector.spans)
     everything = repr(collector.spans)
     assert email not in everything
@@ -135,7 +136,7 @@ async def test_a_collector_that_is_down_is_told_once_and_stops_nobody(world: Wor
         assert process.returncode == 0
         # one line of ours, and none of the library's
         assert len(world.lines(name, "trace_export_failed")) == 1
-        assert "xport" not in world.stack.service(name).log.read_text()
+        assert world.stack.service(name).log.read_text().count("xport") == 1
 
 
 async def _told(world: World) -> bool:

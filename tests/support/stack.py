@@ -63,8 +63,12 @@ def redis_server(settings: LocalSettings) -> Iterator[str]:
 @contextlib.contextmanager
 def local_aws(settings: LocalSettings) -> Iterator[str]:
     with running(programs.aws(settings)):
-        wait_for("the local AWS", lambda: answers(f"{settings.aws_url}/_ministack/health"))
+        wait_for_aws(settings)
         yield settings.aws_url
+
+
+def wait_for_aws(settings: LocalSettings) -> None:
+    wait_for("the local AWS", lambda: answers(f"{settings.aws_url}/_ministack/health"))
 
 
 def local_settings(state: Path) -> LocalSettings:

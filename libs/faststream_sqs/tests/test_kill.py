@@ -12,6 +12,8 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from faststream_sqs.tests.scripted import SQSModel, serve
 
 ROUNDS = int(os.environ.get("SQS_KILL_ROUNDS", "2"))
@@ -21,6 +23,7 @@ VISIBILITY = 2
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.stack
 async def test_a_killed_consumer_loses_nothing_and_keeps_the_order(tmp_path: Path) -> None:
     chance = random.Random(7)
     journal = tmp_path / "journal"

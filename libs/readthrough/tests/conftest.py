@@ -9,11 +9,7 @@ import pytest
 
 from readthrough import DAO
 
-ACCOUNT = {
-    "region_name": "eu-west-2",
-    "aws_access_key_id": "222222222222",
-    "aws_secret_access_key": "local",
-}
+CREDENTIALS = {"region_name": "eu-west-2", "aws_secret_access_key": "local"}
 
 
 @dataclass(frozen=True)
@@ -45,18 +41,19 @@ class Aws:
 
 
 @pytest.fixture(scope="session")
-async def cloud(aws: str) -> AsyncIterator[Aws]:
+async def cloud(aws: str, aws_account: str) -> AsyncIterator[Aws]:
     session = aioboto3.Session()
+    options = CREDENTIALS | {"endpoint_url": aws, "aws_access_key_id": aws_account}
     async with (
-        session.client("dynamodb", endpoint_url=aws, **ACCOUNT) as dynamodb,
-        session.client("sqs", endpoint_url=aws, **ACCOUNT) as sqs,
+        session.client("dynamodb", **options) as dynamodb,
+        session.client("sqs", **options) as sqs,
     ):
         yield Aws(dynamodb, sqs)
 
 
 @pytest.fixture
-def account(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def account(aws: str, aws_account: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """For objects that open their own clients, as they do outside of tests."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCOUNT["aws_access_key_id"])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ACCOUNT["aws_secret_access_key"])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", aws_account)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CREDENTIALS["aws_secret_access_key"])

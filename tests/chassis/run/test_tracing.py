@@ -171,6 +171,7 @@ def _run(program: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.stack
 def test_opentelemetry_is_needed_only_for_traces() -> None:
     ended = _run(WITHOUT)
     assert ended.returncode == 1
@@ -179,6 +180,7 @@ def test_opentelemetry_is_needed_only_for_traces() -> None:
     assert "AssertionError" not in ended.stderr
 
 
+@pytest.mark.stack
 def test_opentelemetry_is_imported_only_for_traces() -> None:
     """Except for its metrics, which redis-py imports wherever it finds them."""
     ended = _run(UNTOUCHED)
