@@ -99,19 +99,8 @@ class Boards(Generic[V]):
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
-        entry = await self.entry(member)
+        entry = await self.models.redis.hget(await self.models.shared_key(self.ref), member)
         return None if entry is None else self.ref.view.model_validate_json(entry)
-
-    async def entry(self, member: str) -> bytes | None:
-        """Return a member's view as JSON, or None if it has none.
-
-        Raises:
-            ReadModelsLost: Redis does not hold the read model at the moment.
-        """
-        value: bytes | None = await self.models.redis.hget(
-            await self.models.shared_key(self.ref), member
-        )
-        return value
 
     async def _page(
         self, entries: str, board: str, member: str, *, around: bool, first: int, limit: int

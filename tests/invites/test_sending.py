@@ -45,9 +45,9 @@ pytestmark = pytest.mark.stack
 
 async def view(service: Service, invite_id: str) -> InviteView:
     boards = Boards(service.models, INVITES)
-    entry = await boards.entry(f"invite-{invite_id}")
-    assert entry is not None
-    return InviteView.model_validate_json(entry)
+    view = await boards.view(f"invite-{invite_id}")
+    assert view is not None
+    return view
 
 
 def report(invite_id: str | None, name: str = "Bounce", **details: Any) -> bytes:

@@ -106,7 +106,7 @@ class Invitations:
         first = int(query.cursor or 0)
         board = INVITERS.stream(context.caller.subject)
         page = await Boards(self.read_models, INVITES).page(board, first=first, limit=PAGE)
-        items = tuple(_details(INVITES.view.model_validate_json(row.entry)) for row in page.rows)
+        items = tuple(_details(row.view) for row in page.rows)
         after = first + len(items)
         following = str(after) if after < page.total else None
         return json_response(InvitationList(items=items, next=following), headers=PRIVATE)
@@ -141,8 +141,7 @@ class Invitations:
 
 async def load_invitation(read_models: ReadModels, stream: str) -> InviteView | None:
     """Return an invitation by its stream; None if there is none."""
-    entry = await Boards(read_models, INVITES).entry(stream)
-    return None if entry is None else INVITES.view.model_validate_json(entry)
+    return await Boards(read_models, INVITES).view(stream)
 
 
 async def usable_code(own: OwnDocuments, context: RequestContext) -> str | None:

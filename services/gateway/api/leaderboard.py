@@ -9,7 +9,7 @@ from pydantic import Field
 
 from chassis.views.boards import Boards
 from chassis.views.read_models import ReadModels
-from contracts.points import LEADERBOARD, POINTS, LeaderboardPage, LeaderboardRow
+from contracts.points import LEADERBOARD, POINTS, LeaderboardPage, LeaderboardRow, StandingView
 from contracts.ranking import ALL_TIME, day_of, end_of, last_closed, month_of, points_on, rank_in
 from contracts.referrals import DayClosed
 from contracts.streams import MEMBERS
@@ -61,7 +61,7 @@ class Leaderboard:
         rows = [
             LeaderboardRow(
                 rank=row.rank,
-                display_name=_display_name(row.entry),
+                display_name=row.view.display_name,
                 points=row.ranking_score,
                 is_me=row.member == own,
             )
@@ -124,21 +124,17 @@ class Leaderboard:
         return await self._own_row(stream, rank_in(close, points), points)
 
     async def _own_row(self, stream: str, rank: int, points: int) -> LeaderboardRow:
-        entry = await self._boards.entry(stream)
-        name = "" if entry is None else _display_name(entry)
+        view = await self._boards.view(stream)
+        name = "" if view is None else view.display_name
         return LeaderboardRow(rank=rank, display_name=name, points=points, is_me=True)
 
     @property
-    def _boards(self) -> Boards:
+    def _boards(self) -> Boards[StandingView]:
         return Boards(self.read_models, LEADERBOARD)
 
 
 def _board(query: BoardQuery, at: int) -> str:
     return ALL_TIME if query.period == "all" else month_of(day_of(at))
-
-
-def _display_name(entry: bytes) -> str:
-    return LEADERBOARD.view.model_validate_json(entry).display_name
 
 
 ROUTES: Final = (

@@ -56,7 +56,7 @@ class ReviewCases:
         """Return open cases grouped by referrer, oldest first."""
         first = int(read_query(context, CasesQuery).cursor or 0)
         page = await Boards(self.read_models, REVIEW_CASES).page(OPEN, first=first, limit=PAGE)
-        views = [REVIEW_CASES.view.model_validate_json(row.entry) for row in page.rows]
+        views = [row.view for row in page.rows]
         items = tuple(
             OpenCase.model_validate({**case.model_dump(), "referrerId": view.member_id})
             for view in views
