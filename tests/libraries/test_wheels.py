@@ -16,6 +16,8 @@ import boto3
 import pytest
 import redis as sync_redis
 
+pytestmark = pytest.mark.stack
+
 ROOT = Path(__file__).parents[2]
 LIBRARIES = sorted(path.parent.name for path in ROOT.glob("libs/*/pyproject.toml"))
 BIN = Path(sys.executable).parent
