@@ -35,7 +35,8 @@ from chassis.bus.commands import (
     message_headers,
 )
 from chassis.bus.outcomes import CHANNEL, STORE
-from chassis.run.service import Resources, assemble
+from chassis.run.assembly import assemble
+from chassis.run.resources import Resources, stores_in
 from chassis.views.change import APPLY
 from chassis.views.keys import control_key
 from contracts.messages import Metadata
@@ -88,7 +89,7 @@ class Recorder:
 
     async def execute_many(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         self.projected = commands
-        control = {model.name.encode(): b"1.%d" % model.version for model in REFERRALS.models}
+        control = {model.name.encode(): b"1.%d" % model.version for model in REFERRALS.read_models}
         return [control, *(b"applied" for _ in commands[1:])]
 
     async def evalsha(self, _sha: str, _keys: int, *words: Any) -> Any:
@@ -112,7 +113,7 @@ class Requests:
     @classmethod
     async def recorded(cls) -> "Requests":
         recorder: Any = Recorder()
-        resources = Resources(recorder, recorder, recorder)
+        resources = Resources(recorder, recorder, stores_in(recorder, STACK), recorder)
         handler = assemble(REFERRALS, Settings(stack=STACK), resources).handler
         handler.projector.service = STACK  # read models of its own, in the same Redis
         command, metadata = wish(SAMPLE)
@@ -120,7 +121,7 @@ class Requests:
             IncomingCommand(command, metadata, command.body_hash, redelivered=False)
         )
         claim = recorder.written["TransactItems"][1]["Put"]["Item"]["k"]["S"]
-        assert len(recorder.projected) == 1 + len(REFERRALS.models)
+        assert len(recorder.projected) == 1 + len(REFERRALS.read_models)
         return cls(
             query=json.dumps(recorder.query_asked),
             write=json.dumps(recorder.written),
@@ -257,7 +258,7 @@ async def bare_sender(redis_url: str, *, shared: bool = False) -> AsyncIterator[
 
 async def main() -> None:
     redis = Redis.from_url(os.environ["REDIS_URL"])
-    for model in REFERRALS.models:
+    for model in REFERRALS.read_models:
         await redis.hset(control_key(STACK), model.name, f"1.{model.version}")
     async with client("sqs") as sqs, client("dynamodb") as dynamodb, contextlib.aclosing(redis):
         await BareConsumer(sqs, dynamodb, redis, await Requests.recorded()).run()

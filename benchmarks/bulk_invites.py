@@ -12,6 +12,7 @@ import tempfile
 import urllib.request
 import uuid
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ import psutil
 
 from benchmarks.road import Counts, bus, insist, silence, table
 from chassis.bus.commands import IncomingCommand
-from chassis.run.service import Resources
+from chassis.run.assembly import assemble, subscribe
+from chassis.run.resources import Resources, stores_in
 from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.invites import InviteRow, RegisterInviter, SendInvites
 from contracts.messages import Command, Metadata
 from deploy.local.provision import deploy, service_environment
 from deploy.local.settings import LocalSettings
-from invites.app import application
+from invites.app import INVITES as SERVICE
 from invites.settings import Settings
 from redis_batching.connection import connect
 from tests.support.stack import local_aws, local_settings, redis_server
@@ -70,11 +72,17 @@ async def measure(settings: LocalSettings) -> None:
     redis = connect(settings.redis_url)
     broker = bus(settings, session)
     boto = aioboto3.Session(botocore_session=session)
-    async with boto.client("dynamodb", endpoint_url=settings.aws_url) as dynamodb:
+    async with (
+        AsyncExitStack() as stack,
+        boto.client("dynamodb", endpoint_url=settings.aws_url) as dynamodb,
+    ):
         service = Settings(mail_rate=1e6, mail_quota_share=0, max_workers=64, tick_seconds=3_600)
-        app = application(service, Resources(dynamodb, redis, broker))
+        resources = Resources(redis, broker, stores_in(dynamodb, settings.stack), dynamodb)
+        app = assemble(SERVICE, service, resources)
         await ReadModelWatcher(app.rebuilder.projector).rebuild_needed()
-        work = [asyncio.create_task(each()) for each in app.background]
+        handlers = await stack.enter_async_context(SERVICE.compose(app))
+        subscribe(app, handlers)
+        work = [asyncio.create_task(each()) for each in handlers.background]
         await broker.start()
         counts.reset()
         memory = []

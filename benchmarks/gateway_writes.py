@@ -43,7 +43,7 @@ from deploy.local.programs import Program
 from deploy.local.provision import deploy
 from deploy.local.settings import HOST, ROOT
 from gateway.limits.table import LIMIT_OVERRIDES
-from tests.gateway.world import CLIENT, ISSUER, Issuer
+from tests.gateway.environment import CLIENT, ISSUER, Issuer
 from tests.support.keys_endpoint import keys_endpoint
 from tests.support.stack import Stack, local_aws, local_settings, redis_server, running
 

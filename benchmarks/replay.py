@@ -118,7 +118,7 @@ async def rebuild(settings: LocalSettings, redis_pid: int, events: int) -> Run:
     redis = connect(settings.redis_url)
     await redis.flushall()
     store = store_of(events // EVENTS_PER_COMMIT)
-    projector = Projector(redis, store, REFERRALS.name, REFERRALS.models)
+    projector = Projector(redis, store, REFERRALS.name, REFERRALS.read_models)
     clock = Clock(redis_pid)
     rebuilder = Rebuilder(projector, on_page=clock.page)
     clock.start()
@@ -161,7 +161,7 @@ async def bare(settings: LocalSettings, redis_pid: int, events: int, *, ours: bo
     """
     redis: Any = connect(settings.redis_url) if ours else Redis.from_url(settings.redis_url)
     await redis.flushall()
-    projector: Projector[Any] = Projector(redis, store_of(1), REFERRALS.name, REFERRALS.models)
+    projector: Projector[Any] = Projector(redis, store_of(1), REFERRALS.name, REFERRALS.read_models)
     target = projector.target("members", 1)
     assert target is not None
     histories = [history async for history in decoded(events // EVENTS_PER_COMMIT)]

@@ -23,14 +23,16 @@ from redis.asyncio import Connection
 
 from chassis.bus.commands import CommandSender, IncomingCommand
 from chassis.bus.outcomes import OutcomeListener, Outcomes
-from chassis.run.service import (
+from chassis.bus.reactions import reaction
+from chassis.decide.decider import Decider
+from chassis.run.assembly import assemble, subscribe
+from chassis.run.resources import (
     ACK_LINGER_SECONDS,
     SEND_LINGER_SECONDS,
-    Application,
-    Definition,
     Resources,
-    assemble,
+    stores_in,
 )
+from chassis.run.service import Application, Handlers
 from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.messages import Metadata
 from contracts.referrals import OpenAccount
@@ -39,7 +41,9 @@ from deploy.local.settings import REGION, LocalSettings
 from faststream_sqs import SQSBroker
 from gateway import clients as gateway_clients
 from redis_batching.connection import connect
-from referrals.app import REFERRALS, application
+from referrals.app import REFERRALS
+from referrals.domain import DECIDER
+from referrals.handlers import commands_for
 from referrals.settings import Settings
 from tests.support.stack import local_aws, local_settings, redis_server
 
@@ -49,7 +53,7 @@ WRITERS = 100
 CALLS_PER_MESSAGE = 0.35
 ROUND_TRIPS = 2
 
-App = Application[Any, Any, Any]
+App = Application[Any, Any, Any, Any]
 Rows = Mapping[str, object]
 
 
@@ -143,9 +147,10 @@ async def measure(settings: LocalSettings) -> None:
     broker = bus(settings, session)
     boto = aioboto3.Session(botocore_session=session)
     async with boto.client("dynamodb", endpoint_url=settings.aws_url) as dynamodb:
-        resources = Resources(dynamodb, redis, broker)
+        resources = Resources(redis, broker, stores_in(dynamodb, settings.stack), dynamodb)
         service = Settings(stack=settings.stack, redis_url=settings.redis_url)
-        app = application(service, resources)
+        app = assemble(REFERRALS, service, resources)
+        subscribe(app, Handlers(on_event=reaction(app.handler, commands_for)))
         await ReadModelWatcher(app.rebuilder.projector).rebuild_needed()
         await one_command(app, counts)
         await under_load(settings, app, counts, session)
@@ -167,18 +172,16 @@ def bus(
 
 async def one_command(app: App, counts: Counts) -> None:
     """Append + project + outcome, without the bus."""
-    quiet = replace(REFERRALS, announces={})
-    await _single(app, counts, quiet, "a command that claims a code")
-    unclaimed = replace(quiet, decider=replace(REFERRALS.decider, claims=lambda _event: ()))
+    await _single(app, counts, DECIDER, "a command that claims a code")
+    unclaimed = replace(DECIDER, claims=lambda _event: ())
     await _single(app, counts, unclaimed, "a command without a claim, as most are")
     insist(counts.requests == {"Query": 1, "PutItem": 1}, "one Query, one PutItem")
     insist(counts.write_units == 1, "one write unit")
 
 
-async def _single(
-    app: App, counts: Counts, definition: Definition[Any, Any, Any], what: str
-) -> None:
-    handler = assemble(definition, app.settings, app.resources).handler
+async def _single(app: App, counts: Counts, decider: Decider[Any, Any, Any], what: str) -> None:
+    assembled = assemble(replace(REFERRALS, decider=decider), app.settings, app.resources).handler
+    handler = replace(assembled, announcer=replace(assembled.announcer, subscribers={}))
     await handler.handle(delivery(member()))  # connections and scripts are there now
     command = delivery(member())
     counts.reset()

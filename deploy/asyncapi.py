@@ -1,15 +1,13 @@
-"""The bus, described as AsyncAPI 3.0 from what the services declare: python -m deploy.asyncapi.
+"""Describe the bus as AsyncAPI 3.0 from the declarations of the services.
 
-Written to docs/asyncapi.json. Every queue is a channel; what may lie in it are the messages of the
-contracts, with the headers that travel as message attributes.
+`python -m deploy.asyncapi` writes docs/asyncapi.json. Every queue is a channel, whose messages are
+commands or events of the contracts, with the headers that travel as message attributes.
 """
 
 import json
-import types
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -23,14 +21,9 @@ from chassis.bus.commands import (
     TRACEPARENT,
     commands_queue,
 )
-from compute.app import definition
-from compute.settings import Settings as ComputeSettings
-from contracts.compute import ComputeCommand
-from contracts.invites import InviteCommand
-from contracts.messages import Event
-from contracts.referrals import ReferralCommand
-from invites.app import INVITES
-from referrals.app import REFERRALS
+from contracts.registry import SUBSCRIPTIONS
+from contracts.subscription import Subscription, members_of
+from deploy.services import GATEWAY, declared_services
 
 FILE: Final = Path(__file__).parents[1] / "docs" / "asyncapi.json"
 STACK: Final = "vouch"
@@ -45,49 +38,21 @@ _ALWAYS: Final = {"correlation_id": _TEXT, ACTOR: _TEXT, TRACEPARENT: _TEXT}
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Bus:
-    """What one service hears and tells."""
-
-    service: str
-    commands: Any
-    """A union of commands."""
-    announces: Mapping[type[Event], Iterable[str]]
-
-
-def buses() -> list[Bus]:
-    compute = definition(ComputeSettings())
-    return [
-        Bus("referrals", ReferralCommand, REFERRALS.announces),
-        Bus("invites", InviteCommand, INVITES.announces),
-        Bus("compute", ComputeCommand, compute.announces),
-    ]
-
-
-def members(union: Any) -> list[type[BaseModel]]:
-    """The classes of a (tagged) union."""
-    if get_origin(union) is Annotated:
-        return members(get_args(union)[0])
-    if get_origin(union) in (Union, types.UnionType):
-        return [cls for part in get_args(union) for cls in members(part)]
-    return [union]
-
-
 def describe() -> Json:
-    heard: dict[str, list[tuple[str, type[BaseModel]]]] = {}
-    tellers: dict[str, list[str]] = {}
-    for bus in buses():
-        queue = commands_queue(STACK, bus.service)
-        heard[queue] = [("command", cls) for cls in members(bus.commands)]
-        tellers.setdefault(queue, ["gateway"])
-    for bus in buses():
-        for event, services in bus.announces.items():
-            for service in services:
-                queue = announcements_queue(STACK, service)
-                heard.setdefault(queue, []).append(("event", event))
-                if bus.service not in tellers.setdefault(queue, []):
-                    tellers[queue].append(bus.service)
-    classes = sorted({cls for rows in heard.values() for _, cls in rows}, key=lambda c: c.__name__)
+    """Return the AsyncAPI document."""
+    received: dict[str, list[tuple[str, type[BaseModel]]]] = {}
+    senders: dict[str, list[str]] = {}
+    for service in declared_services():
+        queue = commands_queue(STACK, service.name)
+        received[queue] = [("command", cls) for cls in members_of(service.commands)]
+        senders[queue] = [GATEWAY]
+    for subscription in SUBSCRIPTIONS:
+        queue = announcements_queue(STACK, subscription.service)
+        received[queue] = [("event", cls) for cls in subscription.event_types]
+        senders[queue] = _announcing(subscription)
+    classes = sorted(
+        {cls for rows in received.values() for _, cls in rows}, key=lambda c: c.__name__
+    )
     _, definitions = models_json_schema(
         [(cls, "serialization") for cls in classes], ref_template=_SCHEMAS + "{model}"
     )
@@ -97,21 +62,31 @@ def describe() -> Json:
             "title": "Vouch bus",
             "version": "0.1.0",
             "description": "SQS FIFO queues. The message group is the stream that a message "
-            "concerns; a queue's name begins with the stack's.",
+            "is about. Names of queues start with the name of the stack.",
         },
         "servers": {"sqs": {"host": "sqs.{region}.amazonaws.com", "protocol": "sqs",
                             "variables": {"region": {"default": "eu-west-2"}}}},
-        "channels": {queue: _channel(queue, rows) for queue, rows in heard.items()},
-        "operations": _operations(heard, tellers),
+        "channels": {queue: _channel(queue, rows) for queue, rows in received.items()},
+        "operations": _operations(received, senders),
         "components": {
             "messages": {
                 cls.__name__: _message(kind, cls)
-                for rows in heard.values()
+                for rows in received.values()
                 for kind, cls in rows
             },
             "schemas": definitions["$defs"],
         },
     }  # fmt: skip
+
+
+def _announcing(subscription: Subscription) -> list[str]:
+    """Return the services that own the events of a subscription."""
+    owners = [
+        service.name
+        for service in declared_services()
+        if any(service.codec.knows(event) for event in subscription.event_types)
+    ]
+    return sorted(owners)
 
 
 def _channel(queue: str, rows: list[tuple[str, type[BaseModel]]]) -> Json:
@@ -131,19 +106,20 @@ def _message(kind: str, cls: type[BaseModel]) -> Json:
     }
 
 
-def _operations(heard: Iterable[str], tellers: Mapping[str, list[str]]) -> Json:
+def _operations(queues: Iterable[str], senders: Mapping[str, list[str]]) -> Json:
     operations: Json = {}
-    for queue in heard:
+    for queue in queues:
         service = queue.removeprefix(f"{STACK}-").split("-")[0]
         channel = {"$ref": f"#/channels/{queue.replace('/', '~1')}"}
         name = queue.removeprefix(f"{STACK}-").removesuffix(".fifo")
         operations[f"{service} receives {name}"] = {"action": "receive", "channel": channel}
-        for teller in tellers[queue]:
-            operations[f"{teller} sends {name}"] = {"action": "send", "channel": channel}
+        for sender in senders[queue]:
+            operations[f"{sender} sends {name}"] = {"action": "send", "channel": channel}
     return operations
 
 
 def text() -> str:
+    """Return the document as it is stored."""
     return json.dumps(describe(), indent=1, sort_keys=True) + "\n"
 
 

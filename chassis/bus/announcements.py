@@ -1,10 +1,10 @@
-"""Events told to other services: published beside the log, heard as messages."""
+"""Announce events to the services that subscribe to them, and read announcements."""
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -12,12 +12,13 @@ from chassis.bus.commands import (
     ACTOR,
     TRACEPARENT,
     Publisher,
-    Unreadable,
+    UnreadableMessage,
     parse,
     read_metadata,
 )
 from chassis.log.event_store import Commit
 from contracts.messages import Event, Metadata
+from contracts.subscription import Subscription
 
 if TYPE_CHECKING:
     from faststream_sqs import SQSMessage
@@ -26,80 +27,107 @@ E = TypeVar("E", bound=Event)
 
 EVENT_ID = "event-id"
 BATCH = 10
-"""What fits into one call; inside of a batch SQS keeps the order."""
-_REACTION = uuid.UUID("6f1f4c1e-0a3b-5a57-9f0e-2f6d1a7f0c11")
-"""Namespace of the command ids that reactions to events take."""
+"""Messages that fit into one SQS call, which keeps their order."""
+_REACTION_NAMESPACE = uuid.UUID("6f1f4c1e-0a3b-5a57-9f0e-2f6d1a7f0c11")
 
 
 def announcements_queue(stack: str, service: str) -> str:
+    """Return the name of the FIFO queue that holds the events announced to a service."""
     return f"{stack}-{service}-announcements.fifo"
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement(Generic[E]):
+    """Describe one event on its way to one subscriber."""
+
+    commit: Commit[E]
+    version: int
+    event: E
+    subscriber: str
+
+    @property
+    def event_id(self) -> str:
+        """Return the event's place in the log, `<stream>@<version>`."""
+        return f"{self.commit.stream}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
 class Announcer(Generic[E]):
-    """Publishes the events that other services care for."""
+    """Publish events to the queues of their subscribers."""
 
     publisher: Publisher
-    listeners: Mapping[type[Event], Sequence[str]]
-    """Event class -> queues of the services that want to hear of it."""
+    stack: str
+    """Prefix of the names of the queues."""
+    subscribers: Mapping[type[Event], Sequence[str]]
+    """Event class -> names of the subscribing services."""
 
-    async def announce(self, commit: Commit[E], traceparent: str | None = None) -> None:
-        """Tell of a commit; telling twice is harmless, for listeners know the event's id.
+    async def announce(
+        self, commit: Commit[E], traceparent: str | None = None, *, only: str | None = None
+    ) -> int:
+        """Publish the events of a commit; return how many messages that were.
 
-        In the order of the events, but for one case: if one of a batch fails and is sent again, it
-        comes after its neighbours. Reactions to the events of one commit must not lean on each
-        other.
+        `only` restricts the announcement to one subscriber. Announcing twice is harmless:
+        subscribers recognise the event's id. Messages are sent in the order of the events, except
+        that a message that fails inside a batch follows its neighbours; reactions to events of
+        one commit must not depend on each other.
         """
-        told = [
-            (version, event, queue)
-            for version, event in enumerate(commit.events, start=commit.first)
-            for queue in self.listeners.get(type(event), ())
-        ]
-        for first in range(0, len(told), BATCH):
-            batch = told[first : first + BATCH]
-            await asyncio.gather(*(self._tell(commit, traceparent, *each) for each in batch))
+        announcements = list(self.announcements(commit, only=only))
+        for first in range(0, len(announcements), BATCH):
+            batch = announcements[first : first + BATCH]
+            await asyncio.gather(*(self._publish(each, traceparent) for each in batch))
+        return len(announcements)
 
-    async def _tell(
-        self, commit: Commit[E], traceparent: str | None, version: int, event: E, queue: str
-    ) -> None:
-        event_id = f"{commit.stream}@{version}"
+    def announcements(
+        self, commit: Commit[E], *, only: str | None = None
+    ) -> Iterator[Announcement[E]]:
+        """Yield who is to receive which event of a commit."""
+        for version, event in enumerate(commit.events, start=commit.first):
+            for subscriber in self.subscribers.get(type(event), ()):
+                if only is None or subscriber == only:
+                    yield Announcement(commit, version, event, subscriber)
+
+    async def _publish(self, announcement: Announcement[E], traceparent: str | None) -> None:
+        origin, event = announcement.commit.origin, announcement.event
         await self.publisher.publish(
             event.model_dump(mode="json"),
-            queue,
-            headers={EVENT_ID: event_id}
-            | ({ACTOR: commit.origin.actor} if commit.origin.actor else {})
+            announcements_queue(self.stack, announcement.subscriber),
+            headers={EVENT_ID: announcement.event_id}
+            | ({ACTOR: origin.actor} if origin.actor else {})
             | ({TRACEPARENT: traceparent} if traceparent else {}),
-            correlation_id=commit.origin.correlation_id,
-            group_id=event.subject_stream or commit.stream,
-            deduplication_id=event_id,
+            correlation_id=origin.correlation_id,
+            group_id=event.subject_stream or announcement.commit.stream,
+            deduplication_id=announcement.event_id,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingEvent(Generic[E]):
+    """Hold an announced event that a subscriber has received."""
+
     event: E
     metadata: Metadata
-    """For the command that the reaction sends: its id follows from the event's id, so that one
-    event leads to one command however often it is heard."""
+    """For the command that the reaction sends. Its id follows from the event's id, so that one
+    event leads to one command however often it is delivered."""
     redelivered: bool
 
 
 class EventReader(Generic[E]):
-    """Turns messages into the events that a service listens to."""
+    """Parse messages as the events that a service subscribes to."""
 
-    def __init__(self, events: Any) -> None:
-        self._adapter: TypeAdapter[E] = TypeAdapter(events)
+    def __init__(self, subscription: Subscription) -> None:
+        """Create a reader of the subscription's events."""
+        self._adapter: TypeAdapter[E] = TypeAdapter(subscription.tagged)
 
     def read(self, message: "SQSMessage") -> IncomingEvent[E]:
-        """The event in a message.
+        """Return the event in a message.
 
         Raises:
-            Unreadable: it is none of these events, or it lacks its id.
+            UnreadableMessage: it is not one of the events, or its id is missing.
         """
         event = parse(self._adapter, message)
         if EVENT_ID not in message.headers:
-            raise Unreadable(f"the message attribute {EVENT_ID} is missing")
-        command_id = str(uuid.uuid5(_REACTION, message.headers[EVENT_ID]))
+            raise UnreadableMessage(f"the message attribute {EVENT_ID} is missing")
+        command_id = str(uuid.uuid5(_REACTION_NAMESPACE, message.headers[EVENT_ID]))
         return IncomingEvent(
             event=event,
             metadata=read_metadata(message, command_id, EVENT_ID),

@@ -1,7 +1,7 @@
-"""The road of a command inside a service: decide, append, project, announce, answer.
+"""Handle a command: decide, append, project, announce, store the outcome.
 
-The message is deleted only when this returns. A crash between any two steps leads to a redelivery,
-and each step finds what an earlier delivery has done: SQS redelivery is the outbox.
+The message is deleted only when this returns. A crash between two steps leads to a redelivery, and
+each step recognises what an earlier delivery has done: SQS redelivery is the outbox.
 """
 
 from collections.abc import Mapping
@@ -30,20 +30,22 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CommandHandler(Generic[S, C, E]):
+    """Handle the commands of one service."""
+
     repository: Repository[S, C, E]
     projector: Projector[E]
     announcer: Announcer[E]
     outcomes: Outcomes
 
     async def handle(self, incoming: IncomingCommand[C]) -> CommandOutcome:
-        """Carry out a delivered command to its end and tell what became of it."""
+        """Handle a delivered command completely and return its outcome; wait out outages."""
         with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
             return await retry_through_outage(lambda: self._once(incoming))
 
     async def execute(
         self, command: C, metadata: Metadata, history: History[E] | None = None
     ) -> Decision[E]:
-        """Carry out a command that this service issues itself: decide, append, project, announce.
+        """Handle a command that this service gives to itself: decide, append, project, announce.
 
         Its outcome is not stored, since no caller waits for it.
 
@@ -55,35 +57,35 @@ class CommandHandler(Generic[S, C, E]):
         Raises:
             Rejected: the domain rejected the command.
         """
-        incoming = IncomingCommand(command, metadata, command.body_hash, redelivered=False)
+        incoming = IncomingCommand.internal(command, metadata)
         with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
             return await retry_through_outage(lambda: self._execute(incoming, history))
 
     async def _once(self, incoming: IncomingCommand[C]) -> CommandOutcome:
         failpoint("before_load")
-        outcome = await self._answered(incoming) or await self._carry_out(incoming)
-        standing = await self.outcomes.put(outcome)
+        outcome = await self._stored_outcome(incoming) or await self._decide(incoming)
+        stored = await self.outcomes.put(outcome)
         failpoint("after_outcome")
-        return standing
+        return stored
 
-    async def _answered(self, incoming: IncomingCommand[C]) -> CommandOutcome | None:
-        """The answer that an earlier delivery has given: its sender may have read it.
+    async def _stored_outcome(self, incoming: IncomingCommand[C]) -> CommandOutcome | None:
+        """Return the outcome that an earlier delivery stored, which its sender may have read.
 
-        Only a redelivery is worth the look. A refused command left nothing in the log, so
-        without it a second decision might differ from the first.
+        A rejected command left nothing in the log: without this a redelivery might be decided
+        differently. A first delivery has no outcome, so it is not looked up.
         """
         if not incoming.redelivered:
             return None
         return await self.outcomes.get(incoming.metadata.command_id)
 
-    async def _carry_out(self, incoming: IncomingCommand[C]) -> CommandOutcome:
+    async def _decide(self, incoming: IncomingCommand[C]) -> CommandOutcome:
         try:
             decision = await self._execute(incoming)
-        except Rejected as refusal:
-            log.info("command_rejected", code=refusal.code, because=refusal.detail)
-            return _outcome(incoming, Head(incoming.command.stream, 0), refusal.as_message())
+        except Rejected as rejected:
+            log.info("command_rejected", code=rejected.code, because=rejected.detail)
+            return _outcome(incoming, Head(incoming.command.stream, 0), rejected.as_message())
         except CommandIdReused as reuse:
-            # the sender compares the digests and learns that its second body was not taken
+            # the sender compares the digests and sees that the command was not handled
             log.warning("command_id_reused", stream=reuse.commit.stream)
             return _outcome(incoming, reuse.commit.head, digest=reuse.commit.origin.body_hash)
         return _outcome(incoming, decision.head)
@@ -94,7 +96,7 @@ class CommandHandler(Generic[S, C, E]):
         decision = await self.repository.execute(
             incoming.command, incoming.metadata, digest=incoming.digest, history=history
         )
-        await self._spread(decision, incoming.metadata.traceparent)
+        await self._publish(decision, incoming.metadata.traceparent)
         log.info(
             "command_accepted",
             version=decision.head.version,
@@ -103,8 +105,8 @@ class CommandHandler(Generic[S, C, E]):
         )
         return decision
 
-    async def _spread(self, decision: Decision[E], traceparent: str | None) -> None:
-        """Let readers and listeners know, before the sender does."""
+    async def _publish(self, decision: Decision[E], traceparent: str | None) -> None:
+        """Update read models and inform subscribers, before the sender learns the outcome."""
         await self.projector.project(decision.history)
         failpoint("after_project")
         if decision.commit is not None:

@@ -1,17 +1,20 @@
-"""Commands as messages: what goes into body, attributes and FIFO group."""
+"""Turn commands into SQS messages and messages into commands."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.messages import Command, Metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from faststream_sqs import SQSMessage
 
 C = TypeVar("C", bound=Command)
 
+# names of message attributes
 COMMAND_ID = "command-id"
 CAUSATION_ID = "causation-id"
 ACTOR = "actor"
@@ -19,12 +22,12 @@ TRACEPARENT = "traceparent"
 BODY_HASH = "body-hash"
 
 
-class Unreadable(Exception):
-    """A message that no redelivery can turn into a command or an event of ours."""
+class UnreadableMessage(Exception):
+    """A message that is not a command or event of this service, however often it is redelivered."""
 
 
 class Publisher(Protocol):
-    """The part of SQSBroker that is needed here."""
+    """Publish messages: the part of `SQSBroker` that commands and announcements need."""
 
     async def publish(
         self,
@@ -39,6 +42,7 @@ class Publisher(Protocol):
 
 
 def commands_queue(stack: str, service: str) -> str:
+    """Return the name of the FIFO queue that holds a service's commands."""
     return f"{stack}-{service}-commands.fifo"
 
 
@@ -71,27 +75,39 @@ class CommandSender:
 
 @dataclass(frozen=True, slots=True)
 class IncomingCommand(Generic[C]):
+    """Hold a command that is to be handled, from a message or from inside the service."""
+
     command: C
     metadata: Metadata
     digest: str
+    """Hash of the body as its sender computed it."""
     redelivered: bool
+
+    @classmethod
+    def internal(cls, command: C, metadata: Metadata, *, redelivered: bool = False) -> Self:
+        """Wrap a command that the service gives to itself, without a message.
+
+        `redelivered` says that it may have been handled before: its outcome is looked up first.
+        """
+        return cls(command, metadata, command.body_hash, redelivered)
 
 
 class CommandReader(Generic[C]):
-    """Turns messages into one service's commands."""
+    """Parse messages as the commands of one service."""
 
     def __init__(self, commands: Any) -> None:
+        """Create a reader of `commands`, a union of command classes."""
         self._adapter: TypeAdapter[C] = TypeAdapter(commands)
 
     def read(self, message: "SQSMessage") -> IncomingCommand[C]:
-        """The command in a message.
+        """Return the command in a message.
 
         Raises:
-            Unreadable: it is none of this service's commands, or it lacks its id.
+            UnreadableMessage: it is not one of the commands, or its id is missing.
         """
         command = parse(self._adapter, message)
         if COMMAND_ID not in message.headers:
-            raise Unreadable(f"the message attribute {COMMAND_ID} is missing")
+            raise UnreadableMessage(f"the message attribute {COMMAND_ID} is missing")
         return IncomingCommand(
             command=command,
             metadata=read_metadata(message, message.headers[COMMAND_ID], CAUSATION_ID),
@@ -101,16 +117,22 @@ class CommandReader(Generic[C]):
 
 
 def parse(adapter: TypeAdapter[Any], message: "SQSMessage") -> Any:
+    """Parse the body of a message.
+
+    Raises:
+        UnreadableMessage: the body does not fit; the text names the field.
+    """
     try:
         return adapter.validate_json(message.body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise Unreadable(f"{where}: {first['msg']}") from error
+        raise UnreadableMessage(f"{where}: {first['msg']}") from error
 
 
 def message_headers(metadata: Metadata) -> dict[str, str]:
-    optional = {
+    """Return the message attributes for the optional parts of the metadata."""
+    optional: Mapping[str, str | None] = {
         CAUSATION_ID: metadata.causation_id,
         ACTOR: metadata.actor,
         TRACEPARENT: metadata.traceparent,
@@ -119,6 +141,11 @@ def message_headers(metadata: Metadata) -> dict[str, str]:
 
 
 def read_metadata(message: "SQSMessage", command_id: str, cause: str) -> Metadata:
+    """Return the metadata in the attributes of a message; `cause` names that of the causation id.
+
+    Raises:
+        UnreadableMessage: an attribute is malformed.
+    """
     try:
         return Metadata(
             command_id=command_id,
@@ -128,4 +155,4 @@ def read_metadata(message: "SQSMessage", command_id: str, cause: str) -> Metadat
             traceparent=message.headers.get(TRACEPARENT),
         )
     except ValidationError as error:
-        raise Unreadable(f"attributes: {error.errors()[0]['msg']}") from error
+        raise UnreadableMessage(f"attributes: {error.errors()[0]['msg']}") from error

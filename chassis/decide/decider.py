@@ -1,4 +1,4 @@
-"""A decision as data: what a domain declares and what it may know (pure)."""
+"""Define deciders: the pure functions that a domain declares, and what they may know."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,45 +14,48 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True)
 class DecisionContext:
-    """What the edge knows and a pure function may not ask for: the time and fresh chance."""
+    """Give a pure decision what it cannot ask for: the time and random bytes."""
 
     at_ms: int
     """Milliseconds since the UNIX epoch."""
     entropy: bytes
     """Thirty-two random bytes, new at every attempt."""
     taken: frozenset[str] = frozenset()
-    """Claims that other streams were found to hold when this was tried a moment ago."""
+    """Claims that an earlier attempt found to be held by other streams."""
 
     @property
     def at(self) -> int:
-        """UNIX seconds, as messages carry them."""
+        """Return the time in UNIX seconds, as messages carry it."""
         return self.at_ms // 1000
 
 
 class Rejected(Exception):
-    """A command is refused, in words that its sender may read."""
+    """A command is rejected; `detail` explains it to the sender."""
 
     def __init__(self, detail: str, *, code: str, kind: RejectionKind = "conflict") -> None:
+        """Reject with a text for people, a code for programs, and the kind of HTTP status."""
         super().__init__(detail)
         self.detail = detail
         self.code = code
         self.kind: RejectionKind = kind
 
     def as_message(self) -> Rejection:
+        """Return the rejection as part of an outcome."""
         return Rejection(kind=self.kind, code=self.code, detail=self.detail)
 
 
 def claims_nothing(_event: object) -> Sequence[str]:
+    """Return no claims: the default of `Decider.claims`."""
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Decider(Generic[S, C, E]):
-    """`decide(state, command, moment) -> events` and `evolve(state, event) -> state`.
+    """Decide on commands: `decide(state, command, context) -> events`, `evolve(state, event)`.
 
-    `decide` answers `[]` when there is nothing to do and raises `Rejected` to refuse; `evolve`
-    never refuses. `claims` names what an event takes for its stream alone, for ever (a unique
-    name): the store commits events and claims together or not at all.
+    `decide` returns `[]` if there is nothing to do and raises `Rejected` to reject the command.
+    `evolve` accepts every event. `claims` names what an event reserves for its stream forever,
+    such as a unique name: the store writes events and claims together or not at all.
     """
 
     initial: S
@@ -61,4 +64,5 @@ class Decider(Generic[S, C, E]):
     claims: Callable[[E], Sequence[str]] = claims_nothing
 
     def fold(self, events: Iterable[E], state: S | None = None) -> S:
+        """Return the state after the events; `state` is the state before, default `initial`."""
         return reduce(self.evolve, events, self.initial if state is None else state)

@@ -1,4 +1,4 @@
-"""Load, decide, append: the loop around a pure decider."""
+"""Load a stream, decide on a command and append the events, again after a conflict."""
 
 import secrets
 import time
@@ -32,48 +32,54 @@ ATTEMPTS = 10
 _CONFLICT_BACKOFF = wait_random_exponential(multiplier=0.005)
 """Seconds between two attempts: at random, from a range that doubles."""
 REDELIVERY_WINDOW_MS = 14 * 24 * 3600 * 1000
-"""SQS keeps a message for fourteen days at most, so a command id is not seen again after that."""
+"""SQS keeps a message for fourteen days at most: no command id is redelivered after that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[E]):
-    """What a command led to, and the stream it stands in."""
+    """Report what a command led to."""
 
     history: History[E]
-    """The stream with the decision in it; from its first event unless a snapshot was used."""
+    """The stream including the decision; from its first event unless a snapshot was used."""
     commit: Commit[E] | None
-    """None: there was nothing to do."""
+    """None if there was nothing to do."""
     repeated: bool = False
-    """The command had been carried out before; `commit` is what it led to then."""
+    """True if an earlier delivery had appended `commit`."""
 
     @property
     def head(self) -> Head:
+        """Return the position that the outcome reports."""
         return self.history.head if self.commit is None else self.commit.head
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshots(Generic[S]):
-    """Keep the folded state of long streams: every `every` events, under `schema`.
+    """Store the folded state of long streams.
 
-    Raise `schema` whenever the state's shape or `evolve` changes: older snapshots are then
-    passed over and written anew.
+    Increase `schema` whenever the state's shape or `evolve` changes: snapshots of another schema
+    are ignored and replaced.
     """
 
     state: TypeAdapter[S]
     schema: int = 1
     every: int = 100
+    """Events after which a new snapshot is written."""
 
 
-def now() -> DecisionContext:
+def decision_context() -> DecisionContext:
+    """Return a context with the current time and 32 random bytes."""
     return DecisionContext(at_ms=time.time_ns() // 1_000_000, entropy=secrets.token_bytes(32))
 
 
 @dataclass(frozen=True, slots=True)
 class Repository(Generic[S, C, E]):
+    """Execute commands on the streams of one event store."""
+
     store: EventStore[E]
     decider: Decider[S, C, E]
     snapshots: Snapshots[S] | None = None
-    moment: Callable[[], DecisionContext] = now
+    now: Callable[[], DecisionContext] = decision_context
+    """Makes the context of each attempt."""
 
     async def execute(
         self,
@@ -134,7 +140,7 @@ class Repository(Generic[S, C, E]):
                 if error.claim in taken:
                     raise Rejected(_taken(error), code="taken") from error
                 taken.add(error.claim)
-        raise Rejected("no free name was found; try again", code="taken")
+        raise Rejected("No free name was found. Try again.", code="taken")
 
     async def _attempt(
         self,
@@ -144,34 +150,34 @@ class Repository(Generic[S, C, E]):
         taken: frozenset[str],
         known: History[E] | None = None,
     ) -> Decision[E]:
-        moment = replace(self.moment(), taken=taken)
+        context = replace(self.now(), taken=taken)
         origin = Origin(
             command_id=metadata.command_id,
             body_hash=digest,
             correlation_id=metadata.correlation_id,
-            at=moment.at_ms,
+            at=context.at_ms,
             causation_id=metadata.causation_id,
             actor=metadata.actor,
         )
-        # 1. where the stream stands
+        # 1. load
         snapshot = None if known else await self._snapshot(command.stream)
         after = _replay_from(snapshot, origin)
         history = known or await self.store.load(command.stream, after=after)
         failpoint("after_load")
         if (earlier := history.commit_from(origin)) is not None:
             return Decision(history, earlier, repeated=True)
-        # 2. what is to happen
+        # 2. decide
         base = self._state(snapshot)
         state = self.decider.fold(history.events, base)
-        events = self.decider.decide(state, command, moment)
+        events = self.decider.decide(state, command, context)
         if not events:
             return Decision(history, commit=None)
-        # 3. let it have happened
+        # 3. append
         claims = [claim for event in events for claim in self.decider.claims(event)]
         failpoint("before_append")
         commit = await self.store.append(history.head, events, origin, claims=claims)
         failpoint("after_append")
-        await self._keep(snapshot, history, commit, state)
+        await self._save_snapshot(snapshot, history, commit, state)
         return Decision(history.with_commit(commit), commit)
 
     async def _snapshot(self, stream: str) -> Snapshot | None:
@@ -187,7 +193,7 @@ class Repository(Generic[S, C, E]):
             return None
         return self.snapshots.state.validate_json(snapshot.state)
 
-    async def _keep(
+    async def _save_snapshot(
         self, snapshot: Snapshot | None, history: History[E], commit: Commit[E], state: S
     ) -> None:
         if self.snapshots is None or commit.last - history.after < self.snapshots.every:
@@ -212,11 +218,11 @@ def _is_conflict(error: BaseException) -> bool:
 
 def _taken(error: ClaimTaken) -> str:
     kind, _, name = error.claim.partition("#")
-    return f"the {kind} {name} is taken"
+    return f"The {kind} {name} is already taken. Choose another one."
 
 
 def _replay_from(snapshot: Snapshot | None, origin: Origin) -> int:
-    """The version after which to load: before this command's own commit, if it had one."""
+    """Return the version after which to load: before this command's own commit, if any."""
     if snapshot is None:
         return 0
     for first, _last, earlier in snapshot.recent:

@@ -36,6 +36,10 @@ class Codec(Generic[E]):
         }
         self._upcasters = dict(upcasters or {})
 
+    def knows(self, event: type[Event]) -> bool:
+        """Return whether this is one of the codec's event classes."""
+        return event in self._classes.values()
+
     def encode(self, events: Sequence[E]) -> tuple[str, bytes]:
         """Return (encoding, bytes) of a list of `{"t", "v", "d"}`: type, version, payload."""
         rows = [

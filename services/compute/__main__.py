@@ -1,8 +1,7 @@
-"""python -m compute run | projections | rebuild | status | verify | events | …"""
+"""Run the compute service's command line: `python -m compute --help`."""
 
 from chassis.run.cli import main
-from compute.app import application
-from compute.settings import Settings
+from compute.app import COMPUTE
 
 if __name__ == "__main__":
-    main(Settings, application)
+    main(COMPUTE)

@@ -1,4 +1,4 @@
-"""What the compute service reads from its environment."""
+"""Define the settings that the compute service reads from its environment."""
 
 from functools import cached_property
 from pathlib import Path
@@ -12,39 +12,43 @@ from compute.chain import Chains, ChainSettings
 
 FUNDING_SECONDS: Final = 900
 FUNDING_CALLS: Final = 50
-"""For one holder: two for each halving of twenty-odd million blocks."""
+"""Calls for one holder: two for each halving of twenty-odd million blocks."""
 
 
 class Settings(ServiceSettings):
+    """Configure the compute service."""
+
     health_port: int = 8083
     chains: dict[str, ChainSettings] = Field(
         {},
-        description='By name: {"base": {"urls": ["https://…"], "perSecond": 10}}.',
+        description='Chains by name: {"base": {"urls": ["https://…"], "perSecond": 10}}.',
     )
     segments_bucket: str = Field(
-        "vouch-compute-segments", description="S3 bucket of the transfers that were read."
+        "vouch-compute-segments", description="S3 bucket for the transfers that were read."
     )
     max_transfers: int = Field(
-        5_000_000, gt=0, description="Of one token; each takes about 600 bytes of memory."
+        5_000_000,
+        gt=0,
+        description="Transfers of one token, at most; each takes about 600 bytes of memory.",
     )
     funders_of: int | None = Field(
         None,
         ge=0,
-        description="The largest holders whose first funder is looked for, about 50 calls each; "
-        "default: as many as can be asked about in a quarter of an hour, 1000 at most.",
+        description="Number of the largest holders whose first funder is looked up, about 50 calls "
+        "each; default: as many as 15 minutes of calls allow, 1000 at most.",
     )
     labels_file: Path | None = Field(
-        None, description="More labels, as the file that comes with the service has them."
+        None, description="CSV file with more labels, in the format of services/compute/labels."
     )
 
     @field_validator("chains")
     @classmethod
-    def _are_known(cls, chains: dict[str, Any], _info: ValidationInfo) -> dict[str, Any]:
+    def _validate_chains(cls, chains: dict[str, Any], _info: ValidationInfo) -> dict[str, Any]:
         Chains(by_name=chains)
         return chains
 
     def funders_on(self, chain: str) -> int:
-        """How many holders' first funders are looked for on this chain."""
+        """Return how many holders' first funders are looked up on this chain."""
         if self.funders_of is not None:
             return self.funders_of
         affordable = int(self.chains[chain].rate * FUNDING_SECONDS / FUNDING_CALLS)

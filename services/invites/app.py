@@ -1,115 +1,131 @@
-"""Composition root of the invites service."""
+"""Declare and compose the invites service."""
 
-from typing import Any
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 import aioboto3
 from botocore.config import Config
 
 from chassis.bus.commands import CommandSender
+from chassis.bus.schedule import DueCommands, Schedule
 from chassis.log.codec import Codec
-from chassis.run.service import Application, Definition, Resources, assemble
-from chassis.run.settings import ServiceSettings
+from chassis.run.service import Application, Handlers, Service
 from chassis.views.boards import Boards
 from chassis.views.read_models import ReadModels
-from contracts.invites import INVITES as INVITE_BOARD
-from contracts.invites import (
-    InviteAccepted,
-    InviteAdmitted,
-    InviteBounced,
-    InviteCommand,
-    InviteComplained,
-    InviteDeclined,
-    InviteEvent,
-    InviteExpired,
-    InviteReminded,
-    InviteRequested,
-    InviteResent,
-    InviteRevoked,
-    ReservationWanted,
-    Unsubscribed,
-)
-from invites.clock import Clock
+from contracts.invites import INVITES as INVITE_BOARDS
+from contracts.invites import SERVICE, SUBSCRIPTION, InviteCommand, InviteEvent, TendInvite
+from contracts.registry import subscribers
+from contracts.streams import INVITATIONS
 from invites.domain import INVITES as DECIDER
 from invites.domain import StreamState
-from invites.handlers import Parts, listen
-from invites.mail_provider import SES
+from invites.handlers import CommandHandlerWithMail, EventHandler, FeedbackHandler
+from invites.mail_provider import SES, MailProvider
 from invites.mailer import InvitationMailer
-from invites.projections import MODELS
+from invites.operator import PREVIEW
+from invites.projections import DUE_BOARD, MODELS
 from invites.rules import SENDING_TIMEOUT
 from invites.sending_rate import SendingRate
 from invites.settings import Settings
 from invites.tokens import Tokens
 
-_TO_ITSELF = (
-    InviteAdmitted, InviteRequested, InviteResent, InviteReminded, InviteAccepted,
-    ReservationWanted, InviteDeclined, InviteRevoked, InviteExpired, InviteBounced,
-    InviteComplained, Unsubscribed,
-)  # fmt: skip
-"""What one stream tells another, what mail waits for, and which seats are wanted elsewhere."""
+Invites = Application[Settings, StreamState, InviteCommand, InviteEvent]
 
-INVITES = Definition[StreamState, InviteCommand, InviteEvent](
-    name="invites",
-    decider=DECIDER,
-    codec=Codec(InviteEvent),
-    models=MODELS,
-    announces=dict.fromkeys(_TO_ITSELF, ("invites",)),
+FEEDBACK_QUEUE: Final = "feedback"
+"""Receives what SES reports about mails."""
+_TEND_COMMANDS: Final = uuid.UUID("5b6f0c52-3c1e-5f0b-9a87-1d0c8e4b7a21")
+_SES_CONFIG: Final = Config(
+    # one attempt: a call that botocore repeats by itself is a mail that is sent twice
+    retries={"mode": "standard", "total_max_attempts": 1},
+    connect_timeout=5,
+    read_timeout=20,
+    max_pool_connections=32,
 )
 
 
-def application(
-    settings: ServiceSettings, resources: Resources
-) -> Application[StreamState, InviteCommand, InviteEvent]:
-    assembled = assemble(INVITES, settings, resources)
-    if not isinstance(settings, Settings):
-        raise TypeError("these are not the settings of this service")
-    rate = SendingRate(resources.redis, settings.mail_rate, quota_share=settings.mail_quota_share)
-    ses = SES(_client, settings.mail_from, settings.mail_configuration_set, rate.set_account_rate)
-    listen(assembled, parts(assembled, settings, ses, rate))
-    assembled.background.extend([ses.run, clock(assembled, settings).run])
-    return assembled
+@asynccontextmanager
+async def compose(application: Invites) -> AsyncIterator[Handlers]:
+    """Open the SES client, and yield the handlers and the schedule."""
+    settings, rate = application.settings, sending_rate(application)
+    async with aioboto3.Session().client("sesv2", config=_SES_CONFIG) as client:
+        ses = SES(
+            client, settings.mail_from, settings.mail_configuration_set, rate.set_account_rate
+        )
+        yield make_handlers(application, ses, rate, background=(ses.watch_quota,))
 
 
-def parts(
-    assembled: Application[StreamState, InviteCommand, InviteEvent],
-    settings: Settings,
-    ses: SES,
+def make_handlers(
+    application: Invites,
+    provider: MailProvider,
     rate: SendingRate,
-) -> Parts:
+    *,
+    background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
+) -> Handlers:
+    """Return the handlers that send through `provider`."""
+    settings = application.settings
     tokens = Tokens(settings.invites_key.get_secret_value().encode())
     mailer = InvitationMailer(
-        store=assembled.store,
-        handler=assembled.handler,
-        provider=ses,
+        store=application.store,
+        handler=application.handler,
+        provider=provider,
         rate=rate,
         tokens=tokens,
         profile=settings.mail_profile,
         timeout=settings.mail_patience_seconds,
+        clock=lambda: application.resources.now().at_ms / 1000,
     )
-    return Parts(
-        mailer=mailer,
-        tokens=tokens,
-        referrals=CommandSender(assembled.resources.broker, settings.stack),
-        feedback_queue=f"{settings.stack}-invites-feedback",
-    )
-
-
-def clock(
-    assembled: Application[StreamState, InviteCommand, InviteEvent], settings: Settings
-) -> Clock:
-    return Clock(
-        due=Boards(ReadModels(assembled.resources.redis), INVITE_BOARD),
-        sender=CommandSender(assembled.resources.broker, settings.stack),
-        tick_seconds=settings.tick_seconds,
-        ahead=max(0, SENDING_TIMEOUT - settings.mail_patience_seconds),
+    sender = CommandSender(application.resources.sending, settings.stack)
+    models = ReadModels(application.resources.redis)
+    return Handlers(
+        on_command=CommandHandlerWithMail(application.handler, mailer).handle,
+        on_event=EventHandler(application.handler, mailer, tokens, sender).handle,
+        queues={FEEDBACK_QUEUE: FeedbackHandler(application.handler, models).handle},
+        background=(*background, schedule(application).run),
     )
 
 
-def _client() -> Any:
-    """One attempt: a call that is repeated by itself is a mail that is sent twice."""
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": 1},
-        connect_timeout=5,
-        read_timeout=20,
-        max_pool_connections=32,
+def sending_rate(application: Invites) -> SendingRate:
+    """Return the rate at which all instances together send mails."""
+    settings = application.settings
+    return SendingRate(
+        application.resources.redis, settings.mail_rate, quota_share=settings.mail_quota_share
     )
-    return aioboto3.Session().client("sesv2", config=config)
+
+
+def schedule(application: Invites) -> Schedule:
+    """Return the schedule that tends the invitations on which something is due."""
+    return Schedule(
+        jobs=(due_commands(application).send,), tick_seconds=application.settings.tick_seconds
+    )
+
+
+def due_commands(application: Invites) -> DueCommands:
+    """Return the job that asks invitations' streams to do what is due, twice a minute each."""
+    settings, resources = application.settings, application.resources
+    return DueCommands(
+        due=Boards(ReadModels(resources.redis), INVITE_BOARDS),
+        board=DUE_BOARD,
+        sender=CommandSender(resources.sending, settings.stack),
+        command=lambda stream: TendInvite(invite_id=INVITATIONS.key(stream)),
+        namespace=_TEND_COMMANDS,
+        repeat_seconds=30,
+        actor=SERVICE,
+        # views assume the default timeout; a shorter one is due earlier than they say
+        lookahead_seconds=max(0, SENDING_TIMEOUT - settings.mail_patience_seconds),
+    )
+
+
+INVITES: Final = Service(
+    name=SERVICE,
+    settings=Settings,
+    commands=InviteCommand,
+    decider=DECIDER,
+    codec=Codec[InviteEvent](InviteEvent),
+    read_models=MODELS,
+    subscription=SUBSCRIPTION,
+    subscribers=subscribers,
+    queues=(FEEDBACK_QUEUE,),
+    compose=compose,
+    operator_commands=(PREVIEW,),
+)

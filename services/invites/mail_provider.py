@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -60,33 +59,27 @@ class MailProvider(Protocol):
         """
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SES:
-    """Send mails through SES v2; the client is open while `run` runs."""
+    """Send mails through SES v2."""
 
-    open_client: Callable[[], AbstractAsyncContextManager[Any]]
+    client: Any
+    """A started aioboto3 client that makes one attempt per call."""
     mail_from: str
     configuration_set: str
     on_rate: Callable[[float], None] = lambda _rate: None
     """Called at the start and every hour with the mails per second that the account may send."""
-    _client: "asyncio.Future[Any] | None" = None
 
-    def _opened(self) -> "asyncio.Future[Any]":
-        if self._client is None:
-            self._client = asyncio.get_running_loop().create_future()
-        return self._client
+    async def watch_quota(self) -> None:
+        """Read the account's sending rate now and every hour, until cancelled."""
+        while True:
+            await self._check_quota()
+            await asyncio.sleep(QUOTA_SECONDS)
 
-    async def run(self) -> None:
-        async with self.open_client() as client:
-            self._opened().set_result(client)
-            while True:
-                await self._check_quota(client)
-                await asyncio.sleep(QUOTA_SECONDS)
-
-    async def _check_quota(self, client: Any) -> None:
+    async def _check_quota(self) -> None:
         """Report the account's rate; if it cannot be read, the configured rate stays in force."""
         try:
-            account = await client.get_account()
+            account = await self.client.get_account()
         except (BotoCoreError, ClientError) as error:
             log.warning("mail_quota_check_failed", because=type(error).__name__)
             return
@@ -95,10 +88,9 @@ class SES:
             self.on_rate(float(rate))
 
     async def send(self, to: str, message: bytes, tags: dict[str, str]) -> str:
-        client = await asyncio.shield(self._opened())
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                response = await client.send_email(**self._request(to, message, tags))
+                response = await self.client.send_email(**self._request(to, message, tags))
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             raise MailDeferred(type(error).__name__) from error
         except ClientError as error:

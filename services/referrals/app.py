@@ -1,59 +1,84 @@
-"""Composition root of the referrals service."""
+"""Declare and compose the referrals service."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
 
 from chassis.bus.commands import CommandSender
+from chassis.bus.reactions import reaction
+from chassis.bus.schedule import DueCommands, Schedule
 from chassis.log.codec import Codec
-from chassis.run.service import Application, Definition, Resources, assemble
-from chassis.run.settings import ServiceSettings
+from chassis.run.service import Application, Handlers, Service
 from chassis.views.boards import Boards
 from chassis.views.read_models import ReadModels
 from contracts.referrals import (
     DUE_REFERRALS,
-    AccountOpened,
-    CodeBrought,
+    SERVICE,
+    SUBSCRIPTION,
     ReferralCommand,
-    ReferralConfirmed,
     ReferralEvent,
-    ReferralReversed,
+    SettleReferrals,
 )
-from referrals.clock import Clock
+from contracts.registry import subscribers
+from contracts.streams import MEMBERS
 from referrals.closing import DayCloser
 from referrals.domain import DECIDER, State
-from referrals.handlers import listen
+from referrals.handlers import commands_for
+from referrals.operator import WHAT_IF
 from referrals.projections import MODELS
 from referrals.settings import Settings
+from referrals.views.due import DUE_BOARD
 
-REFERRALS = Definition[State, ReferralCommand, ReferralEvent](
-    name="referrals",
-    decider=DECIDER,
-    codec=Codec(ReferralEvent),
-    models=MODELS,
-    announces={
-        AccountOpened: ("invites",),
-        # to itself: what one member's stream means for another's
-        CodeBrought: ("referrals",),
-        ReferralConfirmed: ("referrals",),
-        ReferralReversed: ("referrals",),
-    },
-)
+Referrals = Application[Settings, State, ReferralCommand, ReferralEvent]
+
+_SETTLE_COMMANDS: Final = uuid.UUID("0d8a3c38-1c3c-5c59-8a0d-9d9b52b7d4f1")
 
 
-def application(
-    settings: ServiceSettings, resources: Resources
-) -> Application[State, ReferralCommand, ReferralEvent]:
-    assembled = assemble(REFERRALS, settings, resources)
-    listen(assembled)
-    if isinstance(settings, Settings):
-        assembled.background.append(clock(assembled, settings.tick_seconds).run)
-    return assembled
-
-
-def clock(
-    assembled: Application[State, ReferralCommand, ReferralEvent], tick_seconds: float
-) -> Clock:
-    models = ReadModels(assembled.resources.redis)
-    return Clock(
-        due=Boards(models, DUE_REFERRALS),
-        sender=CommandSender(assembled.resources.broker, assembled.settings.stack),
-        closer=DayCloser(assembled.store, assembled.handler, models),
-        tick_seconds=tick_seconds,
+@asynccontextmanager
+async def compose(application: Referrals) -> AsyncIterator[Handlers]:
+    """Yield the handlers, and the schedule that settles referrals and closes days."""
+    yield Handlers(
+        on_event=reaction(application.handler, commands_for),
+        background=(schedule(application).run,),
     )
+
+
+def schedule(application: Referrals) -> Schedule:
+    """Return the schedule: settle due referrals, then close days that have ended."""
+    models = ReadModels(application.resources.redis)
+    return Schedule(
+        jobs=(
+            due_commands(application, models).send,
+            DayCloser(application.store, application.handler, models).close,
+        ),
+        tick_seconds=application.settings.tick_seconds,
+    )
+
+
+def due_commands(application: Referrals, models: ReadModels) -> DueCommands:
+    """Return the job that asks members' streams to settle what is due, once a minute each."""
+    return DueCommands(
+        due=Boards(models, DUE_REFERRALS),
+        board=DUE_BOARD,
+        sender=CommandSender(application.resources.sending, application.settings.stack),
+        command=lambda stream: SettleReferrals(member_id=MEMBERS.key(stream)),
+        namespace=_SETTLE_COMMANDS,
+        repeat_seconds=60,
+        actor=SERVICE,
+        limit=200,
+    )
+
+
+REFERRALS: Final = Service(
+    name=SERVICE,
+    settings=Settings,
+    commands=ReferralCommand,
+    decider=DECIDER,
+    codec=Codec[ReferralEvent](ReferralEvent),
+    read_models=MODELS,
+    subscription=SUBSCRIPTION,
+    subscribers=subscribers,
+    compose=compose,
+    operator_commands=(WHAT_IF,),
+)

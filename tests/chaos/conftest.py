@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.chaos.gateways import Place
-from tests.gateway.world import Issuer
+from tests.gateway.environment import Issuer
 from tests.support.keys_endpoint import KeysEndpoint, keys_endpoint
 from tests.support.shadow import count_only, limits_hold_again
 from tests.support.stack import Stack

@@ -13,7 +13,7 @@ import psutil
 from deploy.local.bootstrap import answers
 from deploy.local.settings import HOST
 from tests.chaos.callers import PAUSE_SECONDS, Callers, Request
-from tests.gateway.world import CLIENT, ISSUER, Issuer
+from tests.gateway.environment import CLIENT, ISSUER, Issuer
 from tests.support.eventually import eventually
 from tests.support.keys_endpoint import KeysEndpoint
 from tests.support.stack import Service, Stack

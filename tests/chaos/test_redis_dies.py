@@ -20,7 +20,7 @@ from tests.chaos import verdict
 from tests.chaos.callers import Callers, Request, table, told
 from tests.chaos.load import Load
 from tests.chaos.world import World, world
-from tests.gateway.world import CLIENT, ISSUER, PROGRAM, Issuer
+from tests.gateway.environment import CLIENT, ISSUER, PROGRAM, Issuer
 from tests.support.eventually import eventually
 from tests.support.keys_endpoint import KeysEndpoint
 from tests.support.stack import start_redis

@@ -11,7 +11,7 @@ from chassis.bus.announcements import Announcer
 from chassis.bus.command_handler import CommandHandler
 from chassis.bus.commands import IncomingCommand
 from chassis.bus.outcomes import Outcomes
-from chassis.decide.repository import Repository, now
+from chassis.decide.repository import Repository, decision_context
 from chassis.log.codec import Codec
 from chassis.log.event_store import History
 from chassis.log.memory import MemoryEventStore
@@ -160,7 +160,7 @@ class WorkerHarness:
         self.handler = CommandHandler(
             Repository(self.store, analyses(frozenset({1}))),
             projector,
-            Announcer(NoPublisher(), {}),
+            Announcer(NoPublisher(), "test", {}),
             Outcomes(self.redis),
         )
         return self
@@ -295,8 +295,8 @@ async def test_a_later_run_reads_only_new_blocks(harness: WorkerHarness) -> None
 async def run_again(harness: WorkerHarness, hours: int = 1) -> None:
     """Request and carry out another run, hours later."""
     repository = harness.handler.repository
-    at = now().at_ms + hours * 3_600_000
-    later = replace(repository, moment=lambda: replace(now(), at_ms=at))
+    at = decision_context().at_ms + hours * 3_600_000
+    later = replace(repository, now=lambda: replace(decision_context(), at_ms=at))
     harness.handler = replace(harness.handler, repository=later)
     await harness.request(f"again-{hours}")
     await harness.worker.work(JOB)

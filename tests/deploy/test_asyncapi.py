@@ -1,57 +1,51 @@
-"""The description of the bus is the bus: what services declare, and what they really listen to."""
+"""Check that the description of the bus matches what the services declare and receive from."""
 
 import json
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import SecretStr
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from chassis.run.service import Resources
-from compute.app import application as compute
-from compute.settings import Settings as ComputeSettings
+from chassis.log.memory import MemoryEventStore
+from chassis.run.assembly import assemble, subscribe
+from chassis.run.resources import Resources
+from chassis.run.service import Service
 from contracts.compute import ComputeCommand
 from contracts.invites import InviteCommand
 from contracts.referrals import ReferralCommand
 from contracts.subscription import members_of
 from deploy.asyncapi import FILE, describe, text
+from deploy.services import declared_services
 from faststream_sqs import SQSBroker
-from invites.app import application as invites
-from invites.settings import Settings as InvitesSettings
 from redis_batching.connection import connect
-from referrals.app import application as referrals
-from referrals.settings import Settings as ReferralsSettings
 from tests.contracts.samples import SAMPLES
 
-OUTSIDE = {"vouch-invites-feedback"}
-"""Filled by SNS, in its own words."""
+FROM_OUTSIDE = {"vouch-invites-feedback"}
+"""SNS sends to this queue, in its own format."""
 
 
 def test_the_file_is_what_the_services_declare() -> None:
-    assert FILE.read_text() == text(), "python -m deploy.asyncapi writes it anew"
+    assert FILE.read_text() == text(), "run `make asyncapi`"
 
 
-@pytest.mark.parametrize(
-    ("make", "settings"),
-    [
-        (referrals, ReferralsSettings()),
-        (invites, InvitesSettings(invites_key=SecretStr("k" * 32))),
-        (compute, ComputeSettings()),
-    ],
-    ids=["referrals", "invites", "compute"],
-)
-async def test_a_service_listens_to_the_queues_that_are_described(make: Any, settings: Any) -> None:
+@pytest.mark.parametrize("service", declared_services(), ids=lambda service: service.name)
+async def test_a_service_receives_from_the_queues_that_are_described(
+    service: Service[Any, Any, Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INVITES_KEY", "k" * 32)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
     broker = SQSBroker()
-    nothing: Any = None
-    redis = connect("redis://127.0.0.1:1/0")  # never asked
-    application = make(settings, Resources(nothing, redis, broker))
+    redis = connect("redis://127.0.0.1:1/0")  # never contacted
+    resources = Resources(redis, broker, lambda _name, codec: MemoryEventStore(codec))
+    application = assemble(service, service.settings(stack="vouch"), resources)
+    async with service.compose(application) as handlers:
+        subscribe(application, handlers)
     subscribers: Any = broker.subscribers
-    listens = {subscriber.queue.name for subscriber in subscribers} - OUTSIDE
-    name = application.definition.name
-    described = {queue for queue in describe()["channels"] if queue.startswith(f"vouch-{name}-")}
-    assert listens == described
+    received = {subscriber.queue.name for subscriber in subscribers} - FROM_OUTSIDE
+    prefix = f"vouch-{service.name}-"
+    assert received == {queue for queue in describe()["channels"] if queue.startswith(prefix)}
 
 
 def test_the_gateway_sends_only_what_is_described() -> None:

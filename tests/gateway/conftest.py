@@ -18,7 +18,7 @@ from readthrough import MemoryTable
 from redis_batching.client import BatchingRedis
 from redis_batching.connection import connect
 from tests.gateway.conformance import description
-from tests.gateway.world import Bus, Issuer, settings
+from tests.gateway.environment import Bus, Issuer, settings
 from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 from tracing.spans import Traces
@@ -133,7 +133,7 @@ class Gateways:
 
         keys = [self.keys[-1]]
 
-        return Clients(self.bus, client, subscription, keys, bus_ready, self.reports)
+        return Clients(self.bus.memory, client, subscription, keys, bus_ready, self.reports)
 
     @staticmethod
     def _ready(gateway: Gateway) -> Any:

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.http import own_documents
 from tests.gateway.conftest import GatewayClient
-from tests.gateway.world import ALICE
+from tests.gateway.environment import ALICE
 
 
 async def test_a_signed_in_person_opens_an_account(client: GatewayClient) -> None:

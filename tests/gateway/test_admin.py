@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.conftest import GatewayClient, Gateways
-from tests.gateway.world import ALICE
+from tests.gateway.environment import ALICE
 from tests.support.eventually import eventually
 
 ADMIN: dict[str, Any] = {"cognito:groups": ["admin"]}

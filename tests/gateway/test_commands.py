@@ -12,7 +12,7 @@ from gateway.http import idempotency as answers_of
 from gateway.http.ids import keyed_command_id
 from gateway.http.responses import Response
 from tests.gateway.conftest import GatewayClient, Gateways, Reply
-from tests.gateway.world import ALICE
+from tests.gateway.environment import ALICE
 from tests.support.eventually import eventually
 
 BOB = "b0b00000-0000-4000-8000-000000000b0b"

@@ -10,7 +10,7 @@ import pytest
 from gateway.edge import connection
 from gateway.http import requests as parsing
 from tests.gateway.conftest import GatewayClient, Gateways
-from tests.gateway.world import ALICE, Issuer
+from tests.gateway.environment import ALICE, Issuer
 from tests.support.eventually import eventually
 
 PROBLEM = "application/problem+json"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.conftest import GatewayClient, Gateways, Reply
-from tests.gateway.world import ALICE
+from tests.gateway.environment import ALICE
 from tests.support.eventually import eventually
 
 INVITES = "/v1/invites"
@@ -190,7 +190,7 @@ async def test_hostile_words_are_refused_naming_the_field(
     answer = await send(client, **{field: hostile})
     assert answer.status == 422
     assert answer.json["errors"][0]["field"] == field
-    assert client.bus.inbox.asked == 0
+    assert client.bus.inbox.calls == 0
 
 
 CSV = (

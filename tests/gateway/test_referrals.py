@@ -9,7 +9,7 @@ import pytest
 from contracts.referral_code import check_symbol, normalise
 from contracts.rejections import UNKNOWN_CODE
 from tests.gateway.conftest import GatewayClient, Gateways, Reply
-from tests.gateway.world import ALICE
+from tests.gateway.environment import ALICE
 from tests.support.eventually import eventually
 
 BOB = "5e1f0c2a-0000-4000-8000-000000000b0b"

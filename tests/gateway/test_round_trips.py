@@ -11,7 +11,7 @@ import pytest
 
 from chassis.bus import outcomes
 from tests.gateway.conftest import GatewayClient, Gateways
-from tests.gateway.world import ALICE
+from tests.gateway.environment import ALICE
 from tests.support.redis_server import RedisServer
 
 BOB = "b0b00000-0000-4000-8000-000000000b0b"
@@ -84,7 +84,7 @@ async def client(
     keys: list[dict[str, str]] = [{}, {"Idempotency-Key": "first"}]
     for key in keys:
         await client.post("/v1/me", client.issuer.id(BOB), headers=key)
-    client.bus.sent.clear()
+    client.bus.forget_sent()
     trips.trips.clear()
     monkeypatch.setattr(outcomes, "POLL_SECONDS", 60)  # not even on a slow machine
     return client

@@ -8,8 +8,8 @@ import pytest
 
 from contracts.referrals import BoardLevel, BoardPlace, CloseDay
 from tests.gateway.conftest import GatewayClient
+from tests.gateway.environment import ALICE
 from tests.gateway.test_referrals import BOB, LIMITS, account, client, events, refer
-from tests.gateway.world import ALICE
 from tests.support.eventually import eventually
 
 __all__ = ["client"]
@@ -46,12 +46,7 @@ async def close_yesterday(client: GatewayClient, *levels: tuple[int, int], back:
         levels=tuple(BoardLevel(points=points, members=n) for points, n in levels),
         first=(first,),
     )
-    _, handler = client.bus._handlers["test-referrals-commands.fifo"]
-    from chassis.bus.commands import IncomingCommand  # noqa: PLC0415
-    from contracts.messages import Metadata  # noqa: PLC0415
-
-    metadata = Metadata(command_id=f"close-{day}", correlation_id="x")
-    await handler.handle(IncomingCommand(command, metadata, command.body_hash, redelivered=False))
+    await client.bus.service("referrals").execute(command)
     return day
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import aioboto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from faststream.exceptions import RejectMessage
+from structlog.testing import capture_logs
 
-from chassis.bus.commands import CommandSender
 from chassis.views.boards import Boards
 from chassis.views.inspection import Inspection
 from contracts.invites import (
@@ -24,26 +25,27 @@ from contracts.invites import (
 )
 from contracts.referrals import AccountOpened, use_id
 from contracts.tokens import token_digest
-from invites.app import _client
-from invites.clock import Clock
+from invites.app import due_commands
 from invites.feedback import InvalidFeedback, parse_feedback
-from invites.handlers import UnknownMail, keep, reactions
+from invites.handlers import UnknownMail, commands_for
 from invites.mail_provider import SES, MailDeferred, MailRefused
 from invites.sending_rate import SendingRate
-from tests.invites.world import Service
+from invites.tokens import Tokens
+from tests.invites.service import KEY, InvitesService, invites_service
 
 DAY = 86_400
 
 
 @pytest.fixture
-async def service(redis: Any) -> Service:
-    return await Service(redis).start()
+async def service(redis: Any) -> AsyncIterator[InvitesService]:
+    async with invites_service(redis) as service:
+        yield service
 
 
 pytestmark = pytest.mark.stack
 
 
-async def view(service: Service, invite_id: str) -> InviteView:
+async def view(service: InvitesService, invite_id: str) -> InviteView:
     boards = Boards(service.models, INVITES)
     view = await boards.view(f"invite-{invite_id}")
     assert view is not None
@@ -58,15 +60,14 @@ def report(invite_id: str | None, name: str = "Bounce", **details: Any) -> bytes
     return json.dumps({"Type": "Notification", "Message": json.dumps(message)}).encode()
 
 
-async def receive(service: Service, body: bytes) -> None:
-    feedback = parse_feedback(body)
-    assert feedback is not None
-    application: Any = service
-    await keep(application, service.models, feedback)
-    await service.settle()
+async def receive(service: InvitesService, body: bytes) -> None:
+    await service.bus.receive("invites-feedback", body)
+    await service.bus.deliver_all()
 
 
-async def test_an_invitation_becomes_a_mail_whose_token_is_stored_nowhere(service: Service) -> None:
+async def test_an_invitation_becomes_a_mail_whose_token_is_stored_nowhere(
+    service: InvitesService,
+) -> None:
     invite_id = await service.invite(note="See you!", name="Alice")
     assert await service.types(invite_id) == ["InviteRequested", "SendingStarted", "InviteSent"]
     (mail,) = service.inbox.mails
@@ -81,23 +82,27 @@ async def test_an_invitation_becomes_a_mail_whose_token_is_stored_nowhere(servic
     assert (await view(service, invite_id)).state == "sent"
 
 
-async def test_an_announcement_delivered_three_times_sends_one_mail(service: Service) -> None:
+async def test_an_announcement_delivered_three_times_sends_one_mail(
+    service: InvitesService,
+) -> None:
     await service.invite("carol@example.org")
-    await service.carry_out(SendInvite(inviter_id="alice", email="bob@example.org"))
-    await service.settle(times=3)
+    await service.handle(SendInvite(inviter_id="alice", email="bob@example.org"))
+    await service.bus.deliver_all(times=3)
     assert [mail["To"] for mail in service.inbox.mails] == [
         "carol@example.org",
         "bob@example.org",
     ]
 
 
-async def test_a_throttled_mail_is_postponed_in_the_log_and_retried(service: Service) -> None:
+async def test_a_throttled_mail_is_postponed_in_the_log_and_retried(
+    service: InvitesService,
+) -> None:
     service.inbox.plan = [MailDeferred("Throttling"), MailDeferred("Throttling")]
     invite_id = await service.invite()
     assert service.inbox.mails == []
     assert (await view(service, invite_id)).due_at == pytest.approx(service.at + 30, abs=9)
     await service.tend(invite_id)  # too early
-    assert service.inbox.asked == 1
+    assert service.inbox.calls == 1
     for wait in (40, 80):
         service.at += wait
         await service.tend(invite_id)
@@ -109,12 +114,12 @@ async def test_a_throttled_mail_is_postponed_in_the_log_and_retried(service: Ser
 
 
 async def test_a_mail_whose_result_was_lost_is_marked_when_it_is_sent_again(
-    service: Service,
+    service: InvitesService,
 ) -> None:
     service.inbox.plan = [ReadTimeoutError(endpoint_url="ses")]
     invite_id = await service.invite()
     await service.tend(invite_id)
-    assert service.inbox.asked == 1
+    assert service.inbox.calls == 1
     service.at += 121
     await service.tend(invite_id)
     events = (await service.store.load(f"invite-{invite_id}")).events
@@ -122,16 +127,16 @@ async def test_a_mail_whose_result_was_lost_is_marked_when_it_is_sent_again(
     assert len(service.inbox.mails) == 1
 
 
-async def test_a_mail_that_is_refused_for_good_is_shown_as_failed(service: Service) -> None:
+async def test_a_mail_that_is_refused_for_good_is_shown_as_failed(service: InvitesService) -> None:
     service.inbox.plan = [MailRefused("MessageRejected")]
     invite_id = await service.invite()
     assert (await view(service, invite_id)).state == "failed"
     service.at += 10_000
     await service.tend(invite_id)
-    assert service.inbox.asked == 1
+    assert service.inbox.calls == 1
 
 
-async def test_a_permanent_bounce_suppresses_the_address(service: Service) -> None:
+async def test_a_permanent_bounce_suppresses_the_address(service: InvitesService) -> None:
     first = await service.invite()
     body = report(first, bounceType="Permanent", timestamp="2026-11-24T12:00:01.000Z")
     for _ in range(3):
@@ -148,7 +153,7 @@ async def test_a_permanent_bounce_suppresses_the_address(service: Service) -> No
     assert [line.what for line in shown.timeline] == ["requested", "sent"]
 
 
-async def test_a_transient_bounce_does_not_suppress_the_address(service: Service) -> None:
+async def test_a_transient_bounce_does_not_suppress_the_address(service: InvitesService) -> None:
     first = await service.invite()
     await receive(service, report(first, bounceType="Transient"))
     await service.do(RevokeInvite(invite_id=first, inviter_id="alice"))
@@ -156,14 +161,16 @@ async def test_a_transient_bounce_does_not_suppress_the_address(service: Service
     assert len(service.inbox.mails) == 2
 
 
-async def test_feedback_without_a_tag_is_matched_by_message_id(service: Service) -> None:
+async def test_feedback_without_a_tag_is_matched_by_message_id(service: InvitesService) -> None:
     first = await service.invite()
     await receive(service, report(None, "Complaint"))
     assert "InviteComplained" in await service.types(first)
     assert (await view(service, first)).state == "sent"  # complaints are not shown
 
 
-async def test_feedback_may_arrive_before_the_result_and_in_reverse_order(service: Service) -> None:
+async def test_feedback_may_arrive_before_the_result_and_in_reverse_order(
+    service: InvitesService,
+) -> None:
     service.inbox.plan = [ReadTimeoutError(endpoint_url="ses")]
     first = await service.invite()
     await receive(service, report(first, "Complaint"))
@@ -172,7 +179,7 @@ async def test_feedback_may_arrive_before_the_result_and_in_reverse_order(servic
 
 
 async def test_unsubscribing_stops_the_reminder_and_all_other_invitations(
-    service: Service,
+    service: InvitesService,
 ) -> None:
     first = await service.invite()
     command = Unsubscribe(
@@ -186,18 +193,20 @@ async def test_unsubscribing_stops_the_reminder_and_all_other_invitations(
     assert len(service.inbox.mails) == 1
 
 
-async def test_a_member_gets_no_mail_and_the_inviter_cannot_tell(service: Service) -> None:
+async def test_a_member_gets_no_mail_and_the_inviter_cannot_tell(service: InvitesService) -> None:
     opened = AccountOpened(
         member_id="bob", email="bob@example.org", total_referrals=10, opened_at=1
     )
-    for command in reactions(opened, service.parts.tokens):
+    for command in commands_for(opened, Tokens(KEY.encode())):
         await service.do(command)
     invite_id = await service.invite()
-    assert service.inbox.asked == 0
+    assert service.inbox.calls == 0
     assert (await view(service, invite_id)).state == "sent"
 
 
-async def test_an_unanswered_invitation_gets_one_reminder_and_expires(service: Service) -> None:
+async def test_an_unanswered_invitation_gets_one_reminder_and_expires(
+    service: InvitesService,
+) -> None:
     invite_id = await service.invite()
     token = service.inbox.token()
     for _ in range(20):
@@ -212,7 +221,7 @@ async def test_an_unanswered_invitation_gets_one_reminder_and_expires(service: S
     assert inviter.type == "InviteClosed"
 
 
-async def test_a_resent_mail_has_the_only_valid_token(service: Service) -> None:
+async def test_a_resent_mail_has_the_only_valid_token(service: InvitesService) -> None:
     invite_id = await service.invite()
     old = service.inbox.token()
     service.at += DAY + 1
@@ -226,14 +235,14 @@ async def test_a_resent_mail_has_the_only_valid_token(service: Service) -> None:
     assert good.state == "accepted"
 
 
-async def test_accepting_sends_a_reservation_command_to_referrals(service: Service) -> None:
+async def test_accepting_sends_a_reservation_command_to_referrals(service: InvitesService) -> None:
     invite_id = await service.invite()
     command = AcceptInvite(invite_id=invite_id, token_hash=token_digest(service.inbox.token()))
-    await service.carry_out(command)
-    await service.settle(times=3)  # redelivered
-    assert {queue for queue, _, _ in service.sent} == {"test-referrals-commands.fifo"}
-    assert len({command_id for _, _, command_id in service.sent}) == 1
-    (body, *_) = [body for _, body, _ in service.sent]
+    await service.handle(command)
+    await service.bus.deliver_all(times=3)  # redelivered
+    assert {sent.queue for sent in service.sent} == {"test-referrals-commands.fifo"}
+    assert len({sent.deduplication_id for sent in service.sent}) == 1
+    body = service.sent[0].body
     assert (body["memberId"], body["code"]) == ("alice", "MVA00W4CZS")
     assert body["invitedUser"] == "bob@example.org"
     assert use_id("alice", body["code"], body["invitedUser"])
@@ -241,15 +250,14 @@ async def test_accepting_sends_a_reservation_command_to_referrals(service: Servi
     assert closed.type == "InviteClosed"
 
 
-async def test_the_clock_sends_commands_to_due_invitations(service: Service) -> None:
+async def test_the_clock_sends_commands_to_due_invitations(service: InvitesService) -> None:
     service.inbox.plan = [MailDeferred("Throttling")]
     invite_id = await service.invite()
-    sender = CommandSender(service, "test")
-    clock = Clock(Boards(service.models, INVITES), sender, 1)
-    assert await clock.tend(service.at) == 0
-    assert await clock.tend(service.at + 60) == 1
-    ((_, body, _),) = service.sent
-    assert body["inviteId"] == invite_id
+    due = due_commands(service.application)
+    assert await due.send(service.at) == 0
+    assert await due.send(service.at + 60) == 1
+    (sent,) = service.sent
+    assert sent.body["inviteId"] == invite_id
 
 
 async def test_all_instances_share_the_sending_rate(redis: Any) -> None:
@@ -290,15 +298,16 @@ async def test_the_account_quota_is_read_at_the_start(
     }.items():
         monkeypatch.setenv(name, value)
     rate: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-    ses = SES(_client, "hello@vouch.example", "", rate.set_result)
-    running = asyncio.create_task(ses.run())
-    assert await asyncio.wait_for(rate, 10) > 0
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
+    async with aioboto3.Session().client("sesv2") as client:
+        ses = SES(client, "hello@vouch.example", "", rate.set_result)
+        watching = asyncio.create_task(ses.watch_quota())
+        assert await asyncio.wait_for(rate, 10) > 0
+        watching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watching
 
 
-async def test_feedback_on_an_unknown_mail_is_redelivered(service: Service) -> None:
+async def test_feedback_on_an_unknown_mail_is_redelivered(service: InvitesService) -> None:
     early = b"""{"notificationType": "Complaint", "mail": {"messageId": "early", "timestamp":
         "2026-11-01T12:00:00Z"}, "complaint": {"feedbackId": "f", "timestamp":
         "2026-11-01T12:00:00Z"}}"""
@@ -306,15 +315,19 @@ async def test_feedback_on_an_unknown_mail_is_redelivered(service: Service) -> N
         await receive(service, early)
 
 
-async def test_feedback_with_an_invalid_invitation_tag_is_a_dead_letter(service: Service) -> None:
+async def test_feedback_with_an_invalid_invitation_tag_is_a_dead_letter(
+    service: InvitesService,
+) -> None:
     wrong = b"""{"notificationType": "Complaint", "mail": {"messageId": "m", "tags": {"invite":
         ["no such\\nname"]}, "timestamp": "2026-11-01T12:00:00Z"}, "complaint": {"feedbackId": "f",
         "timestamp": "2026-11-01T12:00:00Z"}}"""
-    with pytest.raises(RejectMessage):
-        await receive(service, wrong)
+    with capture_logs() as logs:
+        await receive(service, wrong)  # rejected, which moves it to the dead-letter queue
+    assert [line["event"] for line in logs] == ["feedback_without_invitation"]
+    assert list(service.store.streams) == []
 
 
-async def test_read_models_match_the_log(service: Service) -> None:
+async def test_read_models_match_the_log(service: InvitesService) -> None:
     first = await service.invite()
     await receive(service, report(first, bounceType="Permanent"))
     await service.do(AcceptInvite(invite_id=first, token_hash=token_digest(service.inbox.token())))

@@ -109,7 +109,7 @@ async def test_figures_are_told_to_prometheus(shell: Shell) -> None:
 async def test_an_unknown_read_model_is_told(shell: Shell) -> None:
     done = await shell.run("rebuild", "melons")
     assert done.returncode == 2
-    assert "there are: members, codes" in done.told
+    assert "known: members, codes" in done.told
 
 
 async def test_other_rules_are_run_over_history(shell: Shell, tmp_path: Path) -> None:

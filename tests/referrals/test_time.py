@@ -2,23 +2,24 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.bus.commands import CommandSender
+from chassis.bus.schedule import Schedule
 from chassis.log.event_store import UnknownEvent
 from chassis.views.boards import Boards
 from chassis.views.inspection import Inspection
 from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.points import CLOSED_DAYS
 from contracts.referrals import ACCOUNTS, DUE_REFERRALS, DayClosed, ReserveReferral, SettleReferrals
-from referrals.clock import Clock
+from referrals.app import due_commands
 from referrals.closing import DayCloser, tally_boards
 from referrals.views.due import DUE_BOARD
-from tests.referrals.world import Service
+from tests.referrals.service import ReferralsService, referrals_service
 
 pytestmark = pytest.mark.stack
 
@@ -27,30 +28,29 @@ DAY = 86_400
 
 
 @pytest.fixture
-async def service(redis: Any) -> Service:
-    return await Service(redis, MONDAY).start()
+async def service(redis: Any) -> AsyncIterator[ReferralsService]:
+    async with referrals_service(redis, MONDAY) as service:
+        yield service
 
 
-def closer(service: Service) -> DayCloser:
+def closer(service: ReferralsService) -> DayCloser:
     return DayCloser(service.store, service.handler, service.models)
 
 
-async def closed(service: Service, key: str) -> DayClosed | None:
+async def closed(service: ReferralsService, key: str) -> DayClosed | None:
     text = await service.models.entry(CLOSED_DAYS, key)
     return None if text is None else DayClosed.model_validate_json(text)
 
 
-async def test_streams_with_due_referrals_are_sent_a_command(service: Service) -> None:
+async def test_streams_with_due_referrals_are_sent_a_command(service: ReferralsService) -> None:
     service.at = time.time() - 3_600
     code = await service.open("alice")
     command = ReserveReferral(member_id="alice", code=code, invited_user="bob@example.org")
     await service.do(command)
     due = Boards(service.models, DUE_REFERRALS)
-    sender = CommandSender(service, "test")
-    clock = Clock(due, sender, closer(service), 1)
-    assert await clock.settle() == 1
-    ((queue, body),) = service.sent
-    assert (queue, body["memberId"]) == ("test-referrals-commands.fifo", "alice")
+    assert await due_commands(service.application, service.models).send() == 1
+    (sent,) = service.sent
+    assert (sent.queue, sent.body["memberId"]) == ("test-referrals-commands.fifo", "alice")
     service.at = time.time()
     await service.do(SettleReferrals(member_id="alice"))
     assert await due.lowest(DUE_BOARD, max_score=time.time() * 2, limit=9) == []
@@ -59,31 +59,25 @@ async def test_streams_with_due_referrals_are_sent_a_command(service: Service) -
     assert b'"referralsRemaining":10' in entry.body
 
 
-async def test_an_unreadable_log_closes_no_day_and_the_clock_goes_on(service: Service) -> None:
+async def test_an_unreadable_log_closes_no_day_and_the_schedule_continues() -> None:
     """An event of a later version: days stay open until a version runs that knows it."""
 
-    class Unreadable(DayCloser):
-        async def close(self, now: float | None = None) -> int:
-            assert now is None
-            called.set()
-            raise UnknownEvent("member-a: Knighted v1 is not known to this version of the service")
+    calls = 0
 
-    called = asyncio.Event()
-    unreadable = Unreadable(service.store, service.handler, service.models)
-    sender = CommandSender(service, "test")
+    async def unreadable() -> None:
+        nonlocal calls
+        calls += 1
+        raise UnknownEvent("member-a: Knighted v1 is not known to this version of the service")
+
+    schedule = Schedule(jobs=(unreadable,), tick_seconds=1)
     with capture_logs() as logs:
-        ticking = asyncio.create_task(
-            Clock(Boards(service.models, DUE_REFERRALS), sender, unreadable, 1).run()
-        )
-        await called.wait()
-        await asyncio.sleep(0)
-        assert not ticking.done()
-        ticking.cancel()
-        await asyncio.wait([ticking])
-    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["day_not_closed"]
+        await schedule.tick()
+        await schedule.tick()
+    assert calls == 2
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["tick_failed"] * 2
 
 
-async def test_a_day_is_closed_once_however_many_instances_run(service: Service) -> None:
+async def test_a_day_is_closed_once_however_many_instances_run(service: ReferralsService) -> None:
     code = await service.open("alice")
     await service.open("carol")
     await service.refer("alice", code, "bob")
@@ -104,7 +98,7 @@ async def test_a_day_is_closed_once_however_many_instances_run(service: Service)
     assert [(level.points, level.members) for level in month.levels] == [(100, 1)]
 
 
-async def test_a_service_that_was_down_closes_the_days_it_missed(service: Service) -> None:
+async def test_a_service_that_was_down_closes_the_days_it_missed(service: ReferralsService) -> None:
     code = await service.open("alice")
     for day in range(3):
         service.at = MONDAY + day * DAY
@@ -118,7 +112,7 @@ async def test_a_service_that_was_down_closes_the_days_it_missed(service: Servic
     assert points == [100, 200, 300]
 
 
-async def test_closes_survive_a_rebuild(service: Service) -> None:
+async def test_closes_survive_a_rebuild(service: ReferralsService) -> None:
     code = await service.open("alice")
     await service.refer("alice", code, "bob")
     await closer(service).close(now=MONDAY + DAY)
@@ -132,7 +126,9 @@ async def test_closes_survive_a_rebuild(service: Service) -> None:
         assert (await inspection.verify(name, generation)).matches, name
 
 
-async def test_a_close_that_was_stored_and_not_projected_is_projected(service: Service) -> None:
+async def test_a_close_that_was_stored_and_not_projected_is_projected(
+    service: ReferralsService,
+) -> None:
     code = await service.open("alice")
     await service.refer("alice", code, "bob")
     await closer(service).close(now=MONDAY + DAY)
@@ -143,12 +139,14 @@ async def test_a_close_that_was_stored_and_not_projected_is_projected(service: S
     assert len(service.store.streams["board-all.2026-11-23"]) == 1
 
 
-async def test_today_is_not_closed(service: Service) -> None:
+async def test_today_is_not_closed(service: ReferralsService) -> None:
     await service.open("alice")
     assert await closer(service).close(now=MONDAY) == 0
 
 
-async def test_a_tally_counts_only_events_before_the_end_of_its_day(service: Service) -> None:
+async def test_a_tally_counts_only_events_before_the_end_of_its_day(
+    service: ReferralsService,
+) -> None:
     code = await service.open("alice")
     service.at = MONDAY + DAY
     await service.refer("alice", code, "bob")

@@ -1,5 +1,6 @@
 """What-if: other rules over the same history; nothing is written."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -7,31 +8,31 @@ import pytest
 
 from referrals.guards import GuardRules
 from referrals.what_if import InvalidRules, OtherPoints, RuleSet, read_rules, report_lines, what_if
-from tests.referrals.world import Service
+from tests.referrals.service import ReferralsService, referrals_service
 
 pytestmark = pytest.mark.stack
 START = 1_790_000_000
 
 
 @pytest.fixture
-async def service(redis: Any) -> Service:
-    service = await Service(redis, START).start()
-    code = await service.open("alice")
-    await service.refer("alice", code, "bob")
-    service.at = START + 3_600
-    for number in range(7):
-        await service.refer("alice", code, f"sam{number}")
-    return service
+async def service(redis: Any) -> AsyncIterator[ReferralsService]:
+    async with referrals_service(redis, START) as service:
+        code = await service.open("alice")
+        await service.refer("alice", code, "bob")
+        service.at = START + 3_600
+        for number in range(7):
+            await service.refer("alice", code, f"sam{number}")
+        yield service
 
 
-async def test_the_rules_in_force_change_nothing(service: Service) -> None:
+async def test_the_rules_in_force_change_nothing(service: ReferralsService) -> None:
     report = await what_if(service.store, RuleSet(guards=GuardRules(version=1)), 0)
     assert report.verdicts == 8
     assert report.changed == []
     assert report.bands["delay", "delay"] > 0  # of seven within an hour, some were too many
 
 
-async def test_other_rules_decide_by_the_evidence_of_the_time(service: Service) -> None:
+async def test_other_rules_decide_by_the_evidence_of_the_time(service: ReferralsService) -> None:
     before = {name: len(commits) for name, commits in service.store.streams.items()}
     strict = GuardRules(version=2, velocity_an_hour=2, velocity=60)
     report = await what_if(service.store, RuleSet(guards=strict), 0)
@@ -44,17 +45,21 @@ async def test_other_rules_decide_by_the_evidence_of_the_time(service: Service) 
     assert any(line.startswith("  ! confirm -> hold") for line in report_lines(report))
 
 
-async def test_only_verdicts_since_the_given_time_are_decided_again(service: Service) -> None:
+async def test_only_verdicts_since_the_given_time_are_decided_again(
+    service: ReferralsService,
+) -> None:
     since = (START + 3_600) * 1000
     report = await what_if(service.store, RuleSet(guards=GuardRules(version=1)), since)
     assert report.verdicts == 7
 
 
-async def test_points_are_counted_again(service: Service) -> None:
+async def test_points_are_counted_again(service: ReferralsService) -> None:
     rules = RuleSet(points=OtherPoints(inviter=50, invited=0))
     report = await what_if(service.store, rules, 0)
-    assert report.points == 2 * report.points_would_be > 0
-    assert report.members_with_other_points == 1
+    confirmed = 6  # each earns 100 points for the inviter and 10 for the invited person
+    assert report.points == confirmed * (100 + 10)
+    assert report.points_would_be == confirmed * 50
+    assert report.members_with_other_points == 1 + confirmed
 
 
 @pytest.mark.parametrize(

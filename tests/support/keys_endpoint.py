@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from deploy.local.settings import HOST
-from tests.gateway.world import Issuer
+from tests.gateway.environment import Issuer
 
 HOW_TO_BE_DOWN = ("error", "hang up", "silence")
 SILENT_SECONDS = 30

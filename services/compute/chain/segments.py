@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -58,17 +57,15 @@ class S3SegmentStore:
     """Store segments in an S3 bucket."""
 
     bucket: str
-    client: Callable[[], Any] = field(repr=False)
-    """Returns an aioboto3 S3 client; awaited before each use."""
+    client: Any = field(repr=False)
+    """A started aioboto3 S3 client."""
 
     async def put(self, chain_id: int, token: str, read: TransferRange) -> str:
         key = key_of(chain_id, token, read)
-        await (await self.client()).put_object(
-            Bucket=self.bucket, Key=key, Body=pack(read.transfers)
-        )
+        await self.client.put_object(Bucket=self.bucket, Key=key, Body=pack(read.transfers))
         return key
 
     async def get(self, key: str) -> Transfers:
-        response = await (await self.client()).get_object(Bucket=self.bucket, Key=key)
+        response = await self.client.get_object(Bucket=self.bucket, Key=key)
         async with response["Body"] as body:
             return unpack(await body.read(), key)

@@ -35,7 +35,7 @@ async def handler(redis: Any, store: EventStore[Event], bus: PublisherInMemory) 
     return CommandHandler(
         Repository(store, COUNTER),
         Projector(redis, store, SERVICE, MODELS),
-        Announcer(bus, {Counted: ["listening.fifo"]}),
+        Announcer(bus, "test", {Counted: ["listener"]}),
         Outcomes(redis),
     )
 
@@ -58,7 +58,7 @@ async def test_an_accepted_command_is_projected_announced_and_answered(
         f"counter-{counter}@1",
         f"counter-{counter}@2",
     ]
-    assert {sent["queue"] for sent in bus.sent} == {"listening.fifo"}
+    assert {sent["queue"] for sent in bus.sent} == {"test-listener-announcements.fifo"}
     assert {sent["group_id"] for sent in bus.sent} == {f"counter-{counter}"}
 
 

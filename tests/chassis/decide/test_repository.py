@@ -120,9 +120,9 @@ async def test_a_rejected_command_appends_nothing(counters: Counters, counter: s
 
 
 async def test_concurrent_commands_of_one_stream_are_all_carried_out(
-    store: Store, counter: str
+    racing_store: Store, counter: str
 ) -> None:
-    counters = Repository(store, COUNTER)
+    counters = Repository(racing_store, COUNTER)
     decisions = await asyncio.gather(
         *(counters.execute(Count(counter=counter), metadata()) for _ in range(8))
     )
@@ -132,9 +132,7 @@ async def test_concurrent_commands_of_one_stream_are_all_carried_out(
 async def test_a_random_name_is_drawn_again_when_it_is_taken(store: Store) -> None:
     first, second = uuid4().bytes, uuid4().bytes
     draws = iter([first, first, second])
-    drawing = Repository(
-        store, COUNTER, moment=lambda: DecisionContext(at_ms=1, entropy=next(draws))
-    )
+    drawing = Repository(store, COUNTER, now=lambda: DecisionContext(at_ms=1, entropy=next(draws)))
     names = [await _named(drawing, str(uuid4())) for _ in range(2)]
     assert names == [first.hex(), second.hex()]
 
@@ -217,7 +215,7 @@ async def test_snapshots_drop_command_ids_that_cannot_be_redelivered(
 ) -> None:
     clock = [1_000_000_000]
     counters = Repository(
-        store, COUNTER, SNAPSHOTS, moment=lambda: DecisionContext(at_ms=clock[0], entropy=b"0")
+        store, COUNTER, SNAPSHOTS, now=lambda: DecisionContext(at_ms=clock[0], entropy=b"0")
     )
     for _ in range(5):
         await counters.execute(Count(counter=counter), metadata())

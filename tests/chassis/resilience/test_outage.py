@@ -128,6 +128,6 @@ def handler_on(
     return CommandHandler(
         Repository(store, COUNTER),
         Projector(redis, store, SERVICE, MODELS),
-        Announcer(PublisherInMemory(), {}),
+        Announcer(PublisherInMemory(), "test", {}),
         Outcomes(redis),
     )

@@ -1,0 +1,88 @@
+"""Open what a service process talks to: DynamoDB, Redis and SQS."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aioboto3
+from botocore.config import Config
+
+from chassis.bus.commands import Publisher
+from chassis.decide.decider import DecisionContext
+from chassis.decide.repository import decision_context
+from chassis.log.codec import Codec
+from chassis.log.dynamodb import DynamoDBEventStore
+from chassis.log.event_store import EventStore
+from chassis.run.settings import ServiceSettings
+from faststream_sqs import SQSBroker
+from redis_batching.connection import connect
+
+SEND_LINGER_SECONDS = 0.05
+ACK_LINGER_SECONDS = 0.25
+"""Under load, seconds that an announcement and a deletion wait to share an SQS call with others."""
+
+OpenStore = Callable[[str, Codec[Any]], EventStore[Any]]
+"""Opens the event store of a service: (service name, codec) -> store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Hold the clients of a process. Tests pass in-memory implementations."""
+
+    redis: Any
+    """Returns bytes (`decode_responses=False`)."""
+    broker: SQSBroker
+    """Receives messages, and sends them unless `publisher` does."""
+    open_store: OpenStore
+    dynamodb: Any = None
+    """A started aioboto3 client, for tables other than the event store."""
+    publisher: Publisher | None = None
+    """Sends commands and announcements; default: the broker."""
+    now: Callable[[], DecisionContext] = decision_context
+    """Makes the context of each decision: time and random bytes."""
+
+    @property
+    def sending(self) -> Publisher:
+        """Return what sends commands and announcements."""
+        return self.broker if self.publisher is None else self.publisher
+
+
+@contextlib.asynccontextmanager
+async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
+    """Open the clients for the duration of the context; connections are made on first use."""
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 5},
+        max_pool_connections=64,
+        # these two took a tenth of the CPU of a command
+        parameter_validation=False,
+        user_agent=settings.stack,
+    )
+    redis = connect(settings.redis_url)
+    async with (
+        aioboto3.Session().client("dynamodb", config=config) as dynamodb,
+        contextlib.aclosing(redis),
+    ):
+        broker = SQSBroker(
+            reject="dlq",
+            send_linger=SEND_LINGER_SECONDS,
+            ack_linger=ACK_LINGER_SECONDS,
+            logger=logging.getLogger("faststream_sqs"),
+            log_level=logging.DEBUG,
+        )
+        yield Resources(redis, broker, stores_in(dynamodb, settings.stack), dynamodb)
+
+
+def stores_in(dynamodb: Any, stack: str) -> OpenStore:
+    """Return a function that opens event stores in the tables of a stack."""
+
+    def open_store(service: str, codec: Codec[Any]) -> EventStore[Any]:
+        return DynamoDBEventStore(
+            dynamodb,
+            events=f"{stack}-{service}-events",
+            meta=f"{stack}-{service}-meta",
+            codec=codec,
+        )
+
+    return open_store
