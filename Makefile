@@ -93,10 +93,12 @@ golden: setup  ## store a sample of every new message
 	@$(BIN)/python -m tests.contracts.samples
 
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+# a service ships with the libraries that it or the chassis imports
+libraries_of = $$(for library in $$(ls libs); do grep -rqE "^ *(from|import) $$library\\b" --include=*.py chassis $(1) && echo libs/$$library/pyproject.toml; done)
 lock: setup  ## resolve all dependencies again into the hashed locks
-	@$(LOCK) --extra telemetry contracts/pyproject.toml chassis/pyproject.toml services/*/pyproject.toml requirements-dev.in -o requirements-dev.lock
+	@$(LOCK) --all-extras libs/*/pyproject.toml contracts/pyproject.toml chassis/pyproject.toml services/*/pyproject.toml requirements-dev.in -o requirements-dev.lock
 	@for service in services/*/; do \
-	  $(LOCK) -c requirements-dev.lock --extra telemetry contracts/pyproject.toml chassis/pyproject.toml $${service}pyproject.toml -o $${service}requirements.lock; done
+	  $(LOCK) -c requirements-dev.lock --extra telemetry $(call libraries_of,$$service) contracts/pyproject.toml chassis/pyproject.toml $${service}pyproject.toml -o $${service}requirements.lock; done
 	@$(LOCK) -c requirements-dev.lock requirements-uv.in -o requirements-uv.lock
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
 

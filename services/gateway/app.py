@@ -142,7 +142,7 @@ def _dependencies(
         limiter=_limiter(settings, redis, metrics),
         addresses=addresses,
         read_models=read_models,
-        own=OwnDocuments(read_models, changes),
+        own_documents=OwnDocuments(read_models, changes),
         reports=reports_of(clients.reports, redis),
         changes=changes,
         streams=EventStreams(changes),

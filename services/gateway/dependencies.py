@@ -25,7 +25,7 @@ class Dependencies:
     limiter: RateLimiter
     addresses: ClientAddresses
     read_models: ReadModels
-    own: OwnDocuments
+    own_documents: OwnDocuments
     reports: Reports
     changes: ChangeFeed
     streams: EventStreams

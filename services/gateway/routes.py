@@ -1,7 +1,6 @@
 """Index every route under /v1, and assemble the features that serve them."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from gateway.api import (
     accounts,
@@ -28,9 +27,9 @@ from gateway.api.closed_days import ClosedDays
 from gateway.api.code_details import CodeLinks
 from gateway.api.code_guesses import CodeGuesses
 from gateway.dependencies import Dependencies
-from gateway.http.routing import BoundRoute, Route, bound
+from gateway.http.routing import AnyRoute, BoundRoute, bound
 
-ROUTES: tuple[Route[Any], ...] = (
+ROUTES: tuple[AnyRoute, ...] = (
     *accounts.ROUTES,
     *code_validity.ROUTES,
     *codes.ROUTES,
@@ -56,6 +55,7 @@ ROUTES: tuple[Route[Any], ...] = (
 
 def bind(dependencies: Dependencies) -> Iterator[BoundRoute]:
     """Assemble each feature with the dependencies it uses, and bind its routes to it."""
+    yield from _bind_accounts(dependencies)
     yield from _bind_referrals(dependencies)
     yield from _bind_points(dependencies)
     yield from _bind_invitations(dependencies)
@@ -64,28 +64,31 @@ def bind(dependencies: Dependencies) -> Iterator[BoundRoute]:
     yield from bound(operations.ROUTES, operations.Operations(dependencies.commands))
 
 
-def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:
-    guesses = CodeGuesses(given.limiter, given.addresses)
+def _bind_accounts(given: Dependencies) -> Iterator[BoundRoute]:
     yield from bound(
         accounts.ROUTES,
         accounts.Accounts(
             commands=given.commands,
             read_models=given.read_models,
-            own=given.own,
+            own_documents=given.own_documents,
             streams=given.streams,
             addresses=given.addresses,
         ),
     )
-    yield from bound(code_validity.ROUTES, code_validity.CodeValidity(given.read_models, guesses))
     yield from bound(
         codes.ROUTES,
         codes.Codes(
             commands=given.commands,
             read_models=given.read_models,
-            own=given.own,
+            own_documents=given.own_documents,
             links=CodeLinks(given.settings.join_url),
         ),
     )
+
+
+def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:
+    guesses = CodeGuesses(given.limiter, given.addresses)
+    yield from bound(code_validity.ROUTES, code_validity.CodeValidity(given.read_models, guesses))
     yield from bound(
         referrals.ROUTES,
         referrals.Referrals(
@@ -95,17 +98,19 @@ def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:
             addresses=given.addresses,
         ),
     )
-    yield from bound(referred_people.ROUTES, referred_people.ReferredPeople(given.own))
+    yield from bound(referred_people.ROUTES, referred_people.ReferredPeople(given.own_documents))
 
 
 def _bind_points(given: Dependencies) -> Iterator[BoundRoute]:
     closed_days = ClosedDays(given.read_models)
-    yield from bound(points.ROUTES, points.Points(given.read_models, given.own, closed_days))
+    yield from bound(
+        points.ROUTES, points.Points(given.read_models, given.own_documents, closed_days)
+    )
     yield from bound(leaderboard.ROUTES, leaderboard.Leaderboard(given.read_models, closed_days))
 
 
 def _bind_invitations(given: Dependencies) -> Iterator[BoundRoute]:
-    commands, read_models, own = given.commands, given.read_models, given.own
+    commands, read_models, own = given.commands, given.read_models, given.own_documents
     yield from bound(invitations.ROUTES, invitations.Invitations(commands, read_models, own))
     yield from bound(
         bulk_invitations.ROUTES, bulk_invitations.BulkInvitations(commands, read_models, own)

@@ -41,38 +41,71 @@ def test_what_ships_is_what_was_tested(service: str) -> None:
     assert shipped.items() <= tested.items()
 
 
-@pytest.mark.parametrize("room", ["contracts", "chassis", *(f"services/{s}" for s in SERVICES)])
-def test_every_import_is_declared(room: str) -> None:
-    declared = {name for path in stands_on(room) for name in dependencies(path)}
+@pytest.mark.parametrize(
+    "package",
+    [
+        "contracts",
+        "chassis",
+        *(f"services/{service}" for service in SERVICES),
+        *(f"libs/{library}" for library in LIBRARIES),
+    ],
+)
+def test_every_import_is_declared(package: str) -> None:
+    declared = {name for path in declares(package) for name in dependencies(path)}
     distributions = packages_distributions()
     undeclared = {
         module
-        for module in imports(ROOT / room)
+        for module in imports(ROOT / package)
         if module not in OWN | set(sys.stdlib_module_names)
         and not declared & {canonical(name) for name in distributions.get(module, [])}
     }
     assert undeclared == set()
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_ships_with_what_its_libraries_need(service: str) -> None:
+    used = imports(ROOT / "chassis") | imports(ROOT / "services" / service)
+    needed = {
+        name
+        for library in used & set(LIBRARIES)
+        for name in distributions_of(f"libs/{library}", extras=False)
+    }
+    shipped = {canonical(name) for name in pins(ROOT / "services" / service / "requirements.lock")}
+    assert needed
+    assert needed <= shipped
+
+
 def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def stands_on(room: str) -> list[str]:
-    return ["contracts", *(["chassis"] if room != "contracts" else []), room]
+def declares(package: str) -> list[str]:
+    """Return the folders whose pyproject.toml may declare what a package imports."""
+    match package.partition("/")[0]:
+        case "contracts" | "libs":
+            return [package]
+        case "chassis":
+            return ["contracts", "chassis"]
+        case _:
+            return ["contracts", "chassis", package]
 
 
-def dependencies(room: str) -> set[str]:
-    project = tomllib.loads((ROOT / room / "pyproject.toml").read_text())["project"]
-    extras = project.get("optional-dependencies", {}).values()
-    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
-    names = {canonical(re.split(r"[\[<>=~;! ]", line)[0]) for line in lines}
+def distributions_of(package: str, *, extras: bool = True) -> set[str]:
+    project = tomllib.loads((ROOT / package / "pyproject.toml").read_text())["project"]
+    optional = project.get("optional-dependencies", {}).values() if extras else ()
+    lines = [*project["dependencies"], *(line for extra in optional for line in extra)]
+    return {canonical(re.split(r"[\[<>=~;! ]", line)[0]) for line in lines}
+
+
+def dependencies(package: str) -> set[str]:
+    names = distributions_of(package)
     # what comes with another package under its own name
     brought = {"aioboto3": {"aiobotocore", "botocore", "boto3"}, "pyjwt": {"cryptography"}}
     brought |= {
         "faststream": {"fast-depends", "anyio"},
         "pydantic": {"typing-extensions", "pydantic-core"},
     }
+    brought |= {"aiobotocore": {"botocore"}, "opentelemetry-sdk": {"opentelemetry-api"}}
     brought |= {"aiohttp": {"multidict", "yarl"}, "redis": {"hiredis"}}
     return names | {extra for name in names for extra in brought.get(name, ())}
 
@@ -80,6 +113,8 @@ def dependencies(room: str) -> set[str]:
 def imports(folder: Path) -> set[str]:
     found = set()
     for path in folder.rglob("*.py"):
+        if "tests" in path.relative_to(folder).parts:
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}

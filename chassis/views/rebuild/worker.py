@@ -56,10 +56,10 @@ class RebuildWorker(Generic[E]):
                 return
             if plan.pass_number == COMPLETE or plan.state == "done":
                 return
-            if plan.state in ("cancelled", "failed"):
-                raise RebuildInterrupted(
-                    f"the rebuild of {self._name} was {plan.state} {plan.because}".rstrip()
-                )
+            if plan.state == "cancelled":
+                raise RebuildInterrupted(f"the rebuild of {self._name} was cancelled")
+            if plan.state == "failed":
+                raise RebuildInterrupted(f"the rebuild of {self._name} failed {plan.because}")
             await self._step(plan)
 
     async def _step(self, plan: Plan) -> None:

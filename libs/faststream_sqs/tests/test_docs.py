@@ -1,4 +1,4 @@
-"""Every snippet of the documentation runs."""
+"""Every snippet of the README runs."""
 
 import inspect
 import re
@@ -11,7 +11,7 @@ import pytest
 from faststream_sqs import SQSBroker
 from faststream_sqs.tests.scripted import SQSModel, serve
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "sqs.md"
+PAGE = Path(__file__).resolve().parents[1] / "README.md"
 TEXT = PAGE.read_text()
 SNIPPETS = [
     pytest.param(code, id=section.partition("\n")[0])

@@ -137,6 +137,7 @@ def test_a_traceparent_names_trace_span_and_flag() -> None:
 
 
 @pytest.mark.stack
+@pytest.mark.stack
 def test_the_package_and_its_headers_need_no_opentelemetry() -> None:
     program = (
         "import sys, tracing, tracing.traceparent\n"

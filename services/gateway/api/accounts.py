@@ -38,7 +38,7 @@ class Accounts:
 
     commands: Commands
     read_models: ReadModels
-    own: OwnDocuments
+    own_documents: OwnDocuments
     streams: EventStreams
     addresses: ClientAddresses
 
@@ -73,7 +73,7 @@ class Accounts:
 
     async def get_own(self, context: RequestContext) -> Response:
         """Return the caller's account."""
-        document = await self.own.load(context, ACCOUNTS)
+        document = await self.own_documents.load(context, ACCOUNTS)
         if document is None:
             raise not_found("You have no account yet.", code="no_account")
         return document_response(context, document)

@@ -71,7 +71,7 @@ class BulkInvitations:
 
     commands: Commands
     read_models: ReadModels
-    own: OwnDocuments
+    own_documents: OwnDocuments
 
     async def send(self, context: RequestContext) -> Response:
         """Invite the people in all valid rows."""
@@ -84,7 +84,7 @@ class BulkInvitations:
             job_id=_job_id(context, body),
             rows=rows,
             name=body.name,
-            code=await usable_code(self.own, context),
+            code=await usable_code(self.own_documents, context),
         )
         accepted = await self.commands.execute(context, command)
         stored = await self.read_models.entry(BULK_RESULTS, command.job_id)

@@ -48,7 +48,7 @@ class Codes:
 
     commands: Commands
     read_models: ReadModels
-    own: OwnDocuments
+    own_documents: OwnDocuments
     links: CodeLinks
 
     async def list_own(self, context: RequestContext) -> Response:
@@ -106,7 +106,7 @@ class Codes:
         return Response(200, picture.getvalue(), {"Cache-Control": "private, max-age=3600"}, SVG)
 
     async def _own_codes(self, context: RequestContext) -> CodesView:
-        document = await self.own.load(context, MEMBER_CODES)
+        document = await self.own_documents.load(context, MEMBER_CODES)
         view = None if document is None else document.view
         if view is None or not view.opened:
             raise not_found("You have no account yet.", code="no_account")

@@ -75,7 +75,7 @@ class Invitations:
 
     commands: Commands
     read_models: ReadModels
-    own: OwnDocuments
+    own_documents: OwnDocuments
 
     async def send(self, context: RequestContext) -> Response:
         """Invite a person; the response does not depend on whether the address is a member's."""
@@ -86,7 +86,7 @@ class Invitations:
             note=body.note,
             locale=body.locale,
             name=body.name,
-            code=await usable_code(self.own, context),
+            code=await usable_code(self.own_documents, context),
         )
         accepted = await self.commands.execute(context, command)
         key = f"{command.inviter_id}/{digest(command.email)}"
@@ -144,7 +144,7 @@ async def load_invitation(read_models: ReadModels, stream: str) -> InviteView | 
     return await Boards(read_models, INVITES).view(stream)
 
 
-async def usable_code(own: OwnDocuments, context: RequestContext) -> str | None:
+async def usable_code(own_documents: OwnDocuments, context: RequestContext) -> str | None:
     """Return the caller's first usable code, whose seats an invitation leads to.
 
     None if the caller has no account: the service rejects the invitation then.
@@ -152,7 +152,7 @@ async def usable_code(own: OwnDocuments, context: RequestContext) -> str | None:
     Raises:
         Problem: 409 if none of the codes can be used.
     """
-    document = await own.load(context, MEMBER_CODES)
+    document = await own_documents.load(context, MEMBER_CODES)
     if document is None:
         return None
     view, now = document.view, time.time()

@@ -77,7 +77,7 @@ class Points:
     """Serve a member's points and ranks."""
 
     read_models: ReadModels
-    own: OwnDocuments
+    own_documents: OwnDocuments
     closed_days: ClosedDays
 
     async def show_ledger(self, context: RequestContext) -> Response:
@@ -112,7 +112,7 @@ class Points:
         return Response(200, charts.model_dump_json(exclude_unset=True).encode(), PRIVATE)
 
     async def _own_points(self, context: RequestContext) -> PointsView:
-        document = await self.own.load(context, POINTS)
+        document = await self.own_documents.load(context, POINTS)
         view = None if document is None else document.view
         if view is None or not view.since:
             raise not_found("You have no account yet.", code="no_account")

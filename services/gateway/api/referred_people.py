@@ -53,12 +53,12 @@ class ReferralQuery(Body):
 class ReferredPeople:
     """Show members the people they referred."""
 
-    own: OwnDocuments
+    own_documents: OwnDocuments
 
     async def list_own(self, context: RequestContext) -> Response:
         """Return the referrals by the caller's codes, newest first."""
         query = read_query(context, ReferralQuery)
-        document = await self.own.load(context, REFERRALS)
+        document = await self.own_documents.load(context, REFERRALS)
         uses = () if document is None else document.view.uses
         referrals = [_details(use) for use in uses]
         if query.state is not None:

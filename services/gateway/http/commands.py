@@ -78,7 +78,7 @@ class Commands:
     waits: WaitTimes
 
     async def execute(self, context: RequestContext, command: Command) -> CommandOutcome:
-        """Execute the command that a request stands for; return its outcome once accepted.
+        """Execute the command of a request; return its outcome once it is accepted.
 
         The response that the handler returns afterwards is stored under the Idempotency-Key.
 

@@ -47,7 +47,7 @@ class KeyReused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Represent the right to process the one request that a key stands for."""
+    """Represent the right to process the request with a key."""
 
     command_id: str
     digest: str

@@ -120,9 +120,9 @@ async def test_a_rejected_command_appends_nothing(counters: Counters, counter: s
 
 
 async def test_concurrent_commands_of_one_stream_are_all_carried_out(
-    racing_store: Store, counter: str
+    store: Store, counter: str
 ) -> None:
-    counters = Repository(racing_store, COUNTER)
+    counters = Repository(store, COUNTER)
     decisions = await asyncio.gather(
         *(counters.execute(Count(counter=counter), metadata()) for _ in range(8))
     )

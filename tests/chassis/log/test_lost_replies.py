@@ -8,8 +8,8 @@ import pytest
 
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import Conflict, Head, Origin
-from tests.chassis.conftest import EventStores
 from tests.chassis.events import Counted, Named
+from tests.chassis.stores import dynamodb_client, dynamodb_store
 from tests.support.reply_dropper import ReplyDropper, reply_dropper
 
 pytestmark = pytest.mark.stack
@@ -20,19 +20,19 @@ def origin() -> Origin:
 
 
 @pytest.fixture(scope="module")
-async def dropper(stores: EventStores) -> AsyncIterator[ReplyDropper]:
-    async with reply_dropper(stores.endpoint_url) as dropper:
+async def dropper(aws: str) -> AsyncIterator[ReplyDropper]:
+    async with reply_dropper(aws) as dropper:
         yield dropper
 
 
 @pytest.fixture(scope="module")
 async def through(
-    stores: EventStores,
+    aws_account: str,
     dropper: ReplyDropper,
     dynamodb: Any,  # noqa: ARG001  creates the tables
 ) -> AsyncIterator[DynamoDBEventStore[Counted | Named]]:
-    async with stores.client(dropper.url) as client:
-        yield stores.dynamodb(client)
+    async with dynamodb_client(dropper.url, aws_account) as client:
+        yield dynamodb_store(client)
 
 
 @pytest.mark.parametrize("losses", [1, 2])
