@@ -1,9 +1,14 @@
-"""The read path beside a bare server and two usual ways to write it: `make bench-gateway`.
+"""Compare the read path with a bare server and two usual ways to write it: `make bench-gateway`.
 
-One server process on one core; wrk and Redis on the other. The servers take turns in every round,
-so that what else the machine does strikes all of them; medians are shown. The time that the server
-process spends on its core per request is the sturdier figure. All but `hello` answer with the same
-bytes; ours and no other also has request ids, metrics and an access log. Needs `wrk` on PATH.
+One server process runs on one core, wrk and Redis on the other. The servers take turns in every
+round, so that other work on the machine slows all of them; medians are printed. All but `hello`
+answer with the same bytes; only ours also has request ids, metrics and an access log. Needs `wrk`.
+
+Bounded is the CPU time that the server process spends per request, as a ratio of one run: it varies
+less than the rate. The ratio to `hello` is the sturdy one, as both do the same kind of work, HTTP
+in the same library, on any machine. `naive` and `fastapi` verify an RSA signature per request, ours
+remembers a token that it has verified: how much that saves depends on how fast a processor does
+RSA (4 to 7 times naive were seen), so their bounds are wide and only show that the cache works.
 """
 
 import argparse
@@ -33,6 +38,7 @@ import redis
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from benchmarks.gateway_servers import CLIENT, ISSUER, key_of
+from benchmarks.verdict import Bound, verdict
 from chassis.views.keys import control_key
 from deploy.local.ports import unused
 from gateway.limits.table import LIMIT_OVERRIDES
@@ -53,8 +59,8 @@ VIEW = {
     "referralsRemaining": 6,
     "referralIsValid": True,
 }
-FLOORS = {"naive": 6.0, "fastapi": 10.0, "hello": 0.45}
-"""What the gateway's rate is to reach, as a multiple of the others'."""
+LEAST = {"hello": 0.4, "naive": 3.0, "fastapi": 7.0}
+"""CPU time per request of each server, as a multiple of the gateway's."""
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
 _BAD = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.+)")
 
@@ -96,10 +102,10 @@ def main() -> None:
                 for server in random.sample(servers, len(servers)):
                     _measure(server, folder, arguments.seconds)
                 print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
-    held = _tell(servers)
+    broken = _report(servers)
     _plot(servers, Path(arguments.plot))
     print(f"\nplot: {arguments.plot}")
-    sys.exit(not held)
+    sys.exit(broken)
 
 
 def _arguments() -> argparse.Namespace:
@@ -127,7 +133,7 @@ def _redis(folder: Path) -> Iterator[str]:
 
 
 def _prepare(folder: Path, url: str) -> None:
-    """People with tokens and documents, the pool's keys, and a limit that nobody reaches."""
+    """Write people with tokens and documents, the pool's keys, and a limit out of reach."""
     key = generate_private_key(public_exponent=65537, key_size=2048)
     public = json.loads(jwt.get_algorithm_by_name("RS256").to_jwk(key.public_key()))
     row = public | {"kid": "key-1", "alg": "RS256", "use": "sig"}
@@ -265,28 +271,26 @@ def _request(url: str, token: str) -> Request:
     return Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  as above
 
 
-def _tell(servers: list[Server]) -> bool:
-    """Whether every bound has held."""
+def _report(servers: list[Server]) -> int:
+    """Print the table and the bounds; return the exit code."""
     ours = next(server for server in servers if server.name == "gateway")
-    print(f"{'':10} {'requests/s':>11} {'us CPU each':>12} {'ours is':>9} {'at least':>9}")
+    print(f"{'':10} {'requests/s':>11} {'us CPU each':>12} {'gateway is':>11}")
     for server in sorted(servers, key=lambda server: server.rate):
-        floor = FLOORS.get(server.name)
         print(
             f"{server.name:10} {server.rate:11,.0f} {server.cost:12.1f} "
-            f"{ours.rate / server.rate:8.2f}x {f'{floor}x' if floor else '':>9}"
+            f"{ours.rate / server.rate:10.2f}x"
         )
-    print()
-    held = True
-    for server in servers:
-        if (floor := FLOORS.get(server.name)) is not None:
-            holds = ours.rate / server.rate >= floor
-            held = held and holds
-            print(f"  {'ok    ' if holds else 'BROKEN'}  at least {floor} x {server.name}")
-    return held
+    return verdict(
+        *(
+            Bound(f"CPU per request: {server.name} / gateway", server.cost / ours.cost, least=least)
+            for server in servers
+            if (least := LEAST.get(server.name)) is not None
+        )
+    )
 
 
 def _plot(servers: list[Server], path: Path) -> None:
-    """Each round as a point, the median as a bar."""
+    """Draw each round as a point and the median as a bar."""
     mpl.use("Agg")
     figure, axes = plt.subplots(figsize=(8, 3.2))
     ordered = sorted(servers, key=lambda server: server.rate)

@@ -1,23 +1,23 @@
-"""The write path beside a bare loop over the same parts: `make bench-writes`.
+"""Compare the write path with a bare loop over the same parts: `make bench-writes`.
 
-Ours: `POST /v1/me` of a new person with an ID token of its own, through the gateway and the
-referrals service as the two processes that they are, until the answer 201 has been read. The bare
-loop (`benchmarks/bare_writes.py`): a message sent, received by a process of its own, its stream
-loaded, the very commit appended and projected, its outcome heard over Redis, the message deleted.
-Both on the same local AWS and the same Redis, in the same run, in turns.
+Ours: `POST /v1/me` of a new person with a new ID token, through the gateway and the referrals
+service as two processes, until the 201 has been read. The bare loop (`benchmarks/bare_writes.py`):
+a message is sent, received by another process, its stream loaded, the same commit appended and
+projected, its outcome received over Redis, the message deleted. Both use the same local AWS and the
+same Redis, in the same run, in turns.
 
-Only ours has HTTP on both sides, verifies a signature, takes a limit, reads strictly, decides,
-folds ten read models, tells another queue of the event, writes two lines of log and reads the view
-back. The client of ours is a bare one, for it is not what is measured.
+Only ours has HTTP on both sides, verifies a signature, takes a limit, validates strictly, decides,
+folds ten read models, announces the event to another queue, writes two lines of log and reads the
+view back. The HTTP client is a bare one, as it is not what is measured.
 
 Latency: one writer at a time. While a receive waits, the local AWS looks for messages every 100 ms:
-both wait 50 ms at the median, and where in the 100 ms a message comes is dealt out evenly to
-both. p5 tells of those that hardly waited.
-Throughput: 200 writers at a time, every write to a new stream. The local AWS, one thread on the
-same cores, is what both wait for most; and it takes longer for each send the more were sent to a
-queue in the last five minutes, of which ours sends two a write. CPU per write tells who spends
-what; the ratio of throughputs is the median of the ratios of the rounds. The loop sends each
-message with a call of its own; with `--shared` its sends share calls as the gateway's do.
+both wait 50 ms at the median, and where in the 100 ms a message arrives is spread evenly for both.
+p5 shows those that hardly waited.
+Throughput: 200 writers at a time, every write to a new stream. Both wait mostly for the local AWS,
+one thread on the same cores, and it takes longer for each send the more messages a queue has had in
+the last five minutes; ours sends two per write. CPU per write shows who spends what; the ratio of
+throughputs is the median of the ratios of the rounds. The loop sends each message with a call of
+its own; with `--shared` its sends share calls as the gateway's do.
 """
 
 import argparse
@@ -39,6 +39,7 @@ import redis
 import uvloop
 
 from benchmarks.bare_writes import STACK, bare_sender
+from benchmarks.verdict import Bound, verdict
 from deploy.local.programs import Program
 from deploy.local.provision import deploy
 from deploy.local.settings import HOST, ROOT
@@ -252,7 +253,7 @@ async def together(write: Write, count: int) -> None:
 
 
 def report(ours: Way, bare: Way) -> int:
-    """Tell what was measured; 1 if a bound is broken."""
+    """Print the table and the bounds; return the exit code."""
     print(f"\n{'':<6}{'p5 ms':>8}{'p50 ms':>8}{'p95 ms':>8}{'writes/s':>10}")
     for way in (ours, bare):
         told = "".join(f"{1e3 * way.quantile(percent):>8.1f}" for percent in (5, 50, 95))
@@ -265,23 +266,10 @@ def report(ours: Way, bare: Way) -> int:
     slower = ours.quantile(50) / bare.quantile(50)
     pairs = zip(ours.rates, bare.rates, strict=True)
     share = statistics.median(mine / theirs for mine, theirs in pairs)
-    print()
-    kept = (
-        tell(
-            f"p50 is {slower:.2f} of the bare loop's", f"≤ {LATENCY_LIMIT}", slower <= LATENCY_LIMIT
-        ),
-        tell(
-            f"throughput is {share:.2f} of the bare loop's",
-            f"≥ {THROUGHPUT_FLOOR}",
-            share >= THROUGHPUT_FLOOR,
-        ),
+    return verdict(
+        Bound("median latency, ours / bare loop", slower, most=LATENCY_LIMIT),
+        Bound("throughput, ours / bare loop", share, least=THROUGHPUT_FLOOR),
     )
-    return 0 if all(kept) else 1
-
-
-def tell(what: str, bound: str, kept: bool) -> bool:  # noqa: FBT001  reads as a sentence
-    print(f"  {'ok  ' if kept else 'MISS'} {what} (bound {bound})")
-    return kept
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The rate limiter beside its bare script, and beside two libraries: `make bench-limiter`.
+"""Compare the rate limiter with its bare script and two libraries: `make bench-limiter`.
 
-Sixty-four callers in one process debit one token each, of a thousand people's buckets, as fast as
-they can; everybody is admitted. All take turns in every round, on one Redis, so that what else the
-machine does strikes all of them; medians of the rounds are shown. `raw` sends the limiter's own
-script through the limiter's own client and drops the answer: what is left to the limiter is to name
-the keys and to read the answer. The libraries are used as their documentation has it, asynchronous,
-on Redis, each by its token bucket or the cheapest strategy that it has.
+Sixty-four callers in one process debit one token each from the buckets of a thousand people, as
+fast as they can; every call is admitted. All take turns in every round, on one Redis, so that other
+work on the machine slows all of them; medians of the rounds are printed. `raw script` sends the
+limiter's script through the limiter's client and drops the reply: the limiter adds the keys' names
+and reading the reply. The libraries are used as documented, asynchronous, on Redis, each with its
+token bucket or its cheapest strategy.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from throttled.asyncio import RedisStore, Throttled, per_min
 from throttled.asyncio import constants as throttled_constants
 
+from benchmarks.verdict import Bound, verdict
 from redis_batching.client import BatchingRedis
 from redis_batching.connection import cancellation_safe
 from tests.support.stack import local_settings, redis_server
@@ -123,24 +124,20 @@ async def measure(url: str) -> dict[str, list[float]]:
     return seen
 
 
-def main() -> None:
+def main() -> int:
     with tempfile.TemporaryDirectory() as folder, redis_server(local_settings(Path(folder))) as url:
         seen = uvloop.run(measure(url))
     medians = {name: statistics.median(rounds) for name, rounds in seen.items()}
     print(f"{CALLERS} callers, {PEOPLE} people, {ROUNDS} rounds of {CALLS:,} calls\n")
     for name, median in medians.items():
         print(f"  {name:<14}{median:>10,.0f} calls/s   {median / medians['raw script']:.2f} of raw")
-    ratio = medians["limiter"] / medians["raw script"]
-    bounds = {
-        f"at least {AT_LEAST} of the raw script": ratio >= AT_LEAST,
-        "ahead of limits": medians["limiter"] > medians["limits"],
-        "ahead of throttled-py": medians["limiter"] > medians["throttled-py"],
-    }
-    print()
-    for bound, held in bounds.items():
-        print(f"  {'ok    ' if held else 'BROKEN'}  {bound}")
-    sys.exit(not all(bounds.values()))
+    ratios = {name: medians["limiter"] / median for name, median in medians.items()}
+    return verdict(
+        Bound("calls/s, limiter / raw script", ratios["raw script"], least=AT_LEAST),
+        Bound("calls/s, limiter / limits", ratios["limits"], least=1.0),
+        Bound("calls/s, limiter / throttled-py", ratios["throttled-py"], least=1.0),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

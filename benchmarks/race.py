@@ -1,12 +1,12 @@
-"""A thousand people and one seat; then the same thousand on a hundred codes at once.
+"""Let a thousand people race for one seat, and then for the seats of a hundred codes.
 
     make race
     python benchmarks/race.py [--racers 1000] [--codes 100]
 
-Everything is the real thing: HTTP, the gateway, SQS and DynamoDB of the local AWS, Redis. Whoever
-comes first must win, everybody else must hear so, and nobody may be lost. Then all of them win, on
-streams of their own, which are worked on side by side: per racer that must take no longer than
-standing in one line, though each of them is stored now. Times are told as a ratio of one run.
+Everything is real: HTTP, the gateway, SQS and DynamoDB of the local AWS, Redis. The first must win,
+every other racer must be answered so, and none may be lost. Then all of them win, on different
+streams, which are handled in parallel: per racer that must take no longer than one stream takes,
+although each of them is stored now. Times are compared within one run.
 """
 
 import argparse
@@ -18,11 +18,12 @@ from pathlib import Path
 import aiohttp
 from redis.asyncio import Redis
 
+from benchmarks.verdict import Bound, verdict
 from tests.support.racers import Finish, Track
 from tests.support.stack import Stack, local_aws, local_settings, redis_server
 
 SEATS = 10
-"""Of a member."""
+"""Seats of a member."""
 PARALLEL_LIMIT = 1.0
 
 
@@ -51,18 +52,20 @@ def report(racers: int, codes: int, one: Finish, line: Finish, many: Finish) -> 
     print(f"{racers} racers, one seat:      {one.seconds:6.2f} s  {dict(one.answers)}")
     print(f"{racers // codes} racers, one code:       {line.seconds:6.2f} s  {dict(line.answers)}")
     print(f"{racers} racers, {codes} codes:    {many.seconds:6.2f} s  {dict(many.answers)}")
-    side_by_side = many.seconds / (line.seconds * codes)
-    print(f"a code's line, {codes} times one after the other: {line.seconds * codes:.2f} s")
-    print(f"side by side it takes {side_by_side:.2f} of that")
     wins = min(racers, codes * SEATS)
-    right = (
-        one.answers == {(201, "reserved"): 1, (409, "code_not_usable"): racers - 1}
-        and many.answers[201, "reserved"] == wins == len(many.use_ids)
-        and many.answers.total() == racers
-        and side_by_side < PARALLEL_LIMIT
+    lost = racers - 1 - one.answers[409, "code_not_usable"]
+    return verdict(
+        Bound("winners of the one seat", one.answers[201, "reserved"], least=1, most=1),
+        Bound("racers for it without a proper answer", lost, most=0),
+        Bound("winners on all codes", many.answers[201, "reserved"], least=wins, most=wins),
+        Bound("different uses among them", len(many.use_ids), least=wins, most=wins),
+        Bound("answers on all codes", many.answers.total(), least=racers, most=racers),
+        Bound(
+            "time, all codes at once / one after the other",
+            many.seconds / (line.seconds * codes),
+            most=PARALLEL_LIMIT,
+        ),
     )
-    print("as it should be" if right else "NOT as it should be")
-    return 0 if right else 1
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Replay: how it grows, how near it comes to its ceiling, and a peer beside it.
+"""Measure a rebuild: its growth with the log, its distance from a bare loop, and a peer.
 
     make bench-replay
     python benchmarks/replay.py [--events 10000 100000 1000000] [--compare 100000]
 
-The log is served by a stand-in for DynamoDB that makes each page at a constant cost, because the
-local AWS takes longer for later pages. Everything behind its replies is the real thing: decoding,
-fold, guard script, a real Redis. Each size runs in a process of its own. CPU seconds are those of
-this program and of Redis together.
+The log is served by a stand-in for DynamoDB that generates each page at a constant cost, because
+the local AWS takes longer for later pages. Everything behind its replies is real: decoding, fold,
+guard script, Redis. Each size runs in a process of its own. CPU seconds are those of this program
+and of Redis together.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from redis.asyncio import Redis
 
+from benchmarks.verdict import Bound, verdict
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import History
 from chassis.run.gc_tuning import tune_gc
@@ -273,24 +274,20 @@ def report(grown: list[Run], ours: Run, ceiling: Run, same_client: Run, other: R
         )
     growth = grown[-1].microseconds / grown[0].microseconds
     memory = grown[-1].memory_mb - grown[0].memory_mb
-    share = ceiling.seconds / ours.seconds
-    faster = other.cpu_microseconds / ours.cpu_microseconds
-    near = f"{ours.microseconds:.1f} to {ceiling.microseconds:.1f} µs"
-    cpu = f"{ours.cpu_microseconds:.1f} to {other.cpu_microseconds:.1f} µs"
-    checks = [
-        (f"per event, most to least: {growth:.2f}", growth <= GROWTH_LIMIT, f"≤ {GROWTH_LIMIT}"),
-        (f"memory: {memory:+.0f} MB", abs(memory) <= MEMORY_LIMIT_MB, f"± {MEMORY_LIMIT_MB}"),
-        (f"of the bare loop: {share:.2f} ({near})", share >= CEILING_LIMIT, f"≥ {CEILING_LIMIT}"),
-        (f"of the peer, by CPU: {faster:.1f} ({cpu})", faster >= PEER_LIMIT, f"≥ {PEER_LIMIT}"),
-    ]
-    print()
-    for words, good, bound in checks:
-        print(f"  {'ok  ' if good else 'MISS'} {words} (bound {bound})")
     print(
-        f"       with our Redis client the bare loop takes {same_client.microseconds:.1f} µs: "
-        f"{same_client.microseconds / ours.microseconds:.2f} of its speed"
+        f"\nWith our Redis client the bare loop takes {same_client.microseconds:.1f} µs per event: "
+        f"{same_client.microseconds / ours.microseconds:.2f} of the rebuild's time"
     )
-    return 0 if all(good for _, good, _ in checks) else 1
+    return verdict(
+        Bound("time per event, largest / smallest log", growth, most=GROWTH_LIMIT),
+        Bound("MB of memory, largest - smallest log", abs(memory), most=MEMORY_LIMIT_MB),
+        Bound("time, bare loop / rebuild", ceiling.seconds / ours.seconds, least=CEILING_LIMIT),
+        Bound(
+            "CPU per event, peer / rebuild",
+            other.cpu_microseconds / ours.cpu_microseconds,
+            least=PEER_LIMIT,
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""What a message costs: `faststream_sqs` and the plain aiobotocore loop, against the same server.
+"""Measure what a message costs: `faststream_sqs` and a plain aiobotocore loop, on the same server.
 
     python benchmarks/sqs.py [--messages 10000]
 
-The server keeps messages in memory, in a process of its own, so that the CPU time of this
-process is the client's alone. Every run publishes, consumes and deletes all messages.
+The server stores messages in memory, in a process of its own, so that the CPU time of this
+process is the client's alone. Every run publishes, consumes and deletes all messages. Bounded are
+CPU time as a share of the loop's, and the calls per message, which are exact.
 """
 
 import argparse
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
+from benchmarks.verdict import Bound, verdict
 from faststream_sqs import SQSBroker
 
 PAYLOAD = {"type": "measured", "who": "someone", "text": "x" * 120}
@@ -34,11 +36,14 @@ CREDENTIALS: dict[str, Any] = {
     "aws_secret_access_key": "local",
 }
 
+MOST_CPU, MOST_CALLS = 0.3, 0.35
+"""Of a message: CPU time as a share of the plain loop's, and calls to the server."""
+
 # ---------------------------------------------------------------- the server
 
 
 class Store:
-    """Queues in memory: no limits, no visibility timeout, nothing but speed."""
+    """Store queues in memory, without limits and visibility timeouts."""
 
     def __init__(self) -> None:
         self.queues: dict[str, deque[dict[str, Any]]] = {}
@@ -249,7 +254,7 @@ class Row:
 
 
 def measure(name: str, pipe: Connection, messages: int, run: Callable[[], Awaitable[None]]) -> Row:
-    """Time one run and see that the server has nothing left."""
+    """Time one run, and check that the server has no message left."""
 
     async def timed() -> tuple[float, float]:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -257,13 +262,14 @@ def measure(name: str, pipe: Connection, messages: int, run: Callable[[], Awaita
         return time.process_time() - cpu, time.perf_counter() - wall
 
     cpu, wall = asyncio.run(timed())
-    pipe.send(True)  # noqa: FBT003 - a question, its content does not matter
+    pipe.send(True)  # noqa: FBT003 - any message asks for the counts
     calls, left = pipe.recv()
     assert left == 0, f"{name} left {left} messages"
     return Row(name, cpu, wall, Counter(calls), messages)
 
 
-def report(rows: list[Row]) -> None:
+def report(rows: list[Row]) -> int:
+    """Print the table and the bounds; return the exit code."""
     base = rows[0]
     print(f"{'':36}{'CPU ms/msg':>12}{'calls/msg':>12}{'msg/s':>10}{'CPU ratio':>12}")
     for row in rows:
@@ -271,10 +277,17 @@ def report(rows: list[Row]) -> None:
             f"{row.name:36}{row.cpu_per_message:12.3f}{row.calls_per_message:12.3f}"
             f"{row.messages / row.wall:10.0f}{base.cpu_per_message / row.cpu_per_message:11.1f}x"
         )
-    print("targets: <= 0.45 ms client CPU and <= 0.35 calls per message")
+    bounds = []
+    for row in rows[1:]:
+        cpu = row.cpu_per_message / base.cpu_per_message
+        bounds += [
+            Bound(f"CPU / plain loop: {row.name}", cpu, most=MOST_CPU),
+            Bound(f"calls per message: {row.name}", row.calls_per_message, most=MOST_CALLS),
+        ]
+    return verdict(*bounds)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=10_000)
     messages = parser.parse_args().messages
@@ -298,10 +311,10 @@ def main() -> None:
             lambda: ours(endpoint, messages, by_batches, "batch"),
         ),
     ]
-    report(rows)
     server.terminate()
     server.join()
+    return report(rows)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

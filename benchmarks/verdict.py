@@ -1,0 +1,38 @@
+"""Print the bounds of a benchmark, each with what was measured and whether it holds.
+
+A bound is an exact count or a ratio of two measurements of one run, never an absolute time: a slow
+machine slows both sides of a ratio.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One number, and the least or the most it may be."""
+
+    name: str
+    measured: float
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        enough = self.least is None or self.measured >= self.least
+        return enough and (self.most is None or self.measured <= self.most)
+
+    def __str__(self) -> str:
+        limits = [f"at least {self.least:g}"] if self.least is not None else []
+        limits += [f"at most {self.most:g}"] if self.most is not None else []
+        sign = "ok    " if self.holds else "BROKEN"
+        return f"  {sign}  {self.name:<56}{self.measured:>8.2f}   {' and '.join(limits)}"
+
+
+def verdict(*bounds: Bound) -> int:
+    """Print every bound; return the exit code, 1 if one is broken."""
+    print("\nBounds\n")
+    for bound in bounds:
+        print(bound)
+    broken = sum(not bound.holds for bound in bounds)
+    print(f"\n{broken} of {len(bounds)} bounds are broken" if broken else "\nall bounds hold")
+    return 1 if broken else 0
