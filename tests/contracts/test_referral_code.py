@@ -18,7 +18,7 @@ def test_a_code_is_read_as_people_type_it(code: str) -> None:
 
 
 @given(codes, st.integers(0, 9), st.sampled_from(ALPHABET))
-def test_every_single_typing_error_is_told(code: str, place: int, symbol: str) -> None:
+def test_every_single_typing_error_is_detected(code: str, place: int, symbol: str) -> None:
     typed = code[:place] + symbol + code[place + 1 :]
     if typed == code:
         assert normalise(typed) == code
@@ -38,17 +38,17 @@ def test_every_single_typing_error_is_told(code: str, place: int, symbol: str) -
         ("ＡＢＣＤＥ-12345", "not contain"),  # noqa: RUF001  full-width letters are not ours
     ],
 )
-def test_what_is_no_code_is_told_in_words(typed: str, words: str) -> None:
+def test_a_text_that_is_no_code_is_rejected_with_an_explanation(typed: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         normalise(typed)
 
 
-def test_different_chance_makes_different_codes() -> None:
+def test_different_random_bytes_give_different_codes() -> None:
     made = {from_entropy(number.to_bytes(6, "big")) for number in range(5_000)}
     assert len(made) == 5_000
 
 
-def test_too_little_chance_is_refused() -> None:
+def test_too_few_random_bytes_are_rejected() -> None:
     with pytest.raises(ValueError, match="6 random bytes"):
         from_entropy(b"short")
 

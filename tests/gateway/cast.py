@@ -1,4 +1,4 @@
-"""The people of one page of docs/api, and their post; nobody is there before they are mentioned."""
+"""Create the people whom a page of docs/api mentions, and read their mail."""
 
 import asyncio
 import base64
@@ -13,9 +13,9 @@ from deploy.local.people import ADMIN, People, Use
 from deploy.local.provision import wait_for
 
 OTHERS = ("BOB", "CAROL", "DAVE", "ERIN")
-THROWAWAY = "MALLORY"
-"""Whose address is given out to be thrown away: a referral of such a person is held."""
-_OWN = re.compile(rf"({'|'.join((*OTHERS, THROWAWAY))})(?:S_([A-Z_]+))?")
+DISPOSABLE = "MALLORY"
+"""Has a disposable address: a referral of such a person is held."""
+_OWN = re.compile(rf"({'|'.join((*OTHERS, DISPOSABLE))})(?:S_([A-Z_]+))?")
 _LINKS = {
     "INVITATION": re.compile(r"/invited#([\w-]{43})"),
     "UNSUBSCRIBE": re.compile(r"/v1/unsubscribe/([\w-]{43})"),
@@ -24,17 +24,19 @@ _LINKS = {
 
 @dataclass
 class Cast:
+    """Sign people up and in, and read the links in their mails."""
+
     people: People
     aws_url: str
     page: str = field(default_factory=lambda: secrets.token_hex(4))
     _signed_in: dict[str, dict[Use, str]] = field(default_factory=dict)
 
     def address(self, name: str) -> str:
-        domain = "mailinator.com" if name == THROWAWAY else "example.com"
+        domain = "mailinator.com" if name == DISPOSABLE else "example.com"
         return f"{name.lower()}-{self.page}@{domain}"
 
     async def __call__(self, name: str) -> str | None:
-        """What a page means by this name; None if it is none of ours."""
+        """Return the value of a name on a page; None if it names no person."""
         return await asyncio.to_thread(self._value, name)
 
     def _value(self, name: str) -> str | None:
@@ -70,7 +72,7 @@ class Cast:
         return self._signed_in[address]["id" if name == "ID_TOKEN" else "access"]
 
     def _link(self, address: str, wanted: re.Pattern[str]) -> str:
-        """The token in the latest mail to this address, as the local SES has it."""
+        """Return the token in the latest mail to this address, from the local SES."""
         found: list[str] = []
 
         def arrived() -> bool:
@@ -90,7 +92,7 @@ class Cast:
 
 
 def subject(token: str) -> str:
-    """Whose token it is; nobody checks it here."""
+    """Return the `sub` of a token, without verifying the token."""
     payload = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return str(claims["sub"])

@@ -1,8 +1,8 @@
-"""The pages of docs/api: their snippets, and the answers that they show.
+"""Parse the pages of docs/api, and compare the responses that they show with real ones.
 
-What a reader sees is what is checked. In an answer, `…` stands for anything, `"…": "…"` for further
-members, a number like 1790000000 for any moment, and `$NAME` for a value that is the same wherever
-it is named: the first answer that shows it gives it to all later snippets, as `name` to scripts.
+In a response, `…` stands for anything, `"…": "…"` for further members, a number like 1790000000 for
+any moment, and `$NAME` for a value that is the same wherever it is named: the first response that
+shows it defines it for all later snippets, as `name` in scripts.
 """
 
 import json
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parents[2] / "docs"
-MAP = DOCS / "api.md"
+OVERVIEW = DOCS / "api.md"
 RESOURCES = tuple(sorted((DOCS / "api").glob("*.md")))
 SHELL, SCRIPT = "sh", "js"
 ANYTHING = "…"
-MOMENTS = 10**9
-_ANSWERS = ("json", "http", "text")
+FIRST_MOMENT = 10**9
+_RESPONSES = ("json", "http", "text")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _HOLE = re.compile(r"(…|\$[A-Z][A-Z_]*)")
 
@@ -34,11 +34,11 @@ class Snippet:
 
 @dataclass(frozen=True)
 class Step:
-    """Snippets that stand together, and the answer that each of them gets."""
+    """Hold equivalent snippets, and the response that each of them gets."""
 
     snippets: tuple[Snippet, ...]
     kind: str
-    answer: str
+    response: str
 
 
 def steps(page: Path) -> Iterator[Step]:
@@ -48,13 +48,13 @@ def steps(page: Path) -> Iterator[Step]:
         line = text.count("\n", 0, fence.start()) + 1
         if kind in (SHELL, SCRIPT):
             waiting.append(Snippet(kind, inside, line))
-        elif kind in _ANSWERS:
-            assert waiting, f"{page.name}:{line}: an answer to nothing"
+        elif kind in _RESPONSES:
+            assert waiting, f"{page.name}:{line}: a response without a snippet"
             yield Step(tuple(waiting), kind, inside)
             waiting.clear()
         else:
-            assert not kind, f"{page.name}:{line}: nobody checks {kind}"
-    assert not waiting, f"{page.name}: the last snippet has no answer"
+            assert not kind, f"{page.name}:{line}: fences of {kind} are not checked"
+    assert not waiting, f"{page.name}: the last snippet has no response"
 
 
 def snippets(page: Path) -> list[Snippet]:
@@ -63,22 +63,22 @@ def snippets(page: Path) -> list[Snippet]:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a snippet has printed, and the head of the last answer that it got."""
+    """Hold what a snippet printed, and the head of the last response that it got."""
 
     head: str
     body: str
 
 
 def difference(step: Step, reply: Reply, names: Names) -> str | None:
-    """In words; None if the reply is what the page shows. Binds names that are new."""
+    """Describe the difference; None if the page shows this reply. Defines new names."""
     match step.kind:
         case "json":
-            return _of_values(json.loads(step.answer), _json(reply.body), names, "answer")
+            return _of_values(json.loads(step.response), _json(reply.body), names, "response")
         case "http":
-            head, _, body = step.answer.partition("\n\n")
+            head, _, body = step.response.partition("\n\n")
             return _of_heads(head, reply.head, names) or _of_bodies(body, reply.body, names)
         case _:
-            return _of_texts(step.answer, reply.body, names, "output")
+            return _of_texts(step.response, reply.body, names, "output")
 
 
 def _of_heads(shown: str, seen: str, names: Names) -> str | None:
@@ -86,12 +86,12 @@ def _of_heads(shown: str, seen: str, names: Names) -> str | None:
     first, *others = seen.splitlines()
     if status.split()[:2] != first.split()[:2]:  # the words after it change with Python
         return f"status: {first!r}, not {status!r}"
-    told = {name.lower(): value.strip() for name, _, value in (h.partition(":") for h in others)}
+    sent = {name.lower(): value.strip() for name, _, value in (h.partition(":") for h in others)}
     for header in headers:
         name, _, value = header.partition(":")
-        if name.lower() not in told:
-            return f"header {name}: is not there"
-        if (found := _of_texts(value, told[name.lower()], names, name)) is not None:
+        if name.lower() not in sent:
+            return f"header {name}: is missing"
+        if (found := _of_texts(value, sent[name.lower()], names, name)) is not None:
             return found
     return None
 
@@ -126,8 +126,8 @@ def _of_values(shown: Any, seen: Any, names: Names, where: str) -> str | None:
 def _same(shown: Any, seen: Any) -> bool:
     if isinstance(shown, bool) or isinstance(seen, bool):
         return shown is seen
-    if type(shown) is int and shown >= MOMENTS:
-        return type(seen) is int and seen >= MOMENTS
+    if type(shown) is int and shown >= FIRST_MOMENT:
+        return type(seen) is int and seen >= FIRST_MOMENT
     return bool(shown == seen)
 
 

@@ -1,4 +1,4 @@
-"""Somebody who follows a page of docs/api, step by step: bash for curl, node for fetch."""
+"""Run the snippets of a page of docs/api step by step: curl in bash, fetch in node."""
 
 import asyncio
 import contextlib
@@ -11,18 +11,18 @@ from pathlib import Path
 
 from tests.gateway.pages import SHELL, Reply, Snippet, Step, difference
 
-AROUND = Path(__file__).with_name("browser.mjs")
-PATIENCE_SECONDS = 60
+HARNESS = Path(__file__).with_name("browser.mjs")
+TIMEOUT_SECONDS = 60
 LONGEST_LINE = 2**20
 
 
-class WentWrong(AssertionError):
-    """A snippet did not do what its page says."""
+class SnippetFailed(AssertionError):
+    """A snippet did not get the response that its page shows."""
 
 
 @dataclass
 class Browser:
-    """Runs scripts, one after the other."""
+    """Run scripts one after the other."""
 
     process: asyncio.subprocess.Process
 
@@ -31,18 +31,18 @@ class Browser:
         assert to is not None
         assert back is not None
         to.write(json.dumps(script).encode() + b"\n")
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            told = json.loads(await back.readline())
-        if told["error"] is not None:
-            raise WentWrong(f"{told['error']}\n{told['printed']}")
-        return Reply(told["head"], told["printed"])
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            result = json.loads(await back.readline())
+        if result["error"] is not None:
+            raise SnippetFailed(f"{result['error']}\n{result['printed']}")
+        return Reply(result["head"], result["printed"])
 
 
 @contextlib.asynccontextmanager
 async def browser() -> AsyncIterator[Browser]:
     process = await asyncio.create_subprocess_exec(
         "node",
-        str(AROUND),
+        str(HARNESS),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=LONGEST_LINE,
@@ -61,10 +61,10 @@ async def shell(text: str, names: dict[str, str]) -> Reply:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        printed, complaints = (part.decode() for part in await process.communicate())
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        printed, errors = (part.decode() for part in await process.communicate())
     if process.returncode:
-        raise WentWrong(f"{printed}\n{complaints}")
+        raise SnippetFailed(f"{printed}\n{errors}")
     if not printed.startswith("HTTP/"):
         return Reply("", printed)
     head, _, body = printed.replace("\r\n", "\n").partition("\n\n")
@@ -73,21 +73,23 @@ async def shell(text: str, names: dict[str, str]) -> Reply:
 
 @dataclass
 class Reader:
+    """Follow a page with the names that it has defined so far."""
+
     browser: Browser
     names: dict[str, str]
-    """What snippets may name: given from the start, or shown by an answer."""
-    ask: Callable[[str], Awaitable[str | None]]
-    """The value of a name that is only needed if a snippet mentions it."""
+    """Values of names: given from the start, or shown by a response."""
+    look_up: Callable[[str], Awaitable[str | None]]
+    """Return the value of a name that a snippet mentions; None if it is unknown."""
 
     async def follow(self, step: Step) -> None:
         for snippet in step.snippets:
             try:
-                await self._learn(mentioned(snippet) | named(step.answer))
+                await self._learn(mentioned(snippet) | named(step.response))
                 reply = await self.run(snippet)
                 if (found := difference(step, reply, self.names)) is not None:
-                    raise WentWrong(f"{found}\n{reply.body}")  # noqa: TRY301  told below
-            except WentWrong as error:
-                raise WentWrong(f"line {snippet.line}: {error}\n\n{snippet.text}") from error
+                    raise SnippetFailed(f"{found}\n{reply.body}")  # noqa: TRY301  gets its line below
+            except SnippetFailed as error:
+                raise SnippetFailed(f"line {snippet.line}: {error}\n\n{snippet.text}") from error
 
     async def run(self, snippet: Snippet) -> Reply:
         if snippet.language == SHELL:
@@ -102,12 +104,12 @@ class Reader:
 
     async def _learn(self, wanted: set[str]) -> None:
         for name in wanted - self.names.keys():
-            if (value := await self.ask(name)) is not None:
+            if (value := await self.look_up(name)) is not None:
                 self.names[name] = value
 
 
 def mentioned(snippet: Snippet) -> set[str]:
-    """Names, as the shell writes them, that a snippet may stand in need of."""
+    """Return the names, in the spelling of the shell, that a snippet may need."""
     if snippet.language == SHELL:
         return named(snippet.text)
     words = re.findall(r"\b[a-z]+(?:[A-Z][a-z]*)*\b", snippet.text)

@@ -1,4 +1,4 @@
-"""docs/api tells of every route, and every snippet there does what its page says."""
+"""The pages of docs/api document every route, and their snippets get the responses they show."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ from gateway.http.routing import AnyRoute
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
 from tests.gateway.cast import Cast, subject
-from tests.gateway.pages import MAP, RESOURCES, SCRIPT, SHELL, snippets, steps
+from tests.gateway.pages import OVERVIEW, RESOURCES, SCRIPT, SHELL, snippets, steps
 from tests.gateway.reader import Browser, Reader, browser
 from tests.support.eventually import eventually
 from tests.support.shadow import count_only, limits_hold_again
@@ -26,27 +26,27 @@ from tests.support.stack import Stack, running
 from token_bucket import Scope
 
 WITHOUT_ACCOUNT = ("accounts",)
-"""Pages whose reader has only just signed in."""
-TOLD = re.compile(r"`((?:GET|POST|DELETE) /v1/[^`?]*)`")
-HOLE = re.compile(r"\{\w+\}")
+"""Pages whose reader has no account yet."""
+DOCUMENTED = re.compile(r"`((?:GET|POST|DELETE) /v1/[^`?]*)`")
+PARAMETER = re.compile(r"\{\w+\}")
 PATH = re.compile(r"(/v1/(?:[\w/.-]|\$\{\w+\}|\$\w+)+)")
 
-page = pytest.mark.parametrize("page", [MAP, *RESOURCES], ids=lambda page: page.stem)
+page = pytest.mark.parametrize("page", [OVERVIEW, *RESOURCES], ids=lambda page: page.stem)
 
 
-# What is told
+# What is documented
 
 
-def test_every_route_is_told_and_nothing_else() -> None:
-    told = {name for page in RESOURCES for name in TOLD.findall(page.read_text())}
-    assert told == {f"{route.method} {route.path}" for route in ROUTES}
+def test_every_route_is_documented_and_nothing_else() -> None:
+    documented = {name for page in RESOURCES for name in DOCUMENTED.findall(page.read_text())}
+    assert documented == {f"{route.method} {route.path}" for route in ROUTES}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation_id)
 @pytest.mark.parametrize("language", [SHELL, SCRIPT])
 def test_every_route_is_shown_in_curl_and_in_fetch(language: str, route: AnyRoute) -> None:
     shown = [one.text for page in RESOURCES for one in snippets(page) if one.language == language]
-    path = re.compile("/[^/]+".join(HOLE.split(route.path.replace("/{", "{"))))
+    path = re.compile("/[^/]+".join(PARAMETER.split(route.path.replace("/{", "{"))))
     asked = [request for text in shown for request in REQUESTS[language](text)]
     assert any(method == route.method and path.fullmatch(at) for method, at in asked)
 
@@ -69,17 +69,17 @@ def requests_in_script(text: str) -> Iterator[tuple[str, str]]:
 REQUESTS = {SHELL: requests_in_shell, SCRIPT: requests_in_script}
 
 
-def test_the_map_leads_to_every_page() -> None:
-    links = re.findall(r"\]\(api/([\w-]+\.md)\)", MAP.read_text())
+def test_the_overview_links_every_page() -> None:
+    links = re.findall(r"\]\(api/([\w-]+\.md)\)", OVERVIEW.read_text())
     assert {page.name for page in RESOURCES} == set(links)
 
 
 @page
-def test_a_page_tells_its_story_twice(page: Path) -> None:
+def test_a_page_has_snippets_in_both_languages(page: Path) -> None:
     assert {snippet.language for snippet in snippets(page)} == {SHELL, SCRIPT}
 
 
-# What is done
+# What happens
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def chain(stack: Stack) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
-    """Of a whole stack that does not mind how many come from one address, as our readers do."""
+    """A complete stack that does not limit addresses: all readers have the same one."""
     ours = chain_environment(chain)
     limits = [
         limit.name for limit in default_limits().limits.values() if limit.scope is not Scope.USER
@@ -125,10 +125,10 @@ async def window() -> AsyncIterator[Browser]:
 
 @pytest.mark.stack
 @page
-async def test_a_page_works_as_it_is_written(
+async def test_the_snippets_of_a_page_get_the_documented_responses(
     page: Path, window: Browser, gateway: str, stack: Stack
 ) -> None:
-    """By somebody new, from top to bottom."""
+    """Read by a new person, from top to bottom."""
     cast = Cast(stack.people, stack.settings.aws_url)
     if page.stem not in WITHOUT_ACCOUNT:
         await has_account(cast, gateway, stack.settings.redis_url)
@@ -138,18 +138,18 @@ async def test_a_page_works_as_it_is_written(
 
 
 async def has_account(cast: Cast, gateway: str, redis_url: str) -> None:
-    """The reader's account is open, and all services have heard of it."""
+    """Open the reader's account, and wait until all services know it."""
     token = await cast("ID_TOKEN") or ""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{gateway}/v1/me", headers=headers) as answer,
+        session.post(f"{gateway}/v1/me", headers=headers) as response,
     ):
-        assert answer.status == 201
+        assert response.status == 201
     async with Redis.from_url(redis_url) as redis:
         known = f"invites:{{inviters:*:inviter-{subject(token)}}}"
 
-        async def heard() -> bool:
+        async def registered() -> bool:
             return any([True async for _ in redis.scan_iter(match=known)])
 
-        await eventually(heard)
+        await eventually(registered)

@@ -24,12 +24,12 @@ from tests.support.eventually import eventually
 from tests.support.reports import BLOCK, SHOWN, report, summary
 
 TOKEN = "0x" + "ab" * 20
-PK = report_key(1, TOKEN)
+REPORT_KEY = report_key(1, TOKEN)
 JOB = analysis_stream(1, TOKEN)
 PATH = f"/v1/tokens/cluster/ethereum/{TOKEN}"
 
 
-async def shelve(gateways: Gateways, at: int, **options: Any) -> bytes:
+async def store_report(gateways: Gateways, at: int, **options: Any) -> bytes:
     made = report(at, *options.pop("members", ()), **options)
     body = made.model_dump_json().encode()
     holders = orjson.dumps(
@@ -40,7 +40,7 @@ async def shelve(gateways: Gateways, at: int, **options: Any) -> bytes:
     )
     graph = ClusterGraph(computed_at=at, nodes=(), edges=()).model_dump_json().encode()
     bodies = {"report": body, "holders": holders, "graph": graph}
-    await VersionedStore(gateways.reports).put(PK, at, summary(at), bodies)
+    await VersionedStore(gateways.reports).put(REPORT_KEY, at, summary(at), bodies)
     return body
 
 
@@ -54,13 +54,13 @@ def now() -> int:
     return int(time.time())
 
 
-# From what is known
+# A stored report
 
 
-async def test_a_fresh_report_is_its_stored_bytes(
+async def test_a_fresh_report_is_served_as_its_stored_bytes(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    body = await shelve(gateways, now - 60)
+    body = await store_report(gateways, now - 60)
     answer = await client.get(PATH, client.issuer.access())
     assert answer.status == 200
     assert answer.body.startswith(body[:-1])
@@ -70,18 +70,18 @@ async def test_a_fresh_report_is_its_stored_bytes(
     assert client.bus.sent == []
 
 
-async def test_the_cache_is_asked_once_and_nothing_else(
+async def test_a_cached_report_costs_one_round_trip_and_is_not_decoded(
     client: GatewayClient, gateways: Gateways, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A report that is known costs one round trip to Redis, and no JSON is decoded."""
-    body = await shelve(gateways, now)
+    """The report is read once from the cache, and no JSON is decoded."""
+    body = await store_report(gateways, now)
     await client.get(PATH, client.issuer.access())
-    asked: list[str] = []
+    read: list[str] = []
     rao = client.gateway.dependencies.reports.reports.rao
     retrieve, decode = rao.retrieve_bytes, orjson.loads
 
     async def counting(pk: str) -> bytes | None:
-        asked.append(pk)
+        read.append(pk)
         return await retrieve(pk)
 
     def limits_only(raw: bytes) -> Any:
@@ -94,21 +94,23 @@ async def test_the_cache_is_asked_once_and_nothing_else(
     answer = await client.get(PATH, client.issuer.access())
     after = await client.redis.info("commandstats")
     assert answer.body.startswith(body[:-1])
-    assert asked == [PK]
+    assert read == [REPORT_KEY]
     assert after["cmdstat_get"]["calls"] - before["cmdstat_get"]["calls"] == 1
 
 
-async def test_capitals_and_names_lead_to_the_same_report(
+async def test_all_spellings_of_a_token_lead_to_the_same_report(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(gateways, now)
+    await store_report(gateways, now)
     for chain in ("ethereum", "1", "eip155:1", "ETHEREUM"):
         for address in (TOKEN, SHOWN, "0x" + "AB" * 20):
             path = f"/v1/tokens/cluster/{chain}/{address}"
             assert (await client.get(path, client.issuer.access())).status == 200
 
 
-async def test_a_wrong_capital_is_told_with_the_right_ones(client: GatewayClient) -> None:
+async def test_a_wrong_checksum_is_rejected_with_the_correct_spelling(
+    client: GatewayClient,
+) -> None:
     wrong = SHOWN.replace("0xAB", "0xAb")
     answer = await client.get(f"/v1/tokens/cluster/ethereum/{wrong}", client.issuer.access())
     assert (answer.status, answer.json["code"]) == (400, "invalid_checksum")
@@ -116,10 +118,10 @@ async def test_a_wrong_capital_is_told_with_the_right_ones(client: GatewayClient
     assert client.bus.sent == []
 
 
-async def test_a_copy_at_hand_is_good_until_the_report_changes(
+async def test_a_report_that_has_not_changed_responds_304(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(gateways, now - 60)
+    await store_report(gateways, now - 60)
     first = await client.get(PATH, client.issuer.access())
     again = await client.get(
         PATH, client.issuer.access(), headers={"If-None-Match": first.headers["ETag"]}
@@ -127,8 +129,10 @@ async def test_a_copy_at_hand_is_good_until_the_report_changes(
     assert (again.status, again.body) == (304, b"")
 
 
-async def test_some_members_only(client: GatewayClient, gateways: Gateways, now: int) -> None:
-    await shelve(gateways, now)
+async def test_a_query_can_select_members_of_a_report(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    await store_report(gateways, now)
     answer = await client.get(f"{PATH}?fields=metrics,quality", client.issuer.access())
     assert set(answer.json) == {
         "tokenAddress", "chain", "chainId", "asOf", "computedAt", "metrics", "quality", "freshness",
@@ -138,9 +142,11 @@ async def test_some_members_only(client: GatewayClient, gateways: Gateways, now:
     assert "metrics" in wrong.json["detail"]
 
 
-async def test_the_report_as_of_then(client: GatewayClient, gateways: Gateways, now: int) -> None:
-    await shelve(gateways, now - 500)
-    await shelve(gateways, now - 50)
+async def test_a_past_report_can_be_requested(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    await store_report(gateways, now - 500)
+    await store_report(gateways, now - 50)
     then = await client.get(f"{PATH}?at={now - 51}", client.issuer.access())
     assert then.json["computedAt"] == now - 500
     assert "freshness" not in then.json
@@ -151,10 +157,10 @@ async def test_the_report_as_of_then(client: GatewayClient, gateways: Gateways, 
 # Stale
 
 
-async def test_a_stale_report_is_served_and_a_new_one_asked_for(
+async def test_a_stale_report_is_served_and_a_new_one_requested(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(gateways, now - 4 * 3600)
+    await store_report(gateways, now - 4 * 3600)
     answer = await client.get(PATH, client.issuer.access())
     assert answer.status == 200
     assert answer.json["freshness"]["state"] == "stale"
@@ -162,20 +168,20 @@ async def test_a_stale_report_is_served_and_a_new_one_asked_for(
     assert [sent.body["type"] for sent in client.bus.sent] == ["RequestAnalysis"]
 
 
-async def test_a_job_that_runs_is_joined(
+async def test_a_stale_report_joins_a_running_job(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(gateways, now - 4 * 3600)
+    await store_report(gateways, now - 4 * 3600)
     await client.post(f"{PATH}/refresh", client.issuer.access())
     answer = await client.get(PATH, client.issuer.access())
     assert answer.json["freshness"]["jobId"] == JOB
     assert len(client.bus.sent) == 1
 
 
-async def test_a_stale_report_outlives_the_bus(
+async def test_a_stale_report_is_served_while_the_bus_is_down(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(gateways, now - 4 * 3600)
+    await store_report(gateways, now - 4 * 3600)
     client.bus.down = True
     answer = await client.get(PATH, client.issuer.access())
     assert answer.status == 200
@@ -183,10 +189,10 @@ async def test_a_stale_report_outlives_the_bus(
     assert "jobId" not in answer.json["freshness"]
 
 
-# None yet
+# No report yet
 
 
-async def test_a_token_that_nobody_has_looked_at_is_queued(client: GatewayClient) -> None:
+async def test_a_token_without_a_report_is_queued(client: GatewayClient) -> None:
     answer = await client.get(PATH, client.issuer.access())
     assert answer.status == 202
     assert answer.json["status_code"] == 202
@@ -201,32 +207,34 @@ async def test_a_token_that_nobody_has_looked_at_is_queued(client: GatewayClient
     assert len(client.bus.sent) == 1
 
 
-async def test_what_cannot_be_queued_is_no_202(client: GatewayClient) -> None:
+async def test_a_request_that_cannot_be_queued_responds_503(client: GatewayClient) -> None:
     client.bus.down = True
     answer = await client.get(PATH, client.issuer.access())
     assert (answer.status, answer.json["code"]) == (503, "bus_unavailable")
     assert answer.headers["Retry-After"]
 
 
-async def test_a_chain_without_an_endpoint_is_told(client: GatewayClient) -> None:
+async def test_a_chain_without_an_endpoint_responds_501(client: GatewayClient) -> None:
     answer = await client.get(f"/v1/tokens/cluster/base/{TOKEN}", client.issuer.access())
     assert (answer.status, answer.json["code"]) == (501, "unsupported_chain")
 
 
 @pytest.mark.parametrize(("code", "status"), [("no_contract", 404), ("not_erc20", 422)])
-async def test_what_is_no_token_is_told(code: str, status: int, client: GatewayClient) -> None:
+async def test_an_address_without_a_token_is_reported(
+    code: str, status: int, client: GatewayClient
+) -> None:
     await client.get(PATH, client.issuer.access())
-    failed = {"chainId": 1, "tokenAddress": TOKEN, "run": 1, "code": code, "detail": "look: no"}
+    failed = {"chainId": 1, "tokenAddress": TOKEN, "run": 1, "code": code, "detail": "it is not"}
     await client.bus.compute(FailAnalysis.model_validate(failed))
     for answer in (
         await client.get(PATH, client.issuer.access()),
         await client.post(f"{PATH}/refresh", client.issuer.access()),
     ):
         assert (answer.status, answer.json["code"]) == (status, code)
-        assert answer.json["detail"] == "look: no"
+        assert answer.json["detail"] == "it is not"
 
 
-async def test_a_provider_that_was_down_is_asked_again(client: GatewayClient) -> None:
+async def test_a_temporary_failure_is_retried(client: GatewayClient) -> None:
     await client.get(PATH, client.issuer.access())
     failed = {
         "chainId": 1, "tokenAddress": TOKEN, "run": 1, "code": "provider_unavailable",
@@ -237,14 +245,14 @@ async def test_a_provider_that_was_down_is_asked_again(client: GatewayClient) ->
     assert len(client.bus.sent) == 2
 
 
-async def test_whoever_waits_is_served_the_report(
+async def test_a_request_that_waits_gets_the_report(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
     waiting = asyncio.create_task(
         client.get(PATH, client.issuer.access(), headers={"Prefer": "wait=10"})
     )
     await eventually(lambda: client.gateway.dependencies.read_models.document(ANALYSIS_JOBS, JOB))
-    await shelve(gateways, now)
+    await store_report(gateways, now)
     await client.bus.compute(complete())
     answer = await asyncio.wait_for(waiting, 10)
     assert (answer.status, answer.json["computedAt"]) == (200, now)
@@ -266,7 +274,7 @@ def complete() -> CompleteAnalysis:
 # Refresh
 
 
-async def test_a_refresh_is_a_job_and_a_second_one_joins_it(client: GatewayClient) -> None:
+async def test_a_second_refresh_joins_the_job_of_the_first(client: GatewayClient) -> None:
     first = await client.post(f"{PATH}/refresh", client.issuer.access())
     second = await client.post(f"{PATH}/refresh", client.issuer.access("bob"))
     assert [first.status, second.status] == [202, 202]
@@ -274,7 +282,7 @@ async def test_a_refresh_is_a_job_and_a_second_one_joins_it(client: GatewayClien
     assert [first.json["job"]["deduplicated"], second.json["job"]["deduplicated"]] == [False, True]
 
 
-async def test_a_report_that_was_made_this_minute_is_fresh_enough(client: GatewayClient) -> None:
+async def test_a_refresh_within_a_minute_is_rejected(client: GatewayClient) -> None:
     await client.post(f"{PATH}/refresh", client.issuer.access())
     await client.bus.compute(complete())
     answer = await client.post(f"{PATH}/refresh", client.issuer.access("bob"))
@@ -284,7 +292,7 @@ async def test_a_report_that_was_made_this_minute_is_fresh_enough(client: Gatewa
 # Jobs
 
 
-async def test_a_job_tells_how_far_it_is(client: GatewayClient) -> None:
+async def test_a_job_reports_its_progress(client: GatewayClient) -> None:
     await client.get(PATH, client.issuer.access())
     queued = await client.get(f"/v1/jobs/{JOB}", client.issuer.access())
     assert (queued.status, queued.json["state"]) == (200, "queued")
@@ -301,7 +309,7 @@ async def test_a_job_tells_how_far_it_is(client: GatewayClient) -> None:
 
 
 @pytest.mark.parametrize("job", ["analysis-1-0xzz", "member-alice", "analysis-1-0x" + "ef" * 20])
-async def test_there_is_no_such_job(job: str, client: GatewayClient) -> None:
+async def test_an_unknown_job_responds_404(job: str, client: GatewayClient) -> None:
     for path in (f"/v1/jobs/{job}", f"/v1/jobs/{job}/events"):
         answer = await client.get(path, client.issuer.access())
         assert (answer.status, answer.json["code"]) == (404, "no_such_job")
@@ -325,7 +333,7 @@ async def test_a_long_poll_ends_with_the_job(client: GatewayClient) -> None:
     assert answer.json["result"] == f"/v1/tokens/cluster/1/{TOKEN}"
 
 
-async def test_a_long_poll_that_sees_no_end_tells_what_there_is(client: GatewayClient) -> None:
+async def test_a_long_poll_without_an_end_returns_the_current_state(client: GatewayClient) -> None:
     await client.get(PATH, client.issuer.access())
     answer = await client.get(
         f"/v1/jobs/{JOB}", client.issuer.access(), headers={"Prefer": "wait=1"}
@@ -347,7 +355,7 @@ async def test_events_follow_a_job_to_its_end(client: GatewayClient) -> None:
     assert seen == [("job", "1", "queued"), ("job", "2", "syncing"), ("job", "3", "done")]
     back = bearer(client) | {"Last-Event-ID": "3"}
     async with client.session.get(url, headers=back) as response:
-        assert response.status == 204  # on which a browser stops to come back
+        assert response.status == 204  # on which browsers stop reconnecting
     missed = bearer(client) | {"Last-Event-ID": "2"}
     async with client.session.get(url, headers=missed) as response:
         assert [event["id"] async for event in read_events(response)] == ["3"]
@@ -356,14 +364,14 @@ async def test_events_follow_a_job_to_its_end(client: GatewayClient) -> None:
 # Views
 
 
-async def test_holders_come_in_pages_of_one_report(
+async def test_pages_of_holders_come_from_one_report(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(gateways, now - 100)
+    await store_report(gateways, now - 100)
     first = await client.get(f"{PATH}/holders?limit=2", client.issuer.access())
     assert [row["rank"] for row in first.json["items"]] == [1, 2]
-    await shelve(gateways, now)
-    await client.gateway.dependencies.reports.reports.rao.forget(PK)
+    await store_report(gateways, now)
+    await client.gateway.dependencies.reports.reports.rao.forget(REPORT_KEY)
     path = f"{PATH}/holders?limit=3&cursor={first.json['next']}"
     second = await client.get(path, client.issuer.access())
     assert second.json["computedAt"] == now - 100
@@ -371,36 +379,36 @@ async def test_holders_come_in_pages_of_one_report(
     assert second.json["next"] is None
 
 
-async def test_a_cursor_of_no_report_is_refused(
+async def test_a_cursor_of_an_unknown_report_is_rejected(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(gateways, now)
+    await store_report(gateways, now)
     answer = await client.get(f"{PATH}/holders?cursor=17-2", client.issuer.access())
     assert answer.status == 400
     assert "cursor" in answer.json["detail"]
 
 
-async def test_the_graph_of_the_newest_report(
+async def test_the_graph_is_that_of_the_newest_report(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(gateways, now)
+    await store_report(gateways, now)
     answer = await client.get(f"{PATH}/graph", client.issuer.access())
     assert answer.json == {"computedAt": now, "nodes": [], "edges": []}
 
 
 @pytest.mark.parametrize("view", ["holders", "graph"])
-async def test_views_of_a_token_that_nobody_has_looked_at_are_queued(
+async def test_views_of_a_token_without_a_report_are_queued(
     view: str, client: GatewayClient
 ) -> None:
     answer = await client.get(f"{PATH}/{view}", client.issuer.access())
     assert (answer.status, answer.json["job"]["id"]) == (202, JOB)
 
 
-async def test_history_is_told_backwards(
+async def test_history_is_listed_newest_first(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
     for at in (now - 300, now - 200, now - 100):
-        await shelve(gateways, at)
+        await store_report(gateways, at)
     first = await client.get(f"{PATH}/history?limit=2", client.issuer.access())
     assert [row["computedAt"] for row in first.json["items"]] == [now - 100, now - 200]
     rest = await client.get(
@@ -412,25 +420,27 @@ async def test_history_is_told_backwards(
     assert (other.status, other.json["code"]) == (404, "no_report")
 
 
-async def test_what_changed_between_two_reports(
+async def test_a_difference_lists_the_changes_between_two_reports(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(gateways, now - 300)
-    await shelve(gateways, now - 100, members=("0xA", "0xB", "0xC"), share=0.5)
+    await store_report(gateways, now - 300)
+    await store_report(gateways, now - 100, members=("0xA", "0xB", "0xC"), share=0.5)
     path = f"{PATH}/diff?from={now - 300}&to={now}"
     answer = await client.get(path, client.issuer.access())
     (change,) = answer.json["changes"]
     assert (change["change"], change["joined"]) == ("grown", ["0xC"])
     assert (change["shareBefore"], change["shareAfter"]) == (0.2, 0.5)
-    await RAO(reports_cache("diff"), client=client.redis).forget(f"{PK}/{now - 300}@{now - 100}")
+    await RAO(reports_cache("diff"), client=client.redis).forget(
+        f"{REPORT_KEY}/{now - 300}@{now - 100}"
+    )
     assert (await client.get(path, client.issuer.access())).body == answer.body
 
 
 async def test_a_difference_needs_two_moments_in_order(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
-    await shelve(gateways, now - 300)
-    await shelve(gateways, now - 100)
+    await store_report(gateways, now - 300)
+    await store_report(gateways, now - 100)
     turned = await client.get(f"{PATH}/diff?from={now}&to={now - 200}", client.issuer.access())
     assert turned.status == 400
     early = await client.get(f"{PATH}/diff?from={now - 400}&to={now}", client.issuer.access())
@@ -439,15 +449,15 @@ async def test_a_difference_needs_two_moments_in_order(
     assert (one.status, one.json["errors"][0]["field"]) == (422, "to")
 
 
-# The rest
+# Chains and planned resources
 
 
-async def test_the_chains(client: GatewayClient) -> None:
+async def test_chains_are_listed_in_every_spelling(client: GatewayClient) -> None:
     answer = await client.get("/v1/chains")
     assert {"name": "base", "chainId": 8453, "caip2": "eip155:8453"} in answer.json["items"]
 
 
 @pytest.mark.parametrize("what", ["metadata", "score", "audit", "holderchart", "simulations"])
-async def test_what_is_planned_says_so(what: str, client: GatewayClient) -> None:
+async def test_planned_resources_respond_501(what: str, client: GatewayClient) -> None:
     answer = await client.get(f"/v1/tokens/{what}/ethereum/{TOKEN}", client.issuer.access())
     assert (answer.status, answer.json["code"]) == (501, "not_implemented")

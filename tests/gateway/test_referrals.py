@@ -1,4 +1,4 @@
-"""Codes and seats through the gateway."""
+"""Referral codes, referrals and their administration, through the gateway."""
 
 import statistics
 import time
@@ -21,7 +21,7 @@ LIMITS = "gateway:limits"
 
 @pytest.fixture
 async def client(gateways: Gateways) -> GatewayClient:
-    """One that counts and turns nobody away."""
+    """A gateway whose limits count and reject no request."""
     for name in ("uses", "misses-address", "guesses-missed"):
         await gateways.redis.hset(LIMITS, name, "1/60;shadow")
     client = await gateways.open()
@@ -34,7 +34,7 @@ async def client(gateways: Gateways) -> GatewayClient:
 
 
 async def account(client: GatewayClient, sub: str = ALICE) -> str:
-    """Opens it; its code."""
+    """Open an account and return its code."""
     answer = await client.post("/v1/me", client.issuer.id(sub, email=f"{sub[-4:]}@example.com"))
     return str(answer.json["referralCode"])
 
@@ -62,7 +62,9 @@ def admin(client: GatewayClient) -> str:
     return client.issuer.access("root", **ADMIN)
 
 
-async def test_a_person_comes_by_a_code_in_two_steps(client: GatewayClient) -> None:
+async def test_a_code_reserves_a_seat_that_the_person_confirms_after_sign_up(
+    client: GatewayClient,
+) -> None:
     code = await account(client)
     reserved = await reserve(client, code)
     assert (reserved.status, reserved.json["state"]) == (201, "reserved")
@@ -78,7 +80,7 @@ async def test_a_person_comes_by_a_code_in_two_steps(client: GatewayClient) -> N
     assert (again.status, again.json) == (200, {"state": "confirmed"})
 
 
-async def test_using_a_code_twice_is_the_same_success(client: GatewayClient) -> None:
+async def test_using_a_code_twice_returns_the_same_seat(client: GatewayClient) -> None:
     code = await account(client)
     first = await reserve(client, code)
     second = await client.post(
@@ -87,7 +89,9 @@ async def test_using_a_code_twice_is_the_same_success(client: GatewayClient) -> 
     assert (second.status, second.body) == (201, first.body)
 
 
-async def test_codes_that_cannot_be_used_are_refused_alike(client: GatewayClient) -> None:
+async def test_unusable_codes_get_the_same_response_whatever_the_reason(
+    client: GatewayClient,
+) -> None:
     await account(client)
     spent = await account(client, BOB)
     quota = {"totalReferrals": 0, "reason": "a test"}
@@ -104,7 +108,7 @@ async def test_codes_that_cannot_be_used_are_refused_alike(client: GatewayClient
     assert {(look.status, look.body) for look in looks} == {(200, b'{"valid":false}')}
 
 
-async def test_strangers_codes_are_not_there(client: GatewayClient) -> None:
+async def test_another_members_code_responds_like_an_unknown_one(client: GatewayClient) -> None:
     await account(client)
     foreign = await account(client, BOB)
     access = client.issuer.access()
@@ -118,8 +122,8 @@ async def test_strangers_codes_are_not_there(client: GatewayClient) -> None:
         assert {a.json["detail"] for a in answers} == {UNKNOWN_CODE}
 
 
-async def test_the_time_of_an_answer_tells_nothing(client: GatewayClient) -> None:
-    """Loosely: unknown and spent codes take their time from overlapping distributions."""
+async def test_response_times_do_not_reveal_whether_a_code_exists(client: GatewayClient) -> None:
+    """The response times of unknown and spent codes overlap."""
     spent = await account(client)
     quota = {"totalReferrals": 0, "reason": "a test"}
     await client.post(f"/v1/admin/members/{ALICE}/quota", admin(client), json=quota)
@@ -130,12 +134,12 @@ async def test_the_time_of_an_answer_tells_nothing(client: GatewayClient) -> Non
             await reserve(client, code, f"r{round_:03}")
             seen.append(time.perf_counter() - started)
     unknown, known_ = times.values()
-    # how often a chance pair has the unknown code slower: one half, if nothing can be told
+    # share of random pairs in which the unknown code is slower: one half, if times are equal
     slower = statistics.mean(a > b for a in unknown for b in known_)
     assert 0.1 < slower < 0.9, slower
 
 
-async def test_typing_errors_are_told_before_anything_is_looked_up(client: GatewayClient) -> None:
+async def test_typing_errors_are_reported_without_sending_a_command(client: GatewayClient) -> None:
     typo = UNKNOWN[:-1] + ("2" if UNKNOWN[-1] != "2" else "3")
     before = len(client.bus.sent)
     answer = await reserve(client, typo)
@@ -143,7 +147,7 @@ async def test_typing_errors_are_told_before_anything_is_looked_up(client: Gatew
     assert len(client.bus.sent) == before
 
 
-async def test_wrong_codes_use_up_a_budget(gateways: Gateways) -> None:
+async def test_wrong_codes_spend_a_budget(gateways: Gateways) -> None:
     await gateways.redis.hset(
         LIMITS,
         mapping={"uses": "99/60", "misses-address": "3/3600", "guesses-minute": "99/60"},
@@ -164,7 +168,7 @@ async def test_wrong_codes_use_up_a_budget(gateways: Gateways) -> None:
     assert signed_in.json == {"valid": True}
 
 
-async def test_only_the_invited_person_takes_the_seat(client: GatewayClient) -> None:
+async def test_only_the_invited_person_can_take_the_seat(client: GatewayClient) -> None:
     reserved = (await reserve(client, await account(client))).json
     mallory = await confirm(client, reserved["useId"], "mallory0bad")
     unknown = await confirm(client, "0" * 32)
@@ -174,7 +178,7 @@ async def test_only_the_invited_person_takes_the_seat(client: GatewayClient) -> 
     assert (await client.post(f"{USES}/{reserved['useId']}/confirm", access, json={})).status == 403
 
 
-async def test_a_program_confirms_and_releases_for_others(client: GatewayClient) -> None:
+async def test_a_program_confirms_and_releases_seats(client: GatewayClient) -> None:
     code, program = await account(client), client.issuer.program()
     use_id = (await reserve(client, code)).json["useId"]
     assert (await client.call("DELETE", f"{USES}/{use_id}", program)).status == 204
@@ -187,7 +191,7 @@ async def test_a_program_confirms_and_releases_for_others(client: GatewayClient)
     assert (await client.call("DELETE", f"{USES}/{use_id}", program)).status == 409
 
 
-async def test_whoever_is_created_with_a_code_is_referred(client: GatewayClient) -> None:
+async def test_a_person_created_with_a_code_is_referred(client: GatewayClient) -> None:
     code, program = await account(client), client.issuer.program()
     body = {"sub": BOB, "user": address(BOB), "referralCode": code}
     assert (await client.post("/v1/users", program, json=body)).status == 201
@@ -201,7 +205,7 @@ async def test_whoever_is_created_with_a_code_is_referred(client: GatewayClient)
     assert (refused.status, refused.json["code"]) == (409, "code_not_usable")
 
 
-async def test_a_member_has_codes_of_several_kinds(client: GatewayClient) -> None:
+async def test_a_member_can_issue_random_and_vanity_codes(client: GatewayClient) -> None:
     await account(client)
     access = client.issuer.access()
     vanity = {"kind": "vanity", "code": "Luna-Park", "maxUses": 1}
@@ -230,7 +234,7 @@ async def test_a_member_has_codes_of_several_kinds(client: GatewayClient) -> Non
         assert word in refused.json["detail"]
 
 
-async def test_a_rotated_code_ends_at_once(client: GatewayClient) -> None:
+async def test_a_rotated_code_stops_working_at_once(client: GatewayClient) -> None:
     old = await account(client)
     access = client.issuer.access()
     new = (await client.post(f"{CODES}/{old}/rotate", access)).json["code"]
@@ -241,14 +245,14 @@ async def test_a_rotated_code_ends_at_once(client: GatewayClient) -> None:
     assert (await client.post(f"{CODES}/{old}/rotate", access)).status == 409
 
 
-async def test_a_code_is_shown_as_a_picture(client: GatewayClient) -> None:
+async def test_a_code_has_a_qr_code(client: GatewayClient) -> None:
     code = await account(client)
     picture = await client.get(f"{CODES}/{code}/qr", client.issuer.access())
     assert (picture.status, picture.headers["Content-Type"]) == (200, "image/svg+xml")
     assert picture.body.startswith(b"<svg")
 
 
-async def test_the_team_holds_campaigns_and_quotas(client: GatewayClient) -> None:
+async def test_administrators_open_campaigns_and_set_quotas(client: GatewayClient) -> None:
     campaign = {"id": "spring", "code": "SPRING26", "totalReferrals": 1, "reason": "the fair"}
     made = await client.post("/v1/admin/campaigns", admin(client), json=campaign)
     assert (made.status, made.json["code"]["code"]) == (201, "SPRING26")
@@ -272,8 +276,10 @@ async def events(client: GatewayClient, stream: str) -> list[Any]:
     return list((await client.bus.stores["referrals"].load(stream)).events)
 
 
-async def test_a_doubtful_referral_waits_for_a_person(client: GatewayClient) -> None:
-    """Two who refer one another: the second time is held, explained and decided by the team."""
+async def test_a_doubtful_referral_is_held_until_an_administrator_decides(
+    client: GatewayClient,
+) -> None:
+    """Two people refer each other: the second referral is held, explained and decided."""
     alices, bobs = await account(client), await account(client, BOB)
     await refer(client, alices)
 
@@ -298,7 +304,7 @@ async def test_a_doubtful_referral_waits_for_a_person(client: GatewayClient) -> 
     assert (await client.post(approve, admin(client), json=why)).status == 409
 
 
-async def test_codes_are_stored_as_they_are_compared(client: GatewayClient) -> None:
+async def test_codes_are_indexed_in_their_normal_form(client: GatewayClient) -> None:
     code = await account(client)
     keys = await client.redis.keys("*{codes:*entries")
     assert await client.redis.hget(keys[0], normalise(code)) == f"member-{ALICE}".encode()

@@ -1,3 +1,5 @@
+"""Anyone may check a referral code; the response reveals nothing else."""
+
 import asyncio
 from typing import Any
 
@@ -17,7 +19,7 @@ async def code_of_alice(client: GatewayClient) -> str:
     return str((await client.post("/v1/me", client.issuer.id())).json["referralCode"])
 
 
-async def test_a_code_that_can_be_used_is_valid_however_it_is_typed(client: GatewayClient) -> None:
+async def test_a_usable_code_is_valid_however_it_is_typed(client: GatewayClient) -> None:
     code = await code_of_alice(client)
     for typed in (code, code.lower(), code.replace("-", ""), code.replace("0", "o")):
         answer = await client.get(path(typed))
@@ -49,7 +51,7 @@ async def test_a_spent_code_is_not_valid(client: GatewayClient) -> None:
         (UNKNOWN[:-1] + ALPHABET[(ALPHABET.index(UNKNOWN[-1]) + 1) % 32], "typing error"),
     ],
 )
-async def test_what_is_no_code_is_refused_in_words(
+async def test_a_text_that_is_no_code_is_rejected_with_an_explanation(
     code: str, words: str, client: GatewayClient
 ) -> None:
     answer = await client.get(path(code))
@@ -67,17 +69,19 @@ async def test_what_is_no_code_is_refused_in_words(
         (f"?referral_code={'A' * 2000}", 422),
     ],
 )
-async def test_the_query_is_read_strictly(query: str, status: int, client: GatewayClient) -> None:
+async def test_invalid_queries_for_code_validity_are_rejected(
+    query: str, status: int, client: GatewayClient
+) -> None:
     answer = await client.get(f"/v1/referral/valid{query}")
     assert answer.status == status
     assert answer.json["detail"]
 
 
-async def test_a_known_and_an_unknown_code_cost_the_same_round_trips(client: GatewayClient) -> None:
+async def test_known_and_unknown_codes_cost_the_same_round_trips(client: GatewayClient) -> None:
     code = await code_of_alice(client)
 
     async def trips(wanted: str) -> list[str]:
-        await client.get(path(wanted))  # the generations are remembered for a second
+        await client.get(path(wanted))  # the served generations are cached for a second
         async with client.redis.monitor() as monitor:
             answer = asyncio.create_task(client.get(path(wanted)))
             seen = [await next_command(monitor)]

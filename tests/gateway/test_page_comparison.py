@@ -1,13 +1,13 @@
-"""An answer on a page of docs/api is compared to the last sign."""
+"""The responses on the pages of docs/api are compared exactly with the real ones."""
 
 import pytest
 
 from tests.gateway.pages import Names, Reply, Snippet, Step, difference
 
 
-def told(kind: str, answer: str, body: str, head: str = "", **names: str) -> str | None:
+def compare(kind: str, response: str, body: str, head: str = "", **names: str) -> str | None:
     known: Names = dict(names)
-    step = Step((Snippet("sh", "", 1),), kind, answer)
+    step = Step((Snippet("sh", "", 1),), kind, response)
     return difference(step, Reply(head, body), known)
 
 
@@ -24,8 +24,8 @@ def told(kind: str, answer: str, body: str, head: str = "", **names: str) -> str
         ('["$ID", "/x/$ID"]', '["7", "/x/7"]'),
     ],
 )
-def test_what_is_shown_is_found(shown: str, seen: str) -> None:
-    assert told("json", shown, seen) is None
+def test_matching_responses_have_no_difference(shown: str, seen: str) -> None:
+    assert compare("json", shown, seen) is None
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_what_is_shown_is_found(shown: str, seen: str) -> None:
         ("{}", "no JSON"),
     ],
 )
-def test_what_is_not_shown_is_told(shown: str, seen: str) -> None:
-    assert told("json", shown, seen, KNOWN="this") is not None
+def test_a_difference_is_reported(shown: str, seen: str) -> None:
+    assert compare("json", shown, seen, KNOWN="this") is not None
 
 
 HEAD = 'HTTP/1.1 201 Created\nlocation: /v1/me\netag: "2-a"'
@@ -65,11 +65,11 @@ HEAD = 'HTTP/1.1 201 Created\nlocation: /v1/me\netag: "2-a"'
         ("HTTP/1.1 201 Created\n\nwords", False),
     ],
 )
-def test_a_head_is_compared_too(shown: str, found: bool) -> None:  # noqa: FBT001  the table's
-    assert (told("http", shown, "", HEAD) is None) is found
+def test_response_heads_are_compared(shown: str, found: bool) -> None:  # noqa: FBT001  the table's
+    assert (compare("http", shown, "", HEAD) is None) is found
 
 
-def test_a_name_is_kept_for_later() -> None:
+def test_a_new_name_is_bound_to_its_value() -> None:
     names: Names = {}
     step = Step((Snippet("sh", "", 1),), "text", "id: $VERSION\n…")
     assert difference(step, Reply("", "id: 7\nand more\n"), names) is None

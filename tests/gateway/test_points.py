@@ -1,4 +1,4 @@
-"""Numbers, ledgers, charts and boards through the gateway, now and of the past."""
+"""Statistics, ledgers, charts and leaderboards, now and in the past, through the gateway."""
 
 import time
 from datetime import UTC, datetime
@@ -18,15 +18,15 @@ STATS, BOARD, LEDGER = "/v1/referral/stats", "/v1/leaderboard", "/v1/points/ledg
 
 
 async def credited(client: GatewayClient, sub: str) -> None:
-    async def noted() -> bool:
+    async def recorded() -> bool:
         return any(e.type == "ReferredCredited" for e in await events(client, f"member-{sub}"))
 
-    await eventually(noted)
+    await eventually(recorded)
 
 
 @pytest.fixture
 async def played(client: GatewayClient) -> GatewayClient:
-    """Alice has referred Bob; Carol has done nothing."""
+    """Alice has referred Bob; Carol has referred no one."""
     assert await client.redis.exists(LIMITS)
     code = await account(client)
     await account(client, BOB)
@@ -37,7 +37,7 @@ async def played(client: GatewayClient) -> GatewayClient:
 
 
 async def close_yesterday(client: GatewayClient, *levels: tuple[int, int], back: int = 1) -> str:
-    """As the service does; here the past is made up, for the log's clock cannot be turned."""
+    """Close a past day as the service does; its tally is made up."""
     day = datetime.fromtimestamp(time.time() - back * DAY, UTC).date().isoformat()
     first = BoardPlace(member_id=ALICE, display_name="a***@e***.com", points=levels[0][0])
     command = CloseDay(
@@ -50,7 +50,7 @@ async def close_yesterday(client: GatewayClient, *levels: tuple[int, int], back:
     return day
 
 
-async def test_every_point_names_its_cause(played: GatewayClient) -> None:
+async def test_every_ledger_entry_names_its_cause(played: GatewayClient) -> None:
     alice = (await played.get(LEDGER, played.issuer.access())).json
     (entry,) = alice["items"]
     assert (alice["points"], entry["delta"], entry["reason"]) == (100, 100, "referral")
@@ -60,7 +60,7 @@ async def test_every_point_names_its_cause(played: GatewayClient) -> None:
     assert (bob["points"], bob["items"][0]["reason"]) == (10, "was_referred")
 
 
-async def test_the_board_ranks_and_masks(played: GatewayClient) -> None:
+async def test_the_leaderboard_ranks_members_and_masks_names(played: GatewayClient) -> None:
     page = (await played.get(BOARD, played.issuer.access(BOB))).json
     rows = [(row["rank"], row["points"], row["isMe"]) for row in page["items"]]
     assert rows == [(1, 100, False), (2, 10, True), (3, 0, False)]
@@ -77,7 +77,7 @@ async def test_the_board_ranks_and_masks(played: GatewayClient) -> None:
     assert rest.json["me"]["rank"] == 1
 
 
-async def test_stats_have_the_fields_that_front_ends_know(played: GatewayClient) -> None:
+async def test_statistics_have_the_fields_that_front_ends_use(played: GatewayClient) -> None:
     answer = await played.get(STATS, played.issuer.access())
     stats = answer.json
     known = {
@@ -94,7 +94,7 @@ async def test_stats_have_the_fields_that_front_ends_know(played: GatewayClient)
     assert stats["inviteChart"]["rankChart"]["data"][-1]["value"] == 1
 
 
-async def test_a_past_board_is_what_was_kept(played: GatewayClient) -> None:
+async def test_a_past_leaderboard_is_the_stored_one(played: GatewayClient) -> None:
     await backdate(played, ALICE)
     await close_yesterday(played, (300, 1), (0, 41))
     at = int(time.time())
@@ -109,7 +109,9 @@ async def test_a_past_board_is_what_was_kept(played: GatewayClient) -> None:
     assert (missing.status, missing.json["code"]) == (404, "day_not_closed")
 
 
-async def test_a_rank_difference_is_now_against_then(played: GatewayClient) -> None:
+async def test_a_rank_difference_compares_now_with_the_start_of_the_window(
+    played: GatewayClient,
+) -> None:
     await backdate(played, ALICE)
     await close_yesterday(played, (500, 6), (0, 3), back=2)
     stats = (await played.get(STATS, played.issuer.access())).json
@@ -121,7 +123,7 @@ async def test_a_rank_difference_is_now_against_then(played: GatewayClient) -> N
     assert "points" not in chart.json
 
 
-async def test_a_chart_without_points_says_so_in_every_field(played: GatewayClient) -> None:
+async def test_an_empty_chart_has_all_fields(played: GatewayClient) -> None:
     chart = await played.get(
         f"/v1/referral/chart?from={int(time.time()) - 9}", played.issuer.access()
     )
@@ -134,7 +136,7 @@ async def test_a_chart_without_points_says_so_in_every_field(played: GatewayClie
 
 
 async def backdate(client: GatewayClient, sub: str) -> None:
-    """As if the account were a month old."""
+    """Let the account look a month old."""
     (key,) = await client.redis.keys(f"*{{points:*member-{sub}*")
     stored: Any = await client.redis.hget(key, "d")
     now = stored.partition(b'"since":')[2].partition(b",")[0]
@@ -161,7 +163,7 @@ async def backdate(client: GatewayClient, sub: str) -> None:
         (f"{LEDGER}?cursor=x", 422, "cursor"),
     ],
 )
-async def test_what_cannot_be_asked_is_told(
+async def test_invalid_queries_are_rejected_with_the_name_of_the_parameter(
     path: str, status: int, word: str, client: GatewayClient
 ) -> None:
     await account(client)
@@ -170,7 +172,7 @@ async def test_what_cannot_be_asked_is_told(
     assert word in answer.json["detail"]
 
 
-async def test_who_has_no_account_has_no_standing(client: GatewayClient) -> None:
+async def test_a_caller_without_an_account_has_no_points(client: GatewayClient) -> None:
     for path in (STATS, LEDGER, "/v1/referral/codes"):
         answer = await client.get(path, client.issuer.access())
         assert (answer.status, answer.json["code"]) == (404, "no_account")

@@ -1,4 +1,4 @@
-"""Invitations through the gateway."""
+"""Invitations by e-mail, through the gateway."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ STRANGER = "A" * 43
 
 @pytest.fixture
 async def client(gateways: Gateways) -> GatewayClient:
-    """One that counts and turns nobody away; Alice has an account."""
+    """A gateway whose limits count and reject no request; Alice has an account."""
     names = ("invites", "invite-bulks", "invite-tokens")
     await gateways.redis.hset(LIMITS, mapping=dict.fromkeys(names, "1/60;shadow"))
     client = await gateways.open()
@@ -40,7 +40,7 @@ async def send(client: GatewayClient, email: str = "bob@example.org", **more: An
 
 
 async def mailed(client: GatewayClient, count: int = 1) -> str:
-    """The token of the newest mail."""
+    """Return the token of the newest mail."""
 
     async def come() -> bool:
         return len(client.bus.inbox.mails) == count
@@ -89,9 +89,7 @@ async def test_an_invitation_is_sent_looked_up_and_accepted(client: GatewayClien
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_scanner_that_follows_every_link_changes_nothing(
-    client: GatewayClient, method: str
-) -> None:
+async def test_following_links_changes_nothing(client: GatewayClient, method: str) -> None:
     name = (await send(client)).json["invite"]
     token = await mailed(client)
     out = client.bus.inbox.unsubscribe_token()
@@ -124,7 +122,7 @@ async def test_one_click_unsubscribes_and_the_page_has_a_button(client: GatewayC
     assert (await client.post(f"/v1/unsubscribe/{STRANGER}", data=form)).status == 404
 
 
-async def test_a_stranger_learns_nothing(client: GatewayClient) -> None:
+async def test_other_callers_cannot_see_an_invitation(client: GatewayClient) -> None:
     name = (await send(client)).json["invite"]
     await mailed(client)
     for verb in ("lookup", "accept", "decline"):
@@ -139,7 +137,9 @@ async def test_a_stranger_learns_nothing(client: GatewayClient) -> None:
     assert (await client.get(INVITES, other)).json == {"items": [], "next": None}
 
 
-async def test_a_member_and_a_stranger_get_the_same_answer(client: GatewayClient) -> None:
+async def test_inviting_a_member_gets_the_same_response_as_inviting_a_stranger(
+    client: GatewayClient,
+) -> None:
     await client.post("/v1/me", client.issuer.id(BOB, email="bob@example.org"))
 
     async def suppressed() -> bool:
@@ -157,7 +157,9 @@ async def test_a_member_and_a_stranger_get_the_same_answer(client: GatewayClient
     assert [mail["To"] for mail in client.bus.inbox.mails] == ["carol@example.org"]
 
 
-async def test_a_revoked_one_is_gone_and_a_second_wish_is_refused(client: GatewayClient) -> None:
+async def test_a_revoked_invitation_is_gone_and_a_second_one_is_rejected(
+    client: GatewayClient,
+) -> None:
     name = (await send(client)).json["invite"]
     token = await mailed(client)
     twice = await send(client, "Bob+x@example.org")
@@ -184,7 +186,7 @@ async def test_a_revoked_one_is_gone_and_a_second_wish_is_refused(client: Gatewa
         ("locale", "../../etc/passwd"),
     ],
 )
-async def test_hostile_words_are_refused_naming_the_field(
+async def test_hostile_text_is_rejected_with_the_name_of_its_field(
     client: GatewayClient, field: str, hostile: str
 ) -> None:
     answer = await send(client, **{field: hostile})
@@ -205,7 +207,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
-async def test_many_at_once_each_with_its_own_result(client: GatewayClient, kind: str) -> None:
+async def test_bulk_invitations_report_a_result_per_row(client: GatewayClient, kind: str) -> None:
     token = client.issuer.access()
     keyed = {"Idempotency-Key": f"bulk-{kind}"}
     if kind == "csv":
@@ -249,7 +251,7 @@ async def test_many_at_once_each_with_its_own_result(client: GatewayClient, kind
         ),
     ],
 )
-async def test_a_file_that_cannot_be_read_sends_nothing(
+async def test_an_invalid_file_sends_no_invitation(
     client: GatewayClient, status: int, body: bytes, kind: str
 ) -> None:
     commands = len(client.bus.sent)
