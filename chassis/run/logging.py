@@ -1,4 +1,4 @@
-"""Structured logs: one line per fact, JSON for machines, colours for people."""
+"""Configure structured logs: one line per fact, as JSON or coloured for a terminal."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from chassis.run.settings import ProcessSettings
 
 
 def configure(settings: ProcessSettings, service: str, out: TextIO = sys.stdout) -> None:
-    """Send the process's log, and that of its libraries from warnings up, to `out`."""
+    """Write the log of the process to `out`; that of libraries from level warning up."""
     level = getattr(logging, settings.log_level.upper())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

@@ -1,4 +1,4 @@
-"""What Prometheus may know of a service: projection and rebuilds, never a stream or a person."""
+"""Expose metrics of projection and rebuilds; labels never name a stream or a person."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,11 +17,12 @@ Samples = list[tuple[list[str], float]]
 
 @dataclass(frozen=True, slots=True)
 class ServiceMetrics:
-    """The figures of one process, and what Redis says of read models at the moment of asking."""
+    """Collect the metrics of one process, and the state of the read models in Redis."""
 
     rebuilder: Rebuilder[Any]
 
     async def exposition(self) -> bytes:
+        """Return the metrics in Prometheus' text format."""
         registry = CollectorRegistry()
         registry.register(_Once(tuple([family async for family in self._families()])))
         return generate_latest(registry)
@@ -31,7 +32,7 @@ class ServiceMetrics:
         counts = projector.counts
         yield _counter(
             "projection_changes",
-            "Changes to read models, by what the guard said of them.",
+            "Changes to read models, by result of the version check.",
             ["status"],
             [
                 (["applied"], counts.applied),
@@ -41,44 +42,59 @@ class ServiceMetrics:
         )
         yield _gauge(
             "projection_lag_seconds",
-            "From append to read model, of the last command that this process projected.",
+            "Seconds from append to read model, for the last command of this process.",
             [],
             [([], projector.lag_seconds)],
         )
         try:
-            families = await self._of_redis()
+            families = await self._read_model_families()
         except RedisError:
-            yield _gauge("read_models_reachable", "Whether Redis answers.", [], [([], 0)])
+            yield _gauge("read_models_reachable", "1 if Redis responds, 0 if not.", [], [([], 0)])
             return
-        yield _gauge("read_models_reachable", "Whether Redis answers.", [], [([], 1)])
+        yield _gauge("read_models_reachable", "1 if Redis responds, 0 if not.", [], [([], 1)])
         for family in families:
             yield family
 
-    async def _of_redis(self) -> Iterable[Metric]:
+    async def _read_model_families(self) -> Iterable[Metric]:
         generations: Samples = []
         parked: Samples = []
-        for copy in await Inspection(self.rebuilder.projector).statuses():
-            number = str(copy.number or "")
-            generations.append(([copy.name, number, copy.state.lower()], 1))
-            parked.append(([copy.name, number], len(copy.parked)))
+        for status in await Inspection(self.rebuilder.projector).statuses():
+            number = str(status.number or "")
+            generations.append(([status.name, number, status.state.lower()], 1))
+            parked.append(([status.name, number], len(status.parked)))
         rebuilds: dict[str, Samples] = {"events": [], "gaps": [], "duplicates": [], "repaired": []}
         done: Samples = []
         for model in self.rebuilder.projector.models:
             progress = await RebuildControl(self.rebuilder.plans).progress(model.name)
             if progress is not None:
-                labels = [model.name, str(progress.generation)]
+                values = [model.name, str(progress.generation)]
                 for name, samples in rebuilds.items():
-                    samples.append((labels, getattr(progress, name)))
-                done.append(([*labels, progress.state], progress.segments_done / progress.segments))
-        of = ["read_model", "generation"]
+                    samples.append((values, getattr(progress, name)))
+                done.append(([*values, progress.state], progress.segments_done / progress.segments))
+        labels = ["read_model", "generation"]
         return [
             _gauge(
-                "read_model_state", "Each generation, and its state.", [*of, "state"], generations
+                "read_model_state",
+                "1 for the current state of each generation.",
+                [*labels, "state"],
+                generations,
             ),
-            _gauge("read_model_parked_streams", "Streams that a fold cannot take.", of, parked),
-            _gauge("rebuild_done_ratio", "Segments done of a pass.", [*of, "state"], done),
+            _gauge(
+                "read_model_parked_streams",
+                "Streams that could not be folded and are parked.",
+                labels,
+                parked,
+            ),
+            _gauge(
+                "rebuild_done_ratio",
+                "Share of segments done in the current pass.",
+                [*labels, "state"],
+                done,
+            ),
             *(
-                _gauge(f"rebuild_{name}", f"{name.capitalize()} of the last rebuild.", of, samples)
+                _gauge(
+                    f"rebuild_{name}", f"{name.capitalize()} of the last rebuild.", labels, samples
+                )
                 for name, samples in rebuilds.items()
             ),
         ]
@@ -92,12 +108,12 @@ class _Once:
         return iter(self.families)
 
 
-def _gauge(name: str, about: str, labels: list[str], samples: Samples) -> Metric:
-    return _with(GaugeMetricFamily(name, about, labels=labels), samples)
+def _gauge(name: str, help_text: str, labels: list[str], samples: Samples) -> Metric:
+    return _with(GaugeMetricFamily(name, help_text, labels=labels), samples)
 
 
-def _counter(name: str, about: str, labels: list[str], samples: Samples) -> Metric:
-    return _with(CounterMetricFamily(name, about, labels=labels), samples)
+def _counter(name: str, help_text: str, labels: list[str], samples: Samples) -> Metric:
+    return _with(CounterMetricFamily(name, help_text, labels=labels), samples)
 
 
 def _with(family: Any, samples: Samples) -> Metric:

@@ -1,4 +1,4 @@
-"""What the invites service reads from its environment."""
+"""Define the settings that the invites service reads from its environment."""
 
 from pydantic import EmailStr, Field, SecretStr
 
@@ -8,40 +8,42 @@ from invites.rules import SENDING_TIMEOUT
 
 
 class Settings(ServiceSettings):
+    """Configure the invites service."""
+
     health_port: int = 8082
     tick_seconds: float = Field(
-        5.0, gt=0, description="How often a look is taken at what time has decided."
+        5.0, gt=0, description="Seconds between two rounds of the schedule."
     )
     invites_key: SecretStr = Field(
         min_length=32,
-        description="Tokens and address digests are made with it. Another key turns no token off, "
-        "but forgets who wants no mail: keep it.",
+        description="Secret key of tokens and address digests. Keep it: tokens that were sent stay "
+        "valid with another key, but suppressed addresses are no longer recognised.",
     )
     mail_from: EmailStr = "hello@vouch.example"
     mail_reply_to: EmailStr | None = None
     mail_rate: float = Field(
-        10.0, gt=0, description="Mails a second of all instances together, at most."
+        10.0, gt=0, description="Mails per second of all instances together, at most."
     )
     mail_quota_share: float = Field(
         0.9,
         ge=0,
         le=1,
-        description="Of the rate that the SES account allows, which is asked for; 0 does not ask.",
+        description="Share of the account's SES sending rate to use; 0: do not read that rate.",
     )
     mail_patience_seconds: int = Field(
         SENDING_TIMEOUT,
         ge=0,
-        description="After which a mail that was begun and not finished is begun again; more than "
+        description="Seconds after which a started mail without a result is sent again; more than "
         "a call to SES can take.",
     )
     mail_configuration_set: str = Field(
-        "", description="SES configuration set that tells deliveries, bounces and complaints."
+        "", description="SES configuration set that reports deliveries, bounces and complaints."
     )
     product_name: str = Field("Vouch", pattern=r"^[^\r\n]{1,60}$")
     invite_url: str = Field(
         "https://vouch.example/invited#{token}",
         pattern=r"\{token\}",
-        description="The page that shows an invitation; a fragment reaches no server and no log.",
+        description="URL of the page that shows an invitation. A fragment reaches no server and no log.",
     )
     unsubscribe_url: str = Field(
         "https://api.vouch.example/v1/unsubscribe/{token}", pattern=r"\{token\}"
@@ -49,6 +51,7 @@ class Settings(ServiceSettings):
 
     @property
     def mail_profile(self) -> MailProfile:
+        """Return what all mails have in common."""
         return MailProfile(
             address=self.mail_from,
             product=self.product_name,

@@ -1,4 +1,4 @@
-"""What the referrals service reads from its environment."""
+"""Define the settings that the referrals service reads from its environment."""
 
 from pydantic import Field
 
@@ -6,13 +6,15 @@ from chassis.run.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
+    """Configure the referrals service."""
+
     health_port: int = 8081
     max_workers: int = Field(
         64,
         ge=1,
-        description="Streams that are worked on at the same time. Under load a command waits for "
-        "nine others twice, to share a call: with fewer than twenty all would wait.",
+        description="Messages that are handled at the same time. Under load a command waits twice "
+        "for nine others to share an SQS call: fewer than twenty workers would all be waiting.",
     )
     tick_seconds: float = Field(
-        5.0, gt=0, description="How often a look is taken at what time has decided."
+        5.0, gt=0, description="Seconds between two rounds of the schedule."
     )
