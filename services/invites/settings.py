@@ -43,7 +43,7 @@ class Settings(ServiceSettings):
     invite_url: str = Field(
         "https://vouch.example/invited#{token}",
         pattern=r"\{token\}",
-        description="URL of the page that shows an invitation. A fragment reaches no server and no log.",
+        description="URL of the invitation page. A fragment reaches no server and no log.",
     )
     unsubscribe_url: str = Field(
         "https://api.vouch.example/v1/unsubscribe/{token}", pattern=r"\{token\}"
