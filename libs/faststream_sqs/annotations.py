@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from faststream._internal.context import Context
 from faststream.annotations import ContextRepo, Logger
 from faststream.params import NoCast
 
 from faststream_sqs.broker.broker import SQSBroker as Broker
 from faststream_sqs.connection import SQSConnection
+from faststream_sqs.faststream_internals import Context
 from faststream_sqs.message import SQSBatchMessage as BatchMessage
 from faststream_sqs.message import SQSMessage as Message
 

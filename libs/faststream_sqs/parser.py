@@ -10,8 +10,9 @@ from faststream_sqs import wire
 from faststream_sqs.message import SQSBatchMessage, SQSMessage, SQSRawMessage
 
 if TYPE_CHECKING:
-    from faststream._internal.basic_types import DecodedMessage
     from faststream.message import StreamMessage
+
+    from faststream_sqs.faststream_internals import DecodedMessage
 
 _Content = tuple[bytes, dict[str, Any]]
 

@@ -11,7 +11,7 @@ from faststream.response import (
 )
 
 if TYPE_CHECKING:
-    from faststream._internal.basic_types import SendableMessage
+    from faststream_sqs.faststream_internals import SendableMessage
 
 
 class SQSMessageId(str):

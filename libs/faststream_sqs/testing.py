@@ -7,13 +7,19 @@ from time import time
 from typing import TYPE_CHECKING, Any, cast, overload
 from uuid import uuid4
 
-from faststream._internal.endpoint.utils import ParserComposition
-from faststream._internal.parser import DefaultCodec
-from faststream._internal.testing.broker import EnterType, TestBroker, change_producer
 from faststream.exceptions import SubscriberNotFound
 
 from faststream_sqs.broker.broker import SQSBroker
 from faststream_sqs.connection import SQSConnection, check_size
+from faststream_sqs.faststream_internals import (
+    DefaultCodec,
+    EnterType,
+    ParserComposition,
+    TestBroker,
+    change_producer,
+    parsers_of,
+    serializer_of,
+)
 from faststream_sqs.message import SQSRawMessage
 from faststream_sqs.parser import SQSParser
 from faststream_sqs.publisher.producer import SQSProducer, encode
@@ -100,8 +106,9 @@ class FakeProducer(SQSProducer):
         self.broker = broker
         self.brokers = brokers
         default = SQSParser()
-        self._parser = ParserComposition(broker._parser, default.parse_message)  # noqa: SLF001 - as every FakeProducer
-        self._decoder = ParserComposition(broker._decoder, default.decode_message)  # noqa: SLF001 - as every FakeProducer
+        parser, decoder = parsers_of(broker)
+        self._parser = ParserComposition(parser, default.parse_message)
+        self._decoder = ParserComposition(decoder, default.decode_message)
         self.codec = broker.config.broker_codec or DefaultCodec()
 
     def disconnect(self) -> None:
@@ -144,7 +151,7 @@ class FakeProducer(SQSProducer):
             cmd,
             cmd.body if body is None else body,
             self.codec,
-            self.broker.config.fd_config._serializer,  # noqa: SLF001 - as every FakeProducer
+            serializer_of(self.broker.config.broker_config),
         )
         check_size(entry)
         return _received(queue_name(cmd.destination), entry)

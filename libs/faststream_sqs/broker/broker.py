@@ -6,10 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fast_depends import Provider, dependency_provider
-from faststream._internal.broker import BrokerUsecase
-from faststream._internal.constants import EMPTY
-from faststream._internal.context.repository import ContextRepo
-from faststream._internal.di import FastDependsConfig
 from faststream.message import gen_cor_id
 from faststream.middlewares import AckPolicy
 from faststream.response import PublishType
@@ -21,6 +17,7 @@ from faststream_sqs.broker.registrator import SQSRegistrator
 from faststream_sqs.client import ClientOptions, error_code, is_transient
 from faststream_sqs.connection import SQSConnection
 from faststream_sqs.declare import prepare_queues
+from faststream_sqs.faststream_internals import EMPTY, BrokerUsecase, ContextRepo, FastDependsConfig
 from faststream_sqs.publisher.producer import SQSProducer
 from faststream_sqs.response import SQSMessageId, SQSPublishCommand
 from faststream_sqs.schemas import Declare, SQSQueue
@@ -31,13 +28,18 @@ if TYPE_CHECKING:
     from aiobotocore.config import AioConfig
     from fast_depends.dependencies import Dependant
     from fast_depends.library.serializer import SerializerProto
-    from faststream._internal.basic_types import LoggerProto, SendableMessage
-    from faststream._internal.configs import UnderlyingDriverAnnotations
-    from faststream._internal.parser import CodecProto
-    from faststream._internal.types import BrokerMiddleware, CustomCallable, IdGenerator
     from faststream.security import BaseSecurity
     from faststream.specification.schema.extra import Tag, TagDict
 
+    from faststream_sqs.faststream_internals import (
+        BrokerMiddleware,
+        CodecProto,
+        CustomCallable,
+        IdGenerator,
+        LoggerProto,
+        SendableMessage,
+        UnderlyingDriverAnnotations,
+    )
     from faststream_sqs.message import SQSMessage
     from faststream_sqs.subscriber.settlement import Reject
 

@@ -4,15 +4,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from faststream._internal.configs import (
-    BrokerConfig,
-    UnderlyingDriverAnnotation,
-    UnderlyingDriverAnnotations,
-)
 from faststream.exceptions import IncorrectState
 
 from faststream_sqs.client import ClientOptions
 from faststream_sqs.connection import SQSConnection
+from faststream_sqs.faststream_internals import (
+    BrokerConfig,
+    UnderlyingDriverAnnotation,
+    UnderlyingDriverAnnotations,
+    serializer_of,
+)
 from faststream_sqs.schemas import Declare
 from faststream_sqs.subscriber.settlement import Reject
 
@@ -71,7 +72,7 @@ class SQSBrokerConfig(BrokerConfig):
 
     def connect(self, connection: SQSConnection) -> None:
         self._connection = connection
-        self.producer.connect(connection, self.fd_config._serializer, self.broker_codec)  # type: ignore[attr-defined]  # noqa: SLF001
+        self.producer.connect(connection, serializer_of(self), self.broker_codec)  # type: ignore[attr-defined]
 
     def disconnect(self) -> None:
         self._connection = None

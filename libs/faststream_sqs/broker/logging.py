@@ -4,12 +4,14 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from faststream._internal.logger import DefaultLoggerStorage, make_logger_state
-from faststream._internal.logger.logging import get_broker_logger
+from faststream_sqs.faststream_internals import (
+    DefaultLoggerStorage,
+    get_broker_logger,
+    make_logger_state,
+)
 
 if TYPE_CHECKING:
-    from faststream._internal.basic_types import LoggerProto
-    from faststream._internal.context import ContextRepo
+    from faststream_sqs.faststream_internals import ContextRepo, LoggerProto
 
 _MESSAGE_ID_LENGTH = 10
 

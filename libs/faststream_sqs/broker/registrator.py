@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
-from faststream._internal.broker.registrator import Registrator
-from faststream._internal.constants import EMPTY
 from faststream.middlewares import AckPolicy
 
 from faststream_sqs.broker.config import SQSBrokerConfig
+from faststream_sqs.faststream_internals import EMPTY, Registrator
 from faststream_sqs.publisher.factory import create_publisher
 from faststream_sqs.publisher.usecase import SQSBatchPublisher, SQSPublisher
 from faststream_sqs.schemas import SQSQueue
@@ -20,9 +19,8 @@ from faststream_sqs.subscriber.usecase import (
 
 if TYPE_CHECKING:
     from fast_depends.dependencies import Dependant
-    from faststream._internal.parser import CodecProto
-    from faststream._internal.types import BrokerMiddleware, CustomCallable
 
+    from faststream_sqs.faststream_internals import BrokerMiddleware, CodecProto, CustomCallable
     from faststream_sqs.subscriber.settlement import RetryDelay
 
 

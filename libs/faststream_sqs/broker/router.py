@@ -3,22 +3,24 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from faststream._internal.broker.router import ArgsContainer, BrokerRouter, SubscriberRoute
-from faststream._internal.constants import EMPTY
 from faststream.middlewares import AckPolicy
 
 from faststream_sqs.broker.config import SQSBrokerConfig
 from faststream_sqs.broker.registrator import SQSRegistrator
+from faststream_sqs.faststream_internals import EMPTY, ArgsContainer, BrokerRouter, SubscriberRoute
 from faststream_sqs.publisher.producer import SQSFakeProducer
 from faststream_sqs.schemas import SQSQueue
 
 if TYPE_CHECKING:
     from fast_depends.dependencies import Dependant
-    from faststream._internal.basic_types import SendableMessage
-    from faststream._internal.configs import UnderlyingDriverAnnotations
-    from faststream._internal.parser import CodecProto
-    from faststream._internal.types import BrokerMiddleware, CustomCallable
 
+    from faststream_sqs.faststream_internals import (
+        BrokerMiddleware,
+        CodecProto,
+        CustomCallable,
+        SendableMessage,
+        UnderlyingDriverAnnotations,
+    )
     from faststream_sqs.subscriber.settlement import RetryDelay
 
 

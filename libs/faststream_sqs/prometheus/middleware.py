@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from faststream._internal.constants import EMPTY
 from faststream.prometheus.middleware import PrometheusMiddleware
 
+from faststream_sqs.faststream_internals import EMPTY
 from faststream_sqs.message import SQSRawMessage
 from faststream_sqs.prometheus.provider import metrics_provider
 from faststream_sqs.response import SQSPublishCommand

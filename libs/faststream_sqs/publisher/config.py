@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from faststream._internal.configs import (
+from faststream_sqs.broker.config import SQSBrokerConfig
+from faststream_sqs.faststream_internals import (
     PublisherSpecificationConfig,
     PublisherUsecaseConfig,
 )
-
-from faststream_sqs.broker.config import SQSBrokerConfig
 from faststream_sqs.schemas import SQSQueue
 
 

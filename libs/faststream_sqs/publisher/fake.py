@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from faststream._internal.endpoint.publisher.fake import FakePublisher
-
+from faststream_sqs.faststream_internals import FakePublisher
 from faststream_sqs.response import SQSPublishCommand
 from faststream_sqs.schemas import is_fifo
 
 if TYPE_CHECKING:
-    from faststream._internal.producer import ProducerProto
     from faststream.response import PublishCommand
+
+    from faststream_sqs.faststream_internals import ProducerProto
 
 
 class SQSFakePublisher(FakePublisher):

@@ -2,13 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from faststream._internal.endpoint.utils import ParserComposition
-from faststream._internal.parser import DefaultCodec
-from faststream._internal.producer import ProducerProto
 from faststream.exceptions import IncorrectState, SetupError
 
 from faststream_sqs import wire
 from faststream_sqs.exceptions import BatchPublishError
+from faststream_sqs.faststream_internals import DefaultCodec, ParserComposition, ProducerProto
 from faststream_sqs.parser import SQSParser
 from faststream_sqs.replies import ReplyInbox
 from faststream_sqs.response import SQSMessageId, SQSPublishCommand, SQSPublishMessage
@@ -18,10 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fast_depends.library.serializer import SerializerProto
-    from faststream._internal.parser import CodecProto
-    from faststream._internal.types import AsyncCallable, CustomCallable
 
     from faststream_sqs.connection import Entry, SQSConnection
+    from faststream_sqs.faststream_internals import AsyncCallable, CodecProto, CustomCallable
     from faststream_sqs.message import SQSRawMessage
 
 

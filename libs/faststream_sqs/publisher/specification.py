@@ -1,11 +1,11 @@
 """A publisher in an AsyncAPI document."""
 
-from faststream._internal.endpoint.publisher import PublisherSpecification
 from faststream.specification.asyncapi.utils import resolve_payloads
 from faststream.specification.schema import Message, Operation, PublisherSpec
 
 from faststream_sqs.bindings import channel_binding
 from faststream_sqs.broker.config import SQSBrokerConfig
+from faststream_sqs.faststream_internals import PublisherSpecification
 from faststream_sqs.publisher.config import SQSPublisherSpecificationConfig
 from faststream_sqs.schemas import SQSQueue, queue_name
 

@@ -3,19 +3,21 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from faststream._internal.endpoint.publisher import PublisherUsecase
 from faststream.response import PublishType
 
+from faststream_sqs.faststream_internals import PublisherUsecase
 from faststream_sqs.response import SQSMessageId, SQSPublishCommand
 from faststream_sqs.schemas import SQSQueue, queue_name
 
 if TYPE_CHECKING:
-    from faststream._internal.basic_types import SendableMessage
-    from faststream._internal.endpoint.publisher import PublisherSpecification
-    from faststream._internal.types import PublisherMiddleware
     from faststream.response import PublishCommand
 
     from faststream_sqs.broker.config import SQSBrokerConfig
+    from faststream_sqs.faststream_internals import (
+        PublisherMiddleware,
+        PublisherSpecification,
+        SendableMessage,
+    )
     from faststream_sqs.message import SQSMessage
     from faststream_sqs.publisher.config import SQSPublisherConfig
 

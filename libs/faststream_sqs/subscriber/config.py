@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from faststream._internal.configs import (
-    SubscriberSpecificationConfig,
-    SubscriberUsecaseConfig,
-)
-from faststream._internal.constants import EMPTY
 from faststream.middlewares import AckPolicy
 
 from faststream_sqs.broker.config import SQSBrokerConfig
+from faststream_sqs.faststream_internals import (
+    EMPTY,
+    SubscriberSpecificationConfig,
+    SubscriberUsecaseConfig,
+)
 from faststream_sqs.schemas import SQSQueue
 from faststream_sqs.subscriber.settlement import RetryDelay
 

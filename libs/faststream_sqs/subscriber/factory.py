@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from faststream._internal.endpoint.subscriber.call_item import CallsCollection
 from faststream.exceptions import SetupError
 
+from faststream_sqs.faststream_internals import CallsCollection
 from faststream_sqs.schemas import SQSQueue
 from faststream_sqs.subscriber.config import SQSSubscriberConfig, SQSSubscriberSpecificationConfig
 from faststream_sqs.subscriber.specification import SQSSubscriberSpecification

@@ -1,11 +1,11 @@
 """A subscriber in an AsyncAPI document."""
 
-from faststream._internal.endpoint.subscriber import SubscriberSpecification
 from faststream.specification.asyncapi.utils import resolve_payloads
 from faststream.specification.schema import Message, Operation, SubscriberSpec
 
 from faststream_sqs.bindings import channel_binding
 from faststream_sqs.broker.config import SQSBrokerConfig
+from faststream_sqs.faststream_internals import SubscriberSpecification
 from faststream_sqs.schemas import SQSQueue, queue_name
 from faststream_sqs.subscriber.config import SQSSubscriberSpecificationConfig
 

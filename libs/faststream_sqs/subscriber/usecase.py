@@ -7,10 +7,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from faststream._internal.endpoint.subscriber import SubscriberUsecase
-from faststream._internal.endpoint.utils import process_msg
-
 from faststream_sqs.client import backoff, is_missing_queue, is_transient
+from faststream_sqs.faststream_internals import SubscriberUsecase, process_msg
 from faststream_sqs.message import Outcome, SQSBatchMessage, SQSMessage, SQSRawMessage
 from faststream_sqs.parser import SQSBatchParser, SQSParser
 from faststream_sqs.publisher.fake import SQSFakePublisher
@@ -20,12 +18,14 @@ from faststream_sqs.subscriber.pool import Unit, WorkerPool
 from faststream_sqs.subscriber.puller import Puller
 
 if TYPE_CHECKING:
-    from faststream._internal.endpoint.publisher import PublisherProto
-    from faststream._internal.endpoint.subscriber import SubscriberSpecification
-    from faststream._internal.endpoint.subscriber.call_item import CallsCollection
     from faststream.message import StreamMessage
 
     from faststream_sqs.broker.config import SQSBrokerConfig
+    from faststream_sqs.faststream_internals import (
+        CallsCollection,
+        PublisherProto,
+        SubscriberSpecification,
+    )
     from faststream_sqs.subscriber.config import SQSSubscriberConfig
 
 _LONGEST_BACKOFF = 30.0

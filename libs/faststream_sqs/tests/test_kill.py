@@ -20,7 +20,7 @@ ROUNDS = int(os.environ.get("SQS_KILL_ROUNDS", "2"))
 GROUPS = 5
 PER_ROUND = 120
 VISIBILITY = 2
-ROOT = Path(__file__).resolve().parents[3]
+LIBS = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.stack
@@ -57,7 +57,7 @@ async def _consumer(model: SQSModel, journal: Path) -> asyncio.subprocess.Proces
         model.url,
         str(journal),
         str(GROUPS),
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(LIBS)},
     )
 
 
