@@ -1,7 +1,8 @@
-"""One sample of every message that is ever sent, stored or served.
+"""Provide one sample of every message that is sent, stored or served.
 
-`python -m tests.contracts.samples` writes the golden file of each new one; golden files that exist
-are never rewritten, for what was sent or stored once must be readable for ever.
+`python -m tests.contracts.samples` writes a golden file for each message class that has none. The
+sample of a new class is generated from its fields; one that is written below takes precedence.
+Existing golden files are never rewritten: what was sent or stored once must stay readable.
 """
 
 import inspect
@@ -163,6 +164,7 @@ from contracts.referrals import (
     UseView,
     WithdrawCredit,
 )
+from tests.contracts.generate import generate
 from tests.support.reports import report, summary
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -235,7 +237,7 @@ USE_VIEW = UseView(
 CODE_VIEW = CodeView(code=CODE, shown="MVA00-W4CZS", kind="random", uses=1, max_uses=5)
 OF_USE = {"member_id": "alice", "use_id": USE}
 
-SAMPLES: tuple[Message, ...] = (
+WRITTEN: tuple[Message, ...] = (
     OpenCampaign(
         member_id="team:spring",
         code="SPRING26",
@@ -552,7 +554,7 @@ SAMPLES: tuple[Message, ...] = (
 
 
 def message_classes() -> set[type[Message]]:
-    """Every concrete message class of the contracts."""
+    """Return every concrete message class of the contracts."""
     modules = [
         import_module(f"contracts.{m.name}") for m in pkgutil.iter_modules(contracts.__path__)
     ]
@@ -573,9 +575,27 @@ def is_tagged(cls: type[Message]) -> bool:
     return get_origin(cls.model_fields["type"].annotation) is Literal
 
 
+def golden_file(cls: type[Message]) -> Path:
+    return GOLDEN / f"{cls.__name__}.json"
+
+
+def _unwritten() -> tuple[Message, ...]:
+    """Return a sample of each class without a written one: the stored one, or a generated one."""
+    classes = message_classes() - {type(sample) for sample in WRITTEN}
+    return tuple(
+        cls.model_validate_json(golden_file(cls).read_text())
+        if golden_file(cls).exists()
+        else generate(cls)
+        for cls in sorted(classes, key=lambda cls: cls.__name__)
+    )
+
+
+SAMPLES: tuple[Message, ...] = (*WRITTEN, *_unwritten())
+
+
 def main() -> None:
     for sample in SAMPLES:
-        path = GOLDEN / f"{type(sample).__name__}.json"
+        path = golden_file(type(sample))
         if not path.exists():
             path.write_text(sample.model_dump_json(indent=2) + "\n")
 

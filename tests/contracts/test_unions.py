@@ -1,0 +1,48 @@
+"""Check that each command and event is part of the service that its contract module belongs to."""
+
+import ast
+
+import pytest
+
+from contracts.messages import Command, Event
+from contracts.subscription import members_of
+from deploy.services import ROOT, declared_services
+from tests.contracts.samples import message_classes
+
+SERVICES = {service.name: service for service in declared_services()}
+COMMANDS = {cls.__name__: cls for cls in message_classes() if issubclass(cls, Command)}
+EVENTS = {cls.__name__: cls for cls in message_classes() if issubclass(cls, Event)}
+
+
+def constructed() -> set[str]:
+    """Return the names of all classes and functions that are called in services/."""
+    return {
+        node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+        for path in (ROOT / "services").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute)
+    }
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_command_is_in_the_union_of_its_service(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.service in SERVICES, "no service of this name is declared"
+    assert command in members_of(SERVICES[command.service].commands), (
+        f"add {name} to the union of commands in {command.__module__}"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_an_event_is_in_the_log_of_one_service(name: str) -> None:
+    event = EVENTS[name]
+    owners = [service.name for service in SERVICES.values() if service.codec.knows(event)]
+    assert len(owners) == 1, f"add {name} to the union of events in {event.__module__}"
+
+
+def test_every_command_is_sent_by_a_service() -> None:
+    assert COMMANDS.keys() <= constructed(), "these commands have no route and no sender"
+
+
+def test_every_event_is_the_result_of_a_decision() -> None:
+    assert EVENTS.keys() <= constructed(), "no decision returns these events"
