@@ -20,6 +20,8 @@ from tests.support.stack import Service, Stack
 
 EACH = int(os.environ.get("ENDING_CLIENTS", "8"))
 """Clients of each kind."""
+READY_SECONDS = 90
+"""Time for a worker to start while clients keep the processors busy."""
 
 
 @dataclass
@@ -63,7 +65,7 @@ class Gateway(Service):
             return sum([await asyncio.to_thread(answers, page) for page in pages]) == self.workers
 
         try:
-            await eventually(ready, seconds=30)
+            await eventually(ready, seconds=READY_SECONDS)
         except AssertionError:
             print(self.log.read_text()[-3000:])  # noqa: T201  shown when it fails
             raise
