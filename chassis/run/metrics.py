@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,6 +13,7 @@ from chassis.views.rebuild.control import RebuildControl
 from chassis.views.rebuild.run import Rebuilder
 
 Samples = list[tuple[list[str], float]]
+_GENERATION: Final = ["read_model", "generation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,46 +57,52 @@ class ServiceMetrics:
             yield family
 
     async def _read_model_families(self) -> Iterable[Metric]:
-        generations: Samples = []
+        return [*await self._generation_families(), *await self._rebuild_families()]
+
+    async def _generation_families(self) -> Iterable[Metric]:
+        states: Samples = []
         parked: Samples = []
         for status in await Inspection(self.rebuilder.projector).statuses():
             number = str(status.number or "")
-            generations.append(([status.name, number, status.state.lower()], 1))
+            states.append(([status.name, number, status.state.lower()], 1))
             parked.append(([status.name, number], len(status.parked)))
-        rebuilds: dict[str, Samples] = {"events": [], "gaps": [], "duplicates": [], "repaired": []}
-        done: Samples = []
-        for model in self.rebuilder.projector.models:
-            progress = await RebuildControl(self.rebuilder.plans).progress(model.name)
-            if progress is not None:
-                values = [model.name, str(progress.generation)]
-                for name, samples in rebuilds.items():
-                    samples.append((values, getattr(progress, name)))
-                done.append(([*values, progress.state], progress.segments_done / progress.segments))
-        labels = ["read_model", "generation"]
         return [
             _gauge(
                 "read_model_state",
                 "1 for the current state of each generation.",
-                [*labels, "state"],
-                generations,
+                [*_GENERATION, "state"],
+                states,
             ),
             _gauge(
                 "read_model_parked_streams",
                 "Streams that could not be folded and are parked.",
-                labels,
+                _GENERATION,
                 parked,
             ),
-            _gauge(
-                "rebuild_done_ratio",
-                "Share of segments done in the current pass.",
-                [*labels, "state"],
-                done,
-            ),
+        ]
+
+    async def _rebuild_families(self) -> Iterable[Metric]:
+        counts: dict[str, Samples] = {"events": [], "gaps": [], "duplicates": [], "repaired": []}
+        done: Samples = []
+        for model in self.rebuilder.projector.models:
+            progress = await RebuildControl(self.rebuilder.plans).progress(model.name)
+            if progress is None:
+                continue
+            labels = [model.name, str(progress.generation)]
+            for name, samples in counts.items():
+                samples.append((labels, getattr(progress, name)))
+            done.append(([*labels, progress.state], progress.segments_done / progress.segments))
+        about = "Share of segments done in the current pass."
+        return [
+            _gauge("rebuild_done_ratio", about, [*_GENERATION, "state"], done),
             *(
                 _gauge(
-                    f"rebuild_{name}", f"{name.capitalize()} of the last rebuild.", labels, samples
+                    f"rebuild_{name}",
+                    f"{name.capitalize()} of the last rebuild.",
+                    _GENERATION,
+                    samples,
                 )
-                for name, samples in rebuilds.items()
+                for name, samples in counts.items()
             ),
         ]
 
