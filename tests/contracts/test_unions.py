@@ -15,12 +15,14 @@ EVENTS = {cls.__name__: cls for cls in message_classes() if issubclass(cls, Even
 
 
 def constructed() -> set[str]:
-    """Return the names of all classes and functions that are called in services/."""
+    """Return the names of everything in services/ that is called or given to a call."""
     return {
-        node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+        part.attr if isinstance(part, ast.Attribute) else part.id
         for path in (ROOT / "services").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute)
+        if isinstance(node, ast.Call) and "isinstance" not in ast.dump(node.func)
+        for part in (node.func, *node.args, *(keyword.value for keyword in node.keywords))
+        if isinstance(part, ast.Name | ast.Attribute)
     }
 
 
