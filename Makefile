@@ -18,10 +18,7 @@ export PYTHONPATH := services:libs:.
 # compiled once, not by every process of the suite
 unexport PYTHONDONTWRITEBYTECODE
 ANVIL := anvil-$(if $(filter Darwin,$(shell uname -s)),darwin,linux)-$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)@1.7.1
-# settings of the local stack: given on the command line, they reach it by the environment
-STACK_SETTINGS := GATEWAY_PORT AWS_PORT REDIS_PORT REFERRALS_PORT INVITES_PORT COMPUTE_PORT CHAIN_PORT PERSIST STACK
-export $(STACK_SETTINGS)
-$(foreach v,$(STACK_SETTINGS),$(if $($(v)),,$(eval unexport $(v))))
+# make passes variables of its command line on: `make up GATEWAY_PORT=9090` reaches the local stack
 PYTEST := $(BIN)/python -m pytest -q
 
 help:  ## list these commands
@@ -73,7 +70,7 @@ types: setup  ## run mypy, strict
 	@$(BIN)/mypy
 
 imports: setup  ## check which package may import which
-	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/python -m deploy.import_rules --no-logo
 
 anvil: .local/anvil/.$(ANVIL)  ## install a real EVM for the tests that use one (needs npm; without it they are skipped)
 
@@ -86,8 +83,8 @@ try-anvil:
 
 ##@ Update generated files
 
-asyncapi: setup  ## describe the message bus in docs/asyncapi.json
-	@$(BIN)/python -m deploy.asyncapi
+generate: setup  ## write what follows from the services: template, compose file, description of the bus
+	@$(BIN)/python -m deploy.generate
 
 golden: setup  ## store a sample of every new message
 	@$(BIN)/python -m tests.contracts.samples

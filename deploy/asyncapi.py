@@ -1,12 +1,11 @@
 """Describe the bus as AsyncAPI 3.0 from the declarations of the services.
 
-`python -m deploy.asyncapi` writes docs/asyncapi.json. Every queue is a channel, whose messages are
-commands or events of the contracts, with the headers that travel as message attributes.
+Every queue is a channel, whose messages are commands or events of the contracts, with the headers
+that travel as message attributes. `make generate` stores the document in docs/asyncapi.json.
 """
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -23,9 +22,10 @@ from chassis.bus.commands import (
 )
 from contracts.registry import SUBSCRIPTIONS
 from contracts.subscription import Subscription, members_of
-from deploy.services import GATEWAY, declared_services
+from deploy.folders import GATEWAY, ROOT
+from deploy.services import declared_services
 
-FILE: Final = Path(__file__).parents[1] / "docs" / "asyncapi.json"
+FILE: Final = ROOT / "docs" / "asyncapi.json"
 STACK: Final = "vouch"
 _SCHEMAS: Final = "#/components/schemas/"
 _TEXT: Final = {"type": "string"}
@@ -45,7 +45,7 @@ def describe() -> Json:
     for service in declared_services():
         queue = commands_queue(STACK, service.name)
         received[queue] = [("command", cls) for cls in members_of(service.commands)]
-        senders[queue] = [GATEWAY]
+        senders[queue] = [GATEWAY, *_senders_of_commands(service.name)]
     for subscription in SUBSCRIPTIONS:
         queue = announcements_queue(STACK, subscription.service)
         received[queue] = [("event", cls) for cls in subscription.event_types]
@@ -77,6 +77,15 @@ def describe() -> Json:
             "schemas": definitions["$defs"],
         },
     }  # fmt: skip
+
+
+def _senders_of_commands(receiver: str) -> list[str]:
+    """Return the services, besides the gateway, that send commands to a service."""
+    return [
+        service.name
+        for service in declared_services()
+        if any(command.service == receiver for command in service.sends)
+    ]
 
 
 def _announcing(subscription: Subscription) -> list[str]:
@@ -121,7 +130,3 @@ def _operations(queues: Iterable[str], senders: Mapping[str, list[str]]) -> Json
 def text() -> str:
     """Return the document as it is stored."""
     return json.dumps(describe(), indent=1, sort_keys=True) + "\n"
-
-
-if __name__ == "__main__":
-    FILE.write_text(text())

@@ -1,29 +1,11 @@
-"""Find the services of this repository and what they declare."""
+"""Load the declarations of the services."""
 
 from functools import cache
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from chassis.run.service import Service
-
-ROOT: Final = Path(__file__).parents[1]
-GATEWAY: Final = "gateway"
-"""The public entry: a service without an event log."""
-
-
-def service_names() -> tuple[str, ...]:
-    """Return the names of all services, alphabetically, the gateway last.
-
-    Each folder of `services/` that can be run is a service.
-    """
-    folders = (path.parent.name for path in (ROOT / "services").glob("*/__main__.py"))
-    return tuple(sorted(folders, key=lambda name: (name == GATEWAY, name)))
-
-
-def event_sourced_names() -> tuple[str, ...]:
-    """Return the names of the services that own an event log."""
-    return tuple(name for name in service_names() if name != GATEWAY)
+from deploy.folders import event_sourced_names
 
 
 @cache

@@ -119,6 +119,9 @@ COMPUTE: Final = Service(
     codec=Codec[ComputeEvent](ComputeEvent),
     read_models=(ANALYSIS_VIEWS,),
     subscription=SUBSCRIPTION,
+    # an analysis is one message for hours: every deployment and every lost instance in that time
+    # costs it a delivery, and each delivery continues from the last checkpoint
+    event_deliveries=20,
     subscribers=subscribers,
     compose=compose,
 )

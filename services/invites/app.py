@@ -16,6 +16,7 @@ from chassis.views.boards import Boards
 from chassis.views.read_models import ReadModels
 from contracts.invites import INVITES as INVITE_BOARDS
 from contracts.invites import SERVICE, SUBSCRIPTION, InviteCommand, InviteEvent, TendInvite
+from contracts.referrals import ReserveReferral
 from contracts.registry import subscribers
 from contracts.streams import INVITATIONS
 from invites.domain import INVITES as DECIDER
@@ -124,6 +125,7 @@ INVITES: Final = Service(
     codec=Codec[InviteEvent](InviteEvent),
     read_models=MODELS,
     subscription=SUBSCRIPTION,
+    sends=(TendInvite, ReserveReferral),
     subscribers=subscribers,
     queues=(FEEDBACK_QUEUE,),
     compose=compose,

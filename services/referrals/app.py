@@ -78,6 +78,7 @@ REFERRALS: Final = Service(
     codec=Codec[ReferralEvent](ReferralEvent),
     read_models=MODELS,
     subscription=SUBSCRIPTION,
+    sends=(SettleReferrals,),
     subscribers=subscribers,
     compose=compose,
     operator_commands=(WHAT_IF,),

@@ -1,30 +1,65 @@
-"""The rules cover every room, and every service has the same shape and stands alone."""
+"""Every service has the same shape, stands alone and is subject to the import rules."""
 
 import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SERVICES = sorted(path.name for path in (ROOT / "services").iterdir() if path.is_dir())
-EVENT_SOURCED = [name for name in SERVICES if name != "gateway"]
+from deploy.folders import ROOT, event_sourced_names, service_names
+from deploy.import_rules import rules
+from tests.support.import_rules import report_of_violations
+
+SERVICES = service_names()
+EVENT_SOURCED = event_sourced_names()
+PLANTED = {
+    "contracts/planted.py": "",
+    "services/planted/__init__.py": "",
+    "services/planted/__main__.py": "import planted.app\n",
+    "services/planted/app.py": "import planted.handlers\nimport referrals.points\nimport deploy\n",
+    "services/planted/handlers.py": "import planted.domain\n",
+    "services/planted/domain.py": "import planted.app\nimport chassis.log.dynamodb\n",
+    "services/planted/projections.py": "",
+    "services/planted/settings.py": "",
+}
+REPORTED = [
+    "planted.app -> referrals.points",
+    "planted.app -> deploy",
+    "planted.domain -> planted.app",
+    "planted.domain -> chassis.log.dynamodb",
+]
 TEMPLATE = {
     "__init__.py", "__main__.py", "settings.py", "domain.py", "handlers.py", "projections.py",
     "app.py", "pyproject.toml", "requirements.lock",
 }  # fmt: skip
 
 
-def test_the_import_rules_know_every_room() -> None:
-    rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    assert set(SERVICES) <= set(rules["root_packages"])
-    layers = next(c for c in rules["contracts"] if c["name"].startswith("services use the chassis"))
+def test_every_folder_of_services_is_a_service() -> None:
+    folders = {path.name for path in (ROOT / "services").iterdir() if path.name[0] not in "._"}
+    assert folders == set(SERVICES)
+
+
+def test_the_import_rules_know_every_service() -> None:
+    found = rules()
+    assert set(SERVICES) <= set(found["root_packages"])
+    layers = next(c for c in found["contracts"] if c["name"].startswith("services use the chassis"))
     assert set(layers["layers"][0].split(" | ")) == set(SERVICES)
-    inside = next(c for c in rules["contracts"] if c["name"].startswith("inside a service"))
+    inside = next(c for c in found["contracts"] if c["name"].startswith("inside a service"))
     assert set(inside["containers"]) == set(EVENT_SOURCED)
+
+
+@pytest.fixture(scope="module")
+def violations(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report of the import rules on a copy with a new service that breaks them."""
+    return report_of_violations(tmp_path_factory.mktemp("planted"), PLANTED)
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("violation", REPORTED)
+def test_a_new_service_is_subject_to_the_import_rules(violation: str, violations: str) -> None:
+    assert violation in violations
 
 
 @pytest.mark.parametrize("service", EVENT_SOURCED)
@@ -36,8 +71,8 @@ def test_every_service_has_the_same_files(service: str) -> None:
 @pytest.mark.stack
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_starts_with_no_other_on_disk(service: str, tmp_path: Path) -> None:
-    for room in ("contracts", "chassis", "libs", f"services/{service}"):
-        shutil.copytree(ROOT / room, tmp_path / room)
+    for folder in ("contracts", "chassis", "libs", f"services/{service}"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     done = subprocess.run(  # noqa: S603  our own code
         [sys.executable, "-c", f"import {service}.app, {service}.settings"],
         cwd=tmp_path,
@@ -49,12 +84,12 @@ def test_a_service_starts_with_no_other_on_disk(service: str, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
 
 
-def test_the_machine_knows_no_business_word() -> None:
+def test_the_chassis_uses_no_business_word() -> None:
     words = ("invite", "referral", "wallet", "leaderboard", "token_address")
-    told = {
+    used = {
         (path.relative_to(ROOT), word)
         for path in (ROOT / "chassis").rglob("*.py")
         for word in words
         if word in path.read_text().lower()
     }
-    assert told == set()
+    assert used == set()

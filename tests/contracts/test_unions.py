@@ -6,7 +6,8 @@ import pytest
 
 from contracts.messages import Command, Event
 from contracts.subscription import members_of
-from deploy.services import ROOT, declared_services
+from deploy.folders import ROOT
+from deploy.services import declared_services
 from tests.contracts.samples import message_classes
 
 SERVICES = {service.name: service for service in declared_services()}
