@@ -7,21 +7,16 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from chassis.bus.announcements import Announcer
 from chassis.bus.command_handler import CommandHandler
 from chassis.bus.commands import IncomingCommand
-from chassis.bus.outcomes import Outcomes
-from chassis.decide.repository import Repository, decision_context
 from chassis.log.codec import Codec
 from chassis.log.event_store import History
 from chassis.log.memory import MemoryEventStore
-from chassis.views.projector import Projector
-from chassis.views.rebuild.watch import ReadModelWatcher
 from compute import worker as worker_module
+from compute.app import COMPUTE
 from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
 from compute.domain import analyses
 from compute.ports import AnalysisFailure, AnalysisResult
-from compute.projections import ANALYSIS_VIEWS
 from compute.run import Job
 from compute.state import Analysis, Completed, Failed, Running, checkpoints_of, synced_to
 from compute.transfers import TransferRange, TransferRow, Transfers
@@ -30,7 +25,9 @@ from contracts.compute import AnalysisStarted, ComputeEvent, RequestAnalysis, re
 from contracts.compute import reports_cache as cache_prefix
 from contracts.messages import Metadata
 from readthrough import RAO, MemoryTable, Stored, VersionedStore
+from tests.compute.service import compute_settings
 from tests.compute.simulated_token import TOKEN
+from tests.support.services import Services, build_read_models
 
 JOB = Job(1, TOKEN, "correlation")
 KEY = report_key(1, TOKEN)
@@ -134,11 +131,6 @@ class CountingStore(MemoryEventStore[ComputeEvent]):
         return await MemoryEventStore.load(self, stream, after=after)
 
 
-class NoPublisher:
-    async def publish(self, *_: Any, **__: Any) -> None:
-        raise AssertionError("the worker announces no events")
-
-
 @dataclass
 class WorkerHarness:
     """A worker with everything it needs, in memory and in Redis."""
@@ -149,20 +141,15 @@ class WorkerHarness:
     table: MemoryTable = field(default_factory=MemoryTable)
     segments: MemorySegments = field(default_factory=MemorySegments)
     store: CountingStore = field(default_factory=lambda: CountingStore(Codec(ComputeEvent)))
-    handler: Any = None
     max_transfers: int = 1_000
+    services: Services = field(init=False)
+    handler: CommandHandler[Any, Any, Any] = field(init=False)
 
     async def open(self) -> "WorkerHarness":
-        projector = Projector(self.redis, self.store, "compute", (ANALYSIS_VIEWS,))
-        watcher = ReadModelWatcher(projector)
-        if await watcher.unserved():
-            await watcher.rebuild_needed()
-        self.handler = CommandHandler(
-            Repository(self.store, analyses(frozenset({1}))),
-            projector,
-            Announcer(NoPublisher(), "test", {}),
-            Outcomes(self.redis),
-        )
+        self.services = Services.create(self.redis)
+        application = self.services.compose(COMPUTE, compute_settings(), self.store)
+        await build_read_models(application)
+        self.handler = application.handler
         return self
 
     @property
@@ -181,9 +168,7 @@ class WorkerHarness:
     async def request(self, name: str = "request") -> None:
         command = RequestAnalysis(chain_id=1, token_address=TOKEN)
         metadata = Metadata(command_id=name, correlation_id=name)
-        await self.handler.handle(
-            IncomingCommand(command, metadata, command.body_hash, redelivered=False)
-        )
+        await self.handler.handle(IncomingCommand.internal(command, metadata))
 
     async def events(self) -> list[ComputeEvent]:
         return list((await self.store.load(JOB.stream)).events)
@@ -294,10 +279,7 @@ async def test_a_later_run_reads_only_new_blocks(harness: WorkerHarness) -> None
 
 async def run_again(harness: WorkerHarness, hours: int = 1) -> None:
     """Request and carry out another run, hours later."""
-    repository = harness.handler.repository
-    at = decision_context().at_ms + hours * 3_600_000
-    later = replace(repository, now=lambda: replace(decision_context(), at_ms=at))
-    harness.handler = replace(harness.handler, repository=later)
+    harness.services.clock = harness.services.now + hours * 3_600
     await harness.request(f"again-{hours}")
     await harness.worker.work(JOB)
 

@@ -9,11 +9,11 @@ from chassis.log.memory import MemoryEventStore
 from chassis.run.service import Handlers
 from cognito_jwt.testing import TokenIssuer
 from compute.app import COMPUTE
-from compute.settings import Settings as ComputeSettings
 from contracts.messages import Command, CommandOutcome
 from gateway.settings import SERVICE_SCOPE, Settings
 from referrals.app import REFERRALS
 from referrals.settings import Settings as ReferralsSettings
+from tests.compute.service import compute_settings
 from tests.invites.inbox import Inbox
 from tests.invites.service import add_invites
 from tests.support.services import STACK, DeliveringBus, RunningService, Sent, Services
@@ -110,14 +110,6 @@ class Bus:
     async def stop(self) -> None:
         await self.memory.stop()
         await self.services.stop()
-
-
-def compute_settings() -> ComputeSettings:
-    values: dict[str, Any] = {
-        "stack": STACK,
-        "chains": {"ethereum": {"urls": ["http://127.0.0.1:1"]}},
-    }
-    return ComputeSettings(**values)
 
 
 def settings(redis_url: str, **changes: Any) -> Settings:

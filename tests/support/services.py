@@ -208,11 +208,18 @@ class Services:
         return DecisionContext(int(self.now * 1000), uuid.uuid4().bytes * 2)
 
     def compose(
-        self, service: Service[Any, Any, Any, Any], settings: ServiceSettings
+        self,
+        service: Service[Any, Any, Any, Any],
+        settings: ServiceSettings,
+        store: EventStore[Any] | None = None,
     ) -> Application[Any, Any, Any, Any]:
-        """Assemble a service with a memory store and this bus."""
+        """Assemble a service with this bus and a store; default: a new one in memory."""
+
+        def open_store(_name: str, codec: Codec[Any]) -> EventStore[Any]:
+            return MemoryEventStore(codec) if store is None else store
+
         resources = Resources(
-            self.redis, self.bus.broker, _open_store, publisher=self.bus, now=self.context
+            self.redis, self.bus.broker, open_store, publisher=self.bus, now=self.context
         )
         return assemble(service, settings, resources)
 
@@ -234,10 +241,6 @@ class Services:
 
     async def stop(self) -> None:
         await self._stack.aclose()
-
-
-def _open_store(_name: str, codec: Codec[Any]) -> EventStore[Any]:
-    return MemoryEventStore(codec)
 
 
 async def build_read_models(application: Application[Any, Any, Any, Any]) -> None:

@@ -1,0 +1,14 @@
+"""Configure the compute service for tests."""
+
+from typing import Any
+
+from compute.settings import Settings
+from tests.support.services import STACK
+
+
+def compute_settings() -> Settings:
+    values: dict[str, Any] = {
+        "stack": STACK,
+        "chains": {"ethereum": {"urls": ["http://127.0.0.1:1"]}},
+    }
+    return Settings(**values)
