@@ -51,7 +51,7 @@ rebuild: setup  ## rebuild a read model of the running system: SERVICE=referrals
 check: format-check lint types imports try-anvil test  ## run what CI runs: format, lint, types, import rules, tests
 
 test: setup  ## run all tests, on ports of their own; SEED=default for another order
-	@$(PYTEST) -n 4 --dist loadfile -p randomly --randomly-seed=$(SEED)
+	@$(PYTEST) -n 3 --dist loadfile -p randomly --randomly-seed=$(SEED)
 
 test-fast: setup  ## run the tests that start no process
 	@$(PYTEST) -n 2 -m "not stack" --start-no-process -p randomly --randomly-seed=$(SEED)

@@ -1,5 +1,6 @@
 """Fixtures of every test: one local AWS for the run, a Redis and a deployed stack per worker."""
 
+import gc
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -59,6 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()  # modules and collected tests live to the end: no collection need look at them
     if session.config.getoption("start_no_process"):
         forbid_processes()
 

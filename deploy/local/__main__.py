@@ -5,8 +5,6 @@ import signal
 import sys
 from functools import partial
 
-from deploy.local.bootstrap import answers, bootstrap
-from deploy.local.demo import demo
 from deploy.local.people import DEMO_PEOPLE, SERVICE, People
 from deploy.local.provision import read_environment, wait_for
 from deploy.local.runner import down, running, serve, up
@@ -28,12 +26,18 @@ def main() -> int:
         case "token":
             return _token(settings, arguments.who, arguments.use)
         case "demo":
-            # however it is told to stop, it stops the stack that it has started
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, lambda *_: sys.exit(1))
-            return demo(settings, keep=arguments.keep)
+            return _demo(settings, keep=arguments.keep)
         case _:
             return _provision(settings, stay=arguments.stay)
+
+
+def _demo(settings: LocalSettings, *, keep: bool) -> int:
+    from deploy.local.demo import demo  # noqa: PLC0415  every service would wait for its imports
+
+    # whichever signal ends it, it stops the stack that it has started
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    return demo(settings, keep=keep)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("up", help="run the stack in the foreground")
     verbs.add_parser("down", help="stop it")
-    played = verbs.add_parser("demo", help="play the story, with the stack if it is not up")
+    played = verbs.add_parser("demo", help="follow one member through the system")
     played.add_argument("--keep", action="store_true", help="leave the stack up")
     serving = verbs.add_parser("serve", help="become one service of the stack")
     serving.add_argument("service", choices=SERVICES)
@@ -50,17 +54,17 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("use", nargs="?", choices=("id", "access"), default="id")
     provision = verbs.add_parser("provision", help="deploy the template and write the environment")
     provision.add_argument(
-        "--stay", action="store_true", help="tell when the stack is up, and stay"
+        "--stay", action="store_true", help="wait until the stack is up, say so, and stay"
     )
     return parser
 
 
 def _token(settings: LocalSettings, who: str, use: str) -> int:
     if running(settings) is None or not settings.service_env.exists():
-        print("the stack is not up: `make up`, or `make demo KEEP=1`", file=sys.stderr)
+        print("The system is not up. Start it: make up, or make demo KEEP=1", file=sys.stderr)
         return 1
     if "@" not in who and who != SERVICE:
-        print(f"whose token? USER=alice@example.com, or USER={SERVICE}", file=sys.stderr)
+        print(f"Whose token? USER=alice@example.com, or USER={SERVICE}", file=sys.stderr)
         return 2
     people = People.of(read_environment(settings.service_env))
     if who == SERVICE:
@@ -71,6 +75,8 @@ def _token(settings: LocalSettings, who: str, use: str) -> int:
 
 
 def _provision(settings: LocalSettings, *, stay: bool) -> int:
+    from deploy.local.bootstrap import bootstrap  # noqa: PLC0415  as above
+
     bootstrap(
         settings, settings.aws_url, settings.redis_url, settings.service_env, settings.chain_url
     )
@@ -78,14 +84,17 @@ def _provision(settings: LocalSettings, *, stay: bool) -> int:
 
 
 def _stay(settings: LocalSettings) -> int:
+    from deploy.local.bootstrap import answers  # noqa: PLC0415  as above
+
     for service in SERVICES:
         ready = f"http://{HOST}:{settings.health_port(service)}/readyz"
         wait_for(service, partial(answers, ready))
     settings.ready.write_text(settings.model_dump_json(include=set(PORTS)))
     print(
         f"\nVouch is up at {settings.gateway_url}\n\n"
+        f"  the API    {settings.gateway_url}/docs\n"
         f"  a token    make token USER={DEMO_PEOPLE[0]}\n"
-        "  a story    make demo\n"
+        "  a demo     make demo\n"
         "  stop       Ctrl-C here, or make down anywhere\n"
     )
     signal.pause()

@@ -1,8 +1,10 @@
-"""A stack for as long as it is needed: joined if one is up, else started and stopped again."""
+"""Use the stack that is up, or start one and stop it again."""
 
 import contextlib
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 from deploy.local.provision import wait_for
@@ -18,7 +20,7 @@ class DidNotStart(Exception):
 
 @contextlib.contextmanager
 def stack(settings: LocalSettings, *, keep: bool) -> Iterator[LocalSettings]:
-    """Within the context the gateway can serve, on the ports of the settings it brings.
+    """Yield the settings of a stack whose gateway can serve.
 
     Raises:
         DidNotStart: a port is taken, or a process ended.
@@ -27,10 +29,12 @@ def stack(settings: LocalSettings, *, keep: bool) -> Iterator[LocalSettings]:
         wait_for("the stack that is being started", settings.ready.exists)
         yield settings.as_started()
         return
+    started = time.monotonic()
     process = _start(settings)
     stays = False
     try:
         wait_for("the stack", lambda: _ready(settings, process), seconds=90)
+        print(f" ready in {time.monotonic() - started:.0f} s")
         yield settings
         stays = keep
     finally:
@@ -44,7 +48,7 @@ def _start(settings: LocalSettings) -> "subprocess.Popen[bytes]":
         raise DidNotStart("\n".join(complaints))
     settings.state.mkdir(parents=True, exist_ok=True)
     settings.ready.unlink(missing_ok=True)
-    print(f"starting the stack; its log is {settings.log}", flush=True)
+    print(f"Starting the system (log: {os.path.relpath(settings.log)}) …", end="", flush=True)
     with settings.log.open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "deploy.local", "up"],
@@ -59,8 +63,8 @@ def _start(settings: LocalSettings) -> "subprocess.Popen[bytes]":
 
 def _ready(settings: LocalSettings, process: "subprocess.Popen[bytes]") -> bool:
     if process.poll() is not None:
-        told = settings.log.read_text(errors="replace").splitlines()
-        # the runner's own lines tell how it stopped, not why
-        tail = [line for line in told if " system " not in line][-TAIL_LINES:]
+        lines = settings.log.read_text(errors="replace").splitlines()
+        # the runner's own lines say how it stopped, not why
+        tail = [line for line in lines if " system " not in line][-TAIL_LINES:]
         raise DidNotStart("\n".join(["the stack ended before it was up:", *tail]))
     return settings.ready.exists()

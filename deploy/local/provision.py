@@ -7,9 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.exceptions import ClientError
-
 from deploy.local.settings import CHAIN_ID, REGION, ROOT
 
 TEMPLATE = ROOT / "deploy" / "template.yaml"
@@ -23,6 +20,9 @@ class NotDeployed(Exception):
 
 
 def client(service: str, endpoint: str) -> Any:
+    """Return a client of the local AWS."""
+    import boto3  # noqa: PLC0415  slow, and not needed by what starts a service
+
     return boto3.client(service, endpoint_url=endpoint, region_name=REGION, **CREDENTIALS)
 
 
@@ -119,7 +119,7 @@ def _create_or_update(formation: Any, request: dict[str, Any]) -> None:
     except formation.exceptions.AlreadyExistsException:
         try:
             formation.update_stack(**request)
-        except ClientError as error:
+        except formation.exceptions.ClientError as error:
             if "No updates" not in str(error):
                 raise
 
