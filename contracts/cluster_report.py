@@ -1,4 +1,4 @@
-"""What an analysis found out: the report of a token's clusters, and the views beside it."""
+"""Define the report of a token's clusters, the views of it, and how two reports differ."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -8,17 +8,17 @@ from pydantic import ConfigDict, Field
 from contracts.messages import Message, UnixTime, View
 
 Amount = Annotated[
-    str, Field(pattern=r"^\d+$", description="In the token's smallest unit; a decimal string.")
+    str, Field(pattern=r"^\d+$", description="A decimal string, in the token's smallest unit.")
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
-ShownAddress = Annotated[str, Field(description="With the capitals of EIP-55.")]
+ShownAddress = Annotated[str, Field(description="With the checksum of EIP-55.")]
 Kind = Literal["eoa", "contract", "exchange", "bridge", "pool", "locker", "burn"]
 Confidence = Literal["high", "medium", "low"]
 EvidenceType = Literal["firstFunder", "firstSource", "deposit", "sweep"]
 
 
 class AsOf(Message):
-    """Everything in a report is true at this block."""
+    """The block that a report describes."""
 
     block: int
     block_hash: str
@@ -27,7 +27,7 @@ class AsOf(Message):
 
 
 class TokenFacts(Message):
-    """What the token says of itself."""
+    """What the token's contract says about itself."""
 
     name: str | None
     symbol: str | None
@@ -37,12 +37,14 @@ class TokenFacts(Message):
 
 
 class Supply(Message):
-    """Where the supply lies; the four add up to 1."""
+    """How the supply is distributed; the four shares add up to 1."""
 
     burned: Share
     contracts: Share = Field(description="Held by contracts, pools, lockers and bridges.")
     exchanges: Share
-    circulating: Share = Field(description="Held by people: what all other shares are shares of.")
+    circulating: Share = Field(
+        description="Held by people. Other shares refer to this part of the supply."
+    )
 
 
 class Member(Message):
@@ -55,7 +57,7 @@ class Member(Message):
 
 
 class Evidence(Message):
-    """Why two addresses are taken for one owner's, and the transaction that shows it."""
+    """Why two addresses are attributed to one owner, and the transaction that shows it."""
 
     type: EvidenceType
     from_: ShownAddress = Field(alias="from")
@@ -66,9 +68,9 @@ class Evidence(Message):
 
 
 class Cluster(Message):
-    """Wallets that belong together."""
+    """Wallets that are attributed to one owner."""
 
-    id: str = Field(description="Stays while the smallest member's address stays.")
+    id: str = Field(description="Unchanged while the member with the lowest address is unchanged.")
     rank: int
     share: Share
     amount: Amount
@@ -76,33 +78,33 @@ class Cluster(Message):
     label: str | None = None
     confidence: Confidence
     split: bool = Field(
-        default=False, description="Too large to be taken for one owner's as a whole."
+        default=False, description="True if it was too large to be one owner's, and was split."
     )
     members: tuple[Member, ...]
     evidence: tuple[Evidence, ...]
 
 
 class Distribution(Message):
-    """A source or funder of more wallets than an owner has: it unites nobody."""
+    """A source or funder of more wallets than one owner has: it connects no wallets."""
 
     source: ShownAddress
     type: Literal["firstSource", "firstFunder", "sweep"]
     recipients: int
-    share: Share = Field(description="What the recipients hold together.")
+    share: Share = Field(description="Held by all recipients together.")
     label: str | None = None
 
 
 class Concentration(Message):
     top10: Share
-    hhi: Share = Field(description="Herfindahl-Hirschman index; 1 is one holder of all.")
+    hhi: Share = Field(description="Herfindahl-Hirschman index; 1 if one holder has everything.")
     effective_holders: float = Field(ge=0, description="1/HHI.")
     gini: Share
-    nakamoto: int = Field(ge=0, description="The fewest who hold more than half.")
+    nakamoto: int = Field(ge=0, description="The smallest number of holders with more than half.")
 
 
 class Metrics(Message):
     per_address: Concentration
-    per_entity: Concentration = Field(description="A cluster counts as one holder.")
+    per_entity: Concentration = Field(description="Each cluster counts as one holder.")
     largest_cluster_share: Share
     deployer_cluster_share: Share
     fresh_wallet_share: Share = Field(
@@ -111,7 +113,7 @@ class Metrics(Message):
 
 
 class Flag(Message):
-    """Something that a reader should look at."""
+    """Something that readers should pay attention to."""
 
     code: str
     severity: Literal["low", "medium", "high"]
@@ -120,20 +122,20 @@ class Flag(Message):
 
 
 class Quality(Message):
-    """How far the report can be relied on."""
+    """How reliable the report is."""
 
     balances_verified: bool = Field(
-        description="The log's sum is totalSupply, and balanceOf of the largest holders agrees."
+        description="True if the transfers add up to totalSupply and the largest balances agree."
     )
     funding_known: Share = Field(
-        description="Of the holders whose first funder was looked for: how many have one."
+        description="Share of the examined holders whose first funder is known."
     )
     logs: int
     warnings: tuple[str, ...] = ()
 
 
 class ClusterReport(View):
-    """Which wallets hold a token together, with what share, by what evidence."""
+    """Which wallets hold a token together, their shares, and the evidence."""
 
     token_address: ShownAddress
     chain: str
@@ -156,15 +158,15 @@ class ClusterReport(View):
 class Freshness(Message):
     state: Literal["fresh", "stale"]
     age_seconds: int
-    job_id: str | None = Field(None, description="The job that makes a newer report.")
+    job_id: str | None = Field(None, description="The job that computes a newer report.")
 
 
 ALWAYS = ("tokenAddress", "chain", "chainId", "asOf", "computedAt")
-"""What a report tells of itself even if only some of its members are asked for."""
+"""Members that are part of every response, whichever are requested."""
 
 
 class ServedReport(ClusterReport):
-    """A report, or the members of it that were asked for, and how old it is."""
+    """A report, or the requested members of it, and its age."""
 
     model_config = ConfigDict(json_schema_extra={"required": list(ALWAYS)})
     freshness: Freshness | None = None
@@ -174,7 +176,9 @@ class Holder(Message):
     address: ShownAddress
     rank: int
     amount: Amount
-    share: Share = Field(description="Of the circulating supply; of all for infrastructure.")
+    share: Share = Field(
+        description="Of the circulating supply; for infrastructure, of the total supply."
+    )
     kind: Kind
     label: str | None = None
     cluster_id: str | None = None
@@ -212,7 +216,7 @@ class ClusterGraph(View):
 
 
 class ReportMetrics(View):
-    """What one analysis came to."""
+    """The summary of one analysis."""
 
     computed_at: UnixTime
     as_of: AsOf
@@ -224,14 +228,14 @@ class ReportMetrics(View):
 
 
 class HistoryPage(View):
-    """What each analysis came to, the newest first."""
+    """The summaries of all analyses, newest first."""
 
     items: tuple[ReportMetrics, ...]
     next: str | None = None
 
 
 class ClusterChange(Message):
-    """A cluster that is not what it was."""
+    """A cluster that has changed."""
 
     id: str
     change: Literal["new", "gone", "grown", "shrunk", "merged", "split"]
@@ -240,7 +244,7 @@ class ClusterChange(Message):
     joined: tuple[ShownAddress, ...] = ()
     left: tuple[ShownAddress, ...] = ()
     others: tuple[str, ...] = Field(
-        (), description="The clusters that it was merged from, or split into."
+        (), description="The clusters that it was merged from or split into."
     )
 
 
@@ -249,16 +253,18 @@ class ReportDiff(View):
 
     before: AsOf
     after: AsOf
-    share_moved: float = Field(ge=0, description="Half the sum of all clusters' changes of share.")
+    share_moved: float = Field(
+        ge=0, description="Half the sum of the changes of all clusters' shares."
+    )
     changes: tuple[ClusterChange, ...]
 
 
 def compare(older: ClusterReport, newer: ClusterReport) -> ReportDiff:
-    """What has become of each cluster, by its members.
+    """Return how each cluster has changed, judged by its members.
 
-    A cluster of the newer report that shares members with several of the older one is merged, one
-    of several that share members with the same older one is split off. One that merely keeps its
-    members and its share is not told of.
+    A newer cluster that shares members with several older ones was merged; newer clusters that
+    share members with the same older one were split. A cluster whose members and share are
+    unchanged is left out.
     """
     before = {cluster.id: cluster for cluster in older.clusters}
     after = {cluster.id: cluster for cluster in newer.clusters}
@@ -285,7 +291,7 @@ def _names(cluster: Cluster) -> frozenset[str]:
 def _origins(
     sources: Mapping[str, Cluster], targets: Mapping[str, Cluster]
 ) -> dict[str, tuple[str, ...]]:
-    """Cluster of `targets` -> the clusters of `sources` that share members with it."""
+    """Return, for each cluster of `targets`, the clusters of `sources` that share its members."""
     home = {name: key for key, cluster in sources.items() for name in _names(cluster)}
     return {
         key: tuple(sorted({home[name] for name in _names(cluster) if name in home}))

@@ -201,16 +201,16 @@ JobState = Literal["queued", "syncing", "analysing", "done", "failed"]
 
 
 class Progress(Message):
-    """How far the transfers have been read."""
+    """How far the transfers of a token have been read."""
 
-    from_block: int = Field(description="Where the token's first transfer may be.")
-    to_block: int = Field(description="The last block whose transfers are kept.")
-    head: int = Field(description="The block that the report will be true at.")
-    transfers: int = Field(description="Transfers kept so far.")
+    from_block: int = Field(description="The first block that is read.")
+    to_block: int = Field(description="The last block whose transfers are stored.")
+    head: int = Field(description="The block that the report will describe.")
+    transfers: int = Field(description="Number of transfers stored so far.")
 
 
 class AnalysisView(View):
-    """A job: the latest analysis of a token and how far it has come."""
+    """A job: the latest analysis of a token, and its progress."""
 
     id: str = ""
     chain_id: ChainId
@@ -223,7 +223,7 @@ class AnalysisView(View):
     progress: Progress | None = None
     code: FailureCode | None = Field(None, description="Why it failed, for programs.")
     detail: str | None = Field(None, description="Why it failed, for people.")
-    result: str | None = Field(None, description="Where the report is, once there is one.")
+    result: str | None = Field(None, description="The path of the report, once it exists.")
 
 
 # Read models

@@ -1,4 +1,4 @@
-"""Where members stand: points with their causes, places on the boards, and charts of both."""
+"""Define the views of points: the ledger, leaderboards, statistics and charts."""
 
 from typing import Final, Literal
 
@@ -13,48 +13,54 @@ PointsReason = Literal["referral", "was_referred", "referral_reversed", "credit_
 
 
 class LedgerEntry(View):
-    """Why a member has these points."""
+    """One change of a member's points, and its cause."""
 
     delta: int
+    """Points added; negative if they were deducted."""
     state: EntryState
-    """Only `confirmed` counts; `void` came to nothing."""
+    """Only `confirmed` entries count; `pending` ones may count later, `void` ones never will."""
     reason: PointsReason
     cause: str
-    """The event that it follows from, as `<stream>@<version>`."""
+    """The event that caused it, as `<stream>@<version>`."""
     use_id: Identifier
     at: UnixTime
     settled_at: UnixTime | None = None
-    """From when on it counts, or came to nothing."""
+    """When it was confirmed, or became void."""
     rules_version: int
+    """Version of the rules that set the points."""
 
 
 class PointsView(View):
-    """A member's ledger. The points of any time are the sum of what counted by then."""
+    """A member's ledger. The points of any moment are the sum of what counted by then."""
 
     member_id: Identifier
     since: UnixTime = 0
     """When the account was opened."""
     version: int = 0
-    """How many events of the stream it stands for."""
+    """Version of the member's stream that it reflects."""
     points: int = 0
     pending: int = 0
+    """Points that wait to be confirmed."""
     invited: int = 0
-    """How many people have been referred for good."""
+    """People with a confirmed referral."""
     total_invites: int = 0
+    """How many people the member can refer in total."""
     entries: tuple[LedgerEntry, ...] = ()
 
 
 class StandingView(View):
-    """What puts a member on the boards."""
+    """What ranks a member on the leaderboards."""
 
     member_id: Identifier
     display_name: str = ""
-    """Masked. Empty: the account is not open yet."""
+    """The masked address; empty if the account is not open yet."""
     points: int = 0
     reached_at: UnixTime = 0
-    """When the points became what they are: of equals, who was first stands first."""
+    """When the points reached this value: of equal members, the earlier one is listed first."""
     months: dict[str, int] = Field(default_factory=dict)
+    """Month -> points that were earned in it."""
     reached_in: dict[str, UnixTime] = Field(default_factory=dict)
+    """Month -> when its points reached their value."""
 
 
 class ChartPoint(View):
@@ -80,28 +86,33 @@ class StatsMeta(View):
     as_of: UnixTime
     window: str
     pending: int
+    """Points that wait to be confirmed."""
     position: str
+    """The state of the ledger, as `<stream>@<version>`."""
 
 
 class InviteStatsResponse(View):
-    """How a member's invitations go (`invite_stats`)."""
+    """How a member's invitations went in a window of time."""
 
     points: int
     points_difference: int
-    """Now against the start of the window."""
+    """The end of the window compared with its start."""
     rank: int | None
-    """None: nobody has kept how the board stood then."""
+    """Null if no leaderboard was stored for that day."""
     total_rank: int | None
+    """Number of ranked members; null if no leaderboard was stored for that day."""
     rank_difference: int | None
-    """Negative: the member has climbed."""
+    """Negative if the member has improved; null if one of the ranks is unknown."""
     invited: int
+    """People with a confirmed referral."""
     total_invites: int
+    """How many people the member can refer in total."""
     invite_chart: InviteChartResponse
     meta: StatsMeta
 
 
 class ChartsResponse(View):
-    """The series that were asked for."""
+    """The series that were requested."""
 
     points: ChartResponse | None = None
     rank: ChartResponse | None = None
@@ -109,8 +120,9 @@ class ChartsResponse(View):
 
 class LeaderboardRow(View):
     rank: int
-    """One more than the number of members with more points: equal points, equal rank."""
+    """One more than the number of members with more points, so equal points share a rank."""
     display_name: str
+    """The masked address."""
     points: int
     is_me: bool
 
@@ -120,7 +132,7 @@ class LeaderboardPage(View):
     as_of: UnixTime
     total: int
     me: LeaderboardRow | None = None
-    """The caller's own row, on this page or not."""
+    """The caller's row, whether or not it is on this page."""
     items: tuple[LeaderboardRow, ...]
     next: str | None = None
     """Cursor of the next page."""

@@ -558,7 +558,7 @@ SUBSCRIPTION: Final = Subscription(SERVICE, SubscribedEvent)
 
 
 class Referral(View):
-    """One invited person in a member's entry."""
+    """A person whom a member has referred, as part of the member's account."""
 
     invited_user: str
     timestamp: UnixTime
@@ -567,9 +567,9 @@ class Referral(View):
 
 
 class UsersEntry(View):
-    """A member as the member sees it.
+    """A member's account, as the member sees it.
 
-    used + pending + remaining = total, and a referral is valid while something remains.
+    used + pending + remaining = total; a referral is valid while some remain.
     """
 
     user: KnownAddress
@@ -585,38 +585,39 @@ class UsersEntry(View):
 
 
 class ReferralValidity(View):
-    """Whether a code can be used now: the same answer for unknown, spent and revoked codes."""
+    """Whether a code can be used now; unknown, spent and revoked codes are not distinguished."""
 
     valid: bool
 
 
 class CodeView(View):
-    """A code, and how often it has been used."""
+    """A referral code, its terms, and how often it has been used."""
 
     code: StoredReferralCode
     shown: ShownReferralCode
     kind: CodeKind
     uses: int = 0
-    """Seats that are held or taken by it."""
+    """Seats that are reserved or taken with it."""
     max_uses: int | None = None
     expires_at: UnixTime | None = None
     revoked: bool = False
     replaced_by: StoredReferralCode | None = None
     issued_version: int = 0
-    """The version of the stream at which it was issued."""
+    """Version of the member's stream at which it was issued."""
 
 
 class CodesView(View):
-    """A member's codes, with all that it takes to tell whether one can be used."""
+    """A member's codes, with everything that decides whether one can be used."""
 
     member_id: Identifier
     opened: bool = False
     version: int = 0
-    """How many events of the stream it stands for."""
+    """Version of the member's stream that it reflects."""
     remaining: int = 0
+    """How many more people the member can refer."""
     codes: tuple[CodeView, ...] = ()
     open_uses: dict[str, StoredReferralCode] = Field(default_factory=dict)
-    """Use -> code, of seats that are held or taken."""
+    """Use id -> code, for seats that are reserved or taken."""
 
     def state_of(self, code: CodeView, at: float) -> CodeState:
         """Return whether one of these codes can be used at a moment (UNIX seconds)."""
@@ -633,7 +634,7 @@ UseState = Literal[
 
 
 class UseView(View):
-    """One use of a member's codes, as the member may see it."""
+    """One use of a member's codes, as the member sees it."""
 
     use_id: Identifier
     invited_user: str
@@ -643,7 +644,7 @@ class UseView(View):
     reserved_at: UnixTime
     expires_at: UnixTime
     settled_at: UnixTime | None = None
-    """When it came to the state that it is in."""
+    """When it reached its current state."""
     invited_id: Identifier | None = None
 
 
@@ -653,7 +654,7 @@ class UsesView(View):
 
 
 class Case(View):
-    """A referral that waits for a person's or for time's verdict."""
+    """A referral that waits for an administrator's decision, or for its delay to pass."""
 
     use_id: Identifier
     invited_user: KnownAddress
@@ -665,7 +666,7 @@ class Case(View):
 
 
 class CasesView(View):
-    """The open cases of one referrer, and the addresses of those who may become one."""
+    """The open cases of one referrer, and the addresses of its reserved seats."""
 
     member_id: Identifier
     cases: tuple[Case, ...] = ()
@@ -673,7 +674,7 @@ class CasesView(View):
 
 
 class DueView(View):
-    """What time will do to a member's uses."""
+    """When a member's referrals expire or are confirmed by the passage of time."""
 
     member_id: Identifier
     due: dict[str, UnixTime] = Field(default_factory=dict)

@@ -68,31 +68,50 @@ class ReviewCases:
 
     async def approve(self, context: RequestContext) -> Response:
         """Confirm a held referral."""
-        return await self._decide(context, ApproveReferral)
+        given = await self._decision(context)
+        command = ApproveReferral(
+            member_id=given.referrer_id, use_id=given.use_id, by=given.by, reason=given.reason
+        )
+        await self.commands.execute(context, command)
+        return Response(204)
 
     async def reject(self, context: RequestContext) -> Response:
         """Reject a held referral."""
-        return await self._decide(context, RejectReferral)
+        given = await self._decision(context)
+        command = RejectReferral(
+            member_id=given.referrer_id, use_id=given.use_id, by=given.by, reason=given.reason
+        )
+        await self.commands.execute(context, command)
+        return Response(204)
 
     async def reverse(self, context: RequestContext) -> Response:
         """Reverse a confirmed referral, and deduct its points."""
-        return await self._decide(context, ReverseReferral)
+        given = await self._decision(context)
+        command = ReverseReferral(
+            member_id=given.referrer_id, use_id=given.use_id, by=given.by, reason=given.reason
+        )
+        await self.commands.execute(context, command)
+        return Response(204)
 
-    async def _decide(
-        self,
-        context: RequestContext,
-        decision: type[ApproveReferral] | type[RejectReferral] | type[ReverseReferral],
-    ) -> Response:
+    async def _decision(self, context: RequestContext) -> "_Decision":
         body = await read_body(context, Explanation)
         use_id = context.request.match_info["use_id"]
-        command = decision(
-            member_id=await owner_of_referral(self.read_models, use_id),
+        return _Decision(
+            referrer_id=await owner_of_referral(self.read_models, use_id),
             use_id=use_id,
             by=context.caller.subject,
             reason=body.reason,
         )
-        await self.commands.execute(context, command)
-        return Response(204)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """Describe on which referral an administrator decides, and why."""
+
+    referrer_id: str
+    use_id: str
+    by: str
+    reason: str
 
 
 ROUTES: Final = (
