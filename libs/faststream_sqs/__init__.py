@@ -1,4 +1,4 @@
-"""Amazon SQS for FastStream: a transport that loses nothing, keeps order and batches its calls."""
+"""Run FastStream on Amazon SQS: nothing is lost, order is kept, and calls are batched."""
 
 from faststream_sqs.annotations import SQSMessage
 from faststream_sqs.broker.broker import SQSBroker

@@ -1,4 +1,4 @@
-"""What a handler may ask for by annotation."""
+"""Provide the annotations by which a handler receives broker, message and connection."""
 
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ __all__ = (
 
 
 class _Context(Context):
-    """Looks things up in the loop; FastDepends runs what is not async in a thread.
+    """Look values up in the event loop; FastDepends runs what is not async in a thread.
 
     For every message and argument that thread costs more than the rest of its handling.
     """

@@ -1,4 +1,4 @@
-"""The official SQS channel binding, version 0.3.0.
+"""Describe queues by the official SQS channel binding, version 0.3.0.
 
 The operation binding stays empty: of what it requires nothing is known to us.
 """

@@ -1,4 +1,4 @@
-"""aiobotocore behind one door: two connection pools, one retry policy, plain errors."""
+"""Call SQS through aiobotocore: two connection pools, one retry policy, plain errors."""
 
 import asyncio
 import random
@@ -44,7 +44,7 @@ _LONGEST_POLL = 20
 
 
 def error_code(error: BaseException) -> str:
-    """The code of the service, or an empty string for an error of any other origin."""
+    """Return the error code of the service, or an empty string for any other error."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", ""))
     return ""
@@ -55,7 +55,7 @@ def is_missing_queue(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same call may succeed a little later: throttling, resets, 5xx."""
+    """Return whether the same call may succeed later: throttling, resets, 5xx."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return error_code(error) in _THROTTLED or status >= _SERVER_ERROR
@@ -80,7 +80,7 @@ def backoff(first: float, longest: float) -> Iterator[float]:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientOptions:
-    """How to reach SQS; whatever is None follows botocore's own chain."""
+    """Hold how to reach SQS; an option of None follows botocore's own chain."""
 
     endpoint_url: str | None = None
     region_name: str | None = None
@@ -102,8 +102,8 @@ class ClientOptions:
         return {name: value for name, value in named.items() if value is not None}
 
     def config(self, *, receiving: bool) -> AioConfig:
-        """Our settings under the user's; retries are ours alone and happen once."""
-        ours: dict[str, Any] = {
+        """Return the settings of this library overridden by the user's; botocore must not retry."""
+        settings: dict[str, Any] = {
             "retries": {"mode": "standard", "total_max_attempts": 1},
             "connect_timeout": 5,
             "read_timeout": _LONGEST_POLL + 10 if receiving else 15,
@@ -113,16 +113,16 @@ class ClientOptions:
         }
         connector: dict[str, Any] | None = None
         if self.client_config is not None:
-            ours |= getattr(self.client_config, "_user_provided_options", None) or {}
+            settings |= getattr(self.client_config, "_user_provided_options", None) or {}
             connector = getattr(self.client_config, "connector_args", None)
         if receiving:
-            ours["max_pool_connections"] = _UNLIMITED
-            ours["read_timeout"] = max(ours["read_timeout"] or 0, _LONGEST_POLL + 10)
-        return AioConfig(connector, **ours)
+            settings["max_pool_connections"] = _UNLIMITED
+            settings["read_timeout"] = max(settings["read_timeout"] or 0, _LONGEST_POLL + 10)
+        return AioConfig(connector, **settings)
 
 
 class SQSClient:
-    """Two botocore clients: one for receives, which wait, and one for everything else.
+    """Hold two botocore clients: one for receives, which wait, and one for everything else.
 
     A long poll occupies its connection for up to 20 s. With one pool for all, ten idle
     subscribers would leave no connection for a publish.
@@ -152,7 +152,7 @@ class SQSClient:
             await stack.aclose()
 
     async def call(self, operation: str, /, **params: Any) -> dict[str, Any]:
-        """Call an operation by its snake_case name; transient failures are repeated.
+        """Call an operation by its snake_case name; transient failures are retried.
 
         Eight attempts over about ten seconds; then the last error is raised.
         """
@@ -167,14 +167,14 @@ class SQSClient:
         raise AssertionError("unreachable")
 
     async def call_once(self, operation: str, /, **params: Any) -> dict[str, Any]:
-        """Call an operation once, whatever comes of it."""
+        """Call an operation once, without retries."""
         if self._calls is None:
             raise IncorrectState("the SQS broker is not connected: call connect() or start()")
         reply: dict[str, Any] = await getattr(self._calls, operation)(**params)
         return reply
 
     async def receive(self, **params: Any) -> list[dict[str, Any]]:
-        """Receive once, on the connections of their own; the caller backs off."""
+        """Receive once, on a separate connection pool; the caller backs off."""
         if self._receives is None:
             raise IncorrectState("the SQS broker is not connected: call connect() or start()")
         reply = await self._receives.receive_message(**params)

@@ -1,4 +1,4 @@
-"""Many callers, few calls: single entries gathered into batch calls, a future per caller."""
+"""Gather single entries of many callers into batch calls, with a future for each caller."""
 
 import asyncio
 from collections import deque
@@ -11,9 +11,9 @@ R = TypeVar("R")
 
 MAX_ENTRIES = 10
 BRIEF = 0.005
-"""Seconds; beside the way of a call that is nothing."""
+"""Seconds; negligible compared with the latency of a call."""
 WORTH_IT = 4
-"""Lingers within which ten items must have come: then some will come within one."""
+"""Lingers within which ten items must have arrived, so that some will arrive within one."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class _Waiting(Generic[T, R]):
 
 
 class Coalescer(Generic[T, R]):
-    """Gathers items until ten are there, the bytes are full or the linger has passed.
+    """Gather items until ten are there, the bytes are full or the linger has passed.
 
     Args:
         send: Sends at most ten items and answers one result or error per item, in order.
         linger: Seconds that the first item waits for company.
-        serial: Keep one call under way at a time, in order of arrival. An item that finds none
-            under way does not linger; items that gathered meanwhile linger for more company, but
+        serial: Keep one call in flight at a time, in order of arrival. An item that finds none
+            in flight does not linger; items that gathered meanwhile linger for more, but
             hardly while few come: quick when idle, full under load.
         max_bytes: Bytes of one call, None for no limit.
         weigh: Bytes of one item.
@@ -58,11 +58,11 @@ class Coalescer(Generic[T, R]):
 
     @property
     def backlog(self) -> int:
-        """Items that wait for a call, not counting those in a call."""
+        """The number of items that wait for a call, not counting those in a call."""
         return len(self._waiting)
 
     def submit(self, item: T) -> "asyncio.Future[R]":
-        """Queue one item; the future brings its own result or its own error."""
+        """Queue one item; the future has its result or its error."""
         loop = asyncio.get_running_loop()
         waiting = _Waiting(item, self._weigh(item), loop.create_future())
         self._waiting.append(waiting)
@@ -76,7 +76,7 @@ class Coalescer(Generic[T, R]):
         return waiting.result
 
     async def flush(self) -> None:
-        """Send what waits, now; return when all that was submitted so far has been answered."""
+        """Send all waiting items now; return when everything submitted so far is complete."""
         answers: list[asyncio.Future[Any]] = [waiting.result for waiting in self._waiting]
         self._pump(partial=True)
         answers += self._calls
@@ -84,12 +84,12 @@ class Coalescer(Generic[T, R]):
             await asyncio.wait(answers)
 
     async def drain(self) -> None:
-        """Return when nothing waits and no call is under way; submit nothing meanwhile."""
+        """Return when no item waits and no call is in flight; submit nothing meanwhile."""
         while self._waiting or self._calls:
             await self.flush()
 
     def hurry(self) -> None:
-        """Wait for company no longer, from now on."""
+        """Stop lingering, from now on."""
         self._linger = 0.0
         self._pump(partial=True)
 
@@ -125,7 +125,7 @@ class Coalescer(Generic[T, R]):
             self._timer = loop.call_later(self._patience(loop.time()), self._expire)
 
     def _patience(self, now: float) -> float:
-        """Seconds for company; hardly any while so few come that nobody would."""
+        """Return the seconds to linger; almost none while items are too rare to share a call."""
         many = len(self._arrivals) == MAX_ENTRIES
         if many and now - self._arrivals[0] <= WORTH_IT * self._linger:
             return self._linger

@@ -1,4 +1,4 @@
-"""One connected broker: clients, known queues, and every call that changes a queue."""
+"""Hold the clients and queues of a connected broker, and make the calls that change a queue."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -17,18 +17,18 @@ from faststream_sqs.schemas import is_fifo
 from faststream_sqs.wire import MAX_MESSAGE_BYTES, entry_size
 
 Entry = dict[str, Any]
-# between the attempts of the entries that a batch call refused through no fault of theirs
+# seconds between the attempts of entries that failed for a transient reason
 _PAUSES = (0.1, 0.25, 0.5)
 T = TypeVar("T")
 
 
 class SQSConnection:
-    """What a connected broker holds; closed and forgotten at stop.
+    """Hold the connections of a broker between its start and its stop.
 
     Args:
         options: How to reach SQS.
         ack_linger: Seconds that the first delete of a batch waits for others.
-        send_linger: The same for sends; None sends each message with a call of its own.
+        send_linger: The same for sends; None sends each message in a separate call.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class SQSConnection:
         await self.client.open()
 
     async def flush(self, url: str) -> None:
-        """Finish the deletes and releases of one queue that were asked for so far."""
+        """Finish the deletes and releases of one queue that have been submitted so far."""
         for coalescers in (self._deletes, self._releases):
             if coalescer := coalescers.get(url):
                 await coalescer.flush()
 
     async def finish(self) -> None:
-        """Let what is under way reach SQS and begin nothing new; the last thing before closing."""
+        """Finish what is in flight and start nothing new; called last before closing."""
         self._finishing = True
         self._ack_linger = 0.0
         for sender in self._sends.values():
@@ -89,7 +89,7 @@ class SQSConnection:
             under_way.set_result(None)
 
     async def send(self, queue: str, entry: Entry) -> SQSMessageId:
-        """Send one message, in company if a linger is set."""
+        """Send one message, together with others if a linger is set."""
         check_size(entry)
         with self._counted(), self._forgetting(queue):
             url = await self.queues.url(queue)
@@ -109,7 +109,7 @@ class SQSConnection:
     async def send_batch(
         self, queue: str, entries: Sequence[Entry]
     ) -> list[SQSMessageId | BaseException]:
-        """Send messages ten by ten and answer for each; FIFO queues one call after another."""
+        """Send messages ten per call with a result for each; on FIFO queues call after call."""
         for entry in entries:
             check_size(entry)
         batches = _batches(entries)
@@ -125,14 +125,14 @@ class SQSConnection:
         return answers
 
     def delete(self, message: SQSRawMessage) -> "asyncio.Future[None]":
-        """Queue a delete; the future answers when the service has."""
+        """Queue a delete; the future completes when SQS has answered."""
         return self._deleter(message.queue_url).submit(message)
 
     def delete_backlog(self, url: str) -> int:
         return self._deleter(url).backlog
 
     def release(self, message: SQSRawMessage, delay: int) -> "asyncio.Future[None]":
-        """Queue a change of visibility; the future answers when the service has."""
+        """Queue a change of visibility; the future completes when SQS has answered."""
         url = message.queue_url
         if url not in self._releases:
             self._releases[url] = Coalescer(
@@ -180,7 +180,7 @@ class SQSConnection:
     async def _batch(
         self, operation: str, url: str, items: Sequence[T], shape: Callable[[T], Entry]
     ) -> list[Entry | BaseException]:
-        """Call, then call again for those alone that failed through no fault of theirs."""
+        """Call, then repeat the call for the entries that failed for a transient reason."""
         results: list[Entry | BaseException] = [_NOT_ANSWERED] * len(items)
         asked = list(range(len(items)))
         for pause in (*_PAUSES, None):
@@ -200,7 +200,7 @@ class SQSConnection:
 
 
 def check_size(entry: Entry) -> None:
-    """Refuse what SQS would refuse, before it costs a call."""
+    """Reject an entry that SQS would reject, without a call."""
     if (size := entry_size(entry)) > MAX_MESSAGE_BYTES:
         raise MessageTooLargeError(
             f"a message of {size} bytes exceeds {MAX_MESSAGE_BYTES} with its attributes"

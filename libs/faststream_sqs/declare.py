@@ -1,4 +1,4 @@
-"""What a broker does about its queues at start: create, look, or nothing."""
+"""Create or check the queues of a broker when it starts."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ async def _prepare(
 
 
 async def _create(connection: SQSConnection, queue: SQSQueue) -> str:
-    """Create a queue, its dead-letter queue first; one that exists alike is left alone."""
+    """Create a queue, its dead-letter queue first; an identical one is left alone."""
     attributes = queue.create_attributes(await _dead_letter_arn(connection, queue))
     try:
         reply = await connection.client.call(
@@ -96,7 +96,7 @@ async def _look(connection: SQSConnection, queue: SQSQueue, report: Report) -> N
 async def _differences(connection: SQSConnection, queue: SQSQueue, wanted: dict[str, str]) -> str:
     try:
         found = await connection.queues.attributes(await connection.queues.url(queue.name))
-    except Exception as error:  # noqa: BLE001 - told as the answer
+    except Exception as error:  # noqa: BLE001 - returned to the caller
         return f"they cannot be read: {error!r}"
     return ", ".join(
         f"{name} is {found.get(name, 'unset')}, wanted {value}"

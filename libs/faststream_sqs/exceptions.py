@@ -1,4 +1,4 @@
-"""What can go wrong between a caller and a queue."""
+"""Define the errors of this transport."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from faststream_sqs.response import SQSMessageId
 
 
 class SQSError(FastStreamException):
-    """Base of the errors that this transport raises by itself."""
+    """Base of the errors that this transport defines."""
 
 
 class MessageTooLargeError(SQSError):
@@ -16,7 +16,7 @@ class MessageTooLargeError(SQSError):
 
 
 class EntryFailedError(SQSError):
-    """One entry of a batch call was refused.
+    """One entry of a batch call was rejected.
 
     Attributes:
         code: The error code of the service, such as `InvalidMessageContents`.

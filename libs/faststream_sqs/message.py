@@ -1,4 +1,4 @@
-"""A message as SQS handed it over and as a handler sees it."""
+"""Represent messages as SQS delivers them and as a handler sees them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from faststream_sqs.wire import Attribute
 
 
 class Outcome(StrEnum):
-    """What has become of one received message."""
+    """Name how a received message was settled."""
 
     DELETED = "deleted"
     RELEASED = "released"
@@ -22,7 +22,7 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class SQSRawMessage:
-    """One received message.
+    """Represent one received message.
 
     Attributes:
         queue: Name of the queue, never its URL.
@@ -33,7 +33,7 @@ class SQSRawMessage:
         attributes: System attributes, as text.
         message_attributes: The sender's attributes, typed.
         settlement: Who can delete or release it; None in the in-memory test broker.
-        outcome: Set when it has been settled, None while it is ours.
+        outcome: Set when it has been settled, None before.
         expires_at: Loop time at which it becomes visible to others again.
         received_at: Loop time of its receipt.
     """
@@ -60,7 +60,7 @@ class SQSRawMessage:
 
 
 class SettlementProto(Protocol):
-    """What a message needs from the subscriber that received it."""
+    """Describe what a message needs from the subscriber that received it."""
 
     async def delete(self, messages: Sequence[SQSRawMessage]) -> None: ...
     async def release(self, messages: Sequence[SQSRawMessage], delay: float | None) -> None: ...
@@ -72,7 +72,7 @@ RawT = TypeVar("RawT", SQSRawMessage, list[SQSRawMessage])
 
 
 class _Settling(StreamMessage[RawT]):
-    """How a message settles itself; options that SQS has no use for are ignored."""
+    """Settle a message; options that SQS does not have are ignored."""
 
     @property
     def _raws(self) -> list[SQSRawMessage]:
@@ -88,14 +88,14 @@ class _Settling(StreamMessage[RawT]):
         return [message for message in self._raws if message.outcome is None]
 
     async def ack(self, **_: Any) -> None:
-        """Delete the message. On FIFO queues returns when it is deleted, else when queued."""
+        """Delete the message. On FIFO queues it returns when deleted, else when queued."""
         if self.committed is None and (settlement := self._settlement):
-            # what was lost meanwhile is deleted too: it was handled, and nobody may have it yet
+            # an expired message too: it was handled, and may not have been redelivered yet
             await settlement.delete([m for m in self._raws if m.outcome in (None, Outcome.LOST)])
         await super().ack()
 
     async def nack(self, delay: float | None = None, **_: Any) -> None:
-        """Give the message back, visible after `delay` seconds.
+        """Return the message to the queue, visible after `delay` seconds.
 
         Args:
             delay: 0 to 43,200. None: the subscriber's `retry_delay`.
@@ -105,53 +105,53 @@ class _Settling(StreamMessage[RawT]):
         await super().nack()
 
     async def reject(self, **_: Any) -> None:
-        """Refuse the message for good, as the broker's `reject` says."""
+        """Reject the message for good, as the broker's `reject` says."""
         if self.committed is None and (settlement := self._settlement):
             await settlement.reject(self._unsettled)
         await super().reject()
 
     async def extend(self, seconds: int) -> None:
-        """Keep the message for `seconds` from now, 0 to 43,200; the heartbeat goes on."""
+        """Keep the message invisible for `seconds`, 0 to 43,200; the heartbeat continues."""
         if self.committed is None and (settlement := self._settlement):
             await settlement.extend(self._unsettled, seconds)
 
 
 class SQSMessage(_Settling[SQSRawMessage]):
-    """A consumed message."""
+    """Represent a consumed message."""
 
     @property
     def group_id(self) -> str | None:
-        """Message group, None if the sender gave none."""
+        """The message group, or None."""
         return self.raw_message.group_id
 
     @property
     def deduplication_id(self) -> str | None:
-        """Deduplication id on FIFO queues, else None."""
+        """The deduplication id on FIFO queues, else None."""
         return self.raw_message.attributes.get("MessageDeduplicationId")
 
     @property
     def sequence_number(self) -> str | None:
-        """Place in the FIFO queue, else None."""
+        """The sequence number on FIFO queues, else None."""
         return self.raw_message.attributes.get("SequenceNumber")
 
     @property
     def receipt_handle(self) -> str:
-        """The handle that settles it."""
+        """The receipt handle that settles the message."""
         return self.raw_message.receipt_handle
 
     @property
     def receive_count(self) -> int:
-        """How often it has been received, this time included."""
+        """How often the message has been received, including this time."""
         return self.raw_message.receive_count
 
     @property
     def sent_at(self) -> datetime | None:
-        """When it reached the queue, UTC."""
+        """When the message reached the queue, UTC."""
         return _moment(self.raw_message.attributes.get("SentTimestamp"))
 
     @property
     def first_received_at(self) -> datetime | None:
-        """When it was first received by anyone, UTC."""
+        """When the message was first received, UTC."""
         return _moment(self.raw_message.attributes.get("ApproximateFirstReceiveTimestamp"))
 
     @property
@@ -160,20 +160,20 @@ class SQSMessage(_Settling[SQSRawMessage]):
 
 
 class SQSBatchMessage(_Settling[list[SQSRawMessage]]):
-    """What a batch subscriber consumes: up to ten messages, settled together or one by one.
+    """Represent up to ten consumed messages, settled together or one by one.
 
     `ack`, `nack`, `reject` and `extend` are about those not settled yet.
     """
 
     async def ack_partial(self, indices: Iterable[int]) -> None:
-        """Delete these now; the rest follows the batch, for example nacked on an error."""
+        """Delete these messages now; the others follow the batch, such as nacked on an error."""
         if settlement := self._settlement:
             await settlement.delete(self._at(indices))
 
     async def nack_partial(self, indices: Iterable[int], delay: float | None = None) -> None:
-        """Give these back now; the rest follows the batch, for example acked on success.
+        """Return these messages now; the others follow the batch, such as acked on success.
 
-        On a FIFO queue what comes later in the same groups is given back with them.
+        On a FIFO queue later messages of the same groups are returned with them.
         """
         if settlement := self._settlement:
             chosen = sorted(set(indices))

@@ -1,4 +1,4 @@
-"""Raw messages to FastStream's; it never raises, whatever a stranger has sent."""
+"""Parse raw messages into FastStream's; never raises, whatever was sent."""
 
 import json
 from base64 import b64decode
@@ -18,7 +18,7 @@ _Content = tuple[bytes, dict[str, Any]]
 
 
 class SQSParser:
-    """Parser of single messages.
+    """Parse single messages.
 
     Args:
         unwrap_sns: Read through the envelope that SNS puts around a message when raw
@@ -52,7 +52,7 @@ class SQSParser:
 
 
 class SQSBatchParser(SQSParser):
-    """Parser of batches; FastStream knows a batch by the name of `decode_batch`."""
+    """Parse batches; FastStream recognises a batch by the method name `decode_batch`."""
 
     async def parse_batch(self, messages: list[SQSRawMessage]) -> SQSBatchMessage:
         contents = [self._content(message) for message in messages]

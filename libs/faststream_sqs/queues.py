@@ -1,4 +1,4 @@
-"""Where queues are: names resolved once, whoever asks, and again when a queue was replaced."""
+"""Resolve queues to URLs once, and again when a queue was replaced."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from faststream_sqs.schemas import QueueRef, parse_ref
 
 
 class QueueDirectory:
-    """Names, URLs and ARNs to URLs; attributes by URL. One call per question at a time."""
+    """Resolve names, URLs and ARNs, and cache attributes; concurrent lookups share a call."""
 
     def __init__(self, client: SQSClient) -> None:
         self._client = client
@@ -17,7 +17,7 @@ class QueueDirectory:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def url(self, queue: str) -> str:
-        """Return the URL of a queue by whatever names it; the answer is remembered.
+        """Return the URL of a queue by its name, URL or ARN; the result is cached.
 
         Raises:
             ClientError: of the code `AWS.SimpleQueueService.NonExistentQueue` if there is none.
@@ -29,7 +29,7 @@ class QueueDirectory:
         return url
 
     async def attributes(self, url: str) -> dict[str, str]:
-        """Return all attributes of a queue as they were at the first question."""
+        """Return all attributes of a queue, as of the first lookup."""
         attributes: dict[str, str] = await self._once(f"attributes {url}", self._attributes, url)
         return attributes
 
@@ -41,7 +41,7 @@ class QueueDirectory:
         return await self.url(json.loads(policy)["deadLetterTargetArn"])
 
     def forget(self, queue: str) -> None:
-        """Ask again next time: the queue has gone, or its policy has changed."""
+        """Drop the cached lookup: the queue was deleted, or its policy has changed."""
         url = self._known.pop(f"url {queue}", None)
         self._known.pop(f"attributes {queue}", None)
         if url is not None and url.done() and not url.cancelled() and url.exception() is None:

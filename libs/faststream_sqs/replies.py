@@ -1,4 +1,4 @@
-"""Request and reply: one private queue per broker process, made when first needed."""
+"""Receive replies in one private queue per broker process, created when first needed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from faststream_sqs.connection import SQSConnection
 
 _PREFIX = "faststream-replies-"
-# replies are for those who wait: what nobody fetched in five minutes is gone
+# seconds; a reply that was not fetched by then belongs to a caller that no longer waits
 _RETENTION_SECONDS = "300"
 
 
 class Expected:
-    """One awaited reply."""
+    """Represent one awaited reply."""
 
     def __init__(self, inbox: "ReplyInbox") -> None:
         self._inbox = inbox
         self.future: asyncio.Future[SQSRawMessage] = asyncio.get_running_loop().create_future()
 
     async def queue_url(self) -> str:
-        """Where the reply is to be sent."""
+        """The queue to send the reply to."""
         return await self._inbox.url()
 
     async def reply(self) -> SQSRawMessage:
@@ -36,7 +36,7 @@ class Expected:
 
 
 class ReplyInbox:
-    """The private reply queue of one connected broker and those who wait at it.
+    """Hold the private reply queue of a connected broker and the callers that wait for replies.
 
     A broker that is killed leaves its queue behind; its name starts with
     `faststream-replies-` and it has been empty since.
@@ -68,13 +68,13 @@ class ReplyInbox:
                 del self._waiting[correlation_id]
 
     async def url(self) -> str:
-        """Return the URL of the queue, which is made at the first call."""
+        """Return the URL of the queue, which the first call creates."""
         if self._opening is None or (self._opening.done() and self._opening.exception()):
             self._opening = asyncio.get_running_loop().create_task(self._open())
         return await asyncio.shield(self._opening)
 
     async def close(self) -> None:
-        """Delete the queue and wake those who still wait."""
+        """Delete the queue and wake the callers that still wait."""
         for task in (self._opening, self._polling):
             if task is not None:
                 task.cancel()
@@ -109,7 +109,7 @@ class ReplyInbox:
                     WaitTimeSeconds=20,
                     MessageAttributeNames=["All"],
                 )
-            except Exception as error:  # noqa: BLE001 - requests time out meanwhile, each on its own
+            except Exception as error:  # noqa: BLE001 - requests time out meanwhile
                 if is_missing_queue(error):
                     self._opening = None  # the next request makes another
                     return

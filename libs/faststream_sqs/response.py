@@ -1,4 +1,4 @@
-"""What leaves: commands for the producer and what a handler may return."""
+"""Represent what is sent: publish commands, and responses of handlers."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SQSMessageId(str):
-    """The id that SQS gave to a sent message; a plain `str` that knows a little more.
+    """Represent the id that SQS assigned to a sent message: a `str` with more attributes.
 
     Attributes:
         sequence_number: The place of the message in its FIFO queue, None on standard queues.
@@ -32,7 +32,7 @@ class SQSMessageId(str):
 
 
 class SQSResponse(Response):
-    """A handler's result together with how it is to be sent.
+    """Represent the result of a handler, with the options to send it with.
 
     Args:
         body: What to send.
@@ -75,16 +75,16 @@ class SQSResponse(Response):
         )
 
     def get_publish_key(self) -> str | None:
-        """Return the message group: the nearest thing to a key that SQS has."""
+        """Return the message group, SQS's closest equivalent of a key."""
         return self.group_id
 
 
 class SQSPublishMessage(SQSResponse):
-    """One message of a `publish_batch` with its own options; they win over the batch's."""
+    """Represent a message of a `publish_batch` whose options win over the batch's."""
 
 
 class SQSPublishCommand(BatchPublishCommand):
-    """Everything the producer needs to send one message or one batch."""
+    """Hold everything the producer needs to send one message or one batch."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class SQSPublishCommand(BatchPublishCommand):
         *,
         batch: bool = False,
     ) -> "SQSPublishCommand":
-        """Make it ours; `batch` spreads a returned sequence over several messages."""
+        """Convert a command; `batch` makes each item of a returned sequence a message."""
         if isinstance(cmd, cls):
             if batch and not cmd.extra_bodies:
                 cmd.body, cmd.extra_bodies = cls._parse_bodies(cmd.body, batch=True)

@@ -1,4 +1,4 @@
-"""Queues by name, URL or ARN, and how one is declared."""
+"""Describe queues by name, URL or ARN, and the attributes to declare them with."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ FIFO_SUFFIX = ".fifo"
 
 
 class QueueRef(NamedTuple):
-    """A queue as the caller spelt it, taken apart."""
+    """Represent a queue reference, parsed."""
 
     name: str
     url: str | None = None
@@ -28,7 +28,7 @@ def parse_ref(queue: str) -> QueueRef:
 
 
 def queue_name(queue: str) -> str:
-    """The name in whatever spelling of a queue."""
+    """Return the name in a queue name, URL or ARN."""
     return parse_ref(queue).name
 
 
@@ -38,7 +38,7 @@ def is_fifo(queue: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class _QueueOptions:
-    """The options that become attributes of the queue when it is created."""
+    """Describe the options that become attributes of the queue when it is created."""
 
     visibility_timeout: int | None = None
     delay_seconds: int | None = None
@@ -61,7 +61,7 @@ class _QueueName:
 
 @dataclass(frozen=True)
 class SQSQueue(_QueueOptions, _QueueName):
-    """A queue with the attributes that it is to have.
+    """Describe a queue and the attributes to declare it with.
 
     None leaves an attribute to the default of the service. A name ending in `.fifo` makes
     a FIFO queue. Attributes matter only where the queue is declared; an existing queue is
@@ -97,13 +97,13 @@ class SQSQueue(_QueueOptions, _QueueName):
         return queue_name(target if isinstance(target, str) else target.name)
 
     def with_prefix(self, prefix: str) -> "SQSQueue":
-        """Return a copy under a router's prefix; URLs and ARNs are whole and stay."""
+        """Return a copy under a router's prefix; URLs and ARNs stay as they are."""
         if not prefix or parse_ref(self.name).name != self.name:
             return self
         return replace(self, name=prefix + self.name)
 
     def create_attributes(self, dead_letter_arn: str | None = None) -> dict[str, str]:
-        """Return what CreateQueue is told: only what was asked for."""
+        """Return the attributes for CreateQueue: only the options that were given."""
         wanted: dict[str, Any] = {
             "VisibilityTimeout": self.visibility_timeout,
             "DelaySeconds": self.delay_seconds,
@@ -133,7 +133,7 @@ class SQSQueue(_QueueOptions, _QueueName):
 
     @classmethod
     def of(cls, queue: "str | SQSQueue") -> "SQSQueue":
-        """Accept a plain name wherever a queue is expected."""
+        """Return a queue unchanged, or the queue that a plain name refers to."""
         if isinstance(queue, SQSQueue):
             return queue
         if not isinstance(queue, str):

@@ -1,4 +1,4 @@
-"""The broker without SQS: what is published is handled at once, in memory."""
+"""Test brokers without SQS: published messages are handled at once, in memory."""
 
 import asyncio
 from collections.abc import Generator, Iterable, Sequence
@@ -35,7 +35,7 @@ __all__ = ("FakeProducer", "TestSQSBroker")
 
 
 class TestSQSBroker(TestBroker[SQSBroker, EnterType], broker=SQSBroker):
-    """Runs handlers in the publisher's task, with SQS's encoding but without SQS.
+    """Run handlers in the publisher's task, with SQS's encoding but without SQS.
 
     Args:
         brokers: One or more brokers that see each other's messages.
@@ -72,7 +72,7 @@ class TestSQSBroker(TestBroker[SQSBroker, EnterType], broker=SQSBroker):
     def create_publisher_fake_subscriber(
         self, broker: SQSBroker, publisher: "SQSPublisher"
     ) -> tuple[SQSSubscriber, bool]:
-        """Find who consumes what the publisher sends, or make someone who does."""
+        """Return the subscriber of the publisher's queue, or create one."""
         for candidate in (s for b in self.brokers for s in b.subscribers):
             subscriber = cast("SQSSubscriber", candidate)
             if subscriber.queue_name == publisher.queue_name:
@@ -94,11 +94,11 @@ class TestSQSBroker(TestBroker[SQSBroker, EnterType], broker=SQSBroker):
 
 
 class FakeProducer(SQSProducer):
-    """Hands what is published to the subscribers of its queue and waits for them.
+    """Pass published messages to the subscribers of their queue and wait for them.
 
     Args:
-        broker: Whose codec and parsers encode.
-        brokers: Whose subscribers may take it.
+        broker: The broker whose codec and parsers are used.
+        brokers: The brokers whose subscribers receive messages.
     """
 
     def __init__(self, broker: SQSBroker, brokers: Sequence[SQSBroker]) -> None:
@@ -112,7 +112,7 @@ class FakeProducer(SQSProducer):
         self.codec = broker.config.broker_codec or DefaultCodec()
 
     def disconnect(self) -> None:
-        """Nothing was connected."""
+        """Do nothing: there is no connection."""
 
     @property
     def subscribers(self) -> Iterable[SQSSubscriber]:

@@ -1,4 +1,4 @@
-"""The shape of a message on the wire: any bytes and any headers within the limits of SQS.
+"""Encode any bytes and any headers within the limits of SQS, and decode them.
 
 SQS takes a non-empty text body of XML characters and ten typed attributes with non-empty
 values. Whatever does not fit travels all the same: other bodies as base64 with a marker,
@@ -20,7 +20,7 @@ REPLY_TO = "reply_to"
 BODY_ENCODING = "faststream.body"
 MORE_HEADERS = "faststream.headers"
 
-# these keep a place of their own when there are too many headers: other tools look for them
+# these are never folded when there are too many headers: other tools look for them
 _FIRST = (BODY_ENCODING, CONTENT_TYPE, CORRELATION_ID, REPLY_TO, "traceparent", "tracestate")
 _EMPTY = "-"
 _UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -31,7 +31,7 @@ Attribute = dict[str, Any]
 
 
 def encode_body(body: bytes) -> tuple[str, str | None]:
-    """Return the text to send and the marker that tells how to read it, if any."""
+    """Return the text to send and the marker of its encoding, if any."""
     if not body:
         return _EMPTY, "empty"
     try:
@@ -44,7 +44,7 @@ def encode_body(body: bytes) -> tuple[str, str | None]:
 
 
 def decode_body(text: str, encoding: object) -> bytes:
-    """Read a body; a marker that is not ours, or lies, leaves the text as it is."""
+    """Decode a body; an unknown or wrong marker leaves the text as it is."""
     if encoding == "empty":
         return b""
     if encoding == "base64":
@@ -67,8 +67,8 @@ def encode_headers(headers: Mapping[str, Any]) -> dict[str, Attribute]:
             folded[name] = _foldable(value)
         else:
             plain[name] = attribute
-    room = MAX_ATTRIBUTES - bool(folded)
-    if len(plain) > room:
+    free = MAX_ATTRIBUTES - bool(folded)
+    if len(plain) > free:
         for name in _surplus(plain, MAX_ATTRIBUTES - 1):
             del plain[name]
             folded[name] = _foldable(headers[name])
@@ -78,7 +78,7 @@ def encode_headers(headers: Mapping[str, Any]) -> dict[str, Attribute]:
 
 
 def decode_headers(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
-    """Read attributes of ours and of strangers; nothing that arrives makes this fail."""
+    """Decode attributes of any sender; never raises."""
     headers = {name: _value(attribute) for name, attribute in attributes.items()}
     if (folded := headers.pop(MORE_HEADERS, None)) is not None:
         headers |= _unfold(folded)

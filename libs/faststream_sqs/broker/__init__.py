@@ -1,1 +1,1 @@
-"""The broker, its routers and what they register."""
+"""Provide the broker and its routers."""

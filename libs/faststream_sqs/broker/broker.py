@@ -1,25 +1,24 @@
-"""The broker: one connection, and the order of start and stop."""
+"""Connect, start and stop a FastStream broker on Amazon SQS."""
 
-import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fast_depends import Provider, dependency_provider
 from faststream.message import gen_cor_id
 from faststream.middlewares import AckPolicy
-from faststream.response import PublishType
 from faststream.specification.schema import BrokerSpec
 
 from faststream_sqs.broker.config import SQSBrokerConfig
 from faststream_sqs.broker.logging import make_sqs_logger_state
+from faststream_sqs.broker.ping import is_reachable
+from faststream_sqs.broker.publishing import SQSPublishing
 from faststream_sqs.broker.registrator import SQSRegistrator
-from faststream_sqs.client import ClientOptions, error_code, is_transient
+from faststream_sqs.client import ClientOptions
 from faststream_sqs.connection import SQSConnection
 from faststream_sqs.declare import prepare_queues
-from faststream_sqs.faststream_internals import EMPTY, BrokerUsecase, ContextRepo, FastDependsConfig
+from faststream_sqs.faststream_internals import EMPTY, ContextRepo, FastDependsConfig
 from faststream_sqs.publisher.producer import SQSProducer
-from faststream_sqs.response import SQSMessageId, SQSPublishCommand
 from faststream_sqs.schemas import Declare, SQSQueue
 
 if TYPE_CHECKING:
@@ -37,27 +36,13 @@ if TYPE_CHECKING:
         CustomCallable,
         IdGenerator,
         LoggerProto,
-        SendableMessage,
         UnderlyingDriverAnnotations,
     )
-    from faststream_sqs.message import SQSMessage
     from faststream_sqs.subscriber.settlement import Reject
 
-_DENIED = frozenset(
-    {
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "SignatureDoesNotMatch",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "MissingAuthenticationToken",
-        "IncompleteSignature",
-    }
-)
 
-
-class SQSBroker(SQSRegistrator, BrokerUsecase[Any, SQSConnection, SQSBrokerConfig]):
-    """A FastStream broker on Amazon SQS.
+class SQSBroker(SQSRegistrator, SQSPublishing):
+    """Run FastStream on Amazon SQS.
 
     Args:
         endpoint_url: Another endpoint than AWS's, such as a local emulator.
@@ -66,19 +51,19 @@ class SQSBroker(SQSRegistrator, BrokerUsecase[Any, SQSConnection, SQSBrokerConfi
         aws_secret_access_key: Secret key.
         aws_session_token: Session token.
         session: An `aiobotocore` or `aioboto3` session, for example with an assumed role.
-        client_config: A botocore config; its settings win over ours.
+        client_config: A botocore config; its settings win over those of this library.
         max_pool_connections: Connections for all calls but receives, which have their own
             without a limit. Default: 32.
         ack_linger: Seconds that the first delete of a batch waits for nine others. Default:
-            0.005. On FIFO queues there is no waiting: deletes gather only while one is under way.
+            0.005. On FIFO queues there is no waiting: deletes gather only while one is in flight.
         send_linger: The same for `publish`, per queue. None (the default) sends each message by
-            a call of its own; 0.001 to 0.005 suits many concurrent publishers.
-        declare: What `start()` does about the queues of its endpoints: True creates those that
-            are missing, `"passive"` (the default) looks and complains in the log, False nothing.
+            a separate call; 0.001 to 0.005 suits many concurrent publishers.
+        declare: How `start()` treats the queues of its endpoints: True creates those that are
+            missing, `"passive"` (the default) logs those that are missing, False does nothing.
             Publishing never creates a queue.
-        reject: What becomes of a rejected message: `"delete"` (the default), `"dlq"` sends it
-            with its attributes to the queue's redrive target and then deletes it, `"leave"` gives
-            it back as a nack would, so that redrive counts.
+        reject: How a rejected message is settled: `"delete"` (the default); `"dlq"` sends it with
+            its attributes to the queue's redrive target and then deletes it; `"leave"` returns it
+            as a nack does, so that the redrive policy counts it.
         graceful_timeout: Seconds that `stop()` may take to finish polls and handlers. None or 0
             cancels both at once. Default: 15.
         decoder: Default decoder.
@@ -87,8 +72,8 @@ class SQSBroker(SQSRegistrator, BrokerUsecase[Any, SQSConnection, SQSBrokerConfi
         dependencies: FastDepends dependencies of all handlers.
         middlewares: Around all handlers and publishers.
         routers: Routers to include.
-        ack_policy: Default of the subscribers; not given: `NACK_ON_ERROR`.
-        id_generator: Makes correlation ids.
+        ack_policy: Default of the subscribers. Default: `NACK_ON_ERROR`.
+        id_generator: Generates correlation ids.
         specification_url: AsyncAPI server URL. Default: the endpoint.
         protocol: AsyncAPI protocol. Default: `sqs`.
         protocol_version: AsyncAPI protocol version.
@@ -96,7 +81,7 @@ class SQSBroker(SQSRegistrator, BrokerUsecase[Any, SQSConnection, SQSBrokerConfi
         tags: AsyncAPI tags.
         security: AsyncAPI security; credentials follow the arguments above.
         logger: Logger of the broker, None for silence.
-        log_level: Level of its own lines. Default: INFO.
+        log_level: Level of its log lines. Default: INFO.
         apply_types: Validate and inject arguments. Default: True.
         serializer: FastDepends serializer.
         provider: FastDepends provider.
@@ -145,19 +130,34 @@ class SQSBroker(SQSRegistrator, BrokerUsecase[Any, SQSConnection, SQSBrokerConfi
         context: ContextRepo | None = None,
         underlying_driver_annotations: "UnderlyingDriverAnnotations | None" = None,
     ) -> None:
+        client = ClientOptions(
+            endpoint_url=endpoint_url,
+            region_name=region_name,
+            aws_access_key_id=aws_access_key_id,
+            aws_secret_access_key=aws_secret_access_key,
+            aws_session_token=aws_session_token,
+            session=session,
+            client_config=client_config,
+            max_pool_connections=max_pool_connections,
+        )
+        fast_depends = FastDependsConfig(
+            use_fastdepends=apply_types,
+            serializer=serializer,
+            provider=provider or dependency_provider,
+            context=context or ContextRepo(),
+        )
+        specification = BrokerSpec(
+            description=description,
+            url=[specification_url or endpoint_url or _public_endpoint(region_name)],
+            protocol=protocol or "sqs",
+            protocol_version=protocol_version,
+            tags=tags,
+            security=security,
+        )
         super().__init__(
             routers=routers,
             config=SQSBrokerConfig(
-                options=ClientOptions(
-                    endpoint_url=endpoint_url,
-                    region_name=region_name,
-                    aws_access_key_id=aws_access_key_id,
-                    aws_secret_access_key=aws_secret_access_key,
-                    aws_session_token=aws_session_token,
-                    session=session,
-                    client_config=client_config,
-                    max_pool_connections=max_pool_connections,
-                ),
+                options=client,
                 declare=declare,
                 reject=reject,
                 ack_linger=ack_linger,
@@ -168,12 +168,7 @@ class SQSBroker(SQSRegistrator, BrokerUsecase[Any, SQSConnection, SQSBrokerConfi
                 broker_decoder=decoder,
                 broker_codec=codec,
                 logger=make_sqs_logger_state(logger=logger, log_level=log_level),
-                fd_config=FastDependsConfig(
-                    use_fastdepends=apply_types,
-                    serializer=serializer,
-                    provider=provider or dependency_provider,
-                    context=context or ContextRepo(),
-                ),
+                fd_config=fast_depends,
                 broker_dependencies=dependencies,
                 graceful_timeout=graceful_timeout,
                 ack_policy=ack_policy,
@@ -181,14 +176,7 @@ class SQSBroker(SQSRegistrator, BrokerUsecase[Any, SQSConnection, SQSBrokerConfi
                 extra_context={"broker": self},
                 underlying_driver_annotations=underlying_driver_annotations or {},
             ),
-            specification=BrokerSpec(
-                description=description,
-                url=[specification_url or endpoint_url or _public_endpoint(region_name)],
-                protocol=protocol or "sqs",
-                protocol_version=protocol_version,
-                tags=tags,
-                security=security,
-            ),
+            specification=specification,
         )
 
     async def _connect(self) -> SQSConnection:
@@ -199,16 +187,16 @@ class SQSBroker(SQSRegistrator, BrokerUsecase[Any, SQSConnection, SQSBrokerConfi
         return connection
 
     async def start(self) -> None:
-        """Connect, look after the queues and start the subscribers.
+        """Connect, declare or check the queues, and start the subscribers.
 
         Raises:
-            SetupError: if a queue to declare exists with other attributes.
+            SetupError: A queue to declare exists with other attributes.
         """
         connection = await self.connect()
         await prepare_queues(
             connection,
             [
-                endpoint.queue  # type: ignore[attr-defined]  # ours have a queue
+                endpoint.queue  # type: ignore[attr-defined]  # SQS endpoints have a queue
                 for endpoint in (*self.subscribers, *self.publishers)
             ],
             self.config.broker_config.declare,
@@ -242,150 +230,19 @@ class SQSBroker(SQSRegistrator, BrokerUsecase[Any, SQSConnection, SQSBrokerConfi
             await connection.close()
 
     async def ping(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - FastStream's signature
-        """Tell whether SQS answers and knows us, within `timeout` seconds (default 5).
+        """Return whether SQS answers and accepts the credentials, within `timeout` seconds.
 
-        It asks for one of the broker's queues, which needs no right beyond those of its use.
+        The default is 5 seconds. It looks up one of the broker's queues, which needs no permission
+        beyond those of its use.
         """
         if self._connection is None:
             return False
         endpoints = (*self.subscribers, *self.publishers)
         name = endpoints[0].queue_name if endpoints else "ping"  # type: ignore[attr-defined]
-        try:
-            async with asyncio.timeout(timeout or 5.0):
-                await self._connection.client.call_once("get_queue_url", QueueName=name)
-        except Exception as error:  # noqa: BLE001 - any failure is an answer here
-            return bool(error_code(error)) and not is_transient(error) and not _denied(error)
-        return True
-
-    async def publish(
-        self,
-        message: "SendableMessage" = None,
-        queue: str = "",
-        *,
-        headers: Mapping[str, Any] | None = None,
-        correlation_id: str | None = None,
-        reply_to: str = "",
-        group_id: str | None = None,
-        deduplication_id: str | None = None,
-        delay_seconds: int | None = None,
-    ) -> SQSMessageId:
-        """Send one message.
-
-        Args:
-            message: What to send: bytes, str, or anything that serialises to JSON.
-            queue: Name, URL or ARN. It is never created by publishing.
-            headers: Any number; str, bytes and numbers keep their type.
-            correlation_id: Default: a new one.
-            reply_to: Queue that the reply is asked to go to.
-            group_id: At most 128 characters; required on FIFO queues.
-            deduplication_id: FIFO only; None relies on content-based deduplication.
-            delay_seconds: 0 to 900; standard queues only.
-
-        Returns:
-            The id that SQS gave to it, with the `sequence_number` on FIFO queues.
-
-        Raises:
-            SetupError: if a message for a FIFO queue has no group.
-            MessageTooLargeError: above 1 MiB with its attributes.
-            ClientError: if SQS refuses it, or stays unreachable for about ten seconds.
-            EntryFailedError: the same within a coalesced call.
-        """
-        cmd = SQSPublishCommand(
-            message,
-            queue=queue,
-            headers=dict(headers or {}),
-            correlation_id=correlation_id or self.config.id_generator(),
-            reply_to=reply_to,
-            group_id=group_id,
-            deduplication_id=deduplication_id,
-            delay_seconds=delay_seconds,
-            _publish_type=PublishType.PUBLISH,
-        )
-        sent: SQSMessageId = await self._basic_publish(cmd, producer=self.config.producer)
-        return sent
-
-    async def publish_batch(
-        self,
-        *messages: "SendableMessage",
-        queue: str = "",
-        headers: Mapping[str, Any] | None = None,
-        correlation_id: str | None = None,
-        reply_to: str = "",
-        group_id: str | None = None,
-        delay_seconds: int | None = None,
-    ) -> list[SQSMessageId]:
-        """Send messages ten by ten; an `SQSPublishMessage` among them has options of its own.
-
-        Returns:
-            One id per message, in order.
-
-        Raises:
-            BatchPublishError: if some failed for good: it tells which, the others were sent.
-        """
-        cmd = SQSPublishCommand(
-            *(messages or (None,)),
-            queue=queue,
-            headers=dict(headers or {}),
-            correlation_id=correlation_id or self.config.id_generator(),
-            reply_to=reply_to,
-            group_id=group_id,
-            delay_seconds=delay_seconds,
-            _publish_type=PublishType.PUBLISH,
-        )
-        sent: list[SQSMessageId] = await self._basic_publish_batch(
-            cmd, producer=self.config.producer
-        )
-        return sent
-
-    async def request(  # type: ignore[override]  # as every broker: the options are its own
-        self,
-        message: "SendableMessage" = None,
-        queue: str = "",
-        *,
-        headers: Mapping[str, Any] | None = None,
-        correlation_id: str | None = None,
-        group_id: str | None = None,
-        deduplication_id: str | None = None,
-        delay_seconds: int | None = None,
-        timeout: float = 0.5,  # noqa: ASYNC109 - FastStream's signature
-    ) -> "SQSMessage":
-        """Send one message and wait for its reply, which comes by a private queue.
-
-        The queue is made at the first request and deleted at `stop()`.
-
-        Args:
-            message: As in `publish`.
-            queue: As in `publish`.
-            headers: As in `publish`.
-            correlation_id: As in `publish`; it finds the reply.
-            group_id: As in `publish`.
-            deduplication_id: As in `publish`.
-            delay_seconds: As in `publish`.
-            timeout: Seconds from sending to reply. Default: 0.5.
-
-        Raises:
-            TimeoutError: when the time is over.
-        """
-        cmd = SQSPublishCommand(
-            message,
-            queue=queue,
-            headers=dict(headers or {}),
-            correlation_id=correlation_id or self.config.id_generator(),
-            group_id=group_id,
-            deduplication_id=deduplication_id,
-            delay_seconds=delay_seconds,
-            timeout=timeout,
-            _publish_type=PublishType.REQUEST,
-        )
-        reply: SQSMessage = await self._basic_request(cmd, producer=self.config.producer)
-        return reply
+        return await is_reachable(self._connection.client, name, timeout or 5.0)
 
     def _report(self, level: int, text: str, queue: SQSQueue) -> None:
         self.config.logger.log(text, level, extra={"queue": queue.name, "message_id": ""})
-
-
-def _denied(error: BaseException) -> bool:
-    return error_code(error).rpartition("#")[2] in _DENIED
 
 
 def _public_endpoint(region_name: str | None) -> str:

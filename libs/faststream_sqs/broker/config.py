@@ -1,4 +1,4 @@
-"""What a broker is configured with; a router's copy has the same names and defaults."""
+"""Hold the configuration of a broker or router."""
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -43,7 +43,7 @@ def _driver_annotations() -> UnderlyingDriverAnnotations:
 
 @dataclass(kw_only=True)
 class SQSBrokerConfig(BrokerConfig):
-    """Configuration of a broker; endpoints read it late, through their router."""
+    """Hold the options of a broker; endpoints read them late, through their router."""
 
     options: ClientOptions = field(default_factory=ClientOptions)
     declare: Declare = "passive"
@@ -61,7 +61,7 @@ class SQSBrokerConfig(BrokerConfig):
         """The open connection.
 
         Raises:
-            IncorrectState: before `connect()` and after `stop()`.
+            IncorrectState: Before `connect()` and after `stop()`.
         """
         if self._connection is None:
             raise IncorrectState("the SQS broker is not connected: call connect() or start()")

@@ -1,4 +1,4 @@
-"""The log lines of the broker: queue, message id, text."""
+"""Format the log lines of the broker: queue, message id, text."""
 
 import logging
 from functools import partial
@@ -17,7 +17,7 @@ _MESSAGE_ID_LENGTH = 10
 
 
 class SQSParamsStorage(DefaultLoggerStorage):
-    """Keeps the longest queue name, so that the columns of the log line up."""
+    """Store the longest queue name, so that the columns of the log line up."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What brokers and routers register: subscribers and publishers."""
+"""Register subscribers and publishers with a broker or a router."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -10,6 +10,7 @@ from faststream_sqs.faststream_internals import EMPTY, Registrator
 from faststream_sqs.publisher.factory import create_publisher
 from faststream_sqs.publisher.usecase import SQSBatchPublisher, SQSPublisher
 from faststream_sqs.schemas import SQSQueue
+from faststream_sqs.subscriber.config import SQSSubscriberConfig, SQSSubscriberSpecificationConfig
 from faststream_sqs.subscriber.factory import create_subscriber
 from faststream_sqs.subscriber.usecase import (
     SQSBatchSubscriber,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class SQSRegistrator(Registrator[Any, SQSBrokerConfig]):
-    """Includable to an SQSBroker."""
+    """Register endpoints; `SQSBroker` and `SQSRouter` derive from it."""
 
     @overload  # type: ignore[override]  # as every broker: the options are the broker's own
     def subscriber(
@@ -109,22 +110,22 @@ class SQSRegistrator(Registrator[Any, SQSBrokerConfig]):
 
         Args:
             queue: Name, URL, ARN or `SQSQueue`.
-            max_workers: Messages (or batches) in work at the same time. On FIFO queues groups
+            max_workers: Messages (or batches) handled at the same time. On FIFO queues groups
                 run in parallel up to this number, and strictly one by one within a group.
             batch: Call the handler with a list of up to `max_messages` messages.
             max_messages: Messages of one receive, 1 to 10. A receive happens only while a worker
                 is free, so at most `max_messages - 1` wait behind busy workers; 1 buffers none.
             wait_time_seconds: Long poll, 0 to 20, at most a second less than the broker's
-                `graceful_timeout`: a stop waits for the poll under way.
+                `graceful_timeout`: stopping waits for the poll in flight.
             visibility_timeout: Seconds, 1 to 43,200. None: the queue's own.
             heartbeat: Extend every received message each half visibility timeout, from its
                 receipt until it is settled, for at most 12 hours.
             retry_delay: Seconds before a nacked message returns, or a function from the receive
                 count to seconds. None: 1, 2, 4 … up to 900.
-            pollers: Receives under way at the same time.
+            pollers: Receives in flight at the same time.
             unwrap_sns: Read through the SNS envelope if there is one.
-            ack_policy: None given: the broker's, else `NACK_ON_ERROR`.
-            no_reply: Do not answer messages that name a reply queue.
+            ack_policy: Default: the broker's, else `NACK_ON_ERROR`.
+            no_reply: Do not reply to messages that name a reply queue.
             dependencies: FastDepends dependencies of the handler.
             parser: Custom parser of raw messages.
             decoder: Custom decoder of message bodies.
@@ -135,12 +136,12 @@ class SQSRegistrator(Registrator[Any, SQSBrokerConfig]):
             include_in_schema: Show it in the AsyncAPI document.
 
         Raises:
-            SetupError: if an option is out of range.
+            SetupError: An option is out of range.
         """
-        subscriber = create_subscriber(
-            queue=queue,
+        the_queue = SQSQueue.of(queue)
+        config = SQSSubscriberConfig(
+            queue=the_queue,
             max_workers=max_workers,
-            batch=batch,
             max_messages=max_messages,
             wait_time_seconds=wait_time_seconds,
             visibility_timeout=visibility_timeout,
@@ -148,13 +149,17 @@ class SQSRegistrator(Registrator[Any, SQSBrokerConfig]):
             retry_delay=retry_delay,
             pollers=pollers,
             unwrap_sns=unwrap_sns,
-            ack_policy=ack_policy,
             no_reply=no_reply,
-            config=cast("SQSBrokerConfig", self.config),
+            _outer_config=cast("SQSBrokerConfig", self.config),
+            _ack_policy=ack_policy,
+        )
+        specification = SQSSubscriberSpecificationConfig(
+            queue=the_queue,
             title_=title,
             description_=description,
             include_in_schema=include_in_schema,
         )
+        subscriber = create_subscriber(config, specification, batch=batch)
         super().subscriber(subscriber, persistent=persistent)
         return subscriber.add_call(
             parser_=parser or self._parser,
@@ -221,7 +226,7 @@ class SQSRegistrator(Registrator[Any, SQSBrokerConfig]):
         Args:
             queue: Name, URL, ARN or `SQSQueue`. It is never created by publishing.
             headers: Sent with every message; those of a call win.
-            reply_to: Queue that replies are asked to go to.
+            reply_to: Queue that receivers send their replies to.
             group_id: Message group of every message, at most 128 characters. Required on FIFO
                 queues here or per message; allowed on standard queues (fair queues).
             deduplication_id: FIFO only; None relies on content-based deduplication.
@@ -234,7 +239,7 @@ class SQSRegistrator(Registrator[Any, SQSBrokerConfig]):
             include_in_schema: Show it in the AsyncAPI document.
 
         Raises:
-            SetupError: if options contradict each other.
+            SetupError: Options contradict each other.
         """
         publisher = create_publisher(
             queue=queue,
@@ -262,10 +267,10 @@ class SQSRegistrator(Registrator[Any, SQSBrokerConfig]):
         middlewares: Sequence["BrokerMiddleware[Any, Any]"] = (),
         include_in_schema: bool | None = None,
     ) -> None:
-        """Take over what a router registered.
+        """Register the endpoints of a router with this broker or router.
 
         Raises:
-            TypeError: if it is a router of another broker.
+            TypeError: It is the router of another broker.
         """
         if not isinstance(router, SQSRegistrator):
             raise TypeError(f"an SQSBroker includes SQSRouters, not {type(router).__name__}")

@@ -1,4 +1,4 @@
-"""Routers: what a module registers before there is a broker."""
+"""Register endpoints of a module before there is a broker."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class SQSRoutePublisher(ArgsContainer):
-    """A publisher of an `SQSRoute`; the arguments are those of `SQSBroker.publisher`."""
+    """Describe a publisher of an `SQSRoute`; the arguments are those of `SQSBroker.publisher`."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class SQSRoutePublisher(ArgsContainer):
 
 
 class SQSRoute(SubscriberRoute):
-    """A handler of an `SQSRouter`; the arguments are those of `SQSBroker.subscriber`."""
+    """Describe a handler of an `SQSRouter`; the arguments are those of `SQSBroker.subscriber`."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class SQSRoute(SubscriberRoute):
 
 
 class SQSRouter(SQSRegistrator, BrokerRouter[Any, SQSBrokerConfig]):
-    """Registers subscribers and publishers for a broker that includes it.
+    """Register subscribers and publishers for a broker that includes the router.
 
     Args:
         prefix: Put before the names of its queues; URLs and ARNs stay as they are.

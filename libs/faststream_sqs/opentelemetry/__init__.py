@@ -1,4 +1,4 @@
-"""Traces and metrics by OpenTelemetry, if it is installed."""
+"""Record traces and metrics with OpenTelemetry, if it is installed."""
 
 from faststream_sqs.opentelemetry.middleware import SQSTelemetryMiddleware
 

@@ -1,4 +1,4 @@
-"""The middleware to give to a broker."""
+"""Provide the OpenTelemetry middleware of a broker."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SQSTelemetryMiddleware(TelemetryMiddleware[SQSPublishCommand]):
-    """Spans and metrics for what is sent and consumed; context travels in the headers.
+    """Record spans and metrics for what is sent and consumed; context travels in the headers.
 
     Args:
         tracer_provider: None: the global one.

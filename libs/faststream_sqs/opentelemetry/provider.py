@@ -1,4 +1,4 @@
-"""What spans and metrics say about a message; queues go by name, never by URL."""
+"""Describe messages for spans and metrics; queues are labelled by name, never by URL."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ _SYSTEM = "aws_sqs"
 
 
 class SQSTelemetrySettingsProvider(TelemetrySettingsProvider[SQSRawMessage, SQSPublishCommand]):
-    """For single messages."""
+    """Describe single messages."""
 
     messaging_system = _SYSTEM
 
@@ -50,7 +50,7 @@ class SQSTelemetrySettingsProvider(TelemetrySettingsProvider[SQSRawMessage, SQSP
 class SQSBatchTelemetrySettingsProvider(
     TelemetrySettingsProvider[list[SQSRawMessage], SQSPublishCommand]
 ):
-    """For batches."""
+    """Describe batches."""
 
     messaging_system = _SYSTEM
 
@@ -76,7 +76,7 @@ class SQSBatchTelemetrySettingsProvider(
 def telemetry_provider(
     msg: SQSRawMessage | list[SQSRawMessage] | None,
 ) -> SQSTelemetrySettingsProvider | SQSBatchTelemetrySettingsProvider:
-    """Choose by what is consumed; what is sent looks the same to both."""
+    """Return the provider for a subscriber's messages; published ones are the same for both."""
     if isinstance(msg, list):
         return SQSBatchTelemetrySettingsProvider()
     return SQSTelemetrySettingsProvider()

@@ -1,4 +1,4 @@
-"""Metrics by Prometheus, if its client is installed."""
+"""Record metrics with Prometheus, if its client is installed."""
 
 from faststream_sqs.prometheus.middleware import SQSPrometheusMiddleware
 

@@ -1,4 +1,4 @@
-"""The middleware to give to a broker."""
+"""Provide the Prometheus middleware of a broker."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class SQSPrometheusMiddleware(
     PrometheusMiddleware[SQSRawMessage | list[SQSRawMessage], SQSPublishCommand]
 ):
-    """Counts, sizes and durations of what is sent and consumed, by queue name.
+    """Record counts, sizes and durations of what is sent and consumed, by queue name.
 
     Args:
         registry: Where the metrics are registered.

@@ -1,4 +1,4 @@
-"""What the metrics say about a message; queues go by name, never by URL."""
+"""Describe messages for metrics; queues are labelled by name, never by URL."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ _Received = SQSRawMessage | list[SQSRawMessage]
 
 
 class SQSMetricsSettingsProvider(MetricsSettingsProvider[_Received, SQSPublishCommand]):
-    """For single messages and batches."""
+    """Describe single messages and batches."""
 
     messaging_system = "aws_sqs"
 

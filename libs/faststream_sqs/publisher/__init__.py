@@ -1,1 +1,1 @@
-"""The sending side."""
+"""Publish messages."""

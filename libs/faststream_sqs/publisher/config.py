@@ -1,4 +1,4 @@
-"""What a publisher is configured with."""
+"""Hold the options of a publisher."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which publisher the options ask for."""
+"""Create the publisher that the options describe."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -29,15 +29,15 @@ def create_publisher(
     schema_: Any,
     include_in_schema: bool,
 ) -> SQSPublisher:
-    """Build a publisher.
+    """Create a publisher.
 
     Raises:
-        SetupError: if an option cannot work.
+        SetupError: The options contradict each other.
     """
     if batch and reply_to:
         raise SetupError("a batch has no reply: publisher(batch=True) takes no reply_to")
     if batch and deduplication_id:
-        raise SetupError("one deduplication_id for a whole batch would drop all but the first")
+        raise SetupError("one deduplication_id for a batch would drop all but its first message")
     wanted = SQSQueue.of(queue)
     specification = SQSPublisherSpecification(
         config,

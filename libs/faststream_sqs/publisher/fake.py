@@ -1,4 +1,4 @@
-"""The publisher of replies: where they go is in the message."""
+"""Publish replies to the queue that a message names."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class SQSFakePublisher(FakePublisher):
-    """Publishes what a handler returned to the queue that the request named."""
+    """Publish what a handler returned to the reply queue of the request."""
 
     def __init__(self, producer: "ProducerProto[Any]", queue: str) -> None:
         super().__init__(producer=producer)
         self.queue = queue
 
     def patch_command(self, cmd: "PublishCommand") -> SQSPublishCommand:
-        """Address the reply; on a FIFO reply queue replies to one caller need no order."""
+        """Address the reply; on a FIFO queue each reply is a group, since replies need no order."""
         reply = SQSPublishCommand.from_cmd(super().patch_command(cmd))
         reply.destination = self.queue
         if is_fifo(self.queue) and reply.group_id is None:

@@ -1,4 +1,4 @@
-"""From commands to calls: encoding, limits, replies."""
+"""Turn publish commands into calls: encoding, limits and replies."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SQSProducer(ProducerProto[SQSPublishCommand]):
-    """Sends what publishers and the broker are asked to send."""
+    """Send the messages of publishers and of the broker."""
 
     _parser: "AsyncCallable"
     _decoder: "AsyncCallable"
@@ -75,10 +75,10 @@ class SQSProducer(ProducerProto[SQSPublishCommand]):
         return await connection.send(cmd.destination, entry)
 
     async def publish_batch(self, cmd: SQSPublishCommand) -> list[SQSMessageId]:
-        """Send messages ten by ten.
+        """Send messages ten per call.
 
         Raises:
-            BatchPublishError: if some failed for good; it tells which.
+            BatchPublishError: Some failed for good; the error names them.
         """
         connection = self._connected
         entries = [
@@ -109,7 +109,7 @@ class SQSProducer(ProducerProto[SQSPublishCommand]):
 
 
 class SQSFakeProducer(SQSProducer):
-    """Stands in the configuration of a router, which sends nothing by itself."""
+    """Fill the place of a producer in a router, which sends nothing."""
 
     def __bool__(self) -> bool:
         return False
@@ -121,24 +121,24 @@ async def encode(
     codec: "CodecProto",
     serializer: "SerializerProto | None",
 ) -> "Entry":
-    """Build what SendMessage takes; the options of an `SQSPublishMessage` win."""
-    own = body if isinstance(body, SQSPublishMessage) else None
-    content, content_type = await codec.encode(own.body if own else body, serializer)
+    """Return the arguments of SendMessage; the options of an `SQSPublishMessage` win."""
+    item = body if isinstance(body, SQSPublishMessage) else None
+    content, content_type = await codec.encode(item.body if item else body, serializer)
     text, encoding = wire.encode_body(content)
     headers = {
         wire.BODY_ENCODING: encoding,
         wire.CONTENT_TYPE: content_type,
-        wire.CORRELATION_ID: (own and own.correlation_id) or cmd.correlation_id,
+        wire.CORRELATION_ID: (item and item.correlation_id) or cmd.correlation_id,
         wire.REPLY_TO: cmd.reply_to or None,
         **cmd.headers,
-        **(own.headers if own else {}),
+        **(item.headers if item else {}),
     }
     entry: Entry = {
         "MessageBody": text,
-        "MessageGroupId": (own and own.group_id) or cmd.group_id,
-        "MessageDeduplicationId": (own and own.deduplication_id) or cmd.deduplication_id,
-        "DelaySeconds": own.delay_seconds
-        if own and own.delay_seconds is not None
+        "MessageGroupId": (item and item.group_id) or cmd.group_id,
+        "MessageDeduplicationId": (item and item.deduplication_id) or cmd.deduplication_id,
+        "DelaySeconds": item.delay_seconds
+        if item and item.delay_seconds is not None
         else cmd.delay_seconds,
         "MessageAttributes": wire.encode_headers(headers) or None,
     }
@@ -152,5 +152,5 @@ def _ids(results: "Sequence[SQSMessageId | BaseException]") -> list[SQSMessageId
     ids = [r for r in results if not isinstance(r, BaseException)]
     if not failed:
         return ids
-    told = [None if isinstance(r, BaseException) else r for r in results]
-    raise BatchPublishError(failed, told)
+    sent = [None if isinstance(r, BaseException) else r for r in results]
+    raise BatchPublishError(failed, sent)

@@ -1,4 +1,4 @@
-"""A publisher in an AsyncAPI document."""
+"""Describe a publisher in an AsyncAPI document."""
 
 from faststream.specification.asyncapi.utils import resolve_payloads
 from faststream.specification.schema import Message, Operation, PublisherSpec

@@ -1,4 +1,4 @@
-"""Publishers: a queue with the options of its messages."""
+"""Publish to a queue, with options for its messages."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SQSPublisher(PublisherUsecase):
-    """Publishes single messages; what its handler returns is one message."""
+    """Publish single messages; what a handler returns is one message."""
 
     _outer_config: "SQSBrokerConfig"
     _batch = False
@@ -62,7 +62,7 @@ class SQSPublisher(PublisherUsecase):
         deduplication_id: str | None = None,
         delay_seconds: int | None = None,
     ) -> Any:
-        """Send one message; what is not given is the publisher's own option.
+        """Send one message; options that are not given are the publisher's.
 
         Returns:
             The `SQSMessageId`.
@@ -116,10 +116,10 @@ class SQSPublisher(PublisherUsecase):
         _extra_middlewares: Iterable["PublisherMiddleware"],
     ) -> None:
         """Publish what a handler returned."""
-        ours = self._addressed(SQSPublishCommand.from_cmd(cmd, batch=self._batch))
+        command = self._addressed(SQSPublishCommand.from_cmd(cmd, batch=self._batch))
         send = self._basic_publish_batch if self._batch else self._basic_publish
         await send(
-            ours, producer=self._outer_config.producer, _extra_middlewares=_extra_middlewares
+            command, producer=self._outer_config.producer, _extra_middlewares=_extra_middlewares
         )
 
     def _addressed(self, cmd: SQSPublishCommand) -> SQSPublishCommand:
@@ -134,7 +134,7 @@ class SQSPublisher(PublisherUsecase):
 
 
 class SQSBatchPublisher(SQSPublisher):
-    """Publishes several messages at once; a sequence that its handler returns is spread."""
+    """Publish several messages at once; each item of a returned sequence is a message."""
 
     _batch = True
 
@@ -148,10 +148,10 @@ class SQSBatchPublisher(SQSPublisher):
         group_id: str | None = None,
         delay_seconds: int | None = None,
     ) -> list[SQSMessageId]:
-        """Send messages ten by ten.
+        """Send messages ten per call.
 
         Raises:
-            BatchPublishError: if some failed for good; it tells which.
+            BatchPublishError: Some failed for good; the error names them.
         """
         cmd = SQSPublishCommand(
             *(messages or (None,)),

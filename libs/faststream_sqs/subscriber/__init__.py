@@ -1,1 +1,1 @@
-"""The receiving side."""
+"""Receive and handle messages."""

@@ -1,4 +1,4 @@
-"""Sparing the followers of a failed FIFO message the receives of its retries.
+"""Spare the followers of a failed FIFO message the receives of its retries.
 
 SQS hands out a failed message together with what follows it in its group, and counts a receive
 for each of them. Were every retry received like this, a poisonous message would take its healthy
@@ -16,7 +16,7 @@ _PATIENCE = 30.0
 
 
 class Caution:
-    """Knows which groups begin with a message that has failed before."""
+    """Track the groups whose first message has failed before."""
 
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
@@ -31,7 +31,7 @@ class Caution:
         self._due |= first
 
     def received(self, messages: Iterable[SQSRawMessage]) -> None:
-        """Note what came, and whether it had come before."""
+        """Record received messages, and whether they were redelivered."""
         for message in messages:
             if message.group_id is not None:
                 self._due.pop(message.group_id, None)
@@ -39,7 +39,7 @@ class Caution:
                     self._in_work.add(message.group_id)
 
     def done(self, messages: Iterable[SQSRawMessage]) -> None:
-        """Note what is in work no longer."""
+        """Record that messages are no longer being handled."""
         if self._in_work:
             self._in_work.difference_update(message.group_id or "" for message in messages)
 

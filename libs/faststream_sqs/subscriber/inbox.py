@@ -1,4 +1,4 @@
-"""What one started subscriber has received and not settled yet."""
+"""Receive messages and hold them until they are settled."""
 
 import asyncio
 import logging
@@ -30,7 +30,7 @@ _DEFAULT_VISIBILITY = 30
 
 
 class Inbox:
-    """Receives from one queue, and keeps each message until it is settled or given back.
+    """Receive from one queue, and hold each message until it is settled or returned.
 
     Args:
         connection: Where the calls go.
@@ -71,7 +71,7 @@ class Inbox:
     async def receive(
         self, count: int, wait: int, attempt_id: str | None = None
     ) -> list[SQSRawMessage]:
-        """Receive once, at most `count` messages in `wait` seconds, and hold what came."""
+        """Receive once, at most `count` messages in `wait` seconds, and hold the messages."""
         if not self._url:
             await self._find_queue()
         count, wait = self._caution.limit(count, wait)
@@ -100,7 +100,7 @@ class Inbox:
         self._url = ""
 
     def let_go(self, messages: Sequence[SQSRawMessage]) -> None:
-        """Keep no longer what is settled, or what the handler chose not to settle."""
+        """Stop holding messages that are settled, or that the handler chose not to settle."""
         self._caution.done(messages)
         for message in messages:
             if message.outcome is Outcome.DELETED:
@@ -109,23 +109,23 @@ class Inbox:
             self._forget(message)
 
     def failed(self, messages: Sequence[SQSRawMessage]) -> None:
-        """Expect handled messages again that were not deleted."""
+        """Expect the redelivery of handled messages that were not deleted."""
         if self._queue.fifo:
             self._caution.failed(
                 message for message in messages if message.outcome is not Outcome.DELETED
             )
 
     async def give_back(self, messages: Sequence[SQSRawMessage]) -> None:
-        """Make unstarted messages visible at once; the visibility timeout does it otherwise."""
-        ours = [message for message in messages if message.outcome is None]
+        """Make unstarted messages visible at once; else the visibility timeout does it."""
+        held = [message for message in messages if message.outcome is None]
         try:
-            await self._settlement.release(ours, 0)
+            await self._settlement.release(held, 0)
         except Exception as error:  # noqa: BLE001 - nothing is lost, it comes later
-            self._report(logging.WARNING, "messages were not given back at once", error)
+            self._report(logging.WARNING, "messages could not be returned at once", error)
         self.let_go(messages)
 
     async def close(self) -> None:
-        """Answer every delete and release that was asked for; leave no task behind."""
+        """Finish every submitted delete and release, and end all tasks."""
         await self._connection.flush(self._url)
         await self._leases.close()
         self._held.clear()
@@ -148,7 +148,7 @@ class Inbox:
         return int(attributes.get("VisibilityTimeout", _DEFAULT_VISIBILITY))
 
     def _hold(self, item: dict[str, Any], now: float) -> SQSRawMessage | None:
-        """Take a message in; one that we still have only brings a newer handle."""
+        """Hold a message; for one that is held already, only its newer receipt handle is stored."""
         message_id = item["MessageId"]
         if (known := self._held.get(message_id)) is not None:
             self._hold_again(known, item["ReceiptHandle"], now)

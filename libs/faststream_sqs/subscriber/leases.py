@@ -1,4 +1,4 @@
-"""Keeping what was received: every message is extended until it is settled."""
+"""Extend the visibility timeout of received messages until they are settled."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,11 +18,11 @@ Extend = Callable[
 
 
 class LeaseKeeper:
-    """Extends held messages every half visibility timeout, ten in a call.
+    """Extend held messages every half visibility timeout, ten in a call.
 
     Args:
         extend: Changes the visibility of at most ten messages of one queue.
-        on_failure: Told of messages that could not be extended, with the reason.
+        on_failure: Called with messages that could not be extended, and the error.
     """
 
     def __init__(
@@ -45,27 +45,27 @@ class LeaseKeeper:
         return max(self.timeout / 2, _SHORTEST_BEAT)
 
     def hold(self, message: SQSRawMessage, seconds: int | None = None) -> None:
-        """Start, or start again, to keep a message that is ours for `seconds` from now."""
+        """Start or restart extending a message that is invisible for `seconds` from now."""
         now = asyncio.get_running_loop().time()
-        kept = self.timeout if seconds is None else seconds
-        message.expires_at = now + kept
+        invisible = self.timeout if seconds is None else seconds
+        message.expires_at = now + invisible
         if self.enabled:
             self._kept.add(message)
-            self._plan(message, now + max(kept - self._interval, kept / 2))
+            self._plan(message, now + max(invisible - self._interval, invisible / 2))
 
     def drop(self, message: SQSRawMessage) -> None:
-        """Stop extending; an extension under way may still land."""
+        """Stop extending; an extension in flight may still take effect."""
         self._kept.discard(message)
         self._due.pop(message, None)
 
     async def surrender(self, message: SQSRawMessage) -> None:
-        """Stop extending and wait out an extension under way, lest it overwrite a delay."""
+        """Stop extending and wait for an extension in flight, which could overwrite a delay."""
         self.drop(message)
         if beat := self._beating.get(message):
             await asyncio.wait([beat])
 
     async def close(self) -> None:
-        """Forget everything and leave no task behind."""
+        """Stop extending all messages and end the task."""
         self._kept.clear()
         self._due.clear()
         self._disarm()

@@ -1,4 +1,4 @@
-"""Workers with credits: no message is received that nobody could start soon."""
+"""Limit receives by credits, so that no message waits long for a worker."""
 
 import asyncio
 from collections import deque
@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 from faststream_sqs.message import SQSRawMessage
 
 Unit = list[SQSRawMessage]
-"""What one call of the handler takes: one message, or a batch."""
+"""The messages of one call of the handler: one message, or a batch."""
 
 
 @dataclass(eq=False, slots=True)
 class _Chain:
-    """Units that must follow each other; alone in its chain is what needs no order."""
+    """Hold units that must be handled in order; a unit without order is a chain of one."""
 
     key: str | None
     units: deque[Unit] = field(default_factory=deque)
 
 
 class WorkerPool:
-    """Runs units on up to `workers` tasks; units of one key strictly one after another.
+    """Run units on up to `workers` tasks; units of one key strictly one after another.
 
     Args:
         handle: Runs one unit and says whether the next of the same key may follow.
-        abandon: Gives back units that will not be started.
+        abandon: Called with the messages of units that will not be started.
         workers: Units in work at the same time.
         prefetch: Messages of one receive; at most `prefetch - 1` wait behind busy workers.
     """
@@ -68,12 +68,12 @@ class WorkerPool:
         return 0
 
     def unreserve(self, count: int) -> None:
-        """Give back credits that brought nothing."""
+        """Return unused credits."""
         self._held -= count
         self._changed.set()
 
     def admit(self, units: Iterable[tuple[str | None, Unit]]) -> None:
-        """Queue units, whose credits are reserved, under the keys that order them."""
+        """Queue units with reserved credits; units of one key are handled in order."""
         for key, unit in units:
             chain = self._chains.get(key) if key is not None else None
             if chain is None:
@@ -86,7 +86,7 @@ class WorkerPool:
             self._hire()
 
     def close(self) -> list[SQSRawMessage]:
-        """Start nothing any more; return what had not been started."""
+        """Stop starting units; return the messages that were not started."""
         self._closed = True
         self._changed.set()
         chains = {id(chain): chain for chain in (*self._ready, *self._chains.values())}
@@ -97,7 +97,7 @@ class WorkerPool:
         return waiting
 
     def unfinished(self) -> list[SQSRawMessage]:
-        """What is in work."""
+        """Return the messages that are being handled."""
         return [message for unit in self._units.values() for message in unit]
 
     def _hire(self) -> None:

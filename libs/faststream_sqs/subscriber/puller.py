@@ -1,4 +1,4 @@
-"""Messages for those who fetch them themselves: `get_one` and iteration."""
+"""Fetch messages for `get_one` and iteration."""
 
 import asyncio
 
@@ -10,10 +10,10 @@ _LONGEST_POLL = 20
 
 
 class Puller:
-    """Fetches up to `size` messages at a time and keeps them until the next are asked for.
+    """Fetch up to `size` messages at a time and hold them until the next fetch.
 
     A receive is never cut off, since what it brings would be in flight unseen: when the
-    caller gives up it goes on, and what comes is given back.
+    caller gives up it continues, and its messages are returned to the queue.
     """
 
     def __init__(self, inbox: Inbox, size: int) -> None:
@@ -47,7 +47,7 @@ class Puller:
         return self._stopping.is_set()
 
     def close(self) -> "set[asyncio.Task[None] | asyncio.Task[list[SQSRawMessage]]]":
-        """Fetch nothing more; return what is still under way."""
+        """Stop fetching; return the fetches in flight."""
         self._stopping.set()
         return set(self._tasks)
 

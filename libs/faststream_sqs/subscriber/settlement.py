@@ -1,4 +1,4 @@
-"""How received messages leave our hands: deleted, given back, refused or kept longer."""
+"""Settle received messages: delete, return, reject or extend them."""
 
 import asyncio
 import logging
@@ -18,12 +18,12 @@ _BACKLOG = 1_000
 
 
 def default_retry_delay(receive_count: int) -> int:
-    """Seconds until the next attempt: 1, 2, 4 … up to 900, by the number of receives."""
+    """Return the seconds until the next attempt: 1, 2, 4 … up to 900, by the number of receives."""
     return min(1 << min(receive_count - 1, 10), _LONGEST_RETRY_DELAY)
 
 
 class Settlement:
-    """Settles the messages of one subscriber.
+    """Settle the messages of one subscriber.
 
     Args:
         connection: Where the calls go.
@@ -52,7 +52,7 @@ class Settlement:
         self._forget = forget
 
     async def delete(self, messages: Sequence[SQSRawMessage]) -> None:
-        """Delete; in order on FIFO queues and then awaited, else queued with others.
+        """Delete a message: awaited and in order on FIFO queues, else queued with others.
 
         Raises:
             Exception: FIFO only: the first failure, after every message was tried.
@@ -67,17 +67,17 @@ class Settlement:
             await asyncio.wait(deletes)
 
     def delete_again(self, message: SQSRawMessage) -> None:
-        """Delete a message that came back before its delete was answered."""
+        """Delete a message that was redelivered before its delete was complete."""
         self._queue_delete(message, awaited=False)
 
     async def release(self, messages: Sequence[SQSRawMessage], delay: float | None) -> None:
-        """Make visible again after `delay` seconds, None: after the retry delay."""
+        """Make a message visible again after `delay` seconds; None: after the retry delay."""
         for message in messages:
             await self._leases.surrender(message)
         await _all([self._release(message, self._delay(message, delay)) for message in messages])
 
     async def reject(self, messages: Sequence[SQSRawMessage]) -> None:
-        """Refuse for good: delete, move to the dead-letter queue, or leave to redrive."""
+        """Reject for good: delete, move to the dead-letter queue, or leave to redrive."""
         if self._reject == "delete":
             await self.delete(messages)
         elif self._reject == "leave":
@@ -87,7 +87,7 @@ class Settlement:
                 await self._move(message)
 
     async def extend(self, messages: Sequence[SQSRawMessage], seconds: int) -> None:
-        """Keep for `seconds` from now; the heartbeat goes on from there."""
+        """Keep a message invisible for `seconds` from now; the heartbeat continues from there."""
         for message in messages:
             await self._leases.surrender(message)
             await self._connection.release(message, seconds)

@@ -1,4 +1,4 @@
-"""Subscribers: poll with credits, run what came in order, stop clean."""
+"""Poll a queue within credits, handle messages in order, and stop without loss."""
 
 import asyncio
 import logging
@@ -14,6 +14,7 @@ from faststream_sqs.parser import SQSBatchParser, SQSParser
 from faststream_sqs.publisher.fake import SQSFakePublisher
 from faststream_sqs.schemas import SQSQueue, queue_name
 from faststream_sqs.subscriber.inbox import Inbox
+from faststream_sqs.subscriber.lifecycle import Running, finish, pause
 from faststream_sqs.subscriber.pool import Unit, WorkerPool
 from faststream_sqs.subscriber.puller import Puller
 
@@ -31,23 +32,8 @@ if TYPE_CHECKING:
 _LONGEST_BACKOFF = 30.0
 
 
-class _Running:
-    """What exists between the start and the stop of a subscriber."""
-
-    def __init__(self, inbox: Inbox, pool: WorkerPool, puller: Puller) -> None:
-        self.inbox = inbox
-        self.pool = pool
-        self.puller = puller
-        self.stopping = asyncio.Event()
-        self.pollers: set[asyncio.Task[None]] = set()
-
-    @property
-    def tasks(self) -> "set[asyncio.Task[Any]]":
-        return {*self.pollers, *self.pool.tasks}
-
-
 class SQSSubscriber(SubscriberUsecase[Any]):
-    """What single and batch subscribers have in common."""
+    """Receive and handle messages; the base of single and batch subscribers."""
 
     _outer_config: "SQSBrokerConfig"
     batch = False
@@ -61,7 +47,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         self._config = config
         self._set_parser(config)
         super().__init__(config, specification, calls)
-        self._run: _Running | None = None
+        self._run: Running | None = None
         self._stop_task: asyncio.Task[None] | None = None
 
     @abstractmethod
@@ -76,11 +62,11 @@ class SQSSubscriber(SubscriberUsecase[Any]):
 
     @property
     def queue_name(self) -> str:
-        """Its name, however it was spelt."""
+        """The name of the queue, whether given by name, URL or ARN."""
         return queue_name(self.queue.name)
 
     async def start(self) -> None:
-        """Start to poll; a queue that is missing is waited for, loudly."""
+        """Start polling; a missing queue is logged and waited for."""
         await super().start()
         self._post_start()
         if self._outer_config.in_memory or self._run is not None:
@@ -93,8 +79,9 @@ class SQSSubscriber(SubscriberUsecase[Any]):
     async def stop(self) -> None:
         """Stop within the graceful timeout and leave nothing in flight.
 
-        What was received but not started is given back at once, polls under way are waited for
-        and given back too, started handlers may finish and are then cancelled.
+        Messages that were not started are returned at once. Polls in flight are waited for, and
+        their messages returned. Started handlers may finish until the timeout; then they are
+        cancelled.
         """
         self.running = False
         run = self._run
@@ -110,12 +97,12 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         if not from_inside:
             await asyncio.shield(self._stop_task)
 
-    async def _wind_up(self, run: _Running, unstarted: list[SQSRawMessage]) -> None:
+    async def _wind_up(self, run: Running, unstarted: list[SQSRawMessage]) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self._outer_config.graceful_timeout or 0.0)
         pulls = run.puller.close()
         await run.inbox.give_back(unstarted)
-        await _finish({*run.tasks, *pulls}, deadline - loop.time())
+        await finish({*run.tasks, *pulls}, deadline - loop.time())
         await run.inbox.give_back(run.pool.unfinished())
         await run.inbox.close()
 
@@ -124,7 +111,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         if not task.cancelled() and (error := task.exception()):
             self._report(logging.ERROR, "the subscriber did not stop cleanly", error)
 
-    def _open(self) -> _Running:
+    def _open(self) -> Running:
         config = self._config
         inbox = Inbox(
             self._outer_config.connection,
@@ -141,12 +128,12 @@ class SQSSubscriber(SubscriberUsecase[Any]):
             prefetch=config.max_messages,
             unit_size=unit,
         )
-        self._run = _Running(inbox, pool, Puller(inbox, unit))
+        self._run = Running(inbox, pool, Puller(inbox, unit))
         return self._run
 
     # ---------------------------------------------------------------- polling
 
-    async def _poll(self, run: _Running) -> None:
+    async def _poll(self, run: Running) -> None:
         pauses = backoff(1.0, _LONGEST_BACKOFF)
         attempt_id = uuid4().hex
         failing = False
@@ -159,7 +146,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
                 failing = True
                 if not is_transient(error):
                     attempt_id = uuid4().hex
-                await _pause(run.stopping, next(pauses))
+                await pause(run.stopping, next(pauses))
                 continue
             if failing:
                 failing = False
@@ -169,7 +156,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
             run.pool.unreserve(credit - len(messages))
             await self._take_in(run, messages)
 
-    async def _take_in(self, run: _Running, messages: list[SQSRawMessage]) -> None:
+    async def _take_in(self, run: Running, messages: list[SQSRawMessage]) -> None:
         if not run.stopping.is_set():
             run.pool.admit(self._units(messages))
             return
@@ -178,7 +165,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
 
     @property
     def _wait_time(self) -> int:
-        """The long poll, no longer than `stop()` would wait for it to end."""
+        """Seconds of a long poll; never longer than `stop()` waits for it."""
         grace = self._outer_config.graceful_timeout
         wait = self._config.wait_time_seconds
         return min(wait, max(int(grace) - 1, 1)) if grace else wait
@@ -196,10 +183,10 @@ class SQSSubscriber(SubscriberUsecase[Any]):
             self._report(logging.ERROR, f"queue {self.queue_name} {what}, trying on", error)
 
     async def _handle(self, inbox: Inbox, unit: Unit) -> bool:
-        """Run one unit and say whether the next of its group may follow."""
+        """Handle one unit and return whether the next one of its group may follow."""
         now = asyncio.get_running_loop().time()
         if any(message.outcome is not None or message.expires_at <= now for message in unit):
-            # no longer ours: it is, or will be, handled where it was redelivered
+            # expired: it is, or will be, handled where it was redelivered
             inbox.let_go(unit)
             return False
         await self.consume(unit if self.batch else unit[0])
@@ -214,14 +201,14 @@ class SQSSubscriber(SubscriberUsecase[Any]):
     async def get_one(self, *, timeout: float = 5.0) -> Any:  # noqa: ASYNC109 - FastStream's signature
         """Receive one message, or None after `timeout` seconds; settle it yourself.
 
-        A receive is never cut off, since what it brings would be in flight unseen: a last short
-        poll may outlast the timeout by a round trip. The message is kept until it is settled
-        or the next one is asked for.
+        A receive is never cancelled, since its messages would stay invisible: the last short poll
+        may exceed the timeout by a round trip. The message is extended until it is settled or the
+        next one is requested.
         """
         return await self._pull(timeout)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        """Iterate over messages as they come, until `stop()`; settle each yourself."""
+        """Iterate over messages as they arrive, until `stop()`; settle each yourself."""
         while True:
             message = await self._pull(float(max(self._wait_time, 1)))
             if message is not None:
@@ -251,7 +238,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         return (SQSFakePublisher(producer=self._outer_config.producer, queue=message.reply_to),)
 
     def get_log_context(self, message: "StreamMessage[Any] | None") -> dict[str, str]:
-        """Return what every log line of the subscriber tells."""
+        """Return the fields of every log line of the subscriber."""
         return {
             "queue": self.queue_name,
             "message_id": getattr(message, "message_id", ""),
@@ -266,7 +253,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
 
 
 class SQSDefaultSubscriber(SQSSubscriber):
-    """One message per call of the handler."""
+    """Pass one message to each call of the handler."""
 
     def _set_parser(self, config: "SQSSubscriberConfig") -> None:
         parser = SQSParser(unwrap_sns=config.unwrap_sns)
@@ -280,7 +267,7 @@ class SQSDefaultSubscriber(SQSSubscriber):
 
 
 class SQSBatchSubscriber(SQSSubscriber):
-    """Up to ten messages per call of the handler, those of one receive."""
+    """Pass the messages of one receive, up to ten, to each call of the handler."""
 
     batch = True
 
@@ -290,28 +277,10 @@ class SQSBatchSubscriber(SQSSubscriber):
         config.decoder = parser.decode_batch
 
     def _units(self, messages: list[SQSRawMessage]) -> Iterable[tuple[str | None, Unit]]:
-        # a FIFO queue withholds a group while one of its messages is out: no two batches share one
+        # a FIFO queue withholds a group while one of its messages is in flight
         return ((None, messages),) if messages else ()
 
     if TYPE_CHECKING:
 
         async def get_one(self, *, timeout: float = 5.0) -> SQSBatchMessage | None: ...  # noqa: ASYNC109
         def __aiter__(self) -> AsyncIterator[SQSBatchMessage]: ...
-
-
-async def _pause(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        pass
-
-
-async def _finish(tasks: "set[asyncio.Task[Any]]", seconds: float) -> None:
-    """Wait for tasks up to a deadline, cancel the late ones and see them end."""
-    late = tasks
-    if tasks and seconds > 0:
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-    for task in late:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -33,7 +33,7 @@ def dated(kind: str, dated_dao: DAO) -> Table:
     return dated_dao if kind == "dynamodb" else MemoryTable("pk", "at")
 
 
-async def test_the_names_of_the_keys_are_found_out(plain_dao: DAO, dated_dao: DAO) -> None:
+async def test_key_names_are_looked_up(plain_dao: DAO, dated_dao: DAO) -> None:
     plain, dated = plain_dao, dated_dao
     await plain.find_count_by_pk("x")
     await dated.find_count_by_pk("x")
@@ -49,7 +49,7 @@ async def test_rows_come_in_the_order_of_their_range_key(dated: Table) -> None:
     assert (await dated.find_most_recent_by_pk("alice") or {})["name"] == "n100"
 
 
-async def test_the_most_recent_as_of_then(dated: Table) -> None:
+async def test_the_most_recent_row_until_a_time(dated: Table) -> None:
     for at in (10, 20):
         await dated.insert_new("then", {"at": at})
     assert (await dated.find_most_recent_by_pk("then", until=19) or {})["at"] == 10
@@ -57,23 +57,23 @@ async def test_the_most_recent_as_of_then(dated: Table) -> None:
     assert await dated.find_most_recent_by_pk("then", until=9) is None
 
 
-async def test_nothing_there(dated: Table) -> None:
-    assert await dated.find_all_by_pk("nobody") == []
-    assert await dated.find_most_recent_by_pk("nobody") is None
-    assert await dated.find_count_by_pk("nobody") == 0
+async def test_a_missing_partition_has_no_rows(dated: Table) -> None:
+    assert await dated.find_all_by_pk("missing") == []
+    assert await dated.find_most_recent_by_pk("missing") is None
+    assert await dated.find_count_by_pk("missing") == 0
 
 
 @pytest.mark.parametrize("item", [{}, {"at": 1}, {"at": 2}])
-async def test_insert_one_refuses_a_second_row(
+async def test_insert_one_rejects_a_second_row(
     item: dict[str, Any], plain: Table, dated: Table
 ) -> None:
     dao = dated if item else plain
     key = f"once{item.get('at', '')}"
     await dao.insert_one(key, {"at": 1} if item else {})
-    with pytest.raises(ClientError) as refusal:
+    with pytest.raises(ClientError) as rejected:
         await dao.insert_one(key, item)
-    assert refusal.value.response["Error"]["Code"] == "ConditionalCheckFailedException"
-    assert type(refusal.value).__name__ == "ConditionalCheckFailedException"
+    assert rejected.value.response["Error"]["Code"] == "ConditionalCheckFailedException"
+    assert type(rejected.value).__name__ == "ConditionalCheckFailedException"
     assert await dao.find_count_by_pk(key) == 1
 
 
@@ -83,14 +83,14 @@ async def test_insert_new_replaces(plain: Table) -> None:
     assert await plain.find_all_by_pk("twice") == [{"pk": "twice", "name": "b"}]
 
 
-async def test_more_rows_than_one_page_holds(dated: Table) -> None:
+async def test_more_rows_than_fit_on_a_page(dated: Table) -> None:
     for at in range(5):
         await dated.insert_new("many", {"at": at, "filling": "x" * 300_000})
     assert len(await dated.find_all_by_pk("many")) == 5
     assert await dated.find_count_by_pk("many") == 5
 
 
-async def test_an_item_that_does_not_fit_the_keys_is_refused(dated: Table, plain: Table) -> None:
+async def test_an_item_with_wrong_keys_is_rejected(dated: Table, plain: Table) -> None:
     with pytest.raises(ValueError, match="lacks the table's range key at"):
         await dated.insert_new("alice", {"name": "n"})
     with pytest.raises(ValueError, match=r"'bob'.*'alice'"):
@@ -100,12 +100,12 @@ async def test_an_item_that_does_not_fit_the_keys_is_refused(dated: Table, plain
 
 
 @pytest.mark.usefixtures("account", "plain_dao")
-async def test_it_opens_its_own_client() -> None:
+async def test_a_dao_opens_a_client_if_none_is_passed() -> None:
     async with contextlib.aclosing(DAO("dao-plain")) as dao:
         await dao.insert_new("own", {"name": "a"})
         assert await dao.find_count_by_pk("own") == 1
 
 
-async def test_a_table_that_is_not_there_is_named(cloud: Aws) -> None:
+async def test_a_missing_table_is_named_in_the_error(cloud: Aws) -> None:
     with pytest.raises(UnknownTable, match="table nowhere was not found in eu-west-2"):
         await DAO("nowhere", client=cloud.dynamodb).find_all_by_pk("x")

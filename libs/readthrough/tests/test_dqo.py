@@ -26,13 +26,13 @@ def dqo(table: DAO, sent: Sent, staleness: int | None = STALENESS) -> DatabaseQu
     return DQO("dqo", "", staleness=staleness, dao=table, send=sent.send, clock=lambda: float(NOW))
 
 
-async def test_nothing_there_is_queued(table: DAO) -> None:
+async def test_a_missing_row_is_queued(table: DAO) -> None:
     sent = Sent()
     assert await dqo(table, sent).get_item("missing", "group", {"a": 1}) is None
     assert sent == [("group", {"a": 1})]
 
 
-async def test_a_fresh_row_is_not(table: DAO) -> None:
+async def test_a_fresh_row_is_not_queued(table: DAO) -> None:
     sent = Sent()
     await table.insert_new("fresh", {"computedAt": NOW - STALENESS + 1})
     row = await dqo(table, sent).get_item("fresh", "group", {})
@@ -55,7 +55,7 @@ async def test_without_a_staleness_a_row_stays_fresh(table: DAO) -> None:
     assert sent == []
 
 
-async def test_what_cannot_be_queued_is_told(table: DAO) -> None:
+async def test_a_queue_failure_is_raised(table: DAO) -> None:
     async def down(_group: str, _data: Mapping[str, Any]) -> None:
         raise ConnectionError("the queue is down")
 
@@ -65,7 +65,7 @@ async def test_what_cannot_be_queued_is_told(table: DAO) -> None:
 
 
 @pytest.mark.usefixtures("account", "table")
-async def test_it_opens_its_own_clients_and_says_the_same_once(cloud: Aws) -> None:
+async def test_clients_are_opened_and_equal_messages_sent_once(cloud: Aws) -> None:
     url = await cloud.queue("dqo")
     async with contextlib.aclosing(DatabaseQueueObject("dqo", url)) as alone:
         for _ in range(2):

@@ -40,7 +40,10 @@ def admitted_in_process(url: str, quantity: int, window: int, cost: int, tries: 
 
 
 async def _admitted(url: str, limit: Limit, cost: int, tries: int) -> int:
-    async with Redis.from_pool(BlockingConnectionPool.from_url(url)) as redis:
+    # few connections and long timeouts: a busy machine must not look like an outage
+    timeouts = {"timeout": 60, "socket_timeout": 60, "socket_connect_timeout": 60}
+    pool = BlockingConnectionPool.from_url(url, max_connections=8, **timeouts)
+    async with Redis.from_pool(pool) as redis:
         limiter = RateLimiter(ControlledClockRedis(redis))
         decisions = await asyncio.gather(
             *(limiter.take(Charge(limit, "alice", cost)) for _ in range(tries))

@@ -1,4 +1,4 @@
-"""A collector that fails, recovers or never answers delays nobody."""
+"""A collector that fails, recovers or never answers delays no caller."""
 
 import asyncio
 import threading

@@ -39,7 +39,7 @@ def test_the_time_is_read_without_decoding_the_rest() -> None:
     assert Stored.from_bytes(stored.to_bytes()) == stored
 
 
-async def test_redis_first(redis: Redis) -> None:
+async def test_redis_is_read_first(redis: Redis) -> None:
     table = Table()
     reports = resource(redis, table)
     await reports.put("pk", Stored(BODY, NOW - 5))
@@ -49,7 +49,7 @@ async def test_redis_first(redis: Redis) -> None:
     assert table.looks == 0
 
 
-async def test_then_the_table_which_fills_redis(redis: Redis) -> None:
+async def test_the_table_is_read_second_and_fills_redis(redis: Redis) -> None:
     table = Table(pk=Stored(BODY, NOW - 100))
     reports = resource(redis, table)
     found = [await reports.get("pk"), await reports.get("pk")]
@@ -57,7 +57,7 @@ async def test_then_the_table_which_fills_redis(redis: Redis) -> None:
     assert table.looks == 1
 
 
-async def test_many_who_miss_at_once_look_once(redis: Redis) -> None:
+async def test_concurrent_misses_share_one_lookup(redis: Redis) -> None:
     table = Table(pk=Stored(BODY, NOW))
     table.open.clear()
     reports = resource(redis, table)
@@ -68,10 +68,10 @@ async def test_many_who_miss_at_once_look_once(redis: Redis) -> None:
     answers = await asyncio.gather(*callers, return_exceptions=True)
     assert isinstance(answers[0], asyncio.CancelledError)
     assert all(answer == answers[1] for answer in answers[1:])
-    assert table.looks <= 2  # whoever asked Redis after the first look had ended
+    assert table.looks <= 2  # a caller that read Redis after the first lookup had ended
 
 
-async def test_a_look_that_fails_is_told_to_all_and_not_kept(redis: Redis) -> None:
+async def test_a_failed_lookup_is_raised_to_all_and_not_cached(redis: Redis) -> None:
     broken = True
 
     async def load(_pk: str) -> Stored | None:
@@ -86,7 +86,7 @@ async def test_a_look_that_fails_is_told_to_all_and_not_kept(redis: Redis) -> No
     assert await reports.get("pk") is not None
 
 
-async def test_without_a_queue_it_is_computed_while_the_caller_waits(redis: Redis) -> None:
+async def test_without_a_queue_the_value_is_computed_while_the_caller_waits(redis: Redis) -> None:
     computed = 0
 
     async def compute(_pk: str) -> Stored:
@@ -101,7 +101,7 @@ async def test_without_a_queue_it_is_computed_while_the_caller_waits(redis: Redi
     assert computed == 1
 
 
-async def test_a_computation_over_its_budget_goes_on_behind(redis: Redis) -> None:
+async def test_a_computation_over_its_budget_continues(redis: Redis) -> None:
     ready = asyncio.Event()
 
     async def compute(_pk: str) -> Stored:
@@ -120,7 +120,7 @@ async def shelf(cloud: Aws) -> VersionedStore:
     return VersionedStore(await cloud.table("shelf", "computedAt"))
 
 
-async def test_a_result_of_any_size_is_kept_whole(shelf: VersionedStore) -> None:
+async def test_a_result_of_any_size_is_stored_completely(shelf: VersionedStore) -> None:
     big = b'"' + os.urandom(900_000).hex().encode() + b'"'  # does not compress below two parts
     await shelf.put("token", 10, b'{"clusters":1}', {"report": big, "graph": b"{}"})
     found = await shelf.newest("token")
@@ -130,7 +130,7 @@ async def test_a_result_of_any_size_is_kept_whole(shelf: VersionedStore) -> None
     assert await shelf.body(found, "graph") == Stored(b"{}", 10)
 
 
-async def test_results_over_time(shelf: VersionedStore) -> None:
+async def test_versions_are_listed_and_found_by_time(shelf: VersionedStore) -> None:
     for at in (10, 20, 30):
         await shelf.put("history", at, b'{"at":%d}' % at, {"report": b"%d" % at})
     assert [each.computed_at for each in await shelf.history("history")] == [10, 20, 30]
@@ -140,7 +140,7 @@ async def test_results_over_time(shelf: VersionedStore) -> None:
     assert await shelf.newest("history", until=5) is None
 
 
-async def test_a_result_that_is_written_again_is_one_result(shelf: VersionedStore) -> None:
+async def test_a_version_that_is_written_again_is_replaced(shelf: VersionedStore) -> None:
     await shelf.put("again", 10, b"{}", {"report": b"a" * 10})
     await shelf.put("again", 10, b"{}", {"report": b"b"})
     (found,) = await shelf.history("again")
