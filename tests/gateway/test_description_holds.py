@@ -1,4 +1,4 @@
-"""Requests made from the served description, good and bad ones: no answer is outside of it."""
+"""Generate valid and invalid requests from the description; every response matches it."""
 
 import asyncio
 import os
