@@ -40,9 +40,10 @@ import uvloop
 
 from benchmarks.bare_writes import STACK, bare_sender
 from benchmarks.verdict import Bound, verdict
+from deploy.folders import ROOT
 from deploy.local.programs import Program
 from deploy.local.provision import deploy
-from deploy.local.settings import HOST, ROOT
+from deploy.local.settings import HOST
 from gateway.limits.table import LIMIT_OVERRIDES
 from tests.gateway.environment import CLIENT, ISSUER, Issuer
 from tests.support.keys_endpoint import keys_endpoint

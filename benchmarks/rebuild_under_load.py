@@ -27,7 +27,7 @@ from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
 from contracts.messages import Metadata
 from contracts.referrals import OpenAccount
-from deploy.local.settings import ROOT
+from deploy.folders import ROOT
 from faststream_sqs import SQSBroker
 from redis_batching.connection import connect
 from tests.support.stack import Stack, local_aws, local_settings, redis_server

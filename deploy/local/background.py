@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Iterator
 
+from deploy.folders import ROOT
 from deploy.local.provision import wait_for
 from deploy.local.runner import hindrances, running
-from deploy.local.settings import ROOT, LocalSettings
+from deploy.local.settings import LocalSettings
 
 TAIL_LINES = 30
 

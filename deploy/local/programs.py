@@ -5,7 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.settings import HOST, REGION, ROOT, LocalSettings
+from deploy.folders import ROOT
+from deploy.local.settings import HOST, REGION, LocalSettings
 
 
 @dataclass(frozen=True)

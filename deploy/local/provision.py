@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.local.settings import CHAIN_ID, REGION, ROOT
+from deploy.folders import ROOT
+from deploy.local.settings import CHAIN_ID, REGION
 
 TEMPLATE = ROOT / "deploy" / "template.yaml"
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}

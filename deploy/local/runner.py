@@ -12,10 +12,11 @@ import time
 import psutil
 from honcho.manager import Manager
 
+from deploy.folders import ROOT
 from deploy.local.ports import taken
 from deploy.local.programs import Program, aws, redis
 from deploy.local.provision import read_environment, wait_for
-from deploy.local.settings import ROOT, SERVICES, LocalSettings
+from deploy.local.settings import SERVICES, LocalSettings, port_setting
 
 RESPAWN_SECONDS = 1.0
 STOP_SECONDS = 10.0
@@ -85,10 +86,7 @@ def serve(settings: LocalSettings, service: str) -> int:
     environment = settings.environment() | read_environment(settings.service_env)
     environment |= {"LOG_FORMAT": os.environ.get("LOG_FORMAT", "console")}
     environment |= {"RECEIVE_WAIT_SECONDS": "1"}  # Ctrl-C should not have to wait
-    if service == "gateway":
-        environment |= {"GATEWAY_PORT": str(settings.gateway_port)}
-    else:
-        environment |= {"HEALTH_PORT": str(settings.health_port(service))}
+    environment |= {port_setting(service).upper(): str(settings.health_port(service))}
     return _respawn([sys.executable, "-m", service, "run"], environment)
 
 

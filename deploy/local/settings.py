@@ -1,43 +1,61 @@
-"""Where the local stack listens and where it keeps its state."""
+"""Configure the local stack: where it listens and where it stores its state."""
 
 import json
 import os
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-ROOT = Path(__file__).parents[2]
-HOST = "127.0.0.1"
-REGION = "eu-west-2"
-CHAIN_ID = 31_337
-"""Of the chain of our own, as it is usual for those that run on one machine."""
-SERVICES = ("referrals", "invites", "compute", "gateway")
-PORTS = (
-    "gateway_port",
-    "aws_port",
-    "redis_port",
-    "referrals_port",
-    "invites_port",
-    "compute_port",
-    "chain_port",
-)
+from deploy.folders import GATEWAY, ROOT, service_names
+
+HOST: Final = "127.0.0.1"
+REGION: Final = "eu-west-2"
+CHAIN_ID: Final = 31_337
+"""Chain id of the local chain, the usual one of development chains."""
+SERVICES: Final = service_names()
+PORTS: Final = ("aws_port", "redis_port", "chain_port", "service_ports")
+"""The settings that name ports."""
+
+
+def settings_class(service: str) -> type[BaseSettings]:
+    """Return the settings class of a service."""
+    found: type[BaseSettings] = import_module(f"{service}.settings").Settings
+    return found
+
+
+def port_setting(service: str) -> str:
+    """Return the name of the setting that holds a service's port."""
+    return "gateway_port" if service == GATEWAY else "health_port"
+
+
+def _service_ports() -> dict[str, int]:
+    variables = {service: os.environ.get(_port_variable(service)) for service in SERVICES}
+    return {service: int(port) for service, port in variables.items() if port}
+
+
+def _port_variable(service: str) -> str:
+    return f"{service.upper()}_PORT"
 
 
 class LocalSettings(BaseSettings):
-    """Every port can be moved: `make up GATEWAY_PORT=9090`."""
+    """Configure the local stack by environment variables: `make up GATEWAY_PORT=9090`."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     stack: str = "vouch"
-    gateway_port: int = 8080
     aws_port: int = 4566
     redis_port: int = 6399
-    referrals_port: int = 8081
-    invites_port: int = 8082
-    compute_port: int = 8083
     chain_port: int = 8545
+    service_ports: Mapping[str, int] = Field(
+        default_factory=_service_ports,
+        description="Service -> port, from `<SERVICE>_PORT`. Others use the default of their "
+        "settings.",
+    )
     persist: bool = Field(default=False, description="Keep what was written for the next start.")
     state: Path = Field(default=ROOT / ".local" / "stack", validation_alias="LOCAL_STATE")
 
@@ -50,6 +68,10 @@ class LocalSettings(BaseSettings):
         return f"redis://{HOST}:{self.redis_port}/0"
 
     @property
+    def gateway_port(self) -> int:
+        return self.health_port(GATEWAY)
+
+    @property
     def gateway_url(self) -> str:
         return f"http://{HOST}:{self.gateway_port}"
 
@@ -59,37 +81,46 @@ class LocalSettings(BaseSettings):
 
     @property
     def service_env(self) -> Path:
-        """Written once the template is deployed: what services read from their environment."""
+        """The file with the environment of the services, written after the deployment."""
         return self.state / "service.env"
 
     @property
     def ready(self) -> Path:
-        """Exists while the stack is up and can serve; holds the ports it was started with."""
+        """A file that exists while the stack can serve, with the ports it was started with."""
         return self.state / "ready"
 
     @property
     def pid(self) -> Path:
-        """Process id of the runner."""
+        """The file with the process id of the runner."""
         return self.state / "up.pid"
 
     @property
     def log(self) -> Path:
-        """Where a stack in the background writes."""
+        """The log of a stack in the background."""
         return self.state / "up.log"
 
+    def health_port(self, service: str) -> int:
+        """Return the port on which a service reports its health."""
+        if service in self.service_ports:
+            return self.service_ports[service]
+        port: int = settings_class(service).model_fields[port_setting(service)].default
+        return port
+
     def ports(self) -> dict[str, int]:
-        """Environment variable -> port, for everything that listens."""
-        return {name.upper(): getattr(self, name) for name in PORTS}
+        """Return environment variable -> port, for everything that listens."""
+        return {
+            "AWS_PORT": self.aws_port,
+            "REDIS_PORT": self.redis_port,
+            "CHAIN_PORT": self.chain_port,
+            **{_port_variable(service): self.health_port(service) for service in SERVICES},
+        }
 
     def as_started(self) -> "LocalSettings":
-        """These settings with the ports of the stack that is up."""
+        """Return these settings with the ports of the stack that is up."""
         return self.model_copy(update=json.loads(self.ready.read_text()))
 
-    def health_port(self, service: str) -> int:
-        return self.ports()[f"{service.upper()}_PORT"]
-
     def environment(self) -> dict[str, str]:
-        """For programs of this repository: both import roots, and these settings."""
+        """Return the environment of this repository's programs, with these settings."""
         return {
             **os.environ,
             **{name: str(port) for name, port in self.ports().items()},

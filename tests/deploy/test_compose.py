@@ -4,28 +4,18 @@ import copy
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from compose_spec import PyCompose
-from pydantic_settings import BaseSettings
 
 from chassis.run.settings import ServiceSettings
-from compute.settings import Settings as Compute
+from deploy.folders import ROOT
 from deploy.local.provision import service_environment
-from gateway.settings import Settings as Gateway
-from invites.settings import Settings as Invites
-from referrals.settings import Settings as Referrals
+from deploy.local.settings import SERVICES, settings_class
 
-ROOT = Path(__file__).parents[2]
-SETTINGS: dict[str, type[BaseSettings]] = {
-    "gateway": Gateway,
-    "referrals": Referrals,
-    "invites": Invites,
-    "compute": Compute,
-}
+SETTINGS = {service: settings_class(service) for service in SERVICES}
 OUTPUTS = {
     "UserPoolId": "p",
     "ClientId": "c",

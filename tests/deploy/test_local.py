@@ -12,11 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.folders import ROOT
 from deploy.local.bootstrap import answers
 from deploy.local.ports import free, taken, unused
 from deploy.local.provision import read_environment, wait_for, write_environment
 from deploy.local.runner import MARK, down, hindrances, left_over
-from deploy.local.settings import HOST, ROOT, LocalSettings
+from deploy.local.settings import HOST, LocalSettings, settings_class
 from deploy.local.surroundings import set_aside
 from tests.support.stack import Stack, local_settings
 
@@ -37,6 +38,24 @@ def test_a_taken_port_is_named_with_its_remedy() -> None:
     assert f"port {port} is taken" in complaint
     assert "make up REDIS_PORT=" in complaint
     assert free(port)
+
+
+def test_every_port_is_another_one_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in LocalSettings().ports():
+        monkeypatch.delenv(variable, raising=False)
+    ports = LocalSettings().ports()
+    assert len(set(ports.values())) == len(ports), "give each service a port of its own"
+
+
+def test_the_port_of_a_service_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFERRALS_PORT", "9001")
+    monkeypatch.setenv("INVITES_PORT", "")
+    settings = LocalSettings()
+    assert settings.ports()["REFERRALS_PORT"] == settings.health_port("referrals") == 9001
+    assert (
+        settings.health_port("invites")
+        == settings_class("invites").model_fields["health_port"].default
+    )
 
 
 def test_unused_ports_are_different() -> None:
@@ -79,7 +98,9 @@ def deploy_local(settings: LocalSettings, *verb: str) -> "subprocess.Popen[str]"
 
 def test_up_refuses_a_taken_port_and_starts_nothing(tmp_path: Path) -> None:
     with listening() as port:
-        settings = local_settings(tmp_path).model_copy(update={"invites_port": port})
+        settings = local_settings(tmp_path)
+        ports = {**settings.service_ports, "invites": port}
+        settings = settings.model_copy(update={"service_ports": ports})
         process = deploy_local(settings, "up")
         said, _ = process.communicate(timeout=30)
     assert process.returncode == 1
@@ -179,7 +200,8 @@ def test_the_stack_comes_up_heals_stays_on_loopback_and_stops_whole(tmp_path: Pa
         os.kill(referrals.pid, signal.SIGKILL)
         wait_for("the end of referrals", lambda: not serving(referrals))
         wait_for(
-            "referrals again", lambda: answers(f"http://{HOST}:{settings.referrals_port}/readyz")
+            "referrals again",
+            lambda: answers(f"http://{HOST}:{settings.health_port('referrals')}/readyz"),
         )
     finally:
         process.send_signal(signal.SIGINT)

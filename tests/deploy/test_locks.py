@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SERVICES = ("gateway", "referrals", "invites", "compute")
+from deploy.folders import ROOT, library_names, service_names
+
+SERVICES = service_names()
 LOCKS = sorted(ROOT.glob("*.lock")) + sorted(ROOT.glob("services/*/requirements.lock"))
-LIBRARIES = sorted(path.name for path in (ROOT / "libs").iterdir() if path.is_dir())
+LIBRARIES = library_names()
 OWN = {"contracts", "chassis", "deploy", *SERVICES, *LIBRARIES}
 
 

@@ -1,4 +1,4 @@
-"""The one template: what it promises to the services, seen on a deployed stack."""
+"""The deployed template provides what the services rely on."""
 
 import json
 import re
@@ -9,13 +9,23 @@ import pytest
 from chassis.bus.announcements import announcements_queue
 from chassis.bus.commands import commands_queue
 from contracts.compute import reports_table
+from deploy.folders import ROOT, event_sourced_names
 from deploy.local.provision import TEMPLATE, client, deploy
-from deploy.local.settings import ROOT, LocalSettings
+from deploy.local.settings import LocalSettings
+from deploy.services import declared_services
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
 
-SERVICES = ("referrals", "invites", "compute")
+SERVICES = event_sourced_names()
+QUEUES = [
+    (queue, service.name, deliveries)
+    for service in declared_services()
+    for queue, deliveries in [
+        (commands_queue, 5),
+        (announcements_queue, service.event_deliveries),
+    ]
+]
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +63,9 @@ def keys(table: dict[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-@pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("queue", [commands_queue, announcements_queue])
+@pytest.mark.parametrize(("queue", "service", "deliveries"), QUEUES)
 def test_a_queue_keeps_order_per_stream_and_ends_in_dead_letters(
-    sqs: Any, stack: Stack, service: str, queue: Any
+    sqs: Any, stack: Stack, queue: Any, service: str, deliveries: int
 ) -> None:
     name = queue(stack.settings.stack, service)
     found = attributes(sqs, name)
@@ -66,9 +75,7 @@ def test_a_queue_keeps_order_per_stream_and_ends_in_dead_letters(
     dead = attributes(sqs, name.replace(".fifo", "-dlq.fifo"))
     redrive = json.loads(found["RedrivePolicy"])
     assert redrive["deadLetterTargetArn"] == dead["QueueArn"]
-    # an analysis is one message for hours
-    long = (service, queue) == ("compute", announcements_queue)
-    assert int(redrive["maxReceiveCount"]) == (20 if long else 5)
+    assert int(redrive["maxReceiveCount"]) == deliveries
     assert dead["FifoQueue"] == "true"
 
 

@@ -1,7 +1,7 @@
-"""Processes of our services, forked from one that has imported everything.
+"""Fork processes of our services from one that has imported everything.
 
-They are processes like any other: killed, waited for, with an environment of their own. Only the
-second of CPU time that an interpreter takes to import AWS's and our modules is spent once.
+They are normal processes: each can be killed and awaited, and has its own environment. Only the
+second of CPU time that an interpreter takes to import boto's and our modules is spent once.
 """
 
 import multiprocessing
@@ -12,9 +12,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy.folders import service_names
+
 forkserver = multiprocessing.get_context("forkserver")
 forkserver.set_forkserver_preload(
-    ["chassis.run.cli", "gateway.app", "referrals.app", "invites.app", "compute.app", __name__]
+    ["chassis.run.cli", *(f"{service}.app" for service in service_names()), __name__]
 )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import redis
 
+from deploy.folders import ROOT
 from deploy.local import programs
 from deploy.local.bootstrap import answers
 from deploy.local.people import People
@@ -18,7 +19,7 @@ from deploy.local.ports import unused
 from deploy.local.programs import Program
 from deploy.local.provision import deploy, service_environment, wait_for
 from deploy.local.runner import start
-from deploy.local.settings import HOST, ROOT, LocalSettings
+from deploy.local.settings import HOST, SERVICES, LocalSettings, port_setting
 from tests.support.nursery import Forked
 
 STOP_SECONDS = 10
@@ -72,15 +73,12 @@ def wait_for_aws(settings: LocalSettings) -> None:
 
 
 def local_settings(state: Path) -> LocalSettings:
-    gateway, aws, redis_port, referrals, invites, compute, chain = unused(7)
+    aws, redis_port, chain, *ports = unused(3 + len(SERVICES))
     return LocalSettings(
-        gateway_port=gateway,
         aws_port=aws,
         redis_port=redis_port,
-        referrals_port=referrals,
-        invites_port=invites,
-        compute_port=compute,
         chain_port=chain,
+        service_ports=dict(zip(SERVICES, ports, strict=True)),
         persist=False,
         LOCAL_STATE=state,
     )
@@ -126,8 +124,7 @@ class Service:
 
     @property
     def port(self) -> int:
-        ports = self.stack.settings.ports()
-        return ports[f"{self.name.upper()}_PORT"]
+        return self.stack.settings.health_port(self.name)
 
     @property
     def url(self) -> str:
@@ -142,12 +139,11 @@ class Service:
         if self.alive:
             return self
         self.stack.settings.state.mkdir(parents=True, exist_ok=True)
-        port = "GATEWAY_PORT" if self.name == "gateway" else "HEALTH_PORT"
         environment = {
             **os.environ,
             **self.stack.environment,
             "PYTHONPATH": f"{ROOT / 'services'}:{ROOT / 'libs'}:{ROOT}",
-            port: str(self.port),
+            port_setting(self.name).upper(): str(self.port),
             "RECEIVE_WAIT_SECONDS": "1",
             **extra,
         }

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from chassis.bus.tracing import tracing_middleware
 from chassis.run.settings import ProcessSettings
 from chassis.run.tracing import open_traces
-from deploy.local.settings import ROOT
+from deploy.folders import ROOT, service_names
 from faststream_sqs import SQSBroker, TestSQSBroker
 from tracing.spans import Traces
 
@@ -134,16 +134,17 @@ def test_the_address_of_a_collector_is_validated(wrong: str) -> None:
         ProcessSettings(traces=wrong)
 
 
-WITHOUT = """
+ENTRIES = ", ".join(f"{service}.__main__" for service in service_names())
+WITHOUT = f"""
 import sys
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] == "opentelemetry":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Absent())
-import gateway.__main__, referrals.__main__, invites.__main__, compute.__main__
+import {ENTRIES}
 from chassis.bus.tracing import tracing_middleware
 from chassis.run.settings import ProcessSettings
 
@@ -151,9 +152,9 @@ assert not any(name.split(".")[0] == "opentelemetry" for name in sys.modules)
 assert ProcessSettings().traces == ""
 ProcessSettings(traces="http://127.0.0.1:4318")
 """
-UNTOUCHED = """
+UNTOUCHED = f"""
 import sys
-import gateway.__main__, chassis.run.cli, referrals.app, invites.app, compute.app
+import chassis.run.cli, {ENTRIES}
 
 ours = ("opentelemetry.exporter", "opentelemetry.sdk.trace", "tracing.spans")
 assert not [name for name in sys.modules if name.startswith(ours)]
