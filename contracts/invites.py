@@ -1,8 +1,9 @@
-"""What is said to and by the invites service: invitations by e-mail, and what became of them.
+"""Define the messages and views of the invites service: invitations by e-mail.
 
-An inviter's stream admits an invitation (`InviteAdmitted`) and keeps the caps; a stream of the
-invitation's own (`invite-{id}`) then tells its story. A mail is an intent (`SendingStarted`)
-before the call and a result after it. No stream, token or key of the log names an address.
+An inviter's stream admits an invitation (`InviteAdmitted`) and enforces the limits; the
+invitation's stream (`invite-{id}`) then records its course. A mail is recorded as an intent
+(`SendingStarted`) before the call, and as a result after it. No stream id, token or key of the log
+contains an address.
 """
 
 import unicodedata
@@ -31,15 +32,15 @@ from contracts.subscription import Subscription
 SERVICE: Final = "invites"
 MAX_BULK = 200
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
-"""Controls, direction marks and other signs that change what their neighbours look like."""
+"""Unicode categories of control characters, direction marks and other invisible characters."""
 _JOINERS = "\u200c\u200d"
-"""Unicode calls them format signs; families of emoji and several scripts are written with them."""
+"""Format characters that are allowed: emoji families and several scripts need them."""
 
 
 def _one_line(text: str) -> str:
-    for sign in text:
-        if sign not in _JOINERS and unicodedata.category(sign) in _UNPRINTABLE:
-            raise ValueError(f"the sign U+{ord(sign):04X} cannot stand here; leave it out")
+    for character in text:
+        if character not in _JOINERS and unicodedata.category(character) in _UNPRINTABLE:
+            raise ValueError(f"The character U+{ord(character):04X} is not allowed. Remove it.")
     return text.strip()
 
 
@@ -50,15 +51,15 @@ def _lines(text: str) -> str:
 
 
 Name = Annotated[str, Field(max_length=80), AfterValidator(_one_line), Personal()]
-"""How a mail calls its inviter: one line of visible signs."""
+"""The inviter's name in a mail: one line of visible characters."""
 Note = Annotated[str, Field(max_length=280), AfterValidator(_lines), Personal()]
-"""A few lines of visible signs."""
+"""Some lines of visible characters."""
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}$", max_length=20)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""SHA-256 of a token, or the keyed digest of an address: neither tells what it was made of."""
+"""SHA-256 of a token, or the keyed digest of an address: neither reveals its source."""
 MailKind = Literal["first", "resent", "reminder"]
 Reason = Literal["bounce", "complaint", "unsubscribe", "member"]
-"""Why an address gets no mail; `member`: it has an account already."""
+"""Why an address receives no mail; `member`: it has an account."""
 FeedbackKind = Literal["delivered", "bounced", "complained"]
 Ending = Literal["accepted", "declined", "revoked", "expired"]
 RowCode = Literal["already_invited", "too_many_active", "too_many_today", "own_address"]
@@ -540,33 +541,34 @@ InviteState = Literal[
 
 
 class Happening(View):
-    """One line of an invitation's timeline."""
+    """An entry of an invitation's timeline."""
 
     what: str
+    """The state that the invitation reached, or what happened to its mail."""
     at: UnixTime
 
 
 class InviteView(View):
-    """An invitation as its inviter and its token's holder may see parts of it."""
+    """An invitation; its inviter and the holder of its token see parts of it."""
 
     invite_id: Identifier
     inviter_id: Identifier
     email: KnownAddress
     inviter: str
-    """Masked, or the name that the inviter gave."""
+    """The name that the inviter gave, or the masked address."""
     code: StoredReferralCode | None = None
     state: InviteState = "requested"
     requested_at: UnixTime
     expires_at: UnixTime
     timeline: tuple[Happening, ...] = ()
     token_hash: str = ""
-    """Of the one token that is good."""
+    """Digest of the only valid token."""
     due_at: UnixTime | None = None
-    """When to look at it again."""
+    """When the schedule has to act on the invitation."""
 
 
 class BulkResult(View):
-    """What became of a bulk request."""
+    """The result of a bulk request."""
 
     job_id: Identifier
     accepted: int
