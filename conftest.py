@@ -1,4 +1,4 @@
-"""Fixtures of every test: one local AWS for the run, a Redis and a deployed stack per worker."""
+"""Provide one local AWS for the test run, and a Redis and a deployed stack per worker."""
 
 import gc
 import secrets
@@ -34,12 +34,12 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist where the local AWS is, which starts for the first of them."""
+    """Pass the port of the local AWS to a pytest-xdist worker; the first worker starts it."""
     config = node.config
     if config.getoption("start_no_process"):
         return
     if _AWS not in config.stash:
-        config.stash[_AWS] = SharedAws.started()
+        config.stash[_AWS] = SharedAws.start()
     node.workerinput["aws_port"] = config.stash[_AWS].port
 
 
@@ -55,7 +55,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run first what waits for processes, so that no worker is left with it at the end."""
+    """Run tests that wait for processes first, so that no worker is left with one at the end."""
     items.sort(key=lambda item: item.path.parent.name not in ("chaos", "journeys", "deploy"))
 
 
@@ -69,7 +69,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def settings(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> LocalSettings:
-    """Ports of this worker alone, except that of the shared AWS; a stack name of its own."""
+    """Choose ports and a stack name for this worker; the port of AWS is shared."""
     settings = local_settings(tmp_path_factory.mktemp("stack"))
     worker: dict[str, Any] = getattr(request.config, "workerinput", {})
     if not worker:
@@ -80,7 +80,7 @@ def settings(
 
 @pytest.fixture(scope="session")
 def aws(settings: LocalSettings, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Endpoint of the local AWS, which the workers share."""
+    """Return the endpoint of the local AWS, which the workers share."""
     if hasattr(request.config, "workerinput"):
         wait_for_aws(settings)
         yield settings.aws_url
@@ -91,20 +91,20 @@ def aws(settings: LocalSettings, request: pytest.FixtureRequest) -> Iterator[str
 
 @pytest.fixture(scope="session")
 def aws_account() -> str:
-    """An access key id of twelve digits: an AWS account that no other worker uses."""
+    """Return the id of an AWS account that no other worker uses, as access key id."""
     return str(10**11 + secrets.randbelow(9 * 10**11))
 
 
 @pytest.fixture(scope="session")
 def redis_url(settings: LocalSettings) -> Iterator[str]:
-    """A Redis of this worker alone: the databases of one server share their channels."""
+    """Start a Redis for this worker: the databases of one server share their channels."""
     with shared_redis(settings) as url:
         yield url
 
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    """An empty database, apart from the one that services use."""
+    """Return an empty database; the services use another one."""
     client = connect(redis_url.removesuffix("/0") + "/1")
     await client.flushdb()
     yield client
@@ -113,7 +113,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture(scope="session")
 async def redis_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RedisServer]:
-    """A Redis that a test may kill, suspend and start again."""
+    """Start a Redis that a test may kill, suspend and start again."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     await server.start()
     yield server
@@ -122,7 +122,7 @@ async def redis_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 
 @pytest.fixture(scope="session")
 def stack(settings: LocalSettings, aws: str, redis_url: str) -> Iterator[Stack]:
-    """The deployed template; services are started by the tests that need them."""
+    """Deploy the template; tests start the services that they need."""
     assert aws == settings.aws_url
     assert redis_url == settings.redis_url
     stack = Stack.deployed(settings)

@@ -19,7 +19,7 @@ import aiohttp
 from redis.asyncio import Redis
 
 from benchmarks.verdict import Bound, verdict
-from tests.support.racers import Finish, Track
+from tests.support.code_race import CodeRace, RaceResult
 from tests.support.stack import Stack, local_aws, local_settings, redis_server
 
 SEATS = 10
@@ -38,28 +38,30 @@ async def main(racers: int, codes: int) -> int:
                 Redis.from_url(settings.redis_url) as redis,
                 aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
             ):
-                track = Track(stack, session)
-                await track.open(redis)
-                one = await track.race(racers, [await track.code_for_one()])
-                line = await track.race(racers // codes, await track.accounts(1))
-                many = await track.race(racers, await track.accounts(codes))
+                race = CodeRace(stack, session)
+                await race.start_services(redis)
+                one = await race.run(racers, [await race.code_for_one()])
+                line = await race.run(racers // codes, await race.codes_of_members(1))
+                many = await race.run(racers, await race.codes_of_members(codes))
         finally:
             stack.stop()
     return report(racers, codes, one, line, many)
 
 
-def report(racers: int, codes: int, one: Finish, line: Finish, many: Finish) -> int:
-    print(f"{racers} racers, one seat:      {one.seconds:6.2f} s  {dict(one.answers)}")
-    print(f"{racers // codes} racers, one code:       {line.seconds:6.2f} s  {dict(line.answers)}")
-    print(f"{racers} racers, {codes} codes:    {many.seconds:6.2f} s  {dict(many.answers)}")
+def report(racers: int, codes: int, one: RaceResult, line: RaceResult, many: RaceResult) -> int:
+    print(f"{racers} racers, one seat:      {one.seconds:6.2f} s  {dict(one.responses)}")
+    print(
+        f"{racers // codes} racers, one code:       {line.seconds:6.2f} s  {dict(line.responses)}"
+    )
+    print(f"{racers} racers, {codes} codes:    {many.seconds:6.2f} s  {dict(many.responses)}")
     wins = min(racers, codes * SEATS)
-    lost = racers - 1 - one.answers[409, "code_not_usable"]
+    lost = racers - 1 - one.responses[409, "code_not_usable"]
     return verdict(
-        Bound("winners of the one seat", one.answers[201, "reserved"], least=1, most=1),
+        Bound("winners of the one seat", one.responses[201, "reserved"], least=1, most=1),
         Bound("racers for it without a proper answer", lost, most=0),
-        Bound("winners on all codes", many.answers[201, "reserved"], least=wins, most=wins),
+        Bound("winners on all codes", many.responses[201, "reserved"], least=wins, most=wins),
         Bound("different uses among them", len(many.use_ids), least=wins, most=wins),
-        Bound("answers on all codes", many.answers.total(), least=racers, most=racers),
+        Bound("answers on all codes", many.responses.total(), least=racers, most=racers),
         Bound(
             "time, all codes at once / one after the other",
             many.seconds / (line.seconds * codes),

@@ -1,4 +1,4 @@
-"""Gateways of their own, an issuer of tokens whose keys come over HTTP."""
+"""Provide gateways, and a token issuer that publishes its keys over HTTP."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from tests.chaos.gateways import Place
+from tests.chaos.gateways import GatewayLauncher
 from tests.gateway.environment import Issuer
 from tests.support.keys_endpoint import KeysEndpoint, keys_endpoint
-from tests.support.shadow import count_only, limits_hold_again
+from tests.support.rate_limits import restore_limits, suspend_limits
 from tests.support.stack import Stack
 
 
@@ -27,13 +27,15 @@ async def endpoint(issuer: Issuer) -> AsyncIterator[KeysEndpoint]:
 
 
 @pytest.fixture
-async def place(stack: Stack, endpoint: KeysEndpoint, tmp_path: Path) -> AsyncIterator[Place]:
-    """Its gateways count their callers and turn nobody away."""
+async def launcher(
+    stack: Stack, endpoint: KeysEndpoint, tmp_path: Path
+) -> AsyncIterator[GatewayLauncher]:
+    """Return a launcher of gateways that reject no request because of a limit."""
     await stack.service("referrals").start().ready()
-    place = Place(stack, tmp_path, endpoint)
+    launcher = GatewayLauncher(stack, tmp_path, endpoint)
     async with Redis.from_url(stack.environment["REDIS_URL"]) as redis:
-        await count_only(redis)
-        yield place
-        for gateway in place.opened:
+        await suspend_limits(redis)
+        yield launcher
+        for gateway in launcher.launched:
             gateway.stop()
-        await limits_hold_again(redis)
+        await restore_limits(redis)

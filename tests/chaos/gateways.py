@@ -1,4 +1,4 @@
-"""Gateways as processes, several at once, on ports and with logs of their own."""
+"""Run several gateways as processes, each with its port and log file."""
 
 import asyncio
 import itertools
@@ -12,41 +12,43 @@ import psutil
 
 from deploy.local.bootstrap import answers
 from deploy.local.settings import HOST
-from tests.chaos.callers import PAUSE_SECONDS, Callers, Request
+from tests.chaos.clients import PAUSE_SECONDS, Clients, Request
 from tests.gateway.environment import CLIENT, ISSUER, Issuer
 from tests.support.eventually import eventually
 from tests.support.keys_endpoint import KeysEndpoint
 from tests.support.stack import Service, Stack
 
 EACH = int(os.environ.get("ENDING_CLIENTS", "8"))
-"""Clients of each kind."""
+"""Number of clients of each kind: with keep-alive, and with a new connection per request."""
 READY_SECONDS = 90
 """Time for a worker to start while clients keep the processors busy."""
 
 
 @dataclass
 class Gateway(Service):
-    at: int = 0
-    written: Path = Path()
+    """Run a gateway with worker processes."""
+
+    listen_port: int = 0
+    log_file: Path = Path()
     workers: int = 1
 
     @property
     def port(self) -> int:
-        return self.at
+        return self.listen_port
 
     @property
     def log(self) -> Path:
-        return self.written
+        return self.log_file
 
     async def serve(self, **extra: str) -> "Gateway":
-        """Start; wait until every worker is ready, whoever else is on the port."""
+        """Start and wait until every worker is ready; other gateways may share the port."""
         count = {"GATEWAY_WORKERS": str(self.workers), "GATEWAY_INTERNAL_PORT": "0"}
         self.start(**count, **extra)
         await self.all_ready(self.workers)
         return self
 
     async def started(self, starts: int) -> None:
-        """Wait until so many workers have started so far, ready or not."""
+        """Wait until `starts` workers have been started in total, ready or not."""
 
         async def started() -> bool:
             return len(self._internal_ports()) >= starts
@@ -54,7 +56,7 @@ class Gateway(Service):
         await eventually(started, seconds=30)
 
     async def all_ready(self, starts: int) -> None:
-        """Wait until so many workers have started so far, and as many are ready as there are."""
+        """Wait until `starts` workers were started in total and all running ones are ready."""
 
         async def ready() -> bool:
             assert self.alive, self.log.read_text()[-3000:]
@@ -74,8 +76,8 @@ class Gateway(Service):
         assert self.process is not None
         return sorted(child.pid for child in psutil.Process(self.process.pid).children())
 
-    async def told_to_end(self) -> int:
-        """SIGTERM; the exit code."""
+    async def terminate(self) -> int:
+        """Send SIGTERM, wait for the end and return the exit code."""
         assert self.process is not None
         self.process.terminate()
         return await self.died(seconds=60)
@@ -88,22 +90,22 @@ class Gateway(Service):
 
 
 @dataclass
-class Place:
-    """Where gateways are started, and people who read what is theirs."""
+class GatewayLauncher:
+    """Start gateways that trust an issuer, and clients with tokens of that issuer."""
 
     stack: Stack
     folder: Path
     endpoint: KeysEndpoint
-    opened: list[Gateway] = field(default_factory=list)
+    launched: list[Gateway] = field(default_factory=list)
 
     @property
     def issuer(self) -> Issuer:
         return self.endpoint.issuer
 
     async def serve(self, port: int, workers: int = 1, drain: str = "0.5") -> Gateway:
-        log = self.folder / f"gateway-{len(self.opened)}.log"
-        gateway = Gateway("gateway", self.stack, at=port, written=log, workers=workers)
-        self.opened.append(gateway)
+        log = self.folder / f"gateway-{len(self.launched)}.log"
+        gateway = Gateway("gateway", self.stack, listen_port=port, log_file=log, workers=workers)
+        self.launched.append(gateway)
         return await gateway.serve(
             DRAIN_SECONDS=drain,
             COGNITO_ISSUER=ISSUER,
@@ -111,8 +113,8 @@ class Place:
             COGNITO_CLIENT_IDS=CLIENT,
         )
 
-    def callers(
+    def clients(
         self, port: Callable[[], int], each: int = EACH, pause: float = PAUSE_SECONDS
-    ) -> Callers:
+    ) -> Clients:
         tokens = itertools.cycle([self.issuer.access(f"person-{n}") for n in range(20)])
-        return Callers(port, lambda: Request(token=next(tokens)), pause).start(each)
+        return Clients(port, lambda: Request(token=next(tokens)), pause).start(each)

@@ -1,8 +1,8 @@
-"""Everything fails, by chance, under load; afterwards the log is whole and every view is its fold.
+"""Under random faults and load, the log stays complete and each read model is its fold.
 
-`make chaos` runs the long form. A failure is run again with the seed that it has printed:
-`make chaos SEED=123`. (What goes wrong and when is drawn from the seed; how the processes
-interleave is the machine's.)
+`make chaos` runs the long form. Repeat a failed run with the seed that it has printed:
+`make chaos SEED=123`. (The seed determines the faults and their order, but not how the processes
+interleave.)
 """
 
 import asyncio
@@ -14,80 +14,83 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.settings import LocalSettings
-from tests.chaos import verdict
+from tests.chaos import checks
 from tests.chaos.faults import Faults
 from tests.chaos.load import Load
-from tests.chaos.world import World, world
+from tests.chaos.system import System, run_system
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.stack
 
 FAULTS = int(os.environ.get("CHAOS_FAULTS", "0"))
 SHORT = ("a service dies between two steps", "Redis is emptied")
-"""What a run of the whole suite has time for."""
+"""Faults for which a run of the full test suite has time."""
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or secrets.randbelow(2**31)
 WRITERS = 4
-QUIET_SECONDS = 120
+IDLE_SECONDS = 120
 
 
 @pytest.mark.timeout(1_200)
-async def test_chaos_loses_and_doubles_nothing(settings: LocalSettings, aws: str) -> None:
+async def test_faults_under_load_neither_lose_nor_repeat_a_command(
+    settings: LocalSettings, aws: str
+) -> None:
     print(f"CHAOS_SEED={SEED} CHAOS_FAULTS={FAULTS}")  # noqa: T201  shown when it fails
     chance = random.Random(SEED)
-    async with world(settings, aws) as it:
-        await it.start_all()
-        token = await asyncio.to_thread(it.stack.people.service_token)
-        load = Load(it.gateway.url, token, random.Random(SEED))
+    async with run_system(settings, aws) as system:
+        await system.start_all()
+        token = await asyncio.to_thread(system.stack.people.service_token)
+        load = Load(system.gateway.url, token, random.Random(SEED))
         async with asyncio.TaskGroup() as writers:
             for _ in range(WRITERS):
                 writers.create_task(load.write())
-            await _go_wrong(it, Faults(it, chance), load)
+            await _inject_faults(system, Faults(system, chance), load)
             load.stopped.set()
-        await _quiet(it)
+        await _settle(system)
         assert len(load.acknowledged) > 0
-        await verdict.check_acknowledged(it, load.acknowledged)
-        await verdict.check_read_models(it)
-        assert await verdict.dead_letters(it) == {}
-        _tell(f"{len(load.acknowledged)} commands acknowledged; answers {load.answers}")
+        await checks.check_acknowledged(system, load.acknowledged)
+        await checks.check_read_models(system)
+        assert await checks.dead_letters(system) == {}
+        _print_progress(f"{len(load.acknowledged)} commands acknowledged; statuses {load.statuses}")
 
 
-async def _go_wrong(it: World, faults: Faults, load: Load) -> None:
-    """One fault after the other, each kind before any comes again; some work in between."""
+async def _inject_faults(system: System, faults: Faults, load: Load) -> None:
+    """Inject faults one after the other, with some commands between them."""
     for number, name in enumerate(_order(faults), start=1):
-        _tell(f"{number:>3} {name}")
+        _print_progress(f"{number:>3} {name}")
         done = len(load.acknowledged)
-        await faults.every()[name]()
+        await faults.all()[name]()
 
         async def worked(done: int = done) -> bool:
             return len(load.acknowledged) >= done + 10
 
         await eventually(worked, seconds=90)
-    await it.rebuilds_ended()
+    await system.rebuilds_ended()
 
 
 def _order(faults: Faults) -> Iterator[str]:
+    """Yield the names of faults; no kind is repeated before each has occurred."""
     if not FAULTS:
         yield from faults.chance.sample(SHORT, k=len(SHORT))
         return
-    kinds = sorted(faults.every())
+    kinds = sorted(faults.all())
     for number in range(FAULTS):
         if number % len(kinds) == 0:
             faults.chance.shuffle(kinds)
         yield kinds[number % len(kinds)]
 
 
-async def _quiet(it: World) -> None:
-    """Everybody is back, nothing waits, and no read model is missing."""
-    it.dropper.lose(0)
-    await it.start_all()
+async def _settle(system: System) -> None:
+    """Wait until all services run, all queues are empty and all read models are served."""
+    system.dropper.lose(0)
+    await system.start_all()
 
-    async def quiet() -> bool:
-        return not await verdict.waiting(it)
+    async def idle() -> bool:
+        return not await checks.waiting(system)
 
-    await eventually(quiet, seconds=QUIET_SECONDS)
-    await it.start_all()  # ready, so every read model is served
+    await eventually(idle, seconds=IDLE_SECONDS)
+    await system.start_all()  # a service is ready once its read models are served
 
 
-def _tell(text: str) -> None:
-    if FAULTS:  # the long form is watched
+def _print_progress(text: str) -> None:
+    if FAULTS:  # the long form is run at a terminal
         print(text, flush=True)  # noqa: T201

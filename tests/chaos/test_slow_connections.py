@@ -1,4 +1,4 @@
-"""Thousands who connect and say nothing, or only half of it, or listen, keep nobody else waiting.
+"""Thousands of slow, silent and streaming connections do not delay other clients.
 
 `make chaos-slow` opens ten thousand connections.
 """
@@ -19,20 +19,20 @@ import pytest
 from deploy.local.ports import unused
 from deploy.local.settings import HOST
 from gateway.http.sse import MAX_OPEN
-from tests.chaos.callers import table
-from tests.chaos.gateways import Gateway, Place
+from tests.chaos.clients import table
+from tests.chaos.gateways import Gateway, GatewayLauncher
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 SLOW = int(os.environ.get("SLOW_CONNECTIONS", "1000"))
-AT_ONCE = 200
+BATCH = 200
 DRIP_SECONDS = 2.0
 OTHERS = 50
 
 
 @dataclass
-class End:
-    """The other end of a connection."""
+class Client:
+    """Hold the client's end of a connection."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -45,56 +45,56 @@ class End:
 
 @dataclass
 class Kind:
-    """One way to hold a connection without asking for much."""
+    """Open connections that are slow in one way."""
 
     name: str
     opening: Iterator[bytes]
     drip: bytes = b""
-    """What is added now and then."""
+    """Bytes that each connection sends every `DRIP_SECONDS`."""
     answer: bytes = b""
-    """What the gateway says to the opening, if anything."""
-    ends: list[End] = field(default_factory=list)
+    """Last bytes of the response to the opening; empty if none is expected."""
+    clients: list[Client] = field(default_factory=list)
 
     async def connect(self, port: int, count: int) -> None:
-        for first in range(0, count, AT_ONCE):
-            size = min(AT_ONCE, count - first)
-            self.ends += await asyncio.gather(*(self._one(port) for _ in range(size)))
+        for first in range(0, count, BATCH):
+            size = min(BATCH, count - first)
+            self.clients += await asyncio.gather(*(self._one(port) for _ in range(size)))
 
-    async def _one(self, port: int) -> End:
-        end = End(*await asyncio.open_connection(HOST, port))
-        end.writer.write(next(self.opening))
+    async def _one(self, port: int) -> Client:
+        client = Client(*await asyncio.open_connection(HOST, port))
+        client.writer.write(next(self.opening))
         if self.answer:
-            await end.reader.readuntil(self.answer)
-        return end
+            await client.reader.readuntil(self.answer)
+        return client
 
-    def go_on(self) -> None:
-        for end in self.ends if self.drip else ():
-            if not end.writer.is_closing():
-                end.writer.write(self.drip)
+    def send_drip(self) -> None:
+        for client in self.clients if self.drip else ():
+            if not client.writer.is_closing():
+                client.writer.write(self.drip)
 
 
-def kinds(place: Place) -> list[Kind]:
-    tokens = (place.issuer.access(f"slow-{number // MAX_OPEN}") for number in itertools.count())
-    people = [place.issuer.id(f"slow-{number}") for number in range(10)]
+def kinds(launcher: GatewayLauncher) -> list[Kind]:
+    tokens = (launcher.issuer.access(f"slow-{number // MAX_OPEN}") for number in itertools.count())
+    people = [launcher.issuer.id(f"slow-{number}") for number in range(10)]
     return [
         Kind("silent from the start", itertools.repeat(b"")),
         Kind("half a request line", itertools.repeat(b"GET /v1/me HTT")),
         Kind(
-            "headers, drop by drop", itertools.repeat(head("GET", "/v1/me")[:-2]), b"X-Drop: 1\r\n"
+            "headers, byte by byte", itertools.repeat(head("GET", "/v1/me")[:-2]), b"X-Drop: 1\r\n"
         ),
-        Kind("a body, drop by drop", itertools.cycle([post(token) for token in people]), b" "),
-        Kind("kept and idle", itertools.repeat(head("GET", "/healthz")), answer=b"alive"),
+        Kind("a body, byte by byte", itertools.cycle([post(token) for token in people]), b" "),
+        Kind("idle keep-alive", itertools.repeat(head("GET", "/healthz")), answer=b"alive"),
         Kind("event streams", (listen(token) for token in tokens), answer=b"retry"),
     ]
 
 
-GIVEN_UP = (
+CLOSED_BY_GATEWAY = (
     "silent from the start",
     "half a request line",
-    "headers, drop by drop",
-    "a body, drop by drop",
+    "headers, byte by byte",
+    "a body, byte by byte",
 )
-"""These are let go; the others are as they should be."""
+"""Kinds whose connections the gateway closes; the others are legitimate."""
 
 
 def head(method: str, path: str, *more: str) -> bytes:
@@ -111,62 +111,67 @@ def listen(token: str) -> bytes:
 
 
 @pytest.fixture
-async def gateway(place: Place) -> Gateway:
+async def gateway(launcher: GatewayLauncher) -> Gateway:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard < SLOW + 500:
         pytest.skip(f"only {hard} files may be open here")
-    return await place.serve(unused(1)[0])
+    return await launcher.serve(unused(1)[0])
 
 
 @contextlib.asynccontextmanager
-async def dripping(held: list[Kind]) -> AsyncIterator[None]:
+async def dripping(kinds: list[Kind]) -> AsyncIterator[None]:
     async def drip() -> None:
         while True:
-            for kind in held:
-                kind.go_on()
-            await asyncio.sleep(DRIP_SECONDS)  # their way, no wait for anything
+            for kind in kinds:
+                kind.send_drip()
+            await asyncio.sleep(DRIP_SECONDS)  # the pace of the slow clients; it waits for no event
 
     task = asyncio.create_task(drip())
     yield
     task.cancel()
 
 
-async def served(url: str, token: str) -> list[float]:
-    """Milliseconds that others wait, each on a connection of its own."""
+async def read_times(url: str, token: str) -> list[float]:
+    """Return the milliseconds of each of `OTHERS` reads, each on a new connection."""
     waits = []
     async with asyncio.timeout(30):
         for _ in range(OTHERS):
             began = time.perf_counter()
             async with (
                 aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {token}"}) as fresh,
-                fresh.get("/v1/me") as answer,
+                fresh.get("/v1/me") as response,
             ):
-                assert answer.status == 404
+                assert response.status == 404
             waits.append(1000 * (time.perf_counter() - began))
     return waits
 
 
-async def test_slow_and_silent_connections_stop_nobody(place: Place, gateway: Gateway) -> None:
-    token, held = place.issuer.access("alice"), kinds(place)
-    alone = await served(gateway.url, token)
-    for kind in held:
-        await kind.connect(gateway.port, SLOW // len(held))
-    async with dripping(held):
-        beside = await served(gateway.url, token)
+async def test_slow_and_silent_connections_do_not_block_other_clients(
+    launcher: GatewayLauncher, gateway: Gateway
+) -> None:
+    token, slow = launcher.issuer.access("alice"), kinds(launcher)
+    alone = await read_times(gateway.url, token)
+    for kind in slow:
+        await kind.connect(gateway.port, SLOW // len(slow))
+    async with dripping(slow):
+        concurrently = await read_times(gateway.url, token)
         async with asyncio.timeout(60):
-            for kind in held:
-                if kind.name in GIVEN_UP:
-                    assert all(await asyncio.gather(*(end.closed() for end in kind.ends)))
-        for kind in held:
-            if kind.name not in GIVEN_UP:
-                assert not any(end.reader.at_eof() for end in kind.ends), kind.name
-        await served(gateway.url, token)
-    for kind in held:
-        for end in kind.ends:
-            end.writer.close()
+            for kind in slow:
+                if kind.name in CLOSED_BY_GATEWAY:
+                    assert all(await asyncio.gather(*(client.closed() for client in kind.clients)))
+        for kind in slow:
+            if kind.name not in CLOSED_BY_GATEWAY:
+                assert not any(client.reader.at_eof() for client in kind.clients), kind.name
+        await read_times(gateway.url, token)
+    for kind in slow:
+        for client in kind.clients:
+            client.writer.close()
     rows = [
         [name, f"{median(waits):.1f} ms", f"{max(waits):.1f} ms"]
-        for name, waits in (("nobody else", alone), (f"{SLOW:,} slow ones", beside))
+        for name, waits in (
+            ("no other connection", alone),
+            (f"{SLOW:,} slow connections", concurrently),
+        )
     ]
-    table("a read on a new connection", ["beside", "median", "longest"], rows)
+    table("a read on a new connection", ["next to", "median", "longest"], rows)

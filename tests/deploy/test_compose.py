@@ -42,7 +42,7 @@ def complaints(compose: Compose) -> list[str]:
     """Everything that is wrong with a compose file, in words."""
     return [
         f"{name}: {said}"
-        for check in (unpinned, open_ports, missing_paths, blind, unset)
+        for check in (unpinned, open_ports, missing_paths, lacks_health_check, unset)
         for name, service in compose["services"].items()
         for said in check(name, service)
     ]
@@ -69,20 +69,20 @@ def missing_paths(_name: str, service: Compose) -> list[str]:
 
 
 def copied(arguments: dict[str, str]) -> list[str]:
-    """What the Dockerfile copies from the repository, for these build arguments."""
+    """Return the paths of the repository that the Dockerfile copies, for these arguments."""
     text = dockerfile()
     for name, value in arguments.items():
         text = text.replace(f"${{{name}}}", value)
     return re.findall(r"^COPY (?!--from)(\S+)", text, re.MULTILINE)
 
 
-def blind(name: str, service: Compose) -> list[str]:
+def lacks_health_check(name: str, service: Compose) -> list[str]:
     seen = "healthcheck" in service or ("build" in service and "HEALTHCHECK" in dockerfile())
-    return [] if seen else [f"nobody would notice that {name} is ill"]
+    return [] if seen else [f"{name} has no health check"]
 
 
 def unset(name: str, service: Compose) -> list[str]:
-    """Settings that have no default must come from the file, the image or the deployed template."""
+    """Report settings without a default that neither the file, the image nor the template sets."""
     if name not in SETTINGS:
         return []
     given = set(service.get("environment", {}))
@@ -90,37 +90,37 @@ def unset(name: str, service: Compose) -> list[str]:
     if "/run/vouch/service.env" in " ".join(service.get("command", [])):
         given |= set(service_environment("http://aws:4566", "vouch", "redis://redis", OUTPUTS))
     required = {f.upper() for f, i in SETTINGS[name].model_fields.items() if i.is_required()}
-    # defaults that are right on a person's machine and wrong in a container
+    # their defaults are correct on a developer's machine and wrong in a container
     required |= {"REDIS_URL", "AWS_ENDPOINT_URL"}
     required |= {"HEALTH_HOST"} if issubclass(SETTINGS[name], ServiceSettings) else {"GATEWAY_HOST"}
     return [f"{variable} is not set" for variable in sorted(required - given)]
 
 
 def parsed(text: str) -> PyCompose:
-    """By way of JSON: merge keys (`<<`) are YAML's, the specification does not know them."""
+    """Parse by way of JSON: merge keys (`<<`) belong to YAML; the specification has none."""
     return PyCompose.from_json(json.dumps(yaml.safe_load(text)))
 
 
-def test_it_is_a_compose_file() -> None:
+def test_the_compose_file_is_valid() -> None:
     parsed((ROOT / "docker-compose.yml").read_text()).validate()
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong"),
+    ("valid", "invalid"),
     [
         ("condition: service_healthy", "condition: service_lucky"),
         ("  provisioned:\n", "  forgotten:\n"),
         ("retries: 30", "retries: often"),
     ],
 )
-def test_what_is_no_compose_file_is_told(right: str, wrong: str) -> None:
+def test_an_invalid_compose_file_is_rejected(valid: str, invalid: str) -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    assert right in text
+    assert valid in text
     with pytest.raises(ValueError, match=r".+"):
-        parsed(text.replace(right, wrong)).validate()
+        parsed(text.replace(valid, invalid)).validate()
 
 
-def test_nothing_is_missing_and_nothing_is_open(compose: Compose) -> None:
+def test_all_services_are_configured_and_none_is_exposed(compose: Compose) -> None:
     assert set(SETTINGS) <= set(compose["services"])
     assert complaints(compose) == []
 
@@ -158,7 +158,7 @@ def _unmount(services: Compose) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("damage", "complaint"),
     [
         (_unpin, "has no version"),
         (_open, "not on loopback"),
@@ -167,7 +167,9 @@ def _unmount(services: Compose) -> None:
         (_unmount, "does not exist"),
     ],
 )
-def test_each_check_can_fail(compose: Compose, spoil: Callable[[Compose], None], told: str) -> None:
-    spoiled = copy.deepcopy(compose)
-    spoil(spoiled["services"])
-    assert any(told in said for said in complaints(spoiled))
+def test_each_check_can_fail(
+    compose: Compose, damage: Callable[[Compose], None], complaint: str
+) -> None:
+    damaged = copy.deepcopy(compose)
+    damage(damaged["services"])
+    assert any(complaint in reported for reported in complaints(damaged))

@@ -58,9 +58,9 @@ def test_an_environment_is_rebuilt_when_the_content_of_its_lock_changes(checkout
     assert (checkout.folder / ".venv" / "bin" / "python").exists()
     checkout.lock().touch()
     checkout.lock("aws").write_text("# another package\n")
-    told = checkout.setup()
-    assert "Building .venv-aws " in told
-    assert "Building .venv " not in told
+    output = checkout.setup()
+    assert "Building .venv-aws " in output
+    assert "Building .venv " not in output
     assert checkout.setup() == ""
 
 

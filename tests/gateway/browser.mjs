@@ -1,20 +1,20 @@
-// What the scripts of docs/api run in: one process for all of them, which reads a script a line
-// (as JSON), runs it as a module, and answers with what it printed and the head of the last answer
-// that its fetch got. Values are printed as JSON.
+// Run the scripts of docs/api in one process. Read one script per line (as JSON), run it as a module,
+// and write its output and the head of the last response that its fetch got. Values are printed as
+// JSON.
 
 import { createInterface } from "node:readline";
 
-const ask = globalThis.fetch;
+const originalFetch = globalThis.fetch;
 let printed, head;
 
 const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 console.log = (...values) => (printed += `${values.map(text).join(" ")}\n`);
 
 globalThis.fetch = async (...request) => {
-  const answer = await ask(...request);
-  const headers = [...answer.headers].map(([name, value]) => `${name}: ${value}`);
-  head = [`HTTP/1.1 ${answer.status} ${answer.statusText}`, ...headers].join("\n");
-  return answer;
+  const response = await originalFetch(...request);
+  const headers = [...response.headers].map(([name, value]) => `${name}: ${value}`);
+  head = [`HTTP/1.1 ${response.status} ${response.statusText}`, ...headers].join("\n");
+  return response;
 };
 
 let count = 0;

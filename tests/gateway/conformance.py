@@ -1,4 +1,4 @@
-"""Every answer that a test receives is held against the served description of the API."""
+"""Validate each response that a test receives against the OpenAPI document."""
 
 import re
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True)
 class Description:
+    """Hold the OpenAPI document of the gateway."""
+
     document: Schema
 
     def operation(self, method: str, path: str) -> Schema | None:
@@ -29,21 +31,23 @@ class Description:
         operation = self.operation(method, path)
         if operation is None:
             return
-        told = operation["responses"].get(str(status))
-        assert told is not None, f"{method} {path} answers {status}, which is not documented"
-        if "$ref" in told:
-            told = self.document["components"]["responses"][told["$ref"].rpartition("/")[2]]
-        if "content" not in told:
+        documented = operation["responses"].get(str(status))
+        assert documented is not None, f"{method} {path} answers {status}, which is not documented"
+        if "$ref" in documented:
+            documented = self.document["components"]["responses"][
+                documented["$ref"].rpartition("/")[2]
+            ]
+        if "content" not in documented:
             assert body is None
             return
-        assert kind in told["content"], f"{method} {path} answers {status} as {kind}"
+        assert kind in documented["content"], f"{method} {path} answers {status} as {kind}"
         if "json" not in kind:
             return
-        self.validate(told["content"][kind]["schema"], body)
+        self.validate(documented["content"][kind]["schema"], body)
 
     def validate(self, schema: Schema, body: object) -> None:
-        whole = {**schema, "components": self.document["components"]}
-        Draft202012Validator(whole).validate(body)
+        schema_with_components = {**schema, "components": self.document["components"]}
+        Draft202012Validator(schema_with_components).validate(body)
 
 
 @cache

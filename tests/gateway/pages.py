@@ -1,7 +1,7 @@
 """Parse the pages of docs/api, and compare the responses that they show with real ones.
 
 In a response, `…` stands for anything, `"…": "…"` for further members, a number like 1790000000 for
-any moment, and `$NAME` for a value that is the same wherever it is named: the first response that
+any time, and `$NAME` for a value that is the same wherever it is named: the first response that
 shows it defines it for all later snippets, as `name` in scripts.
 """
 
@@ -17,10 +17,10 @@ OVERVIEW = DOCS / "api.md"
 RESOURCES = tuple(sorted((DOCS / "api").glob("*.md")))
 SHELL, SCRIPT = "sh", "js"
 ANYTHING = "…"
-FIRST_MOMENT = 10**9
+EARLIEST_TIME = 10**9
 _RESPONSES = ("json", "http", "text")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_HOLE = re.compile(r"(…|\$[A-Z][A-Z_]*)")
+_PLACEHOLDER = re.compile(r"(…|\$[A-Z][A-Z_]*)")
 
 Names = MutableMapping[str, str]
 
@@ -73,15 +73,15 @@ def difference(step: Step, reply: Reply, names: Names) -> str | None:
     """Describe the difference; None if the page shows this reply. Defines new names."""
     match step.kind:
         case "json":
-            return _of_values(json.loads(step.response), _json(reply.body), names, "response")
+            return _diff_values(json.loads(step.response), _json(reply.body), names, "response")
         case "http":
             head, _, body = step.response.partition("\n\n")
-            return _of_heads(head, reply.head, names) or _of_bodies(body, reply.body, names)
+            return _diff_heads(head, reply.head, names) or _diff_bodies(body, reply.body, names)
         case _:
-            return _of_texts(step.response, reply.body, names, "output")
+            return _diff_texts(step.response, reply.body, names, "output")
 
 
-def _of_heads(shown: str, seen: str, names: Names) -> str | None:
+def _diff_heads(shown: str, seen: str, names: Names) -> str | None:
     status, *headers = shown.strip().splitlines()
     first, *others = seen.splitlines()
     if status.split()[:2] != first.split()[:2]:  # the words after it change with Python
@@ -91,15 +91,15 @@ def _of_heads(shown: str, seen: str, names: Names) -> str | None:
         name, _, value = header.partition(":")
         if name.lower() not in sent:
             return f"header {name}: is missing"
-        if (found := _of_texts(value, sent[name.lower()], names, name)) is not None:
+        if (found := _diff_texts(value, sent[name.lower()], names, name)) is not None:
             return found
     return None
 
 
-def _of_bodies(shown: str, seen: str, names: Names) -> str | None:
+def _diff_bodies(shown: str, seen: str, names: Names) -> str | None:
     if shown.lstrip().startswith(("{", "[")):
-        return _of_values(json.loads(shown), _json(seen), names, "body")
-    return _of_texts(shown, seen, names, "body")
+        return _diff_values(json.loads(shown), _json(seen), names, "body")
+    return _diff_texts(shown, seen, names, "body")
 
 
 def _json(text: str) -> Any:
@@ -109,16 +109,16 @@ def _json(text: str) -> Any:
         return text
 
 
-def _of_values(shown: Any, seen: Any, names: Names, where: str) -> str | None:
+def _diff_values(shown: Any, seen: Any, names: Names, where: str) -> str | None:
     match shown, seen:
         case "…", _:
             return None
         case dict(), dict():
-            return _of_members(shown, seen, names, where)
+            return _diff_members(shown, seen, names, where)
         case list(), list():
-            return _of_items(shown, seen, names, where)
+            return _diff_items(shown, seen, names, where)
         case str(), str():
-            return _of_texts(shown, seen, names, where)
+            return _diff_texts(shown, seen, names, where)
         case _:
             return None if _same(shown, seen) else f"{where}: {seen!r}, not {shown!r}"
 
@@ -126,38 +126,38 @@ def _of_values(shown: Any, seen: Any, names: Names, where: str) -> str | None:
 def _same(shown: Any, seen: Any) -> bool:
     if isinstance(shown, bool) or isinstance(seen, bool):
         return shown is seen
-    if type(shown) is int and shown >= FIRST_MOMENT:
-        return type(seen) is int and seen >= FIRST_MOMENT
+    if type(shown) is int and shown >= EARLIEST_TIME:
+        return type(seen) is int and seen >= EARLIEST_TIME
     return bool(shown == seen)
 
 
-def _of_members(shown: Any, seen: Any, names: Names, where: str) -> str | None:
+def _diff_members(shown: Any, seen: Any, names: Names, where: str) -> str | None:
     wanted = {name: value for name, value in shown.items() if name != ANYTHING}
     if missing := wanted.keys() - seen.keys():
         return f"{where}: has no {', '.join(sorted(missing))}"
     if ANYTHING not in shown and (further := seen.keys() - wanted.keys()):
         return f"{where}: has {', '.join(sorted(further))} as well"
     pairs = ((f"{where}.{name}", value, seen[name]) for name, value in wanted.items())
-    return next((d for w, a, b in pairs if (d := _of_values(a, b, names, w)) is not None), None)
+    return next((d for w, a, b in pairs if (d := _diff_values(a, b, names, w)) is not None), None)
 
 
-def _of_items(shown: Any, seen: Any, names: Names, where: str) -> str | None:
+def _diff_items(shown: Any, seen: Any, names: Names, where: str) -> str | None:
     open_end = shown[-1:] == [ANYTHING]
     wanted = shown[:-1] if open_end else shown
     if len(seen) < len(wanted) or (len(seen) > len(wanted) and not open_end):
         return f"{where}: has {len(seen)} items, not {len(wanted)}"
     pairs = zip(wanted, seen, strict=False)
-    found = (_of_values(a, b, names, f"{where}[{n}]") for n, (a, b) in enumerate(pairs))
+    found = (_diff_values(a, b, names, f"{where}[{n}]") for n, (a, b) in enumerate(pairs))
     return next((d for d in found if d is not None), None)
 
 
-def _of_texts(shown: str, seen: str, names: Names, where: str) -> str | None:
+def _diff_texts(shown: str, seen: str, names: Names, where: str) -> str | None:
     new: list[str] = []
 
     def part(text: str) -> str:
         if text == ANYTHING:
             return ".*"
-        if not _HOLE.fullmatch(text):
+        if not _PLACEHOLDER.fullmatch(text):
             return re.escape(text)
         name = text[1:]
         if name in names:
@@ -167,7 +167,7 @@ def _of_texts(shown: str, seen: str, names: Names, where: str) -> str | None:
         new.append(name)
         return rf"(?P<{name}>[^\s\"]+)"
 
-    pattern = "".join(part(text) for text in _HOLE.split(shown.strip()))
+    pattern = "".join(part(text) for text in _PLACEHOLDER.split(shown.strip()))
     match = re.fullmatch(pattern, seen.strip(), re.DOTALL)
     if match is None:
         return f"{where}: {seen.strip()!r}, not {shown.strip()!r}"

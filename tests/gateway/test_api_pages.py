@@ -17,11 +17,11 @@ from deploy.local.provision import chain_environment, wait_for
 from gateway.http.routing import AnyRoute
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
-from tests.gateway.cast import Cast, subject
+from tests.gateway.page_people import PagePeople, subject
 from tests.gateway.pages import OVERVIEW, RESOURCES, SCRIPT, SHELL, snippets, steps
 from tests.gateway.reader import Browser, Reader, browser
 from tests.support.eventually import eventually
-from tests.support.shadow import count_only, limits_hold_again
+from tests.support.rate_limits import restore_limits, suspend_limits
 from tests.support.stack import Stack, running
 from token_bucket import Scope
 
@@ -99,7 +99,7 @@ async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
         limit.name for limit in default_limits().limits.values() if limit.scope is not Scope.USER
     ]
     async with Redis.from_url(stack.settings.redis_url) as redis:
-        await count_only(redis, limits)
+        await suspend_limits(redis, limits)
         for name in ("compute", "gateway"):
             stack.service(name).stop()
         for name in ("invites", "referrals"):
@@ -109,7 +109,7 @@ async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
         for name in ("invites", "referrals", "compute", "gateway"):
             await stack.service(name).ready()
         yield stack.service("gateway").url
-        await limits_hold_again(redis)
+        await restore_limits(redis)
     for name in ("compute", "gateway"):
         stack.service(name).stop()
 
@@ -129,17 +129,17 @@ async def test_the_snippets_of_a_page_get_the_documented_responses(
     page: Path, window: Browser, gateway: str, stack: Stack
 ) -> None:
     """Read by a new person, from top to bottom."""
-    cast = Cast(stack.people, stack.settings.aws_url)
+    people = PagePeople(stack.people, stack.settings.aws_url)
     if page.stem not in WITHOUT_ACCOUNT:
-        await has_account(cast, gateway, stack.settings.redis_url)
-    reader = Reader(window, {"GATEWAY": gateway, "CHAIN": "local", "TOKEN": TOKEN}, cast)
+        await open_account(people, gateway, stack.settings.redis_url)
+    reader = Reader(window, {"GATEWAY": gateway, "CHAIN": "local", "TOKEN": TOKEN}, people)
     for step in steps(page):
         await reader.follow(step)
 
 
-async def has_account(cast: Cast, gateway: str, redis_url: str) -> None:
+async def open_account(people: PagePeople, gateway: str, redis_url: str) -> None:
     """Open the reader's account, and wait until all services know it."""
-    token = await cast("ID_TOKEN") or ""
+    token = await people("ID_TOKEN") or ""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         aiohttp.ClientSession() as session,

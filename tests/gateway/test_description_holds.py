@@ -1,4 +1,4 @@
-"""Generate valid and invalid requests from the description; every response matches it."""
+"""Generate valid and invalid requests from the OpenAPI document, and validate the responses."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from gateway.http.openapi import describe
 from gateway.http.routing import AnyRoute
 from gateway.routes import ROUTES
-from tests.support.shadow import count_only, limits_hold_again
+from tests.support.rate_limits import restore_limits, suspend_limits
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.stack
 OPERATIONS = [route for route in ROUTES if not route.streams]  # a stream has no end to wait for
 FEW = 8
 EXAMPLES = int(os.environ.get("API_EXAMPLES", FEW))
-"""Of each operation; more than a few are others every time."""
+"""Number of requests per operation; more than `FEW` differ in each run."""
 CONFORM: list[Any] = [
     status_code_conformance,
     content_type_conformance,
@@ -39,16 +39,16 @@ CONFORM: list[Any] = [
 
 @pytest.fixture(scope="module")
 async def open_stack(stack: Stack) -> AsyncIterator[Stack]:
-    """A stack whose gateway counts its callers but refuses nobody."""
+    """Start a gateway that rejects no request because of a limit."""
     for name in ("referrals", "compute", "invites"):
         stack.service(name).start()
     async with Redis.from_url(stack.settings.redis_url) as redis:
-        await count_only(redis)
+        await suspend_limits(redis)
         stack.service("gateway").stop()
         await stack.service("gateway").start().ready()
         await asyncio.gather(*(stack.service(n).ready() for n in ("referrals", "compute")))
         yield stack
-        await limits_hold_again(redis)
+        await restore_limits(redis)
     stack.service("gateway").stop()
 
 

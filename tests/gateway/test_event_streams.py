@@ -46,18 +46,18 @@ async def test_a_page_of_an_allowed_origin_may_read_a_stream(gateways: Gateways)
         assert response.headers["Access-Control-Allow-Origin"] == origin
 
 
-@pytest.mark.parametrize(("seen", "told"), [("1", True), ("2", False)])
+@pytest.mark.parametrize(("last_event_id", "repeated"), [("1", True), ("2", False)])
 async def test_a_reconnecting_client_receives_what_it_missed(
-    seen: str, *, told: bool, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+    last_event_id: str, *, repeated: bool, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
     await client.post("/v1/me", client.issuer.id())
-    headers = bearer(client) | {"Last-Event-ID": seen}
+    headers = bearer(client) | {"Last-Event-ID": last_event_id}
     async with client.session.get(f"{client.url}/v1/me/events", headers=headers) as response:
         received = b""
         while b": heartbeat" not in received:
             received += await asyncio.wait_for(response.content.readany(), 5)
-    assert (b"event: account" in received) is told
+    assert (b"event: account" in received) is repeated
 
 
 @pytest.mark.parametrize("seen", ["x", "-1", "1.5", "9" * 20, "٣"])

@@ -257,7 +257,7 @@ PATH = b"/v1/referral/valid?referral_code=00000-00000"
 
 
 @pytest.mark.parametrize(
-    ("version", "wish", "told", "closed"),
+    ("version", "sent", "expected", "closed"),
     [
         (b"HTTP/1.1", b"", None, False),
         (b"HTTP/1.1", b"Connection: close\r\n", b"close", True),
@@ -266,15 +266,20 @@ PATH = b"/v1/referral/valid?referral_code=00000-00000"
     ],
 )
 async def test_connections_are_kept_alive_as_http_defines_it(
-    version: bytes, wish: bytes, told: bytes | None, *, closed: bool, client: GatewayClient
+    version: bytes,
+    sent: bytes,
+    expected: bytes | None,
+    *,
+    closed: bool,
+    client: GatewayClient,
 ) -> None:
     async with connection_to(client) as (reader, writer):
-        writer.write(b"GET " + PATH + b" " + version + b"\r\nHost: a\r\n" + wish + b"\r\n")
+        writer.write(b"GET " + PATH + b" " + version + b"\r\nHost: a\r\n" + sent + b"\r\n")
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
         lines = head.split(b"\r\n")
         headers = dict(line.split(b": ", 1) for line in lines[1:] if line)
         assert lines[0] == version + b" 200 OK"
-        assert headers.get(b"Connection") == told
+        assert headers.get(b"Connection") == expected
         body = await reader.readexactly(int(headers[b"Content-Length"]))
         assert json.loads(body) == {"valid": False}
         if not closed:
@@ -286,36 +291,36 @@ async def test_connections_are_kept_alive_as_http_defines_it(
 
 async def test_pipelined_requests_are_answered_in_order(client: GatewayClient) -> None:
     names = [b"number-%02d" % number for number in range(8)]
-    asked = [
+    requests = [
         b"GET " + PATH + b" HTTP/1.1\r\nHost: a\r\nX-Request-ID: " + name + b"\r\n"
         for name in names
     ]
-    told = await response_to(b"\r\n".join(asked) + b"Connection: close\r\n\r\n", client)
-    assert re.findall(rb"X-Request-ID: (\S+)", told) == names
-    assert told.count(b'{"valid":false}') == len(names)
+    response = await response_to(b"\r\n".join(requests) + b"Connection: close\r\n\r\n", client)
+    assert re.findall(rb"X-Request-ID: (\S+)", response) == names
+    assert response.count(b'{"valid":false}') == len(names)
 
 
 @pytest.mark.parametrize("path", ["/v1/me", "/v1/nowhere", "/docs"])
 async def test_a_head_request_receives_no_body(path: str, client: GatewayClient) -> None:
     """Only the documentation pages support HEAD."""
-    told = await response_to(
+    response = await response_to(
         b"HEAD " + path.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", client
     )
-    assert told.partition(b"\r\n\r\n")[2] == b""
+    assert response.partition(b"\r\n\r\n")[2] == b""
 
 
 async def test_an_empty_query_string_is_accepted(client: GatewayClient) -> None:
     head = f"GET /v1/me? HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {client.issuer.access()}"
-    told = await response_to(head.encode() + b"\r\nConnection: close\r\n\r\n", client)
-    assert b"no_account" in told
+    response = await response_to(head.encode() + b"\r\nConnection: close\r\n\r\n", client)
+    assert b"no_account" in response
 
 
 async def test_a_safe_request_id_of_the_caller_is_used(client: GatewayClient) -> None:
     answer = await client.get("/v1/nothing", headers={"X-Request-ID": "abcdef-12345"})
     assert answer.json["request_id"] == "abcdef-12345"
-    for strange in ("short", "x" * 65, "with blank here", '{"json": "injection"}'):
-        answer = await client.get("/v1/nothing", headers={"X-Request-ID": strange})
-        assert answer.json["request_id"] != strange
+    for unsafe in ("short", "x" * 65, "with blank here", '{"json": "injection"}'):
+        answer = await client.get("/v1/nothing", headers={"X-Request-ID": unsafe})
+        assert answer.json["request_id"] != unsafe
 
 
 async def test_responses_have_the_common_headers(client: GatewayClient) -> None:
@@ -360,7 +365,7 @@ async def test_readiness_names_the_failing_checks(client: GatewayClient) -> None
     assert (await client.get("/healthz")).status == 200
 
 
-async def test_silent_connections_are_closed_and_block_no_one_else(
+async def test_silent_connections_are_closed_and_do_not_block_others(
     gateways: Gateways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "FIRST_REQUEST_SECONDS", 0.5)

@@ -200,7 +200,7 @@ CSV = (
 )
 ROWS = [
     {"email": "bob@example.org", "note": "See you"},
-    {"email": "nobody"},
+    {"email": "alice"},
     {"email": "bob@example.org"},
     {"email": "carol@example.org"},
 ]

@@ -259,8 +259,8 @@ async def test_administrators_open_campaigns_and_set_quotas(client: GatewayClien
     await refer(client, "spring26")
     assert (await reserve(client, "SPRING26", "x0c4")).status == 409
     more = {"totalReferrals": 5, "reason": "it goes well"}
-    told = await client.post("/v1/admin/members/team:spring/quota", admin(client), json=more)
-    assert (told.status, told.json["remaining"]) == (200, 4)
+    granted = await client.post("/v1/admin/members/team:spring/quota", admin(client), json=more)
+    assert (granted.status, granted.json["remaining"]) == (200, 4)
     ended = f"/v1/admin/members/team:spring/codes/{made.json['code']['code']}/revoke"
     assert (await client.post(ended, admin(client), json={"reason": "over"})).status == 200
     assert (await reserve(client, "SPRING26", "x0c5")).status == 409

@@ -62,8 +62,8 @@ async def test_a_span_is_named_by_the_path_template(traced: Traced) -> None:
     }
     assert known.parent is None
     assert (unknown.name, attributes(unknown)["http.response.status_code"]) == ("GET", 404)
-    for told in (known.to_json(), unknown.to_json()):
-        assert not any(word in told for word in ("0123456789abcdef", "secret", "alice", token))
+    for exported in (known.to_json(), unknown.to_json()):
+        assert not any(word in exported for word in ("0123456789abcdef", "secret", "alice", token))
 
 
 async def test_only_a_server_error_marks_the_span_as_failed(traced: Traced) -> None:

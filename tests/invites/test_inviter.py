@@ -144,7 +144,7 @@ def test_open_invitations_and_invitations_per_day_are_limited() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Bob\r\nBcc: everybody@example.com",
+        "Bob\r\nBcc: all@example.com",
         "\u202egnp.exe",
         "\u2066hidden\u2069",
         "zero\u200bwidth",

@@ -129,7 +129,7 @@ def test_an_inviter_without_a_name_is_shown_as_a_masked_address() -> None:
         "{inviter} {0.__class__}",
         "click https://evil.example/login now",
         "www.evil.example or evil@evil.example",
-        "Bob\r\nBcc: everybody@example.com\r\n\r\n<h1>",
+        "Bob\r\nBcc: all@example.com\r\n\r\n<h1>",
         "\u202egnp.exe\u2066x\u2069",
         "nul\x00 esc\x1b[31m",
         "x" * 10_000,

@@ -1,4 +1,4 @@
-"""What an operator types: every verb, on a running service."""
+"""Run each operator command against a running service."""
 
 import asyncio
 import os
@@ -15,16 +15,16 @@ from chassis.bus.outcomes import Outcomes
 from contracts.referrals import OpenAccount
 from tests.support.boto import boto
 from tests.support.eventually import eventually
-from tests.support.nursery import Forked
+from tests.support.forked_process import ForkedProcess
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
 
 
 @dataclass(frozen=True)
-class Done:
+class CommandResult:
     returncode: int
-    told: str
+    output: str
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,19 @@ class Shell:
     stack: Stack
     member: str
 
-    async def run(self, *words: str) -> Done:
-        """`python -m referrals …`, with both of its outputs as one text."""
+    async def run(self, *arguments: str) -> CommandResult:
+        """Run `python -m referrals …`; stdout and stderr become one text."""
         log = self.stack.settings.state / f"{uuid4()}.log"
-        process = Forked(["referrals", *words], {**os.environ, **self.stack.environment}, log)
+        process = ForkedProcess(
+            ["referrals", *arguments], {**os.environ, **self.stack.environment}, log
+        )
         code = await asyncio.to_thread(process.wait, 60)
-        return Done(code, log.read_text())
+        return CommandResult(code, log.read_text())
 
 
 @pytest.fixture(scope="module")
 async def shell(stack: Stack) -> AsyncIterator[Shell]:
-    """A service that runs, and one member whom it knows."""
+    """Start the service and open an account."""
     service = await stack.service("referrals").start().ready()
     member = str(uuid4())
     command = OpenAccount(member_id=member, email=f"{member}@example.com")
@@ -61,65 +63,66 @@ async def shell(stack: Stack) -> AsyncIterator[Shell]:
     service.stop()
 
 
-async def test_the_history_of_a_stream_is_told(shell: Shell) -> None:
+async def test_the_events_of_a_stream_are_listed(shell: Shell) -> None:
     stream = f"member-{shell.member}"
-    told, past = await asyncio.gather(
+    listed, past = await asyncio.gather(
         shell.run("events", stream), shell.run("events", stream, "--at", "2020-01-01")
     )
-    assert told.returncode == 0, told.told
-    assert [line.split()[2] for line in told.told.splitlines()] == ["AccountOpened", "CodeIssued"]
+    assert listed.returncode == 0, listed.output
+    types = [line.split()[2] for line in listed.output.splitlines()]
+    assert types == ["AccountOpened", "CodeIssued"]
     assert past.returncode == 1
-    assert "at that time" in past.told
+    assert "at that time" in past.output
 
 
 async def test_read_models_are_listed_rebuilt_and_verified(shell: Shell) -> None:
     rebuilt = await shell.run("rebuild", "members")
-    assert rebuilt.returncode == 0, rebuilt.told
+    assert rebuilt.returncode == 0, rebuilt.output
     listed = await shell.run("projections")
     assert listed.returncode == 0
-    rows = [line.split()[:4] for line in listed.told.splitlines()[1:]]
+    rows = [line.split()[:4] for line in listed.output.splitlines()[1:]]
     assert ["members", "2", "1", "Retired"] in rows
     assert ["members", "2", "2", "Active"] in rows
     assert ["codes", "1", "1", "Active"] in rows
-    assert "0 events, " in listed.told  # behind
-    looked = await shell.run("rebuild", "codes", "--dry-run")
-    back = await shell.run("rollback", "members")
-    assert looked.returncode == 0, looked.told
-    assert "is complete" in looked.told
-    assert back.returncode == 0, back.told
+    assert "0 events, " in listed.output  # the lag
+    checked = await shell.run("rebuild", "codes", "--dry-run")
+    rolled_back = await shell.run("rollback", "members")
+    assert checked.returncode == 0, checked.output
+    assert "is complete" in checked.output
+    assert rolled_back.returncode == 0, rolled_back.output
     verified, status = await asyncio.gather(shell.run("verify"), shell.run("status", "--watch"))
-    assert verified.returncode == 0, verified.told
-    assert "0 streams differ" in verified.told
-    assert "members: generation 1 Active" in status.told
+    assert verified.returncode == 0, verified.output
+    assert "0 streams differ" in verified.output
+    assert "members: generation 1 Active" in status.output
 
 
-async def test_figures_are_told_to_prometheus(shell: Shell) -> None:
+async def test_metrics_are_exported(shell: Shell) -> None:
     async with (
         aiohttp.ClientSession() as session,
-        session.get(f"{shell.stack.service('referrals').url}/metrics") as answer,
+        session.get(f"{shell.stack.service('referrals').url}/metrics") as response,
     ):
-        figures = await answer.text()
-    assert answer.status == 200
-    assert 'projection_changes_total{status="applied"}' in figures
-    assert 'read_model_state{generation="1",read_model="codes",state="active"} 1.0' in figures
-    assert "projection_lag_seconds" in figures
-    assert "rebuild_done_ratio" in figures
+        metrics = await response.text()
+    assert response.status == 200
+    assert 'projection_changes_total{status="applied"}' in metrics
+    assert 'read_model_state{generation="1",read_model="codes",state="active"} 1.0' in metrics
+    assert "projection_lag_seconds" in metrics
+    assert "rebuild_done_ratio" in metrics
 
 
-async def test_an_unknown_read_model_is_told(shell: Shell) -> None:
+async def test_an_unknown_read_model_is_rejected(shell: Shell) -> None:
     done = await shell.run("rebuild", "melons")
     assert done.returncode == 2
-    assert "known: members, codes" in done.told
+    assert "known: members, codes" in done.output
 
 
-async def test_other_rules_are_run_over_history(shell: Shell, tmp_path: Path) -> None:
+async def test_other_rules_are_applied_to_history(shell: Shell, tmp_path: Path) -> None:
     rules = tmp_path / "rules.json"
     rules.write_text('{"guards": {"version": 2}, "points": {"inviter": 50, "invited": 5}}')
-    told, wrong = await asyncio.gather(
+    what_if, unreadable = await asyncio.gather(
         shell.run("what-if", "--rules", str(rules), "--since", "2020-01-01"),
         shell.run("what-if", "--rules", "no-such-file"),
     )
-    assert told.returncode == 0, told.told
-    assert "verdicts again" in told.told
-    assert wrong.returncode == 2
-    assert "cannot be read" in wrong.told
+    assert what_if.returncode == 0, what_if.output
+    assert "verdicts again" in what_if.output
+    assert unreadable.returncode == 2
+    assert "cannot be read" in unreadable.output

@@ -116,7 +116,9 @@ def kill_points() -> list[str]:
 
 
 @pytest.mark.timeout(60 + 20 * KILLS)
-async def test_an_address_gets_two_mails_only_if_that_was_counted(world: World) -> None:
+async def test_an_address_gets_a_second_mail_only_if_it_is_marked_as_such(
+    world: World,
+) -> None:
     await world.service.start(**SHORT_WAITS).ready()
     world.send(RegisterInviter(member_id=world.inviter, email="alice@example.com"))
 

@@ -1,6 +1,6 @@
-"""`kill -9` between every two steps: what was accepted is in the log exactly once.
+"""Kill the service between any two steps: each accepted command is in the log exactly once.
 
-Kills at any moment, and everything else that fails: tests/chaos.
+tests/chaos kills at random moments and injects other faults.
 """
 
 import json
@@ -38,12 +38,12 @@ pytestmark = pytest.mark.stack
 
 Event = AccountOpened | CodeIssued
 VISIBILITY_SECONDS = 2
-"""Of the queue, for these tests: how long a killed process's messages stay with it."""
+"""Visibility timeout in these tests: the messages of a killed process reappear after it."""
 
 
 @dataclass
 class World:
-    """What is outside the service: who sends commands, and who looks what became of them."""
+    """Send commands to the service, and check the results."""
 
     stack: Stack
     boto: Boto
@@ -55,7 +55,7 @@ class World:
         return self.stack.service("referrals")
 
     async def send(self) -> OpenAccount:
-        """A command as the gateway sends it; its id is the member's."""
+        """Send a command as the gateway does; its id is the member's."""
         member = str(uuid4())
         command = OpenAccount(member_id=member, email=f"{member}@example.com")
         await self.boto.sqs.send_message(
@@ -84,7 +84,7 @@ class World:
         return (await self.store.load(command.stream)).commits
 
     async def check(self, command: OpenAccount) -> None:
-        """In the log exactly once, seen as the log says, and answered with yes."""
+        """Check that the command is in the log once, accepted, and visible in the read models."""
         outcome = await self.outcome(command)
         commits = await self.commits(command)
         assert Counter(c.origin.command_id for c in commits) == {command.member_id: 1}
@@ -113,7 +113,7 @@ async def world(stack: Stack) -> AsyncIterator[World]:
         deployed = {name: described["Attributes"][name] for name in changed}
         attributes = {
             "VisibilityTimeout": str(VISIBILITY_SECONDS),
-            "RedrivePolicy": patient(deployed["RedrivePolicy"]),
+            "RedrivePolicy": redeliver_often(deployed["RedrivePolicy"]),
         }
         await clients.sqs.set_queue_attributes(QueueUrl=clients.commands, Attributes=attributes)
         redis = Redis.from_url(stack.settings.redis_url)
@@ -128,8 +128,8 @@ async def world(stack: Stack) -> AsyncIterator[World]:
         await clients.sqs.set_queue_attributes(QueueUrl=clients.commands, Attributes=deployed)
 
 
-def patient(policy: str) -> str:
-    """Seven kills in a row may meet the same message: here that does not make it poison."""
+def redeliver_often(policy: str) -> str:
+    """Return a redrive policy for many kills in a row, which may hit the same message."""
     return json.dumps(json.loads(policy) | {"maxReceiveCount": 100})
 
 
@@ -148,18 +148,20 @@ async def dead_letters(world: World) -> Any:
 
 
 @pytest.mark.usefixtures("no_service")
-async def test_a_kill_between_any_two_steps_loses_and_doubles_nothing(world: World) -> None:
+async def test_a_kill_between_any_two_steps_loses_and_repeats_no_command(
+    world: World,
+) -> None:
     """One process dies at each step; the next one finishes its command and dies one step later.
 
-    From the second process on the place is passed twice: by the command that the last one left,
-    and by a new one.
+    From the second process on, the step is passed twice: by the unfinished command of the last
+    process, and by a new one.
     """
     commands = []
-    for number, place in enumerate(COMMAND_STEPS):
+    for number, step in enumerate(COMMAND_STEPS):
         times = 1 if number == 0 else 2
-        world.referrals.start(FAILPOINT=f"{place}:{times}")
+        world.referrals.start(FAILPOINT=f"{step}:{times}")
         commands.append(await world.send())
-        assert await world.referrals.died(seconds=40) == -9, place
+        assert await world.referrals.died(seconds=40) == -9, step
     await world.referrals.start().ready()
     for command in commands:
         await world.check(command)

@@ -20,7 +20,7 @@ from tests.support.stack import Stack
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.timeout(240),
-    pytest.mark.skipif(program() is None, reason="no anvil here: `make anvil` needs npm"),
+    pytest.mark.skipif(program() is None, reason="anvil is missing: `make anvil` needs npm"),
 ]
 CHAIN_ID = 31_999
 
@@ -65,13 +65,13 @@ async def alice(
 
 
 async def report_of(alice: Person, token: str) -> dict[str, Any]:
-    async def there() -> Any:
+    async def finished() -> Any:
         status, body = await alice.call("GET", f"/v1/tokens/cluster/anvil/{token}", "access")
         assert status in (200, 202), body
         await asyncio.sleep(0.2)  # as Retry-After asks: reads are limited per user
         return body if status == 200 else None
 
-    report: dict[str, Any] = await eventually(there, seconds=120)
+    report: dict[str, Any] = await eventually(finished, seconds=120)
     return report
 
 
@@ -98,6 +98,6 @@ async def test_owners_are_found_and_balances_are_exact_on_a_real_chain(
     assert sum(listed.values()) == SUPPLY
     for name, amount in held.items():
         data = f"0x70a08231{name[2:]:0>64}"
-        said = await anvil.call("eth_call", {"to": anvil.token, "data": data}, "latest")
-        assert int(said, 16) == amount
+        balance = await anvil.call("eth_call", {"to": anvil.token, "data": data}, "latest")
+        assert int(balance, 16) == amount
     assert report["token"]["deployer"].lower() == simulated.deployer

@@ -1,4 +1,4 @@
-"""A message that is no command goes to the dead letters, and holds up nobody."""
+"""A message that is not a command becomes a dead letter and does not block its group."""
 
 import json
 from collections.abc import AsyncIterator
@@ -53,8 +53,8 @@ async def send(clients: Boto, body: str, group: str, **attributes: str) -> str:
     return message_id
 
 
-async def dead(clients: Boto) -> dict[str, Any]:
-    """Take what is in the dead-letter queue, by body."""
+async def take_dead_letters(clients: Boto) -> dict[str, Any]:
+    """Remove and return the messages of the dead-letter queue, by body."""
     reply = await clients.sqs.receive_message(
         QueueUrl=clients.dead_letters,
         MaxNumberOfMessages=10,
@@ -69,50 +69,50 @@ async def dead(clients: Boto) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Letter:
+class UnreadableMessage:
     body: str
     attributes: dict[str, str]
     because: str
-    """What the log line says about it."""
+    """A part of the reason in the log line."""
 
 
 @pytest.mark.parametrize(
-    "letter",
+    "message",
     [
-        Letter("no JSON at all", {"command_id": "a"}, "body"),
-        Letter('{"type": "MeltDown"}', {"command_id": "b"}, "type"),
-        Letter('{"type": "OpenAccount", "memberId": "x"}', {"command_id": "c"}, "email"),
-        Letter(
+        UnreadableMessage("no JSON at all", {"command_id": "a"}, "body"),
+        UnreadableMessage('{"type": "MeltDown"}', {"command_id": "b"}, "type"),
+        UnreadableMessage('{"type": "OpenAccount", "memberId": "x"}', {"command_id": "c"}, "email"),
+        UnreadableMessage(
             '{"type": "OpenAccount", "memberId": "x", "email": "x@example.com"}', {}, "command-id"
         ),
-        Letter(
+        UnreadableMessage(
             '{"type": "OpenAccount", "memberId": "x", "email": "y@example.com"}',
             {"command_id": "not an id!"},
             "attributes",
         ),
     ],
 )
-async def test_it_is_told_in_the_log_and_kept_as_a_dead_letter(
+async def test_an_unreadable_message_is_logged_and_becomes_a_dead_letter(
     clients: Boto,
     referrals: Service,
     outcomes: Outcomes,
-    letter: Letter,
+    message: UnreadableMessage,
 ) -> None:
     group = f"member-{uuid4()}"
-    message_id = await send(clients, letter.body, group, **letter.attributes)
+    message_id = await send(clients, message.body, group, **message.attributes)
     member = str(uuid4())
     after = OpenAccount(member_id=member, email=f"{member}@example.com")
     await send(clients, after.model_dump_json(), group, command_id=member)  # the same group
 
-    letters = await eventually(lambda: dead(clients))
-    assert set(letters) == {letter.body}
-    assert letters[letter.body]["Attributes"]["MessageGroupId"] == group
-    for name, value in letter.attributes.items():
-        sent = letters[letter.body]["MessageAttributes"][name.replace("_", "-")]
+    dead_letters = await eventually(lambda: take_dead_letters(clients))
+    assert set(dead_letters) == {message.body}
+    assert dead_letters[message.body]["Attributes"]["MessageGroupId"] == group
+    for name, value in message.attributes.items():
+        sent = dead_letters[message.body]["MessageAttributes"][name.replace("_", "-")]
         assert sent["StringValue"] == value
     assert await eventually(lambda: outcomes.get(member))
 
     lines = [json.loads(line) for line in referrals.log.read_text().splitlines()]
-    told = next(line for line in lines if line.get("message_id") == message_id)
-    assert told["event"] == "message_unreadable"
-    assert letter.because in told["because"]
+    logged = next(line for line in lines if line.get("message_id") == message_id)
+    assert logged["event"] == "message_unreadable"
+    assert message.because in logged["because"]

@@ -295,21 +295,21 @@ class Seats(RuleBasedStateMachine):
     def views_agree_with_the_stream(self) -> None:
         for name, events in self.streams.items():
             member = self.member(name)
-            entry = codes = uses = points = standing = due = None
+            entry = codes = uses = points = ranked = due = None
             for event in events:
                 entry, codes = fold_entry(entry, event), fold_codes(codes, event)
                 uses, due = fold_uses(uses, event), fold_due(due, event)
-                points, standing = fold_ledger(points, event), fold_leaderboard(standing, event)
+                points, ranked = fold_ledger(points, event), fold_leaderboard(ranked, event)
             assert entry is not None
             assert codes is not None
             assert points is not None
-            assert standing is not None
+            assert ranked is not None
             states = {use_id: r.status.name for use_id, r in member.referrals.items()}
             confirmed = sum(state == "confirmed" for state in states.values())
             assert entry.referrals_remaining == codes.remaining == member.seats_left
             assert entry.referrals_used == points.invited == confirmed
             assert entry.referrals_used + entry.referrals_pending == member.seats_taken
-            assert points.points == standing.points == 100 * confirmed
+            assert points.points == ranked.points == 100 * confirmed
             waiting = {use_id for use_id, s in states.items() if s in ("reserved", "delayed")}
             assert set(due.due if due else ()) == waiting
             seen = {use.use_id: use.state for use in uses.uses} if uses else {}

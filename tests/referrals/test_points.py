@@ -56,7 +56,7 @@ def ledger(*events: ReferralEvent) -> PointsView:
     return folded(fold_ledger, OPENED, ISSUED, RESERVED, *events)
 
 
-def standing(*events: ReferralEvent) -> StandingView:
+def ranked(*events: ReferralEvent) -> StandingView:
     return folded(fold_leaderboard, OPENED, ISSUED, RESERVED, *events)
 
 
@@ -73,7 +73,7 @@ def test_a_confirmed_referral_earns_100_points_with_its_cause() -> None:
 
 def test_points_of_a_held_referral_are_pending_and_do_not_rank() -> None:
     assert (ledger(HELD).points, ledger(HELD).pending) == (0, 100)
-    assert standing(HELD).points == 0
+    assert ranked(HELD).points == 0
     view = ledger(HELD, CONFIRMED)
     assert (view.points, view.pending, len(view.entries)) == (100, 0, 1)
 
@@ -90,11 +90,11 @@ def test_a_reversal_adds_a_negative_entry() -> None:
     view = ledger(CONFIRMED, REVERSED)
     assert [entry.delta for entry in view.entries] == [100, -100]
     assert (view.points, view.invited) == (0, 0)
-    assert standing(CONFIRMED, REVERSED).points == 0
+    assert ranked(CONFIRMED, REVERSED).points == 0
 
 
 def test_a_referred_member_earns_10_points() -> None:
-    assert ledger(CREDITED).points == standing(CREDITED).points == 10
+    assert ledger(CREDITED).points == ranked(CREDITED).points == 10
     withdrawn = CreditWithdrawn(
         member_id=ALICE, use_id="u", credited_at=NOON.at, withdrawn_at=NOON.at
     )
@@ -112,7 +112,7 @@ def test_a_credit_can_arrive_before_the_account_is_opened() -> None:
 
 def test_a_campaign_earns_nothing() -> None:
     team = CONFIRMED.model_copy(update={"team": True})
-    assert ledger(team).points == standing(team).points == 0
+    assert ledger(team).points == ranked(team).points == 0
 
 
 def test_of_members_with_equal_points_the_first_to_reach_them_ranks_first() -> None:

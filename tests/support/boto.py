@@ -1,4 +1,4 @@
-"""Plain AWS clients beside the code under test, to send to it and to look at what it left."""
+"""Open plain AWS clients, to send messages to the code under test and to read what it stored."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -12,11 +12,14 @@ from tests.support.stack import Stack
 
 @dataclass(frozen=True)
 class Boto:
+    """Hold AWS clients and the URLs of the referrals service's queues."""
+
     dynamodb: Any
     sqs: Any
     commands: str
-    """URL of the referrals service's command queue."""
+    """URL of the command queue."""
     dead_letters: str
+    """URL of the dead-letter queue of commands."""
 
 
 @contextlib.asynccontextmanager

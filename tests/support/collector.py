@@ -1,4 +1,4 @@
-"""A collector of traces: takes what is sent by OTLP over HTTP, and shows it."""
+"""Collect the spans that services export by OTLP over HTTP."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenSpan:
+    """Describe an exported span."""
+
     service: str
     name: str
     kind: str
@@ -32,20 +34,22 @@ class Seen:
 
 @dataclass
 class Collector:
-    url: str = ""
-    spans: list[Seen] = field(default_factory=list)
+    """Accept exports and store their spans in order of arrival."""
 
-    async def take(self, request: web.Request) -> web.Response:
-        told = ExportTraceServiceRequest.FromString(await request.read())
-        for resource in told.resource_spans:
-            service = str(_read(resource.resource.attributes)["service.name"])
+    url: str = ""
+    spans: list[SeenSpan] = field(default_factory=list)
+
+    async def receive(self, request: web.Request) -> web.Response:
+        export = ExportTraceServiceRequest.FromString(await request.read())
+        for resource in export.resource_spans:
+            service = str(_values(resource.resource.attributes)["service.name"])
             for scope in resource.scope_spans:
-                self.spans.extend(_seen(service, span) for span in scope.spans)
+                self.spans.extend(_seen_span(service, span) for span in scope.spans)
         body = ExportTraceServiceResponse().SerializeToString()
         return web.Response(body=body, content_type="application/x-protobuf")
 
-    def one(self, service: str, name: str, parent: Seen | None = None) -> Seen:
-        """The only span of that name, below `parent` if there are several."""
+    def one(self, service: str, name: str, parent: SeenSpan | None = None) -> SeenSpan:
+        """Return the only span of that name, or the only one below `parent`."""
         found = [
             span
             for span in self.spans
@@ -56,20 +60,20 @@ class Collector:
         return found[0]
 
 
-def _seen(service: str, span: Span) -> Seen:
-    return Seen(
+def _seen_span(service: str, span: Span) -> SeenSpan:
+    return SeenSpan(
         service=service,
         name=span.name,
         kind=Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
         trace=span.trace_id.hex(),
         id=span.span_id.hex(),
         parent=span.parent_span_id.hex(),
-        attributes=_read(span.attributes),
+        attributes=_values(span.attributes),
         failed=span.status.code == Status.STATUS_CODE_ERROR,
     )
 
 
-def _read(attributes: "Iterable[KeyValue]") -> dict[str, str | int]:
+def _values(attributes: "Iterable[KeyValue]") -> dict[str, str | int]:
     return {
         each.key: each.value.int_value
         if each.value.HasField("int_value")
@@ -80,10 +84,10 @@ def _read(attributes: "Iterable[KeyValue]") -> dict[str, str | int]:
 
 @contextlib.asynccontextmanager
 async def collecting() -> AsyncIterator[Collector]:
-    """One that listens for the time of the context, on a free port."""
+    """Run a collector on a free port until the context ends."""
     collector = Collector()
     app = web.Application()
-    app.router.add_post("/v1/traces", collector.take)
+    app.router.add_post("/v1/traces", collector.receive)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

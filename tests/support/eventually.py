@@ -1,4 +1,4 @@
-"""Waiting for what happens elsewhere, without guessing how long it takes."""
+"""Wait for what happens in other tasks and processes, without guessing how long it takes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,11 +7,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(look: Callable[[], Awaitable[T]], *, seconds: float = 20) -> T:
-    """The first true answer of `look`; the last false one is told when time runs out."""
+async def eventually(check: Callable[[], Awaitable[T]], *, seconds: float = 20) -> T:
+    """Return the first true result of `check`.
+
+    Raises:
+        AssertionError: none was true in time; the message shows the last result.
+    """
     deadline = asyncio.get_running_loop().time() + seconds
-    while not (seen := await look()):
+    while not (result := await check()):
         if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"still {seen!r} after {seconds} s")
+            raise AssertionError(f"still {result!r} after {seconds} s")
         await asyncio.sleep(0.01)
-    return seen
+    return result

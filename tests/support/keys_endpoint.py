@@ -1,4 +1,4 @@
-"""Where a user pool publishes its keys, over HTTP; it can be down, and counts who asks."""
+"""Serve the signing keys of a user pool over HTTP; count requests and simulate outages."""
 
 import asyncio
 import contextlib
@@ -11,35 +11,37 @@ from aiohttp import web
 from deploy.local.settings import HOST
 from tests.gateway.environment import Issuer
 
-HOW_TO_BE_DOWN = ("error", "hang up", "silence")
+FAILURES = ("error", "disconnect", "silence")
 SILENT_SECONDS = 30
 
 
 @dataclass
 class KeysEndpoint:
+    """Serve the keys of an issuer, or fail in each way in turn while `down`."""
+
     issuer: Issuer
     down: bool = False
     requests: int = 0
-    broken: int = 0
-    """Of them; each is repeated once, by aiohttp."""
+    disconnected: int = 0
+    """Requests whose connection was closed; aiohttp repeats each of them once."""
     url: str = ""
-    _ways: Iterator[str] = field(default_factory=lambda: itertools.cycle(HOW_TO_BE_DOWN))
+    _failures: Iterator[str] = field(default_factory=lambda: itertools.cycle(FAILURES))
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def fetches(self) -> int:
-        return self.requests - self.broken
+        return self.requests - self.disconnected
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def respond(self, request: web.Request) -> web.Response:
         self.requests += 1
         if not self.down:
             return web.Response(body=self.issuer.jwks(), content_type="application/json")
-        match next(self._ways):
+        match next(self._failures):
             case "silence":
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), SILENT_SECONDS)
-            case "hang up" if request.transport is not None:
-                self.broken += 1
+            case "disconnect" if request.transport is not None:
+                self.disconnected += 1
                 request.transport.abort()
         return web.Response(status=503)
 
@@ -51,7 +53,7 @@ class KeysEndpoint:
 async def keys_endpoint(issuer: Issuer) -> AsyncIterator[KeysEndpoint]:
     endpoint = KeysEndpoint(issuer)
     app = web.Application()
-    app.router.add_get("/jwks.json", endpoint.answer)
+    app.router.add_get("/jwks.json", endpoint.respond)
     runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, HOST, 0).start()

@@ -1,4 +1,4 @@
-"""Run a Redis server of the tests' own, which a test can kill, suspend and start again."""
+"""Run a Redis server that a test can kill, suspend and start again."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ class RedisServer:
             "--save", "", "--appendonly", "no", "--dir", str(self.folder),
             stdout=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        await eventually(self._answers)
+        await eventually(self._responds)
 
     async def kill(self) -> None:
         if self._process is not None:
@@ -48,7 +48,7 @@ class RedisServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
-    async def _answers(self) -> bool:
+    async def _responds(self) -> bool:
         async with Redis.from_url(self.url) as redis:
             with contextlib.suppress(RedisError, OSError):
                 return bool(await redis.ping())

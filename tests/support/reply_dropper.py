@@ -1,4 +1,4 @@
-"""A proxy in front of the local AWS that lets requests through and loses their replies."""
+"""Forward requests to the local AWS and lose some of its replies."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 
 @dataclass
 class ReplyDropper:
-    """Loses the reply of the next `losses` requests whose operation is in `operations`."""
+    """Drop the replies to the next `losses` requests for one of `operations`."""
 
     upstream: str
     operations: set[str] = field(default_factory=set)
@@ -30,14 +30,14 @@ class ReplyDropper:
                 headers={k: v for k, v in request.headers.items() if k != "Content-Length"},
             ) as reply,
         ):  # fmt: skip
-            answer = await reply.read()
+            content = await reply.read()
             operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
             if operation in self.operations and self.lost < self.losses:
                 self.lost += 1
                 assert request.transport is not None
-                request.transport.abort()  # done upstream, unknown downstream
+                request.transport.abort()  # AWS has executed the request; the client does not know
                 raise asyncio.CancelledError
-            return web.Response(status=reply.status, body=answer, content_type=reply.content_type)
+            return web.Response(status=reply.status, body=content, content_type=reply.content_type)
 
 
 @contextlib.asynccontextmanager

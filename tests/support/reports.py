@@ -1,4 +1,4 @@
-"""A small report of a token's clusters, for whoever serves or stores one."""
+"""Build a small report of a token's clusters, for tests that serve or store one."""
 
 from contracts.cluster_report import (
     AsOf,

@@ -1,4 +1,4 @@
-"""given(events).when(command).then(events): a domain's behaviour as one sentence."""
+"""Test a decider in one line: given(events).when(command).then(events)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +17,17 @@ NOON = DecisionContext(at_ms=1_800_000_000_000, entropy=bytes(range(32)))
 
 @dataclass(frozen=True)
 class Scenario(Generic[S, C, E]):
+    """Hold the history and the context of a decision."""
+
     decider: Decider[S, C, E]
     history: tuple[E, ...] = ()
-    moment: DecisionContext = NOON
+    context: DecisionContext = NOON
 
     def given(self, *events: E) -> "Scenario[S, C, E]":
         return replace(self, history=events)
 
-    def at(self, moment: DecisionContext) -> "Scenario[S, C, E]":
-        return replace(self, moment=moment)
+    def at(self, context: DecisionContext) -> "Scenario[S, C, E]":
+        return replace(self, context=context)
 
     def when(self, command: C) -> "Decided[S, C, E]":
         return Decided(self, command)
@@ -33,6 +35,8 @@ class Scenario(Generic[S, C, E]):
 
 @dataclass(frozen=True)
 class Decided(Generic[S, C, E]):
+    """Check the decision on a command."""
+
     scenario: Scenario[S, C, E]
     command: C
 
@@ -43,11 +47,11 @@ class Decided(Generic[S, C, E]):
         assert self._events() == []
 
     def then_rejected(self, code: str) -> None:
-        with pytest.raises(Rejected) as refusal:
+        with pytest.raises(Rejected) as rejected:
             self._events()
-        assert refusal.value.code == code
+        assert rejected.value.code == code
 
     def _events(self) -> Sequence[E]:
         decider = self.scenario.decider
         state = decider.fold(self.scenario.history)
-        return decider.decide(state, self.command, self.scenario.moment)
+        return decider.decide(state, self.command, self.scenario.context)

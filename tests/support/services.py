@@ -35,7 +35,7 @@ _EMPTY: dict[str, dict[Any, Any]] = {}
 
 @dataclass(frozen=True)
 class Sent:
-    """A message as it was published."""
+    """Describe a published message."""
 
     queue: str
     body: dict[str, Any]
@@ -59,7 +59,7 @@ class MemoryBus:
 
     @property
     def sent(self) -> list[Sent]:
-        """Everything that was published except announcements."""
+        """Return the published messages except announcements."""
         return [sent for sent in self.published if not sent.is_announcement]
 
     @property
@@ -82,7 +82,7 @@ class MemoryBus:
         self.waiting.append(sent)
 
     async def deliver_all(self, times: int = 1) -> None:
-        """Deliver what waits and what is published meanwhile, each message `times` times.
+        """Deliver all waiting messages, and those published meanwhile, `times` times each.
 
         Messages to queues that no service on this bus receives from are dropped.
         """
@@ -109,7 +109,7 @@ class MemoryBus:
 
 @dataclass
 class RunningService:
-    """One composed service, and what tests do with it."""
+    """Drive a composed service: send it commands and read what it stored."""
 
     application: Application[Any, Any, Any, Any]
     handlers: Handlers
@@ -117,7 +117,7 @@ class RunningService:
 
     @property
     def at(self) -> float:
-        """The service's clock, in UNIX seconds."""
+        """Return the time of the service's clock, in UNIX seconds."""
         return self.services.now
 
     @at.setter
@@ -151,7 +151,7 @@ class RunningService:
 
     @property
     def sent(self) -> list[Sent]:
-        """Messages to other services, and commands that the schedule sends to this one."""
+        """Return messages to other services, and commands that the schedule sends to this one."""
         own = f"{STACK}-{self.application.service.name}-commands.fifo"
         return [
             sent
@@ -160,7 +160,7 @@ class RunningService:
         ]
 
     async def handle(self, command: Command) -> CommandOutcome:
-        """Send a command through the service's queue, without what follows from it."""
+        """Send a command through the queue, but deliver none of the messages it causes."""
         command_id = str(uuid.uuid4())
         metadata = Metadata(command_id=command_id, correlation_id=command_id)
         await CommandSender(self.bus, STACK).send(command, metadata)
@@ -170,7 +170,7 @@ class RunningService:
         return outcome
 
     async def do(self, command: Command) -> CommandOutcome:
-        """Handle a command, and deliver everything that follows from it."""
+        """Handle a command, and deliver all messages that it causes."""
         outcome = await self.handle(command)
         await self.bus.deliver_all()
         return outcome
@@ -244,7 +244,7 @@ class Services:
 
 
 async def build_read_models(application: Application[Any, Any, Any, Any]) -> None:
-    """Build the read models; those of an empty log are built once, then restored."""
+    """Build the read models of an empty log; copy those of an earlier test if there are any."""
     redis, name = application.resources.redis, application.service.name
     if name not in _EMPTY:
         before = set(await redis.keys("*"))

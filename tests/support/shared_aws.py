@@ -1,4 +1,4 @@
-"""The one local AWS of a test run with several workers."""
+"""Run one local AWS for all workers of a test run."""
 
 import shutil
 import subprocess
@@ -13,12 +13,14 @@ from tests.support.stack import local_settings, stop
 
 @dataclass(frozen=True)
 class SharedAws:
+    """Hold the process and the port of the local AWS."""
+
     port: int
     process: "subprocess.Popen[bytes]"
     state: Path
 
     @classmethod
-    def started(cls) -> "SharedAws":
+    def start(cls) -> "SharedAws":
         """Start it without waiting; each worker waits when it needs it."""
         settings = local_settings(Path(tempfile.mkdtemp(prefix="vouch-aws-")))
         process = start(programs.aws(settings), subprocess.DEVNULL)

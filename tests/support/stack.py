@@ -1,4 +1,4 @@
-"""The stack of a test run: its own Redis and local AWS on ports that nobody uses."""
+"""Run the stack of a test run: Redis and a local AWS on unused ports, and services as processes."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ from deploy.local.programs import Program
 from deploy.local.provision import deploy, service_environment, wait_for
 from deploy.local.runner import start
 from deploy.local.settings import HOST, SERVICES, LocalSettings, port_setting
-from tests.support.nursery import Forked
+from tests.support.forked_process import ForkedProcess
 
 STOP_SECONDS = 10
 
 
 @contextlib.contextmanager
 def running(program: Program) -> Iterator["subprocess.Popen[bytes]"]:
-    """A program for the time of the context; stopped by its own process id."""
+    """Run a program until the context ends."""
     process = start(program, subprocess.DEVNULL)
     try:
         yield process
@@ -35,7 +35,7 @@ def running(program: Program) -> Iterator["subprocess.Popen[bytes]"]:
         stop(process)
 
 
-def stop(process: "subprocess.Popen[bytes] | Forked") -> None:
+def stop(process: "subprocess.Popen[bytes] | ForkedProcess") -> None:
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
@@ -45,7 +45,7 @@ def stop(process: "subprocess.Popen[bytes] | Forked") -> None:
 
 
 def start_redis(settings: LocalSettings) -> "subprocess.Popen[bytes]":
-    """One that the caller kills or stops."""
+    """Start Redis and wait for it; the caller stops it."""
     process = start(programs.redis(settings), subprocess.DEVNULL)
     with contextlib.closing(redis.Redis.from_url(settings.redis_url)) as client:
         wait_for("Redis", lambda: _pings(client))
@@ -86,7 +86,7 @@ def local_settings(state: Path) -> LocalSettings:
 
 @dataclass
 class Stack:
-    """The deployed template, and services as the processes that they are everywhere."""
+    """Hold the deployed template, and the services as processes."""
 
     settings: LocalSettings
     environment: Mapping[str, str]
@@ -116,11 +116,11 @@ class Stack:
 
 @dataclass
 class Service:
-    """One service as a process; what it writes is kept for the message of a failed test."""
+    """Run a service as a process; its output is stored for the message of a failed test."""
 
     name: str
     stack: Stack
-    process: Forked | None = None
+    process: ForkedProcess | None = None
 
     @property
     def port(self) -> int:
@@ -135,7 +135,7 @@ class Service:
         return self.stack.settings.state / f"{self.name}.log"
 
     def start(self, **extra: str) -> "Service":
-        """Start unless it runs; `extra` is added to its environment (FAILPOINT=…)."""
+        """Start the process unless it runs; `extra` is added to its environment (FAILPOINT=…)."""
         if self.alive:
             return self
         self.stack.settings.state.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ class Service:
             "RECEIVE_WAIT_SECONDS": "1",
             **extra,
         }
-        self.process = Forked([self.name, "run"], environment, self.log)
+        self.process = ForkedProcess([self.name, "run"], environment, self.log)
         return self
 
     @property
@@ -163,7 +163,7 @@ class Service:
         return self
 
     async def died(self, seconds: float = 20) -> int:
-        """The exit code; negative for a signal."""
+        """Wait for the end of the process; return its exit code, negative for a signal."""
         assert self.process is not None
         return await asyncio.to_thread(self.process.wait, seconds)
 

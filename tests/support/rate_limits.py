@@ -1,4 +1,4 @@
-"""Gateways that count their callers and turn nobody away."""
+"""Let gateways count requests without rejecting any."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,11 @@ from redis.asyncio import Redis
 from gateway.limits.table import LIMIT_OVERRIDES, default_limits
 
 
-async def count_only(redis: Redis, limits: Iterable[str] | None = None) -> None:
-    """By all limits, or by these, until `limits_hold_again`; seen by a gateway that starts now."""
+async def suspend_limits(redis: Redis, limits: Iterable[str] | None = None) -> None:
+    """Suspend these limits (default: all) in gateways that start from now on."""
     names = default_limits().limits if limits is None else limits
     await redis.hset(LIMIT_OVERRIDES, mapping=dict.fromkeys(names, "1/60;shadow"))
 
 
-async def limits_hold_again(redis: Redis) -> None:
+async def restore_limits(redis: Redis) -> None:
     await redis.delete(LIMIT_OVERRIDES)

@@ -1,4 +1,4 @@
-"""Create the people whom a page of docs/api mentions, and read their mail."""
+"""Sign up the people that a page of docs/api mentions, and read their mail."""
 
 import asyncio
 import base64
@@ -14,8 +14,8 @@ from deploy.local.provision import wait_for
 
 OTHERS = ("BOB", "CAROL", "DAVE", "ERIN")
 DISPOSABLE = "MALLORY"
-"""Has a disposable address: a referral of such a person is held."""
-_OWN = re.compile(rf"({'|'.join((*OTHERS, DISPOSABLE))})(?:S_([A-Z_]+))?")
+"""Person with a disposable address, whose referral is held."""
+_NAME = re.compile(rf"({'|'.join((*OTHERS, DISPOSABLE))})(?:S_([A-Z_]+))?")
 _LINKS = {
     "INVITATION": re.compile(r"/invited#([\w-]{43})"),
     "UNSUBSCRIBE": re.compile(r"/v1/unsubscribe/([\w-]{43})"),
@@ -23,7 +23,7 @@ _LINKS = {
 
 
 @dataclass
-class Cast:
+class PagePeople:
     """Sign people up and in, and read the links in their mails."""
 
     people: People
@@ -50,10 +50,10 @@ class Cast:
             case "SERVICE_TOKEN":
                 return self.people.service_token()
             case _:
-                return self._of_others(name)
+                return self._value_of_other_person(name)
 
-    def _of_others(self, name: str) -> str | None:
-        match = _OWN.fullmatch(name)
+    def _value_of_other_person(self, name: str) -> str | None:
+        match = _NAME.fullmatch(name)
         if match is None:
             return None
         address, what = self.address(match[1]), match[2]

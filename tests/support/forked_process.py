@@ -1,7 +1,7 @@
-"""Fork processes of our services from one that has imported everything.
+"""Fork processes of the services from one process that has imported everything.
 
-They are normal processes: each can be killed and awaited, and has its own environment. Only the
-second of CPU time that an interpreter takes to import boto's and our modules is spent once.
+They can be killed and waited for like any process, and each has a separate environment. Forking
+saves the second of CPU time that an interpreter takes to import the AWS and service modules.
 """
 
 import multiprocessing
@@ -20,13 +20,14 @@ forkserver.set_forkserver_preload(
 )
 
 
-class Forked:
-    """What `subprocess.Popen` is for a program, for a fork."""
+class ForkedProcess:
+    """Run `python -m <arguments>` in a fork, with the interface of `subprocess.Popen`."""
 
-    def __init__(self, words: list[str], environment: Mapping[str, str], log: Path) -> None:
-        arguments = (words, dict(environment), str(log))
-        self._process = forkserver.Process(target=_become, args=arguments, daemon=True)
-        self._words = words
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+        self._process = forkserver.Process(
+            target=_run, args=(arguments, dict(environment), str(log)), daemon=True
+        )
+        self._arguments = arguments
         self._process.start()
 
     @property
@@ -44,7 +45,7 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         self._process.join(timeout)
         if (code := self._process.exitcode) is None:
-            raise subprocess.TimeoutExpired(self._words, timeout or 0)
+            raise subprocess.TimeoutExpired(self._arguments, timeout or 0)
         return code
 
     def terminate(self) -> None:
@@ -54,8 +55,8 @@ class Forked:
         self._process.kill()
 
 
-def _become(words: list[str], environment: dict[str, str], log: str) -> None:
-    """`python -m <words>`, with nothing of the process that it was forked from."""
+def _run(arguments: list[str], environment: dict[str, str], log: str) -> None:
+    """Run `python -m <arguments>` with the given environment only; append all output to `log`."""
     os.environ.clear()
     os.environ.update(environment)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -63,5 +64,5 @@ def _become(words: list[str], environment: dict[str, str], log: str) -> None:
         os.dup2(file, stream)
     for text in (sys.stdout, sys.stderr):
         text.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    sys.argv = list(words)
-    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    sys.argv = list(arguments)
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)

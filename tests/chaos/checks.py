@@ -1,6 +1,6 @@
-"""What must be true afterwards, computed from DynamoDB's items and Redis's bytes alone.
+"""Check the log and the read models, reading only items of DynamoDB and values of Redis.
 
-Nothing of the code under test is imported: the fold is written a second time here.
+Import none of the code under test: the fold is written a second time here.
 """
 
 import json
@@ -8,21 +8,21 @@ import zlib
 from collections import Counter, defaultdict
 from typing import Any
 
-from tests.chaos.world import World
+from tests.chaos.system import System
 
 Item = dict[str, Any]
 Events = list[dict[str, Any]]
 
 
-async def log_of(world: World, service: str) -> dict[str, list[Item]]:
-    """Stream -> its items in order."""
+async def log_of(system: System, service: str) -> dict[str, list[Item]]:
+    """Return the items of each stream in order."""
     streams: dict[str, list[Item]] = defaultdict(list)
     request: dict[str, Any] = {
-        "TableName": f"{world.name}-{service}-events",
+        "TableName": f"{system.name}-{service}-events",
         "ConsistentRead": True,
     }
     while True:
-        page = await world.dynamodb.scan(**request)
+        page = await system.dynamodb.scan(**request)
         for item in page["Items"]:
             streams[item["p"]["S"]].append(item)
         if "LastEvaluatedKey" not in page:
@@ -42,19 +42,19 @@ def events_of(items: list[Item]) -> Events:
 
 
 def check_log(streams: dict[str, list[Item]]) -> None:
-    """Versions without a hole, and every command id once."""
+    """Check that versions have no gap and that no command was executed twice."""
     for stream, items in streams.items():
-        place = 1
+        version = 1
         for item in items:
-            assert int(item["s"]["N"]) == place, f"{stream} has a hole at {place}"
-            place += int(item["n"]["N"])
+            assert int(item["s"]["N"]) == version, f"{stream} has a gap at {version}"
+            version += int(item["n"]["N"])
     commands = Counter(item["c"]["S"] for items in streams.values() for item in items)
     assert not [command for command, times in commands.items() if times > 1]
 
 
-async def check_acknowledged(world: World, acknowledged: dict[str, str]) -> None:
-    """Each is in the log once, and whoever wants to hear of it has heard of it once."""
-    referrals, invites = await log_of(world, "referrals"), await log_of(world, "invites")
+async def check_acknowledged(system: System, acknowledged: dict[str, str]) -> None:
+    """Check that each account was opened once, and that the invites service registered it once."""
+    referrals, invites = await log_of(system, "referrals"), await log_of(system, "invites")
     check_log(referrals)
     check_log(invites)
     for sub, email in acknowledged.items():
@@ -62,13 +62,13 @@ async def check_acknowledged(world: World, acknowledged: dict[str, str]) -> None
             e["d"] for e in events_of(referrals[f"member-{sub}"]) if e["t"] == "AccountOpened"
         ]
         assert [event["email"] for event in opened] == [email], sub
-        heard = [e["t"] for e in events_of(invites[f"inviter-{sub}"])]
-        assert heard == ["InviterRegistered"], sub
+        registered = [e["t"] for e in events_of(invites[f"inviter-{sub}"])]
+        assert registered == ["InviterRegistered"], sub
 
 
-async def check_read_models(world: World) -> None:
-    """Every document and every entry is the fold of the log, and there is nothing beside them."""
-    streams = await log_of(world, "referrals")
+async def check_read_models(system: System) -> None:
+    """Check that the documents and entries are exactly the folds of the log."""
+    streams = await log_of(system, "referrals")
     members = {stream: entry_of(events_of(items)) for stream, items in streams.items()}
     codes = {
         event["d"]["code"]: stream
@@ -76,17 +76,17 @@ async def check_read_models(world: World) -> None:
         for event in events_of(items)
         if event["t"] == "CodeIssued"
     }
-    control = await world.redis.hgetall("{referrals}:generations")
+    control = await system.redis.hgetall("{referrals}:generations")
     serving = {name.decode(): value.decode().split(".")[0] for name, value in control.items()}
     prefix = f"referrals:{{members:{serving['members']}:"
     found: dict[str, Any] = {}
-    async for key in world.redis.scan_iter(match=f"{prefix}*", count=1000):
-        body, version = await world.redis.hmget(key, "d", "v")
+    async for key in system.redis.scan_iter(match=f"{prefix}*", count=1000):
+        body, version = await system.redis.hmget(key, "d", "v")
         stream = key.decode().removeprefix(prefix).rstrip("}")
         assert int(version) == len(events_of(streams[stream])), stream
         found[stream] = json.loads(body)
     assert found == members
-    entries = await world.redis.hgetall(f"referrals:{{codes:{serving['codes']}}}:entries")
+    entries = await system.redis.hgetall(f"referrals:{{codes:{serving['codes']}}}:entries")
     assert {code.decode(): stream.decode() for code, stream in entries.items()} == codes
 
 
@@ -113,20 +113,20 @@ def entry_of(events: Events) -> dict[str, Any]:
     return entry
 
 
-async def waiting(world: World) -> dict[str, int]:
-    """Messages that are in a queue or in somebody's hands, dead letters apart."""
-    return {name: n for name, n in (await _queues(world)).items() if n and "-dlq" not in name}
+async def waiting(system: System) -> dict[str, int]:
+    """Count messages that are queued or being handled, except dead letters."""
+    return {name: n for name, n in (await _queues(system)).items() if n and "-dlq" not in name}
 
 
-async def dead_letters(world: World) -> dict[str, int]:
-    return {name: n for name, n in (await _queues(world)).items() if n and "-dlq" in name}
+async def dead_letters(system: System) -> dict[str, int]:
+    return {name: n for name, n in (await _queues(system)).items() if n and "-dlq" in name}
 
 
-async def _queues(world: World) -> dict[str, int]:
+async def _queues(system: System) -> dict[str, int]:
     counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    listed = await world.sqs.list_queues(QueueNamePrefix=f"{world.name}-")
+    listed = await system.sqs.list_queues(QueueNamePrefix=f"{system.name}-")
     found = {}
     for url in listed["QueueUrls"]:
-        answer = await world.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)
-        found[url.rpartition("/")[2]] = sum(int(answer["Attributes"][name]) for name in counts)
+        response = await system.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)
+        found[url.rpartition("/")[2]] = sum(int(response["Attributes"][name]) for name in counts)
     return found

@@ -1,4 +1,4 @@
-"""Many people who use codes at the same moment, through the gateway."""
+"""Let many people use referral codes at the same moment, through the gateway."""
 
 import asyncio
 import time
@@ -11,24 +11,26 @@ from typing import Any
 import aiohttp
 from redis.asyncio import Redis
 
-from tests.support.shadow import count_only
+from tests.support.rate_limits import suspend_limits
 from tests.support.stack import Stack
 
 USES = "/v1/referral/uses"
 
 
 @dataclass
-class Finish:
-    """How a race ended."""
+class RaceResult:
+    """Describe how a race ended."""
 
     seconds: float
-    answers: Counter[tuple[int, str]] = field(default_factory=Counter)
-    """(status, code or state) -> how many racers."""
+    responses: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """(status, code or state) -> number of racers that got this response."""
     use_ids: set[str] = field(default_factory=set)
 
 
 @dataclass
-class Track:
+class CodeRace:
+    """Create codes on a stack, and race for their seats."""
+
     stack: Stack
     session: aiohttp.ClientSession
 
@@ -36,15 +38,15 @@ class Track:
     def url(self) -> str:
         return self.stack.service("gateway").url
 
-    async def open(self, redis: Redis) -> None:
-        """Services that run, and a gateway that counts its callers but turns nobody away."""
-        await count_only(redis)
+    async def start_services(self, redis: Redis) -> None:
+        """Start the services, with a gateway that rejects no request because of a limit."""
+        await suspend_limits(redis)
         self.stack.service("gateway").stop()
         for name in ("referrals", "gateway"):
             await self.stack.service(name).start().ready()
 
     async def member(self) -> tuple[str, str]:
-        """A new member's code, which is good for ten, and an access token."""
+        """Return the code of a new member, which has ten seats, and an access token."""
         email = f"{uuid.uuid4().hex[:12]}@example.com"
         await asyncio.to_thread(self.stack.people.sign_up, email)
         tokens = await asyncio.to_thread(self.stack.people.sign_in, email)
@@ -52,11 +54,12 @@ class Track:
         return account["referralCode"], tokens["access"]
 
     async def code_for_one(self) -> str:
+        """Return a new code with one seat."""
         _, access = await self.member()
         return str((await self._post("/v1/referral/codes", {"maxUses": 1}, access))["code"])
 
-    async def accounts(self, count: int) -> list[str]:
-        """Codes of so many new members."""
+    async def codes_of_members(self, count: int) -> list[str]:
+        """Return the codes of `count` new members."""
         program = await asyncio.to_thread(self.stack.people.service_token)
 
         async def one() -> str:
@@ -66,31 +69,31 @@ class Track:
 
         return await asyncio.gather(*(one() for _ in range(count)))
 
-    async def race(self, racers: int, codes: Sequence[str]) -> Finish:
-        """Everybody starts at once; racer n runs for code n, over and over."""
-        finish = Finish(0.0)
+    async def run(self, racers: int, codes: Sequence[str]) -> RaceResult:
+        """Start all racers at once; they are spread evenly over the codes."""
+        result = RaceResult(0.0)
         headers = {"Prefer": "wait=30"}
 
-        async def run(number: int) -> None:
+        async def use_code(number: int) -> None:
             body = {
                 "referralCode": codes[number % len(codes)],
                 "user": f"{uuid.uuid4().hex}@example.org",
             }
-            async with self.session.post(self.url + USES, json=body, headers=headers) as answer:
-                told: dict[str, Any] = await answer.json(content_type=None)
-                word = told.get("state") or told.get("code") or ""
-                finish.answers[answer.status, word] += 1
-                if "useId" in told:
-                    finish.use_ids.add(told["useId"])
+            async with self.session.post(self.url + USES, json=body, headers=headers) as response:
+                use: dict[str, Any] = await response.json(content_type=None)
+                state = use.get("state") or use.get("code") or ""
+                result.responses[response.status, state] += 1
+                if "useId" in use:
+                    result.use_ids.add(use["useId"])
 
         started = time.perf_counter()
-        await asyncio.gather(*(run(number) for number in range(racers)))
-        finish.seconds = time.perf_counter() - started
-        return finish
+        await asyncio.gather(*(use_code(number) for number in range(racers)))
+        result.seconds = time.perf_counter() - started
+        return result
 
     async def _post(self, path: str, body: dict[str, Any], token: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
-        async with self.session.post(self.url + path, json=body, headers=headers) as answer:
-            told: dict[str, Any] = await answer.json(content_type=None)
-            assert answer.status in (200, 201), told
-            return told
+        async with self.session.post(self.url + path, json=body, headers=headers) as response:
+            created: dict[str, Any] = await response.json(content_type=None)
+            assert response.status in (200, 201), created
+            return created

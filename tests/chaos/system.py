@@ -1,4 +1,4 @@
-"""A whole system of its own, whose parts can be killed, emptied and lied to."""
+"""Run a complete, separate system whose parts can be killed, emptied and cut off."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import aioboto3
 
 from deploy.local.settings import LocalSettings
 from redis_batching.connection import connect
-from tests.support.nursery import Forked
+from tests.support.forked_process import ForkedProcess
 from tests.support.reply_dropper import ReplyDropper, reply_dropper
 from tests.support.stack import Service, Stack, local_settings, start_redis, stop
 
@@ -22,15 +22,17 @@ VISIBILITY_SECONDS = 3
 
 
 @dataclass
-class World:
+class System:
+    """Hold the processes of a system and clients of its stores."""
+
     stack: Stack
     dropper: ReplyDropper
-    """Stands between the services and AWS; the gateway and the verdict speak to AWS itself."""
+    """Proxy between the services and AWS; the gateway and the checks connect to AWS directly."""
     redis: Any
     dynamodb: Any
     sqs: Any
     redis_process: subprocess.Popen[bytes]
-    rebuilds: list[Forked] = field(default_factory=list)
+    rebuilds: list[ForkedProcess] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -56,19 +58,19 @@ class World:
             await service.died()
 
     async def restart_redis(self) -> None:
-        """As a host that is lost: without a save, and empty when it is back."""
+        """Kill Redis without a save, as if its host were lost, and start an empty one."""
         self.redis_process.kill()
         await asyncio.to_thread(self.redis_process.wait)
         self.redis_process = await asyncio.to_thread(start_redis, self.stack.settings)
         await self.redis.connection_pool.disconnect()
 
-    def rebuild(self, *words: str, **extra: str) -> None:
+    def rebuild(self, *arguments: str, **extra: str) -> None:
         environment = {**os.environ, **self.stack.environment, **extra}
         log = self.stack.settings.state / "rebuilds.log"
-        self.rebuilds.append(Forked(["referrals", "rebuild", *words], environment, log))
+        self.rebuilds.append(ForkedProcess(["referrals", "rebuild", *arguments], environment, log))
 
-    def tell(self) -> None:
-        """What the services said last, for whoever looks into a failure."""
+    def print_logs(self) -> None:
+        """Print the last log lines of each service."""
         for service in self.stack.services.values():
             print(f"--- {service.name}\n{service.log.read_text()[-6_000:]}")  # noqa: T201
 
@@ -78,31 +80,35 @@ class World:
         return codes
 
 
-async def _patient(world: World) -> None:
-    """Killed again and again a process may leave one message often: that is not poison here.
+async def _redeliver_soon_and_often(system: System) -> None:
+    """Redeliver messages of killed processes after seconds, and never move them to dead letters.
 
-    And a message is back after seconds, as there is more to be broken.
+    Many kills in a row may hit the same message, which is not poisonous because of that.
     """
-    listed = await world.sqs.list_queues(QueueNamePrefix=f"{world.name}-")
+    listed = await system.sqs.list_queues(QueueNamePrefix=f"{system.name}-")
     for url in (url for url in listed["QueueUrls"] if "-dlq" not in url):
-        found = await world.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+        found = await system.sqs.get_queue_attributes(
+            QueueUrl=url, AttributeNames=["RedrivePolicy"]
+        )
         policy = json.loads(found["Attributes"]["RedrivePolicy"]) | {"maxReceiveCount": 100}
         changed = {
             "RedrivePolicy": json.dumps(policy),
             "VisibilityTimeout": str(VISIBILITY_SECONDS),
         }
-        await world.sqs.set_queue_attributes(QueueUrl=url, Attributes=changed)
+        await system.sqs.set_queue_attributes(QueueUrl=url, Attributes=changed)
 
 
 @contextlib.asynccontextmanager
-async def world(settings: LocalSettings, aws_url: str, name: str = "chaos") -> AsyncIterator[World]:
-    """`settings` are those of the session: the local AWS is shared, nothing else is."""
-    own = local_settings(settings.state / name).model_copy(
+async def run_system(
+    settings: LocalSettings, aws_url: str, name: str = "chaos"
+) -> AsyncIterator[System]:
+    """Deploy a separate stack; only the local AWS of `settings` is shared with other tests."""
+    separate = local_settings(settings.state / name).model_copy(
         update={"stack": name, "aws_port": settings.aws_port}
     )
-    assert own.aws_url == aws_url
-    stack = await asyncio.to_thread(Stack.deployed, own)
-    process = await asyncio.to_thread(start_redis, own)
+    assert separate.aws_url == aws_url
+    stack = await asyncio.to_thread(Stack.deployed, separate)
+    process = await asyncio.to_thread(start_redis, separate)
     options = {
         "endpoint_url": aws_url,
         "region_name": stack.environment["AWS_REGION"],
@@ -114,17 +120,17 @@ async def world(settings: LocalSettings, aws_url: str, name: str = "chaos") -> A
         reply_dropper(aws_url) as dropper,
         session.client("dynamodb", **options) as dynamodb,
         session.client("sqs", **options) as sqs,
-        contextlib.aclosing(connect(own.redis_url)) as redis,
+        contextlib.aclosing(connect(separate.redis_url)) as redis,
     ):
-        it = World(stack, dropper, redis, dynamodb, sqs, process)
-        await _patient(it)
+        system = System(stack, dropper, redis, dynamodb, sqs, process)
+        await _redeliver_soon_and_often(system)
         try:
-            yield it
+            yield system
         except BaseException:
-            it.tell()
+            system.print_logs()
             raise
         finally:
-            for rebuild in it.rebuilds:
+            for rebuild in system.rebuilds:
                 stop(rebuild)
             await asyncio.to_thread(stack.stop)
-            stop(it.redis_process)
+            stop(system.redis_process)
