@@ -87,7 +87,7 @@ def find_uv() -> str:
         print(f"Installing uv into {UV_HOME} …", flush=True)
         unlink_only(UV_HOME)
         run(sys.executable, "-m", "venv", "--clear", str(UV_HOME))
-        pip = (str(UV_HOME / "bin" / "python"), "-m", "pip", "--quiet")
+        pip = (str(UV_HOME / "bin" / "python"), "-m", "pip", "-qq")
         run(*pip, "install", "--disable-pip-version-check", "--require-hashes", "-r", str(UV_LOCK))
         (UV_HOME / STAMP).write_text(digest(UV_LOCK))
     return str(uv)

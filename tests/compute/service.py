@@ -1,11 +1,13 @@
 """Configure the compute service for tests."""
 
+from functools import cache
 from typing import Any
 
 from compute.settings import Settings
 from tests.support.services import STACK
 
 
+@cache
 def compute_settings() -> Settings:
     values: dict[str, Any] = {
         "stack": STACK,

@@ -27,7 +27,7 @@ from tests.support.stack import Stack
 pytestmark = pytest.mark.stack
 
 OPERATIONS = [route for route in ROUTES if not route.streams]  # a stream has no end to wait for
-FEW = 8
+FEW = 4
 EXAMPLES = int(os.environ.get("API_EXAMPLES", FEW))
 """Number of requests per operation; more than `FEW` differ in each run."""
 CONFORM: list[Any] = [

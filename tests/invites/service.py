@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from contracts.invites import RegisterInviter, SendInvite, TendInvite
@@ -16,6 +17,7 @@ from tests.support.services import STACK, RunningService, Services
 KEY = "k" * 32
 
 
+@cache
 def invites_settings() -> Settings:
     values: dict[str, Any] = {
         "stack": STACK,
