@@ -8,7 +8,7 @@ in one call. Meanwhile it receives the next ten.
 Every request but those to SQS is recorded from the referrals service itself, once, and repeated
 under another name for each message: the same Query, the same transaction of commit and claim, the
 same scripts on the same read models in the same two round trips. Nothing is read strictly,
-decided, folded, logged, told to other services or kept for a crash.
+decided, folded, logged, announced to other services or stored for a crash.
 
 `python benchmarks/bare_writes.py` consumes until SIGTERM.
 """
@@ -54,7 +54,7 @@ CONNECTIONS = 64
 BARE_CHANNEL = f"{STACK}-{CHANNEL}"
 
 
-def wish(member: str) -> tuple[OpenAccount, Metadata]:
+def command_of(member: str) -> tuple[OpenAccount, Metadata]:
     """What the gateway makes of a person's `POST /v1/me`."""
     command = OpenAccount(member_id=member, email=f"{member[-8:]}@example.com", network="127.0.0.1")
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
@@ -97,7 +97,7 @@ class Recorder:
         return words[1]
 
     async def publish(self, *_: Any, **__: Any) -> None:
-        """Events for other services: the bare loop tells nobody."""
+        """Events for other services: the bare loop announces none."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Requests:
         resources = Resources(recorder, recorder, stores_in(recorder, STACK), recorder)
         handler = assemble(REFERRALS, Settings(stack=STACK), resources).handler
         handler.projector.service = STACK  # read models of its own, in the same Redis
-        command, metadata = wish(SAMPLE)
+        command, metadata = command_of(SAMPLE)
         await handler.handle(
             IncomingCommand(command, metadata, command.body_hash, redelivered=False)
         )
@@ -193,7 +193,7 @@ class BareConsumer:
 
 @dataclass
 class BareSender:
-    """Sends commands and hears of their ends, in the process of whoever wants them."""
+    """Send commands and wait for their outcomes, in the process of the caller."""
 
     sqs: Any
     redis: Any
@@ -204,7 +204,7 @@ class BareSender:
 
     async def write(self, member: str) -> None:
         """Until its outcome is known."""
-        command, metadata = wish(member)
+        command, metadata = command_of(member)
         headers = message_headers(metadata) | {
             COMMAND_ID: member,
             BODY_HASH: command.body_hash,

@@ -37,7 +37,7 @@ CLIENT = "web-client"
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6399/0")
 TAKE = files("token_bucket").joinpath("take.lua").read_text()
 LIMIT = (1_000_000, 1_000_000, 1, 1)
-"""A limit that nobody reaches: it is taken all the same."""
+"""A limit out of reach: it is taken nevertheless."""
 
 
 def folder() -> Path:
@@ -141,7 +141,7 @@ def gateway_settings() -> Settings:
 
 
 async def serve_gateway() -> None:
-    """The whole gateway, but for the bus: cache, limits, metrics and access log are on."""
+    """Serve the complete gateway without a bus: cache, limits, metrics and access log are on."""
     tune_gc()
     settings = gateway_settings()
     configure(settings, "gateway", sys.stderr)
@@ -152,14 +152,14 @@ async def serve_gateway() -> None:
     async def ready() -> bool:
         return True
 
-    nobody: Any = None
+    unused: Any = None
     outside = Clients(
-        publisher=nobody,
+        publisher=unused,
         redis=BatchingRedis.from_url(REDIS_URL, socket_timeout=1.0),
         subscription=Redis.from_url(REDIS_URL),
         keys=[KeySet(fetch)],
         bus_ready=ready,
-        reports=nobody,
+        reports=unused,
     )
     gateway = assemble(settings, outside)
     async with (
@@ -183,7 +183,7 @@ async def serve_asgi() -> None:
     config = uvicorn.Config(fastapi_sync(), port=0, log_level="error", access_log=False)
     server = uvicorn.Server(config)
     serving_task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110  uvicorn tells nobody when it listens
+    while not server.started:  # noqa: ASYNC110  uvicorn signals nothing when it listens
         await asyncio.sleep(0.01)
     announce(server.servers[0].sockets[0].getsockname()[1])
     await serving_task

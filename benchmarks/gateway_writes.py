@@ -159,7 +159,7 @@ async def measure(stack: Stack, arguments: argparse.Namespace) -> int:
 
 
 def raise_limits(url: str) -> None:
-    """To what nobody reaches; they are taken all the same."""
+    """Raise all limits out of reach; they are taken nevertheless."""
     with redis.Redis.from_url(url) as client:
         client.hset(LIMIT_OVERRIDES, mapping={"unverified": "600000/60", "accounts": "600000/60"})
 
@@ -257,13 +257,13 @@ def report(ours: Way, bare: Way) -> int:
     """Print the table and the bounds; return the exit code."""
     print(f"\n{'':<6}{'p5 ms':>8}{'p50 ms':>8}{'p95 ms':>8}{'writes/s':>10}")
     for way in (ours, bare):
-        told = "".join(f"{1e3 * way.quantile(percent):>8.1f}" for percent in (5, 50, 95))
-        print(f"{way.name:<6}{told}{statistics.median(way.rates):>10.0f}")
+        columns = "".join(f"{1e3 * way.quantile(percent):>8.1f}" for percent in (5, 50, 95))
+        print(f"{way.name:<6}{columns}{statistics.median(way.rates):>10.0f}")
     print("\nCPU per write under load, ms")
     for way in (ours, bare):
         spent = {name: statistics.median(row[name] for row in way.cpu) for name in way.parts}
-        told = ", ".join(f"{name} {ms:.2f}" for name, ms in spent.items())
-        print(f"{way.name:<6}{sum(spent.values()):>8.2f}: {told}")
+        columns = ", ".join(f"{name} {ms:.2f}" for name, ms in spent.items())
+        print(f"{way.name:<6}{sum(spent.values()):>8.2f}: {columns}")
     slower = ours.quantile(50) / bare.quantile(50)
     pairs = zip(ours.rates, bare.rates, strict=True)
     share = statistics.median(mine / theirs for mine, theirs in pairs)

@@ -1,4 +1,4 @@
-"""Ports are looked at before anything is started."""
+"""Check ports before anything is started."""
 
 import contextlib
 import random
@@ -11,7 +11,7 @@ BELOW_OUTGOING = range(10_000, 32_768)
 
 
 def taken(ports: Mapping[str, int]) -> list[str]:
-    """One sentence for each port that somebody else listens on, with the remedy."""
+    """Return one sentence for each port that is in use, with the remedy."""
     return [
         f"port {port} is taken; free it, or choose another one: make up {name}=<port>"
         for name, port in ports.items()
@@ -31,10 +31,10 @@ def free(port: int) -> bool:
 
 
 def unused(count: int) -> list[int]:
-    """Ports that nobody listens on, all different.
+    """Return ports that are not in use, all different.
 
     From below the range that systems take for outgoing connections: between this look and the
-    start of the program nobody is given one of them by chance.
+    start of the program the system gives none of them to another one.
     """
     found: set[int] = set()
     while len(found) < count:

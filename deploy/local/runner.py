@@ -27,7 +27,7 @@ MARK = "PART_OF_LOCAL_STACK"
 
 
 def up(settings: LocalSettings) -> int:
-    """Run the stack until it is told to stop; returns the exit code."""
+    """Run the stack until a signal stops it; return the exit code."""
     if complaints := hindrances(settings):
         print("\n".join(complaints), file=sys.stderr)
         return 1
@@ -155,7 +155,7 @@ def _sweep(settings: LocalSettings) -> None:
 
 
 def _respawn(arguments: list[str], environment: dict[str, str]) -> int:
-    """Run until told to stop; a killed process is started again, as a platform would.
+    """Run until a signal stops it; a killed process is started again, as a platform would.
 
     One that fails at its start again and again cannot be helped by that: the stack ends.
     """

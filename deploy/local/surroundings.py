@@ -1,4 +1,4 @@
-"""What a person's shell says about AWS and proxies is meant for elsewhere."""
+"""Ignore what a person's shell says about AWS and proxies: it is meant for other systems."""
 
 import os
 from collections.abc import MutableMapping
@@ -8,13 +8,13 @@ OURS = {"AWS_PORT"}
 
 
 def set_aside(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Drop the profile, keys and endpoints of elsewhere; no proxy stands before loopback."""
+    """Drop AWS profiles, keys and endpoints, and exempt loopback from proxies."""
     for name in [name for name in environ if name.startswith("AWS_") and name not in OURS]:
         del environ[name]
     # a person's own files may name endpoints, too
     environ["AWS_CONFIG_FILE"] = os.devnull
     environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     for name in ("no_proxy", "NO_PROXY"):
-        told = environ.get(name, "")
-        if not told.endswith(LOOPBACK):
-            environ[name] = f"{told},{LOOPBACK}".lstrip(",")
+        hosts = environ.get(name, "")
+        if not hosts.endswith(LOOPBACK):
+            environ[name] = f"{hosts},{LOOPBACK}".lstrip(",")
