@@ -1,1 +1,1 @@
-"""The machine that every service bolts on to; it knows no business word."""
+"""Run event-sourced services on SQS, DynamoDB and Redis; contains no business terms."""

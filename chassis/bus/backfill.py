@@ -13,7 +13,7 @@ from contracts.messages import Event
 E = TypeVar("E", bound=Event)
 
 CHECKPOINT_DAYS = 30
-"""Days after which the checkpoint of an unfinished backfill is forgotten."""
+"""Days after which the checkpoint of an unfinished backfill is deleted."""
 
 
 def checkpoint_key(service: str, subscriber: str) -> str:

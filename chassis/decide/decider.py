@@ -1,4 +1,4 @@
-"""Define deciders: the pure functions that a domain declares, and what they may know."""
+"""Define deciders: the pure functions of a domain, and the context that they receive."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True)
 class DecisionContext:
-    """Give a pure decision what it cannot ask for: the time and random bytes."""
+    """Provide a pure decision with the time and with random bytes."""
 
     at_ms: int
     """Milliseconds since the UNIX epoch."""

@@ -37,7 +37,7 @@ REDELIVERY_WINDOW_MS = 14 * 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[E]):
-    """Report what a command led to."""
+    """Describe the result of a command."""
 
     history: History[E]
     """The stream including the decision; from its first event unless a snapshot was used."""
@@ -99,7 +99,7 @@ class Repository(Generic[S, C, E]):
                 is loaded anyway after a conflict and before a rejection or an empty decision.
 
         Raises:
-            Rejected: the domain refused, or a claim was taken twice in a row.
+            Rejected: the domain rejected the command, or a claim was taken twice in a row.
             CommandIdReused: the id has been used for another body.
             Conflict: other writers won `ATTEMPTS` times; deliver the command again.
         """

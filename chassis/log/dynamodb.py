@@ -184,7 +184,7 @@ class DynamoDBEventStore(Generic[E]):
     async def _put_with_claims(
         self, put: dict[str, Any], head: Head, claims: Sequence[str]
     ) -> Item | None:
-        """Do as `_put`, in one transaction with the claims.
+        """Append like `_put`, in one transaction with the claims.
 
         The SDK generates a token for each call, so its own retry after a lost reply does not
         conflict with itself. A redelivered command is recognised by its id in the commit.

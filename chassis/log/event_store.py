@@ -44,7 +44,7 @@ class UnknownEvent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Name the end of a stream as a store returned it; version 0 is a stream without events.
+    """Identify the end of a stream as a store returned it; version 0: a stream without events.
 
     Only stores create heads (`load`, `head`, `append`): a head is always the end of a commit, so
     an append at `version + 1` competes with every other writer. A bare version number does not:

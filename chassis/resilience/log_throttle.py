@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class LogThrottle:
-    """Let one log line per interval through, with the number of occurrences it stands for."""
+    """Let one log line per interval through, with the number of occurrences since the last one."""
 
     seconds: float = 1.0
     """Length of the interval."""

@@ -59,7 +59,7 @@ def is_outage(error: BaseException) -> bool:
 async def retry_through_outage(
     work: Callable[[], Awaitable[T]], *, patience: float = PATIENCE_SECONDS
 ) -> T:
-    """Do work that may be repeated, until no outage stops it; log each retry.
+    """Repeat idempotent work until no outage interrupts it; log each retry.
 
     A message whose handler fails counts against `maxReceiveCount`, although an outage is not the
     message's fault: without retries, minutes without Redis would send every command to the

@@ -18,7 +18,7 @@ async def retry(
     stop: stop_base,
     before_wait: Callable[[RetryCallState], None] | None = None,
 ) -> T:
-    """Do work again for as long as it fails with an error that `on` accepts.
+    """Repeat work for as long as it fails with an error that `on` accepts.
 
     `wait` and `stop` are tenacity's strategies; `before_wait` is called before each wait. The first
     attempt is made without tenacity, whose bookkeeping would add 60 microseconds to every command.

@@ -1,4 +1,4 @@
-"""Open what a service process talks to: DynamoDB, Redis and SQS."""
+"""Open the clients of a service process: DynamoDB, Redis and SQS."""
 
 import contextlib
 import logging
@@ -45,7 +45,7 @@ class Resources:
 
     @property
     def sending(self) -> Publisher:
-        """Return what sends commands and announcements."""
+        """Return the publisher of commands and announcements."""
         return self.broker if self.publisher is None else self.publisher
 
 

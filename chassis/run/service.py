@@ -37,7 +37,7 @@ E = TypeVar("E", bound=Event)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Handlers:
-    """Say how a service handles its messages, beyond deciding on its commands."""
+    """Describe how a service handles its messages, in addition to deciding on its commands."""
 
     on_command: Callable[[IncomingCommand[Any]], Awaitable[object]] | None = None
     """Default: decide, append, project, announce, and store the outcome."""

@@ -1,4 +1,4 @@
-"""Project what could not be projected at the time: pending streams and parked streams."""
+"""Project streams that could not be projected at first: pending and parked streams."""
 
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -16,12 +16,12 @@ _REMOVE_IF_UNCHANGED: Final = LuaScript.load("chassis.views", "remove_if_unchang
 
 @dataclass(frozen=True, slots=True)
 class Backlog(Generic[E]):
-    """Work off the streams that a projector left behind."""
+    """Project the streams that a projector has left behind."""
 
     projector: Projector[E]
 
     async def project_pending(self) -> int:
-        """Project what instances with other fold versions appended; return how many streams."""
+        """Project streams to which other fold versions have appended; return their number."""
         projector, redis = self.projector, self.projector.redis
         streams = 0
         generations = projector.writable(await redis.hgetall(control_key(projector.service)))

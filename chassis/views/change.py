@@ -26,7 +26,7 @@ class FoldFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target(Generic[E]):
-    """Name one generation of one read model."""
+    """Identify one generation of one read model."""
 
     service: str
     model: ReadModel[E]
@@ -45,7 +45,7 @@ class Target(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Describe one call of apply.lua: what the events `start + 1` to `last` of a stream change."""
+    """Describe one call of apply.lua: the changes by events `start + 1` to `last` of a stream."""
 
     location: KeyLocation
     start: int
@@ -67,7 +67,7 @@ class Change:
 
 @dataclass(slots=True)
 class ProjectionCounts:
-    """Count changes by what apply.lua returned for them."""
+    """Count changes by the status that apply.lua returned."""
 
     applied: int = 0
     duplicates: int = 0

@@ -106,7 +106,7 @@ class Inspection(Generic[E]):
         return GenerationStatus(name, number, generation.version, role, state, parked)
 
     async def verify(self, name: str, generation: int) -> ParityReport:
-        """Fold every stream independently of the projector, and compare with what Redis holds.
+        """Fold every stream independently of the projector, and compare with the content of Redis.
 
         Raises:
             KeyError: the service has no read model of that name.

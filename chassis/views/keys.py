@@ -48,7 +48,7 @@ def lease_key(service: str, name: str, segment: int) -> str:
 
 
 def generations_prefix(service: str, name: str) -> str:
-    """Return what the keys of all generations of a read model begin with."""
+    """Return the prefix of the keys of all generations of a read model."""
     return f"{service}:{{{name}:"
 
 

@@ -1,7 +1,7 @@
-"""Keep the list of parked streams: streams that one read model cannot project.
+"""Store the list of parked streams, which one of the read models cannot project.
 
 A stream is parked when its events cannot be read or its fold raises an error. Its view stays at
-the last version that could be projected, and every other stream goes on. Parked streams are
+the last version that could be projected, and every other stream continues. Parked streams are
 retried every minute and at the next start, since a corrected fold may accept them.
 """
 

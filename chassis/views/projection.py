@@ -1,4 +1,4 @@
-"""Declare read models: a name and a pure fold from events to what readers are served."""
+"""Declare read models: a name and a pure fold from events to the document that is served."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ V = TypeVar("V", bound=View)
 
 
 class BoardMember(NamedTuple):
-    """Name a member of a board: a sorted set next to the shared hash of an `Ordering`."""
+    """Identify a member of a board: a sorted set next to the shared hash of an `Ordering`."""
 
     board: str
     member: str
@@ -26,7 +26,7 @@ FieldChanges = Mapping[str | BoardMember, bytes | float | None]
 
 
 class ReadModel(Protocol[E_contra]):
-    """Describe what a projector keeps up to date."""
+    """Describe a read model that a projector keeps up to date."""
 
     @property
     def name(self) -> str: ...
@@ -40,7 +40,7 @@ class ReadModel(Protocol[E_contra]):
         """True if all streams write into one hash, False if each has its own."""
 
     def changes(self, stream: str, events: Iterable[E_contra], base: bytes | None) -> FieldChanges:
-        """Return what these events of one stream change.
+        """Return the changes by these events of one stream.
 
         `base` is the document before the events, None if there is none; for a shared read model
         it is the value of the hash field that has the stream's name.
@@ -95,7 +95,7 @@ class Index(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class Ordering(Generic[E, V]):
-    """Keep one entry per stream in a shared hash, and order the streams on boards (sorted sets).
+    """Store one entry per stream in a shared hash, and order the streams on boards (sorted sets).
 
     `scores` returns the boards that an entry is on and its score on each. It must go on naming a
     board that the entry has left, with None, because a fold may be repeated.

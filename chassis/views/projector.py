@@ -1,4 +1,4 @@
-"""Keep read models equal to the fold of the log: each event applied once, in order, without gaps.
+"""Keep read models equal to the fold of the log: apply each event once, in order, without gaps.
 
 `chassis.views.generations` states which generations are written.
 """
@@ -65,7 +65,7 @@ class Projector(Generic[E]):
                 return
 
     async def catch_up(self, target: Target[E], stream: str) -> bool:
-        """Fill a gap: fold and apply what the store holds beyond the read model.
+        """Fill a gap: fold and apply the stored events that the read model lacks.
 
         Returns False if the stream was parked.
         """
@@ -87,7 +87,7 @@ class Projector(Generic[E]):
     async def project_page(
         self, target: Target[E], page: Page[E], counts: ProjectionCounts
     ) -> None:
-        """Bring the commits of a scanned page into one generation, and add to `counts`."""
+        """Project the commits of a scanned page into one generation, and add to `counts`."""
         changes, incomplete = [], []
         for stream, because in page.unreadable:
             await self._park(target, stream, UnknownEvent(because))

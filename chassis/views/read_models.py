@@ -58,7 +58,7 @@ class PendingDocument(NamedTuple):
     reply: "asyncio.Future[Any]"
 
     def cancel(self) -> None:
-        """Discard the reply, including an error that it may have become."""
+        """Discard the reply or the error."""
         if not self.reply.cancel() and not self.reply.cancelled():
             self.reply.exception()
 

@@ -1,1 +1,1 @@
-"""Token cluster analysis: which wallets hold a token together."""
+"""Analyse which wallets hold a token together."""

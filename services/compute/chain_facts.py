@@ -1,4 +1,4 @@
-"""Define what an analysis asks a chain for, beyond the transfers, and what the chain returned."""
+"""Define the facts that an analysis needs from a chain in addition to the transfers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class TokenInfo:
 
 @dataclass(frozen=True, slots=True)
 class Funding:
-    """Identify the transaction that brought an address its first native coins."""
+    """Identify the transaction that sent an address its first native coins."""
 
     funder: Address
     tx_hash: str

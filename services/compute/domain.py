@@ -1,4 +1,4 @@
-"""Decide on the analyses of one token: request a run, record what it read, complete or fail it."""
+"""Decide on the analyses of one token: request a run, record its progress, complete or fail it."""
 
 from collections.abc import Callable
 from typing import Final, assert_never
@@ -74,7 +74,7 @@ def decide_on(
 def _require_supported(chain_id: int, chains: frozenset[int]) -> None:
     if chain_id not in chains:
         raise Rejected(
-            f"Chain {chain_id} is not supported at the moment: no endpoint is configured for it. "
+            f"Chain {chain_id} is not supported now: no endpoint is configured for it. "
             "Choose another chain.",
             code="unsupported_chain",
             kind="not_implemented",

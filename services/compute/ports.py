@@ -67,7 +67,7 @@ class AnalysisRunner(Protocol):
     async def required_facts(
         self, chain_id: int, transfers: Transfers, token: TokenInfo
     ) -> RequiredFacts:
-        """Return what must be fetched from the chain before `analyse`."""
+        """Return the facts that must be fetched from the chain before `analyse`."""
 
     async def analyse(
         self, transfers: Transfers, facts: ChainFacts, computed_at: int

@@ -1,4 +1,4 @@
-"""Carry an analysis from its request to its end, resuming where an earlier worker stopped.
+"""Run an analysis from its request to its result; resume where an earlier worker stopped.
 
 The stream is the only record of progress: each range that was read is a checkpoint, and every step
 skips what is already stored. A worker that is killed loses the range that it was reading and
@@ -61,7 +61,7 @@ class Worker:
     clock: Callable[[], float] = time.monotonic
 
     async def work(self, job: Job) -> None:
-        """Bring the active run to its end; do nothing if no run is active."""
+        """Complete the active run; do nothing if no run is active."""
         run = await Run.load(job, self.handler)
         if run is None:
             return
@@ -144,14 +144,14 @@ class Worker:
         if first > pinned.number:
             return
         total = sum(checkpoint.count for checkpoint in checkpoints_of(run.analysis))
-        begun, unsaved = self.clock(), list[TransferRange]()
+        started, unsaved = self.clock(), list[TransferRange]()
         async for read in chain.sync(token.address, first, pinned.number):
             unsaved.append(read)
             total += len(read.transfers)
             self._require_size(total)
-            if self._is_due(unsaved, begun):
+            if self._is_due(unsaved, started):
                 await self._record(run, unsaved)
-                begun, unsaved = self.clock(), []
+                started, unsaved = self.clock(), []
         if unsaved:
             await self._record(run, unsaved)
 
@@ -163,9 +163,9 @@ class Worker:
                 "analysed here.",
             )
 
-    def _is_due(self, unsaved: Sequence[TransferRange], begun: float) -> bool:
+    def _is_due(self, unsaved: Sequence[TransferRange], started: float) -> bool:
         count = sum(len(read.transfers) for read in unsaved)
-        return count >= CHECKPOINT_TRANSFERS or self.clock() - begun >= CHECKPOINT_SECONDS
+        return count >= CHECKPOINT_TRANSFERS or self.clock() - started >= CHECKPOINT_SECONDS
 
     async def _record(self, run: Run, unsaved: Sequence[TransferRange]) -> None:
         read = TransferRange.concatenate(unsaved)

@@ -1,1 +1,1 @@
-"""Invitations by e-mail, and what became of them."""
+"""Send invitations by e-mail and record their results."""

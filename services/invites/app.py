@@ -102,7 +102,7 @@ def schedule(application: Invites) -> Schedule:
 
 
 def due_commands(application: Invites) -> DueCommands:
-    """Return the job that asks invitations' streams to do what is due, twice a minute each."""
+    """Return the job that sends due commands to invitations, at most twice a minute each."""
     settings, resources = application.settings, application.resources
     return DueCommands(
         due=Boards(ReadModels(resources.redis), INVITE_BOARDS),

@@ -82,7 +82,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _feedback_id(name: str, message_id: str, details: Mapping[str, Any]) -> str:
-    """Return SES's own id, or one per mail for deliveries, which have none."""
+    """Return the id that SES assigned, or one per mail for deliveries, which have none."""
     feedback_id = details.get("feedbackId")
     if isinstance(feedback_id, str) and feedback_id:
         return hashlib.sha256(feedback_id.encode()).hexdigest()[:40]

@@ -1,4 +1,4 @@
-"""Handle what the invites service receives: commands, events, and feedback about mails."""
+"""Handle the messages of the invites service: commands, events, and feedback about mails."""
 
 import uuid
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class CommandHandlerWithMail:
 
 @dataclass(frozen=True, slots=True)
 class EventHandler:
-    """React to events with own commands, with mails, and with requests for referral seats."""
+    """React to events with commands of this service, mails, and requests for referral seats."""
 
     handler: Handler
     mailer: InvitationMailer
@@ -113,7 +113,7 @@ class EventHandler:
 
 
 def commands_for(event: SubscribedEvent, tokens: Tokens) -> list[InviteCommand]:
-    """Return the commands to own streams that follow from an event."""
+    """Return the commands to streams of this service that follow from an event."""
     match event:
         case AccountOpened():
             # a member is not invited; callers of the API cannot tell
@@ -191,7 +191,7 @@ class UnknownMail(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class FeedbackHandler:
-    """Record what SES reports about a mail in the invitation that sent it."""
+    """Record SES feedback about a mail in the invitation that sent it."""
 
     handler: Handler
     models: ReadModels

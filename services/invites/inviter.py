@@ -32,9 +32,7 @@ _REJECTIONS: Final[Mapping[RowCode, str]] = {
     "own_address": (
         "This is your own address. Enter the address of the person that you want to invite."
     ),
-    "too_many_active": (
-        "You have too many open invitations. Revoke one, or wait until somebody answers."
-    ),
+    "too_many_active": ("You have too many open invitations. Revoke one, or wait for a reply."),
     "too_many_today": "You have sent as many invitations as a day allows. Try again tomorrow.",
 }
 
@@ -43,7 +41,7 @@ _REJECTIONS: Final[Mapping[RowCode, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class NotRegistered:
-    """Represent a member whose account is not known here: they cannot invite yet."""
+    """Represent a member whose account this service does not know: they cannot invite yet."""
 
 
 @dataclass(frozen=True, slots=True)

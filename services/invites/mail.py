@@ -35,7 +35,7 @@ _TEMPLATES: Final = Environment(
 
 @dataclass(frozen=True, slots=True)
 class MailProfile:
-    """Hold what all mails have in common; it comes from the settings."""
+    """Hold the settings that all mails have in common."""
 
     address: str
     product: str
@@ -48,7 +48,7 @@ class MailProfile:
 
 @dataclass(frozen=True, slots=True)
 class MailContent:
-    """Hold what one mail is about."""
+    """Hold the variable content of a mail."""
 
     to: str
     inviter: str

@@ -77,7 +77,7 @@ class SES:
             await asyncio.sleep(QUOTA_SECONDS)
 
     async def _check_quota(self) -> None:
-        """Report the account's rate; if it cannot be read, the configured rate stays in force."""
+        """Report the account's rate; if it cannot be read, the configured rate applies."""
         try:
             account = await self.client.get_account()
         except (BotoCoreError, ClientError) as error:

@@ -1,4 +1,4 @@
-"""Project events into what readers see: inviters, invitations, bulk results, and look-up entries.
+"""Project events into views of inviters, invitations and bulk results, and look-up entries.
 
 Each fold takes the events of the aggregate that it is about, and lists those that it ignores.
 """
@@ -148,7 +148,7 @@ def _changes(view: InviteView, event: InvitationEvent) -> dict[str, Any]:
 
 
 def _reminder_at(view: InviteView, sent_at: int) -> int:
-    """Return when a reminder is due, or the expiry if there is to be none."""
+    """Return when a reminder is due, or the expiry if none will be sent."""
     if any(entry.what in ("reminded", "bounced") for entry in view.timeline):
         return view.expires_at
     first = next((entry.at for entry in view.timeline if entry.what == "sent"), sent_at)

@@ -51,7 +51,7 @@ class Settings(ServiceSettings):
 
     @property
     def mail_profile(self) -> MailProfile:
-        """Return what all mails have in common."""
+        """Return the settings that all mails have in common."""
         return MailProfile(
             address=self.mail_from,
             product=self.product_name,

@@ -1,1 +1,1 @@
-"""Members, their referral codes, and what became of them."""
+"""Manage members, their referral codes and referrals."""

@@ -57,7 +57,7 @@ def schedule(application: Referrals) -> Schedule:
 
 
 def due_commands(application: Referrals, models: ReadModels) -> DueCommands:
-    """Return the job that asks members' streams to settle what is due, once a minute each."""
+    """Return the job that lets members' streams settle what is due, at most once a minute each."""
     return DueCommands(
         due=Boards(models, DUE_REFERRALS),
         board=DUE_BOARD,

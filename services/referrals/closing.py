@@ -143,7 +143,7 @@ class DayCloser:
         log.info("day_closed", board=command.board, day=command.day)
 
     async def _acquire_lease(self) -> bool:
-        """Spare other instances the same scan. Two scans would do no harm: one close wins."""
+        """Acquire the lease that spares other instances the scan; two scans would do no harm."""
         return bool(await self.models.redis.set(self._lease_key, "1", nx=True, ex=LEASE_SECONDS))
 
     @property

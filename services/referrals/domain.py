@@ -16,7 +16,7 @@ State = Account | BoardDay | None
 def referrals_decider(
     policies: Policies | None = None,
 ) -> Decider[State, ReferralCommand, ReferralEvent]:
-    """Return one decider for all streams of the service; default policies: those in force."""
+    """Return one decider for all streams of the service; default policies: the current ones."""
     accounts = account_decider(policies)
 
     def decide(

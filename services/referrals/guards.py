@@ -1,7 +1,7 @@
 """Assess a referral: an additive score of signs for and against it, with reasons (pure).
 
-The rules are data with a version. A verdict stores the version and every component, so that other
-rules can be run over history before they are put in force (`what-if`).
+The rules are data with a version. An assessment stores the version and every component, so that
+other rules can be applied to history before they take effect (`what-if`).
 """
 
 import re
@@ -56,7 +56,7 @@ RULES = GuardRules(version=1)
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Hold what is known when an invited person signs up; times in UNIX seconds."""
+    """Hold the facts about a sign-up and its referrer; times in UNIX seconds."""
 
     at: int
     invited_id: str
@@ -68,9 +68,9 @@ class Evidence:
     referrer_network: str | None
     referrer_opened_at: int
     referrer_referred_by: str | None
-    """The member by whom the referrer joined."""
+    """The member who referred the referrer."""
     confirmed: int
-    """The number of people whom the referrer has referred so far."""
+    """Number of confirmed referrals of the referrer."""
     reserved_at: tuple[int, ...]
     """Times at which the referrer's other seats were reserved."""
     other_users: tuple[str, ...]
@@ -160,7 +160,7 @@ def _component(name: str, points: int, detail: str) -> ScoreComponent:
 def _public(network: str | None) -> Address | None:
     """Return a public network address; others are no evidence.
 
-    Behind a proxy of ours, all requests come from one private address.
+    Behind an unconfigured proxy, all requests come from one private address.
     """
     try:
         address = ip_address(network or "")

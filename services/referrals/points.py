@@ -44,7 +44,7 @@ def rules_at(at: int) -> PointRules:
 def points_of(event: PointEvent, applying: Callable[[int], PointRules] | None = None) -> int:
     """Return the points that an event adds; what it takes back is negative.
 
-    `applying` returns the rules for a time (UNIX seconds); default: the rules in force then. Points
+    `applying` returns the rules for a time (UNIX seconds); default: the rules of that time. Points
     are taken back by the rules under which they were earned.
     """
     rules = applying or rules_at

@@ -178,7 +178,7 @@ def test_a_token_needs_a_stack(tmp_path: Path) -> None:
     assert "make up" in said
 
 
-def test_the_stack_comes_up_heals_stays_on_loopback_and_stops_whole(tmp_path: Path) -> None:
+def test_the_stack_starts_heals_stays_on_loopback_and_stops_completely(tmp_path: Path) -> None:
     settings = local_settings(tmp_path)
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(

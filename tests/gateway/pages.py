@@ -1,7 +1,7 @@
 """Parse the pages of docs/api, and compare the responses that they show with real ones.
 
-In a response, `…` stands for anything, `"…": "…"` for further members, a number like 1790000000 for
-any time, and `$NAME` for a value that is the same wherever it is named: the first response that
+In a response, `…` matches anything, `"…": "…"` further members, a number like 1790000000 any time,
+and `$NAME` a value that is the same wherever it is named: the first response that
 shows it defines it for all later snippets, as `name` in scripts.
 """
 

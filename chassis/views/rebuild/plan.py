@@ -31,10 +31,10 @@ class NewerVersion(Exception):
     """A newer version of the service is building this read model with its own fold."""
 
 
-class Begun(NamedTuple):
-    """Describe how a rebuild was begun."""
+class StartedRebuild(NamedTuple):
+    """Describe how a rebuild was started."""
 
-    how: Literal["begun", "joined"]
+    how: Literal["started", "joined"]
     generation: int
 
 
@@ -137,8 +137,8 @@ class RebuildPlans:
 
     async def begin(
         self, name: str, version: int, *, segments: int, started: float, switch: bool, total: int
-    ) -> Begun:
-        """Name a new generation with this fold version, or join the one being built.
+    ) -> StartedRebuild:
+        """Create a generation with this fold version, or join the one being built.
 
         `total` is the number of commits in the log, for an estimate.
 
@@ -150,7 +150,7 @@ class RebuildPlans:
         )
         if how == b"newer":
             raise NewerVersion(f"{name} is being built by a newer version: {generation.decode()}")
-        return Begun(how.decode(), int(generation.partition(b".")[0]))
+        return StartedRebuild(how.decode(), int(generation.partition(b".")[0]))
 
     async def store_checkpoint(
         self, name: str, generation: str, token: str, checkpoint: Checkpoint, lease_seconds: int

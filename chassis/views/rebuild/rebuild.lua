@@ -35,7 +35,7 @@ if verb == 'begin' then
   redis.call('DEL', plan)
   redis.call('HSET', plan, 'generation', building, 'segments', ARGV[4], 'state', 'running',
     'started', ARGV[5], 'switch', ARGV[6], 'total', ARGV[7], 'pass', 1)
-  return {'begun', building}
+  return {'started', building}
 end
 
 -- the other verbs act on one generation: ARGV[3]

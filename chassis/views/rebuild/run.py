@@ -66,7 +66,7 @@ class Rebuilder(Generic[E]):
         model = next((model for model in self.projector.models if model.name == name), None)
         if model is None:
             raise KeyError(name)
-        begun = await self.plans.begin(
+        started = await self.plans.begin(
             name,
             model.version,
             segments=segments,
@@ -74,8 +74,8 @@ class Rebuilder(Generic[E]):
             switch=switch,
             total=await self.projector.store.approximate_commits(),
         )
-        log.info("rebuild_begun", read_model=name, generation=begun.generation, how=begun.how)
-        return Target(self.projector.service, model, begun.generation)
+        log.info("rebuild_started", read_model=name, generation=started.generation, how=started.how)
+        return Target(self.projector.service, model, started.generation)
 
     async def _work(self, target: Target[E], workers: int) -> None:
         worker = RebuildWorker(

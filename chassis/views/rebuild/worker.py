@@ -121,7 +121,7 @@ class RebuildWorker(Generic[E]):
         await self.plans.fail(self._name, self._generation, because)
 
     def _pause(self, read_units: float, spent: float) -> float:
-        """Return the seconds to wait after a page, so that the read limit is kept."""
+        """Return the seconds to wait after a page, so that reads stay below the limit."""
         if not self.max_read_units:
             return 0.0
         return max(0.0, read_units / self.max_read_units - spent)

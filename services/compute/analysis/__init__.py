@@ -26,7 +26,7 @@ __all__ = [
 def required_facts(
     transfers: Transfers, token: TokenInfo, labels: Labels, parameters: Parameters
 ) -> RequiredFacts:
-    """Return what must be fetched from the chain before `analyse`."""
+    """Return the facts that must be fetched from the chain before `analyse`."""
     ledger = replay(transfers, token.total_supply, parameters)
     return facts_required_by(ledger, token, labels, parameters)
 

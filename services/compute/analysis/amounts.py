@@ -79,7 +79,7 @@ def scatter(amounts: Column, indexes: NDArray[Any], count: int) -> Column:
 
 
 def normalize(amounts: Column) -> Column:
-    """Carry, so that every digit is below 2^32."""
+    """Propagate carries, so that every digit is below 2^32."""
     digits = []
     carry: Any = np.uint64(0)
     for digit in amounts:

@@ -1,4 +1,4 @@
-"""Flag what a reader of a report should look at, as stable codes with a severity."""
+"""Flag findings for the reader of a report, as stable codes with a severity."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -25,11 +25,11 @@ class Holdings:
 
     @property
     def circulating(self) -> int:
-        """What personal accounts hold together."""
+        """Sum of the balances of personal accounts."""
         return self.totals["eoa"]
 
     def base_of(self, kind: Kind) -> int:
-        """Return what a holder's share is a share of: infrastructure holds none that circulates."""
+        """Return the amount that a holder's share refers to; infrastructure holds none of it."""
         return self.circulating if kind == "eoa" else self.totals.total()
 
     def wallets(self) -> list[int]:

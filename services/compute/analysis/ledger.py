@@ -1,4 +1,4 @@
-"""Replay transfers into what each address received, sent and holds, and from whom first."""
+"""Replay transfers into the received and sent amounts, balance and first source of each address."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Links:
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """Hold what each address received and sent, exact to the last unit."""
+    """Hold the exact amounts that each address received and sent."""
 
     transfers: Transfers
     received: Column
@@ -65,7 +65,7 @@ class Ledger:
 
     @property
     def supply(self) -> int:
-        """What all addresses but the zero address hold: minted less burned."""
+        """Sum of the balances of all addresses but the zero address: minted less burned."""
         zero = self.index_of(ZERO)
         return sum(self.balances) - (0 if zero is None else self.balances[zero])
 
@@ -117,7 +117,7 @@ def replay(transfers: Transfers, supply: int, parameters: Parameters) -> Ledger:
 
 
 def _received(flow: _Flow, count: int, supply: int, parameters: Parameters) -> tuple[Column, Links]:
-    """Sum what each address received, and find its first source."""
+    """Sum the amounts that each address received, and find its first source."""
     by_recipient = Grouping.by(flow.recipient)
     target, first = by_recipient.keys, by_recipient.first
     total = by_recipient.sums(flow.amount)
@@ -131,7 +131,7 @@ def _received(flow: _Flow, count: int, supply: int, parameters: Parameters) -> t
 
 
 def _sent(flow: _Flow, count: int, supply: int, parameters: Parameters) -> tuple[Column, Links]:
-    """Sum what each address sent, and find where most of it went."""
+    """Sum the amounts that each address sent, and find the main recipient."""
     wide = np.uint64(max(1, count))
     by_pair = Grouping.by(flow.sender.astype(np.uint64) * wide + flow.recipient)
     source = (by_pair.keys // wide).astype(np.uint32)

@@ -1,4 +1,4 @@
-"""List the holders and the graph of a report, which are served apart from it."""
+"""List the holders and the graph of a report, which are served separately."""
 
 import heapq
 from collections.abc import Iterable

@@ -53,7 +53,7 @@ def _fresh_wallets(nodes: Nodes, facts: ChainFacts) -> list[int]:
 
 
 def quality_of(nodes: Nodes, ledger: Ledger, facts: ChainFacts) -> Quality:
-    """Compare the transfers with what the token itself reports."""
+    """Compare the transfers with the values that the token contract reports."""
     known = sum(funding is not None for funding in facts.funders.values())
     mismatches = _mismatches(nodes, ledger, facts)
     return Quality(

@@ -1,4 +1,4 @@
-"""Number every address that takes part in an analysis and classify it."""
+"""Assign a number and a kind to each address that takes part in an analysis."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Nodes:
 
 
 def nodes_of(ledger: Ledger, facts: ChainFacts, labels: Labels) -> Nodes:
-    """Number and classify all addresses of the ledger and their funders."""
+    """Assign a number and a kind to each address of the ledger and its funder."""
     addresses = ledger.transfers.all_addresses()
     index = {address: n for n, address in enumerate(addresses)}
     funders = {f.funder for f in facts.funders.values() if f is not None} - index.keys()

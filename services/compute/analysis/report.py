@@ -42,7 +42,7 @@ class AnalysisOutput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportBuilder:
-    """Build the output of an analysis from what was found."""
+    """Build the output of an analysis from its findings."""
 
     ledger: Ledger
     nodes: Nodes
@@ -57,7 +57,7 @@ class ReportBuilder:
     """UNIX seconds."""
 
     def build(self) -> AnalysisOutput:
-        """Build the report and the listings that are served apart from it."""
+        """Build the report and the listings that are served separately."""
         holdings = holdings_of(self.nodes, self.ledger, self.facts.token.total_supply)
         report = self._report(holdings)
         return AnalysisOutput(
@@ -110,7 +110,7 @@ class ReportBuilder:
         )
 
     def _clusters(self, circulating: int) -> tuple[Cluster, ...]:
-        """Return the groups as clusters, ranked by what they hold."""
+        """Return the groups as clusters, ranked by their balance."""
         ranked = sorted(self.groups, key=lambda group: (-self._amount(group.nodes), group.nodes))
         return tuple(
             self._cluster(group, rank, circulating) for rank, group in enumerate(ranked, start=1)

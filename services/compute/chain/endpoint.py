@@ -1,4 +1,4 @@
-"""Send JSON-RPC requests to one endpoint, at its rate, and validate what it returns.
+"""Send JSON-RPC requests to one endpoint, at its rate, and validate the responses.
 
 An endpoint's URL may hold an API key: it appears in no log, no error and no repr.
 """

@@ -25,7 +25,7 @@ async def fetch_facts(
     required: RequiredFacts,
     warnings: Sequence[str],
 ) -> ChainFacts:
-    """Return the required facts at the pinned block; `warnings` are added to what is missing.
+    """Return the required facts at the pinned block, and add to `warnings` what is missing.
 
     Raises:
         RpcError: a call was rejected that every endpoint supports.

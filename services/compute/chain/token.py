@@ -1,4 +1,4 @@
-"""Read what an ERC-20 token reports about itself, and where it was created."""
+"""Read the properties of an ERC-20 token, and where it was created."""
 
 import re
 import unicodedata
@@ -38,7 +38,7 @@ def is_contract(code: object) -> bool:
 async def read_token(
     rpc: RpcClient, address: str, pinned: PinnedBlock, start: int
 ) -> tuple[TokenInfo, list[str]]:
-    """Return the token at the pinned block, and warning codes for what could not be read.
+    """Return the token at the pinned block, and warning codes for unreadable properties.
 
     `start` is assumed as the creation block if the endpoint keeps no old states.
 

@@ -91,12 +91,12 @@ class ClusterViews:
         return Response(200, body, PRIVATE)
 
     async def get_diff(self, context: RequestContext) -> Response:
-        """Return what changed between the reports as of two moments."""
+        """Return the changes between the reports as of two times."""
         token, query = self.tokens.in_path(context), read_query(context, DiffQuery)
         older = await self._report_at(token, int(query.from_))
         newer = await self._report_at(token, int(query.to))
         if older.computed_at > newer.computed_at:
-            raise malformed("from: Choose a moment before `to`.")
+            raise malformed("from: Choose a time before `to`.")
         key = diff_key(token.report_key, older.computed_at, newer.computed_at)
         found = await self.reports.diffs.get(key)
         if found is None:

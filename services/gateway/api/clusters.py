@@ -37,7 +37,7 @@ Seconds = Annotated[str, Field(pattern=r"^\d{1,10}$", description="UNIX seconds.
 
 class ClusterQuery(Body):
     at: (
-        Annotated[Seconds, Field(description="The report as of this moment (UNIX seconds).")] | None
+        Annotated[Seconds, Field(description="The report as of this time (UNIX seconds).")] | None
     ) = None
     fields: (
         Annotated[
@@ -62,7 +62,7 @@ class Clusters:
     commands: Commands
 
     async def get(self, context: RequestContext) -> Response:
-        """Return the newest report, or the one as of a past moment."""
+        """Return the newest report, or the one as of a past time."""
         token, query = self.tokens.in_path(context), read_query(context, ClusterQuery)
         if query.at is not None:
             return await self._past_report(context, token, int(query.at), query.fields)
@@ -117,7 +117,7 @@ class Clusters:
     async def _refresh(self, context: RequestContext, token: Token) -> str | None:
         """Return the job that makes a new report: a running one, or a new one.
 
-        None if the bus is down: the caller gets the stale report all the same.
+        None if the bus is down: the caller gets the stale report nevertheless.
         """
         if _is_running(await self.jobs.load(token.job_id)):
             return token.job_id

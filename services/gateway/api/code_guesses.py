@@ -11,7 +11,7 @@ from contracts.referral_code import normalise
 from gateway.http.client_address import ClientAddresses
 from gateway.http.problems import malformed, too_many
 from gateway.http.routing import RequestContext
-from gateway.limits.rate_limit import EVERYBODY
+from gateway.limits.rate_limit import ALL_CALLERS
 from token_bucket import Charge, RateLimiter
 
 RETRY_SECONDS: Final = 60
@@ -50,7 +50,7 @@ class CodeGuesses:
             own = Charge(limits["misses-address"], f"i:{address}", cost)
         else:
             own = Charge(limits["misses-person"], f"p:{caller.subject}", cost)
-        shared = Charge(limits["guesses-missed"], EVERYBODY, cost)
+        shared = Charge(limits["guesses-missed"], ALL_CALLERS, cost)
         return await self._spent(own), await self._spent(shared)
 
     async def _spent(self, charge: Charge) -> str | None:

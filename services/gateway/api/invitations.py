@@ -145,7 +145,7 @@ async def load_invitation(read_models: ReadModels, stream: str) -> InviteView | 
 
 
 async def usable_code(own_documents: OwnDocuments, context: RequestContext) -> str | None:
-    """Return the caller's first usable code, whose seats an invitation leads to.
+    """Return the caller's first usable code, whose seats the invitation offers.
 
     None if the caller has no account: the service rejects the invitation then.
 

@@ -49,7 +49,7 @@ class Leaderboard:
         elif query.at <= now:
             page = await self._past(context.caller.subject, query, query.at)
         else:
-            raise invalid([FieldError("at", "This moment is in the future.")])
+            raise invalid([FieldError("at", "This time is in the future.")])
         return json_response(page, headers=PRIVATE)
 
     async def _current(self, member_id: str, query: BoardQuery, now: int) -> LeaderboardPage:

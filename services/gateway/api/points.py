@@ -125,11 +125,11 @@ class Points:
 
 
 def _as_of(at: int | None, now: int, view: PointsView) -> UnixTime:
-    """Return the requested moment; for now the end of this second, so that all of it counts."""
+    """Return the requested time; default: the end of this second, so that all of it counts."""
     if at is None:
         return now + 1
     if at > now:
-        raise invalid([FieldError("at", "This moment is in the future.")])
+        raise invalid([FieldError("at", "This time is in the future.")])
     if at < view.since:
         raise Problem(404, "no_account", "You had no account at that time.")
     return at
@@ -146,7 +146,7 @@ def _days(query: ChartQuery, now: int) -> Sequence[date]:
     """Return the days whose ends are points of the chart."""
     to, step = min(query.to if query.to is not None else now, now), int(query.step[:-1])
     if query.from_ >= to:
-        raise malformed("from: Choose a moment before `to`, and in the past.")
+        raise malformed("from: Choose a time before `to`, and in the past.")
     if (to - query.from_) // (step * DAY) + 1 > MAX_CHART_POINTS:
         detail = (
             f"step: The chart would have more than {MAX_CHART_POINTS} points. Use longer steps."
@@ -163,7 +163,7 @@ ROUTES: Final = (
         "invite_stats",
         Auth.PERSON,
         Points.show_stats,
-        summary="Your points and rank, and how both have changed; now or at a past moment",
+        summary="Your points and rank, and how both have changed; now or at a past time",
         limits=("reads",),
         prefetch=POINTS,
         query=StatsQuery,

@@ -39,7 +39,7 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def _close_if_silent(self) -> None:
-        """aiohttp closes idle connections, but waits without limit for the first request."""
+        """Close the connection if it has sent no request; aiohttp would wait without limit."""
         if not has_received_request(self):
             self.force_close()
 

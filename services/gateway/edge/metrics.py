@@ -63,7 +63,7 @@ class Metrics:
         self.registry.register(self.latencies)
         self._rejections = Counter(
             "gateway_rate_limit_rejections",
-            "Charges that exceeded a limit; in shadow mode the request was admitted all the same.",
+            "Charges that exceeded a limit; in shadow mode the request was admitted nevertheless.",
             ("limit", "shadow"),
             registry=self.registry,
         )

@@ -100,7 +100,7 @@ class RequestMiddleware:
 
 
 def _template(request: web.Request) -> str | None:
-    """Return the path template of what is served besides the index of routes."""
+    """Return the path template of a resource that is not in the index of routes."""
     try:
         resource = request.match_info.route.resource
     except AssertionError:  # the response was made before the request was routed

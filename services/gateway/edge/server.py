@@ -48,7 +48,7 @@ class Site:
     port: int
 
     async def start(self) -> None:
-        """Begin to accept connections."""
+        """Start to accept connections."""
         # a copy: the site closes its socket, which would reset the connections in its queue
         await web.SockSite(self.runner, self.listening.dup(), backlog=BACKLOG).start()
 

@@ -24,4 +24,4 @@ class Body(BaseModel):
 
 
 class Empty(Body):
-    """Declare the body of a request whose path and token say everything."""
+    """Declare the body of a request that needs none: its path and token are sufficient."""

@@ -57,7 +57,7 @@ def problem_response(problem: Problem, request_id: str) -> Response:
 def accepted_response(
     request_id: str, detail: str, *, location: str, code: str = "accepted", **members: Any
 ) -> Response:
-    """Return 202 Accepted: the work has begun, and `location` shows its result.
+    """Return 202 Accepted: the work has started, and `location` shows its result.
 
     Further `members` become members of the JSON body.
     """

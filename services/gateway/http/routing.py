@@ -83,7 +83,7 @@ class Execution(Protocol):
         ...
 
     async def release(self) -> None:
-        """Give up what is still held for the request. Does nothing after `complete`."""
+        """Release what is still held for the request; do nothing after `complete`."""
         ...
 
 

@@ -11,7 +11,7 @@ from gateway.http.client_address import ClientAddresses
 from gateway.http.problems import Problem, too_many
 from token_bucket import Decision, RateLimiter, ScopedPlans
 
-EVERYBODY: Final = "all"
+ALL_CALLERS: Final = "all"
 """Name of the one bucket that all callers share."""
 RATE_LIMIT: Final = istr("RateLimit")
 RATE_LIMIT_POLICY: Final = istr("RateLimit-Policy")

@@ -1,4 +1,4 @@
-"""Decide what the recipient's answer to an invitation leads to (pure)."""
+"""Decide on the recipient's answer to an invitation (pure)."""
 
 from typing import assert_never
 

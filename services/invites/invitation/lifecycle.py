@@ -57,7 +57,7 @@ def request(
 def resend(
     invitation: Invitation, command: ResendInvite, context: DecisionContext, rules: InviteRules
 ) -> list[InvitationEvent]:
-    """Begin again with a new token and a new expiry, even after the invitation has expired."""
+    """Send the invitation again with a new token and expiry, even after it has expired."""
     record = _resendable(_owned_by(command.inviter_id, invitation)).record
     if record.resends >= rules.resends:
         raise Rejected(

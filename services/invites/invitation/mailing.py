@@ -46,7 +46,7 @@ Progress = Waiting | Sending | Finished
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """Hold the progress of the latest mail, and what earlier mails left behind."""
+    """Hold the progress of the latest mail, and the results of earlier ones."""
 
     number: int = 1
     """Number of the mail requested last; results of earlier mails may still arrive."""

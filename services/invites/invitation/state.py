@@ -10,7 +10,7 @@ from invites.invitation.mailing import Mailing
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Hold what an invitation keeps through all phases after its request."""
+    """Hold the data that an invitation has in all phases after its request."""
 
     request: InviteRequested
     expires_at: int

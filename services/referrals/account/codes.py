@@ -19,7 +19,7 @@ MAX_ACTIVE_CODES = 20
 """Codes per account that have not been revoked."""
 
 Moderation = Callable[[str], str | None]
-"""Takes a normalised name; returns why it cannot be chosen (shown to the user), or None."""
+"""Validate a normalised name: return why it cannot be chosen (shown to the user), or None."""
 
 
 def _normalised(*words: str) -> frozenset[str]:

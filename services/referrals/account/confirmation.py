@@ -1,4 +1,4 @@
-"""Decide what becomes of a referral when the invited person signs up (pure)."""
+"""Decide on a referral when the invited person signs up (pure)."""
 
 from functools import reduce
 from typing import assert_never
@@ -98,7 +98,7 @@ def is_referred_elsewhere(
 
 
 def evidence(account: OpenedAccount, command: ConfirmReferral, at: int) -> Evidence:
-    """Return what is known about a sign-up at this time (UNIX seconds), before its verdict."""
+    """Return the evidence about a sign-up at this time (UNIX seconds), before it is assessed."""
     referral = account.referrals[command.use_id]
     others = [
         other
@@ -124,7 +124,7 @@ def evidence(account: OpenedAccount, command: ConfirmReferral, at: int) -> Evide
 def after_delay(
     account: OpenedAccount, use_id: str, invited_id: str, context: DecisionContext
 ) -> ReferralConfirmed | ReferralRejected:
-    """Confirm a delayed referral, unless the person has been referred elsewhere meanwhile."""
+    """Confirm a delayed referral, unless another member has referred the person in the meantime."""
     if is_referred_elsewhere(account, use_id, invited_id, context):
         return _rejected_as_referred_before(account, use_id, invited_id, context)
     return ReferralConfirmed(

@@ -74,7 +74,7 @@ class Policies:
 def account_decider(
     policies: Policies | None = None,
 ) -> Decider[Account, AccountCommand, AccountEvent]:
-    """Return the decider of accounts under these policies; default: those in force."""
+    """Return the decider of accounts under these policies; default: the current ones."""
     in_force = policies or Policies()
 
     def decide(
@@ -194,7 +194,7 @@ def _on_seats(
 
 
 def claims(event: AccountEvent) -> tuple[str, ...]:
-    """Return what an event reserves for this account alone, across all accounts."""
+    """Return the names that an event claims for this account, unique across all accounts."""
     match event:
         case CodeIssued():
             return (codes.claim(event.code),)

@@ -1,4 +1,4 @@
-"""Apply what has followed from the passing of time before a command is decided (pure)."""
+"""Apply changes that have become due before a command is decided (pure)."""
 
 from collections.abc import Iterator
 from functools import reduce
