@@ -90,7 +90,7 @@ class InvitationMailer:
     async def _send(
         self, record: Record, content: MailContent
     ) -> RecordSent | PostponeSending | GiveUpSending | None:
-        """Call the provider; return the command that records the result, None if that is unknown."""
+        """Call the provider; return the command that records the result, None if it is unknown."""
         invite_id, mail = record.request.invite_id, record.mailing.number
         message = compose(self.profile, content).as_bytes()
         try:

@@ -10,15 +10,13 @@ ROOT = Path(__file__).parents[2]
 PARTS = ["services", "chassis", "docs", "tests", "conftest.py", "pyproject.toml"]
 SUFFIXES = {".py", ".md", ".lua", ".mjs", ".yaml", ".yml", ".j2", ".toml", ".in", ""}
 BANNED = (
-    "nobody|whoever|whomever|somebody|everybody|told|telling|whole|stands|standing|forgo|forgoes|heed"
-    "|heeds|heeded|beside|wish|wishes|wished|lest|anew|whence|thereof|therein|hitherto|bygone|the own"
+    "nobody|whoever|whomever|somebody|everybody|told|telling|whole|stands|standing|forgo|heed"
+    "|forgoes|heeds|beside|wish|wishes|wished|lest|anew|whence|thereof|therein|hitherto|bygone|the own"
 )
 _BANNED = re.compile(rf"(?<![a-z])(?:{BANNED})(?![a-z])", re.IGNORECASE)
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 ALLOWED = {
     "StandingView": "a stored type, which names the read model of points",
-    "StandingsView": "as StandingView",
-    "InviteStanding": "as StandingView",
     "long_standing": "a component of stored assessments",
     'StreamCategory("nobody")': "a prefix of stored stream ids",
 }
