@@ -11,7 +11,7 @@ PARTS = ["services", "chassis", "docs", "tests", "conftest.py", "pyproject.toml"
 SUFFIXES = {".py", ".md", ".lua", ".mjs", ".yaml", ".yml", ".j2", ".toml", ".in", ""}
 BANNED = (
     "nobody|whoever|whomever|somebody|everybody|told|telling|whole|stands|standing|forgo|heed"
-    "|forgoes|heeds|beside|wish|wishes|wished|lest|anew|whence|thereof|therein|hitherto|bygone|the own"
+    "|forgoes|heeds|beside|wish|wishes|wished|lest|anew|whence|thereof|bygone|the own"
 )
 _BANNED = re.compile(rf"(?<![a-z])(?:{BANNED})(?![a-z])", re.IGNORECASE)
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
