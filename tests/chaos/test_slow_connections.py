@@ -51,7 +51,7 @@ class Kind:
     opening: Iterator[bytes]
     drip: bytes = b""
     """Bytes that each connection sends every `DRIP_SECONDS`."""
-    answer: bytes = b""
+    response: bytes = b""
     """Last bytes of the response to the opening; empty if none is expected."""
     clients: list[Client] = field(default_factory=list)
 
@@ -83,8 +83,8 @@ def kinds(launcher: GatewayLauncher) -> list[Kind]:
             "headers, byte by byte", itertools.repeat(head("GET", "/v1/me")[:-2]), b"X-Drop: 1\r\n"
         ),
         Kind("a body, byte by byte", itertools.cycle([post(token) for token in people]), b" "),
-        Kind("idle keep-alive", itertools.repeat(head("GET", "/healthz")), answer=b"alive"),
-        Kind("event streams", (listen(token) for token in tokens), answer=b"retry"),
+        Kind("idle keep-alive", itertools.repeat(head("GET", "/healthz")), response=b"alive"),
+        Kind("event streams", (listen(token) for token in tokens), response=b"retry"),
     ]
 
 

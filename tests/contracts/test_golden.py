@@ -1,4 +1,4 @@
-"""Check that every message that was sent or stored once stays readable."""
+"""Check that every message that was ever sent or stored is still readable."""
 
 import json
 from typing import Any

@@ -35,7 +35,7 @@ def test_every_single_typing_error_is_detected(code: str, place: int, symbol: st
         ("0" * 11, "ten letters"),
         ("UUUUU-UUUUU", "not contain 'U'"),
         ("0000\u0000-00000", "not contain '\\\\x00'"),
-        ("ＡＢＣＤＥ-12345", "not contain"),  # noqa: RUF001  full-width letters are not ours
+        ("ＡＢＣＤＥ-12345", "not contain"),  # noqa: RUF001  full-width letters are not valid
     ],
 )
 def test_a_text_that_is_no_code_is_rejected_with_an_explanation(typed: str, words: str) -> None:

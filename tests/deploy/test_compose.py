@@ -1,4 +1,4 @@
-"""The compose file, checked without a container engine: valid, complete, and nothing open."""
+"""The compose file is valid, complete, and exposes no port (checked without containers)."""
 
 import copy
 import json
@@ -39,7 +39,7 @@ def dockerfile() -> str:
 
 
 def complaints(compose: Compose) -> list[str]:
-    """Everything that is wrong with a compose file, in words."""
+    """Describe all faults of a compose file."""
     return [
         f"{name}: {said}"
         for check in (unpinned, open_ports, missing_paths, lacks_health_check, unset)

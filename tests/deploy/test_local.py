@@ -112,7 +112,7 @@ def test_up_refuses_a_taken_port_and_starts_nothing(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def bystander(*arguments: str, **environment: str) -> Iterator[psutil.Process]:
-    """A process that does nothing but be there."""
+    """Start a process that only sleeps."""
     waits = "import signal; print(flush=True); signal.pause()"
     process = subprocess.Popen(  # noqa: S603  our own program
         [sys.executable, "-c", waits, *arguments],

@@ -46,7 +46,7 @@ async def _no_worker(_event: Any) -> None:
 
 @dataclass
 class Bus:
-    """The gateway's publisher: delivers commands to the composed services at once."""
+    """Deliver commands to the composed services at once."""
 
     redis: Redis
     inbox: Inbox = field(default_factory=Inbox)

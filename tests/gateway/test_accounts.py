@@ -8,12 +8,12 @@ from tests.gateway.environment import ALICE
 
 
 async def test_a_signed_in_person_opens_an_account(client: GatewayClient) -> None:
-    answer = await client.post("/v1/me", client.issuer.id())
-    assert answer.status == 201, answer.body
-    assert answer.json["user"] == "0000a11c@example.com"
-    assert answer.json["referralsRemaining"] == 10
-    assert answer.headers["Location"] == "/v1/me"
-    assert answer.headers["X-Position"] == f"member-{ALICE}@2"
+    response = await client.post("/v1/me", client.issuer.id())
+    assert response.status == 201, response.body
+    assert response.json["user"] == "0000a11c@example.com"
+    assert response.json["referralsRemaining"] == 10
+    assert response.headers["Location"] == "/v1/me"
+    assert response.headers["X-Position"] == f"member-{ALICE}@2"
 
 
 async def test_an_account_is_served_as_the_bytes_in_redis(client: GatewayClient) -> None:
@@ -39,8 +39,8 @@ async def test_an_unchanged_account_answers_304(client: GatewayClient) -> None:
 
 
 async def test_a_person_without_an_account_receives_404(client: GatewayClient) -> None:
-    answer = await client.get("/v1/me", client.issuer.access())
-    assert (answer.status, answer.json["code"]) == (404, "no_account")
+    response = await client.get("/v1/me", client.issuer.access())
+    assert (response.status, response.json["code"]) == (404, "no_account")
 
 
 async def test_an_account_is_opened_once(client: GatewayClient) -> None:
@@ -51,8 +51,8 @@ async def test_an_account_is_opened_once(client: GatewayClient) -> None:
 
 
 async def test_an_unverified_address_cannot_open_an_account(client: GatewayClient) -> None:
-    answer = await client.post("/v1/me", client.issuer.id(email_verified=False))
-    assert (answer.status, answer.json["code"]) == (409, "email_not_verified")
+    response = await client.post("/v1/me", client.issuer.id(email_verified=False))
+    assert (response.status, response.json["code"]) == (409, "email_not_verified")
     assert client.bus.sent == []
 
 
@@ -60,22 +60,22 @@ async def test_lost_read_models_answer_503_instead_of_404(client: GatewayClient)
     await client.post("/v1/me", client.issuer.id())
     await client.redis.flushall()
     await asyncio.sleep(0)
-    answer = await client.get("/v1/me", client.issuer.access())
-    assert (answer.status, answer.json["code"]) == (503, "read_model_rebuilding")
-    assert answer.headers["Retry-After"] == "1"
+    response = await client.get("/v1/me", client.issuer.access())
+    assert (response.status, response.json["code"]) == (503, "read_model_rebuilding")
+    assert response.headers["Retry-After"] == "1"
 
 
 async def test_the_command_carries_the_caller_and_the_trace(client: GatewayClient) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     headers = {"traceparent": trace, "X-Request-ID": "request-0001"}
-    answer = await client.post("/v1/me", client.issuer.id(), headers=headers)
+    response = await client.post("/v1/me", client.issuer.id(), headers=headers)
     (sent,) = client.bus.sent
     assert sent.queue == "test-referrals-commands.fifo"
     assert sent.group_id == f"member-{ALICE}"
     assert sent.headers["actor"] == ALICE
     assert sent.headers["traceparent"].split("-")[1] == trace.split("-")[1]
     assert sent.headers["traceparent"] != trace
-    assert sent.correlation_id == answer.headers["X-Request-ID"] == "request-0001"
+    assert sent.correlation_id == response.headers["X-Request-ID"] == "request-0001"
     assert sent.deduplication_id == sent.headers["command-id"]
 
 
@@ -92,8 +92,8 @@ async def test_a_position_that_is_not_reached_answers_503(
 ) -> None:
     monkeypatch.setattr(own_documents, "WAIT_SECONDS", 0.01)
     wanted = {"X-Min-Position": f"member-{ALICE}@99"}
-    answer = await client.get("/v1/me", client.issuer.access(), headers=wanted)
-    assert (answer.status, answer.json["code"]) == (503, "position_not_reached")
+    response = await client.get("/v1/me", client.issuer.access(), headers=wanted)
+    assert (response.status, response.json["code"]) == (503, "position_not_reached")
 
 
 @pytest.mark.parametrize("position", ["", "2", "member-bob@2", f"member-{ALICE}@x", "@"])

@@ -61,10 +61,10 @@ async def test_a_fresh_report_is_served_as_its_stored_bytes(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
     body = await store_report(gateways, now - 60)
-    answer = await client.get(PATH, client.issuer.access())
-    assert answer.status == 200
-    assert answer.body.startswith(body[:-1])
-    freshness = answer.json["freshness"]
+    response = await client.get(PATH, client.issuer.access())
+    assert response.status == 200
+    assert response.body.startswith(body[:-1])
+    freshness = response.json["freshness"]
     assert freshness["state"] == "fresh"
     assert 60 <= freshness["ageSeconds"] < 70
     assert client.bus.sent == []
@@ -91,9 +91,9 @@ async def test_a_cached_report_costs_one_round_trip_and_is_not_decoded(
     monkeypatch.setattr(rao, "retrieve_bytes", counting)
     monkeypatch.setattr(orjson, "loads", limits_only)
     before = await client.redis.info("commandstats")
-    answer = await client.get(PATH, client.issuer.access())
+    response = await client.get(PATH, client.issuer.access())
     after = await client.redis.info("commandstats")
-    assert answer.body.startswith(body[:-1])
+    assert response.body.startswith(body[:-1])
     assert read == [REPORT_KEY]
     assert after["cmdstat_get"]["calls"] - before["cmdstat_get"]["calls"] == 1
 
@@ -112,9 +112,9 @@ async def test_a_wrong_checksum_is_rejected_with_the_correct_spelling(
     client: GatewayClient,
 ) -> None:
     wrong = SHOWN.replace("0xAB", "0xAb")
-    answer = await client.get(f"/v1/tokens/cluster/ethereum/{wrong}", client.issuer.access())
-    assert (answer.status, answer.json["code"]) == (400, "invalid_checksum")
-    assert SHOWN in answer.json["detail"]
+    response = await client.get(f"/v1/tokens/cluster/ethereum/{wrong}", client.issuer.access())
+    assert (response.status, response.json["code"]) == (400, "invalid_checksum")
+    assert SHOWN in response.json["detail"]
     assert client.bus.sent == []
 
 
@@ -133,8 +133,8 @@ async def test_a_query_can_select_members_of_a_report(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
     await store_report(gateways, now)
-    answer = await client.get(f"{PATH}?fields=metrics,quality", client.issuer.access())
-    assert set(answer.json) == {
+    response = await client.get(f"{PATH}?fields=metrics,quality", client.issuer.access())
+    assert set(response.json) == {
         "tokenAddress", "chain", "chainId", "asOf", "computedAt", "metrics", "quality", "freshness",
     }  # fmt: skip
     wrong = await client.get(f"{PATH}?fields=metric", client.issuer.access())
@@ -161,10 +161,10 @@ async def test_a_stale_report_is_served_and_a_new_one_requested(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
     await store_report(gateways, now - 4 * 3600)
-    answer = await client.get(PATH, client.issuer.access())
-    assert answer.status == 200
-    assert answer.json["freshness"]["state"] == "stale"
-    assert answer.json["freshness"]["jobId"] == JOB
+    response = await client.get(PATH, client.issuer.access())
+    assert response.status == 200
+    assert response.json["freshness"]["state"] == "stale"
+    assert response.json["freshness"]["jobId"] == JOB
     assert [sent.body["type"] for sent in client.bus.sent] == ["RequestAnalysis"]
 
 
@@ -173,8 +173,8 @@ async def test_a_stale_report_joins_a_running_job(
 ) -> None:
     await store_report(gateways, now - 4 * 3600)
     await client.post(f"{PATH}/refresh", client.issuer.access())
-    answer = await client.get(PATH, client.issuer.access())
-    assert answer.json["freshness"]["jobId"] == JOB
+    response = await client.get(PATH, client.issuer.access())
+    assert response.json["freshness"]["jobId"] == JOB
     assert len(client.bus.sent) == 1
 
 
@@ -183,25 +183,25 @@ async def test_a_stale_report_is_served_while_the_bus_is_down(
 ) -> None:
     await store_report(gateways, now - 4 * 3600)
     client.bus.down = True
-    answer = await client.get(PATH, client.issuer.access())
-    assert answer.status == 200
-    assert answer.json["freshness"]["state"] == "stale"
-    assert "jobId" not in answer.json["freshness"]
+    response = await client.get(PATH, client.issuer.access())
+    assert response.status == 200
+    assert response.json["freshness"]["state"] == "stale"
+    assert "jobId" not in response.json["freshness"]
 
 
 # No report yet
 
 
 async def test_a_token_without_a_report_is_queued(client: GatewayClient) -> None:
-    answer = await client.get(PATH, client.issuer.access())
-    assert answer.status == 202
-    assert answer.json["status_code"] == 202
-    assert answer.json["detail"] == (
+    response = await client.get(PATH, client.issuer.access())
+    assert response.status == 202
+    assert response.json["status_code"] == 202
+    assert response.json["detail"] == (
         f"Token {TOKEN} on chain ethereum was queued for cluster analysis."
     )
-    assert answer.headers["Location"] == f"/v1/jobs/{JOB}"
-    assert answer.headers["Retry-After"]
-    assert answer.json["job"] == {"id": JOB, "state": "queued", "deduplicated": False}
+    assert response.headers["Location"] == f"/v1/jobs/{JOB}"
+    assert response.headers["Retry-After"]
+    assert response.json["job"] == {"id": JOB, "state": "queued", "deduplicated": False}
     again = await client.get(PATH, client.issuer.access("bob"))
     assert again.json["job"]["deduplicated"] is True
     assert len(client.bus.sent) == 1
@@ -209,14 +209,14 @@ async def test_a_token_without_a_report_is_queued(client: GatewayClient) -> None
 
 async def test_a_request_that_cannot_be_queued_responds_503(client: GatewayClient) -> None:
     client.bus.down = True
-    answer = await client.get(PATH, client.issuer.access())
-    assert (answer.status, answer.json["code"]) == (503, "bus_unavailable")
-    assert answer.headers["Retry-After"]
+    response = await client.get(PATH, client.issuer.access())
+    assert (response.status, response.json["code"]) == (503, "bus_unavailable")
+    assert response.headers["Retry-After"]
 
 
 async def test_a_chain_without_an_endpoint_responds_501(client: GatewayClient) -> None:
-    answer = await client.get(f"/v1/tokens/cluster/base/{TOKEN}", client.issuer.access())
-    assert (answer.status, answer.json["code"]) == (501, "unsupported_chain")
+    response = await client.get(f"/v1/tokens/cluster/base/{TOKEN}", client.issuer.access())
+    assert (response.status, response.json["code"]) == (501, "unsupported_chain")
 
 
 @pytest.mark.parametrize(("code", "status"), [("no_contract", 404), ("not_erc20", 422)])
@@ -226,12 +226,12 @@ async def test_an_address_without_a_token_is_reported(
     await client.get(PATH, client.issuer.access())
     failed = {"chainId": 1, "tokenAddress": TOKEN, "run": 1, "code": code, "detail": "it is not"}
     await client.bus.compute(FailAnalysis.model_validate(failed))
-    for answer in (
+    for response in (
         await client.get(PATH, client.issuer.access()),
         await client.post(f"{PATH}/refresh", client.issuer.access()),
     ):
-        assert (answer.status, answer.json["code"]) == (status, code)
-        assert answer.json["detail"] == "it is not"
+        assert (response.status, response.json["code"]) == (status, code)
+        assert response.json["detail"] == "it is not"
 
 
 async def test_a_temporary_failure_is_retried(client: GatewayClient) -> None:
@@ -254,8 +254,8 @@ async def test_a_request_that_waits_gets_the_report(
     await eventually(lambda: client.gateway.dependencies.read_models.document(ANALYSIS_JOBS, JOB))
     await store_report(gateways, now)
     await client.bus.compute(complete())
-    answer = await asyncio.wait_for(waiting, 10)
-    assert (answer.status, answer.json["computedAt"]) == (200, now)
+    response = await asyncio.wait_for(waiting, 10)
+    assert (response.status, response.json["computedAt"]) == (200, now)
 
 
 def start() -> StartAnalysis:
@@ -285,8 +285,8 @@ async def test_a_second_refresh_joins_the_job_of_the_first(client: GatewayClient
 async def test_a_refresh_within_a_minute_is_rejected(client: GatewayClient) -> None:
     await client.post(f"{PATH}/refresh", client.issuer.access())
     await client.bus.compute(complete())
-    answer = await client.post(f"{PATH}/refresh", client.issuer.access("bob"))
-    assert (answer.status, answer.json["code"]) == (409, "too_fresh")
+    response = await client.post(f"{PATH}/refresh", client.issuer.access("bob"))
+    assert (response.status, response.json["code"]) == (409, "too_fresh")
 
 
 # Jobs
@@ -311,8 +311,8 @@ async def test_a_job_reports_its_progress(client: GatewayClient) -> None:
 @pytest.mark.parametrize("job", ["analysis-1-0xzz", "member-alice", "analysis-1-0x" + "ef" * 20])
 async def test_an_unknown_job_responds_404(job: str, client: GatewayClient) -> None:
     for path in (f"/v1/jobs/{job}", f"/v1/jobs/{job}/events"):
-        answer = await client.get(path, client.issuer.access())
-        assert (answer.status, answer.json["code"]) == (404, "no_such_job")
+        response = await client.get(path, client.issuer.access())
+        assert (response.status, response.json["code"]) == (404, "no_such_job")
 
 
 async def test_a_long_poll_ends_with_the_job(client: GatewayClient) -> None:
@@ -328,17 +328,17 @@ async def test_a_long_poll_ends_with_the_job(client: GatewayClient) -> None:
     await client.bus.compute(start())
     assert not waiting.done()
     await client.bus.compute(complete())
-    answer = await asyncio.wait_for(waiting, 10)
-    assert (answer.json["state"], answer.headers["Preference-Applied"]) == ("done", "wait=10")
-    assert answer.json["result"] == f"/v1/tokens/cluster/1/{TOKEN}"
+    response = await asyncio.wait_for(waiting, 10)
+    assert (response.json["state"], response.headers["Preference-Applied"]) == ("done", "wait=10")
+    assert response.json["result"] == f"/v1/tokens/cluster/1/{TOKEN}"
 
 
 async def test_a_long_poll_without_an_end_returns_the_current_state(client: GatewayClient) -> None:
     await client.get(PATH, client.issuer.access())
-    answer = await client.get(
+    response = await client.get(
         f"/v1/jobs/{JOB}", client.issuer.access(), headers={"Prefer": "wait=1"}
     )
-    assert answer.json["state"] == "queued"
+    assert response.json["state"] == "queued"
 
 
 async def test_events_follow_a_job_to_its_end(client: GatewayClient) -> None:
@@ -383,25 +383,25 @@ async def test_a_cursor_of_an_unknown_report_is_rejected(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
     await store_report(gateways, now)
-    answer = await client.get(f"{PATH}/holders?cursor=17-2", client.issuer.access())
-    assert answer.status == 400
-    assert "cursor" in answer.json["detail"]
+    response = await client.get(f"{PATH}/holders?cursor=17-2", client.issuer.access())
+    assert response.status == 400
+    assert "cursor" in response.json["detail"]
 
 
 async def test_the_graph_is_that_of_the_newest_report(
     client: GatewayClient, gateways: Gateways, now: int
 ) -> None:
     await store_report(gateways, now)
-    answer = await client.get(f"{PATH}/graph", client.issuer.access())
-    assert answer.json == {"computedAt": now, "nodes": [], "edges": []}
+    response = await client.get(f"{PATH}/graph", client.issuer.access())
+    assert response.json == {"computedAt": now, "nodes": [], "edges": []}
 
 
 @pytest.mark.parametrize("view", ["holders", "graph"])
 async def test_views_of_a_token_without_a_report_are_queued(
     view: str, client: GatewayClient
 ) -> None:
-    answer = await client.get(f"{PATH}/{view}", client.issuer.access())
-    assert (answer.status, answer.json["job"]["id"]) == (202, JOB)
+    response = await client.get(f"{PATH}/{view}", client.issuer.access())
+    assert (response.status, response.json["job"]["id"]) == (202, JOB)
 
 
 async def test_history_is_listed_newest_first(
@@ -426,14 +426,14 @@ async def test_a_difference_lists_the_changes_between_two_reports(
     await store_report(gateways, now - 300)
     await store_report(gateways, now - 100, members=("0xA", "0xB", "0xC"), share=0.5)
     path = f"{PATH}/diff?from={now - 300}&to={now}"
-    answer = await client.get(path, client.issuer.access())
-    (change,) = answer.json["changes"]
+    response = await client.get(path, client.issuer.access())
+    (change,) = response.json["changes"]
     assert (change["change"], change["joined"]) == ("grown", ["0xC"])
     assert (change["shareBefore"], change["shareAfter"]) == (0.2, 0.5)
     await RAO(reports_cache("diff"), client=client.redis).forget(
         f"{REPORT_KEY}/{now - 300}@{now - 100}"
     )
-    assert (await client.get(path, client.issuer.access())).body == answer.body
+    assert (await client.get(path, client.issuer.access())).body == response.body
 
 
 async def test_a_difference_needs_two_moments_in_order(
@@ -453,11 +453,11 @@ async def test_a_difference_needs_two_moments_in_order(
 
 
 async def test_chains_are_listed_in_every_spelling(client: GatewayClient) -> None:
-    answer = await client.get("/v1/chains")
-    assert {"name": "base", "chainId": 8453, "caip2": "eip155:8453"} in answer.json["items"]
+    response = await client.get("/v1/chains")
+    assert {"name": "base", "chainId": 8453, "caip2": "eip155:8453"} in response.json["items"]
 
 
 @pytest.mark.parametrize("what", ["metadata", "score", "audit", "holderchart", "simulations"])
 async def test_planned_resources_respond_501(what: str, client: GatewayClient) -> None:
-    answer = await client.get(f"/v1/tokens/{what}/ethereum/{TOKEN}", client.issuer.access())
-    assert (answer.status, answer.json["code"]) == (501, "not_implemented")
+    response = await client.get(f"/v1/tokens/{what}/ethereum/{TOKEN}", client.issuer.access())
+    assert (response.status, response.json["code"]) == (501, "not_implemented")

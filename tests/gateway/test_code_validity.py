@@ -22,13 +22,13 @@ async def code_of_alice(client: GatewayClient) -> str:
 async def test_a_usable_code_is_valid_however_it_is_typed(client: GatewayClient) -> None:
     code = await code_of_alice(client)
     for typed in (code, code.lower(), code.replace("-", ""), code.replace("0", "o")):
-        answer = await client.get(path(typed))
-        assert (answer.status, answer.json) == (200, {"valid": True})
+        response = await client.get(path(typed))
+        assert (response.status, response.json) == (200, {"valid": True})
 
 
 async def test_an_unknown_code_is_not_valid(client: GatewayClient) -> None:
-    answer = await client.get(path(UNKNOWN))
-    assert (answer.status, answer.json) == (200, {"valid": False})
+    response = await client.get(path(UNKNOWN))
+    assert (response.status, response.json) == (200, {"valid": False})
 
 
 async def test_a_spent_code_is_not_valid(client: GatewayClient) -> None:
@@ -54,9 +54,9 @@ async def test_a_spent_code_is_not_valid(client: GatewayClient) -> None:
 async def test_a_text_that_is_no_code_is_rejected_with_an_explanation(
     code: str, words: str, client: GatewayClient
 ) -> None:
-    answer = await client.get(path(code))
-    assert (answer.status, answer.json["code"]) == (400, "invalid_referral_code")
-    assert words in answer.json["detail"]
+    response = await client.get(path(code))
+    assert (response.status, response.json["code"]) == (400, "invalid_referral_code")
+    assert words in response.json["detail"]
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ async def test_a_text_that_is_no_code_is_rejected_with_an_explanation(
 async def test_invalid_queries_for_code_validity_are_rejected(
     query: str, status: int, client: GatewayClient
 ) -> None:
-    answer = await client.get(f"/v1/referral/valid{query}")
-    assert answer.status == status
-    assert answer.json["detail"]
+    response = await client.get(f"/v1/referral/valid{query}")
+    assert response.status == status
+    assert response.json["detail"]
 
 
 async def test_known_and_unknown_codes_cost_the_same_round_trips(client: GatewayClient) -> None:
@@ -83,9 +83,9 @@ async def test_known_and_unknown_codes_cost_the_same_round_trips(client: Gateway
     async def trips(wanted: str) -> list[str]:
         await client.get(path(wanted))  # the served generations are cached for a second
         async with client.redis.monitor() as monitor:
-            answer = asyncio.create_task(client.get(path(wanted)))
+            response = asyncio.create_task(client.get(path(wanted)))
             seen = [await next_command(monitor)]
-            await answer
+            await response
             await client.redis.echo("end")
             while (command := await next_command(monitor)) != "ECHO":
                 seen.append(command)

@@ -155,9 +155,9 @@ async def test_ten_concurrent_requests_with_one_key_open_one_account(client: Gat
     answers = await asyncio.gather(
         *(client.post("/v1/me", token, headers=KEYED) for _ in range(10))
     )
-    assert {answer.status for answer in answers} <= {201, 409}
-    created = [answer for answer in answers if answer.status == 201]
-    assert len({answer.body for answer in created}) == 1
+    assert {response.status for response in answers} <= {201, 409}
+    created = [response for response in answers if response.status == 201]
+    assert len({response.body for response in created}) == 1
     assert len(client.bus.sent) == 1
 
 
@@ -165,8 +165,8 @@ async def test_ten_concurrent_requests_with_one_key_open_one_account(client: Gat
     "key", ['""', "", "a b", "x" * 256, '"' + "x" * 256 + '"', '"abc', 'a"b', "ä", "a\tb"]
 )
 async def test_an_invalid_key_is_rejected(key: str, client: GatewayClient) -> None:
-    answer = await client.post("/v1/me", client.issuer.id(), headers={"Idempotency-Key": key})
-    assert (answer.status, answer.json["code"]) == (400, "invalid_idempotency_key")
+    response = await client.post("/v1/me", client.issuer.id(), headers={"Idempotency-Key": key})
+    assert (response.status, response.json["code"]) == (400, "invalid_idempotency_key")
     assert client.bus.sent == []
 
 
@@ -174,17 +174,17 @@ async def test_an_invalid_key_is_rejected(key: str, client: GatewayClient) -> No
     "key", ["x" * 255, '"a b"', '"a\\"b"', "7", "2754c4a9-9537-47f2-abd0-b5da16fa6f3f"]
 )
 async def test_a_valid_key_is_accepted(key: str, client: GatewayClient) -> None:
-    answer = await client.post("/v1/me", client.issuer.id(), headers={"Idempotency-Key": key})
-    assert answer.status == 201
+    response = await client.post("/v1/me", client.issuer.id(), headers={"Idempotency-Key": key})
+    assert response.status == 201
 
 
 async def test_respond_async_answers_202_with_the_operation(client: GatewayClient) -> None:
     headers = {"Prefer": "respond-async"}
-    answer = await client.post("/v1/me", client.issuer.id(), headers=headers)
-    assert (answer.status, answer.json["status_code"]) == (202, 202)
-    assert answer.headers["Retry-After"] == "1"
-    assert answer.headers["Preference-Applied"] == "respond-async"
-    where = answer.headers["Location"]
+    response = await client.post("/v1/me", client.issuer.id(), headers=headers)
+    assert (response.status, response.json["status_code"]) == (202, 202)
+    assert response.headers["Retry-After"] == "1"
+    assert response.headers["Preference-Applied"] == "respond-async"
+    where = response.headers["Location"]
 
     async def done() -> Reply | None:
         look = await client.get(where, client.issuer.access())
@@ -243,16 +243,16 @@ async def test_prefer_wait_sets_the_time_to_wait(gateways: Gateways) -> None:
 
     await eventually(sent)
     client.bus.release()
-    answer = await waiting
-    assert answer.status == 201
-    assert answer.headers["Preference-Applied"] == "wait=20"
+    response = await waiting
+    assert response.status == 201
+    assert response.headers["Preference-Applied"] == "wait=20"
 
 
 async def test_a_program_opens_accounts_for_others(client: GatewayClient) -> None:
     body = {"sub": BOB, "user": "Bob@Example.com"}
-    answer = await client.post("/v1/users", client.issuer.program(), json=body)
-    assert (answer.status, answer.json["user"]) == (201, "bob@example.com")
-    assert (await client.get("/v1/me", client.issuer.access(BOB))).body == answer.body
+    response = await client.post("/v1/users", client.issuer.program(), json=body)
+    assert (response.status, response.json["user"]) == (201, "bob@example.com")
+    assert (await client.get("/v1/me", client.issuer.access(BOB))).body == response.body
     again = await client.post("/v1/users", client.issuer.program(), json=body)
     assert (again.status, again.json["code"]) == (409, "account_exists")
 
@@ -304,14 +304,14 @@ async def test_a_chain_has_several_names(chain: str, client: GatewayClient) -> N
 async def test_an_invalid_chain_or_address_sends_no_command(
     path: str, code: str, client: GatewayClient
 ) -> None:
-    answer = await client.post(f"/v1/tokens/cluster/{path}/refresh", client.issuer.access())
-    assert (answer.status, answer.json["code"]) == (400, code)
+    response = await client.post(f"/v1/tokens/cluster/{path}/refresh", client.issuer.access())
+    assert (response.status, response.json["code"]) == (400, code)
     assert client.bus.sent == []
 
 
 async def test_an_unavailable_bus_answers_503(client: GatewayClient) -> None:
     client.bus.down = True
-    answer = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
-    assert (answer.status, answer.json["code"]) == (503, "bus_unavailable")
+    response = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
+    assert (response.status, response.json["code"]) == (503, "bus_unavailable")
     client.bus.down = False
     assert (await client.post("/v1/me", client.issuer.id(), headers=KEYED)).status == 201

@@ -74,8 +74,8 @@ async def test_a_person_can_open_three_streams(client: GatewayClient) -> None:
         await client.session.get(f"{client.url}/v1/me/events", headers=bearer(client))
         for _ in range(3)
     ]
-    refused = await client.get("/v1/me/events", client.issuer.access())
-    assert (refused.status, refused.json["code"]) == (429, "too_many_streams")
+    rejected = await client.get("/v1/me/events", client.issuer.access())
+    assert (rejected.status, rejected.json["code"]) == (429, "too_many_streams")
     assert (await client.get("/v1/me", client.issuer.access("bob"))).status == 404
     assert lines.open == 3
     for response in opened:

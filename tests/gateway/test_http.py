@@ -38,13 +38,13 @@ async def response_to(sent: bytes, client: GatewayClient) -> bytes:
         return await asyncio.wait_for(reader.read(), 5)
 
 
-def is_problem(answer: object, status: int) -> bool:
-    assert isinstance(answer, dict)
-    assert answer["status"] == answer["status_code"] == status
-    assert isinstance(answer["detail"], str)
-    assert answer["detail"]
-    assert answer["code"]
-    assert answer["request_id"]
+def is_problem(response: object, status: int) -> bool:
+    assert isinstance(response, dict)
+    assert response["status"] == response["status_code"] == status
+    assert isinstance(response["detail"], str)
+    assert response["detail"]
+    assert response["code"]
+    assert response["request_id"]
     return True
 
 
@@ -62,12 +62,12 @@ def is_problem(answer: object, status: int) -> bool:
 async def test_an_unknown_path_or_method_answers_problem_json(
     method: str, path: str, status: int, client: GatewayClient
 ) -> None:
-    answer = await client.call(method, path)
-    assert answer.status == status
-    assert answer.headers["Content-Type"] == PROBLEM
-    assert is_problem(answer.json, status)
-    assert answer.json["request_id"] == answer.headers["X-Request-ID"]
-    assert (status == 405) == ("Allow" in answer.headers)
+    response = await client.call(method, path)
+    assert response.status == status
+    assert response.headers["Content-Type"] == PROBLEM
+    assert is_problem(response.json, status)
+    assert response.json["request_id"] == response.headers["X-Request-ID"]
+    assert (status == 405) == ("Allow" in response.headers)
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ async def test_a_missing_or_invalid_token_answers_403(
 
 async def test_a_route_rejects_the_wrong_kind_of_token(client: GatewayClient) -> None:
     issuer = client.issuer
-    for answer in (
+    for response in (
         await client.post("/v1/me", issuer.access()),
         await client.post("/v1/users", issuer.id(), json=USER),
         await client.post("/v1/invites", issuer.id(), json={"email": "bob@example.com"}),
     ):
-        assert answer.status == 403
-        assert "token" in answer.json["detail"]
+        assert response.status == 403
+        assert "token" in response.json["detail"]
     assert client.bus.sent == []
 
 
@@ -121,8 +121,8 @@ async def test_unknown_signing_keys_answer_503_instead_of_403(client: GatewayCli
     client.issuer.down = True
     keys = client.gateway.keys[0]
     keys._fetched_at = float("-inf")
-    answer = await client.get("/v1/me", stranger.access())
-    assert (answer.status, answer.json["code"]) == (503, "keys_unavailable")
+    response = await client.get("/v1/me", stranger.access())
+    assert (response.status, response.json["code"]) == (503, "keys_unavailable")
     assert (await client.get("/v1/me", client.issuer.access())).status == 404
 
 
@@ -156,11 +156,11 @@ async def test_an_invalid_body_is_rejected_with_the_field_and_the_reason(
     body: bytes, status: int, words: str, client: GatewayClient
 ) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = await client.post("/v1/users", client.issuer.program(), data=body, headers=headers)
-    assert answer.status == status
-    assert is_problem(answer.json, status)
-    assert words in answer.json["detail"]
-    assert ("errors" in answer.json) == (status == 422)
+    response = await client.post("/v1/users", client.issuer.program(), data=body, headers=headers)
+    assert response.status == status
+    assert is_problem(response.json, status)
+    assert words in response.json["detail"]
+    assert ("errors" in response.json) == (status == 422)
     assert client.bus.sent == []
 
 
@@ -168,20 +168,20 @@ async def test_an_invalid_body_is_rejected_with_the_field_and_the_reason(
 async def test_a_body_without_the_json_content_type_is_rejected(
     kind: str, client: GatewayClient
 ) -> None:
-    answer = await client.post(
+    response = await client.post(
         "/v1/users",
         client.issuer.program(),
         data=json.dumps(USER).encode(),
         headers={"Content-Type": kind},
     )
-    assert (answer.status, answer.json["code"]) == (400, "unsupported_content_type")
-    assert "application/json" in answer.json["detail"]
+    assert (response.status, response.json["code"]) == (400, "unsupported_content_type")
+    assert "application/json" in response.json["detail"]
 
 
 async def test_a_body_that_is_too_large_answers_413(client: GatewayClient) -> None:
-    answer = await client.post("/v1/users", client.issuer.program(), json={"sub": "a" * 70_000})
-    assert answer.status == 413
-    assert is_problem(answer.json, 413)
+    response = await client.post("/v1/users", client.issuer.program(), json={"sub": "a" * 70_000})
+    assert response.status == 413
+    assert is_problem(response.json, 413)
     assert client.bus.sent == []
 
 
@@ -192,8 +192,8 @@ async def test_a_body_is_rejected_where_none_is_expected(client: GatewayClient) 
 
 
 async def test_unknown_query_parameters_are_rejected(client: GatewayClient) -> None:
-    answer = await client.get("/v1/me?at=yesterday", client.issuer.access())
-    assert (answer.status, answer.json["code"]) == (400, "unknown_parameter")
+    response = await client.get("/v1/me?at=yesterday", client.issuer.access())
+    assert (response.status, response.json["code"]) == (400, "unknown_parameter")
 
 
 SECRET = b"eyJhbGciOiJub25lIn0"
@@ -216,12 +216,12 @@ SECRET = b"eyJhbGciOiJub25lIn0"
 async def test_malformed_http_answers_problem_json_without_quoting_it(
     request_bytes: bytes, client: GatewayClient
 ) -> None:
-    answer = await response_to(request_bytes, client)
-    head, _, body = answer.partition(b"\r\n\r\n")
+    response = await response_to(request_bytes, client)
+    head, _, body = response.partition(b"\r\n\r\n")
     assert b" 400 " in head.split(b"\r\n")[0]
     assert b"application/problem+json" in head
     assert is_problem(json.loads(body), 400)
-    assert SECRET not in answer
+    assert SECRET not in response
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x-y", "gzip, identity"])
@@ -229,27 +229,27 @@ async def test_malformed_http_answers_problem_json_without_quoting_it(
 async def test_compressed_bodies_are_rejected(
     encoding: str, body: bytes, client: GatewayClient
 ) -> None:
-    answer = await response_to(
+    response = await response_to(
         b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         b"Authorization: Bearer " + client.issuer.program().encode() + b"\r\n"
         b"Content-Encoding: " + encoding.encode() + b"\r\n"
         b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body,
         client,
     )
-    problem = json.loads(answer.partition(b"\r\n\r\n")[2])
+    problem = json.loads(response.partition(b"\r\n\r\n")[2])
     assert is_problem(problem, 400)
     assert problem["code"] in {"unsupported_content_encoding", "malformed_http"}
 
 
 async def test_a_broken_chunked_body_is_rejected(client: GatewayClient) -> None:
-    answer = await response_to(
+    response = await response_to(
         b"POST /v1/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         b"Authorization: Bearer " + client.issuer.program().encode() + b"\r\n"
         b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
         client,
     )
-    assert b" 400 " in answer.split(b"\r\n")[0]
-    assert is_problem(json.loads(answer.partition(b"\r\n\r\n")[2]), 400)
+    assert b" 400 " in response.split(b"\r\n")[0]
+    assert is_problem(json.loads(response.partition(b"\r\n\r\n")[2]), 400)
     assert client.bus.sent == []
 
 
@@ -316,18 +316,18 @@ async def test_an_empty_query_string_is_accepted(client: GatewayClient) -> None:
 
 
 async def test_a_safe_request_id_of_the_caller_is_used(client: GatewayClient) -> None:
-    answer = await client.get("/v1/nothing", headers={"X-Request-ID": "abcdef-12345"})
-    assert answer.json["request_id"] == "abcdef-12345"
+    response = await client.get("/v1/nothing", headers={"X-Request-ID": "abcdef-12345"})
+    assert response.json["request_id"] == "abcdef-12345"
     for unsafe in ("short", "x" * 65, "with blank here", '{"json": "injection"}'):
-        answer = await client.get("/v1/nothing", headers={"X-Request-ID": unsafe})
-        assert answer.json["request_id"] != unsafe
+        response = await client.get("/v1/nothing", headers={"X-Request-ID": unsafe})
+        assert response.json["request_id"] != unsafe
 
 
 async def test_responses_have_the_common_headers(client: GatewayClient) -> None:
-    answer = await client.get("/v1/me", client.issuer.access())
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["Server"] == "vouch"  # without the versions of aiohttp and Python
+    response = await client.get("/v1/me", client.issuer.access())
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Server"] == "vouch"  # without the versions of aiohttp and Python
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
@@ -358,8 +358,8 @@ async def test_a_healthy_gateway_is_alive_and_ready(client: GatewayClient) -> No
 
 async def test_readiness_names_the_failing_checks(client: GatewayClient) -> None:
     client.bus.down = True
-    answer = await client.get("/readyz")
-    assert (answer.status, answer.json["missing"]) == (503, ["bus"])
+    response = await client.get("/readyz")
+    assert (response.status, response.json["missing"]) == (503, ["bus"])
     client.gateway.health.draining = True
     assert (await client.get("/readyz")).json["missing"] == ["bus", "draining"]
     assert (await client.get("/healthz")).status == 200
@@ -393,5 +393,5 @@ async def test_a_slow_body_answers_408(
             + client.issuer.program().encode()
             + b"\r\n\r\n{"
         )
-        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-    assert b" 408 " in answer.split(b"\r\n")[0]
+        response = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    assert b" 408 " in response.split(b"\r\n")[0]

@@ -51,8 +51,8 @@ async def mailed(client: GatewayClient, count: int = 1) -> str:
 
 async def shown(client: GatewayClient, state: str, name: str) -> dict[str, Any]:
     async def so() -> dict[str, Any] | None:
-        answer = await client.get(f"{INVITES}/{name}", client.issuer.access())
-        return answer.json if answer.json.get("state") == state else None
+        response = await client.get(f"{INVITES}/{name}", client.issuer.access())
+        return response.json if response.json.get("state") == state else None
 
     found = await eventually(so)
     assert found is not None
@@ -103,8 +103,8 @@ async def test_following_links_changes_nothing(client: GatewayClient, method: st
         f"/v1/unsubscribe/{out}",
         f"/v1/unsubscribe/{token}",
     ):
-        async with client.session.request(method, client.url + path) as answer:
-            assert answer.status < 500
+        async with client.session.request(method, client.url + path) as response:
+            assert response.status < 500
     assert len(client.bus.sent) == commands
     assert len(client.bus.stores["invites"].streams) == before
     assert (await shown(client, "sent", name))["state"] == "sent"
@@ -126,8 +126,8 @@ async def test_other_callers_cannot_see_an_invitation(client: GatewayClient) -> 
     name = (await send(client)).json["invite"]
     await mailed(client)
     for verb in ("lookup", "accept", "decline"):
-        answer = await client.post(f"{INVITES}/{verb}", json={"token": STRANGER})
-        assert (answer.status, answer.json["code"]) == (404, "not_found")
+        response = await client.post(f"{INVITES}/{verb}", json={"token": STRANGER})
+        assert (response.status, response.json["code"]) == (404, "not_found")
         short = await client.post(f"{INVITES}/{verb}", json={"token": "short"})
         assert short.status == 422
     other = client.issuer.access(BOB)
@@ -149,10 +149,10 @@ async def test_inviting_a_member_gets_the_same_response_as_inviting_a_stranger(
     await eventually(suppressed)
     member, stranger = await send(client), await send(client, "carol@example.org")
     await mailed(client)
-    for answer in (member, stranger):
-        assert answer.status == 202
-        assert set(answer.json) == set(stranger.json)
-        found = await shown(client, "sent", answer.json["invite"])
+    for response in (member, stranger):
+        assert response.status == 202
+        assert set(response.json) == set(stranger.json)
+        found = await shown(client, "sent", response.json["invite"])
         assert [line["what"] for line in found["timeline"]] == ["requested", "sent"]
     assert [mail["To"] for mail in client.bus.inbox.mails] == ["carol@example.org"]
 
@@ -189,9 +189,9 @@ async def test_a_revoked_invitation_is_gone_and_a_second_one_is_rejected(
 async def test_hostile_text_is_rejected_with_the_name_of_its_field(
     client: GatewayClient, field: str, hostile: str
 ) -> None:
-    answer = await send(client, **{field: hostile})
-    assert answer.status == 422
-    assert answer.json["errors"][0]["field"] == field
+    response = await send(client, **{field: hostile})
+    assert response.status == 422
+    assert response.json["errors"][0]["field"] == field
     assert client.bus.inbox.calls == 0
 
 
@@ -216,15 +216,15 @@ async def test_bulk_invitations_report_a_result_per_row(client: GatewayClient, k
         options = {"data": json.dumps({"rows": ROWS}).encode()}
         options["headers"] = {"Content-Type": "application/json"}
     options["headers"] |= keyed
-    answer = await client.post(f"{INVITES}/bulk", token, **options)
-    assert answer.status == 202, answer.body
-    assert answer.json["accepted"] == 2
-    assert answer.json["rejected"] == [
+    response = await client.post(f"{INVITES}/bulk", token, **options)
+    assert response.status == 202, response.body
+    assert response.json["accepted"] == 2
+    assert response.json["rejected"] == [
         {"row": 2, "code": "invalid_email"},
         {"row": 3, "code": "already_invited"},
     ]
     again = await client.post(f"{INVITES}/bulk", token, **options)
-    assert again.json == answer.json
+    assert again.json == response.json
     await mailed(client, 2)
     listed = await client.get(INVITES, token)
     assert {each["email"] for each in listed.json["items"]} == {
@@ -255,9 +255,9 @@ async def test_an_invalid_file_sends_no_invitation(
     client: GatewayClient, status: int, body: bytes, kind: str
 ) -> None:
     commands = len(client.bus.sent)
-    answer = await client.post(
+    response = await client.post(
         f"{INVITES}/bulk", client.issuer.access(), data=body, headers={"Content-Type": kind}
     )
-    assert answer.status == status
-    assert answer.json["detail"]
+    assert response.status == status
+    assert response.json["detail"]
     assert len(client.bus.sent) == commands

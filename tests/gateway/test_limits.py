@@ -26,9 +26,9 @@ async def test_a_limit_in_shadow_mode_is_not_reported_to_callers(gateways: Gatew
     await gateways.redis.hset("gateway:limits", "reads", "1/60;shadow")
     client = await gateways.open()
     for _ in range(3):
-        answer = await client.get("/v1/me", client.issuer.access())
-        assert answer.status == 404
-        assert not {"RateLimit", "RateLimit-Policy"} & set(answer.headers)
+        response = await client.get("/v1/me", client.issuer.access())
+        assert response.status == 404
+        assert not {"RateLimit", "RateLimit-Policy"} & set(response.headers)
 
 
 async def test_an_exceeded_limit_is_named_with_the_time_to_wait(gateways: Gateways) -> None:
@@ -38,12 +38,12 @@ async def test_an_exceeded_limit_is_named_with_the_time_to_wait(gateways: Gatewa
     first = await client.get("/v1/me", token)
     assert first.headers["RateLimit-Policy"] == '"reads";q=1;w=60'
     assert first.headers["RateLimit"].startswith('"reads";r=0;t=')
-    refused = await client.get("/v1/me", token)
-    assert (refused.status, refused.json["code"]) == (429, "too_many_requests")
-    assert refused.json["violated-policies"] == ["reads"]
-    assert "1 in a minute" in refused.json["detail"]
-    assert 59 <= int(refused.headers["Retry-After"]) <= 60
-    assert refused.headers["RateLimit"]
+    rejected = await client.get("/v1/me", token)
+    assert (rejected.status, rejected.json["code"]) == (429, "too_many_requests")
+    assert rejected.json["violated-policies"] == ["reads"]
+    assert "1 in a minute" in rejected.json["detail"]
+    assert 59 <= int(rejected.headers["Retry-After"]) <= 60
+    assert rejected.headers["RateLimit"]
     other = await client.get("/v1/me", client.issuer.access("bob"))
     assert other.status == 404
 
@@ -56,9 +56,9 @@ async def test_an_expensive_request_takes_more_tokens(
     await gateways.redis.hset("gateway:limits", "reads", limit)
     client = await gateways.open()
     path = f"/v1/tokens/cluster/ethereum/0x{'7' * 40}/diff?from=1&to=2"
-    answer = await client.get(path, client.issuer.access())
-    assert answer.status == 404
-    assert answer.headers["RateLimit"].startswith(f'"reads";r={left};')
+    response = await client.get(path, client.issuer.access())
+    assert response.status == 404
+    assert response.headers["RateLimit"].startswith(f'"reads";r={left};')
 
 
 def code(number: int) -> str:

@@ -33,10 +33,12 @@ def test_every_schema_is_valid() -> None:
 
 
 async def test_the_description_is_served(client: GatewayClient) -> None:
-    answer = await client.get("/v1/openapi.json")
-    assert answer.status == 200
-    assert answer.json == describe(ROUTES)
-    again = await client.get("/v1/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
+    response = await client.get("/v1/openapi.json")
+    assert response.status == 200
+    assert response.json == describe(ROUTES)
+    again = await client.get(
+        "/v1/openapi.json", headers={"If-None-Match": response.headers["ETag"]}
+    )
     assert again.status == 304
 
 
@@ -77,8 +79,8 @@ async def test_the_gateway_accepts_every_example(route: AnyRoute, client: Gatewa
         options["params"] = route.body_example
     if route.body is not None and route.body.model_fields:
         options["json"] = route.body_example
-    answer = await client.call(route.method, path, token(route, client), **options)
-    assert answer.status not in (400, 403, 405, 422, 500), answer.body
+    response = await client.call(route.method, path, token(route, client), **options)
+    assert response.status not in (400, 403, 405, 422, 500), response.body
     assert description().operation(route.method, path) is not None
 
 
@@ -93,8 +95,8 @@ async def test_the_description_names_the_reads_that_take_a_minimum_position(
     path = route.path.format(**{"command_id": "0", **route.example})
     params = route.body_example if route.query is not None else None
     headers = {"X-Min-Position": "elsewhere@1"}
-    answer = await client.call("GET", path, token(route, client), headers, params=params)
-    assert (answer.status == 400) is (route.prefetch is not None), answer.body
+    response = await client.call("GET", path, token(route, client), headers, params=params)
+    assert (response.status == 400) is (route.prefetch is not None), response.body
 
 
 def test_examples_of_problems_match_their_schema() -> None:

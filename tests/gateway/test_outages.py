@@ -30,7 +30,7 @@ async def test_a_redis_outage_answers_503_and_ends_by_itself(
 
     readers = [asyncio.create_task(read()) for _ in range(4)]
     await redis_server.kill()
-    await eventually(refused)
+    await eventually(rejected)
     assert "redis" in (await client.get("/readyz")).json["missing"]
     await redis_server.start()
     await client.bus.start()  # the services rebuild their read models by themselves

@@ -78,8 +78,8 @@ async def test_the_leaderboard_ranks_members_and_masks_names(played: GatewayClie
 
 
 async def test_statistics_have_the_fields_that_front_ends_use(played: GatewayClient) -> None:
-    answer = await played.get(STATS, played.issuer.access())
-    stats = answer.json
+    response = await played.get(STATS, played.issuer.access())
+    stats = response.json
     known = {
         "points", "pointsDifference", "rank", "totalRank", "rankDifference",
         "invited", "totalInvites", "inviteChart", "meta",
@@ -167,13 +167,13 @@ async def test_invalid_queries_are_rejected_with_the_name_of_the_parameter(
     path: str, status: int, word: str, client: GatewayClient
 ) -> None:
     await account(client)
-    answer = await client.get(path, client.issuer.access())
-    assert answer.status == status, answer.body
-    assert word in answer.json["detail"]
+    response = await client.get(path, client.issuer.access())
+    assert response.status == status, response.body
+    assert word in response.json["detail"]
 
 
 async def test_a_caller_without_an_account_has_no_points(client: GatewayClient) -> None:
     for path in (STATS, LEDGER, "/v1/referral/codes"):
-        answer = await client.get(path, client.issuer.access())
-        assert (answer.status, answer.json["code"]) == (404, "no_account")
+        response = await client.get(path, client.issuer.access())
+        assert (response.status, response.json["code"]) == (404, "no_account")
     assert (await client.get(BOARD, client.issuer.access())).json["items"] == []

@@ -35,8 +35,8 @@ async def client(gateways: Gateways) -> GatewayClient:
 
 async def account(client: GatewayClient, sub: str = ALICE) -> str:
     """Open an account and return its code."""
-    answer = await client.post("/v1/me", client.issuer.id(sub, email=f"{sub[-4:]}@example.com"))
-    return str(answer.json["referralCode"])
+    response = await client.post("/v1/me", client.issuer.id(sub, email=f"{sub[-4:]}@example.com"))
+    return str(response.json["referralCode"])
 
 
 def address(sub: str) -> str:
@@ -101,7 +101,7 @@ async def test_unusable_codes_get_the_same_response_whatever_the_reason(
     assert (await client.call("DELETE", f"{CODES}/{revoked}", access)).status == 204
     answers = [await reserve(client, code, "x0c4") for code in (UNKNOWN, spent, revoked)]
     bodies = {tuple((k, v) for k, v in a.json.items() if k != "request_id") for a in answers}
-    assert {answer.status for answer in answers} == {409}
+    assert {response.status for response in answers} == {409}
     assert len(bodies) == 1
     path = "/v1/referral/valid?referral_code="
     looks = [await client.get(path + code) for code in (UNKNOWN, spent, revoked)]
@@ -142,8 +142,8 @@ async def test_response_times_do_not_reveal_whether_a_code_exists(client: Gatewa
 async def test_typing_errors_are_reported_without_sending_a_command(client: GatewayClient) -> None:
     typo = UNKNOWN[:-1] + ("2" if UNKNOWN[-1] != "2" else "3")
     before = len(client.bus.sent)
-    answer = await reserve(client, typo)
-    assert (answer.status, answer.json["code"]) == (400, "invalid_referral_code")
+    response = await reserve(client, typo)
+    assert (response.status, response.json["code"]) == (400, "invalid_referral_code")
     assert len(client.bus.sent) == before
 
 
@@ -160,9 +160,9 @@ async def test_wrong_codes_spend_a_budget(gateways: Gateways) -> None:
     await eventually(known)
     code = await account(client)
     assert [(await reserve(client, UNKNOWN)).status for _ in range(4)] == [409, 409, 409, 429]
-    refused = await reserve(client, code)
-    assert (refused.status, refused.headers["Retry-After"]) == (429, "60")
-    assert refused.json["violated-policies"] == ["misses-address"]
+    rejected = await reserve(client, code)
+    assert (rejected.status, rejected.headers["Retry-After"]) == (429, "60")
+    assert rejected.json["violated-policies"] == ["misses-address"]
     token = client.issuer.access(BOB)
     signed_in = await client.get(f"/v1/referral/valid?referral_code={code}", token)
     assert signed_in.json == {"valid": True}
@@ -201,8 +201,8 @@ async def test_a_person_created_with_a_code_is_referred(client: GatewayClient) -
 
     await eventually(referred)
     body = {"sub": "carol", "user": "carol@example.com", "referralCode": UNKNOWN}
-    refused = await client.post("/v1/users", program, json=body)
-    assert (refused.status, refused.json["code"]) == (409, "code_not_usable")
+    rejected = await client.post("/v1/users", program, json=body)
+    assert (rejected.status, rejected.json["code"]) == (409, "code_not_usable")
 
 
 async def test_a_member_can_issue_random_and_vanity_codes(client: GatewayClient) -> None:
@@ -229,9 +229,9 @@ async def test_a_member_can_issue_random_and_vanity_codes(client: GatewayClient)
         ({"expiresAt": 1}, "passed"),
         ({"maxUses": 0}, "greater"),
     ):
-        refused = await client.post(CODES, access, json=body)
-        assert refused.status == 422, body
-        assert word in refused.json["detail"]
+        rejected = await client.post(CODES, access, json=body)
+        assert rejected.status == 422, body
+        assert word in rejected.json["detail"]
 
 
 async def test_a_rotated_code_stops_working_at_once(client: GatewayClient) -> None:

@@ -30,28 +30,28 @@ class Onlooker:
     _ends: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answers, questions = await asyncio.open_unix_connection(self.redis)
-        self._ends += [writer, questions]
-        asked = hiredis.Reader()
+        from_redis, to_redis = await asyncio.open_unix_connection(self.redis)
+        self._ends += [writer, to_redis]
+        commands = hiredis.Reader()
 
-        async def ask() -> None:
+        async def forward_commands() -> None:
             while chunk := await reader.read(2**16):
-                asked.feed(chunk)
-                self._note(asked)
-                questions.write(chunk)
-            questions.close()
+                commands.feed(chunk)
+                self._note(commands)
+                to_redis.write(chunk)
+            to_redis.close()
 
-        async def answer() -> None:
-            while chunk := await answers.read(2**16):
+        async def forward_replies() -> None:
+            while chunk := await from_redis.read(2**16):
                 writer.write(chunk)
             writer.close()
 
         with contextlib.suppress(ConnectionError):
-            await asyncio.gather(ask(), answer())
+            await asyncio.gather(forward_commands(), forward_replies())
 
-    def _note(self, asked: hiredis.Reader) -> None:
+    def _note(self, commands: hiredis.Reader) -> None:
         trip = []
-        while (command := asked.gets()) is not False:
+        while (command := commands.gets()) is not False:
             if command[0] not in GREETINGS and command[1] not in BACKGROUND:
                 trip.append(command[0].decode())
         if trip:

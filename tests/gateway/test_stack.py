@@ -42,9 +42,9 @@ async def test_a_person_signs_in_and_opens_an_account(
 ) -> None:
     person = await tokens(stack)
     keyed = bearer(person["id"]) | {"Idempotency-Key": "first"}
-    async with session.post(f"{url}/v1/me", headers=keyed) as answer:
-        created = await answer.read()
-        assert (answer.status, answer.headers["Location"]) == (201, "/v1/me"), created
+    async with session.post(f"{url}/v1/me", headers=keyed) as response:
+        created = await response.read()
+        assert (response.status, response.headers["Location"]) == (201, "/v1/me"), created
     async with session.post(f"{url}/v1/me", headers=keyed) as again:
         assert (again.status, await again.read()) == (201, created)
     async with session.get(f"{url}/v1/me", headers=bearer(person["access"])) as read:
@@ -54,8 +54,8 @@ async def test_a_person_signs_in_and_opens_an_account(
     query = f"referral_code={entry['referralCode']}"
     async with session.get(f"{url}/v1/referral/valid?{query}") as valid:
         assert await valid.json() == {"valid": True}
-    async with session.post(f"{url}/v1/me", headers=bearer(person["access"])) as refused:
-        assert refused.status == 403
+    async with session.post(f"{url}/v1/me", headers=bearer(person["access"])) as rejected:
+        assert rejected.status == 403
 
 
 async def test_a_program_opens_an_account_with_its_credentials(
@@ -64,8 +64,8 @@ async def test_a_program_opens_an_account_with_its_credentials(
     token = await asyncio.to_thread(stack.people.service_token)
     person = await tokens(stack)
     body: dict[str, Any] = {"sub": uuid.uuid4().hex, "user": person["email"]}
-    async with session.post(f"{url}/v1/users", headers=bearer(token), json=body) as answer:
-        assert answer.status == 201, await answer.text()
+    async with session.post(f"{url}/v1/users", headers=bearer(token), json=body) as response:
+        assert response.status == 201, await response.text()
     async with session.post(f"{url}/v1/users", headers=bearer(token), json=body) as again:
         assert again.status == 409
     other = bearer(person["access"])

@@ -102,7 +102,7 @@ async def test_connections_in_the_queue_are_served(
 
 
 async def test_open_connections_finish_their_requests(echo: EchoServer) -> None:
-    """A slow response, a slow body, slow headers, and a request that has not begun."""
+    """A slow response, a slow body, slow headers, and a request that has not started."""
     response = await echo.connect(GET)
     body = await echo.connect(POST + b"sl")
     await echo.until_begun(2)

@@ -17,8 +17,8 @@ async def test_an_administrator_revokes_a_persons_tokens_in_all_workers(gateways
     token, admin = client.issuer.access(), client.issuer.access("root", **ADMIN)
     assert (await client.get("/v1/me", token)).status == 404
     assert (await other.get("/v1/me", token)).status == 404
-    answer = await client.post(PATH, admin, json={"sub": ALICE})
-    assert (answer.status, answer.json["kind"]) == (201, "sub")
+    response = await client.post(PATH, admin, json={"sub": ALICE})
+    assert (response.status, response.json["kind"]) == (201, "sub")
     rejected = await client.get("/v1/me", token)
     assert (rejected.status, rejected.json["detail"]) == (403, "The token has been revoked.")
 

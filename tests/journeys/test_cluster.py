@@ -61,8 +61,8 @@ class Place:
         headers = {"Authorization": f"Bearer {self.alice.tokens['access']}"}
         if wait:
             headers["Prefer"] = f"wait={wait}"
-        async with self.alice.session.get(self.alice.url + path, headers=headers) as answer:
-            return answer.status, json.loads(await answer.text())
+        async with self.alice.session.get(self.alice.url + path, headers=headers) as response:
+            return response.status, json.loads(await response.text())
 
     async def done(self) -> dict[str, Any]:
         async def over() -> Any:
@@ -194,18 +194,18 @@ async def test_an_unavailable_chain_fails_the_job_and_the_next_job_resumes(
     place: Place, simulated: SimulatedToken
 ) -> None:
     del simulated
-    answer = place.chain.answer
+    original = place.chain.answer
 
     def down(method: str, params: list[Any]) -> Any:
         if ("Logs" in method or "Receipt" in method) and place.chain.calls["eth_getLogs"] > 2:
             raise ValueError("no node")  # every call returns an error
-        return answer(method, params)
+        return original(method, params)
 
     place.chain.answer = down  # type: ignore[method-assign]
     await place.get(place.path)
     job = await place.done()
     assert (job["state"], job["code"]) == ("failed", "provider_unavailable")
-    place.chain.answer = answer  # type: ignore[method-assign]
+    place.chain.answer = original  # type: ignore[method-assign]
     read = job["progress"]["toBlock"]
     status, _ = await place.get(place.path, wait=25)
     job = await place.done()

@@ -1,4 +1,4 @@
-"""The passing of time: seats expire, delays end, days are closed once."""
+"""In the course of time, seats expire, delays end, and days are closed once."""
 
 import asyncio
 import time

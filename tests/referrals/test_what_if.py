@@ -1,4 +1,4 @@
-"""What-if: other rules over the same history; nothing is written."""
+"""`what-if` applies other rules to the same history and writes nothing."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -64,7 +64,7 @@ async def test_a_redelivered_command_changes_nothing(counters: Counters, counter
     again = await counters.execute(command, once)
     assert again.repeated
     assert again.commit == first.commit
-    assert again.history.head.version == 3  # read models are brought to the head all the same
+    assert again.history.head.version == 3  # read models are projected nevertheless
 
 
 async def test_a_known_history_saves_the_load(

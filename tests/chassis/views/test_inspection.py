@@ -98,7 +98,7 @@ def fragile(view: CounterView | None, event: Event) -> CounterView:
 async def test_a_stream_whose_fold_fails_is_parked_and_retried(
     redis: Any, memory_store: Store
 ) -> None:
-    """Other streams go on, and a corrected fold projects it."""
+    """Other streams continue, and a corrected fold projects it."""
     broken = replace(COUNTERS, fold=fragile)
     projector = Projector(redis, memory_store, SERVICE, (broken, NAMES))
     await append(memory_store, "counter-old", Counted(by=1), Named(name="poison"))

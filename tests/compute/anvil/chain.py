@@ -72,9 +72,9 @@ class Anvil:
     async def call(self, method: str, *params: Any) -> Any:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         async with self.session.post(self.url, json=body) as reply:
-            answer = await reply.json()
-        assert "error" not in answer, (method, answer["error"])
-        return answer["result"]
+            response = await reply.json()
+        assert "error" not in response, (method, response["error"])
+        return response["result"]
 
     async def send(self, **transaction: Any) -> str:
         """Queue a transaction; a block includes its transactions in the order they were sent."""

@@ -122,12 +122,12 @@ async def test_a_node_without_the_finalized_tag_is_read_some_blocks_behind_its_h
     simulated: SimulatedToken, providers: Providers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = SimulatedChain(simulated)
-    answer = chain.answer
+    original = chain.answer
 
     def without(method: str, params: list[Any]) -> Any:
         if params[:1] == ["finalized"]:
             raise RpcRejection(-32602, "unknown block tag")
-        return answer(method, params)
+        return original(method, params)
 
     monkeypatch.setattr(chain, "answer", without)
     pinned = await EvmChain(await providers.of(chain), finality_blocks=64).pinned()

@@ -90,10 +90,10 @@ async def test_receipts_are_read_one_by_one_if_they_must(
     for row in simulated_token(3).rows[1:40]:
         full.rows.append(row._replace(block=2))
     chain = SimulatedChain(full, style="infura", results=10)
-    answer = chain.answer
+    original = chain.answer
 
     def none(method: str, params: list[Any]) -> Any:
-        return answer("eth_unknown" if method == "eth_getBlockReceipts" else method, params)
+        return original("eth_unknown" if method == "eth_getBlockReceipts" else method, params)
 
     monkeypatch.setattr(chain, "answer", none)
     found = Transfers.concatenate([each.transfers for each in await read(chain, providers)])
@@ -104,12 +104,12 @@ async def test_a_provider_that_rejects_everything_is_given_up(
     simulated: SimulatedToken, providers: Providers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = SimulatedChain(simulated)
-    answer = chain.answer
+    original = chain.answer
 
     def refuse(method: str, params: list[Any]) -> Any:
         if method in ("eth_getLogs", "eth_getBlockReceipts", "eth_getTransactionReceipt"):
             raise RpcRejection(-32000, "not for you")
-        return answer(method, params)
+        return original(method, params)
 
     monkeypatch.setattr(chain, "answer", refuse)
     with pytest.raises(RpcError, match="not for you"):
