@@ -25,7 +25,7 @@ async def test_a_redis_outage_answers_503_and_ends_by_itself(
             guesses[(await client.get(GUESS)).status] += 1
             await asyncio.sleep(0.01)  # a pause between two requests
 
-    async def refused() -> bool:
+    async def rejected() -> bool:
         return seen[503] > 20
 
     readers = [asyncio.create_task(read()) for _ in range(4)]
