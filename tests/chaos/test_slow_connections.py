@@ -63,8 +63,8 @@ class Kind:
     async def _one(self, port: int) -> Client:
         client = Client(*await asyncio.open_connection(HOST, port))
         client.writer.write(next(self.opening))
-        if self.answer:
-            await client.reader.readuntil(self.answer)
+        if self.response:
+            await client.reader.readuntil(self.response)
         return client
 
     def send_drip(self) -> None:
