@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from deploy.local.environment import isolate_environment
 from deploy.local.settings import LocalSettings
-from deploy.local.surroundings import set_aside
 from redis_batching.connection import connect
 from tests.support.processes import forbid_processes
 from tests.support.redis_server import RedisServer
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    set_aside()
+    isolate_environment()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -40,7 +40,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from benchmarks.gateway_servers import CLIENT, ISSUER, key_of
 from benchmarks.verdict import Bound, verdict
 from chassis.views.keys import control_key
-from deploy.local.ports import unused
+from deploy.local.ports import unused_ports
 from gateway.limits.table import LIMIT_OVERRIDES
 
 PEOPLE = 100
@@ -118,7 +118,7 @@ def _arguments() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def _redis(folder: Path) -> Iterator[str]:
-    (port,) = unused(1)
+    (port,) = unused_ports(1)
     program = shutil.which("redis-server", path=Path(sys.executable).parent) or "redis-server"
     process = subprocess.Popen(  # noqa: S603  a program of our own
         _pinned(0, program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""),

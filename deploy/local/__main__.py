@@ -1,20 +1,21 @@
-"""python -m deploy.local up | down | demo | token WHO | provision | serve SERVICE."""
+"""Run the local stack: python -m deploy.local up | down | demo | token | provision | serve."""
 
 import argparse
 import signal
 import sys
 from functools import partial
 
-from deploy.local.people import DEMO_PEOPLE, SERVICE, People
+from deploy.local.demo_users import DEMO_USERS, PROGRAM, UserPool
+from deploy.local.environment import isolate_environment
 from deploy.local.provision import read_environment, wait_for
 from deploy.local.runner import down, running, serve, up
 from deploy.local.settings import HOST, PORTS, SERVICES, LocalSettings
-from deploy.local.surroundings import set_aside
 
 
 def main() -> int:
+    """Run one verb of the command line; return the exit code."""
     arguments = _parser().parse_args()
-    set_aside()
+    isolate_environment()
     settings = LocalSettings()
     match arguments.verb:
         case "up":
@@ -47,10 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("down", help="stop it")
     played = verbs.add_parser("demo", help="follow one member through the system")
     played.add_argument("--keep", action="store_true", help="leave the stack up")
-    serving = verbs.add_parser("serve", help="become one service of the stack")
+    serving = verbs.add_parser("serve", help="run one service of the stack")
     serving.add_argument("service", choices=SERVICES)
     token = verbs.add_parser("token", help="print a fresh token")
-    token.add_argument("who", help=f"an e-mail address, or {SERVICE!r} for a program's token")
+    token.add_argument("who", help=f"an e-mail address, or {PROGRAM!r} for a program's token")
     token.add_argument("use", nargs="?", choices=("id", "access"), default="id")
     provision = verbs.add_parser("provision", help="deploy the template and write the environment")
     provision.add_argument(
@@ -63,14 +64,14 @@ def _token(settings: LocalSettings, who: str, use: str) -> int:
     if running(settings) is None or not settings.service_env.exists():
         print("The system is not up. Start it: make up, or make demo KEEP=1", file=sys.stderr)
         return 1
-    if "@" not in who and who != SERVICE:
-        print(f"Whose token? USER=alice@example.com, or USER={SERVICE}", file=sys.stderr)
+    if "@" not in who and who != PROGRAM:
+        print(f"Whose token? USER=alice@example.com, or USER={PROGRAM}", file=sys.stderr)
         return 2
-    people = People.of(read_environment(settings.service_env))
-    if who == SERVICE:
-        print(people.service_token())
+    users = UserPool.of(read_environment(settings.service_env))
+    if who == PROGRAM:
+        print(users.service_token())
     else:
-        print(people.token(who, "access" if use == "access" else "id"))
+        print(users.token(who, "access" if use == "access" else "id"))
     return 0
 
 
@@ -93,7 +94,7 @@ def _stay(settings: LocalSettings) -> int:
     print(
         f"\nVouch is up at {settings.gateway_url}\n\n"
         f"  the API    {settings.gateway_url}/docs\n"
-        f"  a token    make token USER={DEMO_PEOPLE[0]}\n"
+        f"  a token    make token USER={DEMO_USERS[0]}\n"
         "  a demo     make demo\n"
         "  stop       Ctrl-C here, or make down anywhere\n"
     )

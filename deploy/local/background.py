@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from deploy.folders import ROOT
 from deploy.local.provision import wait_for
-from deploy.local.runner import hindrances, running
+from deploy.local.runner import running, start_problems
 from deploy.local.settings import LocalSettings
 
 TAIL_LINES = 30
@@ -45,8 +45,8 @@ def stack(settings: LocalSettings, *, keep: bool) -> Iterator[LocalSettings]:
 
 
 def _start(settings: LocalSettings) -> "subprocess.Popen[bytes]":
-    if complaints := hindrances(settings):
-        raise DidNotStart("\n".join(complaints))
+    if problems := start_problems(settings):
+        raise DidNotStart("\n".join(problems))
     settings.state.mkdir(parents=True, exist_ok=True)
     settings.ready.unlink(missing_ok=True)
     print(f"Starting the system (log: {os.path.relpath(settings.log)}) …", end="", flush=True)

@@ -1,4 +1,4 @@
-"""From an empty local AWS to one that services can start on; also run by docker-compose.yml."""
+"""Prepare an empty local AWS for the services; docker-compose.yml runs this, too."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from deploy.local.people import DEMO_PEOPLE, People
+from deploy.local.demo_users import DEMO_USERS, UserPool
 from deploy.local.provision import deploy, service_environment, wait_for, write_environment
 from deploy.local.settings import LocalSettings
 
@@ -18,24 +18,24 @@ OK = 200
 def bootstrap(
     settings: LocalSettings, endpoint: str, redis_url: str, env_file: Path, chain_url: str
 ) -> None:
-    """Wait for both, deploy the template, make the demo people, write the environment."""
+    """Wait for AWS and Redis, deploy, sign up the demo users, and write the environment."""
     wait_for("the local AWS", lambda: answers(f"{endpoint}/_ministack/health"))
     wait_for("Redis", lambda: _redis_answers(redis_url))
     outputs = deploy(endpoint, settings.stack)
     environment = service_environment(endpoint, settings.stack, redis_url, outputs, chain_url)
-    people = People.of(environment)
-    for email in DEMO_PEOPLE:
-        people.sign_up(email)
+    users = UserPool.of(environment)
+    for email in DEMO_USERS:
+        users.sign_up(email)
     write_environment(env_file, environment)
-    print(f"deployed {settings.stack}: {len(outputs)} outputs, {len(DEMO_PEOPLE)} demo people")
+    print(f"deployed {settings.stack}: {len(outputs)} outputs, {len(DEMO_USERS)} demo users")
 
 
 def answers(url: str) -> bool:
-    """Whether there is a 200 at this address now."""
+    """Return whether the address responds with status 200."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310  our own addresses
-            return bool(reply.status == OK)
-    except OSError:  # refused, reset, timed out, or an answer that is none
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310  local addresses
+            return bool(response.status == OK)
+    except OSError:  # refused, reset, timed out, or no valid response
         return False
 
 
@@ -50,6 +50,7 @@ def _redis_answers(url: str) -> bool:
 
 
 def main() -> None:
+    """Prepare the AWS and the Redis that the environment names."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local.bootstrap")
     parser.add_argument("--env-file", type=Path, required=True)
     arguments = parser.parse_args()

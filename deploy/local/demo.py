@@ -17,7 +17,7 @@ from redis import Redis
 from contracts.referral_code import from_entropy, shown
 from deploy.local.background import DidNotStart, stack
 from deploy.local.chain import TOKEN
-from deploy.local.people import DEMO_PEOPLE, People
+from deploy.local.demo_users import DEMO_USERS, UserPool
 from deploy.local.provision import client, read_environment, wait_for
 from deploy.local.runner import running
 from deploy.local.settings import HOST, LocalSettings
@@ -108,7 +108,7 @@ def demo(settings: LocalSettings, *, keep: bool) -> int:
 
 def play(settings: LocalSettings) -> Story:
     environment = read_environment(settings.service_env)
-    people, story = People.of(environment), Story(settings.gateway_port)
+    people, story = UserPool.of(environment), Story(settings.gateway_port)
     email = f"demo-{secrets.token_hex(4)}@example.com"
     token = people.token(email)
 
@@ -220,7 +220,7 @@ def _shows_what_was_stored(
     story.show("invites", "received the event over a queue of its own")
 
 
-def _a_friend_joins(story: Story, people: People, code: str, referrer: str) -> None:
+def _a_friend_joins(story: Story, people: UserPool, code: str, referrer: str) -> None:
     story.chapter("Bring a friend: reserve a seat before sign-up, confirm it after")
     friend = f"friend-{secrets.token_hex(4)}@example.com"
     body = {"referralCode": code, "user": friend}
@@ -299,7 +299,7 @@ def _summarize(story: Story, settings: LocalSettings, *, keep: bool) -> None:
     print(f"\nAll {story.steps} responses were as expected, in {seconds:.1f} s.\n")
     print("What ran: the gateway, the services referrals, invites and compute, a local AWS")
     print("(DynamoDB, SQS, SNS, SES, Cognito, S3), Redis, and a simulated chain.\n")
-    docs, token = f"{settings.gateway_url}/docs", f"make token USER={DEMO_PEOPLE[0]}"
+    docs, token = f"{settings.gateway_url}/docs", f"make token USER={DEMO_USERS[0]}"
     if keep:
         print("It is still running. Try next:\n")
         _hint(docs, "the API, to try in a browser")

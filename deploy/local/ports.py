@@ -1,4 +1,4 @@
-"""Check ports before anything is started."""
+"""Find ports that are free, and report those that are not."""
 
 import contextlib
 import random
@@ -8,20 +8,22 @@ from collections.abc import Mapping
 from deploy.local.settings import HOST
 
 BELOW_OUTGOING = range(10_000, 32_768)
+"""Below the ports that systems use for outgoing connections."""
 
 
-def taken(ports: Mapping[str, int]) -> list[str]:
-    """Return one sentence for each port that is in use, with the remedy."""
+def port_conflicts(ports: Mapping[str, int]) -> list[str]:
+    """Return a message for each port on which another program listens, with the remedy."""
     return [
-        f"port {port} is taken; free it, or choose another one: make up {name}=<port>"
+        f"Port {port} is taken. Free it, or choose another one: make up {name}=<port>"
         for name, port in ports.items()
-        if not free(port)
+        if not is_free(port)
     ]
 
 
-def free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Return whether no program listens on the port."""
     with contextlib.closing(socket.socket()) as probe:
-        # a connection that lingers from the last run is no listener
+        # a closed connection of the last run does not count as a listener
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -30,15 +32,14 @@ def free(port: int) -> bool:
         return True
 
 
-def unused(count: int) -> list[int]:
-    """Return ports that are not in use, all different.
+def unused_ports(count: int) -> list[int]:
+    """Return different ports on which no program listens.
 
-    From below the range that systems take for outgoing connections: between this look and the
-    start of the program the system gives none of them to another one.
+    The system does not assign them to outgoing connections before the caller uses them.
     """
     found: set[int] = set()
     while len(found) < count:
         port = random.choice(BELOW_OUTGOING)  # noqa: S311  no secret
-        if free(port):
+        if is_free(port):
             found.add(port)
     return list(found)

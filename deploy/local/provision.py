@@ -1,4 +1,4 @@
-"""Deploy the template, and work out from its outputs what the services' environment is."""
+"""Deploy the template, and derive the services' environment from its outputs."""
 
 import json
 import shlex
@@ -13,11 +13,11 @@ from deploy.local.settings import CHAIN_ID, REGION
 TEMPLATE = ROOT / "deploy" / "template.yaml"
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
 NEEDED = ("UserPoolId", "ClientId", "ServiceClientId", "Issuer", "SegmentsBucket")
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 class NotDeployed(Exception):
-    """The template could not be deployed; the message is CloudFormation's own reason."""
+    """The template could not be deployed; the message gives CloudFormation's reason."""
 
 
 def client(service: str, endpoint: str) -> Any:
@@ -28,10 +28,10 @@ def client(service: str, endpoint: str) -> Any:
 
 
 def deploy(endpoint: str, stack: str) -> dict[str, str]:
-    """Create or update the stack; returns its outputs.
+    """Create or update the stack, and return its outputs.
 
     Raises:
-        NotDeployed: the stack did not come to a good end, or lacks outputs.
+        NotDeployed: the deployment failed, or the stack lacks outputs.
     """
     formation = client("cloudformation", endpoint)
     request = {
@@ -50,9 +50,9 @@ def deploy(endpoint: str, stack: str) -> dict[str, str]:
 def service_environment(
     endpoint: str, stack: str, redis_url: str, outputs: Mapping[str, str], chain_url: str = ""
 ) -> dict[str, str]:
-    """What every service reads; the local AWS is known by AWS_ENDPOINT_URL alone.
+    """Return the environment of every service; AWS_ENDPOINT_URL points them to the local AWS.
 
-    `chain_url` is a chain of our own, called `local`; without it there is none.
+    `chain_url` is the URL of a local chain, which is called `local`; empty: there is none.
     """
     return chain_environment(chain_url) | {
         "STACK": stack,
@@ -62,12 +62,12 @@ def service_environment(
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
         "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
-        # tokens name the real AWS as their issuer; their keys are served here
+        # tokens name the real AWS as their issuer; the local one serves their keys
         "COGNITO_ISSUER": outputs["Issuer"],
         "COGNITO_JWKS_URL": f"{endpoint}/{outputs['UserPoolId']}/.well-known/jwks.json",
         "COGNITO_CLIENT_IDS": outputs["ClientId"],
         "COGNITO_SERVICE_CLIENT_IDS": outputs["ServiceClientId"],
-        # of this machine only; elsewhere it comes from where secrets are kept
+        # for this machine only; a deployment takes it from its store of secrets
         "INVITES_KEY": "local-key-of-tokens-that-open-nothing-elsewhere",
         "SEGMENTS_BUCKET": outputs["SegmentsBucket"],
         "MAIL_CONFIGURATION_SET": f"{stack}-mail",
@@ -75,7 +75,7 @@ def service_environment(
 
 
 def chain_environment(url: str) -> dict[str, str]:
-    """What makes compute and the gateway know the chain of our own."""
+    """Return the variables that add the local chain to compute and the gateway."""
     if not url:
         return {}
     local = {"urls": [url], "chainId": CHAIN_ID, "perSecond": 10_000, "finality": 0}
@@ -86,31 +86,29 @@ def chain_environment(url: str) -> dict[str, str]:
 
 
 def write_environment(path: Path, environment: Mapping[str, str]) -> None:
-    """All or nothing: a service that waits for the file must not read half of it.
-
-    Quoted for a shell, which is what containers read it with.
-    """
+    """Write a file for shells, at once: a service that waits for it must not read half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".half")
-    half.write_text("".join(f"{k}={shlex.quote(v)}\n" for k, v in environment.items()))
-    half.replace(path)
+    partial = path.with_suffix(".partial")
+    partial.write_text("".join(f"{k}={shlex.quote(v)}\n" for k, v in environment.items()))
+    partial.replace(path)
 
 
 def read_environment(path: Path) -> dict[str, str]:
+    """Read a file that `write_environment` wrote."""
     words = shlex.split(path.read_text())
     return dict(word.split("=", 1) for word in words)
 
 
-def wait_for(what: str, look: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    """Look until it is true.
+def wait_for(what: str, condition: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) -> None:
+    """Wait until a condition is true.
 
     Raises:
-        TimeoutError: it was not within `seconds`.
+        TimeoutError: it was not true within `seconds`; the message names `what`.
     """
     deadline = time.monotonic() + seconds
-    while not look():
+    while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come up within {seconds:.0f} s")
+            raise TimeoutError(f"{what}: not ready within {seconds:.0f} s")
         time.sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""Runs the stack: one coloured log, Ctrl-C stops everything that was started and nothing else."""
+"""Run the stack with one coloured log; Ctrl-C stops what was started, and nothing else."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ import psutil
 from honcho.manager import Manager
 
 from deploy.folders import ROOT
-from deploy.local.ports import taken
+from deploy.local.ports import port_conflicts
 from deploy.local.programs import Program, aws, redis
 from deploy.local.provision import read_environment, wait_for
 from deploy.local.settings import SERVICES, LocalSettings, port_setting
@@ -23,17 +23,17 @@ STOP_SECONDS = 10.0
 START_SECONDS = 10.0
 FAILED_STARTS = 3
 MARK = "PART_OF_LOCAL_STACK"
-"""Set for everything that the runner starts, to the stack's state directory."""
+"""Environment variable of every process that the runner starts; value: the state directory."""
 
 
 def up(settings: LocalSettings) -> int:
     """Run the stack until a signal stops it; return the exit code."""
-    if complaints := hindrances(settings):
-        print("\n".join(complaints), file=sys.stderr)
+    if problems := start_problems(settings):
+        print("\n".join(problems), file=sys.stderr)
         return 1
     _prepare(settings)
     manager = _manager(settings)
-    # a closed terminal is a request to stop, too
+    # closing the terminal stops the stack, too
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     settings.pid.write_text(str(os.getpid()))
     try:
@@ -45,28 +45,28 @@ def up(settings: LocalSettings) -> int:
     return 0 if manager.returncode in stopped_on_request else 1
 
 
-def hindrances(settings: LocalSettings) -> list[str]:
-    """Why no stack can be started now; a stack that is up owns the state directory, too."""
+def start_problems(settings: LocalSettings) -> list[str]:
+    """Return why no stack can be started: one uses the state directory, or ports are taken."""
     if (pid := running(settings)) is not None:
-        return [f"a stack is up already (process {pid}); `make down` stops it"]
-    if left_over(settings):
-        return ["a stack was killed and has left processes behind; `make down` stops them"]
-    return taken(settings.ports())
+        return [f"The system is already up (process {pid}). Stop it: make down"]
+    if leftover_processes(settings):
+        return ["A killed system has left processes behind. Stop them: make down"]
+    return port_conflicts(settings.ports())
 
 
 def down(settings: LocalSettings) -> int:
     """Stop the stack of this checkout, wherever it was started."""
     if (pid := running(settings)) is not None:
         os.kill(pid, signal.SIGTERM)
-        wait_for("the end of the stack", lambda: running(settings) is None, seconds=30)
-    elif not left_over(settings):
-        print("no stack is up")
+        wait_for("the end of the system", lambda: running(settings) is None, seconds=30)
+    elif not leftover_processes(settings):
+        print("The system is not up.")
     _sweep(settings)
     return 0
 
 
 def running(settings: LocalSettings) -> int | None:
-    """Process id of the runner, if it lives and is ours."""
+    """Return the process id of the runner, or None if it does not run."""
     try:
         pid = int(settings.pid.read_text())
         command = psutil.Process(pid).cmdline()
@@ -75,23 +75,23 @@ def running(settings: LocalSettings) -> int | None:
     return pid if command[-2:] == ["deploy.local", "up"] else None
 
 
-def left_over(settings: LocalSettings) -> list[psutil.Process]:
-    """Parts of the stack that a runner which was killed could not stop."""
+def leftover_processes(settings: LocalSettings) -> list[psutil.Process]:
+    """Return the processes of the stack; without a runner, those that a killed one left."""
     return [process for process in psutil.process_iter() if _is_part(settings, process)]
 
 
 def serve(settings: LocalSettings, service: str) -> int:
-    """Become one service of the stack, and start it again when it was killed."""
+    """Run one service of the stack, and start it again when it was killed."""
     wait_for("the template", settings.service_env.exists)
     environment = settings.environment() | read_environment(settings.service_env)
     environment |= {"LOG_FORMAT": os.environ.get("LOG_FORMAT", "console")}
-    environment |= {"RECEIVE_WAIT_SECONDS": "1"}  # Ctrl-C should not have to wait
+    environment |= {"RECEIVE_WAIT_SECONDS": "1"}  # so that Ctrl-C stops it fast
     environment |= {port_setting(service).upper(): str(settings.health_port(service))}
     return _respawn([sys.executable, "-m", service, "run"], environment)
 
 
 def start(program: Program, output: int | None = None) -> "subprocess.Popen[bytes]":
-    """A program in the background, in a session of its own."""
+    """Start a program in the background, in a separate session."""
     return subprocess.Popen(
         program.arguments,
         env=program.environment,
@@ -134,16 +134,16 @@ def _mark(settings: LocalSettings) -> str:
 
 def _is_part(settings: LocalSettings, process: psutil.Process) -> bool:
     try:
-        if process.name() == "redis-server":  # writes its title over its environment
+        if process.name() == "redis-server":  # its title overwrites its environment
             return process.cwd() == str(settings.state.resolve() / "redis")
         return process.environ().get(MARK) == _mark(settings)
-    except (psutil.Error, OSError):  # another person's, or just gone
+    except (psutil.Error, OSError):  # another user's, or just ended
         return False
 
 
 def _sweep(settings: LocalSettings) -> None:
-    """Nothing of the stack goes on, and nothing says that it does."""
-    parts = left_over(settings)
+    """Stop what is left of the stack, and remove the files that say it is up."""
+    parts = leftover_processes(settings)
     for part in parts:
         with contextlib.suppress(psutil.NoSuchProcess):
             part.terminate()
@@ -155,9 +155,9 @@ def _sweep(settings: LocalSettings) -> None:
 
 
 def _respawn(arguments: list[str], environment: dict[str, str]) -> int:
-    """Run until a signal stops it; a killed process is started again, as a platform would.
+    """Run a program until a signal stops it; start it again when it ends, as a platform would.
 
-    One that fails at its start again and again cannot be helped by that: the stack ends.
+    Give up on a program that repeatedly fails at its start: then the stack ends.
     """
     stopping = False
     failed = 0
@@ -179,7 +179,7 @@ def _respawn(arguments: list[str], environment: dict[str, str]) -> int:
             return 0
         at_start = code > 0 and time.monotonic() - started < START_SECONDS
         failed = failed + 1 if at_start else 0
-        print(f"ended with {code}; starting it again", flush=True)
+        print(f"ended with {code}; starting again", flush=True)
         time.sleep(RESPAWN_SECONDS)
-    print(f"failed {failed} times at its start; see above why", flush=True)
+    print(f"failed {failed} times at its start; the reason is logged above", flush=True)
     return 1

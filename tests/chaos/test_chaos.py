@@ -38,7 +38,7 @@ async def test_faults_under_load_neither_lose_nor_repeat_a_command(
     chance = random.Random(SEED)
     async with run_system(settings, aws) as system:
         await system.start_all()
-        token = await asyncio.to_thread(system.stack.people.service_token)
+        token = await asyncio.to_thread(system.stack.users.service_token)
         load = Load(system.gateway.url, token, random.Random(SEED))
         async with asyncio.TaskGroup() as writers:
             for _ in range(WRITERS):

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from deploy.local.bootstrap import answers
-from deploy.local.ports import unused
+from deploy.local.ports import unused_ports
 from tests.chaos.clients import BROKEN, REFUSED, Clients, describe, table
 from tests.chaos.gateways import Gateway, GatewayLauncher
 from tests.support.eventually import eventually
@@ -28,7 +28,7 @@ RESETS = 2
 
 
 async def test_no_request_is_lost_when_workers_are_replaced(launcher: GatewayLauncher) -> None:
-    gateway = await launcher.serve(unused(1)[0], workers=2)
+    gateway = await launcher.serve(unused_ports(1)[0], workers=2)
     clients = launcher.clients(lambda: gateway.port)
     for number in range(ROUNDS):
         await clients.answered(WORK)
@@ -46,7 +46,7 @@ async def test_a_gateway_is_replaced_on_its_port(launcher: GatewayLauncher) -> N
     In the instant in which a socket is closed, the kernel resets connections that no process has
     accepted yet; a client whose connection is open loses nothing.
     """
-    gateway = await launcher.serve(unused(1)[0], workers=2)
+    gateway = await launcher.serve(unused_ports(1)[0], workers=2)
     clients = launcher.clients(lambda: gateway.port)
     for _ in range(ROUNDS):
         await clients.answered(WORK)
@@ -62,7 +62,7 @@ async def test_a_gateway_is_replaced_on_its_port(launcher: GatewayLauncher) -> N
 
 
 async def test_a_killed_worker_is_replaced(launcher: GatewayLauncher) -> None:
-    gateway = await launcher.serve(unused(1)[0], workers=2)
+    gateway = await launcher.serve(unused_ports(1)[0], workers=2)
     os.kill(gateway.processes()[0], signal.SIGKILL)
     await gateway.all_ready(starts=3)
 
@@ -71,7 +71,7 @@ async def test_no_request_is_lost_when_gateways_are_replaced_behind_a_balancer(
     launcher: GatewayLauncher,
 ) -> None:
     """One process each; the balancer requests /readyz five times a second, and nothing else."""
-    balancer = Balancer([await launcher.serve(unused(1)[0], drain="1") for _ in range(2)])
+    balancer = Balancer([await launcher.serve(unused_ports(1)[0], drain="1") for _ in range(2)])
     checking = asyncio.create_task(balancer.check_health())
     clients = launcher.clients(balancer.port)
     for _ in range(ROUNDS):
@@ -81,7 +81,7 @@ async def test_no_request_is_lost_when_gateways_are_replaced_behind_a_balancer(
         assert await ending == 0
         balancer.gateways.pop(0)
         if ROUNDS > 1:
-            balancer.gateways.append(await launcher.serve(unused(1)[0], drain="1"))
+            balancer.gateways.append(await launcher.serve(unused_ports(1)[0], drain="1"))
     await clients.answered(WORK)
     await clients.stop()
     checking.cancel()

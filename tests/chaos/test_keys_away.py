@@ -16,7 +16,7 @@ import pytest
 
 from cognito_jwt.keys import COOL_DOWN_SECONDS
 from cognito_jwt.testing import base64_url
-from deploy.local.ports import unused
+from deploy.local.ports import unused_ports
 from tests.chaos.clients import Clients, Request, describe, table
 from tests.chaos.gateways import Gateway, GatewayLauncher
 from tests.support.eventually import eventually
@@ -48,7 +48,7 @@ class Counts:
 async def test_known_keys_are_used_in_an_outage_and_the_issuer_is_not_flooded(
     launcher: GatewayLauncher,
 ) -> None:
-    gateway, endpoint = await launcher.serve(unused(1)[0], workers=WORKERS), launcher.endpoint
+    gateway, endpoint = await launcher.serve(unused_ports(1)[0], workers=WORKERS), launcher.endpoint
     assert endpoint.fetches == WORKERS
     forged, began = forgers(launcher, gateway), time.monotonic()
     counts = await count_during_outage(launcher, gateway, forged)

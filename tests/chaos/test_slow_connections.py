@@ -16,7 +16,7 @@ from statistics import median
 import aiohttp
 import pytest
 
-from deploy.local.ports import unused
+from deploy.local.ports import unused_ports
 from deploy.local.settings import HOST
 from gateway.http.sse import MAX_OPEN
 from tests.chaos.clients import table
@@ -116,7 +116,7 @@ async def gateway(launcher: GatewayLauncher) -> Gateway:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard < SLOW + 500:
         pytest.skip(f"only {hard} files may be open here")
-    return await launcher.serve(unused(1)[0])
+    return await launcher.serve(unused_ports(1)[0])
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""The local stack: loopback only, clear words about ports, and nothing left running."""
+"""The local stack listens on loopback only, says what prevents its start, and stops completely."""
 
 import contextlib
 import os
@@ -14,11 +14,11 @@ import pytest
 
 from deploy.folders import ROOT
 from deploy.local.bootstrap import answers
-from deploy.local.ports import free, taken, unused
+from deploy.local.environment import isolate_environment
+from deploy.local.ports import is_free, port_conflicts, unused_ports
 from deploy.local.provision import read_environment, wait_for, write_environment
-from deploy.local.runner import MARK, down, hindrances, left_over
+from deploy.local.runner import MARK, down, leftover_processes, start_problems
 from deploy.local.settings import HOST, LocalSettings, settings_class
-from deploy.local.surroundings import set_aside
 from tests.support.stack import Stack, local_settings
 
 pytestmark = pytest.mark.stack
@@ -34,10 +34,10 @@ def listening() -> Iterator[int]:
 
 def test_a_taken_port_is_named_with_its_remedy() -> None:
     with listening() as port:
-        (complaint,) = taken({"REDIS_PORT": port, "AWS_PORT": unused(1)[0]})
-    assert f"port {port} is taken" in complaint
-    assert "make up REDIS_PORT=" in complaint
-    assert free(port)
+        (problem,) = port_conflicts({"REDIS_PORT": port, "AWS_PORT": unused_ports(1)[0]})
+    assert f"Port {port} is taken" in problem
+    assert "make up REDIS_PORT=" in problem
+    assert is_free(port)
 
 
 def test_every_port_is_another_one_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_the_port_of_a_service_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_unused_ports_are_different() -> None:
-    assert len(set(unused(6))) == 6
+    assert len(set(unused_ports(6))) == 6
 
 
 def test_an_environment_file_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_an_environment_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_environment(tmp_path / "deep" / "service.env") == environment
 
 
-def test_a_shell_that_points_elsewhere_is_set_aside() -> None:
+def test_settings_of_the_shell_for_other_stacks_are_ignored() -> None:
     shell = {
         "AWS_PROFILE": "work",
         "AWS_ENDPOINT_URL_SQS": "https://x",
@@ -76,8 +76,8 @@ def test_a_shell_that_points_elsewhere_is_set_aside() -> None:
         "HOME": "/",
     }
     shell |= {"HTTP_PROXY": "http://proxy:1", "no_proxy": "corp"}
-    set_aside(shell)
-    set_aside(shell)  # a child does so again
+    isolate_environment(shell)
+    isolate_environment(shell)  # a child does so again
     assert {"AWS_PROFILE", "AWS_ENDPOINT_URL_SQS"}.isdisjoint(shell)
     assert (shell["AWS_PORT"], shell["HOME"]) == ("1", "/")
     assert shell["no_proxy"] == "corp,127.0.0.1,localhost"
@@ -102,12 +102,12 @@ def test_up_refuses_a_taken_port_and_starts_nothing(tmp_path: Path) -> None:
         ports = {**settings.service_ports, "invites": port}
         settings = settings.model_copy(update={"service_ports": ports})
         process = deploy_local(settings, "up")
-        said, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert f"port {port} is taken" in said
-    assert "INVITES_PORT" in said
+    assert f"Port {port} is taken" in output
+    assert "INVITES_PORT" in output
     assert not (tmp_path / "up.pid").exists()
-    assert all(free(port) for port in settings.ports().values())
+    assert all(is_free(port) for port in settings.ports().values())
 
 
 @contextlib.contextmanager
@@ -126,34 +126,34 @@ def bystander(*arguments: str, **environment: str) -> Iterator[psutil.Process]:
         process.kill()
 
 
-def test_a_state_directory_belongs_to_one_stack_whatever_its_ports(tmp_path: Path) -> None:
+def test_two_stacks_cannot_share_a_state_directory(tmp_path: Path) -> None:
     settings = local_settings(tmp_path)
     precious = tmp_path / "redis" / "appendonly.aof"
     precious.parent.mkdir()
     precious.touch()
     with bystander("-m", "deploy.local", "up") as runner:
         settings.pid.write_text(str(runner.pid))
-        assert hindrances(settings)
-        said, _ = deploy_local(settings, "up").communicate(timeout=30)
-    assert f"a stack is up already (process {runner.pid})" in said
+        assert start_problems(settings)
+        output, _ = deploy_local(settings, "up").communicate(timeout=30)
+    assert f"The system is already up (process {runner.pid})" in output
     assert precious.exists()
 
 
-def test_what_a_killed_runner_left_behind_is_stopped_and_nothing_else(tmp_path: Path) -> None:
+def test_down_stops_what_a_killed_runner_left_behind_and_nothing_else(tmp_path: Path) -> None:
     settings = local_settings(tmp_path)
     settings.ready.touch()
-    mine, other = str(settings.state.resolve()), str(tmp_path / "other")
-    with bystander(**{MARK: mine}) as left, bystander(**{MARK: other}) as stranger:
-        assert left_over(settings) == [left]
-        assert "left processes behind" in hindrances(settings)[0]
+    own, other = str(settings.state.resolve()), str(tmp_path / "other")
+    with bystander(**{MARK: own}) as left, bystander(**{MARK: other}) as stranger:
+        assert leftover_processes(settings) == [left]
+        assert "has left processes behind" in start_problems(settings)[0]
         assert down(settings) == 0
         assert not serving(left)
         assert serving(stranger)
     assert not settings.ready.exists()
-    assert hindrances(settings) == []
+    assert start_problems(settings) == []
 
 
-def test_a_service_that_cannot_start_is_given_up() -> None:
+def test_the_runner_gives_up_on_a_service_that_cannot_start() -> None:
     program = (
         "import sys; from deploy.local import runner; runner.RESPAWN_SECONDS = 0;"
         "sys.exit(runner._respawn([sys.executable, '-c', 'raise SystemExit(3)'], {}))"
@@ -173,9 +173,9 @@ def test_a_service_that_cannot_start_is_given_up() -> None:
 def test_a_token_needs_a_stack(tmp_path: Path) -> None:
     write_environment(tmp_path / "service.env", {"STACK": "one that is gone"})
     process = deploy_local(local_settings(tmp_path), "token", "alice@example.com")
-    said, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "make up" in said
+    assert "make up" in output
 
 
 def test_the_stack_starts_heals_stays_on_loopback_and_stops_completely(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_the_stack_starts_heals_stays_on_loopback_and_stops_completely(tmp_path:
         process.wait(timeout=30)
     assert process.returncode == 0, (tmp_path / "log").read_text()[-3000:]
     assert not any(serving(child) for child in family)
-    assert all(free(port) for port in settings.ports().values())
+    assert all(is_free(port) for port in settings.ports().values())
 
 
 def listeners(processes: list[psutil.Process]) -> set[tuple[str, int]]:
@@ -224,9 +224,9 @@ def serving(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-def test_the_pool_hands_out_tokens_of_each_kind(stack: Stack) -> None:
-    people = stack.people
-    tokens = {people.token("zoe@example.com"), people.token("zoe@example.com", "access")}
-    tokens.add(people.service_token())
+def test_the_user_pool_issues_tokens_of_each_kind(stack: Stack) -> None:
+    users = stack.users
+    tokens = {users.token("zoe@example.com"), users.token("zoe@example.com", "access")}
+    tokens.add(users.service_token())
     assert len(tokens) == 3
     assert all(token.count(".") == 2 for token in tokens)

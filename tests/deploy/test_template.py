@@ -90,12 +90,12 @@ def test_compute_keeps_reports_in_a_table_and_transfers_in_a_bucket(
 
 def test_deploying_again_changes_nothing(stack: Stack) -> None:
     again = deploy(stack.settings.aws_url, stack.settings.stack)
-    assert again["UserPoolId"] == stack.people.pool
+    assert again["UserPoolId"] == stack.users.pool
 
 
 def test_stacks_with_other_names_live_side_by_side(settings: LocalSettings, stack: Stack) -> None:
     other = deploy(settings.aws_url, "other")
-    assert other["UserPoolId"] != stack.people.pool
+    assert other["UserPoolId"] != stack.users.pool
     attributes(client("sqs", settings.aws_url), commands_queue("other", "referrals"))
 
 

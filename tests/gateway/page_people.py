@@ -9,7 +9,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.local.people import ADMIN, People, Use
+from deploy.local.demo_users import ADMIN, Use, UserPool
 from deploy.local.provision import wait_for
 
 OTHERS = ("BOB", "CAROL", "DAVE", "ERIN")
@@ -26,7 +26,7 @@ _LINKS = {
 class PagePeople:
     """Sign people up and in, and read the links in their mails."""
 
-    people: People
+    users: UserPool
     aws_url: str
     page: str = field(default_factory=lambda: secrets.token_hex(4))
     _signed_in: dict[str, dict[Use, str]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class PagePeople:
             case "ADMIN_TOKEN":
                 return self._token(ADMIN, "ACCESS_TOKEN")
             case "SERVICE_TOKEN":
-                return self.people.service_token()
+                return self.users.service_token()
             case _:
                 return self._value_of_other_person(name)
 
@@ -67,8 +67,8 @@ class PagePeople:
 
     def _token(self, address: str, name: str) -> str:
         if address not in self._signed_in:
-            self.people.sign_up(address)
-            self._signed_in[address] = self.people.sign_in(address)
+            self.users.sign_up(address)
+            self._signed_in[address] = self.users.sign_in(address)
         return self._signed_in[address]["id" if name == "ID_TOKEN" else "access"]
 
     def _link(self, address: str, wanted: re.Pattern[str]) -> str:

@@ -129,7 +129,7 @@ async def test_the_snippets_of_a_page_get_the_documented_responses(
     page: Path, window: Browser, gateway: str, stack: Stack
 ) -> None:
     """Read by a new person, from top to bottom."""
-    people = PagePeople(stack.people, stack.settings.aws_url)
+    people = PagePeople(stack.users, stack.settings.aws_url)
     if page.stem not in WITHOUT_ACCOUNT:
         await open_account(people, gateway, stack.settings.redis_url)
     reader = Reader(window, {"GATEWAY": gateway, "CHAIN": "local", "TOKEN": TOKEN}, people)

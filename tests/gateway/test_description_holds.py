@@ -54,7 +54,7 @@ async def open_stack(stack: Stack) -> AsyncIterator[Stack]:
 
 @pytest.fixture(scope="module")
 def tokens(open_stack: Stack) -> dict[str, str]:
-    people = open_stack.people
+    people = open_stack.users
     people.sign_up("schema@example.com")
     signed_in = people.sign_in("schema@example.com")
     return {

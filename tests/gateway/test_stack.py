@@ -28,8 +28,8 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 async def tokens(stack: Stack) -> dict[str, str]:
     """Sign a new person up and in."""
     email = f"{uuid.uuid4().hex[:12]}@example.com"
-    await asyncio.to_thread(stack.people.sign_up, email)
-    signed_in = await asyncio.to_thread(stack.people.sign_in, email)
+    await asyncio.to_thread(stack.users.sign_up, email)
+    signed_in = await asyncio.to_thread(stack.users.sign_in, email)
     return {"email": email, "id": signed_in["id"], "access": signed_in["access"]}
 
 
@@ -61,7 +61,7 @@ async def test_a_person_signs_in_and_opens_an_account(
 async def test_a_program_opens_an_account_with_its_credentials(
     stack: Stack, url: str, session: aiohttp.ClientSession
 ) -> None:
-    token = await asyncio.to_thread(stack.people.service_token)
+    token = await asyncio.to_thread(stack.users.service_token)
     person = await tokens(stack)
     body: dict[str, Any] = {"sub": uuid.uuid4().hex, "user": person["email"]}
     async with session.post(f"{url}/v1/users", headers=bearer(token), json=body) as response:

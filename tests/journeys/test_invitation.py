@@ -46,8 +46,8 @@ class Person:
         self.tokens: dict[Any, str] = {}
 
     async def sign_in(self) -> "Person":
-        await asyncio.to_thread(self.stack.people.sign_up, self.email)
-        self.tokens = dict(await asyncio.to_thread(self.stack.people.sign_in, self.email))
+        await asyncio.to_thread(self.stack.users.sign_up, self.email)
+        self.tokens = dict(await asyncio.to_thread(self.stack.users.sign_in, self.email))
         return self
 
     async def call(self, method: str, path: str, token: str | None, body: Any = None) -> Any:

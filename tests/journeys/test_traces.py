@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
-from deploy.local.ports import unused
+from deploy.local.ports import unused_ports
 from deploy.local.settings import HOST
 from tests.support.collector import Collector, collecting
 from tests.support.eventually import eventually
@@ -43,8 +43,8 @@ class World:
     async def open_account(self, trace: str = TRACE) -> tuple[int, str, str]:
         """Open an account of a new person; return the status, the address and the token."""
         email = f"{uuid.uuid4().hex[:12]}@example.com"
-        await asyncio.to_thread(self.stack.people.sign_up, email)
-        token = (await asyncio.to_thread(self.stack.people.sign_in, email))["id"]
+        await asyncio.to_thread(self.stack.users.sign_up, email)
+        token = (await asyncio.to_thread(self.stack.users.sign_in, email))["id"]
         headers = {"Authorization": f"Bearer {token}", "traceparent": f"00-{trace}-{CALLER}-01"}
         url = f"{self.stack.service('gateway').url}/v1/me"
         async with self.session.post(url, headers=headers) as response:
@@ -123,7 +123,7 @@ async def test_no_request_is_traced_if_the_share_is_zero(
 
 
 async def test_a_collector_that_is_down_is_logged_once_and_blocks_no_request(world: World) -> None:
-    (port,) = unused(1)
+    (port,) = unused_ports(1)
     await world.start(TRACES=f"http://{HOST}:{port}", TRACE_SHARE="1")
     for _ in range(3):
         trace = uuid.uuid4().hex

@@ -48,8 +48,8 @@ class CodeRace:
     async def member(self) -> tuple[str, str]:
         """Return the code of a new member, which has ten seats, and an access token."""
         email = f"{uuid.uuid4().hex[:12]}@example.com"
-        await asyncio.to_thread(self.stack.people.sign_up, email)
-        tokens = await asyncio.to_thread(self.stack.people.sign_in, email)
+        await asyncio.to_thread(self.stack.users.sign_up, email)
+        tokens = await asyncio.to_thread(self.stack.users.sign_in, email)
         account = await self._post("/v1/me", {}, tokens["id"])
         return account["referralCode"], tokens["access"]
 
@@ -60,7 +60,7 @@ class CodeRace:
 
     async def codes_of_members(self, count: int) -> list[str]:
         """Return the codes of `count` new members."""
-        program = await asyncio.to_thread(self.stack.people.service_token)
+        program = await asyncio.to_thread(self.stack.users.service_token)
 
         async def one() -> str:
             sub = uuid.uuid4().hex

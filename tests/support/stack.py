@@ -14,8 +14,8 @@ import redis
 from deploy.folders import ROOT
 from deploy.local import programs
 from deploy.local.bootstrap import answers
-from deploy.local.people import People
-from deploy.local.ports import unused
+from deploy.local.demo_users import UserPool
+from deploy.local.ports import unused_ports
 from deploy.local.programs import Program
 from deploy.local.provision import deploy, service_environment, wait_for
 from deploy.local.runner import start
@@ -73,7 +73,7 @@ def wait_for_aws(settings: LocalSettings) -> None:
 
 
 def local_settings(state: Path) -> LocalSettings:
-    aws, redis_port, chain, *ports = unused(3 + len(SERVICES))
+    aws, redis_port, chain, *ports = unused_ports(3 + len(SERVICES))
     return LocalSettings(
         aws_port=aws,
         redis_port=redis_port,
@@ -101,8 +101,8 @@ class Stack:
         )
 
     @property
-    def people(self) -> People:
-        return People.of(self.environment)
+    def users(self) -> UserPool:
+        return UserPool.of(self.environment)
 
     def service(self, name: str) -> "Service":
         if name not in self.services:

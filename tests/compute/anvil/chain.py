@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from deploy.local.chain import SUPPLY, TokenSimulation
-from deploy.local.ports import unused
+from deploy.local.ports import unused_ports
 from tests.compute.simulated_token import SimulatedToken, simulated_token
 from tests.support.eventually import eventually
 
@@ -35,7 +35,7 @@ class Anvil:
 
     chain_id: int
     session: aiohttp.ClientSession
-    port: int = field(default_factory=lambda: unused(1)[0])
+    port: int = field(default_factory=lambda: unused_ports(1)[0])
     process: "subprocess.Popen[bytes] | None" = None
     token: str = ""
     nonces: Counter[str] = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-"""Demo people: signed up and signed in by the calls that an app makes, and programs' tokens."""
+"""Sign demo users up and in with the calls that an app makes, and get tokens for programs."""
 
 import base64
 import json
@@ -10,17 +10,18 @@ from typing import Any, Literal
 
 from deploy.local.provision import client
 
-PASSWORD = "Vouch-demo-2026"  # noqa: S105  of people who exist on this machine only
-DEMO_PEOPLE = ("alice@example.com", "bob@example.com", "carol@example.com")
+PASSWORD = "Vouch-demo-2026"  # noqa: S105  the users exist on this machine only
+DEMO_USERS = ("alice@example.com", "bob@example.com", "carol@example.com")
 ADMIN = "admin@example.com"
-"""Is put into the group of administrators when it signs up."""
-SERVICE = "service"
+"""Joins the group of administrators when it signs up."""
+PROGRAM = "service"
+"""Stands for a program, which acts on its own behalf."""
 Use = Literal["id", "access"]
 
 
 @dataclass(frozen=True)
-class People:
-    """The user pool of a stack on the local AWS."""
+class UserPool:
+    """Use the user pool of a stack on the local AWS."""
 
     endpoint: str
     pool: str
@@ -28,8 +29,8 @@ class People:
     program: str
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> "People":
-        """From what `service_environment` has put together."""
+    def of(cls, environment: Mapping[str, str]) -> "UserPool":
+        """Return the pool that `service_environment` describes."""
         return cls(
             endpoint=environment["AWS_ENDPOINT_URL"],
             pool=environment["COGNITO_ISSUER"].rpartition("/")[2],
@@ -38,7 +39,7 @@ class People:
         )
 
     def sign_up(self, email: str) -> None:
-        """Make a person with a verified address; a person who exists is left alone."""
+        """Create a user with a verified address, unless the user exists."""
         cognito = self._cognito()
         try:
             cognito.sign_up(
@@ -49,7 +50,7 @@ class People:
             )
         except cognito.exceptions.UsernameExistsException:
             return
-        # what the code in the confirmation mail would do
+        # stands in for the code of the confirmation mail
         cognito.admin_confirm_sign_up(UserPoolId=self.pool, Username=email)
         cognito.admin_update_user_attributes(
             UserPoolId=self.pool,
@@ -60,21 +61,21 @@ class People:
             cognito.admin_add_user_to_group(UserPoolId=self.pool, Username=email, GroupName="admin")
 
     def sign_in(self, email: str) -> dict[Use, str]:
-        """The tokens that the pool hands to a person with the right password."""
-        answer = self._cognito().initiate_auth(
+        """Return a new token of each kind."""
+        result = self._cognito().initiate_auth(
             ClientId=self.app,
             AuthFlow="USER_PASSWORD_AUTH",
             AuthParameters={"USERNAME": email, "PASSWORD": PASSWORD},
         )["AuthenticationResult"]
-        return {"id": answer["IdToken"], "access": answer["AccessToken"]}
+        return {"id": result["IdToken"], "access": result["AccessToken"]}
 
     def token(self, email: str, use: Use = "id") -> str:
-        """A fresh token of a demo person, who is made on demand."""
+        """Return a new token of a user, who is created on demand."""
         self.sign_up(email)
         return self.sign_in(email)[use]
 
     def service_token(self) -> str:
-        """An access token of a program: client credentials, scope `vouch/users.write`."""
+        """Return a program's access token: client credentials, scope `vouch/users.write`."""
         described = self._cognito().describe_user_pool_client(
             UserPoolId=self.pool, ClientId=self.program
         )["UserPoolClient"]
@@ -88,8 +89,8 @@ class People:
                 "Content-Type": "application/x-www-form-urlencoded",
             },
         )
-        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310
-            token: str = json.load(reply)["access_token"]
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            token: str = json.load(response)["access_token"]
         return token
 
     def _cognito(self) -> Any:
