@@ -31,10 +31,10 @@ setup:  ## build both environments from their hashed locks, unless they are up t
 	  echo "Vouch needs Python 3.11 or newer, and found $$($(or $(PYTHON),python3) --version 2>&1 || echo none). Choose one: make PYTHON=/path/to/python3.11" >&2; exit 1; fi
 	@$(PYTHON) deploy/build_environment.py .venv=requirements-dev.lock .venv-aws=requirements-aws.lock
 
-demo: setup  ## follow one member through the whole system; KEEP=1 leaves it running
+demo: setup  ## follow one member through the complete system; KEEP=1 leaves it running
 	@$(BIN)/python -m deploy.local demo $(if $(KEEP),--keep)
 
-up: setup  ## run the whole system in the foreground; PERSIST=1 keeps its data
+up: setup  ## run the complete system in the foreground; PERSIST=1 keeps its data
 	@exec $(BIN)/python -m deploy.local up
 
 down: setup  ## stop the system, wherever it was started
@@ -120,10 +120,10 @@ chaos-invites: setup  ## kill -9 the invites service between any two steps of se
 fuzz-gateway: setup  ## send valid and invalid requests generated from the OpenAPI document: EXAMPLES=100 per operation
 	@API_EXAMPLES=$(or $(EXAMPLES),100) $(PYTEST) -p no:randomly --timeout=1800 tests/gateway/test_description_holds.py
 
-##@ Measure it (every verdict is a count, or a ratio within one run)
+##@ Measure it (every bound is on a count, or on a ratio within one run)
 
 bench: setup  ## count the requests and write units of each command
-	@$(BIN)/python benchmarks/road.py
+	@$(BIN)/python benchmarks/command_costs.py
 
 bench-gateway: setup  ## read path: compare with a bare server, a naive one and one in FastAPI (needs wrk)
 	@$(BIN)/python benchmarks/gateway_reads.py

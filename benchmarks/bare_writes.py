@@ -1,14 +1,14 @@
-"""The bare loop that `benchmarks/gateway_writes.py` holds the write path against.
+"""Run the bare loop with which `benchmarks/gateway_writes.py` compares the write path.
 
-What one writes first with aiobotocore and redis-py: `BareSender` puts a message into a FIFO queue
-and waits for word of it. The program below receives up to ten, and for each of them, side by side,
-loads its stream, appends a commit, projects it and announces the outcome; then it deletes the ten
-in one call. Meanwhile it receives the next ten.
+It is the simplest program with aiobotocore and redis-py: `BareSender` puts a message into a FIFO
+queue and waits for its outcome. The consumer receives up to ten messages, and for all of them
+concurrently loads the stream, appends a commit, projects it and publishes the outcome; then it
+deletes the ten in one call. In the meantime it receives the next ten.
 
 Every request but those to SQS is recorded from the referrals service itself, once, and repeated
 under another name for each message: the same Query, the same transaction of commit and claim, the
-same scripts on the same read models in the same two round trips. Nothing is read strictly,
-decided, folded, logged, announced to other services or stored for a crash.
+same scripts on the same read models in the same two round trips. Nothing is validated,
+decided, folded, logged, announced to other services or made safe against a crash.
 
 `python benchmarks/bare_writes.py` consumes until SIGTERM.
 """
@@ -49,13 +49,13 @@ from referrals.settings import Settings
 STACK = "bare"
 SAMPLE = "5a3b1e00-0000-4000-8000-000000000001"
 BATCHES = 8
-"""Of ten messages, carried out side by side: a few more than the service's workers are."""
+"""Batches of ten messages handled at a time: slightly more than the service has workers."""
 CONNECTIONS = 64
 BARE_CHANNEL = f"{STACK}-{CHANNEL}"
 
 
 def command_of(member: str) -> tuple[OpenAccount, Metadata]:
-    """What the gateway makes of a person's `POST /v1/me`."""
+    """Return the command that the gateway sends for a person's `POST /v1/me`."""
     command = OpenAccount(member_id=member, email=f"{member[-8:]}@example.com", network="127.0.0.1")
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
     return command, Metadata(
@@ -64,24 +64,24 @@ def command_of(member: str) -> tuple[OpenAccount, Metadata]:
 
 
 def client(service: str) -> Any:
-    """Endpoint, region and credentials are botocore's own variables (AWS_…)."""
+    """Create a client; endpoint, region and credentials come from botocore's variables (AWS_…)."""
     return get_session().create_client(service, config=AioConfig(max_pool_connections=CONNECTIONS))
 
 
-# What the service asks for
+# Requests of the service
 
 
 @dataclass
 class Recorder:
-    """Stands where DynamoDB, Redis and the bus stand, and keeps what it is asked."""
+    """Replace DynamoDB, Redis and the bus, and record the requests to them."""
 
-    query_asked: dict[str, Any] = field(default_factory=dict)
+    query_request: dict[str, Any] = field(default_factory=dict)
     written: dict[str, Any] = field(default_factory=dict)
     projected: list[tuple[Any, ...]] = field(default_factory=list)
     outcome: list[Any] = field(default_factory=list)
 
     async def query(self, **request: Any) -> dict[str, Any]:
-        self.query_asked = request
+        self.query_request = request
         return {"Items": []}
 
     async def transact_write_items(self, **request: Any) -> None:
@@ -92,17 +92,17 @@ class Recorder:
         control = {model.name.encode(): b"1.%d" % model.version for model in REFERRALS.read_models}
         return [control, *(b"applied" for _ in commands[1:])]
 
-    async def evalsha(self, _sha: str, _keys: int, *words: Any) -> Any:
-        self.outcome = [*words]
-        return words[1]
+    async def evalsha(self, _sha: str, _keys: int, *arguments: Any) -> Any:
+        self.outcome = [*arguments]
+        return arguments[1]
 
     async def publish(self, *_: Any, **__: Any) -> None:
-        """Events for other services: the bare loop announces none."""
+        """Ignore events for other services: the bare loop announces none."""
 
 
 @dataclass(frozen=True)
 class Requests:
-    """One command's requests; the sample's name and code in them become another's."""
+    """Hold the requests of one command, whose member and code are replaced for other commands."""
 
     query: str
     write: str
@@ -111,11 +111,11 @@ class Requests:
     code: str
 
     @classmethod
-    async def recorded(cls) -> "Requests":
+    async def record(cls) -> "Requests":
         recorder: Any = Recorder()
         resources = Resources(recorder, recorder, stores_in(recorder, STACK), recorder)
         handler = assemble(REFERRALS, Settings(stack=STACK), resources).handler
-        handler.projector.service = STACK  # read models of its own, in the same Redis
+        handler.projector.service = STACK  # separate read models, in the same Redis
         command, metadata = command_of(SAMPLE)
         await handler.handle(
             IncomingCommand(command, metadata, command.body_hash, redelivered=False)
@@ -123,7 +123,7 @@ class Requests:
         claim = recorder.written["TransactItems"][1]["Put"]["Item"]["k"]["S"]
         assert len(recorder.projected) == 1 + len(REFERRALS.read_models)
         return cls(
-            query=json.dumps(recorder.query_asked),
+            query=json.dumps(recorder.query_request),
             write=json.dumps(recorder.written),
             projection=json.dumps(recorder.projected, default=bytes.decode),
             outcome=json.dumps(recorder.outcome).replace(f'"{CHANNEL}"', f'"{BARE_CHANNEL}"'),
@@ -139,11 +139,13 @@ class Requests:
 
 @dataclass
 class BareConsumer:
+    """Handle the messages of the queue in batches."""
+
     sqs: Any
     dynamodb: Any
     redis: Any
     requests: Requests
-    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES))
+    _free_batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES))
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -152,7 +154,7 @@ class BareConsumer:
         queue = commands_queue(STACK, REFERRALS.name)
         url = (await self.sqs.get_queue_url(QueueName=queue))["QueueUrl"]
         while True:
-            await self._room.acquire()
+            await self._free_batches.acquire()
             reply = await self.sqs.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=10,
@@ -166,18 +168,18 @@ class BareConsumer:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._room.release()
+        self._free_batches.release()
         task.result()
 
     async def _batch(self, url: str, messages: list[dict[str, Any]]) -> None:
         if not messages:
             return
-        await asyncio.gather(*(self._carry_out(json.loads(m["Body"])) for m in messages))
+        await asyncio.gather(*(self._handle(json.loads(m["Body"])) for m in messages))
         handles = [m["ReceiptHandle"] for m in messages]
         entries = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
         await self.sqs.delete_message_batch(QueueUrl=url, Entries=entries)
 
-    async def _carry_out(self, command: dict[str, str]) -> None:
+    async def _handle(self, command: dict[str, str]) -> None:
         requests, member = self.requests, command["memberId"]
         code = uuid.uuid4().hex[: len(requests.code)]
         history = await self.dynamodb.query(**requests.of(requests.query, member, code))
@@ -199,11 +201,11 @@ class BareSender:
     redis: Any
     url: str
     shared: Coalescer[Any, None] | None = None
-    """Set: sends that wait at the same time share a call, as the gateway's do."""
+    """If set, concurrent sends share a call, as those of the gateway do."""
     _waiting: dict[str, asyncio.Future[None]] = field(default_factory=dict)
 
     async def write(self, member: str) -> None:
-        """Until its outcome is known."""
+        """Send a command and wait for its outcome."""
         command, metadata = command_of(member)
         headers = message_headers(metadata) | {
             COMMAND_ID: member,
@@ -261,7 +263,7 @@ async def main() -> None:
     for model in REFERRALS.read_models:
         await redis.hset(control_key(STACK), model.name, f"1.{model.version}")
     async with client("sqs") as sqs, client("dynamodb") as dynamodb, contextlib.aclosing(redis):
-        await BareConsumer(sqs, dynamodb, redis, await Requests.recorded()).run()
+        await BareConsumer(sqs, dynamodb, redis, await Requests.record()).run()
 
 
 if __name__ == "__main__":

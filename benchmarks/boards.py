@@ -23,7 +23,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from benchmarks.verdict import Bound, verdict
+from benchmarks.bounds import Bound, check_bounds
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.views.boards import Boards
 from chassis.views.keys import board_key, control_key
@@ -38,20 +38,20 @@ from referrals.views.leaderboard import scores
 from tests.support.stack import local_settings, redis_server
 
 BATCH = 5_000
-ASKED = 1_500
+READS = 1_500
 PAGE = 20
 AT = 1_795_000_000
 DAY = date(2026, 11, 30)
-MOST_GROWTH, MOST_BYTES, ROUND_TRIPS = 1.5, 26, 3
+MAX_GROWTH, MAX_BYTES, ROUND_TRIPS = 1.5, 26, 3
 
 
 def points_of(number: int) -> int:
-    """Many have little and few have much."""
+    """Return the points of a member: many members have few points, few have many."""
     return int(random.Random(number).paretovariate(1.2) - 1) * 100  # noqa: S311  seeded
 
 
 async def fill(redis: Any, service: str, members: int) -> None:
-    """The entries and ranks that the projector would have written."""
+    """Write the entries and ranks that the projector would have written."""
     await redis.hset(control_key(service), LEADERBOARD.name, "1.1")
     entries = await ReadModels(redis).shared_key(replace(LEADERBOARD, service=service))
     for start in range(0, members, BATCH):
@@ -65,21 +65,21 @@ async def fill(redis: Any, service: str, members: int) -> None:
                 reached_at=AT + number % 100_000,
             )
             pipe.hset(entries, stream, view.model_dump_json())
-            for place, score in scores(view).items():
-                rank = BoardMember(place, stream)
+            for board, score in scores(view).items():
+                rank = BoardMember(board, stream)
                 pipe.zadd(board_key(entries, rank.board), {rank.member: score or 0.0})
         await pipe.execute()
 
 
 async def pages(redis: Any, sizes: dict[str, int]) -> dict[str, list[float]]:
-    """Seconds of each page around a random member, asked for in turn."""
+    """Return the seconds of each read around a random member, alternating between boards."""
     times: dict[str, list[float]] = {service: [] for service in sizes}
     boards = {
         service: Boards(ReadModels(redis), replace(LEADERBOARD, service=service))
         for service in sizes
     }
     chance = random.Random(1)  # noqa: S311  seeded
-    for _ in range(ASKED):
+    for _ in range(READS):
         for service, members in sizes.items():
             own = f"member-{chance.randrange(members):036x}"
             started = time.perf_counter()
@@ -92,29 +92,29 @@ async def pages(redis: Any, sizes: dict[str, int]) -> dict[str, list[float]]:
 
 
 async def round_trips(url: str, service: str, members: int) -> int:
-    """Commands of one page on a process that has read nothing yet, as Redis sees them."""
-    async with Redis.from_url(url) as asking, Redis.from_url(url) as watching:
-        boards = Boards(ReadModels(asking), replace(LEADERBOARD, service=service))
-        async with watching.monitor() as monitor:
+    """Count the commands in Redis for the first page that a process reads."""
+    async with Redis.from_url(url) as reader, Redis.from_url(url) as watcher:
+        boards = Boards(ReadModels(reader), replace(LEADERBOARD, service=service))
+        async with watcher.monitor() as monitor:
             await boards.page(
                 ALL_TIME, member=f"member-{members // 2:036x}", around=True, limit=PAGE
             )
-            await asking.echo("end")
+            await reader.echo("end")
             seen = 0
             while True:
                 command = await monitor.next_command()
                 if command["command"].upper().startswith("ECHO"):
                     return seen
-                seen += command["client_type"] != "lua" and _asks(command["command"])
+                seen += command["client_type"] != "lua" and _is_request(command["command"])
 
 
-def _asks(command: str) -> bool:
-    """Not what a connection says when it is made."""
+def _is_request(command: str) -> bool:
+    """Return False for the commands that set up a connection."""
     return command.split(maxsplit=1)[0].upper() not in ("CLIENT", "HELLO")
 
 
 class Log:
-    """The calls of a DynamoDB client that a close makes; item n is a function of n."""
+    """Replace the DynamoDB client of a close; item n is a function of n."""
 
     def __init__(self, members: int) -> None:
         self.members = members
@@ -148,7 +148,7 @@ def _item(number: int) -> dict[str, dict[str, str]]:
 
 
 async def close(members: int) -> tuple[float, float]:
-    """Seconds, and megabytes that the process has grown by at its most."""
+    """Close a day; return the seconds and the megabytes by which the process has grown at most."""
     store: DynamoDBEventStore[Any] = DynamoDBEventStore(
         Log(members), events="events", meta="meta", codec=REFERRALS.codec
     )
@@ -161,7 +161,7 @@ async def close(members: int) -> tuple[float, float]:
 
 
 async def main(small: int, large: int) -> int:
-    # the close first: what fills the boards would raise the high-water mark of memory
+    # close first: filling the boards would raise the peak of memory
     await close(small)
     few_seconds, _ = await close(small)
     seconds, megabytes = await close(large)
@@ -178,21 +178,21 @@ async def main(small: int, large: int) -> int:
         trips = {name: await round_trips(url, name, members) for name, members in sizes.items()}
         times = await pages(redis, sizes)
         await redis.aclose()
-    medians = {service: statistics.median(its) for service, its in times.items()}
+    medians = {service: statistics.median(each) for service, each in times.items()}
     for service, members in sizes.items():
         print(
             f"{members:>9,} members: {medians[service] * 1e6:.0f} us for one member's rank and "
             f"{PAGE} rows around it, {trips[service]} commands"
         )
-    return verdict(
+    return check_bounds(
         Bound(
             "time of a page, large / small board",
             medians["large"] / medians["small"],
-            most=MOST_GROWTH,
+            most=MAX_GROWTH,
         ),
         Bound("commands to Redis for a page", max(trips.values()), most=ROUND_TRIPS),
         Bound(
-            "bytes of memory per member, to close a day", megabytes * 2**20 / large, most=MOST_BYTES
+            "bytes of memory per member, to close a day", megabytes * 2**20 / large, most=MAX_BYTES
         ),
     )
 

@@ -1,7 +1,7 @@
 """Count what invitations in bulk cost: SES calls per invitation, SQS calls per message, memory.
 
-`make bench-invites` runs the invites service in this process, on a local AWS and a Redis of its
-own. `INVITES=1000` is a shorter run. Counts are the same on any machine; no time is measured.
+`make bench-invites` runs the invites service in this process, on a local AWS and a separate
+Redis. `INVITES=1000` is a shorter run. Counts are the same on any machine; no time is measured.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from typing import Any
 import aioboto3
 import psutil
 
-from benchmarks.road import Counts, bus, insist, silence, table
-from benchmarks.verdict import Bound, verdict
+from benchmarks.bounds import Bound, check_bounds
+from benchmarks.command_costs import Counts, bus, require, silence, table
 from chassis.bus.commands import IncomingCommand
 from chassis.run.assembly import assemble, subscribe
 from chassis.run.resources import Resources, stores_in
@@ -38,17 +38,17 @@ from tests.support.stack import local_aws, local_settings, redis_server
 INVITES = int(os.environ.get("INVITES", "10000"))
 ROWS = 200
 MESSAGES = 2
-"""Of one invitation: admitted, and requested."""
+"""Messages of one invitation: `InviteAdmitted` and `InviteRequested`."""
 CALLS_PER_MESSAGE = 0.35
-ONLOOKER = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+OBSERVER = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 SAMPLE = 10 * ROWS
-"""Invitations between two looks at the memory."""
-MOST_GROWTH = 32
-"""MiB, from the first look to the last: caches fill, and then it is flat."""
+"""Invitations between two measurements of memory."""
+MAX_GROWTH = 32
+"""MiB from the first measurement to the last; memory stays constant once caches are full."""
 
 
 class AnyCounts(Counts):
-    """Also of services that name no target."""
+    """Count requests of services that have no target header, too."""
 
     def _sent(self, request: Any, **more: Any) -> None:
         if "X-Amz-Target" in request.headers:
@@ -91,15 +91,15 @@ async def measure(settings: LocalSettings) -> int:
         for first in range(0, INVITES, SAMPLE):
             size = min(SAMPLE, INVITES - first)
             await asyncio.gather(*(bulk(app, ROWS) for _ in range(size // ROWS)))
-            await mailed(settings, first + size)
+            await wait_for_mails(settings, first + size)
             memory.append(psutil.Process().memory_info().rss // 2**20)
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
         await broker.stop()
     await redis.aclose()
-    sent = await asyncio.get_running_loop().run_in_executor(ONLOOKER, mails, settings)
-    ONLOOKER.shutdown()
+    sent = await asyncio.get_running_loop().run_in_executor(OBSERVER, mails, settings)
+    OBSERVER.shutdown()
     return report(counts, sent, memory)
 
 
@@ -116,20 +116,20 @@ async def do(app: Any, command: Command) -> None:
     metadata = Metadata(command_id=uuid.uuid4().hex, correlation_id="bench")
     incoming = IncomingCommand(command, metadata, command.body_hash, redelivered=False)
     outcome = await app.handler.handle(incoming)
-    insist(outcome.state == "accepted", "every command is accepted")
+    require(outcome.state == "accepted", "every command is accepted")
 
 
-async def mailed(settings: LocalSettings, count: int) -> None:
-    """Wait in another process: the complete inbox comes in one reply, which is not our memory."""
+async def wait_for_mails(settings: LocalSettings, count: int) -> None:
+    """Wait in another process, since each look loads the complete inbox into memory."""
     loop = asyncio.get_running_loop()
-    while await loop.run_in_executor(ONLOOKER, mails, settings) < count:  # noqa: ASYNC110  seen from outside only
+    while await loop.run_in_executor(OBSERVER, mails, settings) < count:  # noqa: ASYNC110  only polling shows it
         await asyncio.sleep(1)
 
 
 def mails(settings: LocalSettings) -> int:
     url = f"{settings.aws_url}/_ministack/ses/messages"
-    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310  the local AWS
-        return _count(json.load(answer))
+    with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310  the local AWS
+        return _count(json.load(response))
 
 
 def _count(value: Any) -> int:
@@ -151,10 +151,10 @@ def report(counts: Counts, sent: int, memory: list[int]) -> int:
             "memory, MiB": " ".join(map(str, memory)),
         },
     )
-    return verdict(
+    return check_bounds(
         Bound("SES calls per invitation", sent / INVITES, least=1, most=1),
         Bound("SQS calls per message", per_message, most=CALLS_PER_MESSAGE),
-        Bound(f"MiB of memory, last - after {SAMPLE}", memory[-1] - memory[0], most=MOST_GROWTH),
+        Bound(f"MiB of memory, last - after {SAMPLE}", memory[-1] - memory[0], most=MAX_GROWTH),
     )
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/clusters.py [MILLIONS]
 
-Every size runs in a process of its own, on one core. Times are CPU seconds of that process, so that
+Every size runs in a separate process, on one core. Times are CPU seconds of that process, so that
 other work on the machine counts little. The transfers are in memory: reading them is the chain's
 time. Three ratios are bounded, each of two measurements of the same process:
 
@@ -25,7 +25,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.verdict import Bound, verdict
+from benchmarks.bounds import Bound, check_bounds
 from compute.analysis import Labels, Parameters, analyse
 from compute.analysis.graph import attaching, components
 from compute.analysis.ledger import replay
@@ -33,17 +33,17 @@ from compute.chain_facts import ChainFacts, Funding, PinnedBlock, TokenInfo
 from compute.transfers import Transfers
 from contracts.cluster_report import ClusterReport
 
-MOST_SORTS = 20.0
+MAX_SORTS = 20.0
 """CPU time of the analysis, in sorts of the same transfers."""
-MOST_COPIES = 8.0
+MAX_COPIES = 8.0
 """Peak memory, in sizes of the columns that hold the transfers."""
-TIMES_NETWORKX = 8.0
-MOST_GROWTH = 1.5
+MIN_SPEEDUP = 8.0
+MAX_GROWTH = 1.5
 """Growth of the time per transfer, from the smallest size to the largest."""
 
 
 def simulated(count: int) -> tuple[Transfers, ChainFacts]:
-    """`count` transfers: half buys from a pool, a fifth groups of ten, the rest stray payments."""
+    """Return `count` transfers: half buys from a pool, a fifth groups of ten, the rest random."""
     chance = np.random.default_rng(7)
     people = count // 4
     pool, deployer, zero = people, people + 1, people + 2
@@ -82,12 +82,14 @@ def _numbers(count: int) -> Any:
 
 
 def _facts(transfers: Transfers, names: Any, pool: int, deployer: int) -> ChainFacts:
-    def text(place: int) -> str:
-        return f"0x{names[place].tobytes().hex()}"
+    def text(index: int) -> str:
+        return f"0x{names[index].tobytes().hex()}"
 
-    purse = "0x" + "99" * 20
+    shared_funder = "0x" + "99" * 20
     funders = {
-        text(n): Funding(purse if n % 25 == 0 else text(n // 20 * 20), "0x" + "11" * 32, 1, 1)
+        text(n): Funding(
+            shared_funder if n % 25 == 0 else text(n // 20 * 20), "0x" + "11" * 32, 1, 1
+        )
         for n in range(1, min(1_000, pool))
     }
     last = len(transfers)
@@ -121,7 +123,7 @@ def groups_of_ours(transfers: Transfers, supply: int) -> NDArray[np.int32]:
 
 
 def groups_of_networkx(transfers: Transfers, supply: int) -> list[set[int]]:
-    """Find the same groups in the same columns, the usual way with networkx."""
+    """Find the same groups in the same columns with networkx."""
     graph: Any = nx.DiGraph()
     graph.add_nodes_from(range(len(transfers.addresses)))
     first: dict[int, int] = {}
@@ -165,19 +167,19 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - before, result
 
 
-def measured(count: int) -> dict[str, float]:
+def measure(count: int) -> dict[str, float]:
     """Measure one size in this process, and check that both ways lead to the same groups."""
-    ours(*simulated(2_000))  # what is imported at the first use is no part of the method
+    ours(*simulated(2_000))  # the first use imports modules
     before = peak_bytes()
     transfers, facts = simulated(count)
     seconds, report = timed(lambda: ours(transfers, facts))
     peak = peak_bytes() - before
     sort, _ = timed(lambda: np.lexsort((transfers.recipient, transfers.sender)))
     supply = facts.token.total_supply
-    fast, mine = timed(lambda: groups_of_ours(transfers, supply))
-    slow, theirs = timed(lambda: groups_of_networkx(transfers, supply))
-    assert len(theirs) == mine.max() + 1
-    assert all(len(set(mine[list(part)].tolist())) == 1 for part in theirs)
+    our_seconds, our_groups = timed(lambda: groups_of_ours(transfers, supply))
+    networkx_seconds, their_groups = timed(lambda: groups_of_networkx(transfers, supply))
+    assert len(their_groups) == our_groups.max() + 1
+    assert all(len(set(our_groups[list(part)].tolist())) == 1 for part in their_groups)
     return {
         "transfers": count,
         "seconds": seconds,
@@ -185,8 +187,8 @@ def measured(count: int) -> dict[str, float]:
         "megabytes": peak / 2**20,
         "copies": peak / column_bytes(transfers),
         "clusters": report.num_clusters,
-        "groups": fast,
-        "networkx": slow,
+        "groups": our_seconds,
+        "networkx": networkx_seconds,
     }
 
 
@@ -201,10 +203,10 @@ def column_bytes(transfers: Transfers) -> int:
     return sum(column.nbytes for column in columns if isinstance(column, np.ndarray))
 
 
-def apart(count: int) -> dict[str, float]:
-    """Run `measured` in a process of its own, as memory is counted per process."""
+def measure_in_process(count: int) -> dict[str, float]:
+    """Run `measure` in a separate process, as memory is counted per process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measured, (count,))
+        return pool.apply(measure, (count,))
 
 
 def main() -> int:
@@ -212,7 +214,7 @@ def main() -> int:
         os.environ[name] = "1"
     largest = int(float(sys.argv[1]) * 1_000_000) if len(sys.argv) > 1 else 1_000_000
     sizes = [size for size in (10_000, 100_000) if size < largest] + [largest]
-    rows = [apart(size) for size in sizes]
+    rows = [measure_in_process(size) for size in sizes]
     print(" transfers   CPU s   us/transfer   sorts   peak MB   clusters   groups s   networkx s")
     for row in rows:
         each = 1e6 * row["seconds"] / row["transfers"]
@@ -222,18 +224,18 @@ def main() -> int:
         print(line)
     first, last = rows[0], rows[-1]
     growth = last["seconds"] / last["transfers"] * first["transfers"] / first["seconds"]
-    return verdict(
+    return check_bounds(
         Bound(
             "CPU of the analysis / one sort of the transfers",
             last["seconds"] / last["sort"],
-            most=MOST_SORTS,
+            most=MAX_SORTS,
         ),
-        Bound("peak memory / bytes of the columns", last["copies"], most=MOST_COPIES),
-        Bound("time per transfer, largest / smallest size", growth, most=MOST_GROWTH),
+        Bound("peak memory / bytes of the columns", last["copies"], most=MAX_COPIES),
+        Bound("time per transfer, largest / smallest size", growth, most=MAX_GROWTH),
         Bound(
             "CPU of networkx / ours, for the groups",
             last["networkx"] / last["groups"],
-            least=TIMES_NETWORKX,
+            least=MIN_SPEEDUP,
         ),
     )
 

@@ -2,13 +2,13 @@
 
 One server process runs on one core, wrk and Redis on the other. The servers take turns in every
 round, so that other work on the machine slows all of them; medians are printed. All but `hello`
-answer with the same bytes; only ours also has request ids, metrics and an access log. Needs `wrk`.
+respond with the same bytes; only ours also has request ids, metrics and an access log. Needs `wrk`.
 
-Bounded is the CPU time that the server process spends per request, as a ratio of one run: it varies
-less than the rate. The ratio to `hello` is the sturdy one, as both do the same kind of work, HTTP
-in the same library, on any machine. `naive` and `fastapi` verify an RSA signature per request, ours
-remembers a token that it has verified: how much that saves depends on how fast a processor does
-RSA (4 to 7 times naive were seen), so their bounds are wide and only show that the cache works.
+The bounds are on the CPU time that the server process spends per request, as a ratio of one run: it
+varies less than the rate. The ratio to `hello` is the most stable one, as both do the same kind of
+work, HTTP in the same library, on any machine. `naive` and `fastapi` verify an RSA signature per
+request, ours caches verified tokens: how much that saves depends on how fast a processor does RSA
+(4 to 7 times naive were seen), so their bounds are wide and only show that the cache works.
 """
 
 import argparse
@@ -37,8 +37,8 @@ import psutil
 import redis
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
+from benchmarks.bounds import Bound, check_bounds
 from benchmarks.gateway_servers import CLIENT, ISSUER, key_of
-from benchmarks.verdict import Bound, verdict
 from chassis.views.keys import control_key
 from deploy.local.ports import unused_ports
 from gateway.limits.table import LIMIT_OVERRIDES
@@ -59,10 +59,10 @@ VIEW = {
     "referralsRemaining": 6,
     "referralIsValid": True,
 }
-LEAST = {"hello": 0.4, "naive": 3.0, "fastapi": 7.0}
+MIN_RATIOS = {"hello": 0.4, "naive": 3.0, "fastapi": 7.0}
 """CPU time per request of each server, as a multiple of the gateway's."""
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
-_BAD = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.+)")
+_FAILURES = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.+)")
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Server:
         return statistics.median(self.costs)
 
     def busy(self) -> float:
-        """Seconds that the process has spent on its core."""
+        """Return the CPU seconds that the process has used."""
         times = psutil.Process(self.process.pid).cpu_times()
         return times.user + times.system
 
@@ -96,7 +96,7 @@ def main() -> None:
         _prepare(folder, url)
         with _servers(NAMES, folder, url) as servers:
             for server in servers:
-                _load(server, folder, 1)  # warm, and every answer is a good one
+                _load(server, folder, 1)  # warm up
                 _check(server, folder)
             for number in range(arguments.rounds):
                 for server in random.sample(servers, len(servers)):
@@ -142,7 +142,7 @@ def _prepare(folder: Path, url: str) -> None:
     tokens = [jwt.encode(_claims(person), key, "RS256", {"kid": "key-1"}) for person in people]
     (folder / "load.lua").write_text(_script(tokens))
     client = redis.Redis.from_url(url)
-    while not _answers(client):
+    while not _responds(client):
         time.sleep(0.01)
     client.hset(control_key("referrals"), mapping={"members": "1.1", "codes": "1.1"})
     client.hset(LIMIT_OVERRIDES, mapping={"reads": "1000000/1", "unverified": "1000000/1"})
@@ -151,7 +151,7 @@ def _prepare(folder: Path, url: str) -> None:
     client.close()
 
 
-def _answers(client: "redis.Redis") -> bool:
+def _responds(client: "redis.Redis") -> bool:
     with contextlib.suppress(redis.RedisError):
         return bool(client.ping())
     return False
@@ -226,7 +226,7 @@ def _pinned(core: int, *command: str) -> list[str]:
 
 
 def _load(server: Server, folder: Path, seconds: int) -> float:
-    """Requests per second; stops the benchmark if an answer was not a good one."""
+    """Return the requests per second; stop the benchmark if a request failed."""
     output = subprocess.run(  # noqa: S603  as above
         _pinned(
             0, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(folder / "load.lua"),
@@ -236,7 +236,7 @@ def _load(server: Server, folder: Path, seconds: int) -> float:
         capture_output=True,
         text=True,
     ).stdout  # fmt: skip
-    assert not _BAD.search(output), f"{server.name}: {output}"
+    assert not _FAILURES.search(output), f"{server.name}: {output}"
     rate = _RATE.search(output)
     assert rate is not None, output
     return float(rate[1])
@@ -250,21 +250,21 @@ def _measure(server: Server, folder: Path, seconds: int) -> None:
 
 
 def _check(server: Server, folder: Path) -> None:
-    """That it answers with the document, and without a good token does not."""
+    """Check that it responds with the document, and rejects an invalid token."""
     if server.name == "hello":
         return
     url = f"http://127.0.0.1:{server.port}/v1/me"
     token = re.search(r'"(ey[^"]+)"', (folder / "load.lua").read_text())
     assert token is not None
-    with urlopen(_request(url, token[1])) as answer:  # noqa: S310  our own server
-        assert json.load(answer) == VIEW, f"{server.name} answers with something else"
+    with urlopen(_request(url, token[1])) as response:  # noqa: S310  our own server
+        assert json.load(response) == VIEW, f"{server.name} returns another document"
     try:
         urlopen(_request(url, f"{token[1][:-8]}AAAAAAAA")).close()  # noqa: S310  as above
     except HTTPError as error:
-        refused = error.code == HTTPStatus.FORBIDDEN
+        rejected = error.code == HTTPStatus.FORBIDDEN
     else:
-        refused = False
-    assert refused, f"{server.name} takes a forged token"
+        rejected = False
+    assert rejected, f"{server.name} accepts a forged token"
 
 
 def _request(url: str, token: str) -> Request:
@@ -280,11 +280,11 @@ def _report(servers: list[Server]) -> int:
             f"{server.name:10} {server.rate:11,.0f} {server.cost:12.1f} "
             f"{ours.rate / server.rate:10.2f}x"
         )
-    return verdict(
+    return check_bounds(
         *(
             Bound(f"CPU per request: {server.name} / gateway", server.cost / ours.cost, least=least)
             for server in servers
-            if (least := LEAST.get(server.name)) is not None
+            if (least := MIN_RATIOS.get(server.name)) is not None
         )
     )
 

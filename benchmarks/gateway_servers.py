@@ -1,8 +1,8 @@
-"""The servers that `benchmarks/gateway_reads.py` measures: ours, and what it is held against.
+"""Serve the gateway or a server with which `benchmarks/gateway_reads.py` compares it.
 
-All but `hello` answer the same question: a person's token is verified, a limit is taken, a document
-is read from Redis and served. `python benchmarks/gateway_servers.py NAME` serves until SIGTERM and
-prints its port first.
+All but `hello` do the same work: verify a token, charge a limit, read a document from Redis and
+return it. `python benchmarks/gateway_servers.py NAME` serves until SIGTERM and prints its port
+first.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ CLIENT = "web-client"
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6399/0")
 TAKE = files("token_bucket").joinpath("take.lua").read_text()
 LIMIT = (1_000_000, 1_000_000, 1, 1)
-"""A limit out of reach: it is taken nevertheless."""
+"""A limit that no caller reaches; it is charged nevertheless."""
 
 
 def folder() -> Path:
@@ -48,28 +48,28 @@ def key_of(subject: str) -> str:
     return document_location("referrals", "members", 1, f"member-{subject}").data_key
 
 
-# What it is held against
+# The servers to compare with
 
 
 def hello() -> web.Application:
-    """The bare server: the most that any application on it could do."""
+    """Return a server that does nothing else: the maximum for any application on aiohttp."""
     body = b"x" * 500
 
-    async def answer(_request: web.Request) -> web.Response:
+    async def respond(_request: web.Request) -> web.Response:
         return web.Response(body=body, content_type="application/json")
 
     app = web.Application()
-    app.router.add_get("/v1/me", answer)
+    app.router.add_get("/v1/me", respond)
     return app
 
 
 def naive() -> web.Application:
-    """As one would write it first: verify each time, two round trips, JSON in and out."""
+    """Return a straightforward server: it verifies each time, decodes and encodes JSON."""
     redis = Redis.from_url(REDIS_URL)
     take = redis.register_script(TAKE)
     keys = _public_keys()
 
-    async def answer(request: web.Request) -> web.Response:
+    async def respond(request: web.Request) -> web.Response:
         try:
             subject = verified(request.headers["Authorization"].removeprefix("Bearer "), keys)
         except jwt.PyJWTError as error:
@@ -82,34 +82,34 @@ def naive() -> web.Application:
         return web.json_response(json.loads(document), headers=headers)
 
     app = web.Application()
-    app.router.add_get("/v1/me", answer)
+    app.router.add_get("/v1/me", respond)
     return app
 
 
 def fastapi_sync() -> Any:
-    """In the style of a synchronous FastAPI service: `def` endpoints, a blocking Redis client."""
-    fastapi = importlib.import_module("fastapi")  # only this server is to have it loaded
+    """Return a synchronous FastAPI service: `def` endpoints, a blocking Redis client."""
+    fastapi = importlib.import_module("fastapi")  # only this server loads it
 
     redis = sync_redis.Redis.from_url(REDIS_URL)
     take = redis.register_script(TAKE)
     keys = _public_keys()
     app = fastapi.FastAPI()
 
-    def answer(response: Any, authorization: str = fastapi.Header()) -> Any:
+    def respond(response: Any, authorization: str = fastapi.Header()) -> Any:
         try:
             subject = verified(authorization.removeprefix("Bearer "), keys)
         except jwt.PyJWTError as error:
             raise fastapi.HTTPException(403, str(error)) from error
         taken: Any = take(keys=[f"limit:{subject}"], args=LIMIT)
-        verdict = json.loads(taken)
-        if not verdict[0]:
+        admitted, _, left, *_ = json.loads(taken)
+        if not admitted:
             raise fastapi.HTTPException(429, "too many requests")
-        response.headers["RateLimit"] = f'"reads";r={verdict[2]}'
+        response.headers["RateLimit"] = f'"reads";r={left}'
         document: Any = redis.hget(key_of(subject), "d")
         return json.loads(document)
 
-    answer.__annotations__["response"] = fastapi.Response
-    app.get("/v1/me")(answer)
+    respond.__annotations__["response"] = fastapi.Response
+    app.get("/v1/me")(respond)
     return app
 
 
@@ -118,7 +118,7 @@ def verified(token: str, keys: dict[str, Any]) -> str:
     options: Any = {"require": ["exp", "iat", "sub"], "verify_aud": False}
     claims = jwt.decode(token, key, algorithms=["RS256"], issuer=ISSUER, options=options)
     if (claims["client_id"], claims["token_use"]) != (CLIENT, "access"):
-        raise jwt.InvalidTokenError("not for us")
+        raise jwt.InvalidTokenError("not for this client")
     return str(claims["sub"])
 
 
@@ -153,7 +153,7 @@ async def serve_gateway() -> None:
         return True
 
     unused: Any = None
-    outside = Clients(
+    clients = Clients(
         publisher=unused,
         redis=BatchingRedis.from_url(REDIS_URL, socket_timeout=1.0),
         subscription=Redis.from_url(REDIS_URL),
@@ -161,7 +161,7 @@ async def serve_gateway() -> None:
         bus_ready=ready,
         reports=unused,
     )
-    gateway = assemble(settings, outside)
+    gateway = assemble(settings, clients)
     async with (
         running(gateway),
         serve(gateway.public, "127.0.0.1", 0, middleware=gateway.middleware) as port,
@@ -190,7 +190,7 @@ async def serve_asgi() -> None:
 
 
 def announce(port: int) -> None:
-    """Tell the port; whatever is written after that is written, but to nowhere."""
+    """Print the port, and discard all later output."""
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

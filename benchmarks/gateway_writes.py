@@ -8,16 +8,16 @@ same Redis, in the same run, in turns.
 
 Only ours has HTTP on both sides, verifies a signature, takes a limit, validates strictly, decides,
 folds ten read models, announces the event to another queue, writes two lines of log and reads the
-view back. The HTTP client is a bare one, as it is not what is measured.
+view back. The HTTP client is minimal, as its own cost is not measured.
 
 Latency: one writer at a time. While a receive waits, the local AWS looks for messages every 100 ms:
 both wait 50 ms at the median, and where in the 100 ms a message arrives is spread evenly for both.
-p5 shows those that hardly waited.
+p5 shows those that waited least.
 Throughput: 200 writers at a time, every write to a new stream. Both wait mostly for the local AWS,
 one thread on the same cores, and it takes longer for each send the more messages a queue has had in
-the last five minutes; ours sends two per write. CPU per write shows who spends what; the ratio of
-throughputs is the median of the ratios of the rounds. The loop sends each message with a call of
-its own; with `--shared` its sends share calls as the gateway's do.
+the last five minutes; ours sends two per write. CPU per write is shown by process; the ratio of
+throughputs is the median of the ratios of the rounds. The loop sends each message with a separate
+call; with `--shared` its sends share calls as the gateway's do.
 """
 
 import argparse
@@ -39,7 +39,7 @@ import redis
 import uvloop
 
 from benchmarks.bare_writes import STACK, bare_sender
-from benchmarks.verdict import Bound, verdict
+from benchmarks.bounds import Bound, check_bounds
 from deploy.folders import ROOT
 from deploy.local.programs import Program
 from deploy.local.provision import deploy
@@ -51,33 +51,33 @@ from tests.support.stack import Stack, local_aws, local_settings, redis_server, 
 
 WRITERS = 200
 PERIOD_SECONDS = 0.1
-"""In which the local AWS looks for messages once."""
+"""Interval at which the local AWS looks for messages."""
 LATENCY_LIMIT, THROUGHPUT_FLOOR = 1.5, 0.7
 
 Write = Callable[[], Awaitable[None]]
 
 
 @dataclass
-class Way:
-    """One of the two, and what was measured of it."""
+class Candidate:
+    """Hold the measurements of the gateway or of the bare loop."""
 
     name: str
     write: Write
-    parts: dict[str, psutil.Process]
+    processes: dict[str, psutil.Process]
     seconds: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     cpu: list[dict[str, float]] = field(default_factory=list)
-    """Milliseconds per write under load, of each part."""
+    """Milliseconds per write under load, by process."""
 
     def quantile(self, percent: int) -> float:
         return statistics.quantiles(self.seconds, n=100)[percent - 1]
 
     def spent(self) -> dict[str, float]:
-        return {name: sum(part.cpu_times()[:2]) for name, part in self.parts.items()}
+        return {name: sum(process.cpu_times()[:2]) for name, process in self.processes.items()}
 
 
 class Client:
-    """Just enough HTTP for one connection that is kept."""
+    """Send HTTP requests over one keep-alive connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -94,8 +94,8 @@ class Client:
 
 
 @dataclass
-class Door:
-    """The gateway's port, and people who have not knocked yet."""
+class AccountOpener:
+    """Open accounts of new people at the gateway, over reused connections."""
 
     port: int
     requests: Iterator[bytes]
@@ -133,7 +133,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--single", type=int, default=20, help="writes of one writer, per round")
     parser.add_argument("--load", type=int, default=600, help="writes of 200 writers, per round")
-    parser.add_argument("--shared", action="store_true", help="the loop's sends share calls, too")
+    parser.add_argument(
+        "--shared", action="store_true", help="let the sends of the bare loop share calls"
+    )
     return parser.parse_args()
 
 
@@ -148,18 +150,20 @@ async def measure(stack: Stack, arguments: argparse.Namespace) -> int:
         await start_ours(stack, keys.url)
         consumer = opened.enter_context(bare_consumer(stack))
         sender = await opened.enter_async_context(bare_sender(url, shared=arguments.shared))
-        door = Door(stack.service("gateway").port, knocks(issuer, people))
-        opened.callback(door.close)
-        ways = (
-            Way("ours", door.write, shared_parts() | own_parts(stack)),
-            Way("bare", lambda: sender.write(str(uuid.uuid4())), shared_parts() | consumer),
+        opener = AccountOpener(stack.service("gateway").port, open_requests(issuer, people))
+        opened.callback(opener.close)
+        candidates = (
+            Candidate("ours", opener.write, shared_processes() | service_processes(stack)),
+            Candidate(
+                "bare", lambda: sender.write(str(uuid.uuid4())), shared_processes() | consumer
+            ),
         )
-        await take_turns(ways, arguments)
-    return report(*ways)
+        await take_turns(candidates, arguments)
+    return report(*candidates)
 
 
 def raise_limits(url: str) -> None:
-    """Raise all limits out of reach; they are taken nevertheless."""
+    """Raise all limits so that no caller reaches them; they are charged nevertheless."""
     with redis.Redis.from_url(url) as client:
         client.hset(LIMIT_OVERRIDES, mapping={"unverified": "600000/60", "accounts": "600000/60"})
 
@@ -188,7 +192,7 @@ def bare_consumer(stack: Stack) -> Iterator[dict[str, psutil.Process]]:
         yield {"consumer": psutil.Process(process.pid)}
 
 
-def shared_parts() -> dict[str, psutil.Process]:
+def shared_processes() -> dict[str, psutil.Process]:
     names = {"ministack": "local AWS", "redis-server": "Redis"}
     found = {"client": psutil.Process()}
     for child in psutil.Process().children(recursive=True):
@@ -198,13 +202,13 @@ def shared_parts() -> dict[str, psutil.Process]:
     return found
 
 
-def own_parts(stack: Stack) -> dict[str, psutil.Process]:
+def service_processes(stack: Stack) -> dict[str, psutil.Process]:
     services = (stack.service(name) for name in ("gateway", "referrals"))
     return {s.name: psutil.Process(s.process.pid) for s in services if s.process is not None}
 
 
-def knocks(issuer: Issuer, people: int) -> Iterator[bytes]:
-    """Requests of people who open their accounts; their tokens are made beforehand."""
+def open_requests(issuer: Issuer, people: int) -> Iterator[bytes]:
+    """Return requests of new people to open an account; the tokens are signed beforehand."""
     tokens = [issuer.id(str(uuid.uuid4())) for _ in range(people)]
     return (
         f"POST /v1/me HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n"
@@ -213,37 +217,39 @@ def knocks(issuer: Issuer, people: int) -> Iterator[bytes]:
     )
 
 
-async def take_turns(ways: Sequence[Way], arguments: argparse.Namespace) -> None:
-    for way in ways:
-        await together(way.write, WRITERS)  # connections, scripts and caches are there now
+async def take_turns(candidates: Sequence[Candidate], arguments: argparse.Namespace) -> None:
+    for candidate in candidates:
+        await write_concurrently(
+            candidate.write, WRITERS
+        )  # open connections, load scripts and fill caches
     for number in range(arguments.rounds):
-        for way in random.sample(ways, len(ways)):
-            await one_writer(way, arguments.single)
-        for way in random.sample(ways, len(ways)):
-            await many_writers(way, arguments.load)
+        for candidate in random.sample(candidates, len(candidates)):
+            await one_writer(candidate, arguments.single)
+        for candidate in random.sample(candidates, len(candidates)):
+            await many_writers(candidate, arguments.load)
         print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
 
 
-async def one_writer(way: Way, count: int) -> None:
-    """Each write comes at another place between two looks of the local AWS."""
+async def one_writer(candidate: Candidate, count: int) -> None:
+    """Spread the writes evenly over the polling interval of the local AWS."""
     pauses = [PERIOD_SECONDS * (0.5 + number / count) for number in range(count)]
     random.shuffle(pauses)
     for pause in pauses:
         await asyncio.sleep(pause)
         started = time.perf_counter()
-        await way.write()
-        way.seconds.append(time.perf_counter() - started)
+        await candidate.write()
+        candidate.seconds.append(time.perf_counter() - started)
 
 
-async def many_writers(way: Way, count: int) -> None:
-    before, started = way.spent(), time.perf_counter()
-    await together(way.write, count)
-    way.rates.append(count / (time.perf_counter() - started))
-    spent = way.spent()
-    way.cpu.append({name: (spent[name] - before[name]) / count * 1000 for name in spent})
+async def many_writers(candidate: Candidate, count: int) -> None:
+    before, started = candidate.spent(), time.perf_counter()
+    await write_concurrently(candidate.write, count)
+    candidate.rates.append(count / (time.perf_counter() - started))
+    spent = candidate.spent()
+    candidate.cpu.append({name: (spent[name] - before[name]) / count * 1000 for name in spent})
 
 
-async def together(write: Write, count: int) -> None:
+async def write_concurrently(write: Write, count: int) -> None:
     left = iter(range(count))
 
     async def writer() -> None:
@@ -253,21 +259,24 @@ async def together(write: Write, count: int) -> None:
     await asyncio.gather(*(writer() for _ in range(WRITERS)))
 
 
-def report(ours: Way, bare: Way) -> int:
+def report(ours: Candidate, bare: Candidate) -> int:
     """Print the table and the bounds; return the exit code."""
     print(f"\n{'':<6}{'p5 ms':>8}{'p50 ms':>8}{'p95 ms':>8}{'writes/s':>10}")
-    for way in (ours, bare):
-        columns = "".join(f"{1e3 * way.quantile(percent):>8.1f}" for percent in (5, 50, 95))
-        print(f"{way.name:<6}{columns}{statistics.median(way.rates):>10.0f}")
+    for candidate in (ours, bare):
+        columns = "".join(f"{1e3 * candidate.quantile(percent):>8.1f}" for percent in (5, 50, 95))
+        print(f"{candidate.name:<6}{columns}{statistics.median(candidate.rates):>10.0f}")
     print("\nCPU per write under load, ms")
-    for way in (ours, bare):
-        spent = {name: statistics.median(row[name] for row in way.cpu) for name in way.parts}
+    for candidate in (ours, bare):
+        spent = {
+            name: statistics.median(row[name] for row in candidate.cpu)
+            for name in candidate.processes
+        }
         columns = ", ".join(f"{name} {ms:.2f}" for name, ms in spent.items())
-        print(f"{way.name:<6}{sum(spent.values()):>8.2f}: {columns}")
+        print(f"{candidate.name:<6}{sum(spent.values()):>8.2f}: {columns}")
     slower = ours.quantile(50) / bare.quantile(50)
     pairs = zip(ours.rates, bare.rates, strict=True)
     share = statistics.median(mine / theirs for mine, theirs in pairs)
-    return verdict(
+    return check_bounds(
         Bound("median latency, ours / bare loop", slower, most=LATENCY_LIMIT),
         Bound("throughput, ours / bare loop", share, least=THROUGHPUT_FLOOR),
     )

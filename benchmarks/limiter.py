@@ -3,8 +3,8 @@
 Sixty-four callers in one process debit one token each from the buckets of a thousand people, as
 fast as they can; every call is admitted. All take turns in every round, on one Redis, so that other
 work on the machine slows all of them; medians of the rounds are printed. `raw script` sends the
-limiter's script through the limiter's client and drops the reply: the limiter adds the keys' names
-and reading the reply. The libraries are used as documented, asynchronous, on Redis, each with its
+limiter's script through the limiter's client and drops the reply; the limiter also builds the keys
+and parses the reply. The libraries are used as documented, asynchronous, on Redis, each with its
 token bucket or its cheapest strategy.
 """
 
@@ -24,7 +24,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from throttled.asyncio import RedisStore, Throttled, per_min
 from throttled.asyncio import constants as throttled_constants
 
-from benchmarks.verdict import Bound, verdict
+from benchmarks.bounds import Bound, check_bounds
 from redis_batching.client import BatchingRedis
 from redis_batching.connection import cancellation_safe
 from tests.support.stack import local_settings, redis_server
@@ -36,15 +36,15 @@ CALLERS = 64
 PEOPLE = 1_000
 ROUNDS = 7
 CALLS = 12_000
-MUCH = 10_000_000
-AT_LEAST = 0.9
-"""Of the raw script's throughput."""
+UNREACHED = 10_000_000
+MIN_SHARE = 0.9
+"""Share of the raw script's throughput."""
 
 Take = Callable[[str], Awaitable[object]]
 
 
 async def throughput(take: Take, first: int) -> float:
-    """Calls a second of all callers together."""
+    """Return the calls per second of all callers together."""
     numbers = iter(range(first, first + CALLS))
 
     async def caller() -> None:
@@ -57,15 +57,15 @@ async def throughput(take: Take, first: int) -> float:
 
 
 def ours(redis: Any) -> Take:
-    limit = Limit("reads", MUCH, 60, Scope.USER)
+    limit = Limit("reads", UNREACHED, 60, Scope.USER)
     limiter = RateLimiter(redis, LimitTable.of(limit))
     plan = limiter.plans(("reads",)).user
     assert plan is not None
 
     async def take(person: str) -> object:
-        verdict = await limiter.take_plan(plan, person)
-        assert verdict.admitted
-        return verdict
+        decision = await limiter.take_plan(plan, person)
+        assert decision.admitted
+        return decision
 
     return take
 
@@ -75,14 +75,14 @@ def raw(redis: Any) -> Take:
 
     async def take(person: str) -> object:
         key = f"limit:{{{person}}}:raw"
-        return await redis.evalsha(sha, 1, key, MUCH, 60_000_000, 1, 1)
+        return await redis.evalsha(sha, 1, key, UNREACHED, 60_000_000, 1, 1)
 
     return take
 
 
 def library_limits(url: str) -> Take:
     storage = RedisStorage(f"async+{url}", implementation="redispy")
-    limiter, item = FixedWindowRateLimiter(storage), RateLimitItemPerMinute(MUCH)
+    limiter, item = FixedWindowRateLimiter(storage), RateLimitItemPerMinute(UNREACHED)
 
     async def take(person: str) -> object:
         admitted = await limiter.hit(item, person)
@@ -95,7 +95,7 @@ def library_limits(url: str) -> Take:
 def library_throttled(url: str) -> Take:
     bucket = throttled_constants.RateLimiterType.TOKEN_BUCKET.value
     store = RedisStore(server=url)
-    throttle = Throttled(using=bucket, quota=per_min(MUCH, burst=MUCH), store=store)
+    throttle = Throttled(using=bucket, quota=per_min(UNREACHED, burst=UNREACHED), store=store)
 
     async def take(person: str) -> object:
         result = await throttle.limit(person)
@@ -114,7 +114,7 @@ async def measure(url: str) -> dict[str, list[float]]:
         "limits": library_limits(url),
         "throttled-py": library_throttled(url),
     }
-    for take in takers.values():  # what is opened at the first use
+    for take in takers.values():  # open connections
         await throughput(take, 0)
     seen: dict[str, list[float]] = {name: [] for name in takers}
     for turn in range(ROUNDS):
@@ -132,8 +132,8 @@ def main() -> int:
     for name, median in medians.items():
         print(f"  {name:<14}{median:>10,.0f} calls/s   {median / medians['raw script']:.2f} of raw")
     ratios = {name: medians["limiter"] / median for name, median in medians.items()}
-    return verdict(
-        Bound("calls/s, limiter / raw script", ratios["raw script"], least=AT_LEAST),
+    return check_bounds(
+        Bound("calls/s, limiter / raw script", ratios["raw script"], least=MIN_SHARE),
         Bound("calls/s, limiter / limits", ratios["limits"], least=1.0),
         Bound("calls/s, limiter / throttled-py", ratios["throttled-py"], least=1.0),
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 import aiohttp
 from redis.asyncio import Redis
 
-from benchmarks.verdict import Bound, verdict
+from benchmarks.bounds import Bound, check_bounds
 from tests.support.code_race import CodeRace, RaceResult
 from tests.support.stack import Stack, local_aws, local_settings, redis_server
 
@@ -56,7 +56,7 @@ def report(racers: int, codes: int, one: RaceResult, line: RaceResult, many: Rac
     print(f"{racers} racers, {codes} codes:    {many.seconds:6.2f} s  {dict(many.responses)}")
     wins = min(racers, codes * SEATS)
     lost = racers - 1 - one.responses[409, "code_not_usable"]
-    return verdict(
+    return check_bounds(
         Bound("winners of the one seat", one.responses[201, "reserved"], least=1, most=1),
         Bound("racers for it without a proper answer", lost, most=0),
         Bound("winners on all codes", many.responses[201, "reserved"], least=wins, most=wins),

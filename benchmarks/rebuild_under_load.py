@@ -22,7 +22,7 @@ from pathlib import Path
 
 import structlog
 
-from benchmarks.verdict import Bound, verdict
+from benchmarks.bounds import Bound, check_bounds
 from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
 from contracts.messages import Metadata
@@ -33,26 +33,28 @@ from redis_batching.connection import connect
 from tests.support.stack import Stack, local_aws, local_settings, redis_server
 
 MEMBERS = 2_000
-"""In the log before anything is measured."""
+"""Members in the log before the measurement."""
 WRITERS = 4
 COMMANDS = 240
-"""Of each turn."""
+"""Commands per turn."""
 TURNS = 5
 MODES = {"no rebuild": None, "throttled": "5", "unthrottled": "0"}
 LIMIT = 1.10
 
 
 class Writers:
+    """Send commands from several concurrent writers."""
+
     def __init__(self, sender: CommandSender, listener: OutcomeListener) -> None:
         self._sender, self._listener = sender, listener
 
     async def write(self, commands: int) -> list[float]:
-        """Seconds from sending to outcome, of each command."""
+        """Return the seconds from sending to outcome of each command."""
         left = iter(range(commands))
-        each = await asyncio.gather(*(self._one_after_the_other(left) for _ in range(WRITERS)))
+        each = await asyncio.gather(*(self._write_in_sequence(left) for _ in range(WRITERS)))
         return [seconds for times in each for seconds in times]
 
-    async def _one_after_the_other(self, left: Iterator[int]) -> list[float]:
+    async def _write_in_sequence(self, left: Iterator[int]) -> list[float]:
         times = []
         for _ in left:
             member = str(uuid.uuid4())
@@ -73,13 +75,13 @@ class Rebuilds:
 
     def __init__(self, stack: Stack, max_rru: str) -> None:
         self._environment = {**stack.settings.environment(), **stack.environment}
-        self._words = ["--max-rru", max_rru] if max_rru != "0" else []
+        self._options = ["--max-rru", max_rru] if max_rru != "0" else []
         self.done = 0
 
     async def run(self) -> None:
         while True:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "referrals", "rebuild", "members", *self._words,
+                sys.executable, "-m", "referrals", "rebuild", "members", *self._options,
                 env=self._environment, cwd=ROOT, stderr=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )  # fmt: skip
@@ -127,7 +129,7 @@ async def measure(stack: Stack) -> int:
             rebuilds = Rebuilds(stack, max_rru or "")
             task = asyncio.create_task(rebuilds.run()) if max_rru else None
             if task:
-                await asyncio.sleep(1.5)  # its interpreter has started: that is no rebuild
+                await asyncio.sleep(1.5)  # wait until its interpreter has started
             times[mode] += await writers.write(COMMANDS)
             if task:
                 task.cancel()
@@ -162,7 +164,7 @@ def report(times: dict[str, list[float]], rebuilt: dict[str, int], last_line: st
         )
     print(f"\n{last_line}")
     ratio = statistics.median(times["throttled"]) / base
-    return verdict(Bound("median latency, throttled rebuild / none", ratio, most=LIMIT))
+    return check_bounds(Bound("median latency, throttled rebuild / none", ratio, most=LIMIT))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 
 The log is served by a stand-in for DynamoDB that generates each page at a constant cost, because
 the local AWS takes longer for later pages. Everything behind its replies is real: decoding, fold,
-guard script, Redis. Each size runs in a process of its own. CPU seconds are those of this program
+guard script, Redis. Each size runs in a separate process. CPU seconds are those of this program
 and of Redis together.
 """
 
@@ -28,7 +28,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from redis.asyncio import Redis
 
-from benchmarks.verdict import Bound, verdict
+from benchmarks.bounds import Bound, check_bounds
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import History
 from chassis.run.gc_tuning import tune_gc
@@ -46,13 +46,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE_ITEMS = 1_000
 EVENTS_PER_COMMIT = 2
 CODE = from_entropy(bytes(32))
-"""The members' entries are rebuilt, not the index of codes: one code does for all."""
+"""One code for all members, since the index of codes is not rebuilt."""
 GROWTH_LIMIT, MEMORY_LIMIT_MB = 1.3, 20
-CEILING_LIMIT, PEER_LIMIT = 0.6, 2.0
+BARE_LOOP_LIMIT, PEER_LIMIT = 0.6, 2.0
 
 
 class StoredPages:
-    """The calls of a DynamoDB client that a rebuild makes; item n is a function of n."""
+    """Replace the DynamoDB client of a rebuild; item n is a function of n."""
 
     def __init__(self, commits: int) -> None:
         self.commits = commits
@@ -75,7 +75,7 @@ class StoredPages:
 
 
 def item(number: int) -> dict[str, dict[str, str]]:
-    """A member who has opened an account, as the service stores it."""
+    """Return the commit of a member who has opened an account, as the service stores it."""
     member = f"00000000-0000-4000-8000-{number:012x}"
     events = (
         f'[{{"t":"AccountOpened","v":1,"d":{{"memberId":"{member}","email":"m{number}@example.com",'
@@ -91,14 +91,16 @@ def item(number: int) -> dict[str, dict[str, str]]:
 
 @dataclass(frozen=True)
 class Run:
+    """Hold the measurements of one run."""
+
     events: int
     seconds: float
-    """Of the scan, which is the replay."""
+    """Time of the scan, which is the replay."""
     sweep_seconds: float
     cpu: float
-    """Of this process and of Redis, while scanning."""
+    """CPU seconds of this process and of Redis during the scan."""
     memory_mb: float
-    """Resident at its most."""
+    """Peak of the resident memory."""
 
     @property
     def microseconds(self) -> float:
@@ -133,7 +135,7 @@ async def rebuild(settings: LocalSettings, redis_pid: int, events: int) -> Run:
 
 
 class Clock:
-    """Time and CPU since the start, and when the scan was over."""
+    """Measure time and CPU from the start, and at the end of the scan."""
 
     def __init__(self, redis_pid: int) -> None:
         self._redis = psutil.Process(redis_pid)
@@ -156,9 +158,9 @@ class Clock:
 
 
 async def bare(settings: LocalSettings, redis_pid: int, events: int, *, ours: bool = False) -> Run:
-    """The ceiling: events that are decoded already, folded and written by the same script.
+    """Fold decoded events and write them by the same script, in a plain loop.
 
-    A loop as one would write it, with redis-py's own client and pipeline; or with `ours`.
+    It uses redis-py's client and pipeline, or `ours`.
     """
     redis: Any = connect(settings.redis_url) if ours else Redis.from_url(settings.redis_url)
     await redis.flushall()
@@ -198,7 +200,7 @@ async def decoded(commits: int) -> AsyncIterator[History[Any]]:
 
 
 def peer(events: int) -> Run:
-    """The eventsourcing library: aggregates of the same two events, from its own SQLite."""
+    """Replay aggregates of the same two events with the eventsourcing library, from SQLite."""
 
     class Member(Aggregate):
         @event("AccountOpened")
@@ -249,22 +251,22 @@ def main() -> int:
         try:
             grown = [in_process(run, "rebuild", settings, redis.pid, n) for n in arguments.events]
             n = arguments.compare
-            ours, ceiling, same_client = [], [], []
-            for _ in range(3):  # interleaved; the best of each
-                ceiling.append(in_process(run, "bare", settings, redis.pid, n))
+            ours, bare_loop, same_client = [], [], []
+            for _ in range(3):  # alternating; the best of each counts
+                bare_loop.append(in_process(run, "bare", settings, redis.pid, n))
                 same_client.append(in_process(run, "bare-ours", settings, redis.pid, n))
                 ours.append(in_process(run, "rebuild", settings, redis.pid, n))
             other = in_process(peer, min(n, 20_000))
         finally:
             stop(redis)
-    return report(grown, best(ours), best(ceiling), best(same_client), other)
+    return report(grown, best(ours), best(bare_loop), best(same_client), other)
 
 
 def best(runs: list[Run]) -> Run:
     return min(runs, key=lambda run: run.seconds)
 
 
-def report(grown: list[Run], ours: Run, ceiling: Run, same_client: Run, other: Run) -> int:
+def report(grown: list[Run], ours: Run, bare_loop: Run, same_client: Run, other: Run) -> int:
     print("\nGrowth (pages are made at a constant cost, not by the local AWS)\n")
     print(f"{'events':>10}{'µs/event':>10}{'CPU µs':>8}{'events/s':>10}{'sweep s':>9}{'MB':>7}")
     for each in grown:
@@ -278,10 +280,10 @@ def report(grown: list[Run], ours: Run, ceiling: Run, same_client: Run, other: R
         f"\nWith our Redis client the bare loop takes {same_client.microseconds:.1f} µs per event: "
         f"{same_client.microseconds / ours.microseconds:.2f} of the rebuild's time"
     )
-    return verdict(
+    return check_bounds(
         Bound("time per event, largest / smallest log", growth, most=GROWTH_LIMIT),
         Bound("MB of memory, largest - smallest log", abs(memory), most=MEMORY_LIMIT_MB),
-        Bound("time, bare loop / rebuild", ceiling.seconds / ours.seconds, least=CEILING_LIMIT),
+        Bound("time, bare loop / rebuild", bare_loop.seconds / ours.seconds, least=BARE_LOOP_LIMIT),
         Bound(
             "CPU per event, peer / rebuild",
             other.cpu_microseconds / ours.cpu_microseconds,

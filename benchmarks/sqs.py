@@ -2,9 +2,9 @@
 
     python benchmarks/sqs.py [--messages 10000]
 
-The server stores messages in memory, in a process of its own, so that the CPU time of this
-process is the client's alone. Every run publishes, consumes and deletes all messages. Bounded are
-CPU time as a share of the loop's, and the calls per message, which are exact.
+The server stores messages in memory, in a separate process, so that the CPU time of this process is
+the client's alone. Every run publishes, consumes and deletes all messages. The bounds are on the
+CPU time as a share of the loop's, and on the calls per message, which are exact.
 """
 
 import argparse
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
-from benchmarks.verdict import Bound, verdict
+from benchmarks.bounds import Bound, check_bounds
 from faststream_sqs import SQSBroker
 
 PAYLOAD = {"type": "measured", "who": "someone", "text": "x" * 120}
@@ -36,8 +36,8 @@ CREDENTIALS: dict[str, Any] = {
     "aws_secret_access_key": "local",
 }
 
-MOST_CPU, MOST_CALLS = 0.3, 0.35
-"""Of a message: CPU time as a share of the plain loop's, and calls to the server."""
+MAX_CPU, MAX_CALLS = 0.3, 0.35
+"""Limits per message: CPU time as a share of the plain loop's, and calls to the server."""
 
 # ---------------------------------------------------------------- the server
 
@@ -57,7 +57,7 @@ class Store:
         url = params.get("QueueUrl", "")
         if operation == "ReceiveMessage":
             return await self._take(url, params)
-        return self._ANSWERS[operation](self, url, params)
+        return self._HANDLERS[operation](self, url, params)
 
     def _url(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         return {"QueueUrl": f"http://127.0.0.1/0/{params['QueueName']}"}
@@ -83,7 +83,7 @@ class Store:
     def _change_batch(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         return {"Successful": [{"Id": e["Id"]} for e in params["Entries"]]}
 
-    _ANSWERS: ClassVar[dict[str, Callable[..., dict[str, Any]]]] = {
+    _HANDLERS: ClassVar[dict[str, Callable[..., dict[str, Any]]]] = {
         "GetQueueUrl": _url,
         "GetQueueAttributes": _attributes,
         "SendMessage": _send,
@@ -126,10 +126,10 @@ class Store:
         return {"Messages": taken}
 
 
-async def converse(
+async def serve_connection(
     store: Store, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Answer one connection: just enough HTTP for JSON 1.0."""
+    """Respond to the requests of one connection; supports just enough HTTP for JSON 1.0."""
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -145,16 +145,16 @@ async def converse(
         writer.close()
 
 
-_OPERATIONS = {name.lower(): name for name in (*Store._ANSWERS, "ReceiveMessage")}  # noqa: SLF001 - the same file
+_OPERATIONS = {name.lower(): name for name in (*Store._HANDLERS, "ReceiveMessage")}  # noqa: SLF001 - the same file
 
 
 def serve(pipe: Connection) -> None:
-    """Run the server; each line through the pipe asks for the calls counted since the last."""
+    """Run the server; each message through the pipe requests the calls counted since the last."""
 
     async def main() -> None:
         store = Store()
         server = await asyncio.start_server(
-            lambda reader, writer: converse(store, reader, writer), "127.0.0.1", 0
+            lambda reader, writer: serve_connection(store, reader, writer), "127.0.0.1", 0
         )
         pipe.send(server.sockets[0].getsockname()[1])
         loop = asyncio.get_running_loop()
@@ -170,7 +170,7 @@ def serve(pipe: Connection) -> None:
 
 
 async def plain_loop(endpoint: str, messages: int) -> None:
-    """One send, one receive and one delete per message, one after another in ten tasks."""
+    """Send, receive and delete messages one by one, in ten concurrent tasks."""
     config = AioConfig(max_pool_connections=20)
     async with get_session().create_client(
         "sqs", endpoint_url=endpoint, config=config, **CREDENTIALS
@@ -198,7 +198,7 @@ Publish = Callable[[SQSBroker, str, int], Awaitable[None]]
 
 
 async def one_by_one(broker: SQSBroker, queue: str, messages: int) -> None:
-    """64 tasks that each publish and wait for the id."""
+    """Publish single messages in 64 concurrent tasks."""
     numbers = iter(range(messages))
 
     async def work() -> None:
@@ -209,7 +209,7 @@ async def one_by_one(broker: SQSBroker, queue: str, messages: int) -> None:
 
 
 async def by_batches(broker: SQSBroker, queue: str, messages: int) -> None:
-    """`publish_batch` of a hundred at a time."""
+    """Publish batches of a hundred messages."""
     for start in range(0, messages, 100):
         await broker.publish_batch(*[PAYLOAD] * min(100, messages - start), queue=queue)
 
@@ -235,7 +235,7 @@ async def ours(endpoint: str, messages: int, publish: Publish, queue: str, **opt
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table."""
+    """Hold the measurements of one run: a line of the table."""
 
     name: str
     cpu: float
@@ -262,7 +262,7 @@ def measure(name: str, pipe: Connection, messages: int, run: Callable[[], Awaita
         return time.process_time() - cpu, time.perf_counter() - wall
 
     cpu, wall = asyncio.run(timed())
-    pipe.send(True)  # noqa: FBT003 - any message asks for the counts
+    pipe.send(True)  # noqa: FBT003 - any message requests the counts
     calls, left = pipe.recv()
     assert left == 0, f"{name} left {left} messages"
     return Row(name, cpu, wall, Counter(calls), messages)
@@ -281,10 +281,10 @@ def report(rows: list[Row]) -> int:
     for row in rows[1:]:
         cpu = row.cpu_per_message / base.cpu_per_message
         bounds += [
-            Bound(f"CPU / plain loop: {row.name}", cpu, most=MOST_CPU),
-            Bound(f"calls per message: {row.name}", row.calls_per_message, most=MOST_CALLS),
+            Bound(f"CPU / plain loop: {row.name}", cpu, most=MAX_CPU),
+            Bound(f"calls per message: {row.name}", row.calls_per_message, most=MAX_CALLS),
         ]
-    return verdict(*bounds)
+    return check_bounds(*bounds)
 
 
 def main() -> int:
@@ -292,8 +292,8 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=10_000)
     messages = parser.parse_args().messages
     context = multiprocessing.get_context("spawn")
-    pipe, far = context.Pipe()
-    server = context.Process(target=serve, args=(far,), daemon=True)
+    pipe, server_end = context.Pipe()
+    server = context.Process(target=serve, args=(server_end,), daemon=True)
     server.start()
     endpoint = f"http://127.0.0.1:{pipe.recv()}"
     rows = [

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ["services", "chassis", "docs", "tests", "conftest.py", "pyproject.toml"]
+PARTS = [
+    "services",
+    "chassis",
+    "benchmarks",
+    "docs",
+    "tests",
+    "Makefile",
+    "conftest.py",
+    "pyproject.toml",
+]
 SUFFIXES = {".py", ".md", ".lua", ".mjs", ".yaml", ".yml", ".j2", ".toml", ".in", ""}
 BANNED = (
     "nobody|whoever|whomever|somebody|everybody|told|telling|whole|stands|standing|forgo|heed"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bound:
-    """One number, and the least or the most it may be."""
+    """Describe a measured number with its lower and upper limit."""
 
     name: str
     measured: float
@@ -28,7 +28,7 @@ class Bound:
         return f"  {sign}  {self.name:<56}{self.measured:>8.2f}   {' and '.join(limits)}"
 
 
-def verdict(*bounds: Bound) -> int:
+def check_bounds(*bounds: Bound) -> int:
     """Print every bound; return the exit code, 1 if one is broken."""
     print("\nBounds\n")
     for bound in bounds:

@@ -1,8 +1,8 @@
 """Count what one command costs: requests to DynamoDB and SQS, write units, Redis round trips.
 
-`make bench` runs the referrals service in this process, on a local AWS and a Redis of its own, and
+`make bench` runs the referrals service in this process, on a local AWS and a separate Redis, and
 counts every request that leaves it. Counts are the same on any machine; no time is measured. The
-first broken bound ends it.
+first broken bound ends the run.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ import structlog
 from aiobotocore.session import AioSession
 from redis.asyncio import Connection
 
-from benchmarks.verdict import Bound, verdict
+from benchmarks.bounds import Bound, check_bounds
 from chassis.bus.commands import CommandSender, IncomingCommand
 from chassis.bus.outcomes import OutcomeListener, Outcomes
 from chassis.bus.reactions import reaction
@@ -72,14 +72,14 @@ class Counts:
         self.write_units, self.round_trips = 0.0, 0
 
     def session(self) -> AioSession:
-        """A session whose clients are counted at the moment they send."""
+        """Return a session that counts the requests of its clients when they are sent."""
         session = AioSession()
         session.set_credentials(*CREDENTIALS.values())
         session.set_config_variable("region", REGION)
         session.register("before-send", self._sent)
-        session.register("provide-client-params.dynamodb.PutItem", _ask_for_units)
-        session.register("provide-client-params.dynamodb.TransactWriteItems", _ask_for_units)
-        session.register("after-call.dynamodb", self._answered)
+        session.register("provide-client-params.dynamodb.PutItem", _request_units)
+        session.register("provide-client-params.dynamodb.TransactWriteItems", _request_units)
+        session.register("after-call.dynamodb", self._received)
         return session
 
     def rows(self, **more: object) -> Rows:
@@ -91,18 +91,18 @@ class Counts:
         queue = json.loads(request.body).get("QueueUrl", "").rpartition("-")[2]
         self.requests[f"{target.rpartition('.')[2]} {queue.removesuffix('.fifo')}".strip()] += 1
 
-    def _answered(self, parsed: dict[str, Any], **_: Any) -> None:
+    def _received(self, parsed: dict[str, Any], **_: Any) -> None:
         consumed = parsed.get("ConsumedCapacity", [])
         for row in consumed if isinstance(consumed, list) else [consumed]:
             self.write_units += row["CapacityUnits"]
 
 
-def _ask_for_units(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+def _request_units(params: dict[str, Any], **_: Any) -> dict[str, Any]:
     return params | {"ReturnConsumedCapacity": "TOTAL"}
 
 
 class CountingWriter:
-    """One write to the socket is one round trip, however many commands it carries."""
+    """Count each write to the socket as one round trip, however many commands it contains."""
 
     def __init__(self, writer: Any, counts: Counts) -> None:
         self._writer, self._counts = writer, counts
@@ -136,7 +136,7 @@ async def main() -> int:
 
 
 def silence() -> None:
-    """The counts are the output; what the service says about each command is not."""
+    """Suppress the log lines of the service, so that the counts are the only output."""
     quiet = structlog.make_filtering_bound_logger(logging.WARNING)
     structlog.configure(wrapper_class=quiet)
 
@@ -174,18 +174,18 @@ def bus(
 
 
 async def one_command(app: App, counts: Counts) -> None:
-    """Append + project + outcome, without the bus."""
+    """Count append, project and outcome of a command, without the bus."""
     await _single(app, counts, DECIDER, "a command that claims a code")
     unclaimed = replace(DECIDER, claims=lambda _event: ())
     await _single(app, counts, unclaimed, "a command without a claim, as most are")
-    insist(counts.requests == {"Query": 1, "PutItem": 1}, "one Query, one PutItem")
-    insist(counts.write_units == 1, "one write unit")
+    require(counts.requests == {"Query": 1, "PutItem": 1}, "one Query, one PutItem")
+    require(counts.write_units == 1, "one write unit")
 
 
 async def _single(app: App, counts: Counts, decider: Decider[Any, Any, Any], what: str) -> None:
     assembled = assemble(replace(REFERRALS, decider=decider), app.settings, app.resources).handler
     handler = replace(assembled, announcer=replace(assembled.announcer, subscribers={}))
-    await handler.handle(delivery(member()))  # connections and scripts are there now
+    await handler.handle(delivery(member()))  # open connections and load scripts
     command = delivery(member())
     counts.reset()
     await handler.handle(command)
@@ -193,11 +193,11 @@ async def _single(app: App, counts: Counts, decider: Decider[Any, Any, Any], wha
     again = dict(counts.requests), counts.round_trips
     counts.reset()
     outcome = await handler.handle(delivery(member()))
-    insist(outcome.state == "accepted", "accepted")
-    insist(0 < counts.round_trips <= ROUND_TRIPS, "two round trips to Redis at most")
-    insist(
+    require(outcome.state == "accepted", "accepted")
+    require(0 < counts.round_trips <= ROUND_TRIPS, "two round trips to Redis at most")
+    require(
         again[0] == dict(counts.requests),
-        "a redelivery that was answered sends nothing to DynamoDB",
+        "a redelivery with a stored outcome sends nothing to DynamoDB",
     )
     table(
         f"append + project + outcome of {what}",
@@ -223,7 +223,7 @@ async def under_load(settings: LocalSettings, app: App, counts: Counts, session:
             with listener.expect(metadata.command_id) as announced:
                 await sender.send(command, metadata)
                 outcome = await listener.wait(metadata.command_id, announced, seconds=60)
-        insist(outcome is not None and outcome.state == "accepted", "every command is answered")
+        require(outcome is not None and outcome.state == "accepted", "every command has an outcome")
 
     await asyncio.gather(*(write() for _ in range(COMMANDS)))
     await app.resources.broker.stop()
@@ -246,7 +246,7 @@ def _report_load(counts: Counts) -> int:
             "Redis": f"{counts.round_trips / COMMANDS:.3f} round trips per command",
         },
     )
-    return verdict(Bound("SQS calls per command", per_message, most=CALLS_PER_MESSAGE))
+    return check_bounds(Bound("SQS calls per command", per_message, most=CALLS_PER_MESSAGE))
 
 
 def command_of(subject: str) -> tuple[OpenAccount, Metadata]:
@@ -269,7 +269,7 @@ def table(title: str, rows: Rows) -> None:
         print(f"  {name:<32}{value}")
 
 
-def insist(holds: bool, what: str) -> None:  # noqa: FBT001  reads as a sentence
+def require(holds: bool, what: str) -> None:  # noqa: FBT001  reads as a sentence
     if not holds:
         sys.exit(f"\nBROKEN  {what}")
 
