@@ -8,10 +8,12 @@ from contracts.referrals import (
     ReferredCredited,
     WithdrawCredit,
 )
-from referrals.account.state import Account
+from referrals.account.state import NotOpened, OpenedAccount
 
 
-def give(account: Account, command: CreditReferred, context: DecisionContext) -> list[AccountEvent]:
+def give(
+    account: NotOpened | OpenedAccount, command: CreditReferred, context: DecisionContext
+) -> list[AccountEvent]:
     """Credit the account's owner once, also before the account is open."""
     if account.credit is not None:
         return []
@@ -26,7 +28,7 @@ def give(account: Account, command: CreditReferred, context: DecisionContext) ->
 
 
 def withdraw(
-    account: Account, command: WithdrawCredit, context: DecisionContext
+    account: NotOpened | OpenedAccount, command: WithdrawCredit, context: DecisionContext
 ) -> list[AccountEvent]:
     """Withdraw the credit of this referral, if the account has it."""
     credit = account.credit
