@@ -56,6 +56,9 @@ test: setup  ## run all tests, on ports of their own; SEED=default for another o
 test-fast: setup  ## run the tests that start no process
 	@$(PYTEST) -n 2 -m "not stack" --start-no-process -p randomly --randomly-seed=$(SEED)
 
+test-recipes: setup  ## leave out each change of the recipes in README.md in turn: a check must report it
+	@RECIPE_OMISSIONS=1 $(PYTEST) -n 0 -p no:randomly tests/recipes
+
 format: setup  ## format every file
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix .

@@ -14,6 +14,7 @@ from deploy.local.bootstrap import answers
 from deploy.local.chain import TOKEN
 from deploy.local.programs import Program
 from deploy.local.provision import chain_environment, wait_for
+from deploy.local.settings import SERVICES
 from gateway.http.routing import AnyRoute
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
@@ -102,11 +103,10 @@ async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
         await suspend_limits(redis, limits)
         for name in ("compute", "gateway"):
             stack.service(name).stop()
-        for name in ("invites", "referrals"):
-            stack.service(name).start()
-        for name in ("compute", "gateway"):
             stack.service(name).start(**ours)
-        for name in ("invites", "referrals", "compute", "gateway"):
+        for name in SERVICES:
+            stack.service(name).start()
+        for name in SERVICES:
             await stack.service(name).ready()
         yield stack.service("gateway").url
         await restore_limits(redis)

@@ -5,10 +5,11 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
+from unittest.mock import MagicMock
 
 from gateway import api
 from gateway.http.routing import RequestContext
-from gateway.routes import ROUTES
+from gateway.routes import ROUTES, bind
 
 MODULES = [import_module(f"gateway.api.{each.name}") for each in pkgutil.iter_modules(api.__path__)]
 
@@ -36,3 +37,8 @@ def test_every_handler_has_a_route() -> None:
 def test_the_index_lists_the_routes_of_every_feature() -> None:
     declared = [route for module in MODULES for route in getattr(module, "ROUTES", ())]
     assert {each.operation_id for each in declared} == {each.operation_id for each in ROUTES}
+
+
+def test_every_route_is_bound_to_a_feature() -> None:
+    bound = [each.route.operation_id for each in bind(MagicMock())]
+    assert sorted(bound) == sorted(each.operation_id for each in ROUTES)

@@ -33,6 +33,11 @@ class Hunk:
     def after_change(self) -> str:
         return "".join(line[1:] + "\n" for line in self.lines if line[:1] != "-")
 
+    @property
+    def added(self) -> str:
+        """The first line that it adds."""
+        return next(line[1:].strip() for line in self.lines if line[:1] == "+" and line[1:])
+
 
 @dataclass(frozen=True)
 class Step:
@@ -78,6 +83,6 @@ class Step:
 
 def steps(readme: str, title: str) -> Iterator[Step]:
     """Yield the steps of the section with this title."""
-    section = readme.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    section = readme.split(f"\n## {title}\n")[1].split("\n## ", maxsplit=1)[0]
     for path, new, _, _, text in _STEP.findall(section):
         yield Step(path, bool(new), text)
