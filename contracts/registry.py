@@ -1,4 +1,7 @@
-"""List the subscriptions of all services: publishers derive from it who receives an event."""
+"""List the services that own an event log, and their subscriptions.
+
+Publishers derive from it who receives an event.
+"""
 
 from collections.abc import Mapping
 from functools import cache
@@ -8,6 +11,8 @@ from contracts import compute, invites, referrals
 from contracts.messages import Event
 from contracts.subscription import Subscription
 
+SERVICES: Final = (referrals.SERVICE, invites.SERVICE, compute.SERVICE)
+"""The services that decide on commands."""
 SUBSCRIPTIONS: Final[tuple[Subscription, ...]] = (
     referrals.SUBSCRIPTION,
     invites.SUBSCRIPTION,

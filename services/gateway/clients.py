@@ -17,8 +17,8 @@ from chassis.bus.commands import Publisher, commands_queue
 from chassis.bus.tracing import tracing_middleware
 from chassis.run.health import Check
 from cognito_jwt import KeySet, jwks_fetcher
-from contracts import compute, invites, referrals
 from contracts.compute import reports_table
+from contracts.registry import SERVICES
 from faststream_sqs import SQSBroker
 from gateway.settings import Settings
 from readthrough import DAO, Table
@@ -28,8 +28,6 @@ from redis_batching.connection import cancellation_safe
 if TYPE_CHECKING:
     from tracing.spans import Traces  # loads OpenTelemetry, which most processes never do
 
-SENDS_TO = (referrals.SERVICE, invites.SERVICE, compute.SERVICE)
-"""The services that the gateway sends commands to."""
 SEND_LINGER_SECONDS = 0.005
 """Batching window for outgoing commands, in seconds; small compared with the round trip."""
 _DYNAMODB = Config(
@@ -69,7 +67,7 @@ async def open_clients(
         dynamodb = await stack.enter_async_context(
             aioboto3.Session().client("dynamodb", config=_DYNAMODB)
         )
-        queues = QueueCheck(sqs, [commands_queue(settings.stack, service) for service in SENDS_TO])
+        queues = QueueCheck(sqs, [commands_queue(settings.stack, service) for service in SERVICES])
         keys = [KeySet(jwks_fetcher(session, pool.jwks_url)) for pool in settings.pools()]
         reports = DAO(reports_table(settings.stack), client=dynamodb)
         yield Clients(broker, redis, subscription, keys, queues.all_exist, reports)

@@ -2,8 +2,13 @@
 
 import copy
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +140,30 @@ def test_every_service_waits_for_the_deployed_template(compose: Compose) -> None
 def test_every_image_can_send_traces(service: str) -> None:
     locked = (ROOT / "services" / service / "requirements.lock").read_text()
     assert "\nopentelemetry-exporter-otlp-proto-http==" in locked
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("name", ["provision", "chain"])
+def test_a_container_can_import_the_local_program_that_it_runs(
+    name: str, compose: Compose, tmp_path: Path
+) -> None:
+    container = compose["services"][name]
+    for folder in (*copied(container["build"]["args"]), "deploy"):
+        if (ROOT / folder).is_dir():
+            shutil.copytree(ROOT / folder, tmp_path / folder)
+    module = container["command"][2]
+    if (ROOT / module.replace(".", "/")).is_dir():
+        module += ".__main__"
+    program = f"import {module}; from deploy.local.settings import LocalSettings; LocalSettings()"
+    done = subprocess.run(  # noqa: S603  our own code
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path / 'services'}:{tmp_path / 'libs'}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def _unpin(services: Compose) -> None:
