@@ -119,7 +119,7 @@ COMPUTE: Final = Service(
     codec=Codec[ComputeEvent](ComputeEvent),
     read_models=(ANALYSIS_VIEWS,),
     subscription=SUBSCRIPTION,
-    # an analysis is one message for hours: every deployment and every lost instance in that time
+    # an analysis is one message that takes hours: every deployment and lost instance in that time
     # costs it a delivery, and each delivery continues from the last checkpoint
     event_deliveries=20,
     subscribers=subscribers,

@@ -1,4 +1,4 @@
-"""Send mails through SES, and tell a mail that was not sent from one that may have been."""
+"""Send mails through SES; distinguish mails that were not sent from those that may have been."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from botocore.exceptions import (
 )
 
 QUOTA_SECONDS: Final = 3_600
-"""Between two checks of the account's sending quota."""
+"""Seconds between two checks of the account's sending quota."""
 CALL_SECONDS: Final = 30
 """Timeout of one call; well below `SENDING_TIMEOUT`, so that no retry overlaps a call."""
 
@@ -33,7 +33,7 @@ _TEMPORARY: Final = frozenset(
         "AccessDeniedException",
     }
 )
-"""SES took nothing, for a reason that passes or that an operator removes."""
+"""SES errors of mails that were not sent, for a temporary reason or until an operator acts."""
 _PERMANENT: Final = frozenset({"MessageRejected", "BadRequestException"})
 
 log = structlog.get_logger(__name__)

@@ -1,6 +1,6 @@
 """Project events into views of inviters, invitations and bulk results, and look-up entries.
 
-Each fold takes the events of the aggregate that it is about, and lists those that it ignores.
+Each fold takes the events of one aggregate, and lists those that it ignores.
 """
 
 from collections.abc import Mapping
@@ -139,7 +139,7 @@ def _changes(view: InviteView, event: InvitationEvent) -> dict[str, Any]:
             return _moved(view, "revoked", event.revoked_at, due_at=None)
         case InviteExpired():
             return _moved(view, "expired", event.expired_at, due_at=None)
-        case InviteComplained() | Unsubscribed():  # not shown: that is between recipient and us
+        case InviteComplained() | Unsubscribed():  # only the recipient and the service know
             return {"due_at": view.due_at and view.expires_at}
         case InviteRequested() | ReservationWanted():
             return {}

@@ -19,14 +19,14 @@ class InviteRules:
     """Invitations that one inviter sends on one day (UTC)."""
     expire_after: int = 14 * DAY
     resends: int = 3
-    """Times that one invitation can be resent."""
+    """Number of times that one invitation can be resent."""
     resend_pause: int = DAY
     remind_after: int = 3 * DAY
-    """From the first mail to the reminder."""
+    """Time from the first mail to the reminder."""
     reservation_seconds: int = HOUR // 2
-    """How long a reservation is held; accepting again after that requests it again."""
+    """Duration of a reservation; accepting again after that requests it again."""
     first_pause: int = 30
-    """Before the first retry of a mail; doubles with every retry."""
+    """Pause before the first retry of a mail; doubles with every retry."""
     longest_pause: int = HOUR
 
 

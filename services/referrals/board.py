@@ -1,4 +1,4 @@
-"""Decide on a board's day: it is closed once, and its standings are final (pure)."""
+"""Decide on a board's day: it is closed once, and its ranks are final (pure)."""
 
 from dataclasses import dataclass
 from typing import assert_never

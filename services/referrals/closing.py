@@ -1,4 +1,4 @@
-"""Close each day (UTC): store how every board stood at midnight, computed from the log alone.
+"""Close each day (UTC): store the state of every board at midnight, computed from the log alone.
 
 The result is a fold of the log as of the end of the day, so that every instance computes the same
 one at any later time. The first instance to append it wins; the others find it stored.
