@@ -1,1 +1,1 @@
-"""The language: the commands, events and views that services say to one another."""
+"""Define the commands, events and views that services exchange."""

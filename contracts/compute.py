@@ -1,4 +1,4 @@
-"""What is said to and by the compute service: token cluster analysis."""
+"""Define the messages and views of the compute service: token cluster analysis."""
 
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -17,16 +17,16 @@ Run = Annotated[int, Field(ge=1, description="Counts the analyses of one token."
 FailureCode = Literal[
     "no_contract", "not_erc20", "provider_unavailable", "too_large", "chain_unsettled"
 ]
-"""`no_contract` and `not_erc20` are about the token: another try soon would say the same."""
+"""`no_contract` and `not_erc20` concern the token: a retry would fail in the same way."""
 
 
 SERVICE: Final = "compute"
 REPORT, HOLDERS, GRAPH = "report", "holders", "graph"
-"""The bodies of a result."""
+"""Names of the bodies of a result."""
 
 
 def report_key(chain_id: int, token_address: str) -> str:
-    """What a token's reports are kept under, in the table and in caches."""
+    """Return the key of a token's reports in the table and in caches."""
     return f"{chain_id}-{token_address}"
 
 
@@ -35,12 +35,12 @@ def reports_table(stack: str) -> str:
 
 
 def reports_cache(body: str) -> str:
-    """The prefix of a body's keys in Redis."""
+    """Return the prefix of a body's keys in Redis."""
     return f"cluster-{body}"
 
 
-REPORTS_KEPT_SECONDS = 24 * 3600
-"""In Redis: long enough that a stale report is served while a new one is made."""
+REPORTS_CACHE_SECONDS = 24 * 3600
+"""Expiry in Redis: long enough to serve a stale report while a new one is computed."""
 
 
 class ClusterCommand(Command):
@@ -57,18 +57,18 @@ class ClusterCommand(Command):
 
 
 def analysis_stream(chain_id: int, token_address: str) -> str:
-    """The stream of a token's analyses; it is also the name of the job that readers watch."""
+    """Return the stream of a token's analyses, which is also the id of the job."""
     return ANALYSES.stream(f"{chain_id}-{token_address}")
 
 
 class RequestAnalysis(ClusterCommand):
-    """Find out which wallets hold this token together; a run that is under way is joined."""
+    """Request an analysis of the token, or join the active run."""
 
     type: Literal["RequestAnalysis"] = "RequestAnalysis"
 
 
 class StartAnalysis(ClusterCommand):
-    """Begin a run, or go on with it, at a block that everything will be true at."""
+    """Start or continue a run that describes the token at a given block."""
 
     type: Literal["StartAnalysis"] = "StartAnalysis"
     run: Run
@@ -80,7 +80,7 @@ class StartAnalysis(ClusterCommand):
 
 
 class RecordRange(ClusterCommand):
-    """The transfers of these blocks are kept."""
+    """Record that the transfers of these blocks are stored."""
 
     type: Literal["RecordRange"] = "RecordRange"
     run: Run
@@ -92,15 +92,15 @@ class RecordRange(ClusterCommand):
 
 
 class RewindAnalysis(ClusterCommand):
-    """The chain has taken blocks back: forget what was kept of blocks after this one."""
+    """Discard the ranges after this block, because the chain has reverted blocks."""
 
     type: Literal["RewindAnalysis"] = "RewindAnalysis"
     run: Run
-    to_block: Annotated[int, Field(ge=-1, description="-1: nothing that was kept still stands.")]
+    to_block: Annotated[int, Field(ge=-1, description="-1: no range remains valid.")]
 
 
 class CompleteAnalysis(ClusterCommand):
-    """The report of a run is stored."""
+    """Record that the report of a run is stored."""
 
     type: Literal["CompleteAnalysis"] = "CompleteAnalysis"
     run: Run
@@ -109,7 +109,7 @@ class CompleteAnalysis(ClusterCommand):
 
 
 class FailAnalysis(ClusterCommand):
-    """A run cannot come to its end."""
+    """Record that a run cannot be completed."""
 
     type: Literal["FailAnalysis"] = "FailAnalysis"
     run: Run
@@ -131,12 +131,12 @@ class AnalysisRequested(Event):
 
 
 class AnalysisStarted(Event):
-    """Everything in this run's report is true at this block."""
+    """Record the start of a run, and the block that its report describes."""
 
     type: Literal["AnalysisStarted"] = "AnalysisStarted"
     run: Run
     from_block: BlockNumber
-    """Where the token's first transfer may be."""
+    """The first block that may contain a transfer of the token."""
     block: BlockNumber
     block_hash: BlockHash
     block_timestamp: UnixTime
@@ -145,27 +145,27 @@ class AnalysisStarted(Event):
 
 
 class RangeSynced(Event):
-    """A checkpoint: the transfers of these blocks lie in a segment, and need no second look."""
+    """Record a checkpoint: the transfers of these blocks are stored in a segment."""
 
     type: Literal["RangeSynced"] = "RangeSynced"
     run: Run
     from_block: BlockNumber
     to_block: BlockNumber
     block_hash: BlockHash
-    """Of `to_block`: by it a later run sees whether the chain is still the same."""
+    """Hash of `to_block`, by which a later run detects a reorganisation of the chain."""
     count: int
     segment: str
     synced_at: UnixTime
 
 
 class AnalysisRewound(Event):
-    """Checkpoints after this block stand on a branch that the chain has left."""
+    """Record that checkpoints after this block are on a branch that the chain has left."""
 
     type: Literal["AnalysisRewound"] = "AnalysisRewound"
     run: Run
     to_block: int
     transfers: int
-    """Kept in the checkpoints that still stand."""
+    """Number of transfers in the remaining checkpoints."""
     rewound_at: UnixTime
 
 
@@ -195,7 +195,7 @@ ComputeEvent = (
 )
 
 SUBSCRIPTION: Final = Subscription(SERVICE, AnalysisRequested)
-"""The own request for an analysis: work that takes longer than a command may."""
+"""An event of the service itself: the analysis takes longer than a command may."""
 
 JobState = Literal["queued", "syncing", "analysing", "done", "failed"]
 

@@ -95,7 +95,7 @@ class InvitationStreamCommand(InvitesCommand):
 
 
 class RegisterInviter(InvitesCommand):
-    """Remember who may invite: the reaction to an account that was opened elsewhere."""
+    """Register a member as an inviter, after the referrals service has opened the account."""
 
     type: Literal["RegisterInviter"] = "RegisterInviter"
     member_id: Identifier
@@ -107,13 +107,13 @@ class RegisterInviter(InvitesCommand):
 
 
 class InviteRow(Message):
-    """One person to invite."""
+    """Describe one person to invite."""
 
     email: EmailAddress
     note: Note = ""
     locale: Locale = "en"
     row: int = 0
-    """Where it stands in what the inviter sent, counted from 1."""
+    """Number of the row in the inviter's request, counted from 1."""
 
 
 class SendInvite(InviterStreamCommand):
@@ -124,13 +124,13 @@ class SendInvite(InviterStreamCommand):
     note: Note = ""
     locale: Locale = "en"
     name: Name = ""
-    """How the mail calls the inviter; default: the masked address."""
+    """Name of the inviter in the mail; default: the masked address."""
     code: ReferralCode | None = None
-    """The inviter's referral code: the seat that an accepted invitation asks for."""
+    """The inviter's referral code, with which an accepted invitation reserves a seat."""
 
 
 class SendInvites(InviterStreamCommand):
-    """Invite many at once; each row is taken or refused for itself."""
+    """Invite many people at once; each row is admitted or rejected separately."""
 
     type: Literal["SendInvites"] = "SendInvites"
     job_id: Identifier
@@ -140,7 +140,7 @@ class SendInvites(InviterStreamCommand):
 
 
 class CloseInvite(InviterStreamCommand):
-    """Note on the inviter's stream that an invitation came to its end."""
+    """Record on the inviter's stream that an invitation has ended."""
 
     type: Literal["CloseInvite"] = "CloseInvite"
     invite_id: Identifier
@@ -148,7 +148,7 @@ class CloseInvite(InviterStreamCommand):
 
 
 class RequestInvite(InvitationStreamCommand):
-    """Begin the stream of an invitation that was admitted."""
+    """Start the stream of an admitted invitation."""
 
     type: Literal["RequestInvite"] = "RequestInvite"
     inviter_id: Identifier
@@ -162,38 +162,42 @@ class RequestInvite(InvitationStreamCommand):
 
 
 class ResendInvite(InvitationStreamCommand):
-    """Mail it again with a new token; the old one is dead from then on."""
+    """Send the invitation again with a new token; the old token becomes invalid."""
 
     type: Literal["ResendInvite"] = "ResendInvite"
     inviter_id: Identifier
 
 
 class RevokeInvite(InvitationStreamCommand):
+    """Withdraw an invitation."""
+
     type: Literal["RevokeInvite"] = "RevokeInvite"
     inviter_id: Identifier
 
 
 class AcceptInvite(InvitationStreamCommand):
-    """Whoever has the token of the mail wants to come."""
+    """Accept the invitation, on behalf of the holder of the token."""
 
     type: Literal["AcceptInvite"] = "AcceptInvite"
     token_hash: Digest
 
 
 class DeclineInvite(InvitationStreamCommand):
+    """Decline the invitation, on behalf of the holder of the token."""
+
     type: Literal["DeclineInvite"] = "DeclineInvite"
     token_hash: Digest
 
 
 class Unsubscribe(InvitationStreamCommand):
-    """No more mail to this address, from whomever."""
+    """Stop all mail to the address of this invitation, from every inviter."""
 
     type: Literal["Unsubscribe"] = "Unsubscribe"
     token_hash: Digest
 
 
 class StartSending(InvitationStreamCommand):
-    """Write down that a mail is about to be sent, or is withheld."""
+    """Record that a mail is about to be sent, or is withheld."""
 
     type: Literal["StartSending"] = "StartSending"
     mail: Annotated[int, Field(ge=1)]
@@ -201,17 +205,19 @@ class StartSending(InvitationStreamCommand):
     unsubscribe_hash: Digest
     withheld: Reason | None = None
     patience: Annotated[int, Field(ge=0)] = 120
-    """Seconds after which an earlier start that had no end is taken for a crash."""
+    """Seconds after which an earlier start without a result is taken for a crash."""
 
 
 class RecordSent(InvitationStreamCommand):
+    """Record that the provider has accepted a mail."""
+
     type: Literal["RecordSent"] = "RecordSent"
     mail: Annotated[int, Field(ge=1)]
     message_id: Annotated[str, Field(max_length=200)]
 
 
 class PostponeSending(InvitationStreamCommand):
-    """The mail system cannot take it now: it certainly was not sent."""
+    """Record that the provider cannot accept a mail now; it certainly was not sent."""
 
     type: Literal["PostponeSending"] = "PostponeSending"
     mail: Annotated[int, Field(ge=1)]
@@ -219,7 +225,7 @@ class PostponeSending(InvitationStreamCommand):
 
 
 class GiveUpSending(InvitationStreamCommand):
-    """The mail system will never take this mail."""
+    """Record that the provider will never accept this mail."""
 
     type: Literal["GiveUpSending"] = "GiveUpSending"
     mail: Annotated[int, Field(ge=1)]
@@ -227,7 +233,7 @@ class GiveUpSending(InvitationStreamCommand):
 
 
 class RecordFeedback(InvitationStreamCommand):
-    """What the mail system tells of a mail; it may come late, twice and in any order."""
+    """Record feedback on a mail, which may arrive late, twice and in any order."""
 
     type: Literal["RecordFeedback"] = "RecordFeedback"
     feedback_id: Annotated[str, Field(max_length=200)]
@@ -237,7 +243,7 @@ class RecordFeedback(InvitationStreamCommand):
 
 
 class TendInvite(InvitationStreamCommand):
-    """Let time do its work: a reminder, the end of an invitation."""
+    """Do what is due: send a mail or a reminder, or expire the invitation."""
 
     type: Literal["TendInvite"] = "TendInvite"
 
@@ -286,7 +292,7 @@ class InviterRegistered(Event):
 
 
 class InviteAdmitted(Event):
-    """The inviter may send this one; its own stream goes on from here."""
+    """Record that the inviter may send an invitation; its own stream continues from here."""
 
     type: Literal["InviteAdmitted"] = "InviteAdmitted"
     inviter_id: Identifier
@@ -301,7 +307,7 @@ class InviteAdmitted(Event):
 
     @property
     def subject_stream(self) -> str:
-        """Two hundred invitations of one person are two hundred streams, side by side."""
+        """Return the invitation's stream, so that invitations of one inviter run in parallel."""
         return INVITATIONS.stream(self.invite_id)
 
 
@@ -311,7 +317,7 @@ class RowRefused(Message):
 
 
 class BulkAdmitted(Event):
-    """What became of the rows of one bulk request."""
+    """Record the results of the rows of one bulk request."""
 
     type: Literal["BulkAdmitted"] = "BulkAdmitted"
     inviter_id: Identifier
@@ -322,7 +328,7 @@ class BulkAdmitted(Event):
 
 
 class InviteClosed(Event):
-    """An invitation came to its end: it counts no more among the active ones."""
+    """Record that an invitation has ended and is not active any more."""
 
     type: Literal["InviteClosed"] = "InviteClosed"
     inviter_id: Identifier
@@ -353,7 +359,7 @@ class InvitationStreamEvent(Event):
 
 
 class InviteResent(InvitationStreamEvent):
-    """From here on only the next mail's token is good."""
+    """Record a resend: from here on only the token of the next mail is valid."""
 
     type: Literal["InviteResent"] = "InviteResent"
     mail: int
@@ -368,7 +374,7 @@ class InviteReminded(InvitationStreamEvent):
 
 
 class SendingStarted(InvitationStreamEvent):
-    """A mail is about to be sent."""
+    """Record that a mail is about to be sent."""
 
     type: Literal["SendingStarted"] = "SendingStarted"
     mail: int
@@ -376,7 +382,7 @@ class SendingStarted(InvitationStreamEvent):
     unsubscribe_hash: Digest
     started_at: UnixTime
     again: bool = False
-    """An earlier start had no end: the mail may have gone out then, and goes out twice now."""
+    """Whether an earlier start had no result: the mail may then be sent twice."""
 
 
 class InviteSent(InvitationStreamEvent):
@@ -387,7 +393,7 @@ class InviteSent(InvitationStreamEvent):
 
 
 class MailWithheld(InvitationStreamEvent):
-    """The address gets no mail; nobody outside is told so."""
+    """Record that a mail was withheld; only the service knows."""
 
     type: Literal["MailWithheld"] = "MailWithheld"
     mail: int
@@ -444,7 +450,7 @@ class InviteAccepted(InvitationStreamEvent):
 
 
 class ReservationWanted(InvitationStreamEvent):
-    """A seat is to be held for the invited person; told to whoever gives seats."""
+    """Request a seat for the invited person from the referrals service."""
 
     type: Literal["ReservationWanted"] = "ReservationWanted"
     inviter_id: Identifier
@@ -519,8 +525,8 @@ SubscribedEvent = (
     | InviteComplained
     | Unsubscribed
 )
-"""New accounts, and own events: what one stream means for another, for the mail system and for
-the referrals service."""
+"""New accounts, and events of the service itself that concern other streams, the mails or the
+referrals service."""
 SUBSCRIPTION: Final = Subscription(SERVICE, SubscribedEvent)
 
 

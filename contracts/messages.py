@@ -73,7 +73,7 @@ class Command(Message):
 
     @property
     def body_hash(self) -> str:
-        """Return a digest that tells a repeated command from another command with the same id.
+        """Return a digest that distinguishes a repetition from another command with the same id.
 
         Fields with their default value do not count, so that a field that is added later, with a
         default, does not turn a repetition into another command.

@@ -31,7 +31,7 @@ class LedgerEntry(View):
 
 
 class PointsView(View):
-    """A member's ledger. The points of any moment are the sum of what counted by then."""
+    """A member's ledger. The points at any time are the sum of the entries that counted by then."""
 
     member_id: Identifier
     since: UnixTime = 0
@@ -92,7 +92,7 @@ class StatsMeta(View):
 
 
 class InviteStatsResponse(View):
-    """How a member's invitations went in a window of time."""
+    """The results of a member's invitations in a window of time."""
 
     points: int
     points_difference: int

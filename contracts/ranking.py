@@ -1,6 +1,6 @@
-"""Compute points, ranks and charts of past moments from a ledger and the closed days of a board.
+"""Compute points, ranks and charts of past times from a ledger and the closed days of a board.
 
-Points of a past moment are a sum over the member's ledger. A rank of a past day follows from that
+Points of a past time are a sum over the member's ledger. A rank of a past day follows from that
 day's close, which records how many members had how many points. Nothing here does I/O: callers load
 a `PointsView` and the closes of the days that `days_of` names.
 """
@@ -191,10 +191,10 @@ def rank_chart(view: PointsView, closes: Closes) -> ChartResponse:
 def invite_stats(
     view: PointsView, closes: Closes, period: Period, current: Position | None = None
 ) -> InviteStatsResponse:
-    """Return how a member's invitations went in a period.
+    """Return the results of a member's invitations in a period.
 
     `closes` are those of the board of all time, for `period.days`. `current` is the member's
-    position on the live board; None for a period in the past, whose position its closes tell.
+    position on the live board; None for a past period, whose closes contain the position.
     """
     entries, start, as_of = view.entries, period.start, period.as_of
     position = position_at(view, closes, as_of) if current is None else current

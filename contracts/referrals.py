@@ -1,8 +1,8 @@
-"""What is said to and by the referrals service: members, codes, and who came by whom.
+"""Define the messages and views of the referrals service: members, codes and referrals.
 
-A referral is taken in two steps: `ReserveReferral` holds a seat for half an hour, and
-`ConfirmReferral`, after the invited person has signed up, takes it, holds it for review or turns
-it down. The referrer's stream decides on all of it, so that no seat is given twice.
+A referral is made in two steps: `ReserveReferral` reserves a seat for half an hour, and
+`ConfirmReferral`, after the invited person has signed up, takes it, holds it for review or rejects
+it. The referrer's stream decides on both, so that no seat is assigned twice.
 """
 
 import hashlib
@@ -36,9 +36,9 @@ from contracts.subscription import Subscription
 SERVICE: Final = "referrals"
 DEFAULT_TOTAL_REFERRALS = 10
 MAX_TOTAL_REFERRALS = 2_000
-"""Of one account: its stream is read whole for every decision."""
+"""Limit of one account, because its complete stream is read for every decision."""
 TEAM_PREFIX = "team:"
-"""Ids of campaign accounts begin so; no person's does."""
+"""Prefix of the ids of campaign accounts; no person's id has it."""
 
 Reason = Annotated[str, Field(min_length=3, max_length=280)]
 Network = Annotated[str, Field(max_length=64), Personal()]
@@ -49,10 +49,10 @@ CodeKind = Literal["random", "vanity"]
 
 
 def use_id(referrer_id: str | None, code: str, address: str) -> str:
-    """The one name of this person's use of this referrer's codes, whoever asks for it.
+    """Return the id of this person's use of this referrer's codes.
 
-    Asking twice, or with another spelling of the address, names the same use. A code that nobody
-    has names a use as well, which will never be.
+    Repeated requests, and other spellings of the address, have the same id. A code that does not
+    exist has ids, too, although it can never be used.
     """
     owner = referrer_id or f"code {code}"
     return hashlib.sha256(f"{owner}\n{folded(address)}".encode()).hexdigest()[:32]
@@ -86,16 +86,15 @@ class OpenAccount(MemberCommand):
     network: Network | None = None
     referrer_id: Identifier | None = None
     referral_code: ReferralCode | None = None
-    """With `referrer_id`: the code that the person came by; it is redeemed once the account is
-    open."""
+    """With `referrer_id`: the code by which the person joined, redeemed after the opening."""
 
 
 class OpenCampaign(MemberCommand):
-    """Open an account of the team, with a code, a quota and an end of its own."""
+    """Open an account of the team, with its code, quota and expiry."""
 
     type: Literal["OpenCampaign"] = "OpenCampaign"
     code: ReferralCode | None = None
-    """A name that was chosen; default: a random code."""
+    """The chosen name; default: a random code."""
     shown: ShownReferralCode | None = None
     total_referrals: Seats
     expires_at: UnixTime | None = None
@@ -104,16 +103,16 @@ class OpenCampaign(MemberCommand):
 
 
 class IssueCode(MemberCommand):
-    """Give a member one more code: random, or by a name that the member has chosen."""
+    """Issue one more code to a member: random, or with a name that the member has chosen."""
 
     type: Literal["IssueCode"] = "IssueCode"
     kind: CodeKind = "random"
     code: ReferralCode | None = None
-    """For `vanity`: the chosen name as it is compared."""
+    """For `vanity`: the chosen name in the form that is compared."""
     shown: ShownReferralCode | None = None
     """For `vanity`: the chosen name as it is shown."""
     max_uses: Uses | None = None
-    """A cap inside of the member's quota; nothing is deducted for it."""
+    """A limit within the member's quota; it reserves no seats."""
     expires_at: UnixTime | None = None
 
 
@@ -125,7 +124,7 @@ class RotateCode(MemberCommand):
 
 
 class RevokeCode(MemberCommand):
-    """End a code."""
+    """Revoke a code, which cannot be used any more."""
 
     type: Literal["RevokeCode"] = "RevokeCode"
     code: ReferralCode
@@ -135,16 +134,16 @@ class RevokeCode(MemberCommand):
 
 
 class ReserveReferral(ReferralsCommand):
-    """Hold a seat for a person who has been invited (`referral_use`), until it expires.
+    """Reserve a seat for an invited person (`referral_use`), until the reservation expires.
 
-    `use_id` names the use from here on. Reserving again is the same success.
+    `use_id` identifies the referral from here on. Reserving again is the same success.
     """
 
     excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["ReserveReferral"] = "ReserveReferral"
     member_id: Identifier | None = None
-    """The referrer. None: nobody has this code; it is asked for all the same, and refused the
-    same, so that nobody learns from the time that an answer takes which codes there are."""
+    """The referrer. None: the code does not exist; the command is sent and rejected nevertheless,
+    so that response times do not reveal which codes exist."""
     code: ReferralCode
     invited_user: EmailAddress
     network: Network | None = None
@@ -176,7 +175,7 @@ class RedeemReferral(MemberCommand):
 
 
 class UseCommand(MemberCommand):
-    """A wish about one use of a code; `member_id` is the referrer's."""
+    """Change one use of a code; `member_id` is the referrer's."""
 
     use_id: Identifier
 
@@ -184,26 +183,26 @@ class UseCommand(MemberCommand):
 class ConfirmReferral(UseCommand):
     """Take the seat: the invited person has signed up as `invited_id`.
 
-    What follows is told by an event: `ReferralConfirmed`, `ReferralDelayed`, `ReferralHeld` or
-    `ReferralRejected`. Confirming again is the same success.
+    The event is `ReferralConfirmed`, `ReferralDelayed`, `ReferralHeld` or `ReferralRejected`.
+    Confirming again is the same success.
     """
 
     excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["ConfirmReferral"] = "ConfirmReferral"
     invited_id: Identifier
     invited_user: EmailAddress | None = None
-    """The verified address of the person, if it is known: it must be the one that was invited."""
+    """The verified address of the person, if it is known; it must be the one that was invited."""
     network: Network | None = None
 
 
 class ReleaseReferral(UseCommand):
-    """Give a reserved seat back."""
+    """Release a reserved seat."""
 
     type: Literal["ReleaseReferral"] = "ReleaseReferral"
 
 
 class SettleReferrals(MemberCommand):
-    """Let time do its work: reservations expire, and delayed confirmations come true."""
+    """Expire overdue reservations and confirm referrals whose delay has passed."""
 
     type: Literal["SettleReferrals"] = "SettleReferrals"
 
@@ -218,7 +217,7 @@ class GrantQuota(MemberCommand):
 
 
 class ApproveReferral(UseCommand):
-    """A person has looked at a held referral, and it is good."""
+    """Confirm a held or delayed referral after a review."""
 
     type: Literal["ApproveReferral"] = "ApproveReferral"
     by: Identifier
@@ -226,7 +225,7 @@ class ApproveReferral(UseCommand):
 
 
 class RejectReferral(UseCommand):
-    """A person has looked at a held referral, and it is not good."""
+    """Reject a held or delayed referral after a review."""
 
     type: Literal["RejectReferral"] = "RejectReferral"
     by: Identifier
@@ -234,7 +233,7 @@ class RejectReferral(UseCommand):
 
 
 class ReverseReferral(UseCommand):
-    """Take a confirmed referral back, and the points with it."""
+    """Reverse a confirmed referral and deduct its points."""
 
     type: Literal["ReverseReferral"] = "ReverseReferral"
     by: Identifier
@@ -242,7 +241,7 @@ class ReverseReferral(UseCommand):
 
 
 class CreditReferred(MemberCommand):
-    """Note on an invited member's own stream by whom it came."""
+    """Credit an invited member with points for joining by a referral."""
 
     type: Literal["CreditReferred"] = "CreditReferred"
     referrer_id: Identifier
@@ -250,21 +249,21 @@ class CreditReferred(MemberCommand):
 
 
 class WithdrawCredit(MemberCommand):
-    """Take that back, for the referral was reversed."""
+    """Withdraw the credit of a referral that was reversed."""
 
     type: Literal["WithdrawCredit"] = "WithdrawCredit"
     use_id: Identifier
 
 
 class BoardLevel(Message):
-    """How many members have so many points."""
+    """Count the members that have a number of points."""
 
     points: int
     members: int
 
 
 class BoardPlace(Message):
-    """One of the first on a board."""
+    """Describe a member among the first on a board."""
 
     member_id: Identifier
     display_name: str
@@ -277,7 +276,7 @@ Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
 class CloseDay(ReferralsCommand):
-    """Keep how a board stood at the end of a day (UTC); done once, whoever asks."""
+    """Store the state of a board at the end of a day (UTC); only the first command does."""
 
     type: Literal["CloseDay"] = "CloseDay"
     board: Board
@@ -327,7 +326,7 @@ class AccountOpened(Event):
 
 
 class CodeBrought(Event):
-    """The new member came by this code, which is redeemed now that the account is open."""
+    """Record the code by which a new member joined; it is redeemed next."""
 
     type: Literal["CodeBrought"] = "CodeBrought"
     member_id: Identifier
@@ -364,7 +363,7 @@ class CodeRevoked(Event):
     code: StoredReferralCode
     revoked_at: UnixTime
     replaced_by: StoredReferralCode | None = None
-    """Set when it was rotated."""
+    """The new code, if this one was rotated."""
     by: Identifier | None = None
     reason: Reason | None = None
 
@@ -379,7 +378,7 @@ class QuotaGranted(Event):
 
 
 class ScoreComponent(Message):
-    """One thing that speaks for or against a referral, and how much."""
+    """Describe a sign for or against a referral, and its points."""
 
     name: str
     points: int
@@ -390,7 +389,7 @@ Band = Literal["confirm", "delay", "hold", "reject"]
 
 
 class Assessment(Message):
-    """What the guards found, so that a verdict can be explained and rules can be replayed."""
+    """Record the result of the guards, so that it can be explained and other rules compared."""
 
     rules_version: int
     score: Annotated[int, Field(ge=0, le=100)]
@@ -399,7 +398,7 @@ class Assessment(Message):
 
 
 class UseEvent(Event):
-    """A fact about one use of a code; `member_id` is the referrer's."""
+    """Record a fact about one use of a code; `member_id` is the referrer's."""
 
     member_id: Identifier
     use_id: Identifier
@@ -415,15 +414,15 @@ class ReferralReserved(UseEvent):
 
 
 class ReferralConfirmed(UseEvent):
-    """The invited person counts as referred by this member, and by nobody else."""
+    """Record that the invited person counts as referred by this member, and by no other."""
 
     type: Literal["ReferralConfirmed"] = "ReferralConfirmed"
     invited_id: Identifier
     network: Network | None = None
     address_digest: str
-    """Claims the person's address, whose other spellings are then taken as well."""
+    """Digest that claims the person's address in all its spellings."""
     assessment: Assessment | None = None
-    """None: it was made when the referral was held or delayed."""
+    """None if the referral was assessed when it was held or delayed."""
     by: Identifier | None = None
     """The administrator who approved it."""
     reason: Reason | None = None
@@ -433,7 +432,7 @@ class ReferralConfirmed(UseEvent):
 
 
 class ReferralDelayed(UseEvent):
-    """It will be confirmed at `until`, unless an administrator turns it down before."""
+    """Record that the referral will be confirmed at `until`, unless it is rejected before."""
 
     type: Literal["ReferralDelayed"] = "ReferralDelayed"
     invited_id: Identifier
@@ -444,7 +443,7 @@ class ReferralDelayed(UseEvent):
 
 
 class ReferralHeld(UseEvent):
-    """An administrator must look at it."""
+    """Record that an administrator must review the referral."""
 
     type: Literal["ReferralHeld"] = "ReferralHeld"
     invited_id: Identifier
@@ -454,7 +453,7 @@ class ReferralHeld(UseEvent):
 
 
 class ReferralRejected(UseEvent):
-    """It does not count; the seat is free again."""
+    """Record that the referral does not count; the seat is free again."""
 
     type: Literal["ReferralRejected"] = "ReferralRejected"
     invited_id: Identifier
@@ -481,12 +480,12 @@ class ReferralReversed(UseEvent):
     by: Identifier
     reason: Reason
     confirmed_at: UnixTime
-    """When it had been confirmed: the points of that time are taken back."""
+    """Time of its confirmation, whose rules determine the points that are deducted."""
     reversed_at: UnixTime
 
 
 class ReferredCredited(Event):
-    """On the invited member's stream: by whom it came."""
+    """Record, on the invited member's stream, who referred the member."""
 
     type: Literal["ReferredCredited"] = "ReferredCredited"
     member_id: Identifier
@@ -504,7 +503,7 @@ class CreditWithdrawn(Event):
 
 
 class DayClosed(Event):
-    """How a board stood at the end of a day: a rank of that day follows from it for ever."""
+    """Record the state of a board at the end of a day, from which all ranks of that day follow."""
 
     type: Literal["DayClosed"] = "DayClosed"
     board: Board
@@ -550,7 +549,7 @@ ReferralEvent = Annotated[BoardEvent | AccountEvent, Field(discriminator="type")
 
 
 SubscribedEvent = CodeBrought | ReferralConfirmed | ReferralReversed
-"""Own events: what happens on one member's stream can matter to another member's."""
+"""Events of the service itself: an event of one member can concern another member's stream."""
 SUBSCRIPTION: Final = Subscription(SERVICE, SubscribedEvent)
 
 
@@ -558,7 +557,7 @@ SUBSCRIPTION: Final = Subscription(SERVICE, SubscribedEvent)
 
 
 class Referral(View):
-    """A person whom a member has referred, as part of the member's account."""
+    """A person who was referred by a member, as part of the member's account."""
 
     invited_user: str
     timestamp: UnixTime
@@ -614,13 +613,13 @@ class CodesView(View):
     version: int = 0
     """Version of the member's stream that it reflects."""
     remaining: int = 0
-    """How many more people the member can refer."""
+    """Number of people whom the member can still refer."""
     codes: tuple[CodeView, ...] = ()
     open_uses: dict[str, StoredReferralCode] = Field(default_factory=dict)
     """Use id -> code, for seats that are reserved or taken."""
 
     def state_of(self, code: CodeView, at: float) -> CodeState:
-        """Return whether one of these codes can be used at a moment (UNIX seconds)."""
+        """Return whether one of these codes can be used at a time (UNIX seconds)."""
         return code_state(code, uses=code.uses, remaining=self.remaining, at=at)
 
     def find(self, code: str) -> CodeView | None:

@@ -24,7 +24,7 @@ from compute.state import Analysis
 from compute.worker import Worker
 from contracts.compute import (
     REPORT,
-    REPORTS_KEPT_SECONDS,
+    REPORTS_CACHE_SECONDS,
     SERVICE,
     SUBSCRIPTION,
     ComputeCommand,
@@ -72,7 +72,7 @@ def make_worker(application: Compute, session: aiohttp.ClientSession, s3: Any) -
             {number: _profile(settings, number, name) for number, name in names.items()}
         ),
         reports=VersionedStore(DAO(reports_table(settings.stack), client=resources.dynamodb)),
-        cache=RAO(reports_cache(REPORT), client=resources.redis, tte=REPORTS_KEPT_SECONDS),
+        cache=RAO(reports_cache(REPORT), client=resources.redis, tte=REPORTS_CACHE_SECONDS),
         max_transfers=settings.max_transfers,
     )
 

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 PARTS = [
     "services",
     "chassis",
+    "contracts",
     "benchmarks",
     "docs",
     "tests",

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final
 
 from contracts.cluster_report import ClusterReport, compare
-from contracts.compute import GRAPH, HOLDERS, REPORT, REPORTS_KEPT_SECONDS, reports_cache
+from contracts.compute import GRAPH, HOLDERS, REPORT, REPORTS_CACHE_SECONDS, reports_cache
 from readthrough import RAO, ReadThrough, Stored, Table, VersionedStore
 
 DIFF: Final = "diff"
@@ -34,7 +34,7 @@ def reports_of(table: Table, redis: Any) -> Reports:
     store = VersionedStore(table)
 
     def reader(name: str, **options: Any) -> ReadThrough:
-        cache = RAO(reports_cache(name), client=redis, tte=REPORTS_KEPT_SECONDS)
+        cache = RAO(reports_cache(name), client=redis, tte=REPORTS_CACHE_SECONDS)
         return ReadThrough(cache, partial(store.load, name=name), **options)
 
     reports = reader(REPORT, staleness=STALENESS_SECONDS)
