@@ -88,7 +88,7 @@ def _stay(settings: LocalSettings) -> int:
     from deploy.local.bootstrap import answers  # noqa: PLC0415  as above
 
     for service in SERVICES:
-        ready = f"http://{HOST}:{settings.health_port(service)}/readyz"
+        ready = f"http://{HOST}:{settings.port_of(service)}/readyz"
         wait_for(service, partial(answers, ready))
     settings.ready.write_text(settings.model_dump_json(include=set(PORTS)))
     print(

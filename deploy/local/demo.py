@@ -15,6 +15,7 @@ from typing import Any
 from redis import Redis
 
 from contracts.referral_code import from_entropy, shown
+from deploy.folders import event_sourced_names
 from deploy.local.background import DidNotStart, stack
 from deploy.local.chain import TOKEN
 from deploy.local.demo_users import DEMO_USERS, UserPool
@@ -297,7 +298,8 @@ def _a_token_is_analysed(story: Story, token: str) -> None:
 def _summarize(story: Story, settings: LocalSettings, *, keep: bool) -> None:
     seconds = time.monotonic() - story.started
     print(f"\nAll {story.steps} responses were as expected, in {seconds:.1f} s.\n")
-    print("What ran: the gateway, the services referrals, invites and compute, a local AWS")
+    *first, last = event_sourced_names()
+    print(f"What ran: the gateway, the services {', '.join(first)} and {last}, a local AWS")
     print("(DynamoDB, SQS, SNS, SES, Cognito, S3), Redis, and a simulated chain.\n")
     docs, token = f"{settings.gateway_url}/docs", f"make token USER={DEMO_USERS[0]}"
     if keep:

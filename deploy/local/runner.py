@@ -86,7 +86,7 @@ def serve(settings: LocalSettings, service: str) -> int:
     environment = settings.environment() | read_environment(settings.service_env)
     environment |= {"LOG_FORMAT": os.environ.get("LOG_FORMAT", "console")}
     environment |= {"RECEIVE_WAIT_SECONDS": "1"}  # so that Ctrl-C stops it fast
-    environment |= {port_setting(service).upper(): str(settings.health_port(service))}
+    environment |= {port_setting(service).upper(): str(settings.port_of(service))}
     return _respawn([sys.executable, "-m", service, "run"], environment)
 
 

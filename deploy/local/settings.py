@@ -69,7 +69,7 @@ class LocalSettings(BaseSettings):
 
     @property
     def gateway_port(self) -> int:
-        return self.health_port(GATEWAY)
+        return self.port_of(GATEWAY)
 
     @property
     def gateway_url(self) -> str:
@@ -99,7 +99,7 @@ class LocalSettings(BaseSettings):
         """The log of a stack in the background."""
         return self.state / "up.log"
 
-    def health_port(self, service: str) -> int:
+    def port_of(self, service: str) -> int:
         """Return the port on which a service reports its health."""
         if service in self.service_ports:
             return self.service_ports[service]
@@ -112,7 +112,7 @@ class LocalSettings(BaseSettings):
             "AWS_PORT": self.aws_port,
             "REDIS_PORT": self.redis_port,
             "CHAIN_PORT": self.chain_port,
-            **{_port_variable(service): self.health_port(service) for service in SERVICES},
+            **{_port_variable(service): self.port_of(service) for service in SERVICES},
         }
 
     def as_started(self) -> "LocalSettings":

@@ -51,10 +51,9 @@ def test_the_port_of_a_service_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("REFERRALS_PORT", "9001")
     monkeypatch.setenv("INVITES_PORT", "")
     settings = LocalSettings()
-    assert settings.ports()["REFERRALS_PORT"] == settings.health_port("referrals") == 9001
+    assert settings.ports()["REFERRALS_PORT"] == settings.port_of("referrals") == 9001
     assert (
-        settings.health_port("invites")
-        == settings_class("invites").model_fields["health_port"].default
+        settings.port_of("invites") == settings_class("invites").model_fields["health_port"].default
     )
 
 
@@ -201,7 +200,7 @@ def test_the_stack_starts_heals_stays_on_loopback_and_stops_completely(tmp_path:
         wait_for("the end of referrals", lambda: not serving(referrals))
         wait_for(
             "referrals again",
-            lambda: answers(f"http://{HOST}:{settings.health_port('referrals')}/readyz"),
+            lambda: answers(f"http://{HOST}:{settings.port_of('referrals')}/readyz"),
         )
     finally:
         process.send_signal(signal.SIGINT)

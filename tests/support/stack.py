@@ -124,7 +124,7 @@ class Service:
 
     @property
     def port(self) -> int:
-        return self.stack.settings.health_port(self.name)
+        return self.stack.settings.port_of(self.name)
 
     @property
     def url(self) -> str:
