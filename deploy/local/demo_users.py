@@ -15,7 +15,7 @@ DEMO_USERS = ("alice@example.com", "bob@example.com", "carol@example.com")
 ADMIN = "admin@example.com"
 """Joins the group of administrators when it signs up."""
 PROGRAM = "service"
-"""Stands for a program, which acts on its own behalf."""
+"""Name for `make token` that means a program, which calls the API on its own behalf."""
 Use = Literal["id", "access"]
 
 
@@ -50,7 +50,7 @@ class UserPool:
             )
         except cognito.exceptions.UsernameExistsException:
             return
-        # stands in for the code of the confirmation mail
+        # replaces the code of the confirmation mail
         cognito.admin_confirm_sign_up(UserPoolId=self.pool, Username=email)
         cognito.admin_update_user_attributes(
             UserPoolId=self.pool,

@@ -150,7 +150,7 @@ class Coalescer(Generic[T, R]):
         results: Sequence[R | BaseException]
         try:
             results = await self._send([waiting.item for waiting in batch])
-        except BaseException as error:  # noqa: BLE001 - every caller hears it through its future
+        except BaseException as error:  # noqa: BLE001 - every caller receives it through its future
             results = [error] * len(batch)
         for waiting, result in zip(batch, results, strict=True):
             _settle(waiting.result, result)

@@ -28,7 +28,7 @@ class Expected:
         self.future: asyncio.Future[SQSRawMessage] = asyncio.get_running_loop().create_future()
 
     async def queue_url(self) -> str:
-        """The queue to send the reply to."""
+        """Return the URL of the queue to send the reply to."""
         return await self._inbox.url()
 
     async def reply(self) -> SQSRawMessage:

@@ -8,16 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = [
-    "services",
-    "chassis",
-    "contracts",
-    "benchmarks",
-    "docs",
-    "tests",
-    "Makefile",
-    "conftest.py",
-    "pyproject.toml",
-]
+    "services", "chassis", "libs", "contracts", "deploy", "benchmarks", "docs", "tests",
+    "README.md", "Makefile", "conftest.py", "pyproject.toml",
+]  # fmt: skip
 SUFFIXES = {".py", ".md", ".lua", ".mjs", ".yaml", ".yml", ".j2", ".toml", ".in", ""}
 BANNED = (
     "nobody|whoever|whomever|somebody|everybody|told|telling|whole|stands|standing|forgo|heed"

@@ -93,7 +93,7 @@ class TokenSimulation:
         self.owners.append(set(wallets))
 
     def amount(self, low: int = 5_000, high: int = 100_000) -> int:
-        """Return a random amount of whole tokens, in the smallest unit."""
+        """Return a random integer number of tokens, in the smallest unit."""
         return self.random.randint(low, high) * UNIT
 
     def balances(self) -> dict[str, int]:

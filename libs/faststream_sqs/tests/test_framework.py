@@ -64,7 +64,7 @@ async def test_the_test_broker_answers_requests() -> None:
         assert await reply.decode() == 8
         assert (reply.headers["by"], reply.correlation_id) == ("double", "given")
         with pytest.raises(SubscriberNotFound):
-            await tested.request(4, "nobody")
+            await tested.request(4, "no-such-queue")
 
 
 async def test_the_test_broker_serves_batches_and_several_brokers() -> None:

@@ -101,7 +101,7 @@ async def test_broken_connections_and_throttling_cost_no_message(model: SQSModel
     assert handled == [0, 1, 2, 3]
 
 
-async def test_a_missing_queue_is_told_as_the_service_tells_it(model: SQSModel) -> None:
+async def test_a_missing_queue_is_reported_with_the_error_of_the_service(model: SQSModel) -> None:
     async with broker_of(model) as broker:
         with pytest.raises(ClientError, match="NonExistentQueue"):
             await broker.publish("a", "nowhere")

@@ -104,7 +104,7 @@ def test_a_batch_tells_exactly_which_messages_failed() -> None:
     warp(main)
 
 
-def test_a_call_that_fails_as_a_whole_is_told_for_its_messages_alone() -> None:
+def test_a_failed_call_is_reported_for_its_own_messages_only() -> None:
     async def main() -> None:
         model = SQSModel()
         model.create("jobs")
@@ -222,7 +222,7 @@ def test_throttling_and_resets_are_waited_out_with_growing_pauses() -> None:
     warp(main)
 
 
-def test_an_endless_outage_is_told_after_eight_attempts() -> None:
+def test_an_endless_outage_is_reported_after_eight_attempts() -> None:
     async def main() -> None:
         model = SQSModel()
         model.create("jobs")

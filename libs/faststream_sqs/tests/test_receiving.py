@@ -47,7 +47,7 @@ def test_only_what_can_start_soon_is_received() -> None:
     warp(main)
 
 
-def test_a_missing_queue_is_told_once_and_found_when_it_appears() -> None:
+def test_a_missing_queue_is_logged_once_and_found_when_it_appears() -> None:
     async def main() -> None:
         model = SQSModel()
         logger, lines = listening()

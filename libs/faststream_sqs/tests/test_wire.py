@@ -92,8 +92,8 @@ async def test_an_sns_envelope_is_read_through_only_where_asked() -> None:
     )
     through = await SQSParser(unwrap_sns=True).parse_message(raw(body=envelope))
     assert (through.body, through.headers) == (b'{"a": 1}', {"kind": "k", "blob": b"\xff"})
-    whole = await SQSParser().parse_message(raw(body=envelope))
-    assert whole.body == envelope.encode()
+    message = await SQSParser().parse_message(raw(body=envelope))
+    assert message.body == envelope.encode()
 
 
 def test_a_mebibyte_is_counted_with_its_attributes() -> None:

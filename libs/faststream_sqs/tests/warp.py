@@ -22,7 +22,7 @@ class _WarpSelector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
-            raise RuntimeError("everybody waits and no timer is set")
+            raise RuntimeError("every task waits and no timer is set")
         self.now += max(timeout, 0.0)
         if self.now > self.limit:
             raise RuntimeError(f"not finished after {self.limit} virtual seconds")
