@@ -98,7 +98,8 @@ class Ordering(Generic[E, V]):
     """Store one entry per stream in a shared hash, and order the streams on boards (sorted sets).
 
     `scores` returns the boards that an entry is on and its score on each. It must go on naming a
-    board that the entry has left, with None, because a fold may be repeated.
+    board that the entry has left, with None, because a fold may be repeated. A fold that returns
+    None removes the entry from all its boards.
     By convention the integer part of a score decides the rank; its fraction orders equal ranks.
     """
 
@@ -114,12 +115,14 @@ class Ordering(Generic[E, V]):
 
     def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> FieldChanges:
         view = None if base is None else self.ref.view.model_validate_json(base)
-        view = reduce(self.fold, events, view)
-        if view is None:
-            return {}
-        changes: dict[str | BoardMember, bytes | float | None] = {
-            stream: view.model_dump_json().encode()
-        }
-        for board, score in self.scores(view).items():
-            changes[BoardMember(board, stream)] = score
+        changes: dict[str | BoardMember, bytes | float | None] = {}
+        for event in events:
+            previous, view = view, self.fold(view, event)
+            if view is None and previous is not None:
+                changes[stream] = None
+                changes |= {BoardMember(board, stream): None for board in self.scores(previous)}
+        if view is not None:
+            changes[stream] = view.model_dump_json().encode()
+            for board, score in self.scores(view).items():
+                changes[BoardMember(board, stream)] = score
         return changes

@@ -68,6 +68,31 @@ async def test_equal_scores_have_equal_ranks(
     ]
 
 
+def fold_until_removed(view: CounterView | None, event: Event) -> CounterView | None:
+    return None if event == Named(name="removed") else fold(view, event)
+
+
+async def test_a_fold_that_returns_none_removes_the_entry_from_its_boards(
+    redis: Any, memory_store: Store, boards: Boards[CounterView]
+) -> None:
+    ordering = Ordering(ORDER_BOARDS, fold_until_removed, scores)
+    projector = Projector(redis, memory_store, SERVICE, (ordering,))
+    await ReadModelWatcher(projector).rebuild_needed()
+    for name in ("a", "b"):
+        await projector.project(await append(memory_store, f"counter-{name}", Counted(by=2)))
+    await projector.project(await append(memory_store, "counter-a", Named(name="removed")))
+    for board in ("all", "even"):
+        page = await boards.page(board, limit=10)
+        assert [row.member for row in page.rows] == ["counter-b"]
+    assert await boards.view("counter-a") is None
+    inspection = Inspection(projector)
+    for name, generation in (await inspection.served()).items():
+        assert (await inspection.verify(name, generation)).matches
+    await projector.project(await append(memory_store, "counter-a", Counted(by=3)))
+    assert [row.member for row in (await boards.page("even", limit=10)).rows] == ["counter-b"]
+    assert (await boards.page("all", limit=10)).total == 2
+
+
 async def test_a_member_that_is_not_on_a_board_has_no_rank(
     projector: Projector[Event], boards: Boards[CounterView]
 ) -> None:
