@@ -285,6 +285,8 @@ InviteCommand = Annotated[
 
 
 class InviterRegistered(Event):
+    """Record that a person may invite others."""
+
     type: Literal["InviterRegistered"] = "InviterRegistered"
     member_id: Identifier
     email: KnownAddress
@@ -312,6 +314,8 @@ class InviteAdmitted(Event):
 
 
 class RowRefused(Message):
+    """Describe a row of a bulk request that was rejected, and why."""
+
     row: int
     code: RowCode
 
@@ -338,6 +342,8 @@ class InviteClosed(Event):
 
 
 class InviteRequested(Event):
+    """Record that the invitation begins; its mail can be sent."""
+
     type: Literal["InviteRequested"] = "InviteRequested"
     invite_id: Identifier
     inviter_id: Identifier
@@ -368,6 +374,8 @@ class InviteResent(InvitationStreamEvent):
 
 
 class InviteReminded(InvitationStreamEvent):
+    """Record that a reminder is due; it is sent as another mail."""
+
     type: Literal["InviteReminded"] = "InviteReminded"
     mail: int
     reminded_at: UnixTime
@@ -386,6 +394,8 @@ class SendingStarted(InvitationStreamEvent):
 
 
 class InviteSent(InvitationStreamEvent):
+    """Record that the mail provider has accepted the mail."""
+
     type: Literal["InviteSent"] = "InviteSent"
     mail: int
     message_id: str
@@ -402,6 +412,8 @@ class MailWithheld(InvitationStreamEvent):
 
 
 class SendingPostponed(InvitationStreamEvent):
+    """Record that the mail was not sent; it is tried again at `until`."""
+
     type: Literal["SendingPostponed"] = "SendingPostponed"
     mail: int
     because: str
@@ -410,6 +422,8 @@ class SendingPostponed(InvitationStreamEvent):
 
 
 class SendingFailed(InvitationStreamEvent):
+    """Record that the mail provider will never accept the mail."""
+
     type: Literal["SendingFailed"] = "SendingFailed"
     mail: int
     because: str
@@ -417,12 +431,16 @@ class SendingFailed(InvitationStreamEvent):
 
 
 class InviteDelivered(InvitationStreamEvent):
+    """Record that the mail reached the recipient's server."""
+
     type: Literal["InviteDelivered"] = "InviteDelivered"
     feedback_id: str
     delivered_at: UnixTime
 
 
 class InviteBounced(InvitationStreamEvent):
+    """Record that the recipient's server rejected the mail."""
+
     type: Literal["InviteBounced"] = "InviteBounced"
     feedback_id: str
     permanent: bool
@@ -431,6 +449,8 @@ class InviteBounced(InvitationStreamEvent):
 
 
 class InviteComplained(InvitationStreamEvent):
+    """Record that the recipient reported the mail as unwanted."""
+
     type: Literal["InviteComplained"] = "InviteComplained"
     feedback_id: str
     complained_at: UnixTime
@@ -438,19 +458,23 @@ class InviteComplained(InvitationStreamEvent):
 
 
 class Unsubscribed(InvitationStreamEvent):
+    """Record that the recipient wants no more mail."""
+
     type: Literal["Unsubscribed"] = "Unsubscribed"
     unsubscribed_at: UnixTime
     address_key: Digest
 
 
 class InviteAccepted(InvitationStreamEvent):
+    """Record that the invited person has accepted."""
+
     type: Literal["InviteAccepted"] = "InviteAccepted"
     inviter_id: Identifier
     accepted_at: UnixTime
 
 
 class ReservationWanted(InvitationStreamEvent):
-    """Request a seat for the invited person from the referrals service."""
+    """Record that request a seat for the invited person from the referrals service."""
 
     type: Literal["ReservationWanted"] = "ReservationWanted"
     inviter_id: Identifier
@@ -460,24 +484,32 @@ class ReservationWanted(InvitationStreamEvent):
 
 
 class InviteDeclined(InvitationStreamEvent):
+    """Record that the invited person has declined."""
+
     type: Literal["InviteDeclined"] = "InviteDeclined"
     inviter_id: Identifier
     declined_at: UnixTime
 
 
 class InviteRevoked(InvitationStreamEvent):
+    """Record that the inviter has withdrawn the invitation."""
+
     type: Literal["InviteRevoked"] = "InviteRevoked"
     inviter_id: Identifier
     revoked_at: UnixTime
 
 
 class InviteExpired(InvitationStreamEvent):
+    """Record that the invitation was not accepted in time."""
+
     type: Literal["InviteExpired"] = "InviteExpired"
     inviter_id: Identifier
     expired_at: UnixTime
 
 
 class AddressSuppressed(Event):
+    """Record that the address receives no more mail."""
+
     type: Literal["AddressSuppressed"] = "AddressSuppressed"
     address_key: Digest
     reason: Reason

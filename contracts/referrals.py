@@ -42,7 +42,7 @@ TEAM_PREFIX = "team:"
 
 Reason = Annotated[str, Field(min_length=3, max_length=280)]
 Network = Annotated[str, Field(max_length=64), Personal()]
-"""The address of the network that a request came from, as the gateway saw it."""
+"""The IP address that a request came from, as the gateway saw it."""
 Seats = Annotated[int, Field(ge=0, le=MAX_TOTAL_REFERRALS)]
 Uses = Annotated[int, Field(ge=1, le=MAX_TOTAL_REFERRALS)]
 CodeKind = Literal["random", "vanity"]
@@ -117,7 +117,7 @@ class IssueCode(MemberCommand):
 
 
 class RotateCode(MemberCommand):
-    """Replace a code by a new random one with the same limits; the old one ends at once."""
+    """Replace a code by a new random one with the same limits; the old one is revoked at once."""
 
     type: Literal["RotateCode"] = "RotateCode"
     code: ReferralCode
@@ -160,7 +160,7 @@ class ReserveReferral(ReferralsCommand):
 
 
 class RedeemReferral(MemberCommand):
-    """Reserve and confirm in one step, for a person who has signed up already."""
+    """Reserve and confirm in one step, for a person who has already signed up."""
 
     excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["RedeemReferral"] = "RedeemReferral"
@@ -208,7 +208,7 @@ class SettleReferrals(MemberCommand):
 
 
 class GrantQuota(MemberCommand):
-    """Set how many people a member may refer in total."""
+    """Set how many people a member can refer in total."""
 
     type: Literal["GrantQuota"] = "GrantQuota"
     total_referrals: Seats
@@ -271,7 +271,7 @@ class BoardPlace(Message):
 
 
 Board = Annotated[str, Field(pattern=r"^(all|\d{4}-(0[1-9]|1[0-2]))$")]
-"""`all`, or a month such as 2026-11 in which only that month's points count."""
+"""`all`, or a month such as 2026-11, whose board counts that month's points only."""
 Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
@@ -317,6 +317,8 @@ ReferralCommand = Annotated[BoardCommand | AccountCommand, Field(discriminator="
 
 
 class AccountOpened(Event):
+    """Record that a member's account was opened."""
+
     type: Literal["AccountOpened"] = "AccountOpened"
     member_id: Identifier
     email: KnownAddress
@@ -338,6 +340,8 @@ class CodeBrought(Event):
 
 
 class CampaignOpened(Event):
+    """Record that an account of the team was opened."""
+
     type: Literal["CampaignOpened"] = "CampaignOpened"
     member_id: Identifier
     total_referrals: Seats
@@ -347,6 +351,8 @@ class CampaignOpened(Event):
 
 
 class CodeIssued(Event):
+    """Record that the account received a code."""
+
     type: Literal["CodeIssued"] = "CodeIssued"
     member_id: Identifier
     code: StoredReferralCode
@@ -358,6 +364,8 @@ class CodeIssued(Event):
 
 
 class CodeRevoked(Event):
+    """Record that a code can no longer be used."""
+
     type: Literal["CodeRevoked"] = "CodeRevoked"
     member_id: Identifier
     code: StoredReferralCode
@@ -369,6 +377,8 @@ class CodeRevoked(Event):
 
 
 class QuotaGranted(Event):
+    """Record that the number of people that the member can refer in total was set."""
+
     type: Literal["QuotaGranted"] = "QuotaGranted"
     member_id: Identifier
     total_referrals: Seats
@@ -405,6 +415,8 @@ class UseEvent(Event):
 
 
 class ReferralReserved(UseEvent):
+    """Record that a seat is reserved until `expires_at`."""
+
     type: Literal["ReferralReserved"] = "ReferralReserved"
     code: StoredReferralCode
     invited_user: KnownAddress
@@ -428,7 +440,7 @@ class ReferralConfirmed(UseEvent):
     reason: Reason | None = None
     confirmed_at: UnixTime
     team: bool = False
-    """Referred by a campaign, which earns no points."""
+    """True if a campaign referred the person; campaigns earn no points."""
 
 
 class ReferralDelayed(UseEvent):
@@ -465,16 +477,22 @@ class ReferralRejected(UseEvent):
 
 
 class ReferralReleased(UseEvent):
+    """Record that the reservation was given up; its seat is free again."""
+
     type: Literal["ReferralReleased"] = "ReferralReleased"
     released_at: UnixTime
 
 
 class ReferralExpired(UseEvent):
+    """Record that the reservation was not confirmed in time; its seat is free again."""
+
     type: Literal["ReferralExpired"] = "ReferralExpired"
     expired_at: UnixTime
 
 
 class ReferralReversed(UseEvent):
+    """Record that the referral was confirmed, and does not count any more."""
+
     type: Literal["ReferralReversed"] = "ReferralReversed"
     invited_id: Identifier
     by: Identifier
@@ -495,6 +513,8 @@ class ReferredCredited(Event):
 
 
 class CreditWithdrawn(Event):
+    """Record that the credit was withdrawn: the referral was reversed."""
+
     type: Literal["CreditWithdrawn"] = "CreditWithdrawn"
     member_id: Identifier
     use_id: Identifier
@@ -523,7 +543,7 @@ ReferralResult = (
     | ReferralExpired
     | ReferralReversed
 )
-"""All that can happen to a referral after its reservation."""
+"""All events that can follow a referral's reservation."""
 ReferralStep = ReferralReserved | ReferralResult
 """All events of one referral."""
 BoardEvent = DayClosed
@@ -637,7 +657,7 @@ class UseView(View):
 
     use_id: Identifier
     invited_user: str
-    """Masked."""
+    """The masked address."""
     code: StoredReferralCode
     state: UseState
     reserved_at: UnixTime

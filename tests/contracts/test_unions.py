@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from contracts.messages import Command, Event
+from contracts.registry import SUBSCRIPTIONS
 from contracts.subscription import members_of
 from deploy.folders import ROOT
 from deploy.services import declared_services
@@ -41,6 +42,11 @@ def test_an_event_is_in_the_log_of_one_service(name: str) -> None:
     event = EVENTS[name]
     owners = [service.name for service in SERVICES.values() if service.codec.knows(event)]
     assert len(owners) == 1, f"add {name} to the union of events in {event.__module__}"
+
+
+def test_every_subscription_is_registered() -> None:
+    declared = {service.subscription for service in SERVICES.values()} - {None}
+    assert declared == set(SUBSCRIPTIONS), "list the subscription in contracts/registry.py"
 
 
 def test_every_command_is_sent_by_a_service() -> None:
