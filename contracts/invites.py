@@ -474,7 +474,7 @@ class InviteAccepted(InvitationStreamEvent):
 
 
 class ReservationWanted(InvitationStreamEvent):
-    """Record that request a seat for the invited person from the referrals service."""
+    """Request a seat for the invited person from the referrals service."""
 
     type: Literal["ReservationWanted"] = "ReservationWanted"
     inviter_id: Identifier
