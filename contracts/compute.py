@@ -31,6 +31,7 @@ def report_key(chain_id: int, token_address: str) -> str:
 
 
 def reports_table(stack: str) -> str:
+    """Return the name of the table that stores reports."""
     return f"{stack}-compute-reports"
 
 
@@ -123,6 +124,8 @@ ComputeCommand = (
 
 
 class AnalysisRequested(Event):
+    """Record that an analysis was requested; it starts the work."""
+
     type: Literal["AnalysisRequested"] = "AnalysisRequested"
     chain_id: ChainId
     token_address: TokenAddress
@@ -170,6 +173,8 @@ class AnalysisRewound(Event):
 
 
 class AnalysisCompleted(Event):
+    """Record that the report of the run is stored."""
+
     type: Literal["AnalysisCompleted"] = "AnalysisCompleted"
     run: Run
     num_clusters: int
@@ -178,6 +183,8 @@ class AnalysisCompleted(Event):
 
 
 class AnalysisFailed(Event):
+    """Record that the run ended without a report."""
+
     type: Literal["AnalysisFailed"] = "AnalysisFailed"
     run: Run
     code: FailureCode

@@ -668,6 +668,8 @@ class UseView(View):
 
 
 class UsesView(View):
+    """All referrals of a member."""
+
     member_id: Identifier
     uses: tuple[UseView, ...] = ()
 

@@ -1,1 +1,1 @@
-"""How the system reaches a machine: one template for AWS, and the local stack."""
+"""Deploy the system: to AWS by one template, and to this machine as a local stack."""

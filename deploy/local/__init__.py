@@ -1,1 +1,1 @@
-"""The local stack: the same services on a local AWS and a local Redis, without containers."""
+"""Run the services on a local AWS and a local Redis, without containers."""

@@ -27,7 +27,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 class UnexpectedResponse(Exception):
-    """A response, or what was stored, is not what it should be."""
+    """A response, or stored data, differs from the expected."""
 
 
 @dataclass(frozen=True)

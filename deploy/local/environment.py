@@ -1,4 +1,4 @@
-"""Isolate the local stack from what the user's shell says about AWS and proxies."""
+"""Isolate the local stack from the shell's variables for AWS and proxies."""
 
 import os
 from collections.abc import MutableMapping

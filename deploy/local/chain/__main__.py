@@ -1,4 +1,4 @@
-"""python -m deploy.local.chain --port 8545: serve the chain of the demo."""
+"""Serve the chain of the demo: `python -m deploy.local.chain --port 8545`."""
 
 import argparse
 

@@ -89,7 +89,7 @@ class TokenSimulation:
         self.rows.append(TransferRow(self.block, 0, hash_of(self.block), sender, recipient, amount))
 
     def same_owner(self, *wallets: str) -> None:
-        """Remember that these wallets have the same owner."""
+        """Record that these wallets have the same owner."""
         self.owners.append(set(wallets))
 
     def amount(self, low: int = 5_000, high: int = 100_000) -> int:

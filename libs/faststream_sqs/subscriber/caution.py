@@ -1,9 +1,9 @@
-"""Spare the followers of a failed FIFO message the receives of its retries.
+"""Receive FIFO messages one by one while a failed message is retried.
 
-SQS hands out a failed message together with what follows it in its group, and counts a receive
-for each of them. Were every retry received like this, a poisonous message would take its healthy
-followers along to the dead letters. So messages are received one by one while a retry is due, or
-in work and may fail again.
+SQS delivers a failed message together with the messages behind it in its group, and counts a
+receive for each of them. If retries were received in batches, a poisonous message would take the
+healthy messages behind it along to the dead-letter queue. So messages are received one by one while
+a retry is due, or is being handled and may fail again.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from faststream_sqs.message import SQSRawMessage
 
-# the failed message may have gone to another consumer: then its group is awaited no longer
 _PATIENCE = 30.0
+"""Seconds after its due time for which a retry is expected; another consumer may receive it."""
 
 
 class Caution:
