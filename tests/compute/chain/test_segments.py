@@ -30,10 +30,7 @@ def segment() -> TransferRange:
 
 
 async def test_a_segment_is_read_back_unchanged(s3: Any) -> None:
-    async def client() -> Any:
-        return s3
-
-    segments, stored = S3SegmentStore(BUCKET, client), segment()
+    segments, stored = S3SegmentStore(BUCKET, s3), segment()
     key = await segments.put(1, TOKEN, stored)
     assert key.startswith(f"1/{TOKEN}/0-{stored.to_block}-")
     back = await segments.get(key)
