@@ -69,7 +69,10 @@ class Backfill(Generic[E]):
         """
         if not any(subscriber in services for services in self.announcer.subscribers.values()):
             known = sorted({s for names in self.announcer.subscribers.values() for s in names})
-            raise UnknownSubscriber(f"{subscriber} is not a subscriber; these are: {known}")
+            raise UnknownSubscriber(
+                f"{subscriber} subscribes to no event of {self.service}. Subscribers: "
+                f"{', '.join(known)}."
+            )
         progress = await self._resume(subscriber, since_ms) if not dry_run else None
         progress = progress or BackfillProgress(since_ms)
         progress.total = await self.store.approximate_commits()

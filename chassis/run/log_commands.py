@@ -88,7 +88,8 @@ async def _announce(application: App, arguments: argparse.Namespace) -> int:
     finally:
         progress_line.end()
     verb = "would be announced" if arguments.dry_run else "announced"
-    output(f"{done.announced:,} events {verb} to {arguments.to}; {done.commits:,} commits read")
+    events = "event" if done.announced == 1 else "events"
+    output(f"{done.announced:,} {events} {verb} to {arguments.to}; {done.commits:,} commits read")
     return 0
 
 

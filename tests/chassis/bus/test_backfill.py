@@ -213,7 +213,7 @@ async def test_another_start_time_does_not_resume(
 async def test_an_unknown_subscriber_is_reported_with_the_known_ones(
     backfill: Backfill[Event],
 ) -> None:
-    with pytest.raises(UnknownSubscriber, match=r"reward .*names.*rewards.*statistics"):
+    with pytest.raises(UnknownSubscriber, match=r"reward .* names, rewards, statistics"):
         await backfill.run("reward")
 
 
@@ -299,7 +299,7 @@ async def test_the_command_exits_with_2_for_an_unknown_subscriber(
     backfill: Backfill[Event], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await announce(backfill, "--to", "reward") == 2
-    assert "reward is not a subscriber" in capsys.readouterr().err
+    assert "reward subscribes to no event of counting" in capsys.readouterr().err
 
 
 async def test_the_command_exits_with_1_at_an_unreadable_commit(
