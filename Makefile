@@ -53,8 +53,8 @@ check: format-check lint types imports try-anvil test  ## run what CI runs: form
 test: setup  ## run all tests, on ports of their own; SEED=default for another order
 	@$(PYTEST) -n 3 --dist loadfile -p randomly --randomly-seed=$(SEED)
 
-test-fast: setup  ## run the tests that start no process
-	@$(PYTEST) -n 2 -m "not stack" --start-no-process -p randomly --randomly-seed=$(SEED)
+test-fast: setup  ## run the tests that start no process, except slow ones
+	@$(PYTEST) -n 2 -m "not stack and not slow" --start-no-process --ignore tests/chaos --ignore tests/journeys -p randomly --randomly-seed=$(SEED)
 
 test-recipes: setup  ## leave out each change of the recipes in README.md in turn: a check must report it
 	@RECIPE_OMISSIONS=1 $(PYTEST) -n 0 -p no:randomly tests/recipes

@@ -39,6 +39,7 @@ def violations(tmp_path_factory: pytest.TempPathFactory) -> str:
     return report_of_violations(tmp_path_factory.mktemp("planted"), PLANTED, ADDED)
 
 
+@pytest.mark.stack
 @pytest.mark.parametrize("violation", REPORTED)
 def test_a_planted_import_breaks_the_rules(violation: str, violations: str) -> None:
     assert violation in violations

@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("contracts", "chassis", "libs", "services", "deploy", "benchmarks", "tests")
 ADAPTERS = {
@@ -37,6 +39,7 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
+@pytest.mark.slow
 def test_only_adapters_import_private_modules() -> None:
     violations = {
         (str(path.relative_to(ROOT)), module)

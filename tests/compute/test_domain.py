@@ -177,6 +177,7 @@ EVENTS: list[ComputeEvent] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(EVENTS), max_size=12))
 def test_every_sequence_of_events_can_be_folded(events: list[ComputeEvent]) -> None:
     """Also those that `decide` never makes: `evolve` rejects nothing."""

@@ -122,6 +122,7 @@ def test_points_of_an_ended_day_count_at_its_midnight() -> None:
     assert points_at(ledger, midnight + 1) == 110
 
 
+@pytest.mark.slow
 @given(entries)
 def test_at_the_end_of_time_everything_confirmed_counts(ledger: list[LedgerEntry]) -> None:
     confirmed = sum(each.delta for each in ledger if each.state == "confirmed")
@@ -174,6 +175,7 @@ def test_equal_points_share_a_rank_and_ranks_count_members(levels: dict[int, int
     assert rank_in(closed, -1) == rank_in(closed, 0) <= closed.members + 1
 
 
+@pytest.mark.slow
 @given(levels, st.integers(-10, 600), st.integers(0, 100))
 def test_more_points_never_rank_worse(levels: dict[int, int], points: int, more: int) -> None:
     closed = close(TODAY, *levels.items())
@@ -229,6 +231,7 @@ def test_past_statistics_take_the_rank_of_the_last_close() -> None:
     assert (stats.rank, stats.total_rank, stats.rank_difference) == (2, 42, None)
 
 
+@pytest.mark.slow
 @given(entries, moments)
 def test_differences_add_up_over_consecutive_periods(ledger: list[LedgerEntry], as_of: int) -> None:
     view = member(*ledger)

@@ -49,9 +49,11 @@ def test_every_subscription_is_registered() -> None:
     assert declared == set(SUBSCRIPTIONS), "list the subscription in contracts/registry.py"
 
 
+@pytest.mark.slow
 def test_every_command_is_sent_by_a_service() -> None:
     assert COMMANDS.keys() <= constructed(), "these commands have no route and no sender"
 
 
+@pytest.mark.slow
 def test_every_event_is_the_result_of_a_decision() -> None:
     assert EVENTS.keys() <= constructed(), "no decision returns these events"

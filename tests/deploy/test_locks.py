@@ -42,6 +42,7 @@ def test_what_ships_is_what_was_tested(service: str) -> None:
     assert shipped.items() <= tested.items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "package",
     [

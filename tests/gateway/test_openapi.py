@@ -27,6 +27,7 @@ def test_operation_ids_do_not_change() -> None:
     assert {"create_user", "is_referral_valid", "send_invite"} <= names
 
 
+@pytest.mark.slow
 def test_every_schema_is_valid() -> None:
     for schema in describe(ROUTES)["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)

@@ -101,6 +101,7 @@ async def test_connections_in_the_queue_are_served(
         writer.close()
 
 
+@pytest.mark.slow
 async def test_open_connections_finish_their_requests(echo: EchoServer) -> None:
     """A slow response, a slow body, slow headers, and a request that has not started."""
     response = await echo.connect(GET)
@@ -124,6 +125,7 @@ async def test_open_connections_finish_their_requests(echo: EchoServer) -> None:
         writer.close()
 
 
+@pytest.mark.slow
 async def test_an_idle_connection_is_closed_without_a_reset(echo: EchoServer) -> None:
     echo.respond.set()
     reader, writer = await echo.connect(GET)
@@ -152,6 +154,7 @@ async def test_the_next_worker_serves_the_queue_of_the_previous_one() -> None:
         writer.close()
 
 
+@pytest.mark.slow
 async def test_stopping_takes_no_longer_than_it_may(echo: EchoServer) -> None:
     reader, writer = await echo.connect(GET)
     await echo.until_begun(1)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ EVENTS = [
 ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(EVENTS), max_size=12))
 def test_every_sequence_of_events_can_be_folded(events: list[Any]) -> None:
     """Older versions may have written sequences that no decision leads to today."""

@@ -152,6 +152,7 @@ def test_hostile_text_becomes_harmless(hostile: str) -> None:
         assert "49" not in part
 
 
+@pytest.mark.slow
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_no_text_adds_a_header_a_tag_or_a_link(name: str, note: str) -> None:
     plain = Page(parts(received(CONTENT))[1])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -317,4 +318,4 @@ class Seats(RuleBasedStateMachine):
 
 
 Seats.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestSeats = Seats.TestCase
+TestSeats = pytest.mark.slow(Seats.TestCase)

@@ -39,6 +39,7 @@ def test_all_snippets_are_found() -> None:
     assert len(SNIPPETS) == TEXT.count("```python")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", SNIPPETS)
 async def test_the_snippet_runs(code: str, model: SQSModel, tmp_path: Path) -> None:
     module = ModuleType("snippet")

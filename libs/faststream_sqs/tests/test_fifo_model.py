@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +71,7 @@ class Witness:
     overlaps: int = 0
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(plan=PLANS)
 def test_each_group_succeeds_in_order_and_nothing_is_lost(plan: Plan) -> None:

@@ -29,6 +29,7 @@ def broker_of(model: SQSModel, **options: Any) -> SQSBroker:
     )
 
 
+@pytest.mark.slow
 async def test_a_message_arrives_as_it_was_sent(model: SQSModel) -> None:
     model.create("jobs")
     broker = broker_of(model)
@@ -51,6 +52,7 @@ async def test_a_message_arrives_as_it_was_sent(model: SQSModel) -> None:
     assert model.bodies("jobs") == []
 
 
+@pytest.mark.slow
 async def test_ten_idle_subscribers_leave_connections_to_publish(model: SQSModel) -> None:
     broker = broker_of(model, max_pool_connections=2)
     for number in range(10):
@@ -79,6 +81,7 @@ async def test_an_own_client_config_is_taken(model: SQSModel) -> None:
     assert model.bodies("jobs") == ["a"]
 
 
+@pytest.mark.slow
 async def test_broken_connections_and_throttling_cost_no_message(model: SQSModel) -> None:
     model.create("jobs.fifo")
     broker = broker_of(model)
@@ -122,6 +125,7 @@ async def test_ping_knows_a_stranger_and_a_silence(model: SQSModel) -> None:
         gate.set()
 
 
+@pytest.mark.slow
 async def test_nothing_is_left_open_by_many_restarts(model: SQSModel) -> None:
     model.create("jobs")
     broker = broker_of(model, send_linger=0.001)
@@ -142,6 +146,7 @@ async def test_nothing_is_left_open_by_many_restarts(model: SQSModel) -> None:
     assert list(model.queues) == ["jobs"]
 
 
+@pytest.mark.slow
 async def test_the_test_broker_may_talk_to_the_real_service(model: SQSModel) -> None:
     model.create("in")
     model.create("out")

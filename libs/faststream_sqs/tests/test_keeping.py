@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from faststream.exceptions import (
     NackMessage,
     SkipMessage,
@@ -110,6 +111,7 @@ def test_extensions_go_ten_in_a_call() -> None:
     warp(main)
 
 
+@pytest.mark.slow
 def test_no_extension_goes_beyond_twelve_hours() -> None:
     async def main() -> None:
         model = SQSModel()

@@ -22,6 +22,7 @@ def raw(**fields: Any) -> SQSRawMessage:
     return SQSRawMessage(queue="q", queue_url="q", message_id="m", receipt_handle="r", **fields)
 
 
+@pytest.mark.slow
 @given(body=st.binary(), headers=st.dictionaries(st.text(max_size=300), HEADER_VALUES))
 def test_every_body_and_header_survives(body: bytes, headers: dict[str, Any]) -> None:
     headers.pop(wire.BODY_ENCODING, None)

@@ -237,6 +237,7 @@ def set_codec(log: Any, codec: Codec[Any]) -> None:
         log._items._codec = codec
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3), st.booleans()), max_size=12),
     st.integers(0, 12),

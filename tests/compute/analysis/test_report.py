@@ -46,6 +46,7 @@ rows = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(rows)
 def test_balances_equal_a_simple_replay(found: list[TransferRow]) -> None:
     held = dict.fromkeys(NAMES, 0)
@@ -58,6 +59,7 @@ def test_balances_equal_a_simple_replay(found: list[TransferRow]) -> None:
         assert balance == held[transfers.address(place)]
 
 
+@pytest.mark.slow
 @given(rows)
 def test_links_equal_a_simple_search(found: list[TransferRow]) -> None:
     """First sources and sweeps by their definition, one wallet at a time, in exact fractions."""
@@ -88,6 +90,7 @@ def test_links_equal_a_simple_search(found: list[TransferRow]) -> None:
         assert found_links == expected
 
 
+@pytest.mark.slow
 @given(rows, st.randoms())
 def test_the_order_of_arrival_does_not_matter(
     found: list[TransferRow], chance: random.Random
@@ -101,6 +104,7 @@ def test_the_order_of_arrival_does_not_matter(
     assert Transfers.concatenate(parts).value.tobytes() == one.value.tobytes()
 
 
+@pytest.mark.slow
 @given(st.lists(amounts, min_size=1), st.fractions(0, 1, max_denominator=1_000_000))
 def test_amounts_are_compared_exactly(values: list[int], share: Fraction) -> None:
     packed = np.frombuffer(b"".join(v.to_bytes(32, "big") for v in values), np.uint8)

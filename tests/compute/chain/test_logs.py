@@ -58,6 +58,7 @@ def ideal(chain: SimulatedChain, simulated: SimulatedToken, style: str) -> int:
     return max(-(-(chain.head + 1) // blocks), -(-len(simulated.rows) // results))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["", *STYLES])
 @pytest.mark.parametrize("gap", [0, 60])
 async def test_all_logs_are_read_from_every_style_of_provider(
