@@ -37,7 +37,7 @@ MAX_SORTS = 20.0
 """CPU time of the analysis, in sorts of the same transfers."""
 MAX_COPIES = 8.0
 """Peak memory, in sizes of the columns that hold the transfers."""
-MIN_SPEEDUP = 8.0
+MIN_SPEEDUP = 10.0
 MAX_GROWTH = 1.5
 """Growth of the time per transfer, from the smallest size to the largest."""
 

@@ -8,7 +8,7 @@ The bounds are on the CPU time that the server process spends per request, as a 
 varies less than the rate. The ratio to `hello` is the most stable one, as both do the same kind of
 work, HTTP in the same library, on any machine. `naive` and `fastapi` verify an RSA signature per
 request, ours caches verified tokens: how much that saves depends on how fast a processor does RSA
-(4 to 7 times naive were seen), so their bounds are wide and only show that the cache works.
+(4.3 to 7 times naive, 8.4 to 13 times fastapi were seen), so their bounds leave room for that.
 """
 
 import argparse
@@ -59,7 +59,7 @@ VIEW = {
     "referralsRemaining": 6,
     "referralIsValid": True,
 }
-MIN_RATIOS = {"hello": 0.4, "naive": 3.0, "fastapi": 7.0}
+MIN_RATIOS = {"hello": 0.42, "naive": 4.0, "fastapi": 7.5}
 """CPU time per request of each server, as a multiple of the gateway's."""
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
 _FAILURES = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.+)")
