@@ -43,6 +43,7 @@ def banned_words(text: str) -> list[str]:
     return _BANNED.findall(_WORDS.sub(" ", text.replace("_", " ")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_no_banned_word_is_used(part: str) -> None:
     found = [

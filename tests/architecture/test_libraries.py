@@ -32,6 +32,7 @@ def test_the_import_rules_cover_every_library() -> None:
     assert set(layers["layers"][-1].split(" | ")) == set(LIBRARIES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_library_and_its_tests_import_nothing_of_the_repository(library: str) -> None:
     """Unlike the import rules this reads the tests too; they may use `tests.support`."""

@@ -95,6 +95,7 @@ levels = st.dictionaries(st.integers(0, 500), st.integers(1, 5), min_size=1, max
 # Days
 
 
+@pytest.mark.slow
 @given(moments, moments)
 def test_days_between_covers_both_moments_without_gaps(one: int, other: int) -> None:
     start, end = sorted((one, other))
@@ -131,6 +132,7 @@ def test_at_the_end_of_time_everything_confirmed_counts(ledger: list[LedgerEntry
     assert pending_at(ledger, 2**40) == waiting
 
 
+@pytest.mark.slow
 @given(entries, moments)
 def test_an_entry_is_never_counted_and_pending_at_once(ledger: list[LedgerEntry], at: int) -> None:
     for each in ledger:
@@ -164,6 +166,7 @@ def test_a_member_without_an_account_yet_is_on_no_board() -> None:
 # Ranks
 
 
+@pytest.mark.slow
 @given(levels)
 def test_equal_points_share_a_rank_and_ranks_count_members(levels: dict[int, int]) -> None:
     closed = close(TODAY, *sorted(levels.items(), reverse=True))

@@ -9,6 +9,7 @@ NOON = 1_790_000_000
 codes = st.binary(min_size=6, max_size=6).map(from_entropy)
 
 
+@pytest.mark.slow
 @given(codes)
 def test_a_code_is_read_as_people_type_it(code: str) -> None:
     assert normalise(code) == code
@@ -17,6 +18,7 @@ def test_a_code_is_read_as_people_type_it(code: str) -> None:
     assert normalise(code.replace("0", "o").replace("1", "l")) == code
 
 
+@pytest.mark.slow
 @given(codes, st.integers(0, 9), st.sampled_from(ALPHABET))
 def test_every_single_typing_error_is_detected(code: str, place: int, symbol: str) -> None:
     typed = code[:place] + symbol + code[place + 1 :]

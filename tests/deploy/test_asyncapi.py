@@ -23,6 +23,7 @@ FROM_OUTSIDE = {"vouch-invites-feedback"}
 """SNS sends to this queue, in its own format."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", declared_services(), ids=lambda service: service.name)
 async def test_a_service_receives_from_the_queues_that_are_described(
     service: Service[Any, Any, Any, Any], monkeypatch: pytest.MonkeyPatch

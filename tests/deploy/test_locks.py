@@ -64,6 +64,7 @@ def test_every_import_is_declared(package: str) -> None:
     assert undeclared == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_ships_with_what_its_libraries_need(service: str) -> None:
     used = imports(ROOT / "chassis") | imports(ROOT / "services" / service)

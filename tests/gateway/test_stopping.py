@@ -87,6 +87,7 @@ async def read_all(reader: asyncio.StreamReader) -> bytes:
     return await asyncio.wait_for(reader.read(), LONG)
 
 
+@pytest.mark.slow
 async def test_connections_in_the_queue_are_served(
     echo: EchoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -192,6 +193,7 @@ def test_a_confirmation_claims_the_person_and_the_address() -> None:
     assert claims(CONFIRMED) == (f"invited#{BOB}", f"address#{CONFIRMED.address_digest}")
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(EVENTS)))
 def test_every_sequence_of_events_can_be_folded(events: list[ReferralEvent]) -> None:
     DECIDER.fold(events)

@@ -104,6 +104,7 @@ async def test_broken_connections_and_throttling_cost_no_message(model: SQSModel
     assert handled == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 async def test_a_missing_queue_is_reported_with_the_error_of_the_service(model: SQSModel) -> None:
     async with broker_of(model) as broker:
         with pytest.raises(ClientError, match="NonExistentQueue"):
@@ -112,6 +113,7 @@ async def test_a_missing_queue_is_reported_with_the_error_of_the_service(model: 
     assert model.called("CreateQueue") == []
 
 
+@pytest.mark.slow
 async def test_ping_knows_a_stranger_and_a_silence(model: SQSModel) -> None:
     async with broker_of(model) as broker:
         model.fail("GetQueueUrl", "InvalidClientTokenId", status=403)

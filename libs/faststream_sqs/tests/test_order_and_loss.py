@@ -5,6 +5,7 @@ import itertools
 import json
 from typing import Any
 
+import pytest
 from faststream.middlewares import AckPolicy
 
 from faststream_sqs import SQSBroker
@@ -189,6 +190,7 @@ def test_a_failing_handler_brings_the_message_back_and_then_to_the_dead_letters(
     warp(main)
 
 
+@pytest.mark.slow
 def test_deletes_are_shared_under_load() -> None:
     async def main() -> None:
         model = SQSModel(latency=0.01)

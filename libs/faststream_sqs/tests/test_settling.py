@@ -18,6 +18,7 @@ from faststream_sqs.tests.support import broker_of, current, listening, now
 from faststream_sqs.tests.warp import warp
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "raised", "stays"),
     [

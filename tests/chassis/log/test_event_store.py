@@ -142,6 +142,7 @@ async def test_many_events_fit_into_one_commit(store: Store) -> None:
     assert (await store.load(stream)).events == tuple(events)
 
 
+@pytest.mark.slow
 async def test_a_commit_larger_than_an_item_is_rejected(store: Store) -> None:
     stream = fresh()
     noise = "".join(uuid4().hex for _ in range(40_000))

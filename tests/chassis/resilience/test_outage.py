@@ -48,6 +48,7 @@ def test_outages_are_distinguished_from_other_errors(error: Exception, *, expect
     assert is_outage(error) is expected
 
 
+@pytest.mark.slow
 async def test_work_is_retried_until_the_outage_is_over() -> None:
     failures = iter([RedisConnectionError("connection refused"), throttled("InternalServerError")])
 

@@ -57,6 +57,7 @@ async def test_a_contract_that_is_no_token_fails_as_not_erc20(
     assert failure.value.code == "not_erc20"
 
 
+@pytest.mark.slow
 async def test_first_funders_are_found_by_bisection(
     simulated: SimulatedToken, providers: Providers
 ) -> None:
@@ -229,6 +230,7 @@ def test_an_invalid_chain_setting_is_named(name: str, chain: dict[str, Any], why
         Chains.model_validate({"by_name": {name: chain}})
 
 
+@pytest.mark.slow
 async def test_logs_that_a_provider_leaves_out_are_detected(
     simulated: SimulatedToken, providers: Providers
 ) -> None:
