@@ -1,15 +1,16 @@
 """Limit rates with token buckets in Redis, and in this process while Redis is unavailable."""
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final
 
 import orjson
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from token_bucket.charges import (
     Charge,
@@ -28,6 +29,7 @@ POLL_SECONDS: Final = 5.0
 WARNING_SECONDS: Final = 1.0
 """At most one log line in this time reports that Redis is unavailable."""
 TAKE_SCRIPT: Final = files("token_bucket").joinpath("take.lua").read_text()
+TAKE_SHA: Final = hashlib.sha1(TAKE_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +57,6 @@ class RateLimiter:
     """Called for every limit that a charge does not fit into, shadow mode included."""
     overrides_key: str = OVERRIDES_KEY
     """A Redis hash: name of a limit to an override such as `240/60;shadow`."""
-    _take: Any = field(init=False)
     _local: LocalBuckets = field(init=False)
     _plans: dict[tuple[tuple[str, ...], int], ScopedPlans] = field(default_factory=dict)
     _planned_version: int = -1
@@ -63,7 +64,6 @@ class RateLimiter:
     _next_warning: float = float("-inf")
 
     def __post_init__(self) -> None:
-        self._take = self.redis.register_script(TAKE_SCRIPT)
         self._local = LocalBuckets(self.workers, self.clock)
 
     async def take(self, *charges: Charge) -> Decision:
@@ -85,12 +85,23 @@ class RateLimiter:
         tag = "limit:{" + owner
         keys = [tag + suffix for suffix in plan.key_suffixes]
         try:
-            reply = await self._take(keys, plan.arguments)
+            reply = await self._run_script(keys, plan.arguments)
         except RedisError as error:
             self._warn(error)
             return self._reported(self._take_locally(plan, owner))
         decision = Decision(plan, orjson.loads(reply))
         return decision if plan.enforced and decision.admitted else self._reported(decision)
+
+    async def _run_script(self, keys: Sequence[str], arguments: Sequence[str]) -> Any:
+        """Run the script by its digest.
+
+        Without redis-py's `Script` object, which took a sixth of the calls per second.
+        """
+        execute = self.redis.execute_command
+        try:
+            return await execute("EVALSHA", TAKE_SHA, len(keys), *keys, *arguments)
+        except NoScriptError:  # a restart or failover has emptied the script cache
+            return await execute("EVAL", TAKE_SCRIPT, len(keys), *keys, *arguments)
 
     def plans(self, names: tuple[str, ...], cost: int = 1) -> ScopedPlans:
         """Return the plans that charge `cost` to the named limits, by scope.

@@ -24,11 +24,8 @@ TWO = Limit("two", 2, 1_000, Scope.USER)
 
 
 class UnavailableRedis:
-    def register_script(self, _: str) -> Any:
-        async def take(*_: object) -> object:
-            raise RedisConnectionError("connection refused")
-
-        return take
+    async def execute_command(self, *_: object) -> Any:
+        raise RedisConnectionError("connection refused")
 
 
 @dataclass
