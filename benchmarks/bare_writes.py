@@ -117,9 +117,7 @@ class Requests:
         handler = assemble(REFERRALS, Settings(stack=STACK), resources).handler
         handler.projector.service = STACK  # separate read models, in the same Redis
         command, metadata = command_of(SAMPLE)
-        await handler.handle(
-            IncomingCommand(command, metadata, command.body_hash, redelivered=False)
-        )
+        await handler.handle(IncomingCommand.internal(command, metadata))
         claim = recorder.written["TransactItems"][1]["Put"]["Item"]["k"]["S"]
         assert len(recorder.projected) == 1 + len(REFERRALS.read_models)
         return cls(

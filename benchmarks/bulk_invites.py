@@ -114,7 +114,7 @@ async def bulk(app: Any, rows: int) -> None:
 
 async def do(app: Any, command: Command) -> None:
     metadata = Metadata(command_id=uuid.uuid4().hex, correlation_id="bench")
-    incoming = IncomingCommand(command, metadata, command.body_hash, redelivered=False)
+    incoming = IncomingCommand.internal(command, metadata)
     outcome = await app.handler.handle(incoming)
     require(outcome.state == "accepted", "every command is accepted")
 

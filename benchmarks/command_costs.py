@@ -256,7 +256,7 @@ def command_of(subject: str) -> tuple[OpenAccount, Metadata]:
 
 def delivery(subject: str) -> IncomingCommand[Any]:
     command, metadata = command_of(subject)
-    return IncomingCommand(command, metadata, command.body_hash, redelivered=False)
+    return IncomingCommand.internal(command, metadata)
 
 
 def member() -> str:

@@ -2,13 +2,14 @@
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar
 
 import orjson
 from pydantic import ValidationError
 
 from chassis.log.event_store import UnknownEvent
 from contracts.messages import Event
+from contracts.subscription import members_of
 
 E = TypeVar("E", bound=Event)
 Payload = dict[str, Any]
@@ -32,7 +33,7 @@ class Codec(Generic[E]):
         upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
     ) -> None:
         self._classes: dict[str, type[E]] = {
-            cls.model_fields["type"].default: cls for cls in _members(events)
+            cls.model_fields["type"].default: cls for cls in members_of(events)
         }
         self._upcasters = dict(upcasters or {})
 
@@ -80,14 +81,3 @@ def _payload(event: Event) -> Payload:
     payload = event.model_dump(mode="json")
     del payload["type"]
     return payload
-
-
-def _members(union: Any) -> tuple[Any, ...]:
-    """Return the classes of `A`, `A | B` or `Annotated[A | B, …]`."""
-    if isinstance(union, type):
-        return (union,)
-    return tuple(cls for part in get_args(union) if _is_message(part) for cls in _members(part))
-
-
-def _is_message(part: Any) -> bool:
-    return isinstance(part, type) or bool(get_args(part))

@@ -145,7 +145,5 @@ class InvitationMailer:
         """
         command_id = str(uuid.uuid4())
         metadata = Metadata(command_id=command_id, correlation_id=correlation_id, actor="invites")
-        outcome = await self.handler.handle(
-            IncomingCommand(command, metadata, command.body_hash, redelivered=False)
-        )
+        outcome = await self.handler.handle(IncomingCommand.internal(command, metadata))
         return outcome.state == "accepted"

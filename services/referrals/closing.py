@@ -137,9 +137,7 @@ class DayCloser:
             return
         command_id = str(uuid.uuid5(_COMMAND_IDS, command.stream))
         metadata = Metadata(command_id=command_id, correlation_id=command_id, actor=SERVICE)
-        await self.handler.handle(
-            IncomingCommand(command, metadata, command.body_hash, redelivered=False)
-        )
+        await self.handler.handle(IncomingCommand.internal(command, metadata))
         log.info("day_closed", board=command.board, day=command.day)
 
     async def _acquire_lease(self) -> bool:

@@ -23,4 +23,4 @@ def incoming(command: Any, command_id: str | None = None) -> IncomingCommand[Any
     metadata = Metadata(
         command_id=command_id or str(uuid4()), correlation_id="correlation", actor="alice"
     )
-    return IncomingCommand(command, metadata, command.body_hash, redelivered=False)
+    return IncomingCommand.internal(command, metadata)
