@@ -375,11 +375,16 @@ async def test_silent_connections_are_closed_and_do_not_block_others(
     for _, writer in silent:
         writer.write(b"GET /v1/me HTTP/1.1\r\nHost: a\r\nX-Slow")
     assert (await client.get("/v1/me", client.issuer.access())).status == 404
-    ends = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in silent)), 10)
-    assert set(ends) == {b""}
-    for _, writer in silent:
-        writer.close()
-    await asyncio.gather(*(writer.wait_closed() for _, writer in silent), return_exceptions=True)
+    try:
+        ends = await asyncio.wait_for(
+            asyncio.gather(*(reader.read() for reader, _ in silent), return_exceptions=True), 10
+        )
+    finally:
+        for _, writer in silent:
+            writer.transport.abort()
+    # A close that overtakes bytes the gateway has not read yet reaches the client as a reset.
+    unexpected = [end for end in ends if end != b"" and not isinstance(end, ConnectionResetError)]
+    assert unexpected == []
 
 
 async def test_a_slow_body_answers_408(
