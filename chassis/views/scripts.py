@@ -1,4 +1,4 @@
-"""Run Lua scripts in Redis by their digest, and load them again when Redis has lost them."""
+"""Run Lua scripts in Redis by their digest, and send their text when Redis has lost them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,8 +11,10 @@ from redis.exceptions import NoScriptError
 class LuaScript:
     """Run one Lua script, sending its digest instead of its text.
 
-    Redis keeps scripts in a cache that a restart or failover empties. A call that finds the cache
-    empty sends the text and is repeated; other errors are the caller's.
+    Redis keeps scripts in a cache that a restart, a failover or `SCRIPT FLUSH` empties, and each
+    node of a cluster has a cache of its own. A call that finds the script missing is repeated with
+    its text, so it succeeds even if the cache is emptied again meanwhile; other errors are the
+    caller's.
     """
 
     def __init__(self, text: str) -> None:
@@ -42,7 +44,7 @@ class LuaScript:
     async def run_together(self, redis: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Send commands, some of them made by `command`, in one write; return their replies.
 
-        `redis` is a client with `together(commands)`, such as `redis_batching.BatchingRedis`.
+        `redis` is a client with `execute_many(commands)`, a `redis_batching.BatchingRedis`.
 
         Raises:
             RedisError: the first command that failed; the commands after it were carried out.
@@ -50,11 +52,15 @@ class LuaScript:
         replies: list[Any] = await redis.execute_many(commands)
         unknown = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            await redis.script_load(self.text)
-            again = await redis.execute_many([commands[n] for n in unknown])
+            again = await redis.execute_many([self._with_text(commands[n]) for n in unknown])
             for number, reply in zip(unknown, again, strict=True):
                 replies[number] = reply
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         return replies
+
+    def _with_text(self, command: tuple[Any, ...]) -> tuple[Any, ...]:
+        if command[:2] != ("EVALSHA", self.sha):
+            return command
+        return ("EVAL", self.text, *command[2:])

@@ -13,7 +13,11 @@ from redis.client import NEVER_DECODE
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from redis_batching import redis_internals
 from redis_batching.batches import Command, execute_batch
+from redis_batching.primary_connection import use_primary_connections
+from redis_batching.scripts import RegisteredScript
+from redis_batching.subscriptions import Subscription
 
 MAX_WORKERS: Final = 4
 """Tasks that execute batches, each on a connection of its own.
@@ -48,6 +52,7 @@ class BatchingRedis(Redis):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._failovers = use_primary_connections(self.connection_pool)
         self._calls: list[_Call] = []
         self._flush_scheduled = False
         self._loop: asyncio.AbstractEventLoop
@@ -89,6 +94,24 @@ class BatchingRedis(Redis):
         self._bulk.add(task)
         task.add_done_callback(self._bulk_ended)
         return await asyncio.shield(task)
+
+    def pubsub(self, **options: Any) -> Subscription:
+        """Return a subscription, on a connection of its own."""
+        subscription = Subscription(self.connection_pool, **options)
+        self._failovers.subscriptions.add(subscription)
+        return subscription
+
+    def register_script(self, script: str) -> RegisteredScript:  # type: ignore[override]
+        """Return a callable that runs a script, whatever scripts Redis has at the moment."""
+        return RegisteredScript(self, script)
+
+    async def primaries(self) -> "list[BatchingRedis]":
+        """Return a single-node client of each primary: of a single server, this client."""
+        return [self]
+
+    async def node_for(self, key: str | bytes) -> "BatchingRedis":  # noqa: ARG002  of a cluster
+        """Return a single-node client of the primary that holds `key`."""
+        return self
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001  redis-py's
         """Wait for the commands in flight, then close."""
@@ -132,27 +155,38 @@ class BatchingRedis(Redis):
 
     async def _work(self) -> None:
         """Execute batch after batch on one connection until there is none for a while."""
-        pool: Any = self.connection_pool
         try:
-            connection = await pool.get_connection()
+            connection = await self._take_connection()
         except Exception as error:  # noqa: BLE001  any failure is reported to the callers
             self._fail(self._next_batch(), error)
             return
         try:
-            while self._calls or await self._wait_for_calls():
+            while self._calls or await self._wait_for_calls(connection):
                 await self._execute(connection, self._next_batch())
-                if connection.should_reconnect():  # the server announced a failover
-                    break
+                if connection.should_reconnect() or connection.needs_verification:
+                    break  # the next worker gets a sound one
         finally:
-            await pool.release(connection)
+            await self.connection_pool.release(connection)
+
+    async def _take_connection(self) -> Any:
+        """Return a connection of the pool whose server was a primary a moment ago."""
+        pool: Any = self.connection_pool
+        connection = await pool.get_connection()
+        if connection.needs_verification:
+            try:
+                await connection.verify_again()
+            except BaseException:
+                await pool.release(connection)
+                raise
+        return connection
 
     def _next_batch(self) -> list[_Call]:
         batch = self._calls[:MAX_BATCH]
         del self._calls[:MAX_BATCH]
         return [call for call in batch if not call[2].done()]
 
-    async def _wait_for_calls(self) -> bool:
-        """Return whether a call has arrived within `IDLE_SECONDS`."""
+    async def _wait_for_calls(self, connection: Any) -> bool:
+        """Return whether a call has arrived within `IDLE_SECONDS`, and the connection is open."""
         if self._closing:
             return False
         woken = asyncio.get_running_loop().create_future()
@@ -165,7 +199,8 @@ class BatchingRedis(Redis):
         finally:
             if woken in self._idle:
                 self._idle.remove(woken)
-        return bool(self._calls)
+        # if it was closed meanwhile, the next worker takes the calls: nothing has been written
+        return bool(self._calls) and not redis_internals.is_closed(connection)
 
     async def _execute(self, connection: Any, batch: list[_Call]) -> None:
         try:
@@ -215,12 +250,11 @@ class BatchingRedis(Redis):
     # Bulk
 
     async def _execute_bulk(self, commands: Sequence[Command]) -> list[Any]:
-        pool: Any = self.connection_pool
-        connection = await pool.get_connection()
+        connection = await self._take_connection()
         try:
             replies = await execute_batch(connection, commands)
         finally:
-            await pool.release(connection)
+            await self.connection_pool.release(connection)
         return [
             self._parse(command[0], {}, reply)
             for command, reply in zip(commands, replies, strict=True)

@@ -6,6 +6,8 @@ has opened itself. `tests/test_redis_internals.py` fails when a release of redis
 """
 
 import math
+import select
+from collections.abc import Callable
 from typing import Any, Final
 
 import hiredis
@@ -14,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 _NOT_A_REPLY: Final = (RedisConnectionError, hiredis.PushNotification)
+_HANG_UP: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 
 
 async def write(connection: Any, packed: bytes) -> None:
@@ -43,6 +46,43 @@ async def read_replies(connection: Any, count: int) -> list[Any]:
             continue
         replies.append(reply)
     return replies
+
+
+def observe_errors(connection: Any, observer: Callable[[str], None]) -> None:
+    """Call `observer` with the text of each error reply before it becomes an exception.
+
+    The observer must not refer to the connection: the reader in C is no part of garbage collection.
+    """
+    parser = connection._parser  # noqa: SLF001  see above
+    parse = type(parser).parse_error
+
+    def parse_error(text: str) -> Exception:
+        observer(text)
+        error: Exception = parse(text)
+        return error
+
+    parser.parse_error = parse_error
+
+
+def is_closed(connection: Any) -> bool:
+    """Return whether the server has closed a connected connection.
+
+    Asks the kernel as well: the event loop may not have had the occasion to read the end.
+    """
+    if connection._reader.at_eof():  # noqa: SLF001  see above
+        return True
+    socket = connection._writer.get_extra_info("socket")  # noqa: SLF001
+    if socket is None or socket.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(socket.fileno(), _HANG_UP)
+    return any(events & _HANG_UP for _, events in poll.poll(0))
+
+
+def abort(connection: Any) -> None:
+    """Close a connection at once; a task that is reading from it gets an error."""
+    if connection._writer is not None:  # noqa: SLF001  see above
+        connection._writer.transport.abort()  # noqa: SLF001
 
 
 async def _receive_reply(connection: Any) -> Any:

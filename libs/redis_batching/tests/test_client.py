@@ -162,3 +162,20 @@ async def test_after_a_timeout_commands_fail_at_once_and_then_try_again(
 
     await eventually(answers)
     await client.aclose()
+
+
+async def test_a_registered_script_runs_although_scripts_are_flushed_all_the_time(
+    client: BatchingRedis,
+) -> None:
+    double: Any = client.register_script("return ARGV[1] * 2")
+    flushes: list[Any] = []
+    for number in range(100):
+        calls = [double(args=[number]) for _ in range(4)]
+        flushes += [client.script_flush() for _ in range(4)]
+        assert await asyncio.gather(*calls) == [number * 2] * 4
+    await asyncio.gather(*flushes)
+
+
+async def test_a_single_server_is_its_own_only_primary(client: BatchingRedis) -> None:
+    assert await client.primaries() == [client]
+    assert await client.node_for("any key") is client

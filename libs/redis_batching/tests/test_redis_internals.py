@@ -36,3 +36,12 @@ def test_the_methods_that_are_overridden_or_called_exist() -> None:
         assert callable(getattr(AbstractConnection, name))
     assert "timeout" in inspect.signature(AbstractConnection.read_response).parameters
     assert isinstance(NEVER_DECODE, str)
+
+
+def test_a_parser_looks_up_how_to_parse_an_error_when_it_connects() -> None:
+    """`observe_errors` replaces it on the parser of one connection."""
+    hiredis_parser = importlib.import_module("redis._parsers.hiredis")._AsyncHiredisParser
+    assert "self.parse_error" in inspect.getsource(hiredis_parser.on_connect)
+    assert callable(hiredis_parser.parse_error)
+    assert callable(AbstractConnection.set_parser)
+    assert inspect.iscoroutinefunction(AbstractConnection.on_connect_check_health)

@@ -39,3 +39,20 @@ async def test_a_failing_command_of_a_batch_raises_its_error(redis: Any) -> None
     with pytest.raises(ResponseError, match="not an integer"):
         await INCREMENT.run_together(redis, commands)
     assert await redis.get("n") == b"1"
+
+
+async def test_no_call_fails_while_the_scripts_are_flushed_again_and_again(redis: Any) -> None:
+    """Also if that happens between the first attempt and the second one."""
+
+    class Flushing:
+        """A client that empties the cache of scripts before each write."""
+
+        async def execute_many(self, commands: Any) -> Any:
+            await redis.script_flush()
+            return await redis.execute_many(commands)
+
+        async def script_load(self, text: str) -> Any:
+            return await redis.script_load(text)
+
+    commands = [INCREMENT.command(["flushed"], [2]), INCREMENT.command(["flushed"], [3])]
+    assert await INCREMENT.run_together(Flushing(), commands) == [2, 5]
