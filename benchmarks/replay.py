@@ -174,7 +174,7 @@ async def bare(settings: LocalSettings, redis_pid: int, events: int, *, ours: bo
     for start in range(0, len(histories), PAGE_ITEMS):
         changes = []
         for history in histories[start : start + PAGE_ITEMS]:
-            fields = target.model.changes(history.head.stream, history.events, None)
+            fields = target.model.changes(history.head.stream, history.events, {})
             arguments: list[Any] = []
             for name, value in fields.items():
                 arguments += ["+", name, value]

@@ -5,11 +5,12 @@ with the same reference, so that a type checker compares both sides.
 """
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from contracts.messages import View
 
 V = TypeVar("V", bound=View)
+I = TypeVar("I", bound=View)  # noqa: E741  the item of a list, next to V, the view
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +42,18 @@ class BoardRef(Generic[V]):
     view: type[V]
 
 
-ReadModelRef = DocumentRef[V] | IndexRef | BoardRef[V]
+@dataclass(frozen=True, slots=True)
+class ListRef(Generic[V, I]):
+    """Refer to a read model that holds a list per stream: a summary and items, ordered by scores.
+
+    Key of a list: the stream id. Key of an item: its id within the stream.
+    """
+
+    service: str
+    name: str
+    view: type[V]
+    """Type of the summary."""
+    item: type[I]
+
+
+ReadModelRef = DocumentRef[V] | IndexRef | BoardRef[V] | ListRef[V, Any]

@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from chassis.log.event_store import History
 from chassis.views.keys import KeyLocation, board_key, document_location, shared_location
-from chassis.views.projection import BoardMember, ReadModel
+from chassis.views.projection import BoardMember, ReadModel, Stored
 from chassis.views.scripts import LuaScript
 from contracts.messages import Event
 
@@ -79,10 +79,10 @@ class ProjectionCounts:
         self.gaps += statuses.count(b"gap")
 
 
-def build_change(target: Target[E], history: History[E], base: bytes | None) -> Change | None:
+def build_change(target: Target[E], history: History[E], stored: Stored) -> Change | None:
     """Fold a history into a change, or return None if it holds no events.
 
-    `base` is the stored document at version `history.after`, None if there is none.
+    `stored` holds the fields that the read model needs, as they are at version `history.after`.
 
     Raises:
         FoldFailed: the fold raised an error.
@@ -92,7 +92,7 @@ def build_change(target: Target[E], history: History[E], base: bytes | None) -> 
     stream = history.head.stream
     location = target.location(stream)
     try:
-        fields = target.model.changes(stream, history.events, base)
+        fields = target.model.changes(stream, history.events, stored)
     except Exception as error:  # a fold may raise anything; its stream is parked
         raise FoldFailed(error) from error
     arguments: list[str | bytes] = []

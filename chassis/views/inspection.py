@@ -166,7 +166,7 @@ class Inspection(Generic[E]):
                 report.unfoldable.append(stream)
                 return
             try:
-                expected = dict(target.model.changes(stream, history.events, None))
+                expected = dict(target.model.changes(stream, history.events, {}))
             except Exception:  # noqa: BLE001  a fold may raise anything; the report names the stream
                 report.unfoldable.append(stream)
                 return

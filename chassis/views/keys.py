@@ -7,6 +7,8 @@ VERSION_FIELD = "v"
 DOCUMENT_FIELD = "d"
 """Hash field that holds a document's bytes."""
 
+_ITEM_PREFIX = "i:"
+
 
 class KeyLocation(NamedTuple):
     """Describe where one stream's share of a read model is stored; both keys are in one slot."""
@@ -75,6 +77,11 @@ def shared_location(service: str, name: str, generation: int, stream: str) -> Ke
     return KeyLocation(f"{slot}:versions", stream, f"{slot}:entries")
 
 
+def item_field(item_id: str) -> str:
+    """Return the hash field that holds an item of a stream's list."""
+    return f"{_ITEM_PREFIX}{item_id}"
+
+
 def board_key(data_key: str, board: str) -> str:
-    """Return the key of a board: a sorted set in the slot of the entries at `data_key`."""
+    """Return the key of a board or an order of a list: a sorted set in the slot of `data_key`."""
     return f"{data_key}:by:{board}"

@@ -1,21 +1,22 @@
 """Declare read models: a name and a pure fold from events to the document that is served."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
-from chassis.views.keys import DOCUMENT_FIELD
+from chassis.views.keys import DOCUMENT_FIELD, item_field
 from contracts.messages import Event, View
-from contracts.read_models import BoardRef, DocumentRef, IndexRef
+from contracts.read_models import BoardRef, DocumentRef, IndexRef, ListRef
 
 E = TypeVar("E", bound=Event)
 E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 V = TypeVar("V", bound=View)
+I = TypeVar("I", bound=View)  # noqa: E741  the item of a list, next to V, the view
 
 
 class BoardMember(NamedTuple):
-    """Identify a member of a board: a sorted set next to the shared hash of an `Ordering`."""
+    """Identify a member of a sorted set next to the hash: of a board, or of an order of a list."""
 
     board: str
     member: str
@@ -23,6 +24,8 @@ class BoardMember(NamedTuple):
 
 FieldChanges = Mapping[str | BoardMember, bytes | float | None]
 """Hash field -> bytes, or board member -> score, to set; None deletes it."""
+Stored = Mapping[str, bytes]
+"""Hash field -> its stored bytes, of those that exist."""
 
 
 class ReadModel(Protocol[E_contra]):
@@ -39,11 +42,15 @@ class ReadModel(Protocol[E_contra]):
     def shared(self) -> bool:
         """True if all streams write into one hash, False if each has its own."""
 
-    def changes(self, stream: str, events: Iterable[E_contra], base: bytes | None) -> FieldChanges:
+    def needs(self, stream: str, events: Iterable[E_contra]) -> Sequence[str]:
+        """Return the hash fields whose stored values `changes` needs to fold these events."""
+
+    def changes(self, stream: str, events: Iterable[E_contra], stored: Stored) -> FieldChanges:
         """Return the changes by these events of one stream.
 
-        `base` is the document before the events, None if there is none; for a shared read model
-        it is the value of the hash field that has the stream's name.
+        `stored` holds the fields named by `needs` as they were before the events; it is empty for
+        a history from the first event. Folding a history in parts makes the same changes as
+        folding it at once.
         """
 
 
@@ -60,11 +67,15 @@ class Projection(Generic[E, V]):
     def name(self) -> str:
         return self.ref.name
 
-    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> FieldChanges:
+    def needs(self, stream: str, events: Iterable[E]) -> Sequence[str]:
+        del stream, events
+        return (DOCUMENT_FIELD,)
+
+    def changes(self, stream: str, events: Iterable[E], stored: Stored) -> FieldChanges:
         del stream  # the document's key names it
-        view = None if base is None else self.ref.view.model_validate_json(base)
+        view = _parsed(self.ref.view, stored.get(DOCUMENT_FIELD))
         view = reduce(self.fold, events, view)
-        return {DOCUMENT_FIELD: None if view is None else view.model_dump_json().encode()}
+        return {DOCUMENT_FIELD: _dumped(view)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +95,12 @@ class Index(Generic[E]):
     def name(self) -> str:
         return self.ref.name
 
-    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> FieldChanges:
-        del stream, base  # entries do not depend on earlier ones
+    def needs(self, stream: str, events: Iterable[E]) -> Sequence[str]:
+        del stream, events
+        return ()
+
+    def changes(self, stream: str, events: Iterable[E], stored: Stored) -> FieldChanges:
+        del stream, stored  # entries do not depend on earlier ones
         merged: dict[str | BoardMember, bytes | float | None] = {}
         for event in events:
             for key, value in self.entries(event).items():
@@ -113,8 +128,12 @@ class Ordering(Generic[E, V]):
     def name(self) -> str:
         return self.ref.name
 
-    def changes(self, stream: str, events: Iterable[E], base: bytes | None) -> FieldChanges:
-        view = None if base is None else self.ref.view.model_validate_json(base)
+    def needs(self, stream: str, events: Iterable[E]) -> Sequence[str]:
+        del events
+        return (stream,)
+
+    def changes(self, stream: str, events: Iterable[E], stored: Stored) -> FieldChanges:
+        view = _parsed(self.ref.view, stored.get(stream))
         changes: dict[str | BoardMember, bytes | float | None] = {}
         for event in events:
             previous, view = view, self.fold(view, event)
@@ -126,3 +145,81 @@ class Ordering(Generic[E, V]):
             for board, score in self.scores(view).items():
                 changes[BoardMember(board, stream)] = score
         return changes
+
+
+class ListState(NamedTuple, Generic[V, I]):
+    """Hold what the fold of a list sees: the summary, and those items that the event touches."""
+
+    summary: V | None
+    """None: the list has no summary yet."""
+    items: Mapping[str, I]
+    """Item id -> item; an item that does not exist is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[E, V, I]):
+    """Store a list per stream: a summary, and items that are read and written one by one.
+
+    For lists that grow with their stream: an event costs the same however long the list is.
+    `touched` returns the ids of the items that an event may create, change or delete. The fold
+    receives those of them that exist, and returns the new summary and items; an item that it
+    leaves out is deleted. `scores` returns the orders that an item is in and its score in each.
+    Within one order the scores of a stream's items must differ, because pages begin after a score.
+    """
+
+    shared: ClassVar[bool] = False
+    ref: ListRef[V, I]
+    touched: Callable[[E], Iterable[str]]
+    fold: Callable[[ListState[V, I], E], ListState[V, I]]
+    scores: Callable[[I], Mapping[str, float]]
+    version: int = 1
+
+    @property
+    def name(self) -> str:
+        return self.ref.name
+
+    def needs(self, stream: str, events: Iterable[E]) -> Sequence[str]:
+        del stream
+        ids = dict.fromkeys(item_id for event in events for item_id in self.touched(event))
+        return (DOCUMENT_FIELD, *map(item_field, ids))
+
+    def changes(self, stream: str, events: Iterable[E], stored: Stored) -> FieldChanges:
+        del stream  # the list's key names it
+        summary = _parsed(self.ref.view, stored.get(DOCUMENT_FIELD))
+        items: dict[str, I | None] = {}
+        scores: dict[BoardMember, float | None] = {}
+        for event in events:
+            ids = tuple(self.touched(event))
+            for item_id in ids:
+                if item_id not in items:
+                    items[item_id] = _parsed(self.ref.item, stored.get(item_field(item_id)))
+            before = {each: item for each in ids if (item := items[each]) is not None}
+            after = self.fold(ListState(summary, before), event)
+            if not after.items.keys() <= set(ids):
+                raise ValueError(f"{event} changes items that it does not touch")
+            summary = after.summary
+            for item_id in ids:
+                items[item_id] = after.items.get(item_id)
+                scores |= self._scores(item_id, before.get(item_id), items[item_id])
+        changes: dict[str | BoardMember, bytes | float | None] = {DOCUMENT_FIELD: _dumped(summary)}
+        changes |= {item_field(item_id): _dumped(item) for item_id, item in items.items()}
+        return changes | scores
+
+    def _scores(
+        self, item_id: str, before: I | None, after: I | None
+    ) -> dict[BoardMember, float | None]:
+        """Return the item's new scores, and None for each order that it has left."""
+        scores: dict[str, float | None] = {}
+        if before is not None:
+            scores |= dict.fromkeys(self.scores(before))
+        if after is not None:
+            scores |= self.scores(after)
+        return {BoardMember(order, item_id): score for order, score in scores.items()}
+
+
+def _parsed(view: type[V], stored: bytes | None) -> V | None:
+    return None if stored is None else view.model_validate_json(stored)
+
+
+def _dumped(view: View | None) -> bytes | None:
+    return None if view is None else view.model_dump_json().encode()

@@ -20,10 +20,10 @@ from chassis.views.change import (
     build_change,
 )
 from chassis.views.generations import parse_generations, written_by, written_by_others
-from chassis.views.keys import DOCUMENT_FIELD, KeyLocation, control_key, pending_key
+from chassis.views.keys import control_key, pending_key
 from chassis.views.pages import histories_of_page
 from chassis.views.parked import ParkedStreams
-from chassis.views.projection import ReadModel
+from chassis.views.projection import ReadModel, Stored
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
@@ -71,10 +71,10 @@ class Projector(Generic[E]):
         """
         location = target.location(stream)
         while True:
-            version, base = await self._stored(target, location)
+            version = int(await self.redis.hget(location.version_key, location.version_field) or 0)
             try:
                 history = await self.store.load(stream, after=version)
-                change = build_change(target, history, base)
+                change = build_change(target, history, await self._stored(target, history))
             except (UnknownEvent, FoldFailed) as error:
                 await self._park(target, stream, error)
                 return False
@@ -151,24 +151,19 @@ class Projector(Generic[E]):
         self.counts.add(statuses)
         return control, statuses
 
-    async def _stored(self, target: Target[E], location: KeyLocation) -> tuple[int, bytes | None]:
-        """Return the stream version that is projected, and the document or entry at it."""
-        if target.model.shared:
-            # version before base: if the base is newer than the version, the change is a gap
-            pipe = self.redis.pipeline(transaction=False)
-            pipe.hget(location.version_key, location.version_field)
-            pipe.hget(location.data_key, location.version_field)
-            version, base = await pipe.execute()
-            return int(version or 0), base
-        version, base = await self.redis.hmget(
-            location.data_key, location.version_field, DOCUMENT_FIELD
-        )
-        return int(version or 0), base
+    async def _stored(self, target: Target[E], history: History[E]) -> Stored:
+        """Return the stored fields that the read model needs to fold this history."""
+        stream = history.head.stream
+        fields = target.model.needs(stream, history.events)
+        if not fields or not history.after:
+            return {}
+        values = await self.redis.hmget(target.location(stream).data_key, fields)
+        return {name: v for name, v in zip(fields, values, strict=True) if v is not None}
 
     async def _change_or_park(self, target: Target[E], history: History[E]) -> Change | None:
         """Build the change of a complete history; None if there is none or the fold failed."""
         try:
-            return build_change(target, history, None)
+            return build_change(target, history, {})
         except FoldFailed as error:
             await self._park(target, history.head.stream, error)
             return None

@@ -160,6 +160,17 @@ class ReadModels:
         generation = await self._generation(ref, fresh=fresh)
         return shared_location(ref.service, ref.name, generation, "").data_key
 
+    async def stream_key(self, ref: ReadModelRef[Any], stream: str, *, fresh: bool = False) -> str:
+        """Return the Redis key of a stream's document or list in the served generation.
+
+        `fresh` reads the served generation from Redis instead of the cache.
+
+        Raises:
+            ReadModelsLost: Redis does not hold the read model at the moment.
+        """
+        generation = await self._generation(ref, fresh=fresh)
+        return document_key(ref.service, ref.name, generation, stream)
+
     async def served(self, *refs: ReadModelRef[Any]) -> bool:
         """Return whether all these read models can be read."""
         for service in {ref.service for ref in refs}:

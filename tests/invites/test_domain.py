@@ -22,4 +22,4 @@ def test_every_sequence_of_events_can_be_folded(events: list[Any]) -> None:
     """Older versions may have written sequences that no decision leads to today."""
     INVITES.fold(events)
     for model in MODELS:
-        model.changes("invite-1", events, None)
+        model.changes("invite-1", events, {})
