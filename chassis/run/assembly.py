@@ -119,4 +119,4 @@ def read_or_reject(read: Callable[[SQSMessage], R], message: SQSMessage) -> R:
             group=message.group_id,
             because=str(error),
         )
-        raise RejectMessage from error
+        raise RejectMessage(reason=str(error)) from error

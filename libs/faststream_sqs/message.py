@@ -64,7 +64,9 @@ class SettlementProto(Protocol):
 
     async def delete(self, messages: Sequence[SQSRawMessage]) -> None: ...
     async def release(self, messages: Sequence[SQSRawMessage], delay: float | None) -> None: ...
-    async def reject(self, messages: Sequence[SQSRawMessage]) -> None: ...
+    async def reject(
+        self, messages: Sequence[SQSRawMessage], reason: str | None = None
+    ) -> None: ...
     async def extend(self, messages: Sequence[SQSRawMessage], seconds: int) -> None: ...
 
 
@@ -98,20 +100,26 @@ class _Settling(StreamMessage[RawT]):
         """Return the message to the queue, visible after `delay` seconds.
 
         Args:
-            delay: 0 to 43,200. None: the subscriber's `retry_delay`.
+            delay: Rounded up to a second; at most what is left of the 12 hours that SQS allows
+                after a receive. None: the subscriber's `retry_delay`.
         """
         if self.committed is None and (settlement := self._settlement):
             await settlement.release(self._unsettled, delay)
         await super().nack()
 
-    async def reject(self, **_: Any) -> None:
-        """Reject the message for good, as the broker's `reject` says."""
+    async def reject(self, reason: str | None = None, **_: Any) -> None:
+        """Reject the message for good, as the broker's `reject` says.
+
+        Args:
+            reason: Stored with a message that is moved to the dead-letter queue; cut after 256
+                characters.
+        """
         if self.committed is None and (settlement := self._settlement):
-            await settlement.reject(self._unsettled)
+            await settlement.reject(self._unsettled, reason)
         await super().reject()
 
     async def extend(self, seconds: int) -> None:
-        """Keep the message invisible for `seconds`, 0 to 43,200; the heartbeat continues."""
+        """Keep the message invisible for `seconds`, capped like a delay; the heartbeat goes on."""
         if self.committed is None and (settlement := self._settlement):
             await settlement.extend(self._unsettled, seconds)
 

@@ -8,7 +8,7 @@ surplus or unspeakable headers folded into one JSON attribute.
 import json
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 MAX_MESSAGE_BYTES = 1_048_576
@@ -73,15 +73,64 @@ def encode_headers(headers: Mapping[str, Any]) -> dict[str, Attribute]:
             del plain[name]
             folded[name] = _foldable(headers[name])
     if folded:
-        plain[MORE_HEADERS] = {"DataType": "String", "StringValue": json.dumps(folded)}
+        plain[MORE_HEADERS] = _text_attribute(json.dumps(folded))
     return plain
+
+
+def add_headers(
+    attributes: Mapping[str, Attribute], headers: Mapping[str, Any], *, keep: Collection[str]
+) -> dict[str, Attribute]:
+    """Add headers to the attributes of a received message: at most ten, the surplus folded.
+
+    Args:
+        attributes: Those of any sender; they keep their types, unless one has to be folded.
+        headers: Added as attributes, in place of those with the same names.
+        keep: The added headers that are not folded; the others are folded first.
+    """
+    added = {name: item for name, value in headers.items() if (item := _attribute(name, value))}
+    plain = {**attributes, **added}
+    if len(plain) <= MAX_ATTRIBUTES:
+        return plain
+    more = plain.pop(MORE_HEADERS, None)
+    folded = {} if more is None else _load(_value(more))
+    optional = [name for name in added if name not in keep]
+    originals = [name for name in reversed(plain) if name not in added]
+    originals.sort(key=lambda name: _rank(name, plain[name]))
+    surplus = len(plain) - (MAX_ATTRIBUTES - 1)
+    for name in [*reversed(optional), *originals][:surplus]:
+        folded[name] = _foldable(_value(plain.pop(name)))
+    plain[MORE_HEADERS] = _text_attribute(json.dumps(folded))
+    return plain
+
+
+def remove_headers(attributes: Mapping[str, Attribute], prefix: str) -> dict[str, Attribute]:
+    """Undo `add_headers` of headers that start with `prefix`, and what it had to fold."""
+    plain = {name: item for name, item in attributes.items() if not name.startswith(prefix)}
+    if (more := plain.pop(MORE_HEADERS, None)) is None:
+        return plain
+    folded = {n: v for n, v in _load(_value(more)).items() if not n.startswith(prefix)}
+    restored = {
+        name: item for name, value in _unfold(folded).items() if (item := _attribute(name, value))
+    }
+    left = {name: value for name, value in folded.items() if name not in restored}
+    if len(plain) + len(restored) + bool(left) <= MAX_ATTRIBUTES:
+        plain |= restored
+        folded = left
+    if folded:
+        plain[MORE_HEADERS] = _text_attribute(json.dumps(folded))
+    return plain
+
+
+def clean_text(text: str, longest: int) -> str:
+    """Return text that SQS accepts: illegal characters replaced, cut after `longest` characters."""
+    return _UNSPEAKABLE.sub("\ufffd", text)[:longest]
 
 
 def decode_headers(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
     """Decode attributes of any sender; never raises."""
     headers = {name: _value(attribute) for name, attribute in attributes.items()}
     if (folded := headers.pop(MORE_HEADERS, None)) is not None:
-        headers |= _unfold(folded)
+        headers |= _unfold(_load(folded))
     return headers
 
 
@@ -110,7 +159,16 @@ def _attribute(name: str, value: object) -> Attribute | None:
     text = str(value)
     if not text or _UNSPEAKABLE.search(text):
         return None
+    return _text_attribute(text)
+
+
+def _text_attribute(text: str) -> Attribute:
     return {"DataType": "String", "StringValue": text}
+
+
+def _rank(name: str, attribute: Attribute) -> tuple[bool, bool]:
+    """Order attributes by how little is lost when they are folded: plain texts come first."""
+    return name in _FIRST, attribute.get("DataType") != "String"
 
 
 def _surplus(attributes: Mapping[str, Attribute], keep: int) -> list[str]:
@@ -127,18 +185,24 @@ def _foldable(value: object) -> object:
     return str(value)
 
 
-def _unfold(folded: object) -> dict[str, Any]:
+def _load(folded: object) -> dict[str, Any]:
+    """Return folded headers; what another sender put under this name stays one header."""
     try:
         headers = json.loads(folded)  # type: ignore[arg-type]  # a stranger's type raises below
-        return {name: _unfolded(value) for name, value in headers.items()}
-    except (TypeError, ValueError, AttributeError):
-        return {MORE_HEADERS: folded}
+    except (TypeError, ValueError):
+        headers = None
+    return headers if isinstance(headers, dict) else {MORE_HEADERS: _foldable(folded)}
+
+
+def _unfold(folded: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _unfolded(value) for name, value in folded.items()}
 
 
 def _unfolded(value: object) -> object:
-    if isinstance(value, dict) and "b64" in value:
-        return b64decode(value["b64"])
-    return value
+    try:
+        return b64decode(value["b64"])  # type: ignore[index]  # not a dict: raises, as below
+    except (TypeError, KeyError, ValueError):
+        return value
 
 
 def _value(attribute: Attribute) -> object:

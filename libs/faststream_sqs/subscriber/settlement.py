@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 from faststream_sqs.connection import SQSConnection
+from faststream_sqs.dead_letters import rejected_copy
 from faststream_sqs.message import Outcome, SQSRawMessage
 from faststream_sqs.schemas import is_fifo
 from faststream_sqs.subscriber.leases import LONGEST_HOLD, LeaseKeeper
@@ -76,22 +78,26 @@ class Settlement:
             await self._leases.surrender(message)
         await _all([self._release(message, self._delay(message, delay)) for message in messages])
 
-    async def reject(self, messages: Sequence[SQSRawMessage]) -> None:
-        """Reject for good: delete, move to the dead-letter queue, or leave to redrive."""
+    async def reject(self, messages: Sequence[SQSRawMessage], reason: str | None = None) -> None:
+        """Reject for good: delete, move to the dead-letter queue, or leave to redrive.
+
+        Raises:
+            Exception: The first failure, after every message was tried.
+        """
         if self._reject == "delete":
             await self.delete(messages)
         elif self._reject == "leave":
             await self.release(messages, None)
         else:
-            for message in messages:
-                await self._move(message)
+            await self._move_all(messages, reason)
 
     async def extend(self, messages: Sequence[SQSRawMessage], seconds: int) -> None:
         """Keep a message invisible for `seconds` from now; the heartbeat continues from there."""
         for message in messages:
             await self._leases.surrender(message)
-            await self._connection.release(message, seconds)
-            self._leases.hold(message, seconds)
+            capped = _capped(message, seconds)
+            await self._connection.release(message, capped)
+            self._leases.hold(message, capped)
 
     def _queue_delete(self, message: SQSRawMessage, *, awaited: bool) -> "asyncio.Future[None]":
         if not awaited:
@@ -126,26 +132,34 @@ class Settlement:
         if delay is None:
             policy = default_retry_delay if self._retry_delay is None else self._retry_delay
             delay = policy(message.receive_count) if callable(policy) else policy
-        return max(0, min(int(delay), LONGEST_HOLD))
+        return _capped(message, delay)
 
-    async def _move(self, message: SQSRawMessage) -> None:
-        target = await self._connection.queues.dead_letter_url(message.queue_url)
+    async def _move_all(self, messages: Sequence[SQSRawMessage], reason: str | None) -> None:
+        errors: list[Exception] = []
+        for message in messages:
+            try:
+                await self._move(message, reason)
+            except Exception as error:  # noqa: BLE001 - raised below
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    async def _move(self, message: SQSRawMessage, reason: str | None) -> None:
+        queues = self._connection.queues
+        target = await queues.dead_letter_url(message.queue_url)
         if target is None:
+            queues.forget(message.queue_url)  # it may be given a redrive policy meanwhile
             self._log(logging.ERROR, f"{message.queue} has no dead-letter queue to reject to", None)
             await self.release([message], None)
             return
-        await self._connection.send(target, _copy(message))
+        await self._connection.send(target, rejected_copy(message, reason))
         await self.delete([message])
 
 
-def _copy(message: SQSRawMessage) -> dict[str, Any]:
-    entry: dict[str, Any] = {"MessageBody": message.body}
-    if message.message_attributes:
-        entry["MessageAttributes"] = message.message_attributes
-    for name in ("MessageGroupId", "MessageDeduplicationId"):
-        if value := message.attributes.get(name):
-            entry[name] = value
-    return entry
+def _capped(message: SQSRawMessage, seconds: float) -> int:
+    """Return full seconds that do not exceed the 12 hours since the receipt."""
+    held = int(asyncio.get_running_loop().time() - message.received_at) + 1
+    return math.ceil(max(0, min(seconds, LONGEST_HOLD - held)))
 
 
 async def _all(futures: Sequence["asyncio.Future[None]"]) -> None:

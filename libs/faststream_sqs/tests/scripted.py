@@ -186,6 +186,24 @@ class SQSModel:
             entry |= {"MessageGroupId": group, "MessageDeduplicationId": f"put-{next(self._ids)}"}
         return self._store(self.queues[name], entry)
 
+    def move(self, source: str, target: str) -> None:
+        """Move every message as a redrive does: all that it has, under a new message id."""
+        for message in tuple(self.queues[source].messages):
+            self.queues[source].messages.remove(message)
+            self.queues[target].messages.append(
+                Stored(
+                    message_id=str(UUID(int=next(self._ids), version=4)),
+                    body=message.body,
+                    attributes=message.attributes,
+                    group=message.group,
+                    dedup=message.dedup,
+                    sequence=next(self._ids),
+                    sent_at=_now(),
+                    visible_at=_now(),
+                )
+            )
+        self.queues[target].wake()
+
     def called(self, *operations: str, queue: str | None = None) -> list[Call]:
         return [
             call

@@ -1,5 +1,6 @@
 """What becomes of a message after its handler, under virtual time."""
 
+import asyncio
 import itertools
 import json
 from typing import Any
@@ -13,7 +14,8 @@ from faststream.exceptions import (
 )
 from faststream.middlewares import AckPolicy
 
-from faststream_sqs.tests.scripted import SQSModel
+from faststream_sqs import wire
+from faststream_sqs.tests.scripted import MEBIBYTE, SQSModel
 from faststream_sqs.tests.support import broker_of, current, listening, now
 from faststream_sqs.tests.warp import warp
 
@@ -110,18 +112,16 @@ def test_the_retry_delay_may_depend_on_the_receive_count() -> None:
     warp(main)
 
 
-def test_reject_moves_a_message_with_all_it_had_to_the_dead_letters() -> None:
+def test_a_rejected_message_is_moved_with_its_content_its_reason_and_its_origin() -> None:
     async def main() -> None:
         model = SQSModel()
-        model.create("dead.fifo")
-        policy = {"deadLetterTargetArn": model.queues["dead.fifo"].arn, "maxReceiveCount": 5}
-        model.create("jobs.fifo", RedrivePolicy=json.dumps(policy))
+        model.create_with_dead_letters("jobs.fifo", 5)
         broker = broker_of(model, reject="dlq")
 
         @broker.subscriber("jobs.fifo", wait_time_seconds=1)
         async def handle(body: int) -> None:
             if body == 1:
-                raise RejectMessage
+                raise RejectMessage(reason="no\x00such\ud800job " + "x" * 300)
 
         attribute = {"DataType": "Binary.png", "BinaryValue": b"\xff"}
         for number in range(3):
@@ -130,11 +130,209 @@ def test_reject_moves_a_message_with_all_it_had_to_the_dead_letters() -> None:
         await broker.start()
         await model.until(lambda: not model.bodies("jobs.fifo"))
         await broker.stop()
-        (dead,) = model.queues["dead.fifo"].messages
-        assert (dead.body, dead.group, dead.dedup) == ("1", "g", rejected.dedup)
-        assert dead.attributes == {"picture": attribute}
+        (dead,) = model.queues["dead-jobs.fifo"].messages
+        assert (dead.body, dead.group) == ("1", "g")
+        assert dead.attributes["picture"] == attribute
+        reason = dead.attributes["dead-letter-reason"]["StringValue"]
+        assert reason == "no\ufffdsuch\ufffdjob ".ljust(256, "x")
+        headers = wire.decode_headers(dead.attributes)
+        assert headers["dead-letter-source"] == "jobs.fifo"
+        assert headers["dead-letter-message-id"] == rejected.message_id
+        assert headers["dead-letter-deduplication-id"] == rejected.dedup
+        assert headers["dead-letter-sent-at"] == "1970-01-01T00:00:00+00:00"
+        assert headers["dead-letter-receive-count"] == 1
 
     warp(main)
+
+
+def test_a_message_that_is_sent_back_and_rejected_again_within_five_minutes_is_not_lost() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create_with_dead_letters("jobs.fifo", 5)
+        broker = broker_of(model, reject="dlq")
+
+        @broker.subscriber("jobs.fifo", wait_time_seconds=1)
+        async def handle(_: Any) -> None:
+            raise RejectMessage(reason="unknown")
+
+        model.put("jobs.fifo", "x", "g")
+        dead = model.queues["dead-jobs.fifo"].messages
+        await broker.start()
+        for _ in range(3):
+            await model.until(lambda: bool(dead))
+            await model.until(lambda: not model.bodies("jobs.fifo"))
+            model.move("dead-jobs.fifo", "jobs.fifo")
+        await model.until(lambda: bool(dead))
+        await broker.stop()
+        assert model.bodies("jobs.fifo") == []
+        assert model.bodies("dead-jobs.fifo") == ["x"]
+        (copy,) = dead
+        assert wire.decode_headers(copy.attributes)["dead-letter-source"] == "jobs.fifo"
+
+    warp(main)
+
+
+@pytest.mark.parametrize("lost", ["SendMessage", "SendMessageBatch"])
+def test_a_move_whose_reply_is_lost_is_repeated_without_a_duplicate(lost: str) -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create_with_dead_letters("jobs.fifo", 50, VisibilityTimeout=5)
+        # one process loses every reply of a move, and gives up after eight attempts
+        model.drop_reply(lost, times=8)
+        linger = 0.01 if lost == "SendMessageBatch" else None
+        broker = broker_of(model, reject="dlq", send_linger=linger)
+
+        @broker.subscriber("jobs.fifo", wait_time_seconds=1)
+        async def handle(_: Any) -> None:
+            raise RejectMessage(reason="unknown")
+
+        model.put("jobs.fifo", "x", "g")
+        await broker.start()
+        await model.until(lambda: not model.bodies("jobs.fifo"))
+        await broker.stop()
+        assert model.bodies("dead-jobs.fifo") == ["x"]
+        assert len(model.called(lost)) == 9
+
+    warp(main)
+
+
+def test_a_rejected_message_stays_in_its_queue_until_its_move_is_confirmed() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create_with_dead_letters("jobs.fifo", 50, VisibilityTimeout=5)
+        model.fail_entries("SendMessageBatch", 0, sender_fault=True, times=2)
+        broker = broker_of(model, reject="dlq", send_linger=0.01)
+        bodies: list[tuple[list[str], list[str]]] = []
+
+        @broker.subscriber("jobs.fifo", wait_time_seconds=1)
+        async def handle(_: Any) -> None:
+            bodies.append((model.bodies("jobs.fifo"), model.bodies("dead-jobs.fifo")))
+            raise RejectMessage
+
+        model.put("jobs.fifo", "x", "g")
+        await broker.start()
+        await model.until(lambda: not model.bodies("jobs.fifo"))
+        await broker.stop()
+        assert bodies == [(["x"], [])] * 3
+        assert model.bodies("dead-jobs.fifo") == ["x"]
+
+    warp(main)
+
+
+def test_a_batch_is_rejected_as_far_as_possible_when_one_move_fails() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create_with_dead_letters("jobs", 50, VisibilityTimeout=5)
+        model.fail("SendMessage", "AccessDenied")
+        broker = broker_of(model, reject="dlq")
+
+        @broker.subscriber("jobs", batch=True, wait_time_seconds=1)
+        async def handle(_: Any) -> None:
+            raise RejectMessage(reason="unknown")
+
+        for number in range(3):
+            model.put("jobs", str(number))
+        await broker.start()
+        await model.until(lambda: model.bodies("jobs") == ["0"])
+        assert model.bodies("dead-jobs") == ["1", "2"]
+        await model.until(lambda: not model.bodies("jobs"))
+        await broker.stop()
+        assert model.bodies("dead-jobs") == ["1", "2", "0"]
+
+    warp(main)
+
+
+def test_a_message_of_full_size_is_moved_without_its_reason() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create_with_dead_letters("jobs", 50)
+        broker = broker_of(model, reject="dlq")
+
+        @broker.subscriber("jobs", wait_time_seconds=1)
+        async def handle(_: Any) -> None:
+            raise RejectMessage(reason="too long")
+
+        model.put("jobs", "x" * MEBIBYTE)
+        await broker.start()
+        await model.until(lambda: not model.bodies("jobs"))
+        await broker.stop()
+        (dead,) = model.queues["dead-jobs"].messages
+        assert len(dead.body) == MEBIBYTE
+        assert dead.receives == 0
+        assert dead.attributes == {}
+
+    warp(main)
+
+
+def test_a_redrive_policy_that_is_added_later_is_noticed() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs")
+        model.create("dead-jobs")
+        broker = broker_of(model, reject="dlq", logger=None)
+
+        @broker.subscriber("jobs", wait_time_seconds=1, retry_delay=1)
+        async def handle(_: Any) -> None:
+            raise RejectMessage
+
+        model.put("jobs", "x")
+        await broker.start()
+        await model.until(lambda: bool(model.called("ChangeMessageVisibilityBatch")))
+        policy = {"deadLetterTargetArn": model.queues["dead-jobs"].arn, "maxReceiveCount": 50}
+        model.queues["jobs"].attributes["RedrivePolicy"] = json.dumps(policy)
+        await model.until(lambda: not model.bodies("jobs"))
+        await broker.stop()
+        (dead,) = model.queues["dead-jobs"].messages
+        assert (dead.body, dead.receives) == ("x", 0)
+
+    warp(main)
+
+
+def test_a_nack_on_a_fifo_queue_delays_its_group_and_no_other() -> None:
+    async def main() -> None:
+        model = SQSModel(latency=0)
+        model.create("jobs.fifo", VisibilityTimeout=30)
+        broker = broker_of(model)
+        at: list[tuple[str, float]] = []
+
+        @broker.subscriber("jobs.fifo", wait_time_seconds=1, max_workers=4)
+        async def handle(body: str) -> None:
+            at.append((body, round(now())))
+            if body == "a0" and len(at) < 3:
+                raise NackMessage(delay=90.5)
+
+        for body in ("a0", "a1", "b0"):
+            model.put("jobs.fifo", body, body[0])
+        await broker.start()
+        await model.until(lambda: not model.bodies("jobs.fifo"))
+        await broker.stop()
+        assert at == [("a0", 0), ("b0", 0), ("a0", 91), ("a1", 91)]
+
+    warp(main)
+
+
+@pytest.mark.parametrize("delay", [43_200, 1e9, float("inf")])
+def test_a_delay_ends_within_the_twelve_hours_that_sqs_allows(delay: float) -> None:
+    async def main() -> None:
+        model = SQSModel(latency=0)
+        model.create("jobs.fifo", VisibilityTimeout=30)
+        broker = broker_of(model)
+        at: list[float] = []
+
+        @broker.subscriber("jobs.fifo", wait_time_seconds=20)
+        async def handle(_: Any) -> None:
+            at.append(now())
+            if len(at) == 1:
+                await asyncio.sleep(3_600)
+                raise NackMessage(delay=delay)
+
+        model.put("jobs.fifo", "x", "g")
+        await broker.start()
+        await model.until(lambda: not model.bodies("jobs.fifo"))
+        await broker.stop()
+        assert 43_190 < at[1] - at[0] <= 43_200
+
+    warp(main, limit=50_000)
 
 
 def test_reject_leaves_the_message_where_there_are_no_dead_letters_and_says_so() -> None:

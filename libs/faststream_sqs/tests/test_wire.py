@@ -127,3 +127,30 @@ async def _strict(model: SQSModel) -> None:
         with pytest.raises(Exception, match=r"."):
             await model.handle("SendMessage", {"QueueUrl": url, **params})
     assert model.bodies("q") == []
+
+
+@given(
+    originals=st.dictionaries(
+        st.from_regex(r"[a-z][a-z0-9_-]{0,20}", fullmatch=True), HEADER_VALUES, max_size=14
+    )
+)
+def test_marks_fit_next_to_any_headers_and_can_be_removed_again(originals: dict[str, Any]) -> None:
+    before = wire.encode_headers(originals)
+    marks = {f"mark-{name}": name for name in "abcdef"}
+    marked = wire.add_headers(before, marks, keep=("mark-a", "mark-b"))
+    _check_message(StoredQueue("q", {}), {"MessageBody": "x", "MessageAttributes": marked})
+    assert wire.decode_headers(marked) == wire.decode_headers(before) | marks
+    assert {"mark-a", "mark-b"} <= marked.keys()
+    restored = wire.remove_headers(marked, "mark-")
+    _check_message(StoredQueue("q", {}), {"MessageBody": "x", "MessageAttributes": restored})
+    assert wire.decode_headers(restored) == wire.decode_headers(before)
+
+
+def test_marks_fit_next_to_ten_attributes_of_another_sender() -> None:
+    picture = {"DataType": "Binary.png", "BinaryValue": b"\xff"}
+    others = {f"p{number}": picture for number in range(7)}
+    texts = {f"t{number}": {"DataType": "String", "StringValue": "v"} for number in range(3)}
+    marked = wire.add_headers({**texts, **others}, {"mark-a": "a", "mark-b": "b"}, keep=("mark-a",))
+    assert len(marked) == 10
+    assert {name: marked[name] for name in others} == others
+    assert wire.remove_headers(marked, "mark-") == {**others, **texts}
