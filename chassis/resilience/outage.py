@@ -1,86 +1,91 @@
-"""Wait out an outage of Redis or AWS instead of failing one message after another."""
+"""Wait out an outage of a dependency instead of failing one message after another."""
 
+import random
 from collections.abc import Awaitable, Callable
+from itertools import count
+from time import monotonic
 from typing import Final, TypeVar
 
-import structlog
-from botocore.exceptions import (
-    ClientError,
-    ConnectionClosedError,
-    EndpointConnectionError,
-    HTTPClientError,
-)
-from redis.exceptions import BusyLoadingError, ReadOnlyError, TryAgainError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from tenacity import RetryCallState, stop_before_delay, wait_random_exponential
-
-from chassis.resilience.retry import retry
+from chassis.resilience.outages import OUTAGES, Outages
+from chassis.resilience.refusals import is_dependency_error
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS: Final = 3_600.0
-"""Seconds after which the error is raised; the message is then redelivered, and counted by SQS."""
-_BACKOFF: Final = wait_random_exponential(multiplier=0.1, min=0.05, max=15)
-"""Seconds between two attempts: at random, from a range that doubles up to 15 seconds."""
+PATIENCE_SECONDS: Final = 11.5 * 3600.0
+"""Seconds after which the outage is raised: SQS keeps no received message invisible for longer
+than 12 hours."""
+MAX_PAUSE_SECONDS: Final = 15.0
+_FIRST_PAUSE_SECONDS: Final = 0.1
 
-_UNREACHABLE: Final = (
-    RedisConnectionError,
-    RedisTimeoutError,
-    BusyLoadingError,
-    ReadOnlyError,  # a failover is under way
-    TryAgainError,
-    EndpointConnectionError,
-    ConnectionClosedError,
-    HTTPClientError,
-)
-_TRANSIENT_CODES: Final = frozenset(
-    {
-        "InternalServerError",
-        "InternalFailure",
-        "ServiceUnavailable",
-        "RequestLimitExceeded",
-        "ThrottlingException",
-        "ProvisionedThroughputExceededException",
-        "TransactionInProgressException",
-    }
-)
 
-log = structlog.get_logger(__name__)
+class Unavailable(Exception):
+    """A part of the system cannot answer now, and will again without a change of the request."""
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether the same call may succeed later although its caller changes nothing."""
-    if isinstance(error, ClientError):
-        return error.response["Error"].get("Code") in _TRANSIENT_CODES
-    return isinstance(error, _UNREACHABLE)
+    """Return whether the same call may succeed later although its caller changes nothing.
+
+    Every error of a dependency is one, except the answer to a condition (`ConditionalCheckFailed`)
+    and the refusal of a request that this program has built wrongly. An unknown refusal is an
+    outage: a message waits for it, and is never moved to the dead-letter queue because of it.
+    """
+    return isinstance(error, Unavailable) or is_dependency_error(error)
+
+
+def pause_seconds(attempt: int) -> float:
+    """Return the pause after an attempt, counted from 1: at random, from a range that doubles."""
+    longest = min(MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(attempt - 1, 30))
+    return random.uniform(longest / 2, longest)  # noqa: S311  jitter, not cryptography
 
 
 async def retry_through_outage(
-    work: Callable[[], Awaitable[T]], *, patience: float = PATIENCE_SECONDS
+    work: Callable[[], Awaitable[T]],
+    *,
+    patience: float = PATIENCE_SECONDS,
+    outages: Outages = OUTAGES,
 ) -> T:
-    """Repeat idempotent work until no outage interrupts it; log each retry.
-
-    A message whose handler fails counts against `maxReceiveCount`, although an outage is not the
-    message's fault: without retries, minutes without Redis would send every command to the
-    dead-letter queue.
+    """Repeat idempotent work until no outage interrupts it; register the outage meanwhile.
 
     Raises:
-        Exception: an error that is not an outage, at once; an outage, after `patience` seconds.
+        Exception: an error that is not an outage, at once; the outage itself after `patience`
+            seconds, or when the process stops.
     """
-    return await retry(
-        work,
-        on=is_outage,
-        wait=_BACKOFF,
-        stop=stop_before_delay(patience),
-        before_wait=_log_retry,
-    )
+    try:
+        return await work()
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        first = error
+    operation = object()
+    try:
+        result = await _repeat(work, operation, first, patience, outages)
+    except BaseException:
+        outages.abandoned(operation)
+        raise
+    outages.succeeded(operation)
+    return result
 
 
-def _log_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning(
-        "outage",
-        because=f"{type(error).__name__}: {error}",
-        retry_in_seconds=round(state.upcoming_sleep, 2),
-    )
+async def _repeat(
+    work: Callable[[], Awaitable[T]],
+    operation: object,
+    error: Exception,
+    patience: float,
+    outages: Outages,
+) -> T:
+    deadline = monotonic() + patience
+    for attempt in count(1):
+        outages.failed(operation, error)
+        pause = pause_seconds(attempt)
+        if monotonic() + pause > deadline:
+            raise error
+        await outages.pause(pause)
+        if outages.stopping:
+            raise error
+        try:
+            return await work()
+        except Exception as latest:
+            if not is_outage(latest):
+                raise
+            error = latest
+    raise AssertionError("unreachable")

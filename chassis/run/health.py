@@ -8,10 +8,15 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from chassis.resilience.outages import OUTAGES, Outages
+from chassis.resilience.refusals import reason_of
+
 CHECK_SECONDS: Final = 1.0
 """Seconds after which a check counts as failed."""
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 """Paths that the platform requests every few seconds."""
+WRITABLE_SECONDS: Final = 60
+"""Time after which the key that a check has written expires."""
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 Check = Callable[[], Awaitable[bool]]
@@ -29,32 +34,48 @@ class Health:
     """Name -> check; all are run at the same time."""
     draining: bool = False
     """True when the process is about to end: it is not ready, whatever the checks return."""
+    outages: Outages = OUTAGES
+    """What interrupts operations of this process, in addition to the checks."""
 
-    async def failing(self) -> list[str]:
-        """Return the names of failing checks; one that raises or is too slow fails."""
-        passed = await asyncio.gather(*(_passes(check) for check in self.checks.values()))
-        failing = [name for name, passes in zip(self.checks, passed, strict=True) if not passes]
-        return [*failing, "draining"] if self.draining else failing
+    async def failing(self) -> dict[str, str]:
+        """Return what is not ready, each with a short reason, which may be empty.
+
+        A check fails if it returns false, raises, or takes longer than `CHECK_SECONDS`.
+        """
+        reasons = await asyncio.gather(*(_reason(check) for check in self.checks.values()))
+        found = zip(self.checks, reasons, strict=True)
+        failing = {name: reason for name, reason in found if reason is not None}
+        failing |= self.outages.reasons
+        return failing | {"draining": ""} if self.draining else failing
 
     async def healthz(self, _request: web.Request) -> web.Response:
         """Respond 200 as long as the event loop runs."""
         return web.json_response({"status": "alive"})
 
     async def readyz(self, _request: web.Request) -> web.Response:
-        """Respond 200 if every check passes, otherwise 503 with the names of failing ones."""
-        if failing := await self.failing():
-            body: dict[str, Any] = {
-                "status_code": 503,
-                "detail": f"not ready: {', '.join(failing)}",
-                "missing": failing,
-            }
-            return web.json_response(body, status=503, headers={"Retry-After": "1"})
-        return web.json_response({"status": "ready"})
+        """Respond 200 if every check passes, otherwise 503 with what is not ready and why."""
+        return _readiness(await self.failing())
 
-    def add_routes(self, app: web.Application) -> None:
-        """Serve /healthz and /readyz."""
+    async def public_readyz(self, _request: web.Request) -> web.Response:
+        """Respond like `readyz`, without reasons, which name hosts and tables."""
+        return _readiness(dict.fromkeys(await self.failing(), ""))
+
+    def add_routes(self, app: web.Application, *, public: bool = False) -> None:
+        """Serve /healthz and /readyz; where everybody can read them, without reasons."""
         app.router.add_get("/healthz", self.healthz)
-        app.router.add_get("/readyz", self.readyz)
+        app.router.add_get("/readyz", self.public_readyz if public else self.readyz)
+
+
+def writable(redis: Any, service: str) -> Check:
+    """Return a check that Redis accepts a write: one that refuses writes still answers PING.
+
+    The key is in the hash slot of the service's control hash, and expires.
+    """
+
+    async def check() -> bool:
+        return bool(await redis.set(f"{{{service}}}:writable", "1", ex=WRITABLE_SECONDS))
+
+    return check
 
 
 async def start_health_server(
@@ -74,10 +95,26 @@ async def start_health_server(
     return runner
 
 
-async def _passes(check: Check) -> bool:
+def _readiness(failing: Mapping[str, str]) -> web.Response:
+    if not failing:
+        return web.json_response({"status": "ready"})
+    named = [f"{name}: {reason}" if reason else name for name, reason in failing.items()]
+    body: dict[str, Any] = {
+        "status_code": 503,
+        "detail": f"not ready: {', '.join(named)}",
+        "missing": list(failing),
+        "reasons": {name: reason for name, reason in failing.items() if reason},
+    }
+    return web.json_response(body, status=503, headers={"Retry-After": "1"})
+
+
+async def _reason(check: Check) -> str | None:
+    """Return why a check fails, or None if it passes."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            return await check()
+            return None if await check() else ""
+    except TimeoutError:
+        return f"no answer within {CHECK_SECONDS} s"
     except Exception as error:  # noqa: BLE001  whatever is wrong, the check fails
         log.debug("check_failed", because=str(error))
-        return False
+        return reason_of(error)

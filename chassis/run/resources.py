@@ -23,6 +23,10 @@ SEND_LINGER_SECONDS = 0.05
 ACK_LINGER_SECONDS = 0.25
 """Under load, seconds that an announcement and a deletion wait to share an SQS call with others."""
 
+CONNECT_SECONDS = 3
+READ_SECONDS = 10
+"""Timeouts of calls to DynamoDB: botocore's own, a minute each, would hold a command for five."""
+
 OpenStore = Callable[[str, Codec[Any]], EventStore[Any]]
 """Opens the event store of a service: (service name, codec) -> store."""
 
@@ -54,6 +58,8 @@ async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
     """Open the clients for the duration of the context; connections are made on first use."""
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 5},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
         max_pool_connections=64,
         # these two took a tenth of the CPU of a command
         parameter_validation=False,

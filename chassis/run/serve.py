@@ -8,8 +8,9 @@ from typing import Any
 
 import structlog
 
+from chassis.resilience.outages import OUTAGES
 from chassis.run.assembly import subscribe
-from chassis.run.health import start_health_server
+from chassis.run.health import start_health_server, writable
 from chassis.run.metrics import ServiceMetrics
 from chassis.run.service import Application, Handlers
 from chassis.views.rebuild.watch import ReadModelWatcher
@@ -36,7 +37,8 @@ async def _serve(application: Application[Any, Any, Any, Any], handlers: Handler
     async def queue() -> bool:
         return broker.running and await broker.ping(timeout=2)
 
-    checks = {"read models": read_models, "queue": queue}
+    redis = writable(application.resources.redis, application.service.name)
+    checks = {"redis": redis, "read models": read_models, "queue": queue}
     metrics = ServiceMetrics(application.rebuilder)
     health = await start_health_server(
         settings.health_host, settings.health_port, checks, metrics.exposition
@@ -44,7 +46,8 @@ async def _serve(application: Application[Any, Any, Any, Any], handlers: Handler
     try:
         await _until_signalled(_work(application, handlers))
     finally:
-        await broker.stop()
+        with OUTAGES.stop():  # handlers that wait out an outage return their messages at once
+            await broker.stop()
         await health.cleanup()
         log.info("service_stopped")
 

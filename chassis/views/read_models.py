@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from chassis.resilience.outage import Unavailable
 from chassis.views.generations import serving
 from chassis.views.keys import (
     DOCUMENT_FIELD,
@@ -26,7 +27,7 @@ GENERATION_CACHE_SECONDS = 1.0
 """Seconds for which the numbers of the served generations are cached."""
 
 
-class ReadModelsLost(Exception):
+class ReadModelsLost(Unavailable):
     """Redis does not hold a generation of this read model; the value is unknown, not absent.
 
     The owning service rebuilds it from its log; until then readers respond with 503.

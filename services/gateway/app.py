@@ -106,7 +106,7 @@ def _public(
     )
     add_routes(app, bind(dependencies), admission)
     add_description(app, _description())
-    middleware.health.add_routes(app)
+    middleware.health.add_routes(app, public=True)
     app.on_response_prepare.append(middleware.prepare_stream)
     app.on_shutdown.append(dependencies.streams.close)
     app.on_cleanup.append(middleware.access_log.close)

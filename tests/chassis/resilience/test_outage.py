@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
-from tenacity import AsyncRetrying, RetryCallState
 
 from chassis.bus.announcements import Announcer
 from chassis.bus.command_handler import CommandHandler
@@ -18,9 +16,11 @@ from chassis.decide.repository import Repository
 from chassis.log.event_store import EventStore
 from chassis.log.memory import MemoryEventStore
 from chassis.resilience import outage
-from chassis.resilience.outage import is_outage, retry_through_outage
+from chassis.resilience.outage import pause_seconds, retry_through_outage
+from chassis.resilience.outages import Outages
 from chassis.views.projector import Projector
 from deploy.local.settings import LocalSettings
+from faststream_sqs.subscriber.leases import LONGEST_HOLD
 from redis_batching.connection import connect
 from tests.chassis.delivering import PublisherInMemory, incoming
 from tests.chassis.events import COUNTER, Count, Counted, CounterView, Named
@@ -33,22 +33,6 @@ def throttled(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code}}, "PutItem")
 
 
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (RedisConnectionError(), True),
-        (throttled("ThrottlingException"), True),
-        (throttled("ValidationException"), False),
-        (throttled("ResourceNotFoundException"), False),
-        (ResponseError("WRONGTYPE"), False),
-        (KeyError("a bug"), False),
-    ],
-)
-def test_outages_are_distinguished_from_other_errors(error: Exception, *, expected: bool) -> None:
-    assert is_outage(error) is expected
-
-
-@pytest.mark.slow
 async def test_work_is_retried_until_the_outage_is_over() -> None:
     failures = iter([RedisConnectionError("connection refused"), throttled("InternalServerError")])
 
@@ -58,22 +42,45 @@ async def test_work_is_retried_until_the_outage_is_over() -> None:
         return "done"
 
     with capture_logs() as logs:
-        assert await retry_through_outage(work) == "done"
-    assert [(line["event"], line["log_level"], line["because"]) for line in logs] == [
-        ("outage", "warning", "ConnectionError: connection refused"),
-        ("outage", "warning", f"ClientError: {throttled('InternalServerError')}"),
+        assert await retry_through_outage(work, outages=Outages()) == "done"
+    assert [(line["event"], line["dependency"], line["code"]) for line in logs] == [
+        ("outage_started", "redis", "ConnectionError"),
+        ("outage_ended", "redis", "ConnectionError"),
+        ("outage_started", "dynamodb", "InternalServerError"),
+        ("outage_ended", "dynamodb", "InternalServerError"),
     ]
 
 
-def test_waits_grow_to_fifteen_seconds() -> None:
-    def wait(attempt: int) -> float:
-        state = RetryCallState(AsyncRetrying(), None, (), {})
-        state.attempt_number = attempt
-        return outage._BACKOFF(state)
+def test_pauses_grow_to_fifteen_seconds() -> None:
+    assert all(0.05 <= pause_seconds(1) <= 0.1 for _ in range(20))
+    assert all(0.05 <= pause_seconds(attempt) <= 15 for attempt in range(1, 1_000))
+    assert max(pause_seconds(20) for _ in range(50)) > 7
 
-    assert all(0.05 <= wait(1) <= 0.1 for _ in range(20))
-    assert all(0.05 <= wait(attempt) <= 15 for attempt in range(1, 60))
-    assert max(wait(20) for _ in range(50)) > 7
+
+def test_patience_ends_before_sqs_stops_hiding_the_message() -> None:
+    assert 11 * 3600 < outage.PATIENCE_SECONDS < LONGEST_HOLD
+
+
+async def test_a_stopping_process_raises_the_outage_at_once_and_logs_no_error() -> None:
+    outages = Outages()
+
+    async def work() -> None:
+        raise RedisConnectionError("still down")
+
+    with capture_logs() as logs:
+        waiting = [
+            asyncio.create_task(retry_through_outage(work, outages=outages)) for _ in range(48)
+        ]
+
+        async def all_wait() -> bool:
+            return bool(outages.current) and len(outages.current[0].waiting) == 48
+
+        await eventually(all_wait)
+        with outages.stop():
+            ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(error) for error in ended} == {RedisConnectionError}
+    assert [line["event"] for line in logs] == ["outage_started"]
+    assert outages.current == []
 
 
 async def test_an_error_that_is_not_an_outage_is_raised_at_once() -> None:
@@ -110,7 +117,7 @@ async def test_a_command_survives_the_loss_of_redis(
         waiting = asyncio.create_task(handler.handle(incoming(Count(counter="a"))))
 
         async def retried() -> bool:
-            return [line["event"] for line in logs].count("outage") > 1
+            return [line["event"] for line in logs] == ["outage_started"]
 
         await eventually(retried)
     assert not waiting.done()  # appended and not projected: Redis is down

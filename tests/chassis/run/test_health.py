@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from redis.exceptions import OutOfMemoryError, ResponseError
 
+from chassis.resilience.outages import Outages
 from chassis.run import health
-from chassis.run.health import Health
+from chassis.run.health import Health, writable
 
 
 async def passing() -> bool:
@@ -42,7 +44,39 @@ async def test_failing_checks_are_named() -> None:
     checks = {"redis": passing, "bus": failing, "keys": raising}
     status, body = await readyz(Health(checks))
     assert (status, body["missing"]) == (503, ["bus", "keys"])
-    assert body["detail"] == "not ready: bus, keys"
+    assert body["detail"] == "not ready: bus, keys: OSError connection refused"
+    assert body["reasons"] == {"keys": "OSError connection refused"}
+
+
+async def test_the_public_path_does_not_report_reasons() -> None:
+    checks = Health({"keys": raising})
+    response = await checks.public_readyz(make_mocked_request("GET", "/readyz"))
+    assert isinstance(response.body, bytes)
+    body = json.loads(response.body)
+    assert (body["detail"], body["missing"], body["reasons"]) == ("not ready: keys", ["keys"], {})
+
+
+async def test_an_outage_is_named_with_its_reason_until_it_ends() -> None:
+    outages = Outages()
+    health = Health({"redis": passing}, outages=outages)
+    outages.failed("one", ResponseError("OOM command not allowed when used memory > 'maxmemory'."))
+    status, body = await readyz(health)
+    assert status == 503
+    assert body["detail"] == (
+        "not ready: redis: OOM command not allowed when used memory > 'maxmemory'."
+    )
+    outages.succeeded("one")
+    assert await readyz(health) == (200, {"status": "ready"})
+
+
+async def test_redis_is_ready_only_if_it_accepts_a_write() -> None:
+    class OutOfMemory:
+        async def set(self, *_: object, **__: object) -> bool:
+            raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+
+    status, body = await readyz(Health({"redis": writable(OutOfMemory(), "counting")}))
+    assert (status, body["missing"]) == (503, ["redis"])
+    assert body["detail"].startswith("not ready: redis: OOM command not allowed")
 
 
 async def test_slow_checks_fail_together_after_one_time_limit(

@@ -1,0 +1,269 @@
+"""Classify errors of Redis and AWS: who has to act, which dependency it is, and why, in short."""
+
+import re
+from typing import Final
+
+import aiohttp
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    DataError,
+    LockError,
+    MasterDownError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    PubSubError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+    WatchError,
+)
+
+from faststream_sqs.exceptions import BatchPublishError, EntryFailedError
+
+REASON_CHARACTERS: Final = 160
+"""Length limit of a reason."""
+
+_PASSING: Final = re.compile(
+    r"\b(OOM|MISCONF|NOREPLICAS|READONLY|MASTERDOWN|CLUSTERDOWN|LOADING|BUSY|NOPERM|NOAUTH"
+    r"|WRONGPASS|TRYAGAIN|MOVED|ASK|UNBLOCKED|NOGOODSLAVE|INPROG|UNKILLABLE)\b"
+    r"|Script killed by user|used memory|[Rr]ead[- ]?only replica"
+)
+"""Refusals of Redis that pass, also where they stand inside the text of a script's error."""
+_PASSING_CLASSES: Final = (
+    AskError,
+    ClusterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
+_OUR_REDIS_MISTAKE: Final = re.compile(
+    r"^(WRONGTYPE|CROSSSLOT|EXECABORT|NOPROTO)\b"
+    r"|[Ee]rror (running|compiling) script|user_script|user_function|script: [0-9a-f]{40}"
+    r"|(wrong|[Ww]rong) number of (arguments|keys|args)|[Uu]nknown (sub)?command|syntax error"
+    r"|[Vv]alue is (not|out of)|is not (an integer|a valid|an? .*float)|not an integer"
+    r"|no such key|[Nn]umber of keys|index out of range|out of range|same slot|must be "
+)
+_OUR_REDIS_CLASSES: Final = (DataError, LockError, NoScriptError, PubSubError, WatchError)
+_PREFIXES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (MasterDownError, "MASTERDOWN"),
+    (ClusterDownError, "CLUSTERDOWN"),
+    (OutOfMemoryError, "OOM"),
+    (ReadOnlyError, "READONLY"),
+    (NoPermissionError, "NOPERM"),
+    (TryAgainError, "TRYAGAIN"),
+)
+"""Codes that redis-py has cut from the text."""
+
+_CONDITIONS: Final = frozenset(
+    {
+        "ConditionalCheckFailedException",
+        "ConditionalCheckFailed",
+        "PreconditionFailed",
+        "412",
+        "NoSuchKey",
+        "404",
+        "NotModified",
+        "304",
+    }
+)
+"""Answers to a question that the request asked."""
+_WRONG_REQUESTS: Final = frozenset(
+    {
+        "ValidationException",
+        "ValidationError",
+        "SerializationException",
+        "IdempotentParameterMismatch",
+        "IdempotentParameterMismatchException",
+        "ItemCollectionSizeLimitExceeded",
+        "ItemCollectionSizeLimitExceededException",
+        "DuplicateItem",
+        "DuplicateItemException",
+        "MissingParameter",
+        "MissingRequiredParameterException",
+        "MissingAction",
+        "MalformedQueryString",
+        "MalformedInput",
+        "MalformedXML",
+        "UnknownOperation",
+        "UnknownOperationException",
+        "UnsupportedOperation",
+        "BadRequest",
+        "BadRequestException",
+        "MessageRejected",
+        "MessageTooLong",
+        "MessageNotInflight",
+        "BatchRequestTooLong",
+        "BatchEntryIdsNotDistinct",
+        "EmptyBatchRequest",
+        "TooManyEntriesInBatchRequest",
+        "ReceiptHandleIsInvalid",
+        "EntityTooLarge",
+        "KeyTooLongError",
+    }
+)
+_WRONG_REQUEST: Final = re.compile(
+    r"^(AWS\.SimpleQueueService\.)?(Invalid(Parameter|Attribute|Message|Id|Address|Argument"
+    r"|Action|Batch|Range|Request|Tag|URI|QueryParameter|PartOrder|Digest)|BadDigest)"
+)
+_OPERATORS: Final = re.compile(
+    r"AccessDenied|AccessDeniedException|NotAuthorized|UnauthorizedOperation|^Forbidden|^403"
+    r"|OptInRequired|UnrecognizedClient|InvalidClientTokenId|InvalidAccessKeyId|ExpiredToken"
+    r"|TokenRefreshRequired|InvalidToken|IncompleteSignature|Signature|RequestTimeTooSkewed"
+    r"|MissingAuthenticationToken|InvalidSecurity|^K(ms|MS)|ResourceNotFound|NoSuchBucket"
+    r"|NonExistentQueue|QueueDoesNotExist|Credential|Token(Provider|Retriev)|Profile|NoRegion"
+    r"|Unauthorized|^NO(PERM|AUTH)$|^WRONGPASS|Authentication|Authorization|AccountSuspended"
+)
+"""Codes and names of errors that last until an operator acts."""
+_TRANSACTION_CANCELED: Final = "TransactionCanceledException"
+_REASONS_IN_TEXT: Final = re.compile(r"\[([A-Za-z, ]+)\]")
+
+_SERVICES: Final = (
+    ("sqs", re.compile(r"Message|Queue")),
+    ("ses", re.compile(r"Email|^GetAccount$")),
+    ("s3", re.compile(r"Object|Bucket|Multipart")),
+    ("kms", re.compile(r"Encrypt|Decrypt|DataKey")),
+    ("dynamodb", re.compile(r"Item|^Query$|^Scan$|Table|TimeToLive")),
+)
+"""Dependency -> names of its operations."""
+
+
+def is_dependency_error(error: BaseException) -> bool:  # noqa: PLR0911  one answer per kind
+    """Return whether a dependency refused or did not answer, although the request is right."""
+    match error:
+        case ExceptionGroup():
+            return all(is_dependency_error(each) for each in error.exceptions)
+        case ClientError():
+            return _is_refusal(error)
+        case BatchPublishError():
+            return all(is_dependency_error(each) for each in error.failed.values())
+        case EntryFailedError():
+            return not error.sender_fault or bool(_OPERATORS.search(error.code))
+        case RedisError() | RedisClusterException():
+            return _is_redis_refusal(error)
+        case OSError():
+            return error.filename is None  # otherwise a file of this process is missing
+        case ParamValidationError():
+            return False
+        case _:
+            return isinstance(error, BotoCoreError | ResponseParserError | aiohttp.ClientError)
+
+
+def needs_operator(error: BaseException) -> bool:
+    """Return whether the refusal lasts until somebody changes permissions, keys or resources."""
+    return bool(_OPERATORS.search(code_of(error)))
+
+
+def cancellation_codes(error: ClientError) -> list[str]:
+    """Return why a transaction was cancelled, one code per action; `None` for an innocent one."""
+    response: dict[str, object] = {**error.response}
+    reasons = response.get("CancellationReasons")
+    if isinstance(reasons, list) and reasons:
+        return [str(reason.get("Code") or "None") for reason in reasons]
+    found = _REASONS_IN_TEXT.search(str(error.response["Error"].get("Message", "")))
+    return found[1].replace(" ", "").split(",") if found else []
+
+
+def dependency_of(error: BaseException) -> str:
+    """Return the name of the dependency: `redis`, `dynamodb`, `sqs`, `s3`, `ses`, `aws`, …."""
+    match error:
+        case ExceptionGroup():
+            return dependency_of(error.exceptions[0])
+        case RedisError() | RedisClusterException():
+            return "redis"
+        case EntryFailedError() | BatchPublishError():
+            return "sqs"
+        case ClientError():
+            operation = str(error.operation_name)
+            return next((name for name, names in _SERVICES if names.search(operation)), "aws")
+        case BotoCoreError() | ResponseParserError():
+            return "aws"
+        case _:
+            return "network"
+
+
+def code_of(error: BaseException) -> str:
+    """Return the short code of a refusal, such as `OOM` or `ThrottlingException`."""
+    match error:
+        case ExceptionGroup():
+            return code_of(error.exceptions[0])
+        case ClientError():
+            return _client_code(error)
+        case EntryFailedError():
+            return error.code
+        case BatchPublishError():
+            return code_of(next(iter(error.failed.values()), KeyError()))
+        case RedisError():
+            found = _PASSING.search(_redis_text(error))
+            return (found[1] if found else None) or type(error).__name__
+        case _:
+            return type(error).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in one line what the dependency said, without the frame that a script adds."""
+    match error:
+        case ExceptionGroup():
+            text = reason_of(error.exceptions[0])
+        case RedisError():
+            text = _redis_text(error)
+        case ClientError():
+            message = str(error.response.get("Error", {}).get("Message", ""))
+            text = f"{_client_code(error)} {message}".strip()
+        case _:
+            text = f"{type(error).__name__} {error}".strip()
+    return " ".join(text.split())[:REASON_CHARACTERS]
+
+
+def _is_refusal(error: ClientError) -> bool:
+    code = _plain_code(error)
+    if code == _TRANSACTION_CANCELED:
+        return not any(_is_ours(reason) for reason in cancellation_codes(error))
+    return not _is_ours(code)
+
+
+def _is_ours(code: str) -> bool:
+    return code in _CONDITIONS or code in _WRONG_REQUESTS or bool(_WRONG_REQUEST.match(code))
+
+
+def _is_redis_refusal(error: Exception) -> bool:
+    if isinstance(error, _OUR_REDIS_CLASSES):
+        return False
+    if not isinstance(error, ResponseError) or isinstance(error, _PASSING_CLASSES):
+        return True
+    text = str(error)
+    return bool(_PASSING.search(text)) or not _OUR_REDIS_MISTAKE.search(text)
+
+
+def _redis_text(error: BaseException) -> str:
+    """Return the refusal as Redis words it, whether a command or a script met it."""
+    text = str(error)
+    for kind, prefix in _PREFIXES:
+        if isinstance(error, kind):
+            return _without_frame(text if text.startswith(prefix) else f"{prefix} {text}")
+    if not isinstance(error, ResponseError):
+        return f"{type(error).__name__} {text}".strip()
+    name = type(error).__name__ if isinstance(error, AskError) else ""
+    return f"{name} {_without_frame(text)}".strip()
+
+
+def _without_frame(text: str) -> str:
+    inner = re.search(r".*user_script: ?\d+: -?(.*)", text)
+    return re.sub(r",? script: [0-9a-f]+.*", "", inner[1] if inner else text)
+
+
+def _plain_code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "")).rpartition("#")[2]
+
+
+def _client_code(error: ClientError) -> str:
+    code = _plain_code(error)
+    if code != _TRANSACTION_CANCELED:
+        return code
+    return next((each for each in cancellation_codes(error) if each != "None"), code)
