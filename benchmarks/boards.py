@@ -25,6 +25,7 @@ from redis.asyncio import Redis
 
 from benchmarks.bounds import Bound, check_bounds
 from chassis.log.dynamodb import DynamoDBEventStore
+from chassis.log.histories import Histories
 from chassis.views.boards import Boards
 from chassis.views.keys import board_key, control_key
 from chassis.views.projection import BoardMember
@@ -154,7 +155,7 @@ async def close(members: int) -> tuple[float, float]:
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    tallies = await tally_boards(store, [DAY])
+    tallies = await tally_boards(Histories(store), [DAY])
     seconds = time.perf_counter() - started
     assert sum(tallies[ALL_TIME, DAY].levels.values()) == members
     return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

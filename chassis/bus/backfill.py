@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 
 from chassis.bus.announcements import Announcer
-from chassis.log.event_store import Commit, EventStore, UnknownEvent
+from chassis.log.event_store import Commit, EventStore
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
@@ -39,6 +39,8 @@ class BackfillProgress:
     """Commits in the log, approximately."""
     cursor: str | None = None
     """Where the next page of the log begins."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Stream -> why it cannot be read: from the page that showed it on, it is left out."""
 
 
 @dataclass(slots=True)
@@ -65,7 +67,6 @@ class Backfill(Generic[E]):
 
         Raises:
             UnknownSubscriber: the service subscribes to none of the log's events.
-            UnknownEvent: a commit cannot be decoded; everything before its page was announced.
         """
         if not any(subscriber in services for services in self.announcer.subscribers.values()):
             known = sorted({s for names in self.announcer.subscribers.values() for s in names})
@@ -77,12 +78,11 @@ class Backfill(Generic[E]):
         progress = progress or BackfillProgress(since_ms)
         progress.total = await self.store.approximate_commits()
         async for page in self.store.scan(cursor=progress.cursor):
-            for stream, why in page.unreadable:
-                raise UnknownEvent(f"{stream}: {why}")
+            progress.unreadable |= dict(page.unreadable)
             progress.commits += len(page.commits)
             for commit in in_stream_order(page.commits):
                 progress.announced += await self._announce(
-                    commit, subscriber, since_ms, dry_run=dry_run
+                    commit, subscriber, progress, dry_run=dry_run
                 )
             progress.cursor = page.cursor
             if not dry_run:
@@ -91,9 +91,11 @@ class Backfill(Generic[E]):
         return progress
 
     async def _announce(
-        self, commit: Commit[E], subscriber: str, since_ms: int, *, dry_run: bool
+        self, commit: Commit[E], subscriber: str, progress: BackfillProgress, *, dry_run: bool
     ) -> int:
-        if commit.origin.at < since_ms:
+        if commit.origin.at < progress.since_ms:
+            return 0
+        if commit.stream in progress.unreadable:  # later events must not overtake the missing one
             return 0
         if dry_run:
             return len(list(self.announcer.announcements(commit, only=subscriber)))

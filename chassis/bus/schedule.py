@@ -9,34 +9,14 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-import structlog
-from botocore.exceptions import BotoCoreError, ClientError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chassis.bus.commands import CommandSender
-from chassis.log.event_store import UnknownEvent
+from chassis.resilience.outages import OUTAGES, Outages
+from chassis.resilience.supervision import attempt
 from chassis.views.boards import Boards
-from chassis.views.read_models import ReadModelsLost
 from contracts.messages import Command, Metadata
-from faststream_sqs import SQSError
-
-_TEMPORARY: Final = (
-    ReadModelsLost,
-    RedisConnectionError,
-    RedisTimeoutError,
-    SQSError,
-    BotoCoreError,
-    ClientError,
-    OSError,
-)
-"""Errors after which the next tick tries again."""
 
 Job = Callable[[], Awaitable[object]]
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +63,21 @@ class Schedule:
     jobs: Sequence[Job]
     tick_seconds: float
     """Seconds between the end of one round and the start of the next."""
+    outages: Outages = OUTAGES
+    """Where failing jobs are registered."""
 
     async def run(self) -> None:
-        """Run until cancelled. An outage skips the rest of a round and is logged."""
+        """Run until cancelled."""
         while True:
             await self.tick()
             await asyncio.sleep(self.tick_seconds)
 
     async def tick(self) -> None:
-        """Run each job once."""
-        try:
-            for job in self.jobs:
-                await job()
-        except _TEMPORARY as error:
-            log.warning("tick_skipped", because=str(error) or type(error).__name__)
-        except UnknownEvent as error:  # an operator has to act; commands are handled meanwhile
-            log.error("tick_failed", because=str(error))  # noqa: TRY400  the text names the stream
+        """Run each job once; one that fails is registered, and the others run all the same."""
+        for number, job in enumerate(self.jobs, start=1):
+            await attempt(_name(job, number), job, outages=self.outages)
+
+
+def _name(job: Job, number: int) -> str:
+    """Return a name that no other job of the schedule has."""
+    return f"{getattr(job, '__qualname__', 'job')} ({number})"

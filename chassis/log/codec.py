@@ -55,12 +55,12 @@ class Codec(Generic[E]):
         """Return the events as instances of the current classes.
 
         Raises:
-            UnknownEvent: this version of the service does not know a type or schema version, or a
-                payload does not fit its class. No part of the commit is returned then, because a
-                decision must not rest on an incomplete history.
+            UnknownEvent: this version of the service does not know a type or schema version, a
+                payload does not fit its class, or the bytes are no list of events at all. No part
+                of the commit is returned then, because a decision must not rest on an incomplete
+                history.
         """
-        plain = zlib.decompress(stored) if encoding == COMPRESSED else stored
-        return tuple(self._event(row["t"], row["v"], row["d"]) for row in orjson.loads(plain))
+        return tuple(self._event(*row) for row in _rows(encoding, stored))
 
     def _event(self, tag: str, version: int, payload: Payload) -> E:
         cls = self._classes.get(tag)
@@ -70,11 +70,33 @@ class Codec(Generic[E]):
             upcast = self._upcasters.get((tag, step))
             if upcast is None:
                 raise UnknownEvent(f"{tag} v{step} has no upcaster to v{step + 1}")
-            payload = upcast(payload)
+            try:
+                payload = upcast(payload)
+            except Exception as error:
+                raise UnknownEvent(f"{tag} v{step} cannot be upcast: {error!r}") from error
         try:
             return cls.model_validate({**payload, "type": tag})
         except ValidationError as error:
             raise UnknownEvent(f"{tag} v{version} does not fit its class: {error}") from error
+
+
+def _rows(encoding: str, stored: bytes) -> list[tuple[str, int, Payload]]:
+    """Return (type, schema version, payload) of each event.
+
+    Raises:
+        UnknownEvent: the bytes are not what `Codec.encode` makes.
+    """
+    try:
+        plain = zlib.decompress(stored) if encoding == COMPRESSED else stored
+        rows = orjson.loads(plain)
+        parsed = [(row["t"], row["v"], row["d"]) for row in rows]
+    except (zlib.error, ValueError, TypeError, KeyError, IndexError) as error:
+        raise UnknownEvent(f"the commit is no list of events: {error!r}") from error
+    for tag, version, payload in parsed:
+        # a Boolean is an int, and compares like one
+        if not (isinstance(tag, str) and type(version) is int and isinstance(payload, dict)):
+            raise UnknownEvent(f"the commit has an event without type, version or data: {tag!r}")
+    return parsed
 
 
 def _payload(event: Event) -> Payload:

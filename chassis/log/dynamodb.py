@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import orjson
+import structlog
 from botocore.exceptions import ClientError
 
 from chassis.log.codec import Codec
@@ -31,9 +32,13 @@ from chassis.log.event_store import (
     Snapshot,
     UnknownEvent,
 )
+from chassis.resilience.outage import is_outage
+from chassis.resilience.refusals import cancellation_codes, reason_of
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
+
+log = structlog.get_logger(__name__)
 
 MAX_CLAIMS = 99
 """Claims of one commit: a transaction takes a hundred actions, and the commit is one of them."""
@@ -78,7 +83,9 @@ class DynamoDBEventStore(Generic[E]):
             "ConditionExpression": "attribute_not_exists(p)",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        existing = await (self._put_with_claims(put, head, claims) if claims else self._put(put))
+        existing = await (
+            self._put_with_claims(put, head, claims) if claims else self._put(put, head)
+        )
         if existing is None:
             return Commit(head.stream, head.version + 1, tuple(events), origin)
         commit = self._items.decode(existing)
@@ -130,7 +137,13 @@ class DynamoDBEventStore(Generic[E]):
             yield HeadsPage(heads, next_cursor, units)
 
     async def approximate_commits(self) -> int:
-        described = await self._client.describe_table(TableName=self._events)
+        try:
+            described = await self._client.describe_table(TableName=self._events)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("commits_not_estimated", because=reason_of(error))
+            return 0
         return int(described["Table"].get("ItemCount", 0))
 
     async def _scan(
@@ -171,11 +184,13 @@ class DynamoDBEventStore(Generic[E]):
                 return
             request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
 
-    async def _put(self, put: dict[str, Any]) -> Item | None:
+    async def _put(self, put: dict[str, Any], head: Head) -> Item | None:
         """Write the commit and return None, or return the item that exists under its key."""
         try:
             await self._client.put_item(**put)
         except ClientError as error:
+            if _code(error) == "TransactionConflictException":  # a transaction is writing the item
+                raise Conflict(head) from error
             if _code(error) != "ConditionalCheckFailedException":
                 raise
             return _existing_item(error.response)
@@ -212,15 +227,18 @@ class DynamoDBEventStore(Generic[E]):
 
 
 def _cause_of_cancellation(error: ClientError, head: Head, claims: Sequence[str]) -> Item:
-    """Return the existing commit that cancelled a transaction; raise any other reason."""
-    reasons = error.response["CancellationReasons"]
-    failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
-    if failed[0]:
-        return _existing_item(reasons[0])
-    for claim, taken in zip(claims, failed[1:], strict=True):
-        if taken:
+    """Return the existing commit that cancelled a transaction; raise any other reason.
+
+    A conflict next to a refusal, such as a throttled item, is not a conflict: an attempt at once
+    would be refused again.
+    """
+    codes = cancellation_codes(error)
+    if codes and codes[0] == "ConditionalCheckFailed":
+        return _existing_item(error.response["CancellationReasons"][0])
+    for claim, code in zip(claims, codes[1:], strict=False):
+        if code == "ConditionalCheckFailed":
             raise ClaimTaken(claim) from error
-    if any(reason.get("Code") == "TransactionConflict" for reason in reasons):
+    if set(codes) - {"None"} == {"TransactionConflict"}:
         raise Conflict(head) from error
     raise error
 

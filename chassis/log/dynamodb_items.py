@@ -20,6 +20,7 @@ from chassis.log.event_store import (
     Head,
     Origin,
     Snapshot,
+    UnknownEvent,
 )
 from contracts.messages import Event
 
@@ -70,8 +71,14 @@ class CommitItems(Generic[E]):
         """Return the commit of an item.
 
         Raises:
-            UnknownEvent: an event cannot be read.
+            UnknownEvent: an event cannot be read, or an attribute is missing or malformed.
         """
+        try:
+            return self._decode(item)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UnknownEvent(f"the item of the commit is malformed: {error!r}") from error
+
+    def _decode(self, item: Item) -> Commit[E]:
         encoding = item["z"]["S"]
         data = item["e"]["S"].encode() if encoding == PLAIN else bytes(item["e"]["B"])
         return Commit(
@@ -90,13 +97,13 @@ class CommitItems(Generic[E]):
 
 
 def last_version(item: Item) -> int:
-    """Return the version of the last event in a commit's item."""
-    return int(item["s"]["N"]) + int(item["n"]["N"]) - 1
+    """Return the version of the last event in a commit's item; of its first if it is malformed."""
+    return _number(item, "s") + max(1, _number(item, "n")) - 1
 
 
 def head_of(item: Item) -> tuple[int, int]:
     """Return (last version, time in UNIX milliseconds) of a commit's item."""
-    return last_version(item), int(item["t"]["N"])
+    return last_version(item), _number(item, "t")
 
 
 def claim_key(claim: str) -> Item:
@@ -131,6 +138,17 @@ def decode_snapshot(stream: str, item: Item) -> Snapshot:
             (first, last, Origin(**origin)) for first, last, origin in orjson.loads(item["r"]["S"])
         ),
     )
+
+
+def _number(item: Item, name: str) -> int:
+    """Return an attribute, or 0 if it is missing or no integer: a scan must not end because of it.
+
+    Who loads the stream learns that it cannot be read.
+    """
+    try:
+        return int(item[name]["N"])
+    except (KeyError, TypeError, ValueError):
+        return 0
 
 
 def _size(item: Item) -> int:

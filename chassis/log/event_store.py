@@ -225,4 +225,7 @@ class EventStore(Protocol[E]):
         """Scan without the events; a stream on two pages has its head on one of them."""
 
     async def approximate_commits(self) -> int:
-        """Return about how many commits there are; the number may be hours old."""
+        """Return about how many commits there are; the number may be hours old.
+
+        0 if the store refuses to say: an estimate must not keep a rebuild from starting.
+        """

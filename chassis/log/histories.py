@@ -1,43 +1,50 @@
 """Load every stream of a store, one after the other, for computations over the entire history."""
 
 from collections.abc import AsyncIterator
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-from chassis.log.event_store import Commit, EventStore, History, UnknownEvent
+from chassis.log.event_store import Commit, EventStore, Head, History
 
 E = TypeVar("E")
 
 
-async def histories(store: EventStore[E]) -> AsyncIterator[History[E]]:
-    """Yield the complete history of each stream, in no particular order of the streams.
+@dataclass(slots=True)
+class Histories(Generic[E]):
+    """Read the history of every stream, and list the streams that cannot be read completely."""
 
-    One page and one stream are in memory at a time. A scan keeps the commits of a stream together
-    (in DynamoDB they share a partition key); their order within it is not relied upon, and a
-    missing commit is detected, so no history is yielded in part.
+    store: EventStore[E]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Stream -> why it ends early. Complete once all histories were read."""
 
-    Raises:
-        UnknownEvent: a stream cannot be read, or a commit is missing.
-    """
-    run: dict[int, Commit[E]] = {}
-    stream = ""
-    async for page in store.scan():
-        for unreadable, reason in page.unreadable:
-            raise UnknownEvent(f"{unreadable}: {reason}")
-        for commit in page.commits:
-            if run and commit.stream != stream:
-                yield _history(run)
-                run = {}
-            stream = commit.stream
-            run[commit.first] = commit
-    if run:
-        yield _history(run)
+    async def read(self) -> AsyncIterator[History[E]]:
+        """Yield the history of each stream, in no particular order of the streams.
 
+        One page and one stream are in memory at a time. A scan keeps the commits of a stream
+        together (in DynamoDB they share a partition key); their order within it is not relied
+        upon. A stream that is unreadable from a version on ends before it, as its read models do:
+        it is listed in `unreadable`, and the other streams are yielded.
+        """
+        run: dict[int, Commit[E]] = {}
+        stream = ""
+        async for page in self.store.scan():
+            self.unreadable |= dict(page.unreadable)
+            for commit in page.commits:
+                if run and commit.stream != stream:
+                    yield self._history(stream, run)
+                    run = {}
+                stream = commit.stream
+                run[commit.first] = commit
+        if run:
+            yield self._history(stream, run)
 
-def _history(run: dict[int, Commit[E]]) -> History[E]:
-    commits = tuple(run[first] for first in sorted(run))
-    expected = 1
-    for commit in commits:
-        if commit.first != expected:
-            raise UnknownEvent(f"{commit.stream}: version {expected} is missing")
-        expected = commit.last + 1
-    return History(commits[-1].head, commits)
+    def _history(self, stream: str, run: dict[int, Commit[E]]) -> History[E]:
+        commits: list[Commit[E]] = []
+        version = 0
+        for first in sorted(run):
+            if first != version + 1:
+                self.unreadable.setdefault(stream, f"version {version + 1} is missing")
+                break
+            commits.append(run[first])
+            version = run[first].last
+        return History(Head(stream, version), tuple(commits))

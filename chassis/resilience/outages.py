@@ -12,6 +12,8 @@ import structlog
 
 from chassis.resilience.refusals import code_of, dependency_of, needs_operator, reason_of
 
+_TASK: Final = "task "
+
 log = structlog.get_logger(__name__)
 
 
@@ -68,7 +70,7 @@ class Outages:
 
     def failed(self, operation: object, error: BaseException, *, task: str | None = None) -> None:
         """Record that an operation has failed; `task` names a task that fails by its own error."""
-        name = f"task {task}" if task else dependency_of(error)
+        name = f"{_TASK}{task}" if task else dependency_of(error)
         key = name, code_of(error)
         self._leave(operation, succeeded=True, unless=key)
         outage = self._current.get(key)
@@ -76,7 +78,7 @@ class Outages:
             outage = Outage(name, key[1], reason_of(error), self.clock())
             self._current[key] = outage
             self.totals[name] += 1
-            _log_start(outage, error, ours=task is not None)
+            _log_start(outage, error)
         outage.waiting.add(operation)
 
     def succeeded(self, operation: object) -> None:
@@ -127,21 +129,19 @@ class Outages:
         seconds = self.clock() - outage.since
         self._ended_seconds[outage.name] = self._ended_seconds.get(outage.name, 0.0) + seconds
         if succeeded:
-            log.info(
-                "outage_ended", dependency=outage.name, code=outage.code, seconds=round(seconds, 3)
-            )
+            event = "task_recovered" if outage.name.startswith(_TASK) else "outage_ended"
+            log.info(event, name=outage.name, code=outage.code, seconds=round(seconds, 3))
 
 
 OUTAGES: Final = Outages()
 """The outages of this process."""
 
 
-def _log_start(outage: Outage, error: BaseException, *, ours: bool) -> None:
-    write = log.error if ours or needs_operator(error) else log.warning
-    write(
-        "outage_started",
-        dependency=outage.name,
-        code=outage.code,
-        because=outage.reason,
-        exc_info=error if ours else None,
-    )
+def _log_start(outage: Outage, error: BaseException) -> None:
+    fields = {"name": outage.name, "code": outage.code, "because": outage.reason}
+    if outage.name.startswith(_TASK):
+        log.error("task_failed", **fields, exc_info=error)
+    elif needs_operator(error):
+        log.error("outage_started", **fields)
+    else:
+        log.warning("outage_started", **fields)

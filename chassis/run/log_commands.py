@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 
 from chassis.bus.backfill import Backfill, BackfillProgress, UnknownSubscriber
-from chassis.log.event_store import UnknownEvent
 from chassis.run.service import Application, OperatorCommand
 from chassis.run.terminal import (
     USAGE,
@@ -82,15 +81,16 @@ async def _announce(application: App, arguments: argparse.Namespace) -> int:
     except UnknownSubscriber as error:
         report(str(error))
         return USAGE
-    except UnknownEvent as error:
-        report(f"stopped: {error}. Run a version that knows this event, then repeat the command.")
-        return 1
     finally:
         progress_line.end()
     verb = "would be announced" if arguments.dry_run else "announced"
     events = "event" if done.announced == 1 else "events"
     output(f"{done.announced:,} {events} {verb} to {arguments.to}; {done.commits:,} commits read")
-    return 0
+    for stream, because in done.unreadable.items():
+        report(f"left out: {stream}: {because}")
+    if done.unreadable:
+        report("Run a version that can read these streams, then repeat the command.")
+    return 1 if done.unreadable else 0
 
 
 def _describe(progress: BackfillProgress) -> str:

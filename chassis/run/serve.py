@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from chassis.resilience.outages import OUTAGES
+from chassis.resilience.supervision import supervise
 from chassis.run.assembly import subscribe
 from chassis.run.health import start_health_server, writable
 from chassis.run.metrics import ServiceMetrics
@@ -55,10 +56,10 @@ async def _serve(application: Application[Any, Any, Any, Any], handlers: Handler
 async def _work(application: Application[Any, Any, Any, Any], handlers: Handlers) -> None:
     async with asyncio.TaskGroup() as group:
         watcher = ReadModelWatcher(application.rebuilder.projector)
-        group.create_task(watcher.run(), name="read-model-watch")
+        group.create_task(supervise("read-model-watch", watcher.run))
         await application.resources.broker.start()
         for work in handlers.background:
-            group.create_task(work(), name=getattr(work, "__name__", "background"))
+            group.create_task(supervise(getattr(work, "__qualname__", "background"), work))
         log.info("service_started", health_port=application.settings.health_port)
 
 

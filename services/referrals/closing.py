@@ -16,8 +16,8 @@ import structlog
 
 from chassis.bus.command_handler import CommandHandler
 from chassis.bus.commands import IncomingCommand
-from chassis.log.event_store import EventStore, History
-from chassis.log.histories import histories
+from chassis.log.event_store import EventStore, History, UnknownEvent
+from chassis.log.histories import Histories
 from chassis.views.read_models import ReadModels
 from contracts.messages import Metadata
 from contracts.points import CLOSED_DAYS, StandingView
@@ -38,6 +38,10 @@ LOOK_BACK_DAYS = 35
 """Limit of past days that a service closes after an outage."""
 GRACE_SECONDS = 120
 """Time after midnight in which events of the day can still be appended."""
+UNREADABLE_SECONDS = 3_600
+"""Time after midnight in which a stream that this version cannot read postpones the close: in a
+rolling deployment a newer version may have written it. Afterwards the stream counts as far as it
+can be read."""
 TOP_PLACES = 100
 """Number of places that a close stores with their members."""
 LEASE_SECONDS = 900
@@ -100,13 +104,17 @@ class DayCloser:
 
         Raises:
             ReadModelsLost: the read models are being rebuilt; try again later.
-            UnknownEvent: the log has an event that this version of the service cannot read.
+            UnknownEvent: this version of the service cannot read a stream, and a newer one may
+                close the day within an hour.
         """
-        days = await self._days_to_close(time.time() if now is None else now)
+        now = time.time() if now is None else now
+        days = await self._days_to_close(now)
         if not days or not await self._acquire_lease():
             return 0
         try:
-            tallies = await tally_boards(self.store, days)
+            found = Histories(self.store)
+            tallies = await tally_boards(found, days)
+            _require_readable(found.unreadable, days, now)
             for (board, day), tally in sorted(tallies.items()):
                 await self._close_board(tally.command(board, day))
             self._finished.update(days)
@@ -150,7 +158,7 @@ class DayCloser:
 
 
 async def tally_boards(
-    store: EventStore[ReferralEvent], days: Sequence[date]
+    histories: Histories[ReferralEvent], days: Sequence[date]
 ) -> Mapping[tuple[str, date], BoardTally]:
     """Count every board at the end of each of these days, in one pass over the log.
 
@@ -159,11 +167,25 @@ async def tally_boards(
     """
     ends = [(day, _end_ms(day)) for day in sorted(days)]
     tallies: dict[tuple[str, date], BoardTally] = {}
-    async for history in histories(store):
+    async for history in histories.read():
         for day, view in _views_at(ends, history):
             for board in (ALL_TIME, month_of(day)):
                 tallies.setdefault((board, day), BoardTally()).add(view, board)
     return {key: tally for key, tally in tallies.items() if tally.levels}
+
+
+def _require_readable(unreadable: Mapping[str, str], days: Sequence[date], now: float) -> None:
+    """Log the streams that cannot be read; postpone the close while a newer version may read them.
+
+    Raises:
+        UnknownEvent: a day has ended less than an hour ago.
+    """
+    if not unreadable:
+        return
+    if now < _end_ms(max(days)) / 1000 + UNREADABLE_SECONDS:
+        stream, because = next(iter(unreadable.items()))
+        raise UnknownEvent(f"{len(unreadable)} streams cannot be read, first {stream}: {because}")
+    log.error("days_closed_with_unreadable_streams", streams=dict(unreadable))
 
 
 def _views_at(

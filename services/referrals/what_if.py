@@ -6,14 +6,14 @@ different verdict are not simulated.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chassis.log.event_store import EventStore, History
-from chassis.log.histories import histories
+from chassis.log.histories import Histories
 from contracts.messages import View
 from contracts.referrals import (
     Assessment,
@@ -77,6 +77,8 @@ class Report:
     points: int = 0
     points_would_be: int = 0
     members_with_other_points: int = 0
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Stream -> why it could be read only up to a version."""
 
 
 def read_rules(path: Path) -> RuleSet:
@@ -98,13 +100,15 @@ def read_rules(path: Path) -> RuleSet:
 async def what_if(store: EventStore[ReferralEvent], rules: RuleSet, since_ms: int) -> Report:
     """Apply these rules to everything decided since `since_ms` (UNIX milliseconds)."""
     report = Report()
-    async for history in histories(store):
+    histories = Histories(store)
+    async for history in histories.read():
         report.streams += 1
         if rules.guards is not None:
             for verdict in _verdicts(history, rules.guards, since_ms):
                 _count_verdict(verdict, report)
         if rules.points is not None:
             _count_points(history, rules.points, since_ms, report)
+    report.unreadable = histories.unreadable
     return report
 
 
@@ -114,6 +118,8 @@ def report_lines(report: Report) -> Iterator[str]:
     for (was, would_be), count in sorted(report.bands.items()):
         sign = "=" if was == would_be else "!"
         yield f"  {sign} {was} -> {would_be}: {count}"
+    for stream, because in sorted(report.unreadable.items()):
+        yield f"{stream} cannot be read completely: {because}"
     for changed in report.changed:
         yield json.dumps(changed.model_dump(mode="json"), sort_keys=True)
     if report.points or report.points_would_be:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ from structlog.testing import capture_logs
 
 from chassis.bus.schedule import Schedule
 from chassis.log.event_store import UnknownEvent
+from chassis.log.histories import Histories
+from chassis.resilience.outages import Outages
 from chassis.views.boards import Boards
 from chassis.views.inspection import Inspection
 from chassis.views.rebuild.watch import ReadModelWatcher
@@ -69,12 +72,34 @@ async def test_an_unreadable_log_closes_no_day_and_the_schedule_continues() -> N
         calls += 1
         raise UnknownEvent("member-a: Knighted v1 is not known to this version of the service")
 
-    schedule = Schedule(jobs=(unreadable,), tick_seconds=1)
+    outages = Outages()
+    schedule = Schedule(jobs=(unreadable,), tick_seconds=1, outages=outages)
     with capture_logs() as logs:
         await schedule.tick()
         await schedule.tick()
     assert calls == 2
-    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["tick_failed"] * 2
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["task_failed"]
+    (reason,) = outages.reasons.values()
+    assert "Knighted v1 is not known" in reason
+
+
+async def test_an_unreadable_stream_postpones_the_close_for_an_hour_and_no_longer(
+    service: ReferralsService,
+) -> None:
+    await service.open("alice")
+    await service.open("carol")
+    commits = service.store.streams["member-carol"]
+    commits[0] = replace(commits[0], data=b'{"no": "list"}')
+    midnight = MONDAY + DAY / 2
+    with pytest.raises(UnknownEvent, match="member-carol"):
+        await closer(service).close(now=midnight + 1_800)
+    assert await closed(service, "all.2026-11-23") is None
+    with capture_logs() as logs:
+        assert await closer(service).close(now=midnight + 3_601) == 1
+    stored = await closed(service, "all.2026-11-23")
+    assert stored is not None
+    assert [place.member_id for place in stored.first] == ["alice"]
+    assert "days_closed_with_unreadable_streams" in [line["event"] for line in logs]
 
 
 async def test_a_day_is_closed_once_however_many_instances_run(service: ReferralsService) -> None:
@@ -150,6 +175,6 @@ async def test_a_tally_counts_only_events_before_the_end_of_its_day(
     code = await service.open("alice")
     service.at = MONDAY + DAY
     await service.refer("alice", code, "bob")
-    tallies = await tally_boards(service.store, [date(2026, 11, 22), date(2026, 11, 23)])
+    tallies = await tally_boards(Histories(service.store), [date(2026, 11, 22), date(2026, 11, 23)])
     assert set(tallies) == {("all", date(2026, 11, 23))}
     assert tallies["all", date(2026, 11, 23)].levels == {0: 1}

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Final, Generic, TypeVar
 
 import structlog
 
-from chassis.resilience.outage import is_outage
+from chassis.resilience.outages import OUTAGES, Outages
+from chassis.resilience.supervision import attempt
 from chassis.views.backlog import Backlog
 from chassis.views.projector import Projector
 from chassis.views.rebuild.lease import any_leased
@@ -34,19 +36,17 @@ class ReadModelWatcher(Generic[E]):
 
     projector: Projector[E]
 
+    outages: Outages = OUTAGES
+    """Where failing looks are registered."""
+
     async def run(self) -> None:
         """Watch until cancelled; Redis may lose its data at any time.
 
-        Raises:
-            Exception: an error that is not an outage of Redis or the event store.
+        A look that fails is registered and repeated, whatever the error is.
         """
         for round_ in count():
-            try:
-                await self._look(retry_parked=round_ % RETRY_PARKED_ROUNDS == 0)
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                log.warning("read_models_not_checked", because=str(error))
+            look = partial(self._look, retry_parked=round_ % RETRY_PARKED_ROUNDS == 0)
+            await attempt("read-model-watch", look, outages=self.outages)
             self.projector.generations_lost.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_SECONDS):

@@ -41,11 +41,30 @@ def test_an_unknown_field_is_ignored() -> None:
         (b'[{"t":"Melted","v":1,"d":{}}]', "Melted v1 is not known"),
         (b'[{"t":"Counted","v":3,"d":{"by":5}}]', "Counted v3 is not known"),
         (b'[{"t":"Counted","v":2,"d":{"by":"many"}}]', "does not fit"),
+        (b'[{"t":"Counted","v":1,"d":{}}]', "cannot be upcast"),
+        (b'[{"v":2,"d":{"by":5}}]', "no list of events"),
+        (b'[{"t":"Counted","v":"2","d":{"by":5}}]', "without type, version or data"),
+        (b'[{"t":["Counted"],"v":2,"d":{"by":5}}]', "without type, version or data"),
+        (b'[{"t":"Counted","v":2,"d":[5]}]', "without type, version or data"),
+        (b'[{"t":"Counted","v":true,"d":{"by":5}}]', "without type, version or data"),
+        (b'[["Counted",2,{"by":5}]]', "no list of events"),
+        (b'{"t":"Counted","v":2,"d":{"by":5}}', "no list of events"),
+        (b"[1]", "no list of events"),
+        (b"null", "no list of events"),
+        (b"7", "no list of events"),
+        (b"not JSON", "no list of events"),
+        (b"\xff\xfe", "no list of events"),
+        (b"", "no list of events"),
     ],
 )
 def test_an_unreadable_event_makes_the_commit_unreadable(stored: bytes, words: str) -> None:
     with pytest.raises(UnknownEvent, match=words):
         CODEC.decode(PLAIN, stored)
+
+
+def test_bytes_that_cannot_be_decompressed_are_an_unreadable_commit() -> None:
+    with pytest.raises(UnknownEvent, match="no list of events"):
+        CODEC.decode(COMPRESSED, b"not compressed")
 
 
 def test_a_missing_upcaster_is_named() -> None:

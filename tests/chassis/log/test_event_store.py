@@ -20,7 +20,7 @@ from chassis.log.event_store import (
     Origin,
     Snapshot,
 )
-from chassis.log.histories import histories
+from chassis.log.histories import Histories
 from tests.chassis.events import Counted, Named
 
 Store = EventStore[Counted | Named]
@@ -191,7 +191,7 @@ async def test_histories_are_complete_and_in_order(store: Store) -> None:
     long, short = fresh(), fresh()
     await write(store, long, *([1] * 12))
     await write(store, short, 2)
-    loaded = {history.head.stream: history async for history in histories(store)}
+    loaded = {history.head.stream: history async for history in Histories(store).read()}
     assert [commit.first for commit in loaded[long].commits] == list(range(1, 13))
     assert loaded[short].head.version == 2
 

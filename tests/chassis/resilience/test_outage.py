@@ -43,7 +43,7 @@ async def test_work_is_retried_until_the_outage_is_over() -> None:
 
     with capture_logs() as logs:
         assert await retry_through_outage(work, outages=Outages()) == "done"
-    assert [(line["event"], line["dependency"], line["code"]) for line in logs] == [
+    assert [(line["event"], line["name"], line["code"]) for line in logs] == [
         ("outage_started", "redis", "ConnectionError"),
         ("outage_ended", "redis", "ConnectionError"),
         ("outage_started", "dynamodb", "InternalServerError"),

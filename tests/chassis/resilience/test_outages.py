@@ -47,7 +47,7 @@ def test_an_outage_is_logged_once_at_its_start_and_once_at_its_end() -> None:
 def test_an_outage_that_an_operator_has_to_end_is_logged_as_an_error() -> None:
     with capture_logs() as logs:
         Outages().failed("one", DENIED)
-    assert [(line["log_level"], line["dependency"]) for line in logs] == [("error", "dynamodb")]
+    assert [(line["log_level"], line["name"]) for line in logs] == [("error", "dynamodb")]
 
 
 def test_another_refusal_of_the_same_dependency_is_another_outage() -> None:
