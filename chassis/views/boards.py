@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Generic
 
 from typing_extensions import TypeVar
 
+from chassis.views.identity import Read
 from chassis.views.keys import board_key
-from chassis.views.read_models import ReadModels
+from chassis.views.read_models import ReadModels, entries_key
 from chassis.views.scripts import LuaScript
 from contracts.messages import View
 from contracts.read_models import BoardRef
@@ -73,13 +75,19 @@ class Boards(Generic[V]):
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
-        entries = await self.models.shared_key(self.ref)
-        page = await self._page(entries, board, member, around=around, first=first, limit=limit)
-        if page.total == 0 and (latest := await self.models.shared_key(self.ref, fresh=True)):
-            if latest == entries:
+        generation = await self.models.generation(self.ref)
+        while True:
+            entries = entries_key(self.ref, generation)
+            page = await self._page(entries, board, member, around=around, first=first, limit=limit)
+            if page.total and not (member and page.member_score is None):
                 return page
-            page = await self._page(latest, board, member, around=around, first=first, limit=limit)
-        return page
+            sought = member if page.total else ""
+            again = await self.models.read_again(
+                self.ref, generation, partial(self._presence, board, sought)
+            )
+            if again.generation == generation and again.reply in (None, 0):
+                return page
+            generation = again.generation
 
     async def lowest(self, board: str, *, max_score: float, limit: int) -> list[str]:
         """Return up to `limit` members with scores of at most `max_score`, lowest first.
@@ -99,8 +107,13 @@ class Boards(Generic[V]):
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
-        entry = await self.models.redis.hget(await self.models.shared_key(self.ref), member)
+        (entry,) = await self.models.shared_fields(self.ref, [member])
         return None if entry is None else self.ref.view.model_validate_json(entry)
+
+    def _presence(self, board: str, member: str, generation: int) -> Read:
+        """Return the command that asks whether a member, or any, is on a board."""
+        key = board_key(entries_key(self.ref, generation), board)
+        return Read(key, ("ZSCORE", key, member) if member else ("ZCARD", key))
 
     async def _page(
         self, entries: str, board: str, member: str, *, around: bool, first: int, limit: int

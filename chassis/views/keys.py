@@ -25,6 +25,16 @@ def control_key(service: str) -> str:
     return f"{{{service}}}:generations"
 
 
+def verified_key(service: str) -> str:
+    """Return the key of a hash of verified Redis nodes, see `chassis.views.identity`."""
+    return f"{{{service}}}:verified"
+
+
+def generation_counter_key(service: str, name: str) -> str:
+    """Return the key of the highest generation number that a read model has ever used."""
+    return f"{{{service}}}:generation:{name}"
+
+
 def pending_key(service: str, name: str, version: int) -> str:
     """Return the key of a hash: stream -> version that this fold version has yet to project.
 

@@ -1,12 +1,19 @@
 """Read the lists of a `Listing`: the summary, pages of items in an order, and single items."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Generic
 
 from typing_extensions import TypeVar
 
-from chassis.views.keys import DOCUMENT_FIELD, VERSION_FIELD, board_key, item_field
-from chassis.views.read_models import Document, ReadModels
+from chassis.views.keys import (
+    DOCUMENT_FIELD,
+    VERSION_FIELD,
+    board_key,
+    document_key,
+    item_field,
+)
+from chassis.views.read_models import Document, ReadModels, Reread, fields_of
 from chassis.views.scripts import LuaScript
 from contracts.messages import View
 from contracts.read_models import ListRef
@@ -94,12 +101,16 @@ class Lists(Generic[V, I]):
         arguments = [
             VERSION_FIELD, DOCUMENT_FIELD, item_field(""), int(descending), start, limit + 1
         ]  # fmt: skip
-        key = await self.models.stream_key(self.ref, stream)
-        reply = await self._page(key, order, arguments)
-        if reply[0] is None:
-            latest = await self.models.stream_key(self.ref, stream, fresh=True)
-            reply = reply if latest == key else await self._page(latest, order, arguments)
-        return self._parse(reply, limit)
+        generation = await self.models.generation(self.ref)
+        while True:
+            key = document_key(self.ref.service, self.ref.name, generation, stream)
+            reply = await self._page(key, order, arguments)
+            if reply[0] is not None:
+                return self._parse(reply, limit)
+            again = await self._read_again(stream, DOCUMENT_FIELD, generation)
+            if again.generation == generation and again.reply[0] is None:
+                return self._parse(reply, limit)
+            generation = again.generation
 
     async def _page(self, key: str, order: str, arguments: list[Any]) -> list[Any]:
         reply: list[Any] = await _PAGE.run(
@@ -108,14 +119,18 @@ class Lists(Generic[V, I]):
         return reply
 
     async def _fields(self, stream: str, field: str) -> tuple[Any, Any]:
-        """Return a list's version and one of its fields; look for a new generation on a miss."""
-        key = await self.models.stream_key(self.ref, stream)
-        version, body = await self.models.redis.hmget(key, [VERSION_FIELD, field])
-        if version is None:
-            latest = await self.models.stream_key(self.ref, stream, fresh=True)
-            if latest != key:
-                version, body = await self.models.redis.hmget(latest, [VERSION_FIELD, field])
+        """Return a list's version and one of its fields."""
+        generation = await self.models.generation(self.ref)
+        _, words = fields_of(self.ref, stream, field, generation)
+        version, body = await self.models.redis.execute_command(*words)
+        if body is None:
+            version, body = (await self._read_again(stream, field, generation)).reply
         return version, body
+
+    async def _read_again(self, stream: str, field: str, generation: int) -> Reread:
+        return await self.models.read_again(
+            self.ref, generation, partial(fields_of, self.ref, stream, field)
+        )
 
     def _parse(self, reply: list[Any], limit: int) -> ListPage[V, I]:
         version, body, total = reply[:_HEADER_LENGTH]

@@ -24,6 +24,7 @@ from chassis.views.keys import control_key, pending_key
 from chassis.views.pages import histories_of_page
 from chassis.views.parked import ParkedStreams
 from chassis.views.projection import ReadModel, Stored
+from chassis.views.recent import RecentStreams
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
@@ -42,6 +43,8 @@ class Projector(Generic[E]):
     """Seconds from the append of the commit that was projected last to its read models."""
     generations_lost: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a read model has no generation at all, as after Redis was emptied."""
+    recent: RecentStreams = field(default_factory=RecentStreams)
+    """Streams that this process has projected lately."""
     _targets: frozenset[tuple[str, int]] = frozenset()
 
     async def project(self, history: History[E]) -> None:
@@ -50,6 +53,7 @@ class Projector(Generic[E]):
         Raises:
             RedisError: Redis cannot be reached; projecting again is harmless.
         """
+        self.recent.add(history.head.stream, history.head.version)
         written: frozenset[tuple[str, int]] = frozenset()
         wanted = self._targets
         while True:

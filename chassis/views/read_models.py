@@ -2,12 +2,14 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from chassis.resilience.outage import Unavailable
 from chassis.views.generations import serving
+from chassis.views.identity import Read, VerifiedReader
 from chassis.views.keys import (
     DOCUMENT_FIELD,
     VERSION_FIELD,
@@ -28,7 +30,7 @@ GENERATION_CACHE_SECONDS = 1.0
 
 
 class ReadModelsLost(Unavailable):
-    """Redis does not hold a generation of this read model; the value is unknown, not absent.
+    """Redis may have lost a part of this read model; the value is unknown, not absent.
 
     The owning service rebuilds it from its log; until then readers respond with 503.
     """
@@ -50,6 +52,13 @@ class Document(NamedTuple, Generic[V]):
     def view(self) -> V:
         """Parse the stored JSON."""
         return self.type.model_validate_json(self.body)
+
+
+class Reread(NamedTuple):
+    """Hold the reply to a repeated read, and the generation that it was read from."""
+
+    generation: int
+    reply: Any
 
 
 class PendingDocument(NamedTuple):
@@ -105,15 +114,15 @@ class ReadModels:
         """
         pending = prefetched
         if pending is None:
-            generation = await self._generation(ref)
+            generation = await self.generation(ref)
             pending = PendingDocument(generation, self._fields(ref, generation, stream))
-        while True:
-            version, body = await pending.reply
-            if body is not None:
-                return Document(body, int(version), ref.view)
-            if (latest := await self._generation(ref, fresh=True)) == pending.generation:
-                return None
-            pending = PendingDocument(latest, self._fields(ref, latest, stream))
+        version, body = await pending.reply
+        if body is None:
+            again = await self.read_again(
+                ref, pending.generation, partial(fields_of, ref, stream, DOCUMENT_FIELD)
+            )
+            version, body = again.reply
+        return None if body is None else Document(body, int(version), ref.view)
 
     async def view(self, ref: DocumentRef[V], stream: str) -> V | None:
         """Return the parsed view of one stream, or None if the stream has none.
@@ -142,35 +151,31 @@ class ReadModels:
 
     async def entries(self, ref: IndexRef, keys: Sequence[str]) -> list[str | None]:
         """Return the values of an index under several keys, in their order; see `entry`."""
-        if not keys:
-            return []
-        hash_key = await self.shared_key(ref)
-        values = await self.redis.hmget(hash_key, keys)
-        if None in values and (latest := await self.shared_key(ref, fresh=True)) != hash_key:
-            values = await self.redis.hmget(latest, keys)
+        values = await self.shared_fields(ref, keys)
         return [None if value is None else bytes(value).decode() for value in values]
 
-    async def shared_key(self, ref: ReadModelRef[Any], *, fresh: bool = False) -> str:
+    async def shared_fields(self, ref: ReadModelRef[Any], keys: Sequence[str]) -> list[Any]:
+        """Return the stored bytes of entries of an index or a board, None where there is none.
+
+        Raises:
+            ReadModelsLost: Redis does not hold the read model at the moment.
+        """
+        if not keys:
+            return []
+        generation = await self.generation(ref)
+        values: list[Any] = await self.redis.hmget(entries_key(ref, generation), keys)
+        if None in values:
+            again = await self.read_again(ref, generation, partial(_entries_read, ref, keys))
+            values = again.reply
+        return values
+
+    async def shared_key(self, ref: ReadModelRef[Any]) -> str:
         """Return the Redis key of the served entries of an index or a board.
 
-        `fresh` reads the served generation from Redis instead of the cache.
-
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
-        generation = await self._generation(ref, fresh=fresh)
-        return shared_location(ref.service, ref.name, generation, "").data_key
-
-    async def stream_key(self, ref: ReadModelRef[Any], stream: str, *, fresh: bool = False) -> str:
-        """Return the Redis key of a stream's document or list in the served generation.
-
-        `fresh` reads the served generation from Redis instead of the cache.
-
-        Raises:
-            ReadModelsLost: Redis does not hold the read model at the moment.
-        """
-        generation = await self._generation(ref, fresh=fresh)
-        return document_key(ref.service, ref.name, generation, stream)
+        return entries_key(ref, await self.generation(ref))
 
     async def served(self, *refs: ReadModelRef[Any]) -> bool:
         """Return whether all these read models can be read."""
@@ -178,20 +183,75 @@ class ReadModels:
             await self._refresh(service)
         return all(ref.name in self._served[ref.service].numbers for ref in refs)
 
-    async def _generation(self, ref: ReadModelRef[Any], *, fresh: bool = False) -> int:
-        """Return the served generation; after a miss ask for a fresh one, it may have switched."""
+    async def read_again(
+        self, ref: ReadModelRef[Any], generation: int, read: Callable[[int], Read]
+    ) -> Reread:
+        """Repeat a read that found nothing, from the generation that is served by now.
+
+        `read` makes the command for a generation. The reply is complete: what is absent from it
+        is not lost, but does not exist.
+
+        Raises:
+            ReadModelsLost: Redis does not hold the read model, or may have lost a part of it.
+        """
+        reader = VerifiedReader(self.redis, ref.service)
+        while True:
+            started = time.monotonic()
+            found = await reader.read(read(generation))
+            latest = self._latest(ref, found.control, started)
+            if not found.complete:
+                raise ReadModelsLost(ref.service, ref.name)
+            if latest == generation:
+                return Reread(generation, found.reply)
+            generation = latest
+
+    async def generation(self, ref: ReadModelRef[Any]) -> int:
+        """Return the number of the served generation, at most a second old.
+
+        Raises:
+            ReadModelsLost: Redis does not hold the read model at the moment.
+        """
         served = self._served[ref.service]
-        if fresh or served.stale:
+        if served.stale:
             served = await self._refresh(ref.service)
-        try:
-            return served.numbers[ref.name]
-        except KeyError:
-            served.read_at = float("-inf")
-            raise ReadModelsLost(ref.service, ref.name) from None
+        return _number(served, ref)
+
+    def _latest(
+        self, ref: ReadModelRef[Any], control: Mapping[bytes, bytes], read_at: float
+    ) -> int:
+        return _number(self._store_served(ref.service, control, read_at), ref)
 
     async def _refresh(self, service: str) -> _Served:
         started = time.monotonic()
-        control = await self.redis.hgetall(control_key(service))
+        return self._store_served(service, await self.redis.hgetall(control_key(service)), started)
+
+    def _store_served(
+        self, service: str, control: Mapping[bytes, bytes], read_at: float
+    ) -> _Served:
         numbers = {name: each.number for name, each in serving(control).items()}
-        self._served[service] = served = _Served(numbers, started)
+        self._served[service] = served = _Served(numbers, read_at)
         return served
+
+
+def entries_key(ref: ReadModelRef[Any], generation: int) -> str:
+    """Return the Redis key of the entries of an index or a board in one generation."""
+    return shared_location(ref.service, ref.name, generation, "").data_key
+
+
+def _number(served: _Served, ref: ReadModelRef[Any]) -> int:
+    try:
+        return served.numbers[ref.name]
+    except KeyError:
+        served.read_at = float("-inf")  # look again at the next read
+        raise ReadModelsLost(ref.service, ref.name) from None
+
+
+def fields_of(ref: ReadModelRef[Any], stream: str, field: str, generation: int) -> Read:
+    """Return the command that reads the version and one field of a document or list."""
+    key = document_key(ref.service, ref.name, generation, stream)
+    return Read(key, ("HMGET", key, VERSION_FIELD, field))
+
+
+def _entries_read(ref: ReadModelRef[Any], keys: Sequence[str], generation: int) -> Read:
+    key = entries_key(ref, generation)
+    return Read(key, ("HMGET", key, *keys))

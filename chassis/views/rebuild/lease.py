@@ -1,5 +1,6 @@
 """Lease the segments of a rebuild, so that each is worked on by one process at a time."""
 
+import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
@@ -32,6 +33,13 @@ class SegmentLeases:
             yield token if acquired else None
         finally:  # also if cancelled before the reply: the lease may have been acquired
             await self.plans.release(self.name, self.generation, token, segment)
+
+    async def renew(self, segment: int, token: str) -> None:
+        """Renew a lease until cancelled, or until it has another token."""
+        key = lease_key(self.plans.service, self.name, segment)
+        while await self.plans.redis.get(key) == token.encode():
+            await self.plans.redis.expire(key, LEASE_SECONDS)
+            await asyncio.sleep(LEASE_SECONDS / 3)
 
 
 async def any_leased(plans: RebuildPlans, name: str, segments: list[int]) -> bool:

@@ -1,11 +1,18 @@
 """Store the plan of each rebuild in Redis, and make its transitions through rebuild.lua."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from chassis.views.generations import Generation, parse_generations
-from chassis.views.keys import control_key, lease_key, plan_key
+from chassis.views.keys import (
+    control_key,
+    generation_counter_key,
+    generation_of,
+    generations_prefix,
+    lease_key,
+    plan_key,
+)
 from chassis.views.scripts import LuaScript
 
 SCAN: Final = 1
@@ -47,6 +54,8 @@ class Checkpoint(NamedTuple):
     """None: the segment is done."""
     counts: Mapping[str, int]
     """What to add to the counts of the plan."""
+    elapsed: float
+    """Seconds of work on the rebuild so far, as this process counts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +70,8 @@ class Plan:
     segments: int
     cursors: Mapping[int, str]
     """Segment -> where its next page begins in this pass, or that it is done."""
-    started: float
-    """UNIX seconds."""
+    elapsed: float
+    """Seconds of work so far, by the monotonic clock of the process that has worked longest."""
     switch: bool
     """Whether the generation is to be served once it is complete."""
     because: str
@@ -100,7 +109,7 @@ def parse_plan(stored: Mapping[bytes, bytes]) -> Plan | None:
         pass_number=int(fields["pass"]),
         segments=int(fields["segments"]),
         cursors=cursors,
-        started=float(fields["started"]),
+        elapsed=float(fields.get("elapsed", 0)),
         switch=fields["switch"] == "1",
         because=fields.get("because", ""),
         counts={name: int(fields.get(name, 0)) for name in _COUNTS},
@@ -140,14 +149,17 @@ class RebuildPlans:
     ) -> StartedRebuild:
         """Create a generation with this fold version, or join the one being built.
 
-        `total` is the number of commits in the log, for an estimate.
+        `started` is the time in UNIX seconds; `total` is the number of commits in the log, for an
+        estimate.
 
         Raises:
             NewerVersion: a newer fold version is building this read model.
         """
-        how, generation = await self._run(
-            name, "begin", version, segments, started, int(switch), total
-        )
+        arguments = (version, segments, started, int(switch), total)
+        how, generation = await self._begin(name, *arguments, "")
+        if how == b"look":  # a new generation: its number must never have been used
+            floor = await highest_number(self.redis, self.service, name)
+            how, generation = await self._begin(name, *arguments, floor)
         if how == b"newer":
             raise NewerVersion(f"{name} is being built by a newer version: {generation.decode()}")
         return StartedRebuild(how.decode(), int(generation.partition(b".")[0]))
@@ -169,6 +181,7 @@ class RebuildPlans:
             checkpoint.segment,
             cursor,
             lease_seconds,
+            checkpoint.elapsed,
             *(word for pair in checkpoint.counts.items() for word in pair),
             segment=checkpoint.segment,
         )
@@ -201,8 +214,30 @@ class RebuildPlans:
         reply: bytes = await self._run(name, "rollback", "")
         return None if reply == b"none" else int(reply.partition(b".")[0])
 
+    async def _begin(self, name: str, *arguments: Any) -> Any:
+        keys = [
+            control_key(self.service),
+            plan_key(self.service, name),
+            generation_counter_key(self.service, name),
+        ]
+        return await _TRANSITION.run(self.redis, keys, ["begin", name, *arguments])
+
     async def _run(self, name: str, verb: str, *arguments: Any, segment: int | None = None) -> Any:
         plan = plan_key(self.service, name)
         lease = plan if segment is None else lease_key(self.service, name, segment)
         keys = [control_key(self.service), plan, lease]
         return await _TRANSITION.run(self.redis, keys, [verb, name, *arguments])
+
+
+async def keys_of(redis: Any, service: str, name: str) -> AsyncIterator[bytes]:
+    """Yield the keys of all generations of a read model."""
+    async for key in redis.scan_iter(match=f"{generations_prefix(service, name)}*", count=1000):
+        yield key
+
+
+async def highest_number(redis: Any, service: str, name: str) -> int:
+    """Return the highest number of a generation of which Redis has a key; 0: there is none."""
+    highest = 0
+    async for key in keys_of(redis, service, name):
+        highest = max(highest, generation_of(key))
+    return highest

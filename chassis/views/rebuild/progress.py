@@ -1,6 +1,5 @@
 """Report how far a rebuild has come."""
 
-import time
 from dataclasses import dataclass
 
 from chassis.views.rebuild.plan import COMPLETE, SCAN, Plan
@@ -26,7 +25,7 @@ class RebuildProgress:
     repaired: int
     """Streams that a sweep found lagging, and repaired."""
     seconds: float
-    """Seconds since the rebuild began."""
+    """Seconds of work as of the last checkpoint; a time without any process does not count."""
     switch: bool
     """Whether the generation is to be served once it is complete."""
     because: str = ""
@@ -34,7 +33,7 @@ class RebuildProgress:
 
     @property
     def events_per_second(self) -> float:
-        return self.events / max(self.seconds, 1e-9)
+        return self.events / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -62,7 +61,7 @@ def progress_of(name: str, plan: Plan) -> RebuildProgress:
         gaps=plan.counts["gaps"],
         duplicates=plan.counts["duplicates"],
         repaired=plan.counts["behind_ever"],
-        seconds=time.time() - plan.started,
+        seconds=plan.elapsed,
         switch=plan.switch,
         because=plan.because,
     )

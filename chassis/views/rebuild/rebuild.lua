@@ -2,7 +2,7 @@
 -- chassis.views.generations states what the control hash means to live projection.
 -- KEYS[1] control hash (generations), KEYS[2] plan hash, KEYS[3] lease of a segment (some verbs).
 -- ARGV[1] verb, ARGV[2] read model, then the arguments of the verb.
--- The plan: generation, segments, switch, started, total; state (running, paused, cancelled, failed, done);
+-- The plan: generation, segments, switch, started, elapsed (seconds of work), total; state (running, paused, cancelled, failed, done);
 -- pass (1 scans, 2 and higher sweep, 0: the generation is complete); cursor:<segment> of this pass; counts.
 local control, plan = KEYS[1], KEYS[2]
 local verb, name = ARGV[1], ARGV[2]
@@ -18,7 +18,9 @@ local function get(field)
   return redis.call('HGET', plan, field)
 end
 
--- begin VERSION SEGMENTS NOW SWITCH TOTAL: name a new generation, or join the one being built
+-- begin VERSION SEGMENTS NOW SWITCH TOTAL FLOOR: name a new generation, or join the one being built.
+-- KEYS[3] is the highest number ever used. Its number is above that, and above FLOOR: the highest number
+-- of which a key was found. FLOOR is empty as long as the caller has not looked; then 'look' is returned.
 if verb == 'begin' then
   local mine = tonumber(ARGV[3])
   if building then
@@ -27,9 +29,12 @@ if verb == 'begin' then
       return {'joined', building}
     end
   end
+  if ARGV[8] == '' then return {'look', ''} end
   local serving = redis.call('HGET', control, name)
   local previous = redis.call('HGET', control, name .. ':previous')
-  local top = math.max(number(serving), number(building), number(previous))
+  local top = math.max(number(serving), number(building), number(previous),
+    number(redis.call('GET', KEYS[3])), number(ARGV[8]))
+  redis.call('SET', KEYS[3], top + 1)
   building = string.format('%d.%d', top + 1, mine)
   redis.call('HSET', control, name .. ':building', building)
   redis.call('DEL', plan)
@@ -42,13 +47,14 @@ end
 local generation = ARGV[3]
 local alive = building == generation and get('generation') == generation
 
--- page GENERATION TOKEN PASS SEGMENT CURSOR SECONDS, then pairs of count and increment:
+-- page GENERATION TOKEN PASS SEGMENT CURSOR SECONDS ELAPSED, then pairs of count and increment:
 -- store a checkpoint and renew the lease, if the caller still holds it
 if verb == 'page' then
   if not alive or redis.call('GET', KEYS[3]) ~= ARGV[4] or get('pass') ~= ARGV[5] then return 'lost' end
   redis.call('EXPIRE', KEYS[3], ARGV[8])
   redis.call('HSET', plan, 'cursor:' .. ARGV[6], ARGV[7])
-  for i = 9, #ARGV, 2 do redis.call('HINCRBY', plan, ARGV[i], ARGV[i + 1]) end
+  if tonumber(ARGV[9]) > tonumber(get('elapsed') or '0') then redis.call('HSET', plan, 'elapsed', ARGV[9]) end
+  for i = 10, #ARGV, 2 do redis.call('HINCRBY', plan, ARGV[i], ARGV[i + 1]) end
   return get('state')
 end
 

@@ -78,8 +78,10 @@ class Rebuilder(Generic[E]):
         return Target(self.projector.service, model, started.generation)
 
     async def _work(self, target: Target[E], workers: int) -> None:
+        plan = await self.plans.read(target.model.name)
+        began = time.monotonic() - (plan.elapsed if plan is not None else 0.0)
         worker = RebuildWorker(
-            self.projector, self.plans, target, self.on_page, self.max_read_units
+            self.projector, self.plans, target, self.on_page, self.max_read_units, began
         )
         try:
             async with asyncio.TaskGroup() as group:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Final, Generic, TypeVar
@@ -15,6 +15,7 @@ from chassis.views.backlog import Backlog
 from chassis.views.projector import Projector
 from chassis.views.rebuild.lease import any_leased
 from chassis.views.rebuild.plan import NewerVersion, RebuildInterrupted, RebuildPlans
+from chassis.views.rebuild.recovery import Recovery
 from chassis.views.rebuild.run import Rebuilder
 from contracts.messages import Event
 
@@ -35,9 +36,13 @@ class ReadModelWatcher(Generic[E]):
     """Keep every read model of a service served, up to date and of the current fold version."""
 
     projector: Projector[E]
-
     outages: Outages = OUTAGES
     """Where failing looks are registered."""
+    recovery: Recovery[E] = field(init=False)
+    """Recovers what Redis lost."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recovery", Recovery(self.projector))
 
     async def run(self) -> None:
         """Watch until cancelled; Redis may lose its data at any time.
@@ -45,7 +50,7 @@ class ReadModelWatcher(Generic[E]):
         A look that fails is registered and repeated, whatever the error is.
         """
         for round_ in count():
-            look = partial(self._look, retry_parked=round_ % RETRY_PARKED_ROUNDS == 0)
+            look = partial(self.look, retry_parked=round_ % RETRY_PARKED_ROUNDS == 0)
             await attempt("read-model-watch", look, outages=self.outages)
             self.projector.generations_lost.clear()
             with contextlib.suppress(TimeoutError):
@@ -83,7 +88,9 @@ class ReadModelWatcher(Generic[E]):
             or ((model.name, model.version) in building and await self._abandoned(model.name))
         ]
 
-    async def _look(self, *, retry_parked: bool) -> None:
+    async def look(self, *, retry_parked: bool = False) -> None:
+        """Recover and rebuild what is missing, and project what instances left behind, once."""
+        await self.recovery.look()
         if needed := await self.needed():
             log.info("rebuilds_needed", read_models=needed)
             await self.rebuild_needed()

@@ -42,6 +42,8 @@ class RebuildWorker(Generic[E]):
     on_page: Callable[[RebuildProgress], None]
     max_read_units: float | None
     """DynamoDB read units per second that this worker may use; None: no limit."""
+    began: float
+    """Time of the monotonic clock at which the rebuild would have begun without interruption."""
 
     async def run(self) -> None:
         """Work until the generation is complete, or served by another process.
@@ -96,7 +98,8 @@ class RebuildWorker(Generic[E]):
                 await self._fail(f"because {page.differing} differs from the log")
             failpoint("before_checkpoint")
             pause = self._pause(page.read_units, time.monotonic() - started)
-            checkpoint = Checkpoint(pass_number, segment, page.cursor, page.counts)
+            elapsed = time.monotonic() - self.began
+            checkpoint = Checkpoint(pass_number, segment, page.cursor, page.counts, elapsed)
             if not await self._checkpoint(checkpoint, token, pause):
                 return
             await asyncio.sleep(pause)

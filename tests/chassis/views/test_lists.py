@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chassis.log.memory import MemoryEventStore
 from chassis.views.change import Target
 from chassis.views.inspection import Inspection
+from chassis.views.keys import document_key
 from chassis.views.lists import Lists
 from chassis.views.projection import BoardMember, Listing, ListState
 from chassis.views.projector import Projector
@@ -139,7 +140,7 @@ async def test_a_wrong_item_or_order_is_found_by_a_comparison_with_the_log(
 ) -> None:
     await projector.project(await append(memory_store, STREAM, Named(name="a"), Named(name="b")))
     assert (await Inspection(projector).verify("used-names", 1)).matches
-    key = await ReadModels(redis).stream_key(USED_NAMES, STREAM)
+    key = document_key(SERVICE, "used-names", 1, STREAM)
     await redis.zadd(f"{key}:by:all", {"a": 7})
     assert (await Inspection(projector).verify("used-names", 1)).different == [STREAM]
 

@@ -1,0 +1,229 @@
+"""Identify the Redis nodes that hold read models, and store which of them are verified.
+
+A node that was restarted, emptied or promoted may hold less than clients were told it has stored;
+so may a node that evicted keys. Each has another identity or counter than before. The service that
+owns the read models stores under `{service}:verified` which nodes it has compared with its log;
+readers trust the absence of a value only on these nodes.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from chassis.views.keys import control_key, verified_key
+from chassis.views.scripts import LuaScript
+
+_READ: Final = LuaScript.load("chassis.views", "read_verified.lua")
+_IDENTITY_LENGTH: Final = 4
+_OWNED: Final = b"owned"
+"""Field of `{service}:verified` that exists from the first look of the owner on: without it, the
+owner is an older build that verifies nothing."""
+_LOST: Final = b"lost"
+"""Field of `{service}:verified` that says why everything has to be rebuilt."""
+NEVER_EVICTS: Final = "noeviction"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """Describe the Redis node that answered."""
+
+    run_id: str
+    """Changes when the process is restarted."""
+    replication_id: str
+    """Changes when a replica is promoted, and when a node becomes a replica of another one."""
+    role: str
+    evicted_keys: int
+    """Keys evicted since the process was started or its statistics were reset."""
+
+    @property
+    def key(self) -> str:
+        """The identity as a field of `{service}:verified`."""
+        return f"{self.run_id}:{self.replication_id}"
+
+    @property
+    def is_primary(self) -> bool:
+        """False: a replica, which may lag its primary."""
+        return self.role == "master"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Hold what a service has verified: the content of `{service}:verified`."""
+
+    fields: Mapping[bytes, bytes]
+
+    @property
+    def is_kept(self) -> bool:
+        """False: the owner is an older build that does not verify nodes."""
+        return bool(self.fields)
+
+    @property
+    def lost(self) -> str:
+        """Why all read models have to be rebuilt; empty if they need not be."""
+        return self.fields.get(_LOST, b"").decode()
+
+    def evicted_keys(self, node: NodeIdentity) -> int | None:
+        """Return how many keys the node had evicted when verified; None: it is not verified."""
+        stored = self.fields.get(node.key.encode())
+        return None if stored is None else int(stored)
+
+    def covers(self, nodes: Sequence[NodeIdentity]) -> bool:
+        """Return whether all these nodes are verified."""
+        return all(self.evicted_keys(node) is not None for node in nodes)
+
+
+class Read(NamedTuple):
+    """Describe one read command of `VerifiedReader`."""
+
+    key: str
+    words: tuple[str, ...]
+    """Name and arguments of the command, the key among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRead:
+    """Hold the reply of a read, and what is known about the nodes that took part in it."""
+
+    control: Mapping[bytes, bytes]
+    """The control hash, read before the value or in the same step."""
+    complete: bool
+    """False: a node is not verified, so that an absent value may have been lost."""
+    reply: Any
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedReader:
+    """Read a value together with the proof that its absence means something."""
+
+    redis: Any
+    service: str
+
+    async def read(self, read: Read) -> VerifiedRead:
+        """Read control hash and verified nodes, then the value; one round trip on a single node.
+
+        The order matters: a node is verified only for what is read from it after its verification.
+        """
+        control, verified = control_key(self.service), verified_key(self.service)
+        home = await node_for(self.redis, control)
+        node = await node_for(self.redis, read.key)
+        first = _command(Read(control, ("HGETALL", control)), Read(verified, ("HGETALL", verified)))
+        if home is node:
+            replies = await _READ.run_together(home, [first, _command(read)])
+        else:
+            replies = await _READ.run_together(home, [first])
+            replies += await _READ.run_together(node, [_command(read)])
+        home_identity, (control_pairs, verified_pairs) = _parse(replies[0])
+        node_identity, (reply,) = _parse(replies[1])
+        known = Verified(_hash(verified_pairs))
+        complete = not known.is_kept or (
+            await _holds_everything(home, home_identity, known)
+            and await _holds_everything(node, node_identity, known)
+        )
+        return VerifiedRead(_hash(control_pairs), complete, reply)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedNodes:
+    """Store which nodes a service has verified."""
+
+    redis: Any
+    service: str
+
+    async def read(self) -> Verified:
+        """Return the verified nodes."""
+        return Verified(await self.redis.hgetall(verified_key(self.service)))
+
+    async def announce(self) -> None:
+        """State that this service verifies nodes; until it does, none is verified."""
+        await self.redis.hsetnx(verified_key(self.service), _OWNED, b"1")
+
+    async def replace(self, nodes: Sequence[NodeIdentity]) -> None:
+        """Store these nodes as the only verified ones."""
+        key = verified_key(self.service)
+        fields: dict[Any, Any] = {node.key: node.evicted_keys for node in nodes}
+        pipe = self.redis.pipeline(transaction=True)
+        pipe.delete(key)
+        pipe.hset(key, mapping={_OWNED: b"1"} | fields)
+        await pipe.execute()
+
+    async def revoke(self, nodes: Sequence[NodeIdentity], *, lost: str = "") -> None:
+        """Remove nodes: from now on readers trust no absence on them.
+
+        `lost` is the reason why a comparison of versions is not enough to verify them again.
+        """
+        key = verified_key(self.service)
+        pipe = self.redis.pipeline(transaction=True)
+        if lost:
+            pipe.hset(key, _LOST, lost)
+        for node in nodes:
+            pipe.hdel(key, node.key)
+        await pipe.execute()
+
+
+async def node_for(redis: Any, key: str) -> Any:
+    """Return the client of the node that holds a key; of a single node: `redis` itself."""
+    find = getattr(redis, "node_for", None)
+    if find is None:
+        return redis
+    node = find(key)
+    return await node if inspect.isawaitable(node) else node
+
+
+async def primaries(redis: Any) -> Sequence[Any]:
+    """Return the clients of all nodes that hold keys; of a single node: `redis` itself."""
+    find = getattr(redis, "primaries", None)
+    if find is None:
+        return [redis]
+    nodes = find()
+    found: Sequence[Any] = await nodes if inspect.isawaitable(nodes) else nodes
+    return found
+
+
+async def identities(redis: Any) -> list[NodeIdentity]:
+    """Return the identities of all nodes that hold keys."""
+    found = []
+    for node in await primaries(redis):
+        (reply,) = await _READ.run_together(node, [_READ.command([], [])])
+        found.append(_parse(reply)[0])
+    return found
+
+
+async def maxmemory_policies(redis: Any) -> set[str]:
+    """Return the eviction policies of all nodes; managed services forbid CONFIG, but not INFO."""
+    return {await _policy(node) for node in await primaries(redis)}
+
+
+def evicts_read_models(policy: str) -> bool:
+    """Return whether Redis may evict keys without a time to live, as read models are."""
+    return policy.startswith("allkeys-")
+
+
+async def _holds_everything(node: Any, identity: NodeIdentity, verified: Verified) -> bool:
+    """Return whether a node has kept what it had when it was verified."""
+    evicted = verified.evicted_keys(identity)
+    if evicted is None or not identity.is_primary:
+        return False
+    if evicted == identity.evicted_keys:
+        return True
+    return (await _policy(node)).startswith("volatile-")  # it evicted something else
+
+
+async def _policy(node: Any) -> str:
+    memory = await node.info("memory")
+    return str(memory.get("maxmemory_policy", NEVER_EVICTS))
+
+
+def _command(*reads: Read) -> tuple[Any, ...]:
+    arguments = [word for read in reads for word in (len(read.words), *read.words)]
+    return _READ.command([read.key for read in reads], arguments)
+
+
+def _parse(reply: Sequence[Any]) -> tuple[NodeIdentity, Sequence[Any]]:
+    run_id, replication_id, role, evicted = (word.decode() for word in reply[:_IDENTITY_LENGTH])
+    identity = NodeIdentity(run_id, replication_id, role, int(evicted or 0))
+    return identity, reply[_IDENTITY_LENGTH:]
+
+
+def _hash(pairs: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))

@@ -1,0 +1,502 @@
+"""Read models equal the log again after Redis lost or rolled back data; readers never miss."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from chassis.log.memory import MemoryEventStore
+from chassis.views.backlog import Backlog
+from chassis.views.boards import Boards
+from chassis.views.identity import VerifiedNodes, identities
+from chassis.views.inspection import Inspection
+from chassis.views.keys import board_key, control_key, verified_key
+from chassis.views.projection import ReadModel
+from chassis.views.projector import Projector
+from chassis.views.read_models import ReadModels, ReadModelsLost
+from chassis.views.rebuild.recovery import Recovery
+from chassis.views.rebuild.repair import Repair
+from chassis.views.rebuild.watch import ReadModelWatcher
+from redis_batching.connection import connect
+from tests.chassis.appending import append
+from tests.chassis.events import Counted, Named
+from tests.chassis.models import (
+    COUNTER_VIEWS,
+    COUNTERS,
+    MODELS,
+    NAME_OWNERS,
+    SERVICE,
+    fold_log,
+    read,
+    serve,
+)
+from tests.chassis.views.test_boards import ORDER, ORDER_BOARDS
+from tests.support.eventually import eventually
+from tests.support.failover import Copy
+from tests.support.redis_server import RedisServer
+
+pytestmark = pytest.mark.stack
+
+Event = Counted | Named
+Store = MemoryEventStore[Event]
+ALL = (*MODELS, ORDER)
+
+
+@pytest.fixture
+async def redis(redis_server: RedisServer) -> AsyncIterator[Any]:
+    """A Redis of its own: a failover changes the identity of the server."""
+    client = connect(redis_server.url)
+    await client.flushall()
+    await client.config_set("maxmemory-policy", "noeviction")
+    yield client
+    await client.config_set("maxmemory", 0)
+    await client.config_set("maxmemory-policy", "noeviction")
+    await client.aclose()
+
+
+Watch = Callable[..., ReadModelWatcher[Event]]
+
+
+@pytest.fixture
+def watch(redis: Any, memory_store: Store) -> Watch:
+    """Make the watcher of an instance."""
+
+    def make(models: tuple[ReadModel[Event], ...] = ALL) -> ReadModelWatcher[Event]:
+        return ReadModelWatcher(Projector(redis, memory_store, SERVICE, models))
+
+    return make
+
+
+async def project(
+    watcher: ReadModelWatcher[Event], stream: str, *events: Event, store: Store
+) -> None:
+    await watcher.projector.project(await append(store, stream, *events))
+
+
+async def served(redis: Any, name: str) -> int:
+    return int((await redis.hget(control_key(SERVICE), name)).partition(b".")[0])
+
+
+async def assert_equal_to_log(watcher: ReadModelWatcher[Event]) -> None:
+    inspection = Inspection(watcher.projector)
+    for name, generation in (await inspection.served()).items():
+        parity = await inspection.verify(name, generation)
+        assert parity.matches, parity
+
+
+async def test_an_absent_value_is_absent_once_the_node_is_verified(
+    redis: Any, watch: Watch
+) -> None:
+    await watch().look()
+    reader = ReadModels(redis)
+    assert await reader.document(COUNTER_VIEWS, "counter-x") is None
+    assert await reader.entry(NAME_OWNERS, "x") is None
+    page = await Boards(reader, ORDER_BOARDS).page("all", member="counter-x", limit=9)
+    assert (page.total, page.member_score) == (0, None)
+    assert await Boards(reader, ORDER_BOARDS).view("counter-x") is None
+
+
+async def test_after_a_failover_an_absent_value_is_unknown(
+    redis: Any, watch: Watch, memory_store: Store
+) -> None:
+    """The value was stored, a client was told so, and the replica does not have it."""
+    watcher = watch()
+    await watcher.look()
+    await project(watcher, "counter-old", Counted(by=1), store=memory_store)
+    copy = await Copy.of(redis)
+    await project(watcher, "counter-new", Counted(by=1), Named(name="n"), store=memory_store)
+    await copy.take_over(redis)
+    reader = ReadModels(redis)
+    boards = Boards(reader, ORDER_BOARDS)
+    assert await reader.document(COUNTER_VIEWS, "counter-old")  # what is there is served
+    for lookup in (
+        reader.document(COUNTER_VIEWS, "counter-new"),
+        reader.entry(NAME_OWNERS, "n"),
+        boards.page("all", member="counter-new"),
+        boards.page("even", limit=9),
+        boards.view("counter-new"),
+    ):
+        with pytest.raises(ReadModelsLost):
+            await lookup
+    await watcher.look()
+    assert await reader.document(COUNTER_VIEWS, "counter-new")
+    assert await reader.entry(NAME_OWNERS, "n") == "taken"
+    assert (await boards.page("all", member="counter-new")).member_score == 1.5
+    assert (await boards.page("even", limit=9)).total == 0  # and this is known again
+    await assert_equal_to_log(watcher)
+
+
+async def test_a_prefetched_document_is_not_absent_after_a_failover(
+    redis: Any, watch: Watch, memory_store: Store
+) -> None:
+    watcher = watch()
+    await watcher.look()
+    copy = await Copy.of(redis)
+    await project(watcher, "counter-new", Counted(by=1), store=memory_store)
+    reader = ReadModels(redis)
+    assert await reader.served(COUNTER_VIEWS)
+    await copy.take_over(redis)
+    prefetched = reader.prefetch(COUNTER_VIEWS, "counter-new")
+    with pytest.raises(ReadModelsLost):
+        await reader.document(COUNTER_VIEWS, "counter-new", prefetched)
+
+
+async def test_each_instance_repairs_the_streams_that_it_projected(
+    redis: Any, watch: Watch, memory_store: Store
+) -> None:
+    """An instance may have written to the old primary after another one had swept the new one."""
+    first, second = watch(), watch()
+    await first.look()
+    await second.look()
+    copy = await Copy.of(redis)
+    await copy.take_over(redis)
+    await first.look()
+    first_copy = await Copy.of(redis)
+    await project(second, "counter-late", Counted(by=1), store=memory_store)
+    for key in set(await redis.keys("*")) - set(first_copy.values):
+        await redis.delete(key)  # it was written to the old primary
+    await first.look()
+    assert await redis.exists(*first_copy.values)
+    await second.look()
+    assert (await read(redis, "counter-late")) == await fold_log(memory_store, "counter-late")
+
+
+async def test_an_instance_that_projected_nothing_repairs_every_stream(
+    redis: Any, watch: Watch, memory_store: Store
+) -> None:
+    writer = watch()
+    await writer.look()
+    copy = await Copy.of(redis)
+    for number in range(300):
+        stream = f"counter-{number}"
+        await project(writer, stream, Counted(by=number), Named(name=stream), store=memory_store)
+    await copy.take_over(redis)
+    other = watch()
+    await other.look()
+    await assert_equal_to_log(other)
+
+
+async def test_a_second_failover_during_the_repair_is_repaired_as_well(
+    redis: Any, watch: Watch, memory_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = watch()
+    await watcher.look()
+    copy = await Copy.of(redis)
+    await project(watcher, "counter-new", Counted(by=1), store=memory_store)
+    await copy.take_over(redis)
+    repair = Repair.all_heads
+
+    async def fail_over_again(self: Repair[Event]) -> Any:
+        counts = await repair(self)
+        await copy.take_over(redis)
+        return counts
+
+    monkeypatch.setattr(Repair, "all_heads", fail_over_again)
+    await watcher.look()
+    with pytest.raises(ReadModelsLost):
+        await ReadModels(redis).document(COUNTER_VIEWS, "counter-new")
+    monkeypatch.undo()
+    await watcher.look()
+    await assert_equal_to_log(watcher)
+    assert await ReadModels(redis).document(COUNTER_VIEWS, "counter-none") is None
+
+
+async def test_a_node_that_returns_is_verified_again(
+    redis: Any, watch: Watch, memory_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network partition: clients go to another primary and back, and the first one kept all."""
+    watcher = watch()
+    await watcher.look()
+    nodes = await identities(redis)
+    other = [replace(node, run_id="other") for node in nodes]
+    await append(memory_store, "counter-a", Counted(by=1))  # projected on the other one
+
+    async def other_identities(_redis: Any) -> Any:
+        return other
+
+    monkeypatch.setattr("chassis.views.rebuild.recovery.identities", other_identities)
+    await watcher.look()
+    await redis.hset(verified_key(SERVICE), nodes[0].key, nodes[0].evicted_keys)
+    for key in await redis.keys("*counter*"):
+        await redis.delete(key)
+    monkeypatch.undo()
+    await watcher.look()
+    assert await read(redis, "counter-a") == await fold_log(memory_store, "counter-a")
+
+
+async def test_read_models_of_another_fold_version_are_repaired_by_its_instances(
+    redis: Any, watch: Watch, memory_store: Store
+) -> None:
+    old = watch()
+    await old.look()
+    newer = watch((replace(COUNTERS, version=2),))
+    copy = await Copy.of(redis)
+    await project(old, "counter-a", Counted(by=1), store=memory_store)
+    await copy.take_over(redis)
+    await newer.recovery.look()
+    with pytest.raises(ReadModelsLost):
+        await ReadModels(redis).document(COUNTER_VIEWS, "counter-b")
+    assert await Backlog(old.projector).project_pending() == 1
+    assert await read(redis, "counter-a") == await fold_log(memory_store, "counter-a")
+
+
+async def test_without_an_owner_that_verifies_an_absent_value_is_absent(redis: Any) -> None:
+    """The owner is a build from before nodes were verified."""
+    await serve(redis, counters=1)
+    assert await ReadModels(redis).document(COUNTER_VIEWS, "counter-a") is None
+
+
+async def test_evicted_read_models_are_rebuilt(
+    redis: Any, watch: Watch, memory_store: Store
+) -> None:
+    watcher = watch()
+    await watcher.look()
+    for number in range(200):
+        await project(watcher, f"counter-{number}", Counted(by=number), store=memory_store)
+    await watcher.look()
+    await redis.config_set("maxmemory-policy", "allkeys-random")
+    used = (await redis.info("memory"))["used_memory"]
+    await redis.config_set("maxmemory", int(used * 0.98))
+    await redis.set("other", "x" * 10_000)
+    await redis.config_set("maxmemory", 0)
+    reader = ReadModels(redis)
+
+    async def absent() -> list[int]:
+        found = []
+        for number in range(200):
+            try:
+                if await reader.document(COUNTER_VIEWS, f"counter-{number}") is None:
+                    found.append(number)
+            except ReadModelsLost:
+                pass
+        return found
+
+    assert (await redis.info("stats"))["evicted_keys"] > 0
+    assert await absent() == []
+    await watcher.look()
+    assert watcher.recovery.problem == "maxmemory-policy allkeys-random evicts read models"
+    assert await absent() == []
+    await assert_equal_to_log(watcher)
+    assert await reader.document(COUNTER_VIEWS, "counter-none") is None
+    await redis.config_set("maxmemory-policy", "noeviction")
+    await watcher.look()
+    assert watcher.recovery.problem == ""
+
+
+async def test_evictions_that_go_on_are_not_answered_by_rebuild_after_rebuild(
+    redis: Any, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = watch()
+    await watcher.look()
+    await redis.config_set("maxmemory-policy", "allkeys-lru")
+    evicted = 0
+
+    async def evicting(_redis: Any) -> Any:
+        nonlocal evicted
+        evicted += 1
+        return [replace(node, evicted_keys=evicted) for node in await identities(redis)]
+
+    monkeypatch.setattr("chassis.views.rebuild.recovery.identities", evicting)
+    before = await served(redis, "counters")
+    for _ in range(20):
+        await watcher.look()
+    assert await served(redis, "counters") == before + 1
+    with pytest.raises(ReadModelsLost):
+        await ReadModels(redis).document(COUNTER_VIEWS, "counter-none")
+
+
+async def test_evicted_keys_with_a_time_to_live_are_no_loss(redis: Any, watch: Watch) -> None:
+    watcher = watch()
+    await watcher.look()
+    await redis.config_set("maxmemory-policy", "volatile-ttl")
+    for number in range(100):
+        await redis.set(f"outcome-{number}", "x" * 1000, ex=1000)
+    used = (await redis.info("memory"))["used_memory"]
+    await redis.config_set("maxmemory", int(used * 0.98))
+    await redis.set("other", "x" * 10_000)
+    await redis.config_set("maxmemory", 0)
+    assert (await redis.info("stats"))["evicted_keys"] > 0
+    reader = ReadModels(redis)
+    assert await reader.document(COUNTER_VIEWS, "counter-none") is None
+    before = await served(redis, "counters")
+    await watcher.look()
+    assert await served(redis, "counters") == before
+    assert await reader.document(COUNTER_VIEWS, "counter-none") is None
+    nodes = await identities(redis)
+    verified = await VerifiedNodes(redis, SERVICE).read()
+    assert verified.evicted_keys(nodes[0]) == nodes[0].evicted_keys
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("names", "versions"),
+        ("names", "entries"),
+        ("order", "versions"),
+        ("order", "entries"),
+        ("order", "board"),
+    ],
+)
+async def test_a_shared_read_model_that_lost_one_key_is_rebuilt(
+    redis: Any, watch: Watch, memory_store: Store, name: str, part: str
+) -> None:
+    watcher = watch()
+    await watcher.look()
+    for number in range(30):
+        stream = f"counter-{number}"
+        await project(watcher, stream, Counted(by=2), Named(name=stream), store=memory_store)
+    await watcher.look()
+    target = watcher.projector.target(name, await served(redis, name))
+    assert target is not None
+    location = target.location("")
+    key = location.version_key if part == "versions" else location.data_key
+    await redis.delete(board_key(key, "even") if part == "board" else key)
+    for _ in range(61):
+        await watcher.look()
+    await assert_equal_to_log(watcher)
+
+
+async def test_an_index_whose_entries_were_all_removed_is_complete(
+    redis: Any, watch: Watch, memory_store: Store
+) -> None:
+    watcher = watch()
+    await watcher.look()
+    await project(watcher, "counter-a", Counted(by=2), store=memory_store)
+    target = watcher.projector.target("names", await served(redis, "names"))
+    assert target is not None
+    await redis.hset(target.location("").data_key, "transient", "x")
+    await watcher.look()
+    await redis.hdel(target.location("").data_key, "transient")
+    before = await served(redis, "names")
+    await watcher.look()
+    assert await served(redis, "names") == before
+
+
+@dataclass
+class Stress:
+    """Writers, readers and failovers at the same time."""
+
+    redis: Any
+    store: Store
+    chance: random.Random
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    stored: list[str] = field(default_factory=list)
+    """Names whose projection has been acknowledged."""
+    false_absences: list[str] = field(default_factory=list)
+    answers: int = 0
+
+    async def write(self, instance: ReadModelWatcher[Event], prefix: str) -> None:
+        for number in count(1):
+            if self.stop.is_set():
+                return
+            name = f"{prefix}{number}"
+            events = (Counted(by=2 * number), Named(name=name))
+            await project(instance, f"counter-{name}", *events, store=self.store)
+            self.stored.append(name)
+            await asyncio.sleep(0)
+
+    async def look(self, instance: ReadModelWatcher[Event]) -> None:
+        while not self.stop.is_set():
+            await instance.look()
+            await asyncio.sleep(0.02)
+
+    async def read(self, reader: ReadModels) -> None:
+        boards = Boards(reader, ORDER_BOARDS)
+        while not self.stop.is_set():
+            await asyncio.sleep(0)
+            if self.stored:
+                name = self.chance.choice(self.stored[-50:])
+                stream = f"counter-{name}"
+                await self.expect(name, reader.document(COUNTER_VIEWS, stream))
+                await self.expect(name, reader.entry(NAME_OWNERS, name))
+                await self.expect(name, boards.view(stream))
+                await self.expect(name, _score(boards, stream))
+
+    async def expect(self, name: str, lookup: Awaitable[object]) -> None:
+        with contextlib.suppress(ReadModelsLost):
+            self.false_absences += [name] if await lookup is None else []
+            self.answers += 1
+
+    async def fail_over(self) -> None:
+        for _ in range(12):
+            copy = await Copy.of(self.redis)
+            for _ in range(self.chance.randrange(1, 8)):
+                await asyncio.sleep(self.chance.random() / 50)
+            await copy.take_over(self.redis)
+        self.stop.set()
+
+
+async def _score(boards: Boards[Any], stream: str) -> float | None:
+    return (await boards.page("even", member=stream)).member_score
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_no_reader_misses_what_was_stored_while_replicas_take_over(
+    redis: Any, memory_store: Store, watch: Watch, seed: int
+) -> None:
+    """Failovers to copies of any age, two instances, writers and readers at the same time."""
+    stress = Stress(redis, memory_store, random.Random(seed))
+    instances = {"a": watch(), "b": watch()}
+    for instance in instances.values():
+        await instance.look()
+    async with asyncio.TaskGroup() as group:
+        for prefix, instance in instances.items():
+            group.create_task(stress.write(instance, prefix))
+            group.create_task(stress.look(instance))
+            group.create_task(stress.read(ReadModels(redis)))
+        group.create_task(stress.fail_over())
+    assert stress.false_absences == []
+    assert stress.answers > 100
+    for instance in instances.values():
+        await instance.look()
+        await assert_equal_to_log(instance)
+
+
+async def test_the_watcher_repairs_without_a_new_event(
+    redis: Any, watch: Watch, memory_store: Store
+) -> None:
+    """Ten failovers in a row to copies that lag: every read equals the log a moment later."""
+    watcher = watch()
+    running = asyncio.create_task(watcher.run())
+    reader = ReadModels(redis)
+    await eventually(lambda: reader.served(COUNTER_VIEWS, NAME_OWNERS, ORDER_BOARDS))
+    for number in range(3):
+        stream = f"counter-{number}"
+        copy = await Copy.of(redis)
+        await project(watcher, stream, Counted(by=1), Named(name=stream), store=memory_store)
+        await copy.take_over(redis)
+
+        async def equal(stream: str = stream) -> bool:
+            try:
+                return await read(redis, stream) == await fold_log(memory_store, stream)
+            except ReadModelsLost:
+                return False
+
+        await eventually(equal)
+
+    async def verified() -> bool:
+        return (await VerifiedNodes(redis, SERVICE).read()).covers(await identities(redis))
+
+    await eventually(verified)
+    running.cancel()
+    await assert_equal_to_log(watcher)
+
+
+async def test_recovery_changes_nothing_on_a_replica(
+    redis: Any, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = watch()
+    await watcher.look()
+
+    async def replicas(_redis: Any) -> Any:
+        return [replace(node, role="slave") for node in await identities(redis)]
+
+    monkeypatch.setattr("chassis.views.rebuild.recovery.identities", replicas)
+    before = await redis.hgetall(verified_key(SERVICE))
+    await Recovery(watcher.projector).look()
+    assert await redis.hgetall(verified_key(SERVICE)) == before
