@@ -3,13 +3,13 @@
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from pydantic import TypeAdapter
 from tenacity import stop_after_attempt, wait_random_exponential
 
 from chassis.decide.decider import Decider, DecisionContext, Rejected
+from chassis.decide.streams import Snapshots, Streams
 from chassis.log.event_store import (
     ClaimTaken,
     Commit,
@@ -18,7 +18,6 @@ from chassis.log.event_store import (
     Head,
     History,
     Origin,
-    Snapshot,
 )
 from chassis.resilience.failpoint import failpoint
 from chassis.resilience.retry import retry
@@ -31,8 +30,6 @@ E = TypeVar("E", bound=Event)
 ATTEMPTS = 10
 _CONFLICT_BACKOFF = wait_random_exponential(multiplier=0.005)
 """Seconds between two attempts: at random, from a range that doubles."""
-REDELIVERY_WINDOW_MS = 14 * 24 * 3600 * 1000
-"""SQS keeps a message for fourteen days at most: no command id is redelivered after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +49,6 @@ class Decision(Generic[E]):
         return self.history.head if self.commit is None else self.commit.head
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshots(Generic[S]):
-    """Store the folded state of long streams.
-
-    Increase `schema` whenever the state's shape or `evolve` changes: snapshots of another schema
-    are ignored and replaced.
-    """
-
-    state: TypeAdapter[S]
-    schema: int = 1
-    every: int = 100
-    """Events after which a new snapshot is written."""
-
-
 def decision_context() -> DecisionContext:
     """Return a context with the current time and 32 random bytes."""
     return DecisionContext(at_ms=time.time_ns() // 1_000_000, entropy=secrets.token_bytes(32))
@@ -80,6 +63,8 @@ class Repository(Generic[S, C, E]):
     snapshots: Snapshots[S] | None = None
     now: Callable[[], DecisionContext] = decision_context
     """Makes the context of each attempt."""
+    _oversized: dict[str, int] = field(default_factory=dict)
+    """See `Streams.oversized`."""
 
     async def execute(
         self,
@@ -104,7 +89,7 @@ class Repository(Generic[S, C, E]):
             Conflict: other writers won `ATTEMPTS` times; deliver the command again.
         """
         digest = digest or command.body_hash
-        if history is not None:
+        if history is not None and history.complete:
             decision = await self._attempt_on(history, command, metadata, digest)
             if decision is not None:
                 return decision
@@ -160,56 +145,23 @@ class Repository(Generic[S, C, E]):
             actor=metadata.actor,
         )
         # 1. load
-        snapshot = None if known else await self._snapshot(command.stream)
-        after = _replay_from(snapshot, origin)
-        history = known or await self.store.load(command.stream, after=after)
+        streams = Streams(self.store, self.decider, self.snapshots, self._oversized)
+        loaded = await (streams.fold(known) if known else streams.load(command.stream, origin))
         failpoint("after_load")
-        if (earlier := history.commit_from(origin)) is not None:
+        history = loaded.history
+        if (earlier := loaded.earlier or history.commit_from(origin)) is not None:
             return Decision(history, earlier, repeated=True)
         # 2. decide
-        base = self._state(snapshot)
-        state = self.decider.fold(history.events, base)
-        events = self.decider.decide(state, command, context)
+        events = self.decider.decide(loaded.state, command, context)
         if not events:
             return Decision(history, commit=None)
         # 3. append
-        claims = [claim for event in events for claim in self.decider.claims(event)]
+        claims = dict.fromkeys(claim for event in events for claim in self.decider.claims(event))
         failpoint("before_append")
-        commit = await self.store.append(history.head, events, origin, claims=claims)
+        commit = await self.store.append(history.head, events, origin, claims=tuple(claims))
         failpoint("after_append")
-        await self._save_snapshot(snapshot, history, commit, state)
+        await streams.save_snapshot(loaded, commit)
         return Decision(history.with_commit(commit), commit)
-
-    async def _snapshot(self, stream: str) -> Snapshot | None:
-        if self.snapshots is None:
-            return None
-        snapshot = await self.store.snapshot(stream)
-        if snapshot is None or snapshot.schema != self.snapshots.schema:
-            return None
-        return snapshot
-
-    def _state(self, snapshot: Snapshot | None) -> S | None:
-        if snapshot is None or self.snapshots is None:
-            return None
-        return self.snapshots.state.validate_json(snapshot.state)
-
-    async def _save_snapshot(
-        self, snapshot: Snapshot | None, history: History[E], commit: Commit[E], state: S
-    ) -> None:
-        if self.snapshots is None or commit.last - history.after < self.snapshots.every:
-            return
-        oldest = commit.origin.at - REDELIVERY_WINDOW_MS
-        known = snapshot.recent if snapshot else ()
-        recent = (*known, *((c.first, c.last, c.origin) for c in (*history.commits, commit)))
-        await self.store.save_snapshot(
-            Snapshot(
-                stream=commit.stream,
-                version=commit.last,
-                schema=self.snapshots.schema,
-                state=self.snapshots.state.dump_json(self.decider.fold(commit.events, state)),
-                recent=tuple(entry for entry in recent if entry[2].at >= oldest),
-            )
-        )
 
 
 def _is_conflict(error: BaseException) -> bool:
@@ -219,14 +171,3 @@ def _is_conflict(error: BaseException) -> bool:
 def _taken(error: ClaimTaken) -> str:
     kind, _, name = error.claim.partition("#")
     return f"The {kind} {name} is already taken. Choose another one."
-
-
-def _replay_from(snapshot: Snapshot | None, origin: Origin) -> int:
-    """Return the version after which to load: before this command's own commit, if any."""
-    if snapshot is None:
-        return 0
-    for first, _last, earlier in snapshot.recent:
-        bare: Commit[object] = Commit(snapshot.stream, first, (), earlier)
-        if bare.results_from(origin):
-            return first - 1
-    return snapshot.version

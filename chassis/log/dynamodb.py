@@ -1,7 +1,7 @@
 """Store events in DynamoDB: one item per commit, written by one conditional request."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any, Final, Generic, TypeVar
 
 import orjson
 import structlog
@@ -13,7 +13,9 @@ from chassis.log.dynamodb_items import (
     CommitItems,
     Item,
     claim_key,
+    command_key,
     decode_snapshot,
+    encode_command,
     encode_snapshot,
     head_of,
     last_version,
@@ -31,7 +33,9 @@ from chassis.log.event_store import (
     Page,
     Snapshot,
     UnknownEvent,
+    check_claims,
 )
+from chassis.log.slices import slices
 from chassis.resilience.outage import is_outage
 from chassis.resilience.refusals import cancellation_codes, reason_of
 from contracts.messages import Event
@@ -40,8 +44,10 @@ E = TypeVar("E", bound=Event)
 
 log = structlog.get_logger(__name__)
 
-MAX_CLAIMS = 99
-"""Claims of one commit: a transaction takes a hundred actions, and the commit is one of them."""
+QUERY_COMMITS: Final = 500
+"""Commits on one page of a query: parsing a larger reply would block the event loop for long."""
+_BATCH: Final = 25
+"""Items of one BatchWriteItem."""
 
 
 class DynamoDBEventStore(Generic[E]):
@@ -57,9 +63,30 @@ class DynamoDBEventStore(Generic[E]):
         self._items = CommitItems(codec)
 
     async def load(self, stream: str, *, after: int = 0) -> History[E]:
-        commits = tuple([self._items.decode(item) async for item in self._query(stream, after)])
+        commits: list[Commit[E]] = []
+        async for items in self._query(stream, after):
+            commits += await self._decoded(items)
         version = commits[-1].last if commits else after
-        return History(Head(stream, version), commits, after)
+        return History(Head(stream, version), tuple(commits), after)
+
+    async def load_newest(self, stream: str, *, commits: int) -> History[E]:
+        items: list[Item] = []
+        async for page in self._query(stream, 0, ScanIndexForward=False, Limit=commits):
+            items += page
+            if len(items) >= commits:
+                break
+        newest = await self._decoded(items[:commits][::-1])
+        after = newest[0].first - 1 if newest else 0
+        return History(Head(stream, newest[-1].last if newest else 0), tuple(newest), after)
+
+    async def commit(self, stream: str, first: int) -> Commit[E] | None:
+        reply = await self._client.get_item(
+            TableName=self._events,
+            Key={"p": {"S": stream}, "s": {"N": str(first)}},
+            ConsistentRead=True,
+        )
+        item = reply.get("Item")
+        return None if item is None else self._items.decode(item)
 
     async def head(self, stream: str) -> Head:
         reply = await self._client.query(
@@ -76,6 +103,7 @@ class DynamoDBEventStore(Generic[E]):
     async def append(
         self, head: Head, events: Sequence[E], origin: Origin, *, claims: Sequence[str] = ()
     ) -> Commit[E]:
+        check_claims(claims)
         put = {
             "TableName": self._events,
             "Item": self._items.encode(head, events, origin),
@@ -100,17 +128,40 @@ class DynamoDBEventStore(Generic[E]):
         item = reply.get("Item")
         return None if item is None else decode_snapshot(stream, item)
 
-    async def save_snapshot(self, snapshot: Snapshot) -> None:
+    async def save_snapshot(self, snapshot: Snapshot, *, replaces: str = "") -> bool:
+        try:
+            item = encode_snapshot(snapshot)
+        except CommitTooLarge:
+            return False
         try:
             await self._client.put_item(
                 TableName=self._meta,
-                Item=encode_snapshot(snapshot),
-                ConditionExpression="attribute_not_exists(k) OR v < :v",
-                ExpressionAttributeValues={":v": {"N": str(snapshot.version)}},
+                Item=item,
+                ConditionExpression="attribute_not_exists(k) OR v < :v OR f = :f",
+                ExpressionAttributeValues={
+                    ":v": {"N": str(snapshot.version)},
+                    ":f": {"S": replaces or "none"},
+                },
             )
         except ClientError as error:
             if _code(error) != "ConditionalCheckFailedException":  # a newer one exists
                 raise
+        return True
+
+    async def index_commands(self, commits: Iterable[Commit[E]], *, expires_at: int) -> None:
+        entries = [encode_command(commit, expires_at) for commit in commits]
+        async for batch in slices(entries, _BATCH):
+            unwritten = [{"PutRequest": {"Item": item}} for item in batch]
+            while unwritten:
+                reply = await self._client.batch_write_item(RequestItems={self._meta: unwritten})
+                unwritten = reply["UnprocessedItems"].get(self._meta, [])
+
+    async def indexed_commit(self, stream: str, command_id: str) -> int | None:
+        reply = await self._client.get_item(
+            TableName=self._meta, Key=command_key(stream, command_id), ConsistentRead=True
+        )
+        item = reply.get("Item")
+        return None if item is None else int(item["s"]["N"])
 
     async def scan(
         self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
@@ -118,11 +169,12 @@ class DynamoDBEventStore(Generic[E]):
         async for items, next_cursor, units in self._scan(segment, segments, cursor):
             commits: list[Commit[E]] = []
             unreadable: list[tuple[str, str]] = []
-            for item in items:
-                try:
-                    commits.append(self._items.decode(item))
-                except UnknownEvent as error:
-                    unreadable.append((item["p"]["S"], str(error)))
+            async for some in slices(items):
+                for item in some:
+                    try:
+                        commits.append(self._items.decode(item))
+                    except UnknownEvent as error:
+                        unreadable.append((item["p"]["S"], str(error)))
             yield Page(tuple(commits), next_cursor, units, tuple(unreadable))
 
     async def scan_heads(
@@ -169,20 +221,30 @@ class DynamoDBEventStore(Generic[E]):
             if cursor is None:
                 return
 
-    async def _query(self, stream: str, after: int) -> AsyncIterator[Item]:
+    async def _query(
+        self, stream: str, after: int, **options: Any
+    ) -> AsyncIterator[Sequence[Item]]:
+        """Yield the items of the stream's commits after a version, page by page."""
         request: dict[str, Any] = {
             "TableName": self._events,
             "KeyConditionExpression": "p = :p AND s > :after",
             "ExpressionAttributeValues": {":p": {"S": stream}, ":after": {"N": str(after)}},
             "ConsistentRead": True,
+            "Limit": QUERY_COMMITS,
+            **options,
         }
         while True:
             reply = await self._client.query(**request)
-            for item in reply["Items"]:
-                yield item
+            yield reply["Items"]
             if "LastEvaluatedKey" not in reply:
                 return
             request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+
+    async def _decoded(self, items: Sequence[Item]) -> list[Commit[E]]:
+        commits: list[Commit[E]] = []
+        async for some in slices(items):
+            commits += [self._items.decode(item) for item in some]
+        return commits
 
     async def _put(self, put: dict[str, Any], head: Head) -> Item | None:
         """Write the commit and return None, or return the item that exists under its key."""
@@ -204,8 +266,6 @@ class DynamoDBEventStore(Generic[E]):
         The SDK generates a token for each call, so its own retry after a lost reply does not
         conflict with itself. A redelivered command is recognised by its id in the commit.
         """
-        if len(claims) > MAX_CLAIMS:
-            raise CommitTooLarge(f"{len(claims)} claims in one commit; {MAX_CLAIMS} are possible")
         actions = [put, *(self._claim(claim, head.stream) for claim in claims)]
         try:
             await self._client.transact_write_items(

@@ -1,16 +1,17 @@
-"""Convert commits, snapshots and claims to DynamoDB items and back.
+"""Convert commits, snapshots, claims and indexed commands to DynamoDB items and back.
 
 Table `events`: `p` stream (hash key), `s` first version (range key, number), `n` number of events,
 `c` command id, `h` digest of the command's body, `t` time in UNIX milliseconds, `x` correlation id,
 `y` causation id, `a` actor, `e` the events, `z` their encoding. Table `meta`: `k` names a claim
-(`o` is the owning stream) or a snapshot. DynamoDB charges for attribute names in every item, so
+(`o` is the owning stream), a snapshot (`v` version, `m` schema, `b` state, `f` fingerprint of its
+commit, `i` version up to which commands are indexed) or an indexed command (`s` first version of
+its commit, `ttl` when it may be deleted). DynamoDB charges for attribute names in every item, so
 they have one letter.
 """
 
+import zlib
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
-
-import orjson
 
 from chassis.log.codec import PLAIN, Codec
 from chassis.log.event_store import (
@@ -117,27 +118,51 @@ def snapshot_key(stream: str) -> Item:
 
 
 def encode_snapshot(snapshot: Snapshot) -> Item:
-    """Return the item of a snapshot."""
-    return {
+    """Return the item of a snapshot.
+
+    Raises:
+        CommitTooLarge: DynamoDB would reject the item.
+    """
+    item: Item = {
         **snapshot_key(snapshot.stream),
         "v": {"N": str(snapshot.version)},
         "m": {"N": str(snapshot.schema)},
-        "b": {"B": snapshot.state},
-        "r": {"S": orjson.dumps(snapshot.recent).decode()},
+        "b": {"B": zlib.compress(snapshot.state)},
+        "f": {"S": snapshot.fingerprint},
+        "i": {"N": str(snapshot.indexed)},
     }
+    if (size := _size(item)) > MAX_COMMIT_BYTES:
+        raise CommitTooLarge(f"the snapshot of {snapshot.stream} takes {size} bytes")
+    return item
 
 
-def decode_snapshot(stream: str, item: Item) -> Snapshot:
-    """Return the snapshot of an item."""
-    return Snapshot(
-        stream=stream,
-        version=int(item["v"]["N"]),
-        schema=int(item["m"]["N"]),
-        state=bytes(item["b"]["B"]),
-        recent=tuple(
-            (first, last, Origin(**origin)) for first, last, origin in orjson.loads(item["r"]["S"])
-        ),
-    )
+def decode_snapshot(stream: str, item: Item) -> Snapshot | None:
+    """Return the snapshot of an item, or None if the item cannot be read."""
+    try:
+        return Snapshot(
+            stream=stream,
+            version=int(item["v"]["N"]),
+            schema=int(item["m"]["N"]),
+            state=zlib.decompress(bytes(item["b"]["B"])),
+            fingerprint=item["f"]["S"],
+            indexed=int(item["i"]["N"]),
+        )
+    except (LookupError, ValueError, TypeError, zlib.error):
+        return None
+
+
+def command_key(stream: str, command_id: str) -> Item:
+    """Return the key of an indexed command in the table `meta`."""
+    return {"k": {"S": f"command#{stream}#{command_id}"}}
+
+
+def encode_command(commit: Commit[Any], expires_at: int) -> Item:
+    """Return the item that names the commit of a command, until `expires_at` (UNIX seconds)."""
+    return {
+        **command_key(commit.stream, commit.origin.command_id),
+        "s": {"N": str(commit.first)},
+        "ttl": {"N": str(expires_at)},
+    }
 
 
 def _number(item: Item, name: str) -> int:

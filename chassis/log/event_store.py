@@ -1,13 +1,19 @@
 """Define the event store: streams of commits, each appended at the head of its stream."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import bisect
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 E = TypeVar("E")
 
 MAX_COMMIT_BYTES = 409_600
 """Size limit of one DynamoDB item, attribute names included."""
+MAX_CLAIMS: Final = 99
+"""Claims of one commit: a transaction takes a hundred actions, and the commit is one of them."""
+MAX_CLAIM_BYTES: Final = 1_024
+"""Length limit of a claim, which is the key of an item."""
 
 
 class Conflict(Exception):
@@ -35,11 +41,27 @@ class ClaimTaken(Exception):
 
 
 class CommitTooLarge(Exception):
-    """The events of one command do not fit into one DynamoDB item (400 KB)."""
+    """The events of one command exceed one DynamoDB item (400 KB), or have too many claims."""
 
 
 class UnknownEvent(Exception):
     """A stream holds an event that this version of the service cannot read."""
+
+
+def check_claims(claims: Sequence[str]) -> None:
+    """Verify that one transaction can write these claims.
+
+    Raises:
+        CommitTooLarge: there are too many claims, or one is too long.
+        ValueError: a claim is named twice; DynamoDB rejects two writes of one item.
+    """
+    if len(claims) > MAX_CLAIMS:
+        raise CommitTooLarge(f"{len(claims)} claims in one commit; {MAX_CLAIMS} are possible")
+    for claim in claims:
+        if (size := len(claim.encode())) > MAX_CLAIM_BYTES:
+            raise CommitTooLarge(f"a claim of {size} bytes; {MAX_CLAIM_BYTES} are possible")
+    if len(set(claims)) < len(claims):
+        raise ValueError(f"a commit names a claim twice: {sorted(claims)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +107,15 @@ class Commit(Generic[E]):
     def head(self) -> Head:
         return Head(self.stream, self.last)
 
+    @property
+    def fingerprint(self) -> str:
+        """Identify the commit among all that could be at its version: `<last>.<first>.<digest>`.
+
+        After the log was restored from a backup, another commit may be stored at this version.
+        """
+        written = f"{self.origin.command_id} {self.origin.at}".encode()
+        return f"{self.last}.{self.first}.{hashlib.blake2b(written, digest_size=6).hexdigest()}"
+
     def results_from(self, origin: Origin) -> bool:
         """Return whether this commit results from that command.
 
@@ -100,18 +131,17 @@ class Commit(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Hold the state of a stream at a version, so that loading can start there.
-
-    `recent` lists the commits whose command ids may still be redelivered, without their events.
-    """
+    """Hold the state of a stream at the end of one of its commits, so that loading starts there."""
 
     stream: str
     version: int
     schema: int
     """Version of the state's shape; a snapshot with another one than the domain's is not used."""
     state: bytes
-    recent: tuple[tuple[int, int, Origin], ...] = ()
-    """(first, last, origin) of each recent commit, oldest first."""
+    fingerprint: str
+    """Fingerprint of the commit that ends at `version`."""
+    indexed: int = 0
+    """Version up to which `index_commands` has stored the command ids of the stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +155,37 @@ class History(Generic[E]):
     @property
     def events(self) -> tuple[E, ...]:
         return tuple(event for commit in self.commits for event in commit.events)
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the commit at the head; empty if the history has no commits."""
+        return self.commits[-1].fingerprint if self.commits else ""
+
+    @property
+    def complete(self) -> bool:
+        """True if the history starts at the first event."""
+        return self.after == 0
+
+    def since(self, version: int) -> "History[E] | None":
+        """Return the part after a version; None if the history does not hold it completely.
+
+        It does not if the history starts later, or if the version is inside a commit.
+        """
+        if version == self.after:
+            return self
+        if not self.after < version <= self.head.version:
+            return None
+        index = bisect.bisect_right(self.commits, version, key=lambda commit: commit.last)
+        if self.commits[index - 1].last != version:
+            return None
+        return History(self.head, self.commits[index:], version)
+
+    def fingerprint_at(self, version: int) -> str | None:
+        """Return the fingerprint of the commit that ends at a version; None if it is not here."""
+        index = bisect.bisect_left(self.commits, version, key=lambda commit: commit.last)
+        if index == len(self.commits) or self.commits[index].last != version:
+            return None
+        return self.commits[index].fingerprint
 
     def as_of(self, *, version: int | None = None, at_ms: int | None = None) -> "History[E]":
         """Return the stream as it was at a version, a time (UNIX milliseconds), or both.
@@ -190,6 +251,22 @@ class EventStore(Protocol[E]):
             UnknownEvent: an event cannot be read.
         """
 
+    async def load_newest(self, stream: str, *, commits: int) -> History[E]:
+        """Load the newest commits of a stream, at most this many, with consistent reads.
+
+        The history is complete if the stream has no older ones.
+
+        Raises:
+            UnknownEvent: an event cannot be read.
+        """
+
+    async def commit(self, stream: str, first: int) -> Commit[E] | None:
+        """Load the commit that begins at version `first`, or return None if there is none.
+
+        Raises:
+            UnknownEvent: an event cannot be read.
+        """
+
     async def head(self, stream: str) -> Head:
         """Return the end of the stream, with a consistent read."""
 
@@ -205,14 +282,29 @@ class EventStore(Protocol[E]):
             Conflict: another command's commit follows this head.
             CommandIdReused: a commit with the same command id and another body follows this head.
             ClaimTaken: another stream holds one of the claims; nothing was written.
-            CommitTooLarge: the events exceed one item; nothing was written.
+            CommitTooLarge: the events exceed one item, or the claims one transaction; nothing was
+                written.
+            ValueError: a claim is named twice; nothing was written.
         """
 
     async def snapshot(self, stream: str) -> Snapshot | None:
-        """Return the newest snapshot of a stream, or None if there is none."""
+        """Return the newest snapshot of a stream, or None if there is none that can be read."""
 
-    async def save_snapshot(self, snapshot: Snapshot) -> None:
-        """Save a snapshot unless a newer one exists."""
+    async def save_snapshot(self, snapshot: Snapshot, *, replaces: str = "") -> bool:
+        """Save a snapshot unless a newer one exists; return False if it exceeds one item.
+
+        `replaces` is the fingerprint of a snapshot that is replaced even if it is newer, because
+        it does not belong to this log.
+        """
+
+    async def index_commands(self, commits: Iterable[Commit[E]], *, expires_at: int) -> None:
+        """Store which command each of these commits results from, for `indexed_commit`.
+
+        `expires_at` is in UNIX seconds; the entries may be deleted after it.
+        """
+
+    async def indexed_commit(self, stream: str, command_id: str) -> int | None:
+        """Return the first version of the commit that the index names for a command, or None."""
 
     def scan(
         self, *, segment: int = 0, segments: int = 1, cursor: str | None = None

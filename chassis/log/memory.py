@@ -1,8 +1,9 @@
 """Store events in memory, for tests and examples; passes the tests of the DynamoDB store."""
 
 import asyncio
+import zlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -20,7 +21,9 @@ from chassis.log.event_store import (
     Page,
     Snapshot,
     UnknownEvent,
+    check_claims,
 )
+from chassis.log.slices import slices
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
@@ -52,13 +55,26 @@ class MemoryEventStore(Generic[E]):
     streams: dict[str, list[_StoredCommit]] = field(default_factory=lambda: defaultdict(list))
     claims: dict[str, str] = field(default_factory=dict)
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    commands: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(stream, command id) -> first version of the commit, as `index_commands` stores it."""
 
     async def load(self, stream: str, *, after: int = 0) -> History[E]:
         await asyncio.sleep(0)  # let other tasks run, as a network call would
         stored = [commit for commit in self._commits(stream) if commit.first > after]
-        commits = tuple(self._decode(commit) for commit in stored)
+        commits: list[Commit[E]] = []
+        async for some in slices(stored):
+            commits += map(self._decode, some)
         version = commits[-1].last if commits else after
-        return History(Head(stream, version), commits, after)
+        return History(Head(stream, version), tuple(commits), after)
+
+    async def load_newest(self, stream: str, *, commits: int) -> History[E]:
+        newest = self._commits(stream)[-commits:]
+        return await self.load(stream, after=newest[0].first - 1 if newest else 0)
+
+    async def commit(self, stream: str, first: int) -> Commit[E] | None:
+        await asyncio.sleep(0)
+        found = (stored for stored in self._commits(stream) if stored.first == first)
+        return next(map(self._decode, found), None)
 
     async def head(self, stream: str) -> Head:
         await asyncio.sleep(0)
@@ -68,6 +84,7 @@ class MemoryEventStore(Generic[E]):
     async def append(
         self, head: Head, events: Sequence[E], origin: Origin, *, claims: Sequence[str] = ()
     ) -> Commit[E]:
+        check_claims(claims)
         await asyncio.sleep(0)
         place = head.version + 1
         for stored in self._commits(head.stream):
@@ -91,11 +108,24 @@ class MemoryEventStore(Generic[E]):
         await asyncio.sleep(0)
         return self.snapshots.get(stream)
 
-    async def save_snapshot(self, snapshot: Snapshot) -> None:
+    async def save_snapshot(self, snapshot: Snapshot, *, replaces: str = "") -> bool:
         await asyncio.sleep(0)
+        if len(zlib.compress(snapshot.state)) > MAX_COMMIT_BYTES:
+            return False
         newest = self.snapshots.get(snapshot.stream)
-        if newest is None or newest.version < snapshot.version:
+        if not newest or newest.version < snapshot.version or newest.fingerprint == replaces:
             self.snapshots[snapshot.stream] = snapshot
+        return True
+
+    async def index_commands(self, commits: Iterable[Commit[E]], *, expires_at: int) -> None:
+        del expires_at  # the entries of a test do not outlive it
+        await asyncio.sleep(0)
+        for commit in commits:
+            self.commands[commit.stream, commit.origin.command_id] = commit.first
+
+    async def indexed_commit(self, stream: str, command_id: str) -> int | None:
+        await asyncio.sleep(0)
+        return self.commands.get((stream, command_id))
 
     async def scan(
         self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
@@ -103,7 +133,7 @@ class MemoryEventStore(Generic[E]):
         async for stored, next_cursor in self._pages(segment, segments, cursor):
             commits: list[Commit[E]] = []
             unreadable: list[tuple[str, str]] = []
-            for commit in stored:
+            for commit in stored:  # a page is shorter than a slice
                 try:
                     commits.append(self._decode(commit))
                 except UnknownEvent as error:

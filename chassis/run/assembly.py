@@ -48,7 +48,9 @@ def assemble(
         resources.broker.add_middleware(tracing_middleware(traces))
         table = f"{settings.stack}-{service.name}-events"
         attributes = {"db.system.name": "aws.dynamodb", "db.collection.name": table}
-        store = traces.instrument(store, attributes, load="load", append="append")
+        store = traces.instrument(
+            store, attributes, load="load", load_newest="load", append="append"
+        )
         projector = traces.instrument(projector, _REDIS, project="project")
         outcomes = traces.instrument(outcomes, _REDIS, put="outcome")
     handler = CommandHandler(

@@ -13,7 +13,7 @@ from chassis.bus.announcements import IncomingEvent
 from chassis.bus.command_handler import CommandHandler
 from chassis.bus.commands import IncomingCommand
 from chassis.decide.decider import Decider
-from chassis.decide.repository import Snapshots
+from chassis.decide.streams import Snapshots
 from chassis.log.codec import Codec
 from chassis.log.event_store import EventStore
 from chassis.run.resources import Resources

@@ -11,10 +11,12 @@ from tenacity import wait_none
 
 from chassis.decide import repository
 from chassis.decide.decider import DecisionContext, Rejected
-from chassis.decide.repository import REDELIVERY_WINDOW_MS, Repository, Snapshots
+from chassis.decide.repository import Repository
+from chassis.decide.streams import Snapshots
 from chassis.log.event_store import (
     CommandIdReused,
     Commit,
+    CommitTooLarge,
     Conflict,
     EventStore,
     Head,
@@ -27,7 +29,7 @@ from tests.chassis.events import COUNTER, Count, Counted, CounterCommand, Named,
 Store = EventStore[Counted | Named]
 Counters = Repository[int, CounterCommand, Counted | Named]
 
-SNAPSHOTS = Snapshots(TypeAdapter(int), every=5)
+SNAPSHOTS = Snapshots(TypeAdapter(int), newest=5, every=3)
 
 
 def metadata(command_id: str | None = None) -> Metadata:
@@ -181,56 +183,25 @@ class _AlwaysFaster(MemoryEventStore[Counted | Named]):
         return await super().append(head, events, origin, claims=claims)
 
 
-async def test_a_long_stream_is_loaded_from_its_snapshot(store: Store, counter: str) -> None:
-    counters = Repository(store, COUNTER, SNAPSHOTS)
-    for _ in range(7):
-        decision = await counters.execute(Count(counter=counter), metadata())
-    snapshot = await store.snapshot(f"counter-{counter}")
-    assert snapshot is not None
-    assert (snapshot.version, snapshot.state) == (5, b"5")
-    assert decision.history.after == 5
-    with pytest.raises(Rejected):  # the state is 7, not only what followed the snapshot
-        await counters.execute(Count(counter=counter, by=-8), metadata())
-    await counters.execute(Count(counter=counter, by=-7), metadata())
+async def test_a_claim_that_two_events_of_a_commit_name_is_taken_once(store: Store) -> None:
+    name = str(uuid4())
+    twice = replace(COUNTER, decide=lambda _state, _command, _context: [Named(name=name)] * 2)
+    command = TakeName(counter=str(uuid4()), name=name)
+    decision = await Repository(store, twice).execute(command, metadata())
+    assert decision.head.version == 2
+    with pytest.raises(Rejected):
+        await Repository(store, COUNTER).execute(
+            TakeName(counter=str(uuid4()), name=name), metadata()
+        )
 
 
-async def test_a_command_from_before_the_snapshot_is_still_recognised(
+async def test_more_claims_than_a_transaction_takes_are_refused_before_anything_is_written(
     store: Store, counter: str
 ) -> None:
-    counters = Repository(store, COUNTER, SNAPSHOTS)
-    early, command = metadata(), Count(counter=counter, by=2)
-    first = await counters.execute(command, early)
-    for _ in range(9):
-        await counters.execute(Count(counter=counter), metadata())
-    again = await counters.execute(command, early)
-    assert again.repeated
-    assert again.commit == first.commit
-    assert again.history.head.version == 11
-    with pytest.raises(CommandIdReused):
-        await counters.execute(Count(counter=counter, by=3), early)
-
-
-async def test_snapshots_drop_command_ids_that_cannot_be_redelivered(
-    store: Store, counter: str
-) -> None:
-    clock = [1_000_000_000]
-    counters = Repository(
-        store, COUNTER, SNAPSHOTS, now=lambda: DecisionContext(at_ms=clock[0], entropy=b"0")
+    many = replace(
+        COUNTER,
+        decide=lambda _state, _command, _context: [Named(name=f"{n}{counter}") for n in range(100)],
     )
-    for _ in range(5):
-        await counters.execute(Count(counter=counter), metadata())
-    clock[0] += REDELIVERY_WINDOW_MS + 1
-    for _ in range(5):
-        await counters.execute(Count(counter=counter), metadata())
-    snapshot = await store.snapshot(f"counter-{counter}")
-    assert snapshot is not None
-    assert [first for first, _, _ in snapshot.recent] == [6, 7, 8, 9, 10]
-
-
-async def test_a_snapshot_with_another_schema_is_ignored(store: Store, counter: str) -> None:
-    for _ in range(6):
-        await Repository(store, COUNTER, SNAPSHOTS).execute(Count(counter=counter), metadata())
-    newer = Repository(store, COUNTER, replace(SNAPSHOTS, schema=2))
-    decision = await newer.execute(Count(counter=counter), metadata())
-    assert decision.history.after == 0
-    assert decision.head.version == 7
+    with pytest.raises(CommitTooLarge):
+        await Repository(store, many).execute(TakeName(counter=counter), metadata())
+    assert (await store.head(f"counter-{counter}")).version == 0

@@ -77,3 +77,24 @@ def test_the_digest_of_a_command_covers_its_body_without_defaults() -> None:
     assert Count(counter="a").body_hash == Count(counter="a", by=1).body_hash
     assert Count(counter="a").body_hash != Count(counter="a", by=2).body_hash
     assert Count(counter="a").body_hash != Count(counter="b").body_hash
+
+
+@pytest.mark.parametrize(
+    ("encoding", "stored"),
+    [
+        ("j", b"no JSON"),
+        ("j", b'[{"type": "Counted"}]'),
+        ("j", b"[7]"),
+        ("j", b"7"),
+        ("j", b'[{"t": "Counted", "v": "x", "d": {}}]'),
+        ("j", b'[{"t": "Counted", "v": 1, "d": {}}]'),  # the upcaster finds no amount
+        ("j", b'[{"t": "Counted", "v": 2, "d": 7}]'),
+        ("j", b'[{"t": ["Counted"], "v": 2, "d": {}}]'),
+        ("z", b"no zlib"),
+    ],
+)
+def test_a_damaged_commit_is_an_unknown_event_whatever_is_wrong(
+    encoding: str, stored: bytes
+) -> None:
+    with pytest.raises(UnknownEvent):
+        CODEC.decode(encoding, stored)

@@ -1,6 +1,7 @@
 """Every event store passes the same tests: what DynamoDB guarantees, memory guarantees too."""
 
 import asyncio
+import secrets
 from collections import Counter
 from dataclasses import replace
 from uuid import uuid4
@@ -17,6 +18,7 @@ from chassis.log.event_store import (
     Conflict,
     EventStore,
     Head,
+    History,
     Origin,
     Snapshot,
 )
@@ -164,10 +166,69 @@ async def test_a_long_stream_is_loaded_over_several_pages(store: Store) -> None:
 async def test_an_older_snapshot_does_not_replace_a_newer_one(store: Store) -> None:
     stream = fresh()
     assert await store.snapshot(stream) is None
-    newer = Snapshot(stream, 20, 1, b"{}", ((1, 2, origin("a")), (3, 20, origin("b"))))
-    await store.save_snapshot(newer)
-    await store.save_snapshot(replace(newer, version=10))
+    newer = Snapshot(stream, 20, 1, b"{}", "20.20.digest", 10)
+    assert await store.save_snapshot(newer)
+    assert await store.save_snapshot(replace(newer, version=10))
     assert await store.snapshot(stream) == newer
+    # unless it belongs to a history that the log does not have any more
+    older = replace(newer, version=10, fingerprint="10.9.digest")
+    assert await store.save_snapshot(older, replaces="20.20.digest")
+    assert await store.snapshot(stream) == older
+
+
+@pytest.mark.slow
+async def test_a_snapshot_larger_than_an_item_is_not_saved(store: Store) -> None:
+    stream = fresh()
+    noise = secrets.token_bytes(450_000)
+    assert not await store.save_snapshot(Snapshot(stream, 20, 1, noise, "20.20.digest"))
+    assert await store.snapshot(stream) is None
+
+
+async def test_the_newest_commits_of_a_stream_are_loaded(store: Store) -> None:
+    stream = fresh()
+    commits = await write(store, stream, 2, 3, 1)
+    newest = await store.load_newest(stream, commits=2)
+    assert newest == History(Head(stream, 6), tuple(commits[1:]), 2)
+    assert not newest.complete
+    for enough in (3, 4):
+        assert await store.load_newest(stream, commits=enough) == await store.load(stream)
+    empty = await store.load_newest(fresh(), commits=2)
+    assert (empty.head.version, empty.commits, empty.complete) == (0, (), True)
+
+
+async def test_one_commit_is_loaded_by_its_first_version(store: Store) -> None:
+    stream = fresh()
+    commits = await write(store, stream, 2, 3)
+    assert await store.commit(stream, 3) == commits[1]
+    assert await store.commit(stream, 4) is None
+
+
+async def test_the_commit_of_an_indexed_command_is_found(store: Store) -> None:
+    stream = fresh()
+    commits = await write(store, stream, *[1] * 30)  # more than one request of 25
+    await store.index_commands(commits, expires_at=2_000_000_000)
+    for commit in (commits[0], commits[29]):
+        found = await store.indexed_commit(stream, commit.origin.command_id)
+        assert found == commit.first
+    assert await store.indexed_commit(stream, str(uuid4())) is None
+    assert await store.indexed_commit(fresh(), commits[0].origin.command_id) is None
+
+
+async def test_a_claim_named_twice_is_refused_as_dynamodb_refuses_it(store: Store) -> None:
+    stream = fresh()
+    with pytest.raises(ValueError, match="twice"):
+        await store.append(Head(stream, 0), [Counted(by=1)], origin(), claims=["a#1", "a#1"])
+    assert (await store.load(stream)).commits == ()
+
+
+@pytest.mark.parametrize("claims", [[f"a#{n}" for n in range(100)], ["a#" + "x" * 2_000]])
+async def test_claims_that_do_not_fit_into_a_transaction_are_refused(
+    store: Store, claims: list[str]
+) -> None:
+    stream = fresh()
+    with pytest.raises(CommitTooLarge):
+        await store.append(Head(stream, 0), [Counted(by=1)], origin(), claims=claims)
+    assert (await store.load(stream)).commits == ()
 
 
 async def test_a_scan_returns_every_commit_once_and_resumes_at_its_cursor(store: Store) -> None:
