@@ -13,6 +13,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import (
     ClientError,
     HTTPClientError,
+    ParamValidationError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
@@ -35,6 +36,25 @@ _THROTTLED = frozenset(
         "KmsThrottled",
     }
 )
+_CALLER_REFUSED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "NotAuthorized",
+        "OptInRequired",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
 _MISSING = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _SERVER_ERROR = 500
 _ATTEMPTS = 8
@@ -54,11 +74,26 @@ def is_missing_queue(error: BaseException) -> bool:
     return error_code(error).rpartition("#")[2] in _MISSING
 
 
+def is_throttled(code: str) -> bool:
+    """Return whether an error code, of a call or an entry, says that a repetition may succeed."""
+    return code.rpartition("#")[2].rpartition(".")[2] in _THROTTLED
+
+
+def may_be_one_entry(error: BaseException) -> bool:
+    """Return whether a batch call may have failed only because of one of its entries."""
+    if is_transient(error) or is_missing_queue(error):
+        return False
+    if isinstance(error, ClientError):
+        return error_code(error).rpartition("#")[2] not in _CALLER_REFUSED
+    # an entry that botocore refuses or cannot serialise
+    return isinstance(error, ParamValidationError | TypeError | ValueError | AttributeError)
+
+
 def is_transient(error: BaseException) -> bool:
     """Return whether the same call may succeed later: throttling, resets, 5xx."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return error_code(error) in _THROTTLED or status >= _SERVER_ERROR
+        return is_throttled(error_code(error)) or status >= _SERVER_ERROR
     return isinstance(
         error,
         HTTPClientError

@@ -7,7 +7,13 @@ from typing import Any, TypeVar
 
 from faststream.exceptions import IncorrectState
 
-from faststream_sqs.client import ClientOptions, SQSClient, is_missing_queue
+from faststream_sqs.client import (
+    ClientOptions,
+    SQSClient,
+    is_missing_queue,
+    is_throttled,
+    may_be_one_entry,
+)
 from faststream_sqs.coalescer import Coalescer
 from faststream_sqs.exceptions import EntryFailedError, MessageTooLargeError
 from faststream_sqs.message import SQSRawMessage
@@ -110,19 +116,19 @@ class SQSConnection:
         self, queue: str, entries: Sequence[Entry]
     ) -> list[SQSMessageId | BaseException]:
         """Send messages ten per call with a result for each; on FIFO queues call after call."""
-        for entry in entries:
-            check_size(entry)
-        batches = _batches(entries)
+        too_large = {i: error for i, entry in enumerate(entries) if (error := size_error(entry))}
+        batches = _batches([entry for i, entry in enumerate(entries) if i not in too_large])
         with self._counted(), self._forgetting(queue):
             url = await self.queues.url(queue)
             if is_fifo(queue):
                 results = [await self._send(url, batch) for batch in batches]
             else:
                 results = await asyncio.gather(*(self._send(url, batch) for batch in batches))
-        answers = [result for batch in results for result in batch]
-        if any(isinstance(a, BaseException) and is_missing_queue(a) for a in answers):
+        sent = [result for batch in results for result in batch]
+        if any(isinstance(a, BaseException) and is_missing_queue(a) for a in sent):
             self.queues.forget(queue)
-        return answers
+        answers = iter(sent)
+        return [too_large[i] if i in too_large else next(answers) for i in range(len(entries))]
 
     def delete(self, message: SQSRawMessage) -> "asyncio.Future[None]":
         """Queue a delete; the future completes when SQS has answered."""
@@ -180,7 +186,11 @@ class SQSConnection:
     async def _batch(
         self, operation: str, url: str, items: Sequence[T], shape: Callable[[T], Entry]
     ) -> list[Entry | BaseException]:
-        """Call, then repeat the call for the entries that failed for a transient reason."""
+        """Call, then repeat the call for the entries that failed for a transient reason.
+
+        SQS may refuse the complete call because of one entry. Then each entry is tried alone, in
+        their order, so that it gets its own answer.
+        """
         results: list[Entry | BaseException] = [_NOT_ANSWERED] * len(items)
         asked = list(range(len(items)))
         for pause in (*_PAUSES, None):
@@ -188,8 +198,11 @@ class SQSConnection:
             try:
                 reply = await self.client.call(operation, QueueUrl=url, Entries=entries)
             except Exception as error:  # noqa: BLE001 - the answer of those that it concerns
+                alone = len(asked) > 1 and may_be_one_entry(error)
                 for index in asked:
                     results[index] = error
+                    if alone:
+                        (results[index],) = await self._batch(operation, url, [items[index]], shape)
                 break
             _note(reply, results)
             asked = [index for index in asked if _may_retry(results[index])]
@@ -200,11 +213,21 @@ class SQSConnection:
 
 
 def check_size(entry: Entry) -> None:
-    """Reject an entry that SQS would reject, without a call."""
-    if (size := entry_size(entry)) > MAX_MESSAGE_BYTES:
-        raise MessageTooLargeError(
-            f"a message of {size} bytes exceeds {MAX_MESSAGE_BYTES} with its attributes"
-        )
+    """Reject an entry that SQS would reject, without a call.
+
+    Raises:
+        MessageTooLargeError: It is above 1 MiB.
+    """
+    if error := size_error(entry):
+        raise error
+
+
+def size_error(entry: Entry) -> MessageTooLargeError | None:
+    if (size := entry_size(entry)) <= MAX_MESSAGE_BYTES:
+        return None
+    return MessageTooLargeError(
+        f"a message of {size} bytes exceeds {MAX_MESSAGE_BYTES} with its attributes"
+    )
 
 
 def _visibility(item: tuple[SQSRawMessage, int]) -> Entry:
@@ -227,10 +250,11 @@ def _note(reply: dict[str, Any], results: list[Entry | BaseException]) -> None:
     for done in reply.get("Successful") or ():
         results[int(done["Id"])] = done
     for failed in reply.get("Failed") or ():
+        code = failed.get("Code", "")
         results[int(failed["Id"])] = EntryFailedError(
-            failed.get("Code", ""),
+            code,
             failed.get("Message", ""),
-            sender_fault=bool(failed.get("SenderFault")),
+            sender_fault=bool(failed.get("SenderFault")) and not is_throttled(code),
         )
 
 

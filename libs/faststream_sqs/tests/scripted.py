@@ -128,7 +128,12 @@ class StoredQueue:
 
 
 class SQSModel:
-    """The service, in memory, on the running loop's clock."""
+    """The service, in memory, on the running loop's clock.
+
+    A batch with one bad entry is refused completely where AWS does that: entry ids, group and
+    deduplication ids, ranges, the total size. Bodies, attributes, the size of one message and
+    receipt handles are answered per entry.
+    """
 
     def __init__(self, *, latency: float = 0.001, url: str = "http://sqs.test") -> None:
         self.url = url
@@ -226,10 +231,15 @@ class SQSModel:
         self._faults.append(Fault(operation, times, after=lambda _: Reset()))
 
     def fail_entries(
-        self, operation: str, *indices: int, sender_fault: bool = False, times: int = 1
+        self,
+        operation: str,
+        *indices: int,
+        sender_fault: bool = False,
+        code: str = "",
+        times: int = 1,
     ) -> None:
         """Refuse single entries of the next batch calls."""
-        code = "InvalidParameterValue" if sender_fault else "InternalError"
+        code = code or ("InvalidParameterValue" if sender_fault else "InternalError")
         chosen = dict.fromkeys(indices, (code, sender_fault))
         self._faults.append(Fault(operation, times, fail_entries=chosen))
 
@@ -345,6 +355,10 @@ class SQSModel:
     async def _send_batch(self, params: Params, failing: dict[int, tuple[str, bool]]) -> Params:
         queue = self._queue(params)
         entries = _check_batch(params)
+        # AWS looks at these before any entry is sent, and refuses the complete call
+        for entry in entries:
+            _check_fifo_ids(queue, entry)
+            _check_ranges(queue, entry)
         if sum(_size(entry) for entry in entries) > MEBIBYTE:
             raise Refused("BatchRequestTooLong")
 
@@ -567,7 +581,8 @@ def _check_message(queue: StoredQueue, entry: Params) -> None:
         raise Refused("InvalidParameterValue", "Number of message attributes exceeds 10")
     for name, attribute in attributes.items():
         _check_attribute(name, attribute)
-    _check_options(queue, entry)
+    _check_fifo_ids(queue, entry)
+    _check_ranges(queue, entry)
 
 
 def _check_attribute(name: str, attribute: Params) -> None:
@@ -585,22 +600,31 @@ def _check_attribute(name: str, attribute: Params) -> None:
         float(value)
 
 
-def _check_options(queue: StoredQueue, entry: Params) -> None:
+def _check_fifo_ids(queue: StoredQueue, entry: Params) -> None:
+    """Refuse a message of a FIFO queue without a group, or without a deduplication id."""
+    if not queue.fifo:
+        return
+    if entry.get("MessageGroupId") is None:
+        raise Refused("InvalidParameterValue", "The request must contain MessageGroupId.")
+    if (
+        entry.get("MessageDeduplicationId") is None
+        and queue.attributes.get("ContentBasedDeduplication") != "true"
+    ):
+        raise Refused("InvalidParameterValue", "no MessageDeduplicationId")
+
+
+def _check_ranges(queue: StoredQueue, entry: Params) -> None:
     group, dedup = entry.get("MessageGroupId"), entry.get("MessageDeduplicationId")
     delay = entry.get("DelaySeconds")
     for value in (group, dedup):
-        if value is not None and not _GROUP_ID.match(value):
+        if value is not None and not (isinstance(value, str) and _GROUP_ID.match(value)):
             raise Refused("InvalidParameterValue", f"bad id {value!r}")
+    if delay is not None and not isinstance(delay, int):
+        raise Refused("SerializationException", "DelaySeconds")
     if delay is not None and (queue.fifo or not 0 <= delay <= 900):
         raise Refused("InvalidParameterValue", "DelaySeconds")
-    if not queue.fifo:
-        if dedup is not None:
-            raise Refused("InvalidParameterValue", "MessageDeduplicationId is for FIFO queues")
-        return
-    if group is None:
-        raise Refused("MissingParameter", "MessageGroupId")
-    if dedup is None and queue.attributes.get("ContentBasedDeduplication") != "true":
-        raise Refused("InvalidParameterValue", "no MessageDeduplicationId")
+    if dedup is not None and not queue.fifo:
+        raise Refused("InvalidParameterValue", "MessageDeduplicationId is for FIFO queues")
 
 
 def _size(entry: Params) -> int:

@@ -12,9 +12,10 @@ from faststream_sqs import (
     BatchPublishError,
     EntryFailedError,
     MessageTooLargeError,
+    SQSBroker,
     SQSPublishMessage,
 )
-from faststream_sqs.tests.scripted import MEBIBYTE, SQSModel
+from faststream_sqs.tests.scripted import MEBIBYTE, SQSModel, serve
 from faststream_sqs.tests.support import broker_of
 from faststream_sqs.tests.warp import warp
 
@@ -71,6 +72,134 @@ def test_a_refused_entry_is_its_callers_alone() -> None:
             )
         assert [isinstance(result, EntryFailedError) for result in results] == [False, True, False]
         assert model.bodies("jobs") == ["0", "2"]
+
+    warp(main)
+
+
+@pytest.mark.parametrize(
+    ("queue", "bad"),
+    [
+        ("strict.fifo", {"group_id": "g"}),  # no deduplication id
+        ("strict.fifo", {"group_id": "g", "deduplication_id": "d", "delay_seconds": 5}),
+        ("strict.fifo", {"group_id": "two words", "deduplication_id": "d"}),
+        ("strict.fifo", {"group_id": "g" * 129, "deduplication_id": "d"}),
+        ("strict.fifo", {"group_id": 7, "deduplication_id": "d"}),
+        ("jobs", {"delay_seconds": 901}),
+        ("jobs", {"deduplication_id": "d"}),
+    ],
+)
+@pytest.mark.parametrize("batch", [False, True])
+def test_the_neighbours_of_an_entry_for_which_sqs_refuses_the_call_are_sent(
+    queue: str, bad: dict[str, Any], *, batch: bool
+) -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs")
+        model.create("strict.fifo", ContentBasedDeduplication="false")
+        good = {"group_id": "g", "deduplication_id": "d"} if queue == "strict.fifo" else {}
+        options = [{**good, "deduplication_id": f"d{n}"} if good else {} for n in range(10)]
+        options[4] = bad
+        async with broker_of(model, send_linger=0.002) as broker:
+            if batch:
+                messages = [SQSPublishMessage(str(n), **o) for n, o in enumerate(options)]
+                with pytest.raises(BatchPublishError) as failed:
+                    await broker.publish_batch(*messages, queue=queue)
+                results = [
+                    failed.value.failed.get(n, sent)
+                    for n, sent in enumerate(failed.value.message_ids)
+                ]
+            else:
+                results = await asyncio.gather(
+                    *(broker.publish(str(n), queue, **o) for n, o in enumerate(options)),  # type: ignore[arg-type]
+                    return_exceptions=True,
+                )
+        assert model.bodies(queue) == [str(n) for n in range(10) if n != 4]
+        assert isinstance(results[4], ClientError)
+        ids = [result for n, result in enumerate(results) if n != 4]
+        assert ids == [message.message_id for message in model.queues[queue].messages]
+        # once together, then each alone, once
+        sizes = [len(call.entries) for call in model.called("SendMessageBatch")]
+        assert sizes == [10] + [1] * 10
+
+    warp(main)
+
+
+@pytest.mark.parametrize("delay", ["soon", object()])
+def test_the_neighbours_of_an_entry_that_cannot_be_serialised_are_sent(delay: object) -> None:
+    async def main() -> None:
+        model = SQSModel()
+        async with serve(model):
+            model.create("jobs")
+            broker = SQSBroker(
+                endpoint_url=model.url,
+                region_name="eu-west-2",
+                aws_access_key_id="k",
+                aws_secret_access_key="s",
+                send_linger=0.05,
+                logger=None,
+            )
+            async with broker:
+                results = await asyncio.gather(
+                    broker.publish("a", "jobs"),
+                    broker.publish("b", "jobs", delay_seconds=delay),  # type: ignore[arg-type]
+                    broker.publish("c", "jobs"),
+                    return_exceptions=True,
+                )
+        assert [isinstance(result, Exception) for result in results] == [False, True, False]
+        assert model.bodies("jobs") == ["a", "c"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "calls"),
+    [("AccessDenied", 403, 1), ("ExpiredTokenException", 400, 1), ("RequestThrottled", 400, 8)],
+)
+def test_a_refusal_that_is_no_fault_of_an_entry_is_not_repeated_for_each(
+    code: str, status: int, calls: int
+) -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs")
+        model.fail("SendMessageBatch", code, status=status, times=100)
+        async with broker_of(model) as broker:
+            with pytest.raises(BatchPublishError) as failed:
+                await broker.publish_batch("a", "b", "c", queue="jobs")
+        assert set(failed.value.failed) == {0, 1, 2}
+        assert len(model.called("SendMessageBatch")) == calls
+
+    warp(main)
+
+
+def test_a_message_that_is_too_large_does_not_keep_its_batch_from_being_sent() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs")
+        async with broker_of(model) as broker:
+            with pytest.raises(BatchPublishError) as failed:
+                await broker.publish_batch("a", "x" * (MEBIBYTE + 1), "c", queue="jobs")
+        assert isinstance(failed.value.failed[1], MessageTooLargeError)
+        assert list(failed.value.failed) == [1]
+        assert model.bodies("jobs") == ["a", "c"]
+
+    warp(main)
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"), [("InternalError", False), ("KMS.ThrottlingException", True)]
+)
+def test_an_entry_that_keeps_failing_is_retried_a_few_times_and_raised_as_no_fault_of_the_sender(
+    code: str, *, fault: bool
+) -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs")
+        model.fail_entries("SendMessageBatch", 0, code=code, sender_fault=fault, times=100)
+        async with broker_of(model, send_linger=0.002) as broker:
+            with pytest.raises(EntryFailedError) as failed:
+                await broker.publish("a", "jobs")
+        assert (failed.value.code, failed.value.sender_fault) == (code, False)
+        assert len(model.called("SendMessageBatch")) == 4
 
     warp(main)
 
