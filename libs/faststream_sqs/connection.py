@@ -46,6 +46,9 @@ class SQSConnection:
     ) -> None:
         self.client = SQSClient(options)
         self.queues = QueueDirectory(self.client)
+        self.prepared: set[str] = set()
+        """Names of the queues of endpoints that were declared or looked up."""
+        self.preparing = asyncio.Lock()
         self._ack_linger = ack_linger
         self._send_linger = send_linger
         self._sends: dict[str, Coalescer[Entry, SQSMessageId]] = {}

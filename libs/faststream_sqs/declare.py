@@ -28,6 +28,22 @@ async def prepare_queues(
     await asyncio.gather(
         *(_prepare(connection, queue, declare, report) for queue in named.values())
     )
+    connection.prepared |= named.keys()
+
+
+async def declare_late(connection: SQSConnection, queue: SQSQueue, declare: Declare) -> None:
+    """Declare the queue of an endpoint that was added after the start, or is used without one.
+
+    Raises:
+        SetupError: if it is to be declared and exists with other attributes.
+    """
+    wanted = declare if queue.declare is None else queue.declare
+    if wanted is not True or queue.name in connection.prepared:
+        return
+    async with connection.preparing:
+        if queue.name not in connection.prepared:
+            await _create(connection, queue)
+            connection.prepared.add(queue.name)
 
 
 def _detail(queue: SQSQueue) -> int:

@@ -22,12 +22,14 @@ from faststream_sqs.faststream_internals import (
 )
 from faststream_sqs.message import SQSRawMessage
 from faststream_sqs.parser import SQSParser
-from faststream_sqs.publisher.producer import SQSProducer, encode
+from faststream_sqs.publisher.producer import SQSProducer, encode, encode_batch
 from faststream_sqs.response import SQSMessageId, SQSPublishCommand
 from faststream_sqs.schemas import queue_name
 from faststream_sqs.subscriber.usecase import SQSSubscriber
 
 if TYPE_CHECKING:
+    from fast_depends.library.serializer import SerializerProto
+
     from faststream_sqs.connection import Entry
     from faststream_sqs.publisher.usecase import SQSPublisher
 
@@ -125,7 +127,8 @@ class FakeProducer(SQSProducer):
         return SQSMessageId(raw.message_id, raw.attributes.get("SequenceNumber"))
 
     async def publish_batch(self, cmd: SQSPublishCommand) -> list[SQSMessageId]:
-        raws = [await self._message(cmd, body) for body in cmd.batch_bodies]
+        entries = await encode_batch(cmd, self.codec, self._serializer)
+        raws = [_accepted(cmd.destination, entry) for entry in entries]
         for subscriber in self._consumers(cmd.destination):
             if subscriber.batch:
                 await subscriber.process_message(raws)
@@ -146,15 +149,18 @@ class FakeProducer(SQSProducer):
         name = queue_name(destination)
         return [subscriber for subscriber in self.subscribers if subscriber.queue_name == name]
 
+    @property
+    def _serializer(self) -> "SerializerProto | None":
+        return serializer_of(self.broker.config.broker_config)
+
     async def _message(self, cmd: SQSPublishCommand, body: Any = None) -> SQSRawMessage:
-        entry = await encode(
-            cmd,
-            cmd.body if body is None else body,
-            self.codec,
-            serializer_of(self.broker.config.broker_config),
-        )
-        check_size(entry)
-        return _received(queue_name(cmd.destination), entry)
+        content = cmd.body if body is None else body
+        return _accepted(cmd.destination, await encode(cmd, content, self.codec, self._serializer))
+
+
+def _accepted(destination: str, entry: "Entry") -> SQSRawMessage:
+    check_size(entry)
+    return _received(queue_name(destination), entry)
 
 
 def _received(queue: str, entry: "Entry") -> SQSRawMessage:

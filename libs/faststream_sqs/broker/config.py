@@ -8,13 +8,14 @@ from faststream.exceptions import IncorrectState
 
 from faststream_sqs.client import ClientOptions
 from faststream_sqs.connection import SQSConnection
+from faststream_sqs.declare import declare_late
 from faststream_sqs.faststream_internals import (
     BrokerConfig,
     UnderlyingDriverAnnotation,
     UnderlyingDriverAnnotations,
     serializer_of,
 )
-from faststream_sqs.schemas import Declare
+from faststream_sqs.schemas import Declare, SQSQueue
 from faststream_sqs.subscriber.settlement import Reject
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class SQSBrokerConfig(BrokerConfig):
         if self._connection is None:
             raise IncorrectState("the SQS broker is not connected: call connect() or start()")
         return self._connection
+
+    async def declare_late(self, queue: SQSQueue) -> None:
+        """Declare a queue that `start()` has not seen, if queues are declared at all."""
+        if self._connection is not None and not self.in_memory:
+            await declare_late(self._connection, queue, self.declare)
 
     def new_connection(self) -> SQSConnection:
         return SQSConnection(self.options, ack_linger=self.ack_linger, send_linger=self.send_linger)

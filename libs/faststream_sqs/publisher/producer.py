@@ -6,7 +6,12 @@ from faststream.exceptions import IncorrectState, SetupError
 
 from faststream_sqs import wire
 from faststream_sqs.exceptions import BatchPublishError
-from faststream_sqs.faststream_internals import DefaultCodec, ParserComposition, ProducerProto
+from faststream_sqs.faststream_internals import (
+    BatchCodecProto,
+    DefaultCodec,
+    ParserComposition,
+    ProducerProto,
+)
 from faststream_sqs.parser import SQSParser
 from faststream_sqs.replies import ReplyInbox
 from faststream_sqs.response import SQSMessageId, SQSPublishCommand, SQSPublishMessage
@@ -81,9 +86,7 @@ class SQSProducer(ProducerProto[SQSPublishCommand]):
             BatchPublishError: Some failed for good; the error names them.
         """
         connection = self._connected
-        entries = [
-            await encode(cmd, body, self.codec, self.serializer) for body in cmd.batch_bodies
-        ]
+        entries = await encode_batch(cmd, self.codec, self.serializer)
         results = await connection.send_batch(cmd.destination, entries) if entries else []
         return _ids(results)
 
@@ -122,8 +125,33 @@ async def encode(
     serializer: "SerializerProto | None",
 ) -> "Entry":
     """Return the arguments of SendMessage; the options of an `SQSPublishMessage` win."""
+    content, content_type = await codec.encode(_content(body), serializer)
+    return _entry(cmd, body, content, content_type)
+
+
+async def encode_batch(
+    cmd: SQSPublishCommand, codec: "CodecProto", serializer: "SerializerProto | None"
+) -> "list[Entry]":
+    """Return the arguments for each message of a batch, whose codec may encode all at once.
+
+    Raises:
+        ValueError: The codec returned another number of messages than it was given.
+    """
+    if not isinstance(codec, BatchCodecProto):
+        return [await encode(cmd, body, codec, serializer) for body in cmd.batch_bodies]
+    contents = await codec.encode_batch([_content(b) for b in cmd.batch_bodies], serializer)
+    return [
+        _entry(cmd, body, *content)
+        for body, content in zip(cmd.batch_bodies, contents, strict=True)
+    ]
+
+
+def _content(body: Any) -> Any:
+    return body.body if isinstance(body, SQSPublishMessage) else body
+
+
+def _entry(cmd: SQSPublishCommand, body: Any, content: bytes, content_type: str | None) -> "Entry":
     item = body if isinstance(body, SQSPublishMessage) else None
-    content, content_type = await codec.encode(item.body if item else body, serializer)
     text, encoding = wire.encode_body(content)
     headers = {
         wire.BODY_ENCODING: encoding,

@@ -78,6 +78,7 @@ class SQSPublisher(PublisherUsecase):
             delay_seconds=self.delay_seconds if delay_seconds is None else delay_seconds,
             _publish_type=PublishType.PUBLISH,
         )
+        await self._outer_config.declare_late(self.queue)
         return await self._basic_publish(
             cmd, producer=self._outer_config.producer, _extra_middlewares=()
         )
@@ -106,6 +107,7 @@ class SQSPublisher(PublisherUsecase):
             timeout=timeout,
             _publish_type=PublishType.REQUEST,
         )
+        await self._outer_config.declare_late(self.queue)
         reply: SQSMessage = await self._basic_request(cmd, producer=self._outer_config.producer)
         return reply
 
@@ -117,6 +119,7 @@ class SQSPublisher(PublisherUsecase):
     ) -> None:
         """Publish what a handler returned."""
         command = self._addressed(SQSPublishCommand.from_cmd(cmd, batch=self._batch))
+        await self._outer_config.declare_late(self.queue)
         send = self._basic_publish_batch if self._batch else self._basic_publish
         await send(
             command, producer=self._outer_config.producer, _extra_middlewares=_extra_middlewares
@@ -163,6 +166,7 @@ class SQSBatchPublisher(SQSPublisher):
             delay_seconds=self.delay_seconds if delay_seconds is None else delay_seconds,
             _publish_type=PublishType.PUBLISH,
         )
+        await self._outer_config.declare_late(self.queue)
         ids: list[SQSMessageId] = await self._basic_publish_batch(
             cmd, producer=self._outer_config.producer, _extra_middlewares=()
         )

@@ -66,7 +66,12 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         return queue_name(self.queue.name)
 
     async def start(self) -> None:
-        """Start polling; a missing queue is logged and waited for."""
+        """Start polling; a missing queue is declared, or logged and waited for.
+
+        Raises:
+            SetupError: The queue is to be declared and exists with other attributes.
+        """
+        await self._outer_config.declare_late(self.queue)
         await super().start()
         self._post_start()
         if self._outer_config.in_memory or self._run is not None:
@@ -219,6 +224,8 @@ class SQSSubscriber(SubscriberUsecase[Any]):
     async def _pull(self, timeout: float) -> Any:  # noqa: ASYNC109 - as get_one
         if self.calls:
             raise AssertionError("get_one and iteration need a subscriber without handlers")
+        if self._run is None:
+            await self._outer_config.declare_late(self.queue)
         run = self._run or self._open()
         if not (messages := await run.puller.pull(timeout)):
             return None

@@ -1,12 +1,16 @@
 """What a broker does about its queues at start."""
 
+import asyncio
 import logging
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from faststream.exceptions import SetupError
 
-from faststream_sqs import SQSBroker, SQSQueue
+from faststream_sqs import SQSBroker, SQSQueue, SQSRouter
+from faststream_sqs.schemas import Declare
 from faststream_sqs.tests.scripted import InProcessSession, SQSModel
 from faststream_sqs.tests.support import listening
 from faststream_sqs.tests.warp import warp
@@ -111,6 +115,90 @@ def test_a_queue_may_decide_for_itself() -> None:
         await broker.start()
         await broker.stop()
         assert list(model.queues) == ["own"]
+
+    warp(main)
+
+
+@pytest.mark.parametrize("declare", [True, "passive", False])
+@pytest.mark.parametrize("started", [True, False])
+@pytest.mark.parametrize(
+    "kind",
+    ["handler", "get_one", "iteration", "publisher", "batch publisher", "router", "request"],
+)
+def test_an_endpoint_that_is_added_late_is_declared_when_it_is_first_used(
+    kind: str, declare: Declare, *, started: bool
+) -> None:
+    async def main() -> None:
+        model = SQSModel()
+        broker = SQSBroker(session=InProcessSession(model), logger=None, declare=declare)
+        await (broker.start() if started else broker.connect())
+        with nullcontext() if declare is True else suppress(ClientError):  # there is no queue
+            await _use_late_endpoint(broker, kind)
+        await broker.stop()
+        queues = [name for name in model.queues if "late" in name]
+        assert queues == (["eu-late"] if declare is True else [])
+
+    warp(main)
+
+
+async def _use_late_endpoint(broker: SQSBroker, kind: str) -> None:
+    router = SQSRouter(prefix="eu-")
+    if kind == "handler":
+        subscriber = router.subscriber("late", wait_time_seconds=1)
+        broker.include_router(router)
+        subscriber(_nothing)
+        await subscriber.start()
+    elif kind in ("get_one", "iteration"):
+        subscriber = broker.subscriber("eu-late", wait_time_seconds=1)
+        if kind == "get_one":
+            assert await subscriber.get_one(timeout=1) is None
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    async for _ in subscriber:
+                        raise AssertionError("the queue is empty")
+    elif kind == "batch publisher":
+        await broker.publisher("eu-late", batch=True).publish("a", "b")
+    elif kind == "request":
+        with suppress(TimeoutError):
+            await broker.publisher("eu-late").request("a", timeout=0.1)
+    elif kind == "publisher":
+        publisher = broker.publisher("eu-late")
+        await asyncio.gather(*(publisher.publish("a") for _ in range(3)))
+    else:
+        publisher = router.publisher("late")
+        broker.include_router(router)
+        await publisher.publish("a")
+
+
+async def _nothing(_: Any) -> None: ...
+
+
+def test_a_late_endpoint_is_declared_once_and_again_after_a_restart() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        broker = SQSBroker(session=InProcessSession(model), logger=None, declare=True)
+        publisher = broker.publisher("early")
+        for starts in (1, 2):
+            await broker.start()
+            late = broker.publisher("late")
+            await asyncio.gather(*(late.publish("x") for _ in range(5)), publisher.publish("x"))
+            await broker.stop()
+            created = [call.params["QueueName"] for call in model.called("CreateQueue")]
+            assert sorted(created) == ["early"] * starts + ["late"] * starts
+
+    warp(main)
+
+
+def test_a_late_endpoint_whose_queue_differs_is_refused() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("late", VisibilityTimeout=5)
+        broker = SQSBroker(session=InProcessSession(model), logger=None, declare=True)
+        await broker.start()
+        with pytest.raises(SetupError, match="VisibilityTimeout is 5, wanted 60"):
+            await broker.subscriber(SQSQueue("late", visibility_timeout=60)).start()
+        await broker.stop()
 
     warp(main)
 

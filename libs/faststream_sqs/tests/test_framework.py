@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from faststream_sqs import (
     SQSBroker,
     SQSMessage,
+    SQSPublishMessage,
     SQSQueue,
     SQSResponse,
     SQSRoute,
@@ -32,6 +33,7 @@ from faststream_sqs.message import SQSMessage as PlainMessage
 from faststream_sqs.opentelemetry import SQSTelemetryMiddleware
 from faststream_sqs.prometheus import SQSPrometheusMiddleware
 from faststream_sqs.testing import FakeProducer
+from faststream_sqs.tests.scripted import InProcessSession, SQSModel
 
 
 async def test_the_test_broker_handles_at_once_and_records() -> None:
@@ -213,6 +215,39 @@ async def test_a_codec_encodes_and_decodes() -> None:
         await tested.publish_batch("ab", "cd", queue="many")
         batch.mock.assert_called_once_with(["ab", "cd"])
         assert tested.config.producer.codec is broker.config.broker_codec
+
+
+class Numbering(Backwards):
+    """A codec whose encoding of a batch differs from that of single messages."""
+
+    async def encode_batch(self, msgs: Any, _serializer: Any = None) -> Any:
+        return [(f"{n}/{len(msgs)} {msg}".encode(), "text/plain") for n, msg in enumerate(msgs, 1)]
+
+    async def decode_batch(self, msg: Any) -> Any:
+        return [body.decode() for body in msg.body]
+
+
+@pytest.mark.parametrize("real", [True, False])
+async def test_a_codec_encodes_a_batch_at_once(*, real: bool) -> None:
+    model = SQSModel(latency=0)
+    model.create("many")
+    broker = SQSBroker(session=InProcessSession(model), codec=Numbering(), logger=None)
+    encoded = ["1/3 a", "2/3 b", "3/3 c"]
+    messages = ["a", SQSPublishMessage("b", headers={"own": "header"}), "c"]
+    if real:
+        async with broker:
+            await broker.publish_batch(*messages, queue="many")
+            await broker.publisher("many", batch=True).publish(*messages)
+        assert model.bodies("many") == encoded * 2
+        assert model.queues["many"].messages[1].attributes["own"]["StringValue"] == "header"
+        return
+
+    @broker.subscriber("many", batch=True)
+    async def batch(_: list[str]) -> None: ...
+
+    async with TestSQSBroker(broker) as tested:
+        await tested.publish_batch(*messages, queue="many")
+        batch.mock.assert_called_once_with(encoded)
 
 
 async def test_ids_are_made_by_the_given_generator() -> None:

@@ -97,7 +97,9 @@ def test_the_neighbours_of_an_entry_for_which_sqs_refuses_the_call_are_sent(
         model.create("jobs")
         model.create("strict.fifo", ContentBasedDeduplication="false")
         good = {"group_id": "g", "deduplication_id": "d"} if queue == "strict.fifo" else {}
-        options = [{**good, "deduplication_id": f"d{n}"} if good else {} for n in range(10)]
+        options: list[dict[str, Any]] = [
+            {**good, "deduplication_id": f"d{n}"} if good else {} for n in range(10)
+        ]
         options[4] = bad
         async with broker_of(model, send_linger=0.002) as broker:
             if batch:
@@ -110,7 +112,7 @@ def test_the_neighbours_of_an_entry_for_which_sqs_refuses_the_call_are_sent(
                 ]
             else:
                 results = await asyncio.gather(
-                    *(broker.publish(str(n), queue, **o) for n, o in enumerate(options)),  # type: ignore[arg-type]
+                    *(broker.publish(str(n), queue, **o) for n, o in enumerate(options)),
                     return_exceptions=True,
                 )
         assert model.bodies(queue) == [str(n) for n in range(10) if n != 4]
