@@ -211,7 +211,7 @@ async def under_load(settings: LocalSettings, app: App, counts: Counts, session:
     sender = CommandSender(gateway, settings.stack)
     listener_redis = connect(settings.redis_url)
     listener = OutcomeListener(listener_redis, Outcomes(listener_redis))
-    await listener.start()
+    listening = asyncio.create_task(listener.run())
     await gateway.connect()
     await app.resources.broker.start()
     counts.reset()
@@ -228,7 +228,7 @@ async def under_load(settings: LocalSettings, app: App, counts: Counts, session:
     await asyncio.gather(*(write() for _ in range(COMMANDS)))
     await app.resources.broker.stop()
     await gateway.stop()
-    await listener.stop()
+    listening.cancel()
     await listener_redis.aclose()
     return _report_load(counts)
 

@@ -119,7 +119,7 @@ async def measure(stack: Stack) -> int:
     await broker.connect()
     redis = connect(settings.redis_url)
     listener = OutcomeListener(redis, Outcomes(redis))
-    await listener.start()
+    listening = asyncio.create_task(listener.run())
     writers = Writers(CommandSender(broker, settings.stack), listener)
     await writers.write(MEMBERS)
     times: dict[str, list[float]] = defaultdict(list)
@@ -135,7 +135,7 @@ async def measure(stack: Stack) -> int:
                 task.cancel()
                 await asyncio.wait([task])
             rebuilt[mode] += rebuilds.done
-    await listener.stop()
+    listening.cancel()
     await redis.aclose()
     await broker.stop()
     return report(times, rebuilt, verified(stack))

@@ -1,5 +1,6 @@
 """Turn commands into SQS messages and messages into commands."""
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
@@ -20,6 +21,8 @@ CAUSATION_ID = "causation-id"
 ACTOR = "actor"
 TRACEPARENT = "traceparent"
 BODY_HASH = "body-hash"
+REPEATED = "repeated"
+"""Present if the sender may have sent the command before."""
 
 
 class UnreadableMessage(Exception):
@@ -54,21 +57,38 @@ class CommandSender:
     stack: str
     """Prefix of the names of the queues."""
 
-    async def send(self, command: Command, metadata: Metadata) -> str:
+    async def send(
+        self,
+        command: Command,
+        metadata: Metadata,
+        *,
+        repeated: bool = False,
+        deduplication_id: str | None = None,
+    ) -> str:
         """Publish a command and return the digest of its body.
 
         One message group per stream keeps the commands of a stream in order and lets streams run
-        in parallel. SQS drops a command id that it received within the last five minutes.
+        in parallel. Each call is delivered, also with a command id that was sent before: its
+        service recognises the id in its log, and stores the outcome again if it was lost. Only
+        the repetitions that the client of SQS makes within this call are dropped by SQS.
+
+        Args:
+            command: The command.
+            metadata: Its ids and its actor.
+            repeated: The id may have been sent before; its service looks its outcome up first.
+            deduplication_id: Sends with the same value within five minutes count as one; default:
+                a value that no other send has.
         """
         digest = command.body_hash
         await self.publisher.publish(
             command.model_dump(mode="json"),
             commands_queue(self.stack, command.service),
             headers=message_headers(metadata)
-            | {COMMAND_ID: metadata.command_id, BODY_HASH: digest},
+            | {COMMAND_ID: metadata.command_id, BODY_HASH: digest}
+            | ({REPEATED: "1"} if repeated else {}),
             correlation_id=metadata.correlation_id,
             group_id=command.stream,
-            deduplication_id=metadata.command_id,
+            deduplication_id=deduplication_id or os.urandom(16).hex(),
         )
         return digest
 
@@ -82,6 +102,7 @@ class IncomingCommand(Generic[C]):
     digest: str
     """Hash of the body as its sender computed it."""
     redelivered: bool
+    """It may have been handled before, after an earlier delivery or send."""
 
     @classmethod
     def internal(cls, command: C, metadata: Metadata, *, redelivered: bool = False) -> Self:
@@ -112,7 +133,7 @@ class CommandReader(Generic[C]):
             command=command,
             metadata=read_metadata(message, message.headers[COMMAND_ID], CAUSATION_ID),
             digest=message.headers.get(BODY_HASH) or command.body_hash,
-            redelivered=message.receive_count > 1,
+            redelivered=message.receive_count > 1 or REPEATED in message.headers,
         )
 
 

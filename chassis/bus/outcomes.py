@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from pydantic import ValidationError
+from redis.exceptions import RedisError
 
+from chassis.bus.subscription import ChannelSubscription, UnreadableAnnouncement
+from chassis.resilience.log_throttle import LogThrottle
 from chassis.views.scripts import LuaScript
 from contracts.messages import CommandOutcome
 
@@ -21,11 +23,31 @@ POLL_SECONDS = 0.5
 
 STORE: Final = LuaScript.load("chassis.bus", "outcomes.lua")
 
+_UNREADABLE: Final = LogThrottle(60.0)
+
 log = structlog.get_logger(__name__)
+
+
+class UnreadableOutcome(Exception):
+    """This build cannot read an outcome; a newer service may have stored it."""
 
 
 def _key(command_id: str) -> str:
     return f"outcome:{command_id}"
+
+
+def read_outcome(data: bytes) -> CommandOutcome:
+    """Parse an outcome as it is stored and published.
+
+    Raises:
+        UnreadableOutcome: it has a form or a value that this build does not know.
+    """
+    try:
+        return CommandOutcome.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise UnreadableOutcome(f"{where}: {first['msg']}") from error
 
 
 class Outcomes:
@@ -35,18 +57,41 @@ class Outcomes:
         self._redis = redis
 
     async def put(self, outcome: CommandOutcome) -> CommandOutcome:
-        """Store and publish an outcome in one round trip; return the first one that was stored."""
+        """Store and publish an outcome in one round trip; return the first one that was stored.
+
+        Raises:
+            UnreadableOutcome: a newer instance stored the first one; nothing is left to do.
+        """
         stored = await STORE.run(
             self._redis,
             [_key(outcome.command_id)],
             [outcome.model_dump_json(), RETENTION_SECONDS, CHANNEL],
         )
-        return CommandOutcome.model_validate_json(stored)
+        return read_outcome(stored)
 
     async def get(self, command_id: str) -> CommandOutcome | None:
-        """Return the stored outcome of a command, or None if there is none."""
+        """Return the stored outcome of a command, or None if there is none.
+
+        Raises:
+            UnreadableOutcome: there is one, which this build cannot read.
+        """
         stored = await self._redis.get(_key(command_id))
-        return None if stored is None else CommandOutcome.model_validate_json(stored)
+        return None if stored is None else read_outcome(stored)
+
+    async def find(self, command_id: str) -> CommandOutcome | None:
+        """Return the outcome of a command as far as this build knows it.
+
+        An outcome that it cannot read is not known yet: the caller is told so, and finds it once
+        this process has been replaced.
+        """
+        try:
+            return await self.get(command_id)
+        except UnreadableOutcome as error:
+            if times := _UNREADABLE.count_if_due():
+                log.error(  # noqa: TRY400  the text gives the reason
+                    "outcome_unreadable", command_id=command_id, because=str(error), times=times
+                )
+            return None
 
 
 @dataclass(slots=True)
@@ -58,22 +103,24 @@ class OutcomeListener:
     _waiting: dict[str, set[asyncio.Future[CommandOutcome]]] = field(
         default_factory=lambda: defaultdict(set)
     )
-    _task: asyncio.Task[None] | None = None
-    _subscribed: asyncio.Event = field(default_factory=asyncio.Event)
+    _subscription: ChannelSubscription = field(init=False)
 
-    async def start(self) -> None:
-        """Subscribe in the background, and again whenever Redis was unreachable."""
-        self._task = asyncio.create_task(self._listen(), name="outcome-listener")
+    def __post_init__(self) -> None:
+        self._subscription = ChannelSubscription(self.redis, CHANNEL, self._announce)
 
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+    @property
+    def subscription(self) -> ChannelSubscription:
+        """The subscription; it says whether the listener is listening, and why not."""
+        return self._subscription
 
     @property
     def listening(self) -> bool:
-        return self._subscribed.is_set()
+        """Whether Redis has confirmed the subscription; without it outcomes are found later."""
+        return self._subscription.listening
+
+    async def run(self) -> None:
+        """Follow the outcomes until cancelled; run as a task."""
+        await self._subscription.run()
 
     @contextlib.contextmanager
     def expect(self, command_id: str) -> Iterator["asyncio.Future[CommandOutcome]"]:
@@ -97,26 +144,16 @@ class OutcomeListener:
             await asyncio.wait([announced], timeout=min(left, POLL_SECONDS))
             if announced.done():
                 return announced.result()
-            if (stored := await self.outcomes.get(command_id)) is not None:
-                return stored
+            with contextlib.suppress(RedisError):  # it may be announced nevertheless
+                if (stored := await self.outcomes.find(command_id)) is not None:
+                    return stored
         return None
 
-    async def _listen(self) -> None:
-        while True:
-            try:
-                async with self.redis.pubsub() as subscription:
-                    await subscription.subscribe(CHANNEL)
-                    async for message in subscription.listen():
-                        self._subscribed.set()
-                        if message["type"] == "message":
-                            self._announce(message["data"])
-            except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-                log.warning("outcome_subscription_lost", because=str(error))
-                self._subscribed.clear()
-                await asyncio.sleep(POLL_SECONDS)
-
     def _announce(self, data: bytes) -> None:
-        outcome = CommandOutcome.model_validate_json(data)
+        try:
+            outcome = read_outcome(data)
+        except UnreadableOutcome as error:
+            raise UnreadableAnnouncement(str(error)) from error
         for future in self._waiting.get(outcome.command_id, ()):
             if not future.done():
                 future.set_result(outcome)

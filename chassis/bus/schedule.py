@@ -53,7 +53,8 @@ class DueCommands:
     async def _send(self, stream: str, period: int) -> None:
         command_id = str(uuid.uuid5(self.namespace, f"{stream}@{period}"))
         metadata = Metadata(command_id=command_id, correlation_id=command_id, actor=self.actor)
-        await self.sender.send(self.command(stream), metadata)
+        # every instance sends it in every tick: SQS drops all but the first of a period
+        await self.sender.send(self.command(stream), metadata, deduplication_id=command_id)
 
 
 @dataclass(frozen=True, slots=True)

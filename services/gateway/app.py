@@ -1,6 +1,5 @@
 """Assemble the gateway: the only place where its objects are created."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -8,15 +7,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import structlog
 from aiohttp import web
 
 from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
-from chassis.run.health import Check, Health
+from chassis.run.health import Health
 from chassis.views.read_models import ReadModels
 from cognito_jwt import KeySet, RevocationList, TokenCache, Verifier
 from gateway.api.reports import reports_of
+from gateway.background import BackgroundTasks
 from gateway.clients import Clients
 from gateway.dependencies import Dependencies
 from gateway.edge.access_log import AccessLog
@@ -37,6 +36,7 @@ from gateway.http.preferences import WaitTimes
 from gateway.http.sse import EventStreams
 from gateway.limits.table import LIMIT_OVERRIDES, default_limits
 from gateway.routes import ROUTES, bind
+from gateway.readiness import checks
 from gateway.settings import Settings
 from token_bucket import RateLimiter
 
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 ACCESS_LOG_LEVELS = ("debug", "info")
 """Log levels at which every response is logged."""
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Gateway:
     health: Health
     metrics: Metrics
     dependencies: Dependencies
-    listener: OutcomeListener
+    background: BackgroundTasks
     keys: Sequence[KeySet]
 
 
@@ -71,8 +69,9 @@ def assemble(settings: Settings, clients: Clients, traces: "Traces | None" = Non
     metrics = Metrics()
     listener = OutcomeListener(clients.subscription, Outcomes(clients.redis))
     dependencies = _dependencies(settings, clients, listener, metrics)
-    _add_gauges(metrics, dependencies, clients.keys)
-    health = Health(_checks(clients, dependencies, listener))
+    _add_gauges(metrics, dependencies, listener, clients.keys)
+    background = _background(dependencies, listener, clients.keys)
+    health = Health(checks(clients, dependencies, listener, background))
     as_json = settings.log_format == "json" and settings.log_level in ACCESS_LOG_LEVELS
     middleware = RequestMiddleware(
         metrics,
@@ -89,7 +88,7 @@ def assemble(settings: Settings, clients: Clients, traces: "Traces | None" = Non
         health=health,
         metrics=metrics,
         dependencies=dependencies,
-        listener=listener,
+        background=background,
         keys=clients.keys,
     )
 
@@ -178,7 +177,12 @@ def _verifier(settings: Settings, keys: Sequence[KeySet]) -> Verifier:
     return Verifier({pool.issuer: (pool, known) for pool, known in zip(pools, keys, strict=True)})
 
 
-def _add_gauges(metrics: Metrics, dependencies: Dependencies, keys: Sequence[KeySet]) -> None:
+def _add_gauges(
+    metrics: Metrics,
+    dependencies: Dependencies,
+    listener: OutcomeListener,
+    keys: Sequence[KeySet],
+) -> None:
     tokens, streams = dependencies.tokens, dependencies.streams
     metrics.add_gauge("gateway_token_cache_hits", "Tokens found in the cache.", lambda: tokens.hits)
     metrics.add_gauge(
@@ -186,58 +190,35 @@ def _add_gauges(metrics: Metrics, dependencies: Dependencies, keys: Sequence[Key
     )
     metrics.add_gauge("gateway_event_streams", "Open event streams.", lambda: streams.open)
     metrics.add_gauge(
+        "gateway_unreadable_outcomes",
+        "Published outcomes that this build cannot read.",
+        lambda: listener.subscription.unreadable,
+    )
+    metrics.add_gauge(
         "gateway_jwks_fetches", "Requests for signing keys.", lambda: sum(k.fetches for k in keys)
     )
-
-
-def _checks(
-    clients: Clients, dependencies: Dependencies, listener: OutcomeListener
-) -> dict[str, Check]:
-    async def redis() -> bool:
-        return bool(await clients.redis.ping())
-
-    async def outcomes() -> bool:
-        return listener.listening
-
-    async def keys() -> bool:
-        return all(keys.loaded for keys in clients.keys)
-
-    async def revocations() -> bool:
-        return dependencies.revocations.loaded
-
-    return {
-        "redis": redis,
-        "outcomes": outcomes,
-        "signing keys": keys,
-        "revocations": revocations,
-        "bus": clients.bus_ready,
-    }
 
 
 @contextlib.asynccontextmanager
 async def running(gateway: Gateway) -> AsyncIterator[None]:
     """Run the gateway's background tasks while the context is entered."""
-    dependencies = gateway.dependencies
-    tasks = [
-        asyncio.create_task(dependencies.revocations.watch(), name="revocations"),
-        asyncio.create_task(dependencies.limiter.watch_overrides(), name="limits"),
-        asyncio.create_task(dependencies.changes.listen(), name="changes"),
-        *(asyncio.create_task(keys.watch(), name="keys") for keys in gateway.keys),
-    ]
-    for task in tasks:
-        task.add_done_callback(_log_failure)
-    await gateway.listener.start()
     try:
-        yield
+        async with gateway.background.running():
+            yield
     finally:
-        await gateway.listener.stop()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         for keys in gateway.keys:
             await keys.close()
 
 
-def _log_failure(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("background_task_failed", task=task.get_name(), exc_info=error)
+def _background(
+    dependencies: Dependencies, listener: OutcomeListener, keys: Sequence[KeySet]
+) -> BackgroundTasks:
+    return BackgroundTasks(
+        {
+            "outcomes": listener.run,
+            "revocations": dependencies.revocations.watch,
+            "limits": dependencies.limiter.watch_overrides,
+            "changes": dependencies.changes.listen,
+            **{f"signing keys {number}": each.watch for number, each in enumerate(keys, start=1)},
+        }
+    )

@@ -86,7 +86,7 @@ class EventHandler:
             case InviteRequested() | InviteResent() | InviteReminded() as event:
                 await _send_due(self.mailer, event.invite_id, incoming.metadata)
             case ReservationWanted() as event:
-                await self._request_seat(event, incoming.metadata)
+                await self._request_seat(event, incoming)
             case (
                 AccountOpened()
                 | InviteAdmitted()
@@ -105,11 +105,15 @@ class EventHandler:
     def _commands(self, event: SubscribedEvent) -> Sequence[InviteCommand]:
         return commands_for(event, self.tokens)
 
-    async def _request_seat(self, event: ReservationWanted, metadata: Metadata) -> None:
+    async def _request_seat(
+        self, event: ReservationWanted, incoming: IncomingEvent[SubscribedEvent]
+    ) -> None:
         command = ReserveReferral(
             member_id=event.inviter_id, code=event.code, invited_user=event.email
         )
-        await retry_through_outage(lambda: self.sender.send(command, metadata))
+        await retry_through_outage(
+            lambda: self.sender.send(command, incoming.metadata, repeated=incoming.redelivered)
+        )
 
 
 def commands_for(event: SubscribedEvent, tokens: Tokens) -> list[InviteCommand]:

@@ -7,12 +7,13 @@ from aiohttp import web
 from redis.exceptions import RedisError
 
 from chassis.resilience.log_throttle import LogThrottle
+from chassis.resilience.outage import is_outage
 from chassis.views.read_models import ReadModelsLost
 from cognito_jwt import InvalidToken, KeysUnavailable
 from gateway.http.problems import Problem, from_aiohttp, invalid_token, unavailable, uncaught
 from token_bucket import RateLimiterUnavailable
 
-_REDIS_FAILURES: Final = LogThrottle()
+_STORE_FAILURES: Final = LogThrottle()
 
 log = structlog.get_logger(__name__)
 
@@ -41,9 +42,10 @@ def _unavailable(error: Exception) -> Problem | None:
         case ReadModelsLost():
             detail = "This data is being rebuilt. Try again shortly."
             return unavailable("read_model_rebuilding", detail)
-        case RedisError():
-            if times := _REDIS_FAILURES.count_if_due():
-                log.warning("redis_failed", because=str(error), times=times)
+        case _ if isinstance(error, RedisError) or is_outage(error):
+            if times := _STORE_FAILURES.count_if_due():
+                because = f"{type(error).__name__}: {error}"
+                log.warning("store_failed", because=because, times=times)
             detail = "This data cannot be loaded right now. Try again shortly."
             return unavailable("store_unavailable", detail)
         case _:

@@ -5,18 +5,12 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import orjson
-import structlog
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chassis.bus.outcomes import CHANNEL
-
-RECONNECT_SECONDS: Final = 0.5
-
-log = structlog.get_logger(__name__)
+from chassis.bus.subscription import ChannelSubscription, UnreadableAnnouncement
 
 
 @dataclass(slots=True)
@@ -30,6 +24,12 @@ class ChangeFeed:
     redis: Any
     """A client without a read timeout."""
     _watchers: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set))
+    _subscription: ChannelSubscription = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._subscription = ChannelSubscription(
+            self.redis, CHANNEL, self._wake, on_subscribed=self._wake_all
+        )
 
     @property
     def watched(self) -> int:
@@ -48,20 +48,14 @@ class ChangeFeed:
             if not self._watchers[stream]:
                 del self._watchers[stream]
 
+    @property
+    def subscription(self) -> ChannelSubscription:
+        """The subscription; it says whether changes are reported, and why not."""
+        return self._subscription
+
     async def listen(self) -> None:
         """Follow the outcomes until cancelled; run as a task."""
-        while True:
-            try:
-                async with self.redis.pubsub() as subscription:
-                    await subscription.subscribe(CHANNEL)
-                    async for message in subscription.listen():
-                        if message["type"] == "subscribe":
-                            self._wake_all()
-                        elif message["type"] == "message" and self._watchers:
-                            self._wake(message["data"])
-            except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-                log.warning("change_subscription_lost", because=str(error))
-                await asyncio.sleep(RECONNECT_SECONDS)
+        await self._subscription.run()
 
     def _wake_all(self) -> None:
         for watchers in self._watchers.values():
@@ -69,6 +63,13 @@ class ChangeFeed:
                 changed.set()
 
     def _wake(self, outcome: bytes) -> None:
-        stream = orjson.loads(outcome)["position"]["stream"]
+        if not self._watchers:
+            return
+        try:
+            stream = orjson.loads(outcome)["position"]["stream"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise UnreadableAnnouncement("an outcome without a position") from error
+        if not isinstance(stream, str):
+            raise UnreadableAnnouncement("an outcome whose stream is not a text")
         for changed in self._watchers.get(stream, ()):
             changed.set()

@@ -4,12 +4,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
+import aiohttp
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from redis.exceptions import RedisError
 
 from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
+from chassis.resilience.log_throttle import LogThrottle
 from contracts.messages import Command, CommandOutcome, Metadata, RejectionKind
 from faststream_sqs import SQSError
 from gateway.http.client_address import ClientAddresses
@@ -31,6 +33,16 @@ STATUS: Final[dict[RejectionKind, int]] = {
     "gone": 410,
     "not_implemented": 501,
 }
+
+_BUS_ERRORS: Final = (
+    BotoCoreError,
+    ClientError,
+    SQSError,
+    aiohttp.ClientError,
+    OSError,
+    TimeoutError,
+)
+_NOT_SENT: Final = LogThrottle()
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +68,8 @@ class CommandRequest:
     traceparent: str
     wait: float
     """Seconds; 0 to respond at once."""
+    is_keyed: bool = False
+    """The id follows from an Idempotency-Key, so that a repetition has the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +99,7 @@ class Commands:
         Raises:
             CommandRejected: the service rejected it.
             Problem: 400 for a malformed key; 409 or 422 for a key that is in use or was used for
-                other content; 503 when the bus or Redis does not respond.
+                other content; 503 when the bus or Redis does not respond or refuses.
             RespondNow: the key has a stored response, or the outcome is not known in time (202).
         """
         preference = self.waits.preference(context.request)
@@ -95,9 +109,12 @@ class Commands:
         if key is not None:
             claim, outcome = await self._claim(request, command, preference)
         context.execution = execution = CommandExecution(self.responses, claim, preference)
+        if isinstance(outcome, BaseException):
+            raise outcome
         digest = None if claim is None else claim.digest
         if outcome is None:
-            digest, outcome = await self._send_and_wait(request, command)
+            repeated = claim is not None and claim.repeated
+            digest, outcome = await self._send_and_wait(request, command, repeated=repeated)
         if outcome is None:
             response = pending_response(context, request.command_id)
             raise RespondNow(response.with_headers(preference.headers))
@@ -134,7 +151,7 @@ class Commands:
         Raises:
             Problem: 404 if there is no such command, or another actor sent it.
         """
-        outcome = await self.outcomes.get(command_id)
+        outcome = await self.outcomes.find(command_id)
         if outcome is not None and outcome.actor == actor:
             return outcome
         if outcome is None and await self.redis.get(_pending_key(command_id)) == actor.encode():
@@ -154,36 +171,46 @@ class Commands:
             request_id=context.request_id,
             traceparent=context.traceparent,
             wait=wait,
+            is_keyed=key is not None,
         )
 
     async def _claim(
         self, request: CommandRequest, command: Command, preference: Preference
-    ) -> tuple[Claim, CommandOutcome | None]:
-        """Claim the key, and look for an outcome whose response was not stored: one round trip."""
-        try:
-            begun, outcome = await asyncio.gather(
-                self.responses.begin(request.command_id, command.body_hash),
-                self.outcomes.get(request.command_id),
-            )
-        except KeyReused as error:
-            raise _key_reused() from error
-        except KeyInUse as error:
-            raise _key_in_use() from error
-        if isinstance(begun, Response):
-            raise RespondNow(begun.with_headers(preference.headers))
-        return begun, outcome
+    ) -> tuple[Claim, CommandOutcome | BaseException | None]:
+        """Claim the key, and look for an outcome whose response was not stored: one round trip.
+
+        An error of the look is returned, so that the claim can be released.
+        """
+        begun, outcome = await asyncio.gather(
+            self.responses.begin(request.command_id, command.body_hash),
+            self.outcomes.find(request.command_id),
+            return_exceptions=True,
+        )
+        match begun:
+            case Claim():
+                return begun, outcome
+            case Response():
+                raise RespondNow(begun.with_headers(preference.headers))
+            case KeyReused():
+                raise _key_reused() from begun
+            case KeyInUse():
+                raise _key_in_use() from begun
+            case BaseException():
+                raise begun
 
     async def _send_and_wait(
-        self, request: CommandRequest, command: Command
+        self, request: CommandRequest, command: Command, *, repeated: bool = False
     ) -> tuple[str, CommandOutcome | None]:
         """Return the digest of the sent command, and its outcome if it is known in time."""
         with self.listener.expect(request.command_id) as announced:
             if request.wait <= 0:
                 await self._remember(request)
-            digest = await self._send(request, command)
+            digest = await self._send(request, command, repeated=repeated)
             return digest, await self._wait(request, announced)
 
-    async def _send(self, request: CommandRequest, command: Command) -> str:
+    async def _send(
+        self, request: CommandRequest, command: Command, *, repeated: bool = False
+    ) -> str:
         metadata = Metadata(
             command_id=request.command_id,
             correlation_id=request.request_id,
@@ -192,23 +219,29 @@ class Commands:
         )
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                return await self.sender.send(command, metadata)
-        except (BotoCoreError, ClientError, SQSError, OSError, TimeoutError) as error:
-            log.warning("command_not_sent", command=command.type, because=str(error))
+                return await self.sender.send(command, metadata, repeated=repeated)
+        except _BUS_ERRORS as error:
+            if times := _NOT_SENT.count_if_due():
+                because = f"{type(error).__name__}: {error}"
+                log.warning("command_not_sent", command=command.type, because=because, times=times)
             detail = "Your request cannot be processed right now. Try again shortly."
             raise unavailable("bus_unavailable", detail) from error
 
     async def _wait(
         self, request: CommandRequest, announced: asyncio.Future[CommandOutcome]
     ) -> CommandOutcome | None:
-        """Return None if the outcome is not known in time: the command will be executed."""
-        try:
-            outcome = await self.listener.wait(request.command_id, announced, request.wait)
-            if outcome is None and request.wait > 0:
+        """Return None if the outcome is not known in time: the command will be executed.
+
+        Raises:
+            Problem: 503 if Redis does not store where to look for the outcome.
+        """
+        outcome = await self.listener.wait(request.command_id, announced, request.wait)
+        if outcome is None and request.wait > 0:
+            try:
                 await self._remember(request)
-        except RedisError as error:
-            log.warning("outcome_unknown", command_id=request.command_id, because=str(error))
-            return None
+            except RedisError as error:
+                log.warning("outcome_unknown", command_id=request.command_id, because=str(error))
+                raise unavailable("outcome_unknown", _outcome_unknown(request)) from error
         return outcome
 
     async def _remember(self, request: CommandRequest) -> None:
@@ -234,6 +267,13 @@ def raise_if_rejected(outcome: CommandOutcome) -> None:
     """Raise `CommandRejected` if the outcome is a rejection."""
     if (rejection := outcome.rejection) is not None:
         raise CommandRejected(STATUS[rejection.kind], rejection.code, rejection.detail)
+
+
+def _outcome_unknown(request: CommandRequest) -> str:
+    received = "Your request was received, but its result cannot be shown right now."
+    if request.is_keyed:
+        return f"{received} Send it again with the same Idempotency-Key to see the result."
+    return f"{received} Look whether it took effect before you send it again."
 
 
 def _key_in_use() -> Problem:

@@ -17,11 +17,14 @@ LEASE_SECONDS: Final = 3.0
 RENEW_SECONDS: Final = 1.0
 _LEASE: Final = int(LEASE_SECONDS * 1000)
 
-# KEYS claim, response. ARGV token, milliseconds.
+# KEYS claim, response, mark of the first claim. ARGV token, milliseconds, seconds.
 _BEGIN = """
 local response = redis.call('GET', KEYS[2])
 if response then return {'stored', response} end
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {'claimed', ARGV[1]} end
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  if redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[3]) then return {'claimed', ARGV[1]} end
+  return {'claimed again', ARGV[1]}
+end
 return {'running', redis.call('GET', KEYS[1])}
 """
 # KEYS claim. ARGV token, milliseconds.
@@ -52,6 +55,8 @@ class Claim:
     command_id: str
     digest: str
     token: str
+    repeated: bool = False
+    """The key was claimed before: its command may have been sent."""
 
 
 class StoredResponses:
@@ -70,11 +75,12 @@ class StoredResponses:
             KeyReused: claim or response belong to a command with another digest.
         """
         token = f"{digest}:{os.urandom(6).hex()}"
-        state, value = await self._begin(keys=_keys(command_id), args=[token, _LEASE])
+        keys = [*_keys(command_id), f"claimed:{{{command_id}}}"]
+        state, value = await self._begin(keys=keys, args=[token, _LEASE, STORED_SECONDS])
         if state == b"stored":
             return _unpack(value, digest)
-        if state == b"claimed":
-            return Claim(command_id, digest, token)
+        if state in (b"claimed", b"claimed again"):
+            return Claim(command_id, digest, token, repeated=state == b"claimed again")
         if value.decode().partition(":")[0] != digest:
             raise KeyReused
         raise KeyInUse

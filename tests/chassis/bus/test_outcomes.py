@@ -2,14 +2,21 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
-from chassis.bus.outcomes import OutcomeListener, Outcomes
+from chassis.bus import subscription
+from chassis.bus.outcomes import CHANNEL, OutcomeListener, Outcomes
 from contracts.messages import CommandOutcome, Position, Rejection
 from tests.support.eventually import eventually
+from tests.support.redis_server import RedisServer
+from tests.support.refusing_redis import READS, REFUSALS, RefusingRedis
 
 pytestmark = pytest.mark.stack
 
@@ -27,10 +34,12 @@ def outcome(command_id: str = "id", **fields: Any) -> CommandOutcome:
 @pytest.fixture
 async def listener(redis: Any) -> AsyncIterator[OutcomeListener]:
     listener = OutcomeListener(redis, Outcomes(redis))
-    await listener.start()
+    listening = asyncio.create_task(listener.run())
     await eventually(lambda: _listening(listener))
     yield listener
-    await listener.stop()
+    assert not listening.done()
+    listening.cancel()
+    await asyncio.wait([listening])
 
 
 async def test_an_outcome_is_stored_for_a_day(redis: Any) -> None:
@@ -90,6 +99,118 @@ async def test_a_broken_subscription_is_renewed(redis: Any, listener: OutcomeLis
             await Outcomes(redis).put(outcome())
             assert await listener.wait("id", announced, 8) == outcome()
     await eventually(lambda: _listening(listener))
+
+
+UNREADABLE = [
+    outcome().model_dump_json().replace("accepted", "postponed").encode(),
+    b'{"commandId": "id"}',
+    b"{not json",
+    b"\xff\xfe\x00",
+    b"[1, 2]",
+    b"null",
+    b"",
+]
+"""Announcements of a newer service, or of none."""
+
+
+@pytest.mark.parametrize("data", UNREADABLE)
+async def test_an_announcement_that_cannot_be_read_is_skipped(
+    data: bytes, redis: Any, listener: OutcomeListener
+) -> None:
+    with listener.expect("id") as announced:
+        await redis.publish(CHANNEL, data)
+        await Outcomes(redis).put(outcome())
+        assert await asyncio.wait_for(announced, 5) == outcome()
+    assert listener.listening
+    assert listener.subscription.unreadable == 1
+
+
+async def test_fields_that_a_newer_service_adds_are_ignored(
+    redis: Any, listener: OutcomeListener
+) -> None:
+    body = json.loads(outcome().model_dump_json()) | {"color": "blue"}
+    with listener.expect("id") as announced:
+        await redis.publish(CHANNEL, json.dumps(body))
+        assert await asyncio.wait_for(announced, 5) == outcome()
+
+
+async def test_unreadable_announcements_are_logged_once(
+    redis: Any, listener: OutcomeListener
+) -> None:
+    with capture_logs() as logs, listener.expect("id") as announced:
+        for data in UNREADABLE:
+            await redis.publish(CHANNEL, data)
+        await Outcomes(redis).put(outcome())
+        await asyncio.wait_for(announced, 5)
+    assert [entry["event"] for entry in logs] == ["announcement_unreadable"]
+    assert listener.subscription.unreadable == len(UNREADABLE)
+
+
+@pytest.mark.parametrize("stored", UNREADABLE)
+async def test_a_stored_outcome_that_cannot_be_read_is_not_known_yet(
+    stored: bytes, redis: Any
+) -> None:
+    await redis.set("outcome:id", stored)
+    assert await Outcomes(redis).find("id") is None
+    listener = OutcomeListener(redis, Outcomes(redis))
+    with listener.expect("id") as announced:
+        assert await listener.wait("id", announced, 0.01) is None
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_subscription_that_redis_refuses_is_tried_again(
+    refusal: str, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    refusing = RefusingRedis(str(redis_server.folder / "redis.sock"), f"{tmp_path}/redis.sock")
+    async with refusing.running(), Redis.from_url(refusing.url) as redis:
+        refusing.refuse(refusal, READS)
+        listener = OutcomeListener(redis, Outcomes(redis))
+        listening = asyncio.create_task(listener.run())
+        await eventually(lambda: _refused(refusing))
+        assert not listener.listening
+        assert listener.subscription.last_error
+        refusing.accept()
+        await eventually(lambda: _listening(listener))
+        listening.cancel()
+
+
+async def test_a_listener_is_not_listening_while_redis_is_away(
+    redis_server: RedisServer,
+) -> None:
+    async with Redis.from_url(redis_server.url) as redis:
+        listener = OutcomeListener(redis, Outcomes(redis))
+        listening = asyncio.create_task(listener.run())
+        await eventually(lambda: _listening(listener))
+        await redis_server.kill()
+        await eventually(lambda: _lost(listener))
+        await redis_server.start()
+        await eventually(lambda: _listening(listener))
+        listening.cancel()
+
+
+async def test_a_silent_connection_is_replaced(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "SILENCE_SECONDS", 0.1)
+    async with Redis.from_url(redis_server.url) as redis:
+        listener = OutcomeListener(redis, Outcomes(redis))
+        listening = asyncio.create_task(listener.run())
+        await eventually(lambda: _listening(listener))
+        redis_server.suspend()
+        try:
+            await eventually(lambda: _lost(listener))
+        finally:
+            redis_server.resume()
+        await eventually(lambda: _listening(listener))
+        listening.cancel()
+
+
+async def _lost(listener: OutcomeListener) -> bool:
+    return not listener.listening
+
+
+async def _refused(redis: RefusingRedis) -> bool:
+    return redis.refusals > 1
 
 
 async def _listening(listener: OutcomeListener) -> bool:

@@ -1,0 +1,115 @@
+"""Stand in front of a Redis and refuse chosen commands, as a full or demoted one does."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+REFUSALS = (
+    "OOM command not allowed when used memory > 'maxmemory'.",
+    "MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist.",
+    "READONLY You can't write against a read only replica.",
+    "ERR Error running script (call to f_0): @user_script:1: -READONLY You can't write.",
+    "NOREPLICAS Not enough good replicas to write.",
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "CLUSTERDOWN The cluster is down",
+    "NOPERM this user has no permissions to run this command",
+    "NOAUTH Authentication required.",
+    "LOADING Redis is loading the dataset in memory",
+    "BUSY Redis is busy running a script.",
+    "TRYAGAIN Multiple keys request during rehashing of slot",
+    "UNBLOCKED force unblock from blocking operation, instance state changed",
+)
+"""Errors that a Redis gives for a passing reason."""
+WRITES = frozenset({"SET", "EVALSHA", "EVAL", "HSET", "DEL", "PEXPIRE", "EXPIRE", "INCR"})
+READS = frozenset({"GET", "HMGET", "HGETALL", "HGET", "ZRANGE", "ZREVRANGE", "SUBSCRIBE"})
+
+
+@dataclass
+class RefusingRedis:
+    """Forward connections to a Redis on a socket file, except for refused commands."""
+
+    upstream: str
+    """Path of the socket file."""
+    path: str
+    """Path of the socket file that clients connect to."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Name of a command -> the error that it is answered with."""
+    refusals: int = 0
+    """Number of commands that were refused."""
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.path}"
+
+    def refuse(self, error: str, names: frozenset[str] = WRITES) -> None:
+        self.refused = dict.fromkeys(names, error)
+
+    def accept(self) -> None:
+        self.refused = {}
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["RefusingRedis"]:
+        server = await asyncio.start_unix_server(self._serve, self.path)
+        try:
+            yield self
+        finally:
+            server.close()
+
+    async def _serve(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        redis, commands = await asyncio.open_unix_connection(self.upstream)
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                await self._exchange(client, answers, redis, commands)
+        finally:
+            commands.close()
+            answers.close()
+
+    async def _exchange(
+        self,
+        client: asyncio.StreamReader,
+        answers: asyncio.StreamWriter,
+        redis: asyncio.StreamReader,
+        commands: asyncio.StreamWriter,
+    ) -> None:
+        while True:
+            command = await read_reply(client)
+            name = command.split(b"\r\n", 3)[2].decode().upper()
+            if (error := self.refused.get(name)) is not None:
+                self.refusals += 1
+                answers.write(f"-{error}\r\n".encode())
+                continue
+            commands.write(command)
+            if name == "SUBSCRIBE":
+                await _copy_both_ways(client, answers, redis, commands)
+                return
+            answers.write(await read_reply(redis))
+
+
+async def _copy_both_ways(
+    client: asyncio.StreamReader,
+    answers: asyncio.StreamWriter,
+    redis: asyncio.StreamReader,
+    commands: asyncio.StreamWriter,
+) -> None:
+    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65_536):
+            target.write(data)
+        raise ConnectionError("closed")
+
+    with contextlib.suppress(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(copy(client, commands))
+            group.create_task(copy(redis, answers))
+
+
+async def read_reply(source: asyncio.StreamReader) -> bytes:
+    """Return the bytes of one complete RESP value."""
+    line = await source.readuntil(b"\r\n")
+    kind, rest = line[:1], line[1:-2]
+    if kind in b"$=!" and rest != b"-1":
+        return line + await source.readexactly(int(rest) + 2)
+    if kind in b"*~>%" and rest != b"-1":
+        items = int(rest) * (2 if kind == b"%" else 1)
+        return line + b"".join([await read_reply(source) for _ in range(items)])
+    return line
