@@ -35,8 +35,8 @@ from gateway.http.own_documents import OwnDocuments
 from gateway.http.preferences import WaitTimes
 from gateway.http.sse import EventStreams
 from gateway.limits.table import LIMIT_OVERRIDES, default_limits
-from gateway.routes import ROUTES, bind
 from gateway.readiness import checks
+from gateway.routes import ROUTES, bind
 from gateway.settings import Settings
 from token_bucket import RateLimiter
 

@@ -68,7 +68,7 @@ class BackgroundTasks:
             try:
                 await work()
                 reason = "it ended by itself"
-            except Exception as error:  # noqa: BLE001  an unexpected error of one task
+            except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
                 log.exception("background_task_failed", task=name)
             await asyncio.sleep(self._record(name, reason))

@@ -1,18 +1,11 @@
 """Check whether the gateway can serve, and say what it lacks."""
 
-import os
-from typing import Final
-
 from chassis.bus.outcomes import OutcomeListener
 from chassis.bus.subscription import ChannelSubscription
-from chassis.run.health import Check
+from chassis.run.health import Check, writable
 from gateway.background import BackgroundTasks
 from gateway.clients import Clients
 from gateway.dependencies import Dependencies
-
-PROBE_KEY: Final = "gateway:readyz"
-PROBE_SECONDS: Final = 60
-"""Seconds after which Redis forgets the value that a check has written."""
 
 
 class NotReady(Exception):
@@ -26,10 +19,6 @@ def checks(
     background: BackgroundTasks,
 ) -> dict[str, Check]:
     """Return the checks of /readyz by name; each raises an error that gives its reason."""
-
-    async def redis() -> bool:
-        # a Redis that is full, read-only or a replica answers PING and refuses this
-        return bool(await clients.redis.set(PROBE_KEY, str(os.getpid()), ex=PROBE_SECONDS))
 
     async def outcomes() -> bool:
         return _listening(listener.subscription)
@@ -49,7 +38,7 @@ def checks(
         return True
 
     return {
-        "redis": redis,
+        "redis": writable(clients.redis, "gateway"),
         "outcomes": outcomes,
         "changes": changes,
         "signing keys": keys,
