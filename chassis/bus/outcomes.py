@@ -81,8 +81,8 @@ class Outcomes:
     async def find(self, command_id: str) -> CommandOutcome | None:
         """Return the outcome of a command as far as this build knows it.
 
-        An outcome that it cannot read is not known yet: the caller is told so, and finds it once
-        this process has been replaced.
+        An outcome that it cannot read is not known yet: it is found once this process has been
+        replaced.
         """
         try:
             return await self.get(command_id)

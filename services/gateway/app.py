@@ -1,7 +1,8 @@
 """Assemble the gateway: the only place where its objects are created."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,11 @@ from aiohttp import web
 
 from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
+from chassis.resilience.supervision import supervise
 from chassis.run.health import Health
 from chassis.views.read_models import ReadModels
 from cognito_jwt import KeySet, RevocationList, TokenCache, Verifier
 from gateway.api.reports import reports_of
-from gateway.background import BackgroundTasks
 from gateway.clients import Clients
 from gateway.dependencies import Dependencies
 from gateway.edge.access_log import AccessLog
@@ -60,7 +61,7 @@ class Gateway:
     health: Health
     metrics: Metrics
     dependencies: Dependencies
-    background: BackgroundTasks
+    listener: OutcomeListener
     keys: Sequence[KeySet]
 
 
@@ -70,8 +71,7 @@ def assemble(settings: Settings, clients: Clients, traces: "Traces | None" = Non
     listener = OutcomeListener(clients.subscription, Outcomes(clients.redis))
     dependencies = _dependencies(settings, clients, listener, metrics)
     _add_gauges(metrics, dependencies, listener, clients.keys)
-    background = _background(dependencies, listener, clients.keys)
-    health = Health(checks(clients, dependencies, listener, background))
+    health = Health(checks(clients, dependencies, listener))
     as_json = settings.log_format == "json" and settings.log_level in ACCESS_LOG_LEVELS
     middleware = RequestMiddleware(
         metrics,
@@ -88,7 +88,7 @@ def assemble(settings: Settings, clients: Clients, traces: "Traces | None" = Non
         health=health,
         metrics=metrics,
         dependencies=dependencies,
-        background=background,
+        listener=listener,
         keys=clients.keys,
     )
 
@@ -202,23 +202,26 @@ def _add_gauges(
 @contextlib.asynccontextmanager
 async def running(gateway: Gateway) -> AsyncIterator[None]:
     """Run the gateway's background tasks while the context is entered."""
+    works = _background(gateway.dependencies, gateway.listener, gateway.keys)
+    tasks = [asyncio.create_task(supervise(name, work)) for name, work in works.items()]
     try:
-        async with gateway.background.running():
-            yield
+        yield
     finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for keys in gateway.keys:
             await keys.close()
 
 
 def _background(
     dependencies: Dependencies, listener: OutcomeListener, keys: Sequence[KeySet]
-) -> BackgroundTasks:
-    return BackgroundTasks(
-        {
-            "outcomes": listener.run,
-            "revocations": dependencies.revocations.watch,
-            "limits": dependencies.limiter.watch_overrides,
-            "changes": dependencies.changes.listen,
-            **{f"signing keys {number}": each.watch for number, each in enumerate(keys, start=1)},
-        }
-    )
+) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    """Return the work of each background task, which runs until it is cancelled, by its name."""
+    return {
+        "outcomes": listener.run,
+        "changes": dependencies.changes.listen,
+        "revocations": dependencies.revocations.watch,
+        "limits": dependencies.limiter.watch_overrides,
+        **{f"signing keys {number}": each.watch for number, each in enumerate(keys, start=1)},
+    }

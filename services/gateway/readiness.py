@@ -3,7 +3,6 @@
 from chassis.bus.outcomes import OutcomeListener
 from chassis.bus.subscription import ChannelSubscription
 from chassis.run.health import Check, writable
-from gateway.background import BackgroundTasks
 from gateway.clients import Clients
 from gateway.dependencies import Dependencies
 
@@ -13,10 +12,7 @@ class NotReady(Exception):
 
 
 def checks(
-    clients: Clients,
-    dependencies: Dependencies,
-    listener: OutcomeListener,
-    background: BackgroundTasks,
+    clients: Clients, dependencies: Dependencies, listener: OutcomeListener
 ) -> dict[str, Check]:
     """Return the checks of /readyz by name; each raises an error that gives its reason."""
 
@@ -32,11 +28,6 @@ def checks(
     async def revocations() -> bool:
         return dependencies.revocations.loaded
 
-    async def tasks() -> bool:
-        if failing := background.failing:
-            raise NotReady("; ".join(f"{name}: {reason}" for name, reason in failing.items()))
-        return True
-
     return {
         "redis": writable(clients.redis, "gateway"),
         "outcomes": outcomes,
@@ -44,7 +35,6 @@ def checks(
         "signing keys": keys,
         "revocations": revocations,
         "bus": clients.bus_ready,
-        "background tasks": tasks,
     }
 
 

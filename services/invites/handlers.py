@@ -105,15 +105,12 @@ class EventHandler:
     def _commands(self, event: SubscribedEvent) -> Sequence[InviteCommand]:
         return commands_for(event, self.tokens)
 
-    async def _request_seat(
-        self, event: ReservationWanted, incoming: IncomingEvent[SubscribedEvent]
-    ) -> None:
+    async def _request_seat(self, event: ReservationWanted, incoming: IncomingEvent[Any]) -> None:
         command = ReserveReferral(
             member_id=event.inviter_id, code=event.code, invited_user=event.email
         )
-        await retry_through_outage(
-            lambda: self.sender.send(command, incoming.metadata, repeated=incoming.redelivered)
-        )
+        ids, repeated = incoming.metadata, incoming.redelivered
+        await retry_through_outage(lambda: self.sender.send(command, ids, repeated=repeated))
 
 
 def commands_for(event: SubscribedEvent, tokens: Tokens) -> list[InviteCommand]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -47,9 +48,9 @@ async def test_repeated_requests_are_answered_at_once_after_redis_has_lost_their
     assert [len(commits) for commits in _accounts(client)] == [2]
 
 
-def _accounts(client: GatewayClient) -> list[list[object]]:
+def _accounts(client: GatewayClient) -> list[list[Any]]:
     streams = client.bus.stores["referrals"].streams
-    return [commits for stream, commits in streams.items() if stream == f"member-{ALICE}"]
+    return [list(commits) for stream, commits in streams.items() if stream == f"member-{ALICE}"]
 
 
 async def test_a_repetition_after_an_unstored_answer_is_decided_once(

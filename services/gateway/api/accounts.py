@@ -15,7 +15,8 @@ from contracts.streams import MEMBERS
 from gateway.api.code_guesses import read_code
 from gateway.http.bodies import Body, Empty
 from gateway.http.client_address import ClientAddresses
-from gateway.http.commands import Commands, pending_response
+from gateway.http.command_responses import pending_response
+from gateway.http.commands import Commands
 from gateway.http.conditional import ETAG, document_response, etag_of
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import Problem, not_found

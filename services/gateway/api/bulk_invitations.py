@@ -14,7 +14,8 @@ from contracts.invites import BULK_RESULTS, MAX_BULK, BulkResult, InviteRow, Nam
 from contracts.messages import Identifier, View
 from gateway.api.invitations import usable_code
 from gateway.http.bodies import Body
-from gateway.http.commands import Commands, pending_response
+from gateway.http.command_responses import pending_response
+from gateway.http.commands import Commands
 from gateway.http.ids import new_command_id
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.preferences import idempotency_key

@@ -11,7 +11,8 @@ from contracts.referral_code import vanity
 from contracts.referrals import MEMBER_CODES, TEAM_PREFIX, OpenCampaign, Reason, Seats
 from gateway.api.code_details import CodeDetails, CodeLinks
 from gateway.http.bodies import Body
-from gateway.http.commands import Commands, pending_response
+from gateway.http.command_responses import pending_response
+from gateway.http.commands import Commands
 from gateway.http.problems import FieldError, invalid
 from gateway.http.requests import read_body
 from gateway.http.responses import Response, json_response

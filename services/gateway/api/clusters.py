@@ -18,7 +18,8 @@ from gateway.api.jobs import AnalysisJobs, Job, has_ended
 from gateway.api.reports import Reports
 from gateway.api.tokens import EXAMPLE, Token, Tokens
 from gateway.http.bodies import Body, Empty
-from gateway.http.commands import CommandRejected, Commands
+from gateway.http.command_responses import CommandRejected
+from gateway.http.commands import Commands
 from gateway.http.conditional import etag_response
 from gateway.http.problems import FieldError, Problem, invalid, not_found
 from gateway.http.requests import read_body, read_query

@@ -22,7 +22,8 @@ from contracts.referrals import (
 from contracts.rejections import UNKNOWN_CODE
 from gateway.api.code_details import CodeDetails, CodeLinks, CodeList
 from gateway.http.bodies import Body, Empty
-from gateway.http.commands import Commands, pending_response
+from gateway.http.command_responses import pending_response
+from gateway.http.commands import Commands
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import FieldError, Problem, invalid, not_found
 from gateway.http.requests import read_body

@@ -27,7 +27,8 @@ from contracts.referrals import MEMBER_CODES
 from contracts.rejections import UNKNOWN_INVITATION
 from contracts.streams import INVITATIONS, INVITERS
 from gateway.http.bodies import Body, Empty
-from gateway.http.commands import Commands, pending_response
+from gateway.http.command_responses import pending_response
+from gateway.http.commands import Commands
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import Problem, not_found
 from gateway.http.requests import read_body, read_query

@@ -13,7 +13,8 @@ from contracts.rejections import UNKNOWN_ACCOUNT
 from contracts.streams import MEMBERS
 from gateway.api.code_details import CodeDetails, CodeLinks
 from gateway.http.bodies import Body
-from gateway.http.commands import Commands, pending_response
+from gateway.http.command_responses import pending_response
+from gateway.http.commands import Commands
 from gateway.http.problems import Problem, not_found
 from gateway.http.requests import read_body
 from gateway.http.responses import PRIVATE, Response, json_response

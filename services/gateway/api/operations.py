@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from contracts.messages import Position, Rejection, View
-from gateway.http.commands import Commands, Pending, pending_response
+from gateway.http.command_responses import pending_response
+from gateway.http.commands import Commands, Pending
 from gateway.http.responses import PRIVATE, Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 

@@ -36,7 +36,8 @@ from contracts.streams import INVITATIONS
 from contracts.tokens import token_digest
 from gateway.api.invitations import load_invitation
 from gateway.http.bodies import Body
-from gateway.http.commands import Commands, pending_response
+from gateway.http.command_responses import pending_response
+from gateway.http.commands import Commands
 from gateway.http.problems import Problem, not_found
 from gateway.http.requests import read_body, read_raw
 from gateway.http.responses import Response, json_response

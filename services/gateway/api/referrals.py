@@ -23,7 +23,8 @@ from gateway.api.code_guesses import CodeGuesses, read_code
 from gateway.api.referred_people import shown_state
 from gateway.http.bodies import Body, Empty
 from gateway.http.client_address import ClientAddresses
-from gateway.http.commands import Commands, pending_response
+from gateway.http.command_responses import pending_response
+from gateway.http.commands import Commands
 from gateway.http.problems import FieldError, Problem, invalid, not_found
 from gateway.http.requests import read_body
 from gateway.http.responses import Response, json_response

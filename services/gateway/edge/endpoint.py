@@ -11,7 +11,7 @@ from cognito_jwt import Caller, TokenCache
 from contracts.streams import MEMBERS
 from gateway.auth.authorize import RULES, Rule, bearer_token, takes_token
 from gateway.http.client_address import ClientAddresses
-from gateway.http.commands import CommandRejected, RespondNow
+from gateway.http.command_responses import CommandRejected, RespondNow
 from gateway.http.problems import malformed
 from gateway.http.responses import Response, problem_response
 from gateway.http.routing import REQUEST_INFO, AnyRoute, BoundRoute, Handler, RequestContext

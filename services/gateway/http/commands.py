@@ -12,28 +12,28 @@ from redis.exceptions import RedisError
 from chassis.bus.commands import CommandSender
 from chassis.bus.outcomes import OutcomeListener, Outcomes
 from chassis.resilience.log_throttle import LogThrottle
-from contracts.messages import Command, CommandOutcome, Metadata, RejectionKind
+from contracts.messages import Command, CommandOutcome, Metadata
 from faststream_sqs import SQSError
 from gateway.http.client_address import ClientAddresses
+from gateway.http.command_responses import (
+    RespondNow,
+    key_in_use,
+    key_reused,
+    outcome_unknown,
+    pending_response,
+    raise_if_rejected,
+)
 from gateway.http.execution import CommandExecution
 from gateway.http.idempotency import Claim, KeyInUse, KeyReused, StoredResponses
 from gateway.http.ids import keyed_command_id, new_command_id
 from gateway.http.preferences import Preference, WaitTimes, idempotency_key
-from gateway.http.problems import Problem, not_found, unavailable
-from gateway.http.responses import Response, accepted_response
+from gateway.http.problems import not_found, unavailable
+from gateway.http.responses import Response
 from gateway.http.routing import RequestContext
 
 SEND_SECONDS: Final = 5.0
 """Seconds to wait for the bus before 503; a repeated request under a key is executed once."""
 PENDING_SECONDS: Final = 24 * 3600
-STATUS: Final[dict[RejectionKind, int]] = {
-    "invalid": 422,
-    "not_found": 404,
-    "conflict": 409,
-    "gone": 410,
-    "not_implemented": 501,
-}
-
 _BUS_ERRORS: Final = (
     BotoCoreError,
     ClientError,
@@ -45,17 +45,6 @@ _BUS_ERRORS: Final = (
 _NOT_SENT: Final = LogThrottle()
 
 log = structlog.get_logger(__name__)
-
-
-class CommandRejected(Problem):
-    """The service rejected the command."""
-
-
-@dataclass(slots=True)
-class RespondNow(Exception):
-    """End a request with this response; the handler has nothing to add."""
-
-    response: Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +108,7 @@ class Commands:
             response = pending_response(context, request.command_id)
             raise RespondNow(response.with_headers(preference.headers))
         if outcome.body_hash != digest:
-            raise _key_reused()
+            raise key_reused()
         raise_if_rejected(outcome)
         execution.position = outcome.position
         return outcome
@@ -192,9 +181,9 @@ class Commands:
             case Response():
                 raise RespondNow(begun.with_headers(preference.headers))
             case KeyReused():
-                raise _key_reused() from begun
+                raise key_reused() from begun
             case KeyInUse():
-                raise _key_in_use() from begun
+                raise key_in_use() from begun
             case BaseException():
                 raise begun
 
@@ -241,49 +230,11 @@ class Commands:
                 await self._remember(request)
             except RedisError as error:
                 log.warning("outcome_unknown", command_id=request.command_id, because=str(error))
-                raise unavailable("outcome_unknown", _outcome_unknown(request)) from error
+                raise outcome_unknown(is_keyed=request.is_keyed) from error
         return outcome
 
     async def _remember(self, request: CommandRequest) -> None:
         await self.redis.set(_pending_key(request.command_id), request.actor, ex=PENDING_SECONDS)
-
-
-def pending_response(context: RequestContext, command_id: str) -> Response:
-    """Return 202 for a command whose outcome is not visible yet."""
-    if context.known_caller is None:  # anonymous callers cannot read operations
-        return accepted_response(
-            context.request_id,
-            "Your request was accepted and is being processed. Repeat it to see the result.",
-            location=context.request.path,
-        )
-    return accepted_response(
-        context.request_id,
-        "Your request was accepted and is being processed.",
-        location=f"/v1/operations/{command_id}",
-    )
-
-
-def raise_if_rejected(outcome: CommandOutcome) -> None:
-    """Raise `CommandRejected` if the outcome is a rejection."""
-    if (rejection := outcome.rejection) is not None:
-        raise CommandRejected(STATUS[rejection.kind], rejection.code, rejection.detail)
-
-
-def _outcome_unknown(request: CommandRequest) -> str:
-    received = "Your request was received, but its result cannot be shown right now."
-    if request.is_keyed:
-        return f"{received} Send it again with the same Idempotency-Key to see the result."
-    return f"{received} Look whether it took effect before you send it again."
-
-
-def _key_in_use() -> Problem:
-    detail = "A request with this Idempotency-Key is being processed. Try again shortly."
-    return Problem(409, "idempotency_key_in_use", detail, {"Retry-After": "1"})
-
-
-def _key_reused() -> Problem:
-    detail = "This Idempotency-Key was used for a different request. Use a new one."
-    return Problem(422, "idempotency_key_reused", detail)
 
 
 def _pending_key(command_id: str) -> str:
