@@ -5,7 +5,7 @@ still provides everything else: connections, TLS, handshakes, retries and the pa
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -15,7 +15,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from redis_batching import redis_internals
 from redis_batching.batches import Command, execute_batch
+from redis_batching.pipelines import RoutedPipeline
 from redis_batching.primary_connection import use_primary_connections
+from redis_batching.routing import Call, Router
 from redis_batching.scripts import RegisteredScript
 from redis_batching.subscriptions import Subscription
 
@@ -36,9 +38,6 @@ CIRCUIT_OPEN: Final = "Redis did not answer in time a moment ago"
 _CLIENT_OPTIONS: Final = ("keys", NEVER_DECODE)
 """Options of `execute_command` that are not meant for the parser of the reply."""
 
-_Call = tuple[Command, dict[str, Any], "asyncio.Future[Any]"]
-"""A command, the options of its reply's parser, and the caller's future."""
-
 
 class BatchingRedis(Redis):
     """Execute many short commands with few writes; blocking commands need another client.
@@ -52,8 +51,12 @@ class BatchingRedis(Redis):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._failovers = use_primary_connections(self.connection_pool)
-        self._calls: list[_Call] = []
+        self.failovers = use_primary_connections(self.connection_pool)
+        self.open_cluster: Callable[[], Router] | None = None
+        """Opens what routes commands, once a connection has led to a node of a cluster."""
+        self._router: Router | None = None
+        self._server_known = False
+        self._calls: list[Call] = []
         self._flush_scheduled = False
         self._loop: asyncio.AbstractEventLoop
         self._workers: set[asyncio.Task[None]] = set()
@@ -68,6 +71,10 @@ class BatchingRedis(Redis):
         The future raises `redis.exceptions.RedisError` as redis-py does: `ResponseError` for an
         error reply, `TimeoutError` also for `CIRCUIT_OPEN_SECONDS` after another command's timeout.
         """
+        if self._router is not None:
+            routed = asyncio.get_running_loop().create_future()
+            self._router.dispatch((args, options, routed))
+            return routed
         if not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop = asyncio.get_running_loop()
@@ -78,6 +85,16 @@ class BatchingRedis(Redis):
         else:
             self._calls.append((args, options, future))
         return future
+
+    def enqueue(self, call: Call) -> None:
+        """Queue a call; the result or the error of its future is set."""
+        if self._circuit_open:
+            _set_exception([call], RedisTimeoutError(CIRCUIT_OPEN))
+            return
+        self._calls.append(call)
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
 
     async def execute_many(self, commands: Sequence[Command]) -> list[Any]:
         """Execute any number of commands in one write; cheaper than as many calls.
@@ -90,16 +107,40 @@ class BatchingRedis(Redis):
         Raises:
             RedisError: The batch failed; none, some or all of its commands may have been executed.
         """
-        task = asyncio.get_running_loop().create_task(self._execute_bulk(commands))
+        replies = await self.execute_raw(commands)
+        return [
+            self.parse_reply(command[0], {}, reply)
+            for command, reply in zip(commands, replies, strict=True)
+        ]
+
+    async def execute_raw(self, commands: Sequence[Command]) -> list[Any]:
+        """Execute any number of commands like `execute_many`; return the replies unparsed."""
+        router = self._router
+        work = self._execute_bulk(commands) if router is None else router.execute_raw(commands)
+        task = asyncio.get_running_loop().create_task(work)
         self._bulk.add(task)
         task.add_done_callback(self._bulk_ended)
         return await asyncio.shield(task)
 
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> RoutedPipeline:  # noqa: FBT001, FBT002  redis-py's
+        """Return a pipeline; in a cluster, the keys of a transaction must be in one hash slot."""
+        pipe = RoutedPipeline(
+            self.connection_pool, self.response_callbacks, transaction, shard_hint
+        )
+        pipe.owner = self
+        return pipe
+
     def pubsub(self, **options: Any) -> Subscription:
         """Return a subscription, on a connection of its own."""
-        subscription = Subscription(self.connection_pool, **options)
-        self._failovers.subscriptions.add(subscription)
-        return subscription
+        return Subscription(self, **options)
+
+    async def scan_iter(  # type: ignore[override]  # redis-py's types are those of both clients
+        self, *args: Any, **options: Any
+    ) -> AsyncIterator[Any]:
+        """Yield the keys of the server, or of every primary of a cluster."""
+        for node in await self.primaries():
+            async for key in super(BatchingRedis, node).scan_iter(*args, **options):
+                yield key
 
     def register_script(self, script: str) -> RegisteredScript:  # type: ignore[override]
         """Return a callable that runs a script, whatever scripts Redis has at the moment."""
@@ -107,11 +148,32 @@ class BatchingRedis(Redis):
 
     async def primaries(self) -> "list[BatchingRedis]":
         """Return a single-node client of each primary: of a single server, this client."""
-        return [self]
+        router = await self.router()
+        return [self] if router is None else await router.primaries()
 
-    async def node_for(self, key: str | bytes) -> "BatchingRedis":  # noqa: ARG002  of a cluster
+    async def node_for(self, key: str | bytes) -> "BatchingRedis":
         """Return a single-node client of the primary that holds `key`."""
-        return self
+        router = await self.router()
+        node: BatchingRedis = self if router is None else await router.node_for(key)
+        return node
+
+    async def router(self) -> Router | None:
+        """Return what routes commands in a cluster, or None if there is a single server.
+
+        Raises:
+            RedisError: The server cannot be reached and is not known yet.
+        """
+        if not self._server_known and self.open_cluster is not None:
+            await self.probe()
+        return self._router
+
+    async def probe(self) -> None:
+        """Make sure that there is a connection to the server.
+
+        Raises:
+            RedisError: The server cannot be reached.
+        """
+        await self.connection_pool.release(await self._take_connection())
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001  redis-py's
         """Wait for the commands in flight, then close."""
@@ -122,6 +184,8 @@ class BatchingRedis(Redis):
                 _wake(idle)
             await asyncio.wait(self._workers | self._bulk)
         self._closing = False
+        if self._router is not None:
+            await self._router.aclose()
         await super().aclose(close_connection_pool)
 
     # Workers
@@ -158,9 +222,11 @@ class BatchingRedis(Redis):
         try:
             connection = await self._take_connection()
         except Exception as error:  # noqa: BLE001  any failure is reported to the callers
-            self._fail(self._next_batch(), error)
+            self._fail_unsent(self._next_batch(), error)
             return
         try:
+            if self._router is not None:
+                self._hand_over(self._router)
             while self._calls or await self._wait_for_calls(connection):
                 await self._execute(connection, self._next_batch())
                 if connection.should_reconnect() or connection.needs_verification:
@@ -178,9 +244,18 @@ class BatchingRedis(Redis):
             except BaseException:
                 await pool.release(connection)
                 raise
+        self._server_known = True
+        if connection.cluster_mode and self._router is None and self.open_cluster is not None:
+            self._router = self.open_cluster()
         return connection
 
-    def _next_batch(self) -> list[_Call]:
+    def _hand_over(self, router: Router) -> None:
+        """Route the calls that were queued before the server was known as a node of a cluster."""
+        calls, self._calls = self._calls, []
+        for call in calls:
+            router.dispatch(call)
+
+    def _next_batch(self) -> list[Call]:
         batch = self._calls[:MAX_BATCH]
         del self._calls[:MAX_BATCH]
         return [call for call in batch if not call[2].done()]
@@ -202,7 +277,7 @@ class BatchingRedis(Redis):
         # if it was closed meanwhile, the next worker takes the calls: nothing has been written
         return bool(self._calls) and not redis_internals.is_closed(connection)
 
-    async def _execute(self, connection: Any, batch: list[_Call]) -> None:
+    async def _execute(self, connection: Any, batch: list[Call]) -> None:
         try:
             replies = await execute_batch(connection, [command for command, _, _ in batch])
         except Exception as error:  # noqa: BLE001  as above
@@ -213,7 +288,15 @@ class BatchingRedis(Redis):
         else:
             self._set_results(batch, replies)
 
-    def _fail(self, batch: list[_Call], error: Exception) -> None:
+    def _fail_unsent(self, batch: list[Call], error: Exception) -> None:
+        """Fail a batch of which nothing has been sent."""
+        self._fail(batch, error)
+
+    def _fail_call(self, call: Call, error: Exception) -> None:
+        """Report an error reply to the caller."""
+        call[2].set_exception(error)
+
+    def _fail(self, batch: list[Call], error: Exception) -> None:
         """Fail a batch; after a timeout open the circuit and fail everything that waits."""
         _set_exception(batch, error)
         if isinstance(error, RedisTimeoutError) and not self._circuit_open:
@@ -225,20 +308,21 @@ class BatchingRedis(Redis):
     def _close_circuit(self) -> None:
         self._circuit_open = False
 
-    def _set_results(self, batch: list[_Call], replies: list[Any]) -> None:
-        for (command, options, future), reply in zip(batch, replies, strict=True):
+    def _set_results(self, batch: list[Call], replies: list[Any]) -> None:
+        for call, reply in zip(batch, replies, strict=True):
+            command, options, future = call
             if future.done():  # the caller was cancelled meanwhile
                 continue
             try:
-                parsed = self._parse(command[0], options, reply)
+                parsed = self.parse_reply(command[0], options, reply)
             except Exception as error:  # noqa: BLE001  reported to the caller
                 parsed = error
             if isinstance(parsed, Exception):
-                future.set_exception(parsed)
+                self._fail_call(call, parsed)
             else:
                 future.set_result(parsed)
 
-    def _parse(self, name: str, options: dict[str, Any], reply: Any) -> Any:
+    def parse_reply(self, name: str, options: dict[str, Any], reply: Any) -> Any:
         """Return what redis-py makes of a reply; an error stays an error."""
         parse = self.response_callbacks.get(name)
         if parse is None or isinstance(reply, Exception):
@@ -252,13 +336,11 @@ class BatchingRedis(Redis):
     async def _execute_bulk(self, commands: Sequence[Command]) -> list[Any]:
         connection = await self._take_connection()
         try:
-            replies = await execute_batch(connection, commands)
+            if self._router is None:
+                return await execute_batch(connection, commands)
         finally:
             await self.connection_pool.release(connection)
-        return [
-            self._parse(command[0], {}, reply)
-            for command, reply in zip(commands, replies, strict=True)
-        ]
+        return await self._router.execute_raw(commands)
 
     def _bulk_ended(self, task: "asyncio.Task[Any]") -> None:
         self._bulk.discard(task)
@@ -266,7 +348,7 @@ class BatchingRedis(Redis):
             task.exception()  # retrieved here in case the caller was cancelled
 
 
-def _set_exception(batch: list[_Call], error: Exception) -> None:
+def _set_exception(batch: list[Call], error: Exception) -> None:
     for _, _, future in batch:
         if not future.done():
             future.set_exception(error)

@@ -3,8 +3,10 @@
 from typing import Any, Final, TypeVar, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import parse_url
 
 from redis_batching.client import BatchingRedis
+from redis_batching.cluster import Cluster
 from redis_batching.primary_connection import use_primary_connections
 
 MAX_CONNECTIONS: Final = 64
@@ -28,9 +30,11 @@ def connect(url: str, *, allow_replica: bool = False, **options: Any) -> Batchin
             `max_connections=64` and `timeout=5.0`.
     """
     settings = {"max_connections": MAX_CONNECTIONS, "timeout": POOL_TIMEOUT_SECONDS} | options
-    pool: Any = BlockingConnectionPool.from_url(url, **settings)
+    settings |= parse_url(url)
+    pool: Any = BlockingConnectionPool(**settings)
     use_primary_connections(pool, allow_replica=allow_replica)
     client: Any = BatchingRedis.from_pool(pool)
+    client.open_cluster = lambda: Cluster(settings)
     return cast("BatchingRedis", client)
 
 

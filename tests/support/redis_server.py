@@ -43,8 +43,12 @@ class RedisServer:
         )  # fmt: skip
         await eventually(self._responds)
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     async def kill(self) -> None:
-        if self._process is not None:
+        if self._process is not None and self.running:
             self._process.kill()
             await self._process.wait()
 

@@ -1,0 +1,186 @@
+"""Run a Redis cluster: three shards by default, with a replica each if a test fails over."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from deploy.local.ports import is_free, unused_ports
+from deploy.local.settings import HOST
+from tests.support.eventually import eventually
+from tests.support.redis_server import RedisServer
+
+SLOTS: Final = 16_384
+BUS_OFFSET: Final = 10_000
+"""The nodes of a cluster talk to each other on their port plus this number."""
+
+
+@dataclass
+class RedisCluster:
+    """Control the servers of a cluster; those of the first shards are its primaries at first."""
+
+    folder: Path
+    shards: int = 3
+    replicas: bool = False
+    node_timeout: int = 2_000
+    """Milliseconds after which a silent node is considered failed."""
+    servers: list[RedisServer] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """URL of the first node; clients find the others."""
+        return self.servers[0].url
+
+    async def start(self) -> None:
+        count = self.shards * (2 if self.replicas else 1)
+        for port in _ports(count):
+            folder = self.folder / str(port)
+            folder.mkdir(parents=True)
+            self.servers.append(RedisServer(folder, port, self._options))
+            await self.servers[-1].start()
+        await self._assign_slots()
+        for server in self.servers[1:]:
+            await self._on(self.servers[0], "CLUSTER", "MEET", HOST, server.port)
+        await self._attach_replicas()
+        for server in self.servers:
+            await eventually(lambda server=server: self._complete(server))  # type: ignore[misc]
+
+    async def stop(self) -> None:
+        for server in self.servers:
+            await server.kill()
+
+    async def primary_of(self, key: str) -> RedisServer:
+        """Return the server that holds a key."""
+        server = self._alive()
+        slot = await self._on(server, "CLUSTER", "KEYSLOT", key)
+        for first, last, primary, *_ in await self._slots(server):
+            if first <= slot <= last:
+                return self._at(primary[1])
+        raise AssertionError(key)
+
+    async def replica_of(self, server: RedisServer) -> RedisServer:
+        """Return the replica of a primary, as soon as it has one that is up to date."""
+
+        async def replica() -> RedisServer | None:
+            for _, _, primary, *replicas in await self._slots(self._alive()):
+                if primary[1] == server.port and replicas:
+                    found = self._at(replicas[0][1])
+                    return found if await self._complete(found) else None
+            return None
+
+        found = await eventually(replica)
+        assert found is not None
+        return found
+
+    async def promote(self, replica: RedisServer, *how: str) -> None:
+        """Make a replica the primary of its shard; `TAKEOVER` does not ask the others."""
+        await self._on(replica, "CLUSTER", "FAILOVER", *how)
+
+        async def promoted() -> bool:
+            primaries = [row[2][1] for row in await self._slots(replica)]
+            return replica.port in primaries
+
+        await eventually(promoted)
+
+    async def move_slot(self, key: str, to: RedisServer) -> None:
+        """Give the slot of a key, without its data, to another primary."""
+        owner = await self.primary_of(key)
+        slot = await self._on(owner, "CLUSTER", "KEYSLOT", key)
+        new = await self._on(to, "CLUSTER", "MYID")
+        for server in (to, owner, *self.servers):
+            with contextlib.suppress(RedisError):  # a replica has no say
+                await self._on(server, "CLUSTER", "SETSLOT", slot, "NODE", new)
+
+    async def begin_to_move_slot(self, key: str, to: RedisServer) -> None:
+        """Let the owner answer ASK for keys of the slot that it does not hold."""
+        owner = await self.primary_of(key)
+        slot = await self._on(owner, "CLUSTER", "KEYSLOT", key)
+        await self._on(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", await self._id(owner))
+        await self._on(owner, "CLUSTER", "SETSLOT", slot, "MIGRATING", await self._id(to))
+
+    async def settle_slot(self, key: str) -> None:
+        """Undo `begin_to_move_slot`."""
+        slot = await self._on(self._alive(), "CLUSTER", "KEYSLOT", key)
+        for server in self.servers:
+            with contextlib.suppress(RedisError):  # a replica has no say
+                await self._on(server, "CLUSTER", "SETSLOT", slot, "STABLE")
+
+    @property
+    def _options(self) -> tuple[str, ...]:
+        return (
+            "--cluster-enabled", "yes", "--cluster-node-timeout", str(self.node_timeout),
+            "--repl-diskless-sync-delay", "0",
+        )  # fmt: skip
+
+    async def _assign_slots(self) -> None:
+        for number, server in enumerate(self.servers[: self.shards]):
+            first, last = (SLOTS * part // self.shards for part in (number, number + 1))
+            await self._on(server, "CLUSTER", "ADDSLOTS", *range(first, last))
+            await self._on(server, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+
+    async def _attach_replicas(self) -> None:
+        primaries, replicas = self.servers[: self.shards], self.servers[self.shards :]
+        for primary, replica in zip(primaries, replicas, strict=False):
+            name = await self._id(primary)
+
+            async def attached(replica: RedisServer = replica, name: str = name) -> bool:
+                with contextlib.suppress(RedisError):  # it has not met its primary yet
+                    await self._on(replica, "CLUSTER", "REPLICATE", name)
+                    return True
+                return False
+
+            await eventually(attached)
+
+    async def _complete(self, server: RedisServer) -> bool:
+        async with Redis.from_url(server.url) as redis:
+            connection: Any = redis
+            state = await connection.execute_command("CLUSTER INFO")
+            rows = await self._slots(server)
+            linked = (await redis.info("replication")).get("master_link_status", "up")
+        nodes = {node[1] for _, _, *nodes in rows for node in nodes}
+        healthy = state["cluster_state"] == "ok" and linked == "up"
+        return healthy and len(nodes) == len([s for s in self.servers if s.running])
+
+    async def _slots(self, server: RedisServer) -> list[Any]:
+        rows: list[Any] = await self._on(server, "CLUSTER", "SLOTS")
+        return rows
+
+    async def _id(self, server: RedisServer) -> str:
+        name: bytes = await self._on(server, "CLUSTER", "MYID")
+        return name.decode()
+
+    async def _on(self, server: RedisServer, *command: Any) -> Any:
+        async with Redis.from_url(server.url) as redis:
+            pipe: Any = redis.pipeline(transaction=False)
+            (reply,) = await pipe.execute_command(*command).execute()
+            return reply
+
+    def _alive(self) -> RedisServer:
+        return next(server for server in self.servers if server.running)
+
+    def _at(self, port: int) -> RedisServer:
+        return next(server for server in self.servers if server.port == port)
+
+
+@contextlib.asynccontextmanager
+async def redis_cluster(folder: Path, **options: Any) -> AsyncIterator[RedisCluster]:
+    """Run a cluster for the duration of the context."""
+    cluster = RedisCluster(folder, **options)
+    try:
+        await cluster.start()
+        yield cluster
+    finally:
+        await cluster.stop()
+
+
+def _ports(count: int) -> list[int]:
+    ports: list[int] = []
+    while len(ports) < count:
+        (port,) = unused_ports(1)
+        if port not in ports and is_free(port + BUS_OFFSET):
+            ports.append(port)
+    return ports
