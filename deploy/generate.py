@@ -44,11 +44,6 @@ class ServiceResources:
         return _prefix(self.name)
 
     @property
-    def event_deliveries(self) -> int:
-        """Deliveries of an event before it is moved to the dead-letter queue."""
-        return self.service.event_deliveries
-
-    @property
     def receives_from(self) -> list[str]:
         """Logical ids of the queues that the service receives from."""
         further = (_prefix(queue) for queue in self.service.queues)

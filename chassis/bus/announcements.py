@@ -12,9 +12,10 @@ from chassis.bus.commands import (
     ACTOR,
     TRACEPARENT,
     Publisher,
-    UnreadableMessage,
     parse,
     read_metadata,
+    require_known,
+    type_tags,
 )
 from chassis.log.event_store import Commit
 from contracts.messages import Event, Metadata
@@ -117,16 +118,17 @@ class EventReader(Generic[E]):
     def __init__(self, subscription: Subscription) -> None:
         """Create a reader of the subscription's events."""
         self._adapter: TypeAdapter[E] = TypeAdapter(subscription.tagged)
+        self._types = type_tags(subscription.events)
 
     def read(self, message: "SQSMessage") -> IncomingEvent[E]:
         """Return the event in a message.
 
         Raises:
             UnreadableMessage: it is not one of the events, or its id is missing.
+            UnknownMessage: it is an event of a type that this version does not know.
         """
+        require_known(message, self._types, EVENT_ID)
         event = parse(self._adapter, message)
-        if EVENT_ID not in message.headers:
-            raise UnreadableMessage(f"the message attribute {EVENT_ID} is missing")
         command_id = str(uuid.uuid5(_REACTION_NAMESPACE, message.headers[EVENT_ID]))
         return IncomingEvent(
             event=event,

@@ -6,7 +6,7 @@ each step recognises what an earlier delivery has done: SQS redelivery is the ou
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -15,7 +15,7 @@ from chassis.bus.commands import IncomingCommand
 from chassis.bus.outcomes import Outcomes
 from chassis.decide.decider import Rejected
 from chassis.decide.repository import Decision, Repository
-from chassis.log.event_store import CommandIdReused, Head, History
+from chassis.log.event_store import CommandIdReused, CommitTooLarge, Head, History
 from chassis.resilience.failpoint import failpoint
 from chassis.resilience.outage import retry_through_outage
 from chassis.views.projector import Projector
@@ -24,6 +24,12 @@ from contracts.messages import Command, CommandOutcome, Event, Metadata, Positio
 S = TypeVar("S")
 C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=Event)
+
+_TOO_LARGE: Final = Rejection(
+    kind="invalid",
+    code="too_large",
+    detail="This request is too large to be stored at once. Split it into smaller ones.",
+)
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +94,9 @@ class CommandHandler(Generic[S, C, E]):
             # the sender compares the digests and sees that the command was not handled
             log.warning("command_id_reused", stream=reuse.commit.stream)
             return _outcome(incoming, reuse.commit.head, digest=reuse.commit.origin.body_hash)
+        except CommitTooLarge as error:  # nothing was written, and no repetition makes it smaller
+            log.warning("command_too_large", because=str(error))
+            return _outcome(incoming, Head(incoming.command.stream, 0), _TOO_LARGE)
         return _outcome(incoming, decision.head)
 
     async def _execute(

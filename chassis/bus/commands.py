@@ -4,9 +4,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
+import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.messages import Command, Metadata
+from contracts.subscription import members_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,10 @@ REPEATED = "repeated"
 
 class UnreadableMessage(Exception):
     """A message that is not a command or event of this service, however often it is redelivered."""
+
+
+class UnknownMessage(Exception):
+    """A well-formed command or event of a type that a newer version of this service may know."""
 
 
 class Publisher(Protocol):
@@ -119,22 +125,48 @@ class CommandReader(Generic[C]):
     def __init__(self, commands: Any) -> None:
         """Create a reader of `commands`, a union of command classes."""
         self._adapter: TypeAdapter[C] = TypeAdapter(commands)
+        self._types = type_tags(commands)
 
     def read(self, message: "SQSMessage") -> IncomingCommand[C]:
         """Return the command in a message.
 
         Raises:
             UnreadableMessage: it is not one of the commands, or its id is missing.
+            UnknownMessage: it is a command of a type that this version does not know.
         """
+        require_known(message, self._types, COMMAND_ID)
         command = parse(self._adapter, message)
-        if COMMAND_ID not in message.headers:
-            raise UnreadableMessage(f"the message attribute {COMMAND_ID} is missing")
         return IncomingCommand(
             command=command,
             metadata=read_metadata(message, message.headers[COMMAND_ID], CAUSATION_ID),
             digest=message.headers.get(BODY_HASH) or command.body_hash,
             redelivered=message.receive_count > 1 or REPEATED in message.headers,
         )
+
+
+def type_tags(messages: Any) -> frozenset[str]:
+    """Return the type tags of a union of commands or events."""
+    return frozenset(cls.model_fields["type"].default for cls in members_of(messages))
+
+
+def require_known(message: "SQSMessage", types: frozenset[str], id_header: str) -> None:
+    """Verify that a message has its id and a known type, before it is parsed completely.
+
+    Raises:
+        UnreadableMessage: it is no JSON object with a type, or its id is missing.
+        UnknownMessage: its type is not one of `types`.
+    """
+    try:
+        body = orjson.loads(message.body)
+    except orjson.JSONDecodeError as error:
+        raise UnreadableMessage(f"body: {error}") from error
+    tag = body.get("type") if isinstance(body, dict) else None
+    if not isinstance(tag, str):
+        raise UnreadableMessage("type: the body is no JSON object with a type")
+    if id_header not in message.headers:
+        raise UnreadableMessage(f"the message attribute {id_header} is missing")
+    if tag not in types:
+        raise UnknownMessage(f"{tag[:80]} is not known to this version of the service")
 
 
 def parse(adapter: TypeAdapter[Any], message: "SQSMessage") -> Any:

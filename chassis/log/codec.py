@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 from pydantic import ValidationError
 
-from chassis.log.event_store import UnknownEvent
+from chassis.log.event_store import UnknownEvent, UnreadableCommit
 from contracts.messages import Event
 from contracts.subscription import members_of
 
@@ -56,9 +56,9 @@ class Codec(Generic[E]):
 
         Raises:
             UnknownEvent: this version of the service does not know a type or schema version, a
-                payload does not fit its class, or the bytes are no list of events at all. No part
-                of the commit is returned then, because a decision must not rest on an incomplete
-                history.
+                payload does not fit its class. No part of the commit is returned then, because a
+                decision must not rest on an incomplete history.
+            UnreadableCommit: the bytes are no list of events at all.
         """
         return tuple(self._event(*row) for row in _rows(encoding, stored))
 
@@ -84,18 +84,18 @@ def _rows(encoding: str, stored: bytes) -> list[tuple[str, int, Payload]]:
     """Return (type, schema version, payload) of each event.
 
     Raises:
-        UnknownEvent: the bytes are not what `Codec.encode` makes.
+        UnreadableCommit: the bytes are not what `Codec.encode` makes.
     """
     try:
         plain = zlib.decompress(stored) if encoding == COMPRESSED else stored
         rows = orjson.loads(plain)
         parsed = [(row["t"], row["v"], row["d"]) for row in rows]
     except (zlib.error, ValueError, TypeError, KeyError, IndexError) as error:
-        raise UnknownEvent(f"the commit is no list of events: {error!r}") from error
+        raise UnreadableCommit(f"the commit is no list of events: {error!r}") from error
     for tag, version, payload in parsed:
         # a Boolean is an int, and compares like one
         if not (isinstance(tag, str) and type(version) is int and isinstance(payload, dict)):
-            raise UnknownEvent(f"the commit has an event without type, version or data: {tag!r}")
+            raise UnreadableCommit(f"an event lacks a type, version or data: {tag!r}")
     return parsed
 
 

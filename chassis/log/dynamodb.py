@@ -1,5 +1,6 @@
 """Store events in DynamoDB: one item per commit, written by one conditional request."""
 
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
@@ -48,6 +49,9 @@ QUERY_COMMITS: Final = 500
 """Commits on one page of a query: parsing a larger reply would block the event loop for long."""
 _BATCH: Final = 25
 """Items of one BatchWriteItem."""
+
+
+_TOO_LARGE: Final = re.compile(r"[Ii]tem size .*exceed|exceed.* maximum allowed size")
 
 
 class DynamoDBEventStore(Generic[E]):
@@ -253,6 +257,7 @@ class DynamoDBEventStore(Generic[E]):
         except ClientError as error:
             if _code(error) == "TransactionConflictException":  # a transaction is writing the item
                 raise Conflict(head) from error
+            _require_size(error, [str(error)])
             if _code(error) != "ConditionalCheckFailedException":
                 raise
             return _existing_item(error.response)
@@ -293,6 +298,8 @@ def _cause_of_cancellation(error: ClientError, head: Head, claims: Sequence[str]
     would be refused again.
     """
     codes = cancellation_codes(error)
+    reasons: Sequence[Any] = error.response.get("CancellationReasons", ())
+    _require_size(error, [str(reason.get("Message", "")) for reason in reasons])
     if codes and codes[0] == "ConditionalCheckFailed":
         return _existing_item(error.response["CancellationReasons"][0])
     for claim, code in zip(claims, codes[1:], strict=False):
@@ -301,6 +308,12 @@ def _cause_of_cancellation(error: ClientError, head: Head, claims: Sequence[str]
     if set(codes) - {"None"} == {"TransactionConflict"}:
         raise Conflict(head) from error
     raise error
+
+
+def _require_size(error: ClientError, messages: Sequence[str]) -> None:
+    """Raise `CommitTooLarge` if DynamoDB counts more bytes than `CommitItems.encode` did."""
+    if any(_TOO_LARGE.search(message) for message in messages):
+        raise CommitTooLarge(str(error)) from error
 
 
 def _existing_item(reply: Any) -> Item:

@@ -21,7 +21,7 @@ from chassis.log.event_store import (
     Head,
     Origin,
     Snapshot,
-    UnknownEvent,
+    UnreadableCommit,
 )
 from contracts.messages import Event
 
@@ -72,12 +72,13 @@ class CommitItems(Generic[E]):
         """Return the commit of an item.
 
         Raises:
-            UnknownEvent: an event cannot be read, or an attribute is missing or malformed.
+            UnknownEvent: an event cannot be read.
+            UnreadableCommit: an attribute is missing or malformed.
         """
         try:
             return self._decode(item)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UnknownEvent(f"the item of the commit is malformed: {error!r}") from error
+            raise UnreadableCommit(f"the item of the commit is malformed: {error!r}") from error
 
     def _decode(self, item: Item) -> Commit[E]:
         encoding = item["z"]["S"]

@@ -48,6 +48,10 @@ class UnknownEvent(Exception):
     """A stream holds an event that this version of the service cannot read."""
 
 
+class UnreadableCommit(UnknownEvent):
+    """A stored commit is damaged: no version of the service has written it like this."""
+
+
 def check_claims(claims: Sequence[str]) -> None:
     """Verify that one transaction can write these claims.
 

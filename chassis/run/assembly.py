@@ -3,15 +3,13 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import structlog
-from faststream.exceptions import RejectMessage
-
 from chassis.bus.announcements import Announcer, EventReader, announcements_queue
 from chassis.bus.command_handler import CommandHandler
-from chassis.bus.commands import CommandReader, UnreadableMessage, commands_queue
+from chassis.bus.commands import CommandReader, commands_queue
 from chassis.bus.outcomes import Outcomes
 from chassis.bus.tracing import tracing_middleware
 from chassis.decide.repository import Repository
+from chassis.run.deliveries import Deliveries
 from chassis.run.resources import Resources
 from chassis.run.service import Application, Handlers, Service
 from chassis.run.settings import ServiceSettings
@@ -31,8 +29,6 @@ E = TypeVar("E", bound=Event)
 R = TypeVar("R")
 
 _REDIS = {"db.system.name": "redis"}
-
-log = structlog.get_logger(__name__)
 
 
 def assemble(
@@ -99,26 +95,8 @@ def _receive(
         wait_time_seconds=settings.receive_wait_seconds,
     )
 
+    deliveries = Deliveries(queue, application.resources.redis, read, handle)
+
     @subscriber
     async def on_message(message: SQSMessage) -> None:
-        await handle(read_or_reject(read, message))
-
-
-def read_or_reject(read: Callable[[SQSMessage], R], message: SQSMessage) -> R:
-    """Parse a message; move one that cannot be parsed to the dead-letter queue at once.
-
-    No redelivery would help, and the message must not hold up the others of its group.
-
-    Raises:
-        RejectMessage: the message cannot be parsed.
-    """
-    try:
-        return read(message)
-    except UnreadableMessage as error:
-        log.error(  # noqa: TRY400  the text gives the reason, a traceback adds nothing
-            "message_unreadable",
-            message_id=message.message_id,
-            group=message.group_id,
-            because=str(error),
-        )
-        raise RejectMessage(reason=str(error)) from error
+        await deliveries.on_message(message)

@@ -96,8 +96,6 @@ class Service(Generic[T, S, C, E]):
     read_models: Sequence[ReadModel[E]]
     subscription: Subscription | None = None
     """The events, its own or other services', that it reacts to."""
-    event_deliveries: int = 5
-    """Deliveries of an event before it is moved to the dead-letter queue."""
     sends: Sequence[type[Command]] = ()
     """The commands that it sends to queues, its own or other services'."""
     subscribers: Callable[[], Mapping[type[Event], Sequence[str]]] = dict

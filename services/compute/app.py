@@ -119,9 +119,6 @@ COMPUTE: Final = Service(
     codec=Codec[ComputeEvent](ComputeEvent),
     read_models=(ANALYSIS_VIEWS,),
     subscription=SUBSCRIPTION,
-    # an analysis is one message that takes hours: every deployment and lost instance in that time
-    # costs it a delivery, and each delivery continues from the last checkpoint
-    event_deliveries=20,
     subscribers=subscribers,
     compose=compose,
 )

@@ -14,7 +14,7 @@ from chassis.bus.command_handler import CommandHandler
 from chassis.bus.commands import CommandSender, IncomingCommand, UnreadableMessage
 from chassis.bus.reactions import reaction
 from chassis.resilience.outage import retry_through_outage
-from chassis.run.assembly import read_or_reject
+from chassis.run.deliveries import read_or_reject
 from chassis.views.read_models import ReadModels
 from contracts.invites import (
     MAIL_MESSAGES,
@@ -226,7 +226,7 @@ class FeedbackHandler:
             log.warning(
                 "feedback_without_invitation", message_id=feedback.message_id, kind=feedback.kind
             )
-            raise RejectMessage from error
+            raise RejectMessage(reason="no invitation has sent this mail") from error
 
     async def _invite_id(self, feedback: Feedback) -> str:
         if feedback.invite_id:

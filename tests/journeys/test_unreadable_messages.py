@@ -80,7 +80,7 @@ class UnreadableMessage:
     "message",
     [
         UnreadableMessage("no JSON at all", {"command_id": "a"}, "body"),
-        UnreadableMessage('{"type": "MeltDown"}', {"command_id": "b"}, "type"),
+        UnreadableMessage('{"kind": "MeltDown"}', {"command_id": "b"}, "type"),
         UnreadableMessage('{"type": "OpenAccount", "memberId": "x"}', {"command_id": "c"}, "email"),
         UnreadableMessage(
             '{"type": "OpenAccount", "memberId": "x", "email": "x@example.com"}', {}, "command-id"
@@ -107,6 +107,8 @@ async def test_an_unreadable_message_is_logged_and_becomes_a_dead_letter(
     dead_letters = await eventually(lambda: take_dead_letters(clients))
     assert set(dead_letters) == {message.body}
     assert dead_letters[message.body]["Attributes"]["MessageGroupId"] == group
+    reason = dead_letters[message.body]["MessageAttributes"]["dead-letter-reason"]["StringValue"]
+    assert message.because in reason
     for name, value in message.attributes.items():
         sent = dead_letters[message.body]["MessageAttributes"][name.replace("_", "-")]
         assert sent["StringValue"] == value

@@ -1,0 +1,59 @@
+"""The policies of the template allow every call that the event store makes."""
+
+import re
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from deploy.folders import ROOT, event_sourced_names
+
+_PERMISSIONS: Final = {"transact_write_items": {"PutItem"}}
+"""Call -> permissions, where they have other names."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Read a template: `!GetAtt X.Arn` becomes `X.Arn`."""
+
+
+def _value(loader: _Loader, _tag: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        return loader.construct_scalar(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    raise TypeError(node)
+
+
+_Loader.add_multi_constructor("!", _value)
+
+
+def calls(folder: str) -> set[str]:
+    """Return the names of the calls to DynamoDB in a folder, found in its source."""
+    return {
+        call
+        for path in (ROOT / folder).rglob("*.py")
+        for call in re.findall(r"\b_client\.([a-z_]+)\(", path.read_text())
+    }
+
+
+def permissions(call: str) -> set[str]:
+    return _PERMISSIONS.get(call, {call.title().replace("_", "")})
+
+
+@pytest.fixture(scope="module")
+def template() -> Any:
+    return yaml.load((ROOT / "deploy" / "template.yaml").read_text(), _Loader)  # noqa: S506
+
+
+@pytest.mark.parametrize("service", event_sourced_names())
+def test_a_service_may_make_every_call_of_the_event_store(template: Any, service: str) -> None:
+    policy = template["Resources"][f"{service.title()}Policy"]["Properties"]["PolicyDocument"]
+    allowed = {
+        action.removeprefix("dynamodb:")
+        for statement in policy["Statement"]
+        if f"{service.title()}Events.Arn" in statement["Resource"]
+        for action in statement["Action"]
+    }
+    made = calls("chassis/log")
+    assert {"describe_table", "query", "put_item", "transact_write_items", "scan"} <= made
+    assert set().union(*(permissions(call) for call in made)) <= allowed
