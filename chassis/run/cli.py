@@ -16,10 +16,16 @@ from chassis.run.resources import open_resources
 from chassis.run.serve import serve
 from chassis.run.service import Application, OperatorCommand, Service
 from chassis.run.settings import ServiceSettings
+from chassis.run.terminal import report
+from chassis.views.identity import EvictionPolicy
 
 
 async def _run(application: Application[Any, Any, Any, Any], _arguments: argparse.Namespace) -> int:
-    await serve(application)
+    try:
+        await serve(application)
+    except EvictionPolicy as refusal:
+        report(f"cannot start: {refusal}")
+        return 1
     return 0
 
 

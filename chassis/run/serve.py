@@ -11,6 +11,7 @@ import structlog
 from chassis.resilience.outages import OUTAGES
 from chassis.resilience.supervision import supervise
 from chassis.run.assembly import subscribe
+from chassis.run.eviction import check_eviction_policy
 from chassis.run.health import start_health_server, writable
 from chassis.run.metrics import ServiceMetrics
 from chassis.run.service import Application, Handlers
@@ -20,7 +21,12 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(application: Application[Any, Any, Any, Any]) -> None:
-    """Handle messages until SIGTERM or SIGINT; rebuild read models that Redis has lost."""
+    """Handle messages until SIGTERM or SIGINT; rebuild read models that Redis has lost.
+
+    Raises:
+        EvictionPolicy: Redis may evict read models.
+    """
+    await check_eviction_policy(application.resources.redis)
     async with (
         application.traces or contextlib.nullcontext(),
         application.service.compose(application) as handlers,

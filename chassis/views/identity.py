@@ -6,10 +6,11 @@ owns the read models stores under `{service}:verified` which nodes it has compar
 readers trust the absence of a value only on these nodes.
 """
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
+
+from redis.exceptions import RedisError
 
 from chassis.views.keys import control_key, verified_key
 from chassis.views.scripts import LuaScript
@@ -22,6 +23,16 @@ owner is an older build that verifies nothing."""
 _LOST: Final = b"lost"
 """Field of `{service}:verified` that says why everything has to be rebuilt."""
 NEVER_EVICTS: Final = "noeviction"
+
+
+class EvictionPolicy(RedisError):
+    """The `maxmemory-policy` of a Redis node lets it evict read models."""
+
+    def __init__(self, policy: str) -> None:
+        super().__init__(
+            f"maxmemory-policy {policy} lets Redis evict read models; set it to noeviction"
+        )
+        self.policy = policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +127,9 @@ class VerifiedReader:
         home_identity, (control_pairs, verified_pairs) = _parse(replies[0])
         node_identity, (reply,) = _parse(replies[1])
         known = Verified(_hash(verified_pairs))
-        complete = not known.is_kept or (
-            await _holds_everything(home, home_identity, known)
-            and await _holds_everything(node, node_identity, known)
-        )
+        nodes = ((home, home_identity), (node, node_identity))
+        holds = _holds_everything if known.is_kept else _evicts_nothing
+        complete = all([await holds(*each, known) for each in nodes])
         return VerifiedRead(_hash(control_pairs), complete, reply)
 
 
@@ -164,20 +174,13 @@ class VerifiedNodes:
 async def node_for(redis: Any, key: str) -> Any:
     """Return the client of the node that holds a key; of a single node: `redis` itself."""
     find = getattr(redis, "node_for", None)
-    if find is None:
-        return redis
-    node = find(key)
-    return await node if inspect.isawaitable(node) else node
+    return redis if find is None else await find(key)
 
 
 async def primaries(redis: Any) -> Sequence[Any]:
     """Return the clients of all nodes that hold keys; of a single node: `redis` itself."""
     find = getattr(redis, "primaries", None)
-    if find is None:
-        return [redis]
-    nodes = find()
-    found: Sequence[Any] = await nodes if inspect.isawaitable(nodes) else nodes
-    return found
+    return [redis] if find is None else list(await find())
 
 
 async def identities(redis: Any) -> list[NodeIdentity]:
@@ -194,6 +197,17 @@ async def maxmemory_policies(redis: Any) -> set[str]:
     return {await _policy(node) for node in await primaries(redis)}
 
 
+def ensure_no_eviction(policies: set[str]) -> None:
+    """Return if no policy lets Redis evict read models.
+
+    Raises:
+        EvictionPolicy: one does.
+    """
+    for policy in sorted(policies):
+        if evicts_read_models(policy):
+            raise EvictionPolicy(policy)
+
+
 def evicts_read_models(policy: str) -> bool:
     """Return whether Redis may evict keys without a time to live, as read models are."""
     return policy.startswith("allkeys-")
@@ -207,6 +221,11 @@ async def _holds_everything(node: Any, identity: NodeIdentity, verified: Verifie
     if evicted == identity.evicted_keys:
         return True
     return (await _policy(node)).startswith("volatile-")  # it evicted something else
+
+
+async def _evicts_nothing(node: Any, identity: NodeIdentity, _verified: Verified) -> bool:
+    """Return whether it is the owner, not an eviction, that left the verified nodes away."""
+    return not (identity.evicted_keys and evicts_read_models(await _policy(node)))
 
 
 async def _policy(node: Any) -> str:

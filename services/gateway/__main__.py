@@ -5,14 +5,17 @@ import asyncio
 import contextlib
 import resource
 import socket
+import sys
 from dataclasses import dataclass, field
 
 import structlog
 import uvloop
 
+from chassis.run.eviction import check_eviction_policy
 from chassis.run.gc_tuning import tune_gc
 from chassis.run.logging import configure
 from chassis.run.tracing import open_traces
+from chassis.views.identity import EvictionPolicy
 from gateway.app import Gateway, assemble, running
 from gateway.clients import open_clients
 from gateway.edge import workers
@@ -35,7 +38,10 @@ def main() -> None:
     else:
         _raise_file_limit()
         tune_gc()
-        uvloop.run(run(settings))
+        try:
+            uvloop.run(run(settings))
+        except EvictionPolicy as refusal:
+            sys.exit(f"cannot start: {refusal}")
 
 
 def _sockets(settings: Settings) -> list[socket.socket]:
@@ -65,11 +71,16 @@ class Shutdown:
 
 
 async def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests in flight."""
+    """Serve until SIGTERM or SIGINT, then finish the requests in flight.
+
+    Raises:
+        EvictionPolicy: Redis may evict read models.
+    """
     shutdown = Shutdown()
     shutdown.listen(asyncio.get_running_loop())
     traces = open_traces(settings, "gateway")
     async with traces or contextlib.nullcontext(), open_clients(settings, traces) as clients:
+        await check_eviction_policy(clients.redis)
         gateway = assemble(settings, clients, traces)
         async with running(gateway), _internal(gateway) as internal, _public(gateway) as site:
             log.info("gateway_started", port=site.port, internal_port=internal)

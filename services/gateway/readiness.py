@@ -3,6 +3,7 @@
 from chassis.bus.outcomes import OutcomeListener
 from chassis.bus.subscription import ChannelSubscription
 from chassis.run.health import Check, writable
+from chassis.views.identity import ensure_no_eviction, maxmemory_policies
 from gateway.clients import Clients
 from gateway.dependencies import Dependencies
 
@@ -15,6 +16,10 @@ def checks(
     clients: Clients, dependencies: Dependencies, listener: OutcomeListener
 ) -> dict[str, Check]:
     """Return the checks of /readyz by name; each raises an error that gives its reason."""
+
+    async def eviction_policy() -> bool:
+        ensure_no_eviction(await maxmemory_policies(clients.redis))
+        return True
 
     async def outcomes() -> bool:
         return _listening(listener.subscription)
@@ -30,6 +35,7 @@ def checks(
 
     return {
         "redis": writable(clients.redis, "gateway"),
+        "eviction policy": eviction_policy,
         "outcomes": outcomes,
         "changes": changes,
         "signing keys": keys,

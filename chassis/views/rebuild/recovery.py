@@ -23,6 +23,7 @@ from chassis.views.identity import (
     NodeIdentity,
     Verified,
     VerifiedNodes,
+    ensure_no_eviction,
     evicts_read_models,
     identities,
     maxmemory_policies,
@@ -53,8 +54,6 @@ class Recovery(Generic[E]):
     """Watch the Redis nodes of one service's read models; one instance per process."""
 
     projector: Projector[E]
-    problem: str = ""
-    """What an operator has to correct, for /readyz; empty if nothing."""
     _current: frozenset[str] | None = None
     """Identities of the nodes as of the last look."""
     _left: set[str] = field(default_factory=set)
@@ -72,6 +71,7 @@ class Recovery(Generic[E]):
         """Check the nodes once, and repair what they lost.
 
         Raises:
+            EvictionPolicy: Redis may evict read models again; an operator has to change that.
             Exception: an error of Redis or of the event store; look again later.
         """
         nodes = await identities(self.projector.redis)
@@ -81,7 +81,6 @@ class Recovery(Generic[E]):
         await self._nodes.announce()
         await self._notice_change(nodes)
         policies = await maxmemory_policies(self.projector.redis)
-        self.problem = _policy_problem(policies)
         verified = await self._nodes.read()
         reason = await self._reason_to_rebuild(nodes, verified, policies)
         if reason:
@@ -90,6 +89,7 @@ class Recovery(Generic[E]):
             await self._verify(nodes)
         elif any(verified.evicted_keys(node) != node.evicted_keys for node in nodes):
             await self._nodes.replace(nodes)  # keys with a time to live were evicted: no read model
+        ensure_no_eviction(policies)
 
     async def _notice_change(self, nodes: Sequence[NodeIdentity]) -> None:
         """Repair this process's recent streams if a node is not the one that it wrote to."""
@@ -185,8 +185,3 @@ def _evicted(nodes: Sequence[NodeIdentity], verified: Verified, policies: set[st
         known is not None and node.evicted_keys > known
         for node, known in zip(nodes, before, strict=True)
     )
-
-
-def _policy_problem(policies: set[str]) -> str:
-    evicting = sorted(policy for policy in policies if evicts_read_models(policy))
-    return f"maxmemory-policy {evicting[0]} evicts read models" if evicting else ""

@@ -50,6 +50,7 @@ class ReadModelWatcher(Generic[E]):
         A look that fails is registered and repeated, whatever the error is.
         """
         for round_ in count():
+            await attempt("recovery", self.recovery.look, outages=self.outages)
             look = partial(self.look, retry_parked=round_ % RETRY_PARKED_ROUNDS == 0)
             await attempt("read-model-watch", look, outages=self.outages)
             self.projector.generations_lost.clear()
@@ -89,8 +90,7 @@ class ReadModelWatcher(Generic[E]):
         ]
 
     async def look(self, *, retry_parked: bool = False) -> None:
-        """Recover and rebuild what is missing, and project what instances left behind, once."""
-        await self.recovery.look()
+        """Rebuild what is missing, and project what instances have left behind, once."""
         if needed := await self.needed():
             log.info("rebuilds_needed", read_models=needed)
             await self.rebuild_needed()
