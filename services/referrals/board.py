@@ -1,7 +1,7 @@
 """Decide on a board's day: it is closed once, and its ranks are final (pure)."""
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Literal, assert_never
 
 from chassis.decide.decider import Decider, DecisionContext
 from contracts.referrals import BoardCommand, BoardEvent, CloseDay, DayClosed
@@ -13,10 +13,14 @@ from contracts.referrals import BoardCommand, BoardEvent, CloseDay, DayClosed
 class OpenDay:
     """Represent a day whose board has not been stored yet."""
 
+    phase: Literal["open_day"] = "open_day"
+
 
 @dataclass(frozen=True, slots=True)
 class ClosedDay:
     """Represent a day whose board is final."""
+
+    phase: Literal["closed_day"] = "closed_day"
 
 
 BoardDay = OpenDay | ClosedDay

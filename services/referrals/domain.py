@@ -3,6 +3,10 @@
 A stream belongs to one aggregate, which its commands and events determine.
 """
 
+from typing import Annotated, Final
+
+from pydantic import Field, TypeAdapter
+
 from chassis.decide.decider import Decider, DecisionContext
 from contracts.referrals import BoardCommand, BoardEvent, ReferralCommand, ReferralEvent
 from referrals.account.decider import Policies, account_decider
@@ -11,6 +15,11 @@ from referrals.board import BOARD_DAYS, BoardDay, OpenDay
 
 State = Account | BoardDay | None
 """State of a stream; None: it has no events, so that its aggregate is not known yet."""
+
+STORED_STATE: Final[TypeAdapter[State]] = TypeAdapter(
+    Annotated[Account | BoardDay, Field(discriminator="phase")] | None
+)
+"""How the state is stored in a snapshot."""
 
 
 def referrals_decider(

@@ -207,7 +207,7 @@ def test_events_before_the_opening_change_nothing_but_the_credit() -> None:
     assert isinstance(opened, Member)
     assert opened.credit is not None
     assert not opened.codes
-    assert not opened.referrals
+    assert opened.seats_taken == 0
 
 
 def test_a_board_day_is_closed_once() -> None:

@@ -27,7 +27,7 @@ from contracts.referrals import (
     use_id,
 )
 from referrals.account.state import Member
-from referrals.domain import DECIDER
+from referrals.domain import DECIDER, STORED_STATE
 from referrals.projections import (
     fold_codes,
     fold_entry,
@@ -157,7 +157,9 @@ class Seats(RuleBasedStateMachine):
                 events = DECIDER.decide(DECIDER.fold(self.streams[name]), command, context)  # type: ignore[arg-type]
             except Rejected:
                 return False
-            wanted = {claim for event in events for claim in DECIDER.claims(event)}
+            claims = [claim for event in events for claim in DECIDER.claims(event)]
+            wanted = set(claims)
+            assert len(claims) == len(wanted), "a commit claims a name twice"
             foreign = {claim for claim in wanted if self.taken.get(claim, name) != name}
             if not foreign:
                 break
@@ -194,7 +196,7 @@ class Seats(RuleBasedStateMachine):
 
     @rule(referrer=referrers, person=people)
     def release(self, referrer: str, person: str) -> None:
-        known = self.use(referrer, person) in self.member(referrer).referrals
+        known = self.use(referrer, person) in self.states(referrer)
         later = self.model.at(referrer, self.at)
         done = self.do(ReleaseReferral(member_id=referrer, use_id=self.use(referrer, person)))
         released = later.change(referrer, person, "reserved", None)
@@ -258,6 +260,18 @@ class Seats(RuleBasedStateMachine):
     def use(self, referrer: str, person: str) -> str:
         return use_id(referrer, CODES[referrer], person)
 
+    def states(self, name: str) -> dict[str, str]:
+        """Return use id -> status of the referrals that the account knows."""
+        referrals = self.member(name).referrals
+        uses = [self.use(name, person) for person in PEOPLE]
+        return {use: known.name for use in uses if (known := referrals.find(use)) is not None}
+
+    @invariant()
+    def a_snapshot_holds_the_same_state(self) -> None:
+        for name in self.streams:
+            member = self.member(name)
+            assert STORED_STATE.validate_json(STORED_STATE.dump_json(member)) == member
+
     @invariant()
     def seats_never_exceed_the_total(self) -> None:
         for name in self.streams:
@@ -275,11 +289,8 @@ class Seats(RuleBasedStateMachine):
                 if owner == name
             }
             ended = ("released", "expired")
-            referrals = self.member(name).referrals
             assert expected == {
-                use_id: referral.status.name
-                for use_id, referral in referrals.items()
-                if referral.status.name not in ended
+                use_id: state for use_id, state in self.states(name).items() if state not in ended
             }
 
     @invariant()
@@ -287,8 +298,7 @@ class Seats(RuleBasedStateMachine):
         confirmed = [
             addresses.folded(referral.invited_user)
             for name in self.streams
-            for referral in self.member(name).referrals.values()
-            if referral.status.name == "confirmed"
+            for referral in self.member(name).referrals.confirmed.values()
         ]
         assert len(confirmed) == len(set(confirmed))
 
@@ -305,7 +315,7 @@ class Seats(RuleBasedStateMachine):
             assert codes is not None
             assert points is not None
             assert ranked is not None
-            states = {use_id: r.status.name for use_id, r in member.referrals.items()}
+            states = self.states(name)
             confirmed = sum(state == "confirmed" for state in states.values())
             assert entry.referrals_remaining == codes.remaining == member.seats_left
             assert entry.referrals_used == points.invited == confirmed

@@ -4,7 +4,7 @@ from functools import reduce
 from typing import assert_never
 
 from chassis.decide.decider import DecisionContext, Rejected
-from contracts.addresses import digest, folded
+from contracts.addresses import digest
 from contracts.referrals import (
     AccountEvent,
     Assessment,
@@ -14,8 +14,10 @@ from contracts.referrals import (
     ReferralDelayed,
     ReferralHeld,
     ReferralRejected,
+    use_id,
 )
 from referrals.account import status
+from referrals.account.referrals import Past
 from referrals.account.reservation import find, reserve, unknown_referral
 from referrals.account.state import Campaign, Member, OpenedAccount, with_referral
 from referrals.guards import HOUR, Evidence, GuardRules, assess
@@ -48,17 +50,16 @@ def confirm(
     """
     referral = find(account, command.use_id)
     verified = command.invited_user
-    if verified is not None and folded(verified) != folded(referral.invited_user):
-        raise unknown_referral()  # it was reserved for another person
+    # a use id is made of the address that the referral was reserved for
+    if verified is not None and use_id(command.member_id, "", verified) != command.use_id:
+        raise unknown_referral()
+    if isinstance(referral, Past):
+        return _confirm_past(referral, command)
     match referral.status:
         case status.Reserved():
             return [_verdict(account, command, context, rules)]
         case status.Released() | status.Expired():
-            raise Rejected(
-                "The reservation has ended. Use the referral code again to get a new one.",
-                code="reservation_ended",
-                kind="gone",
-            )
+            raise _reservation_ended()
         case (
             status.Delayed()
             | status.Held()
@@ -67,14 +68,34 @@ def confirm(
             | status.Reversed()
         ) as decided:
             if decided.invited_id != command.invited_id:
-                raise Rejected(
-                    "Another account has already used this referral. Ask the person who invited "
-                    "you for a referral code.",
-                    code="seat_taken",
-                )
+                raise _seat_taken()
             return []
         case _:
             assert_never(referral.status)
+
+
+def _confirm_past(past: Past, command: ConfirmReferral) -> list[AccountEvent]:
+    if not past.person:
+        raise _reservation_ended()
+    if not past.is_of(command.invited_id):
+        raise _seat_taken()
+    return []
+
+
+def _reservation_ended() -> Rejected:
+    return Rejected(
+        "The reservation has ended. Use the referral code again to get a new one.",
+        code="reservation_ended",
+        kind="gone",
+    )
+
+
+def _seat_taken() -> Rejected:
+    return Rejected(
+        "Another account has already used this referral. Ask the person who invited you for a "
+        "referral code.",
+        code="seat_taken",
+    )
 
 
 def claims(event: ReferralConfirmed) -> tuple[str, ...]:
@@ -86,25 +107,16 @@ def is_referred_elsewhere(
     account: OpenedAccount, use_id: str, invited_id: str, context: DecisionContext
 ) -> bool:
     """Return whether the person has been referred by another account or with another address."""
-    address = digest(account.referrals[use_id].invited_user)
+    address = digest(account.referrals.open[use_id].invited_user)
     if not context.taken.isdisjoint({_person_claim(invited_id), _address_claim(address)}):
         return True
-    return any(
-        isinstance(other.status, status.Confirmed | status.Reversed)
-        and other.status.invited_id == invited_id
-        for other_id, other in account.referrals.items()
-        if other_id != use_id
-    )
+    return account.referrals.has_referred(invited_id)
 
 
 def evidence(account: OpenedAccount, command: ConfirmReferral, at: int) -> Evidence:
     """Return the evidence about a sign-up at this time (UNIX seconds), before it is assessed."""
-    referral = account.referrals[command.use_id]
-    others = [
-        other
-        for use_id, other in account.referrals.items()
-        if use_id != command.use_id and other.status.takes_seat
-    ]
+    referral = account.referrals.open[command.use_id]
+    others = account.referrals.others_detailed(but=command.use_id)
     return Evidence(
         at=at,
         invited_id=command.invited_id,
@@ -115,7 +127,7 @@ def evidence(account: OpenedAccount, command: ConfirmReferral, at: int) -> Evide
         referrer_network=account.network if isinstance(account, Member) else None,
         referrer_opened_at=account.opened_at,
         referrer_referred_by=account.credit.referrer_id if account.credit else None,
-        confirmed=sum(isinstance(other.status, status.Confirmed) for other in others),
+        confirmed=account.referrals.confirmations,
         reserved_at=tuple(other.reserved_at for other in others),
         other_users=tuple(other.invited_user for other in others),
     )
@@ -131,7 +143,7 @@ def after_delay(
         member_id=account.member_id,
         use_id=use_id,
         invited_id=invited_id,
-        address_digest=digest(account.referrals[use_id].invited_user),
+        address_digest=digest(account.referrals.open[use_id].invited_user),
         confirmed_at=context.at,
         team=isinstance(account, Campaign),
     )
@@ -169,7 +181,7 @@ def _confirmed(
         use_id=command.use_id,
         invited_id=command.invited_id,
         network=command.network,
-        address_digest=digest(account.referrals[command.use_id].invited_user),
+        address_digest=digest(account.referrals.open[command.use_id].invited_user),
         assessment=assessment,
         confirmed_at=context.at,
         team=isinstance(account, Campaign),

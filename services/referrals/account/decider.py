@@ -163,10 +163,14 @@ def _once_opened(
             | ReverseReferral()
             | GrantQuota()
         ):
-            settled, current = settle(account, context)
+            settled, current = settle(account, context, _use_of(command))
             return [*settled, *_on_seats(current, command, context, policies)]
         case _:
             assert_never(command)
+
+
+def _use_of(command: SeatCommand) -> str | None:
+    return None if isinstance(command, GrantQuota) else command.use_id
 
 
 def _on_seats(

@@ -13,9 +13,13 @@ from contracts.referrals import (
 )
 from contracts.rejections import CODE_NOT_USABLE, UNKNOWN_REFERRAL
 from referrals.account import status
-from referrals.account.state import OpenedAccount, Referral
+from referrals.account.referrals import Past, Referral
+from referrals.account.state import OpenedAccount
 
 RESERVED_SECONDS = 30 * 60
+_TAKES_SEAT = frozenset({"reserved", "delayed", "held", "confirmed"})
+_BARS = frozenset({"rejected", "reversed"})
+"""Statuses after which the same person cannot be referred again."""
 
 
 def reserve(
@@ -25,11 +29,14 @@ def reserve(
 
     All rejections are alike, so that a caller who guesses codes learns nothing from them.
     """
-    earlier = account.referrals.get(command.use_id)
-    if earlier is not None and earlier.status.takes_seat:
+    earlier = _status_name(account, command.use_id)
+    if earlier in _TAKES_SEAT:
         return []
-    barred = earlier is not None and isinstance(earlier.status, status.Rejected | status.Reversed)
-    if command.member_id is None or barred or not account.can_use(command.code, context.at):
+    if (
+        command.member_id is None
+        or earlier in _BARS
+        or not account.can_use(command.code, context.at)
+    ):
         raise not_usable()
     return [
         ReferralReserved(
@@ -49,6 +56,10 @@ def release(
 ) -> list[AccountEvent]:
     """Give up a reservation; releasing it again changes nothing."""
     referral = find(account, command.use_id)
+    if isinstance(referral, Past):
+        if referral.person:
+            raise _not_reserved(referral.name)
+        return []
     match referral.status:
         case status.Reserved():
             return [
@@ -65,24 +76,32 @@ def release(
             | status.Rejected()
             | status.Reversed()
         ):
-            raise Rejected(
-                f"This referral is {referral.status.name}. Only a reserved referral can be "
-                "released.",
-                code="not_reserved",
-            )
+            raise _not_reserved(referral.status.name)
         case _:
             assert_never(referral.status)
 
 
-def find(account: OpenedAccount, use_id: str) -> Referral:
+def _not_reserved(name: str) -> Rejected:
+    return Rejected(
+        f"This referral is {name}. Only a reserved referral can be released.",
+        code="not_reserved",
+    )
+
+
+def find(account: OpenedAccount, use_id: str) -> Referral | Past:
     """Return the referral with this id.
 
     Raises:
         Rejected: the account has no such referral.
     """
-    if (known := account.referrals.get(use_id)) is None:
+    if (known := account.referrals.find(use_id)) is None:
         raise unknown_referral()
     return known
+
+
+def _status_name(account: OpenedAccount, use_id: str) -> str | None:
+    known = account.referrals.find(use_id)
+    return None if known is None else known.name
 
 
 def not_usable() -> Rejected:

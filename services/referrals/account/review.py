@@ -15,6 +15,7 @@ from contracts.referrals import (
 )
 from referrals.account import status
 from referrals.account.confirmation import is_referred_elsewhere
+from referrals.account.referrals import REVERSIBLE, Past, Referral
 from referrals.account.reservation import find
 from referrals.account.state import Campaign, OpenedAccount
 
@@ -24,9 +25,9 @@ def approve(
 ) -> list[AccountEvent]:
     """Confirm a held or delayed referral; approving it again changes nothing."""
     referral = find(account, command.use_id)
-    if isinstance(referral.status, status.Confirmed):
+    if referral.name == "confirmed":
         return []
-    pending = _require_pending(referral.status)
+    referral, pending = _require_pending(referral)
     if is_referred_elsewhere(account, command.use_id, pending.invited_id, context):
         raise Rejected(
             "Another member has already referred this person. Reject this referral instead.",
@@ -51,9 +52,9 @@ def reject(
 ) -> list[AccountEvent]:
     """Reject a held or delayed referral; rejecting it again changes nothing."""
     referral = find(account, command.use_id)
-    if isinstance(referral.status, status.Rejected):
+    if referral.name == "rejected":
         return []
-    pending = _require_pending(referral.status)
+    _, pending = _require_pending(referral)
     return [
         ReferralRejected(
             member_id=command.member_id,
@@ -69,8 +70,13 @@ def reject(
 def reverse(
     account: OpenedAccount, command: ReverseReferral, context: DecisionContext
 ) -> list[AccountEvent]:
-    """Take back a confirmed referral; reversing it again changes nothing."""
+    """Take back a confirmed referral; reversing it again changes nothing.
+
+    A confirmation is final once `REVERSIBLE` later ones of the account are confirmed.
+    """
     referral = find(account, command.use_id)
+    if isinstance(referral, Past):
+        return _reverse_past(referral)
     match referral.status:
         case status.Reversed():
             return []
@@ -94,31 +100,37 @@ def reverse(
             | status.Released()
             | status.Expired()
         ):
-            raise Rejected(
-                f"This referral is {referral.status.name}, not confirmed. Only a confirmed "
-                "referral can be reversed.",
-                code="not_confirmed",
-            )
+            raise _not_confirmed(referral.status.name)
         case _:
             assert_never(referral.status)
 
 
-def _require_pending(current: status.ReferralStatus) -> status.Held | status.Delayed:
-    match current:
-        case status.Held() | status.Delayed():
-            return current
-        case (
-            status.Reserved()
-            | status.Confirmed()
-            | status.Rejected()
-            | status.Reversed()
-            | status.Released()
-            | status.Expired()
-        ):
-            raise Rejected(
-                f"This referral is {current.name}, not held. Only a held or delayed referral can "
-                "be reviewed.",
-                code="not_held",
-            )
-        case _:
-            assert_never(current)
+def _reverse_past(past: Past) -> list[AccountEvent]:
+    if past.name == "reversed":
+        return []
+    if past.name == "confirmed":
+        raise Rejected(
+            f"This referral is final, because {REVERSIBLE} later referrals of this account have "
+            "been confirmed. Only newer ones can be reversed.",
+            code="final",
+        )
+    raise _not_confirmed(past.name)
+
+
+def _not_confirmed(name: str) -> Rejected:
+    return Rejected(
+        f"This referral is {name}, not confirmed. Only a confirmed referral can be reversed.",
+        code="not_confirmed",
+    )
+
+
+def _require_pending(referral: Referral | Past) -> tuple[Referral, status.Held | status.Delayed]:
+    if isinstance(referral, Referral):
+        current = referral.status
+        if isinstance(current, status.Held | status.Delayed):
+            return referral, current
+    raise Rejected(
+        f"This referral is {referral.name}, not held. Only a held or delayed referral can be "
+        "reviewed.",
+        code="not_held",
+    )

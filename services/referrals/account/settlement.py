@@ -1,7 +1,7 @@
 """Apply changes that have become due before a command is decided (pure)."""
 
-from collections.abc import Iterator
 from functools import reduce
+from typing import Final
 
 from chassis.decide.decider import DecisionContext
 from contracts.referrals import ReferralConfirmed, ReferralExpired, ReferralRejected
@@ -9,40 +9,59 @@ from referrals.account import status
 from referrals.account.confirmation import after_delay
 from referrals.account.state import OpenedAccount, with_referral
 
-MAX_CONFIRMATIONS_PER_COMMIT = 4
+MAX_CONFIRMATIONS_PER_COMMIT: Final = 4
 """Limit of delayed referrals that one commit confirms.
 
 The claims of each can turn out to be taken, which costs one more attempt at the command.
 """
+MAX_EXPIRATIONS_PER_COMMIT: Final = 500
+"""Limit of reservations that one commit expires, so that it always fits into the log."""
 
 Settled = ReferralExpired | ReferralConfirmed | ReferralRejected
 
 
-def settle(account: OpenedAccount, context: DecisionContext) -> tuple[list[Settled], OpenedAccount]:
+def settle(
+    account: OpenedAccount, context: DecisionContext, use_id: str | None = None
+) -> tuple[list[Settled], OpenedAccount]:
     """Expire overdue reservations and end overdue delays.
+
+    Each is decided on the account as the one before has left it: two delayed referrals of one
+    person that fall due together are not both confirmed. What exceeds the limits of a commit stays
+    for the next one; the referral `use_id`, which a command is about, comes first.
 
     Returns:
         The events, and the account after them.
     """
-    ended = list(_ended_delays(account, context))[:MAX_CONFIRMATIONS_PER_COMMIT]
-    events = [*_expired_reservations(account, context), *ended]
-    return events, reduce(with_referral, events, account)
+    events: list[Settled] = [
+        ReferralExpired(member_id=account.member_id, use_id=expired, expired_at=context.at)
+        for expired in _overdue_reservations(account, context, use_id)
+    ]
+    account = reduce(with_referral, events, account)
+    for ended, invited_id in _overdue_delays(account, context, use_id):
+        event = after_delay(account, ended, invited_id, context)
+        events.append(event)
+        account = with_referral(account, event)
+    return events, account
 
 
-def _expired_reservations(
-    account: OpenedAccount, context: DecisionContext
-) -> Iterator[ReferralExpired]:
-    for use_id, referral in account.referrals.items():
-        if (
-            isinstance(referral.status, status.Reserved)
-            and referral.status.expires_at <= context.at
-        ):
-            yield ReferralExpired(member_id=account.member_id, use_id=use_id, expired_at=context.at)
+def _overdue_reservations(
+    account: OpenedAccount, context: DecisionContext, first: str | None
+) -> list[str]:
+    overdue = [
+        use_id
+        for use_id, referral in account.referrals.open.items()
+        if isinstance(referral.status, status.Reserved) and referral.status.expires_at <= context.at
+    ]
+    return sorted(overdue, key=lambda use_id: use_id != first)[:MAX_EXPIRATIONS_PER_COMMIT]
 
 
-def _ended_delays(
-    account: OpenedAccount, context: DecisionContext
-) -> Iterator[ReferralConfirmed | ReferralRejected]:
-    for use_id, referral in account.referrals.items():
-        if isinstance(referral.status, status.Delayed) and referral.status.until <= context.at:
-            yield after_delay(account, use_id, referral.status.invited_id, context)
+def _overdue_delays(
+    account: OpenedAccount, context: DecisionContext, first: str | None
+) -> list[tuple[str, str]]:
+    """Return (use id, invited person's id) of the delayed referrals to end now."""
+    overdue = [
+        (use_id, referral.status.invited_id)
+        for use_id, referral in account.referrals.open.items()
+        if isinstance(referral.status, status.Delayed) and referral.status.until <= context.at
+    ]
+    return sorted(overdue, key=lambda each: each[0] != first)[:MAX_CONFIRMATIONS_PER_COMMIT]

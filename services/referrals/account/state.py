@@ -5,7 +5,7 @@ An account passes through phases: `NotOpened`, then `Member` or `Campaign`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import assert_never
+from typing import Final, Literal, assert_never
 
 from contracts.referral_code import code_state
 from contracts.referrals import (
@@ -17,13 +17,17 @@ from contracts.referrals import (
     CodeRevoked,
     CreditWithdrawn,
     QuotaGranted,
+    ReferralExpired,
     ReferralReserved,
     ReferralStep,
     ReferredCredited,
     UseEvent,
 )
 from referrals.account import status
-from referrals.account.status import ReferralStatus
+from referrals.account.referrals import Referral, Referrals
+
+LAPSE_SECONDS: Final = 24 * 3600
+"""Seconds for which a reservation that was not used counts against its account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +37,8 @@ class Code:
     max_uses: int | None
     expires_at: int | None
     revoked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Referral:
-    """Describe one person's use of one of the account's codes."""
-
-    code: str
-    invited_user: str
-    network: str | None
-    reserved_at: int
-    status: ReferralStatus
+    uses: int = 0
+    """Number of seats that are taken with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +52,33 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapses:
+    """Count reservations that were not used, within a day."""
+
+    since: int = 0
+    """When the first of them expired (UNIX seconds)."""
+    count: int = 0
+
+    def at(self, at: int) -> int:
+        """Return how many count at a time (UNIX seconds)."""
+        return self.count if at < self.until else 0
+
+    @property
+    def until(self) -> int:
+        """When they stop counting (UNIX seconds)."""
+        return self.since + LAPSE_SECONDS
+
+    def one_more(self, at: int) -> "Lapses":
+        """Return the count after one more reservation expired."""
+        return Lapses(at, 1) if at >= self.until else replace(self, count=self.count + 1)
+
+
+@dataclass(frozen=True, slots=True)
 class NotOpened:
     """Represent an account before its opening; a credit can arrive earlier than the opening."""
 
     credit: Credit | None = None
+    phase: Literal["not_opened"] = "not_opened"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +92,14 @@ class Referrer:
     opened_at: int
     total_referrals: int
     codes: Mapping[str, Code] = field(default_factory=dict)
-    referrals: Mapping[str, Referral] = field(default_factory=dict)
-    """Use id -> referral."""
+    referrals: Referrals = field(default_factory=Referrals)
+    lapses: Lapses = field(default_factory=Lapses)
     credit: Credit | None = None
 
     @property
     def seats_taken(self) -> int:
         """The number of referrals that take a seat; never more than `total_referrals`."""
-        return sum(referral.status.takes_seat for referral in self.referrals.values())
+        return self.referrals.seats_taken
 
     @property
     def seats_left(self) -> int:
@@ -92,16 +110,7 @@ class Referrer:
         known = self.codes.get(code)
         if known is None:
             return False
-        state = code_state(known, uses=self.uses_of(code), remaining=self.seats_left, at=at)
-        return state == "active"
-
-    def uses_of(self, code: str) -> int:
-        """Return how many seats have been taken with this code."""
-        return sum(
-            referral.status.takes_seat
-            for referral in self.referrals.values()
-            if referral.code == code
-        )
+        return code_state(known, uses=known.uses, remaining=self.seats_left, at=at) == "active"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +120,14 @@ class Member(Referrer):
     email: str
     network: str | None
     """The network address of the sign-up."""
+    phase: Literal["member"] = "member"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign(Referrer):
     """Represent the open account of a campaign, which belongs to the team and earns no points."""
+
+    phase: Literal["campaign"] = "campaign"
 
 
 OpenedAccount = Member | Campaign
@@ -182,19 +194,43 @@ def _evolve_opened(account: OpenedAccount, event: AccountEvent) -> Account:
 
 def with_referral(account: OpenedAccount, event: ReferralStep) -> OpenedAccount:
     """Return the account after an event of one of its referrals."""
+    before = account.referrals.detailed(event.use_id)
     if isinstance(event, ReferralReserved):
-        referral = Referral(
+        after = Referral(
             code=event.code,
             invited_user=event.invited_user,
             network=event.network,
             reserved_at=event.reserved_at,
             status=status.Reserved(event.expires_at),
         )
-    elif (known := account.referrals.get(event.use_id)) is not None:
-        referral = replace(known, status=status.after(event))
+    elif before is not None:
+        after = replace(before, status=status.after(event))
     else:
         return account
-    return replace(account, referrals={**account.referrals, event.use_id: referral})
+    return replace(
+        account,
+        referrals=account.referrals.changed(event.use_id, after),
+        codes=_with_uses(account.codes, before, after),
+        lapses=_lapses_after(account.lapses, event),
+    )
+
+
+def _lapses_after(lapses: Lapses, event: ReferralStep) -> Lapses:
+    return lapses.one_more(event.expired_at) if isinstance(event, ReferralExpired) else lapses
+
+
+def _with_uses(
+    codes: Mapping[str, Code], before: Referral | None, after: Referral
+) -> Mapping[str, Code]:
+    """Return the codes with the seats counted that a referral took before, and takes now."""
+    freed = before.code if before is not None and before.status.takes_seat else None
+    taken = after.code if after.status.takes_seat else None
+    if freed == taken:
+        return codes
+    for code, change in ((freed, -1), (taken, 1)):
+        if code is not None and (known := codes.get(code)) is not None:
+            codes = {**codes, code: replace(known, uses=known.uses + change)}
+    return codes
 
 
 def _with_code_revoked(account: OpenedAccount, code: str) -> OpenedAccount:

@@ -5,7 +5,7 @@ for good.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, assert_never
+from typing import ClassVar, Literal, assert_never
 
 from contracts.referrals import (
     ReferralConfirmed,
@@ -16,7 +16,6 @@ from contracts.referrals import (
     ReferralReleased,
     ReferralResult,
     ReferralReversed,
-    UseState,
 )
 
 
@@ -24,72 +23,72 @@ from contracts.referrals import (
 class Reserved:
     """Represent a seat that is reserved until a deadline (UNIX seconds)."""
 
-    name: ClassVar[UseState] = "reserved"
     takes_seat: ClassVar[bool] = True
     expires_at: int
+    name: Literal["reserved"] = "reserved"
 
 
 @dataclass(frozen=True, slots=True)
 class Delayed:
     """Represent a sign-up that is confirmed at `until` (UNIX seconds) unless it is rejected."""
 
-    name: ClassVar[UseState] = "delayed"
     takes_seat: ClassVar[bool] = True
     invited_id: str
     until: int
+    name: Literal["delayed"] = "delayed"
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """Represent a sign-up that an administrator has to review."""
 
-    name: ClassVar[UseState] = "held"
     takes_seat: ClassVar[bool] = True
     invited_id: str
+    name: Literal["held"] = "held"
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
     """Represent a referral that counts; time in UNIX seconds."""
 
-    name: ClassVar[UseState] = "confirmed"
     takes_seat: ClassVar[bool] = True
     invited_id: str
     confirmed_at: int
+    name: Literal["confirmed"] = "confirmed"
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """Represent a sign-up that does not count; the seat is free again."""
 
-    name: ClassVar[UseState] = "rejected"
     takes_seat: ClassVar[bool] = False
     invited_id: str
+    name: Literal["rejected"] = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
 class Reversed:
     """Represent a referral that was confirmed and does not count any more."""
 
-    name: ClassVar[UseState] = "reversed"
     takes_seat: ClassVar[bool] = False
     invited_id: str
+    name: Literal["reversed"] = "reversed"
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
     """Represent a reservation that was given up."""
 
-    name: ClassVar[UseState] = "released"
     takes_seat: ClassVar[bool] = False
+    name: Literal["released"] = "released"
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
     """Represent a reservation that was not confirmed in time."""
 
-    name: ClassVar[UseState] = "expired"
     takes_seat: ClassVar[bool] = False
+    name: Literal["expired"] = "expired"
 
 
 ReferralStatus = Reserved | Delayed | Held | Confirmed | Rejected | Reversed | Released | Expired
