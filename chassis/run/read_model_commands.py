@@ -67,9 +67,11 @@ async def _projections(application: App, arguments: argparse.Namespace) -> int:
 
 
 def _lag(lag: ProjectionLag) -> str:
+    ahead = f"; {lag.ahead_streams} streams ahead of the log" if lag.ahead_streams else ""
     if not lag.lagging_streams:
-        return f"0 events, {lag.streams} streams"
-    return f"{lag.lagging_events} events in {lag.lagging_streams} streams, {lag.seconds:.1f} s"
+        return f"0 events, {lag.streams} streams{ahead}"
+    behind = f"{lag.lagging_events} events in {lag.lagging_streams} streams, {lag.seconds:.1f} s"
+    return behind + ahead
 
 
 def _report_parked(status: GenerationStatus) -> None:
@@ -211,8 +213,11 @@ def _report_parity(parity: ParityReport) -> None:
         f"{parity.name}: generation {parity.generation}, {parity.events} events of "
         f"{parity.streams} streams; {parity.lagging_events} events behind in "
         f"{parity.lagging_streams} streams ({parity.lag_seconds:.1f} s), "
+        f"{len(parity.ahead)} streams ahead of the log, "
         f"{len(parity.different)} streams differ, {len(parity.unfoldable)} cannot be folded"
     )
+    for stream in parity.ahead[:LISTED]:
+        report(f"  ahead of the log: {stream}")
     for stream in parity.different[:LISTED]:
         report(f"  differs: {stream}")
     for stream in parity.unfoldable[:LISTED]:

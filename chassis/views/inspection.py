@@ -8,7 +8,15 @@ from typing import Any, Generic, TypeVar
 from chassis.log.event_store import Commit, UnknownEvent
 from chassis.views.change import Target
 from chassis.views.generations import Generation, Role, parse_generations
-from chassis.views.keys import DOCUMENT_FIELD, board_key, control_key, plan_key
+from chassis.views.keys import (
+    DOCUMENT_FIELD,
+    board_key,
+    control_key,
+    generation_of,
+    keys_of,
+    plan_key,
+    stream_of,
+)
 from chassis.views.projection import BoardMember
 from chassis.views.projector import Projector
 from contracts.messages import Event
@@ -29,6 +37,8 @@ class ParityReport:
     """Events that are not projected yet."""
     lag_seconds: float = 0.0
     """Age in seconds of the oldest event that is not projected yet."""
+    ahead: list[str] = field(default_factory=list)
+    """Streams that are projected to a later version than the log has, as after a restore."""
     different: list[str] = field(default_factory=list)
     """Streams that are projected to the right version with the wrong data."""
     unfoldable: list[str] = field(default_factory=list)
@@ -37,7 +47,7 @@ class ParityReport:
     @property
     def matches(self) -> bool:
         """True if the generation equals the fold of the log."""
-        return not self.lagging_streams and not self.different and not self.unfoldable
+        return not (self.lagging_streams or self.ahead or self.different or self.unfoldable)
 
 
 @dataclass(slots=True)
@@ -48,6 +58,8 @@ class ProjectionLag:
     lagging_streams: int = 0
     lagging_events: int = 0
     """Events that are not projected yet."""
+    ahead_streams: int = 0
+    """Streams that are projected to a later version than the log has, as after a restore."""
     seconds: float = 0.0
     """Seconds since the newest event of the stream that has waited longest."""
 
@@ -113,8 +125,15 @@ class Inspection(Generic[E]):
         """
         target = self._target(name, generation)
         report = ParityReport(name, generation)
+        seen: set[str] = set()
         async for stream in self._streams():
+            seen.add(stream)
             await self._compare(target, stream, report)
+        report.ahead += [
+            stream
+            async for stream in self._unknown(target, seen)
+            if await self._is_ahead(target, stream)
+        ]
         return report
 
     async def lag(self, name: str, generation: int) -> ProjectionLag:
@@ -125,13 +144,20 @@ class Inspection(Generic[E]):
         """
         target = self._target(name, generation)
         lag = ProjectionLag()
+        seen: set[str] = set()
         async for page in self.projector.store.scan_heads():
-            lag.streams += len(page.heads)
-            for stream, version in (await self.lagging(target, page.heads)).items():
+            seen.update(page.heads)
+            for stream, version in (await self._versions(target, page.heads)).items():
                 last, at = page.heads[stream]
-                lag.lagging_streams += 1
-                lag.lagging_events += last - version
-                lag.seconds = max(lag.seconds, time.time() - at / 1000)
+                if version < last:
+                    lag.lagging_streams += 1
+                    lag.lagging_events += last - version
+                    lag.seconds = max(lag.seconds, time.time() - at / 1000)
+                elif version > last:  # since the page was read, or the log has been restored
+                    lag.ahead_streams += await self._is_ahead(target, stream)
+        lag.streams = len(seen)
+        async for stream in self._unknown(target, seen):
+            lag.ahead_streams += await self._is_ahead(target, stream)
         return lag
 
     async def lagging(
@@ -141,16 +167,47 @@ class Inspection(Generic[E]):
 
         `heads` maps a stream to its last version and that commit's time in milliseconds.
         """
-        locations = [target.location(stream) for stream in heads]
+        versions = await self._versions(target, heads)
+        return {
+            stream: version for stream, version in versions.items() if version < heads[stream][0]
+        }
+
+    async def _versions(self, target: Target[E], streams: Iterable[str]) -> dict[str, int]:
+        """Return the projected version of each stream, 0 if it is not projected."""
+        streams = list(streams)
+        locations = [target.location(stream) for stream in streams]
         found = await self._redis.execute_many(
             [("HGET", location.version_key, location.version_field) for location in locations]
         )
-        versions = [int(version or 0) for version in found]
-        return {
-            stream: version
-            for (stream, (last, _)), version in zip(heads.items(), versions, strict=True)
-            if version < last
-        }
+        for reply in found:
+            if isinstance(reply, Exception):
+                raise reply
+        return dict(zip(streams, (int(version or 0) for version in found), strict=True))
+
+    async def _is_ahead(self, target: Target[E], stream: str) -> bool:
+        """Return whether a stream's projected version is later than the log's last one.
+
+        The log is read last: a stream that is written meanwhile is not ahead.
+        """
+        version = (await self._versions(target, [stream]))[stream]
+        return version > (await self.projector.store.head(stream)).version
+
+    async def _unknown(self, target: Target[E], seen: set[str]) -> AsyncIterator[str]:
+        """Yield each stream that a generation has data of and that is not in `seen`."""
+        async for stream in self._projected(target):  # a scan of Redis may repeat itself
+            if stream not in seen:
+                seen.add(stream)
+                yield stream
+
+    async def _projected(self, target: Target[E]) -> AsyncIterator[str]:
+        """Yield the streams that a generation has data of, some of them more than once."""
+        if target.model.shared:
+            async for field_, _ in self._redis.hscan_iter(target.location("").version_key):
+                yield field_.decode()
+            return
+        async for key in keys_of(self._redis, target.service, target.model.name):
+            if generation_of(key) == target.generation:
+                yield stream_of(key)
 
     async def differs(self, target: Target[E], stream: str) -> bool:
         """Return whether a stream's data is not the fold of the log up to its version."""
@@ -172,7 +229,11 @@ class Inspection(Generic[E]):
                 return
             version, stored = await self._stored(target, stream, list(expected) or [DOCUMENT_FIELD])
             if version <= history.head.version:
-                break  # otherwise it was written since: load it again
+                break
+            if await self._is_ahead(target, stream):
+                report.ahead.append(stream)
+                return
+            # otherwise it has been written since the history was loaded: load it again
         report.streams += 1
         report.events += len(history.events)
         if version < history.head.version:

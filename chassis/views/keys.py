@@ -1,6 +1,7 @@
 """Name the Redis keys of read models: control hashes, documents, shared hashes and boards."""
 
-from typing import NamedTuple
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
 
 VERSION_FIELD = "v"
 """Hash field of a document that holds the stream version it was folded to."""
@@ -68,6 +69,18 @@ def generation_of(key: bytes) -> int:
     """Return the number of the generation that a read model's key belongs to."""
     _, _, tag = key.decode().partition("{")
     return int(tag.split(":")[1].partition("}")[0])
+
+
+def stream_of(key: bytes) -> str:
+    """Return the stream whose document, list or order a key holds."""
+    _, _, tag = key.decode().partition("{")
+    return tag.split(":", 2)[2].partition("}")[0]
+
+
+async def keys_of(redis: Any, service: str, name: str) -> AsyncIterator[bytes]:
+    """Yield the keys of all generations of a read model, on all nodes."""
+    async for key in redis.scan_iter(match=f"{generations_prefix(service, name)}*", count=1000):
+        yield key
 
 
 def document_key(service: str, name: str, generation: int, stream: str) -> str:

@@ -1,6 +1,6 @@
 """Store the plan of each rebuild in Redis, and make its transitions through rebuild.lua."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
@@ -9,7 +9,7 @@ from chassis.views.keys import (
     control_key,
     generation_counter_key,
     generation_of,
-    generations_prefix,
+    keys_of,
     lease_key,
     plan_key,
 )
@@ -227,12 +227,6 @@ class RebuildPlans:
         lease = plan if segment is None else lease_key(self.service, name, segment)
         keys = [control_key(self.service), plan, lease]
         return await _TRANSITION.run(self.redis, keys, [verb, name, *arguments])
-
-
-async def keys_of(redis: Any, service: str, name: str) -> AsyncIterator[bytes]:
-    """Yield the keys of all generations of a read model."""
-    async for key in redis.scan_iter(match=f"{generations_prefix(service, name)}*", count=1000):
-        yield key
 
 
 async def highest_number(redis: Any, service: str, name: str) -> int:

@@ -3,8 +3,8 @@
 from typing import Final
 
 from chassis.views.generations import parse_generations
-from chassis.views.keys import control_key, generation_counter_key, generation_of
-from chassis.views.rebuild.plan import RebuildPlans, keys_of
+from chassis.views.keys import control_key, generation_counter_key, generation_of, keys_of
+from chassis.views.rebuild.plan import RebuildPlans
 
 _BATCH: Final = 500
 

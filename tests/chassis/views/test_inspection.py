@@ -1,20 +1,25 @@
 """Inspection finds what is missing, what is wrong, and which streams are parked."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from chassis.log.event_store import Head, History
 from chassis.log.memory import MemoryEventStore
 from chassis.views.backlog import Backlog
 from chassis.views.inspection import Inspection
 from chassis.views.keys import plan_key
 from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels
+from chassis.views.rebuild.run import Rebuilder
 from chassis.views.rebuild.watch import ReadModelWatcher
 from tests.chassis.appending import append
-from tests.chassis.events import Counted, CounterView, Named, fold
+from tests.chassis.events import CODEC, Counted, CounterView, Named, fold
 from tests.chassis.models import COUNTERS, MODELS, NAME_OWNERS, NAMES, SERVICE, read, serve
+from tests.chassis.views.test_boards import ORDER
+from tests.chassis.views.test_lists import LISTING
 
 pytestmark = pytest.mark.stack
 
@@ -87,6 +92,51 @@ async def test_lag_is_reported_in_events_streams_and_seconds(
     lag = await inspection.lag("counters", 1)
     assert (lag.streams, lag.lagging_streams, lag.lagging_events) == (3, 1, 2)
     assert lag.seconds > 0
+
+
+ALL = (*MODELS, ORDER, LISTING)
+
+
+async def test_read_models_that_are_ahead_of_a_restored_log_are_reported_and_rebuilt(
+    redis: Any, memory_store: Store
+) -> None:
+    """The restored log has fewer events of one stream, and nothing of another one."""
+    for number in range(3):
+        stream = f"counter-{number}"
+        await append(memory_store, stream, Counted(by=1), Named(name=stream))
+    restored = MemoryEventStore(CODEC)
+    for stream in ("counter-0", "counter-1"):
+        for commit in (await memory_store.load(stream)).commits:
+            await restored.append(Head(stream, commit.first - 1), commit.events, commit.origin)
+    await append(memory_store, "counter-1", Counted(by=5))
+    await ReadModelWatcher(Projector(redis, memory_store, SERVICE, ALL)).rebuild_needed()
+
+    projector = Projector(redis, restored, SERVICE, ALL)
+    inspection = Inspection(projector)
+    for model in ALL:
+        async with asyncio.timeout(20):
+            parity = await inspection.verify(model.name, 1)
+        assert sorted(parity.ahead) == ["counter-1", "counter-2"], model.name
+        assert not parity.matches
+        lag = await inspection.lag(model.name, 1)
+        assert (lag.streams, lag.lagging_streams, lag.ahead_streams) == (2, 0, 2), model.name
+        await Rebuilder(projector).rebuild(model.name)
+        assert (await inspection.verify(model.name, 2)).matches
+
+
+async def test_a_stream_that_is_written_during_a_comparison_is_not_ahead(
+    redis: Any, memory_store: Store, projector: Projector[Event]
+) -> None:
+    class WrittenMeanwhile(MemoryEventStore[Event]):
+        async def load(self, stream: str, *, after: int = 0) -> History[Event]:
+            history = await super().load(stream, after=after)
+            if history.head.version < 7:
+                await projector.project(await append(memory_store, stream, Counted(by=1)))
+            return history
+
+    store = WrittenMeanwhile(CODEC, memory_store.streams)
+    parity = await Inspection(Projector(redis, store, SERVICE, MODELS)).verify("counters", 1)
+    assert parity.matches, parity
 
 
 def fragile(view: CounterView | None, event: Event) -> CounterView:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -15,12 +16,12 @@ from chassis.log.event_store import Page
 from chassis.log.memory import PAGE_COMMITS, MemoryEventStore
 from chassis.views.backlog import Backlog
 from chassis.views.inspection import Inspection
-from chassis.views.keys import generation_of
+from chassis.views.keys import control_key, document_key, generation_of, keys_of
 from chassis.views.projection import ReadModel
 from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels, ReadModelsLost
 from chassis.views.rebuild.control import RebuildControl
-from chassis.views.rebuild.plan import RebuildInterrupted
+from chassis.views.rebuild.plan import RebuildInterrupted, RebuildPlans
 from chassis.views.rebuild.progress import RebuildProgress
 from chassis.views.rebuild.run import Rebuilder
 from chassis.views.rebuild.watch import ReadModelWatcher
@@ -437,3 +438,91 @@ async def test_an_unknown_read_model_cannot_be_rebuilt(
 ) -> None:
     with pytest.raises(KeyError, match="melons"):
         await instance(redis, memory_store).rebuild("melons")
+
+
+async def test_a_generation_number_is_never_used_again(
+    redis: Any, memory_store: MemoryEventStore[Event]
+) -> None:
+    service = instance(redis, memory_store)
+    await append(memory_store, "counter-a", Counted(by=1))
+    await service.watcher.rebuild_needed()
+    for number in (2, 3):
+        done = await service.rebuild("counters", switch=False)
+        assert done.generation == number
+        assert await service.control.set_state("counters", "cancelled")
+    await redis.hdel(control_key(SERVICE), "counters")  # nothing names a generation any more
+    await service.watcher.rebuild_needed()
+    assert await service.inspection.served() == {"counters": 4, "names": 1}
+
+
+async def test_a_lost_counter_is_set_above_every_generation_of_which_a_key_is_left(
+    redis: Any, memory_store: MemoryEventStore[Event]
+) -> None:
+    """An eviction, for example, takes the counter and the control hash, and leaves documents."""
+    service = instance(redis, memory_store)
+    await append(memory_store, "counter-a", Counted(by=1))
+    await redis.hset(document_key(SERVICE, "counters", 7, "counter-a"), mapping={"v": 1, "d": "?"})
+    await service.watcher.rebuild_needed()
+    assert await service.inspection.served() == {"counters": 8, "names": 1}
+    assert await read(redis, "counter-a") == await fold_log(memory_store, "counter-a")
+
+
+async def test_a_slow_cancellation_does_not_delete_the_next_generation(
+    redis: Any, memory_store: MemoryEventStore[Event]
+) -> None:
+    """It has seen which generations are named before the next one is built and served."""
+    for number in range(20):
+        await append(memory_store, f"counter-{number}", Counted(by=1))
+    service = instance(redis, memory_store)
+    await service.watcher.rebuild_needed()
+    await service.rebuild("counters", switch=False)
+    slow = PausedRedis(redis)
+    plans = RebuildPlans(slow, SERVICE)
+    cancelling = asyncio.create_task(RebuildControl(plans).set_state("counters", "cancelled"))
+    await slow.scanning.wait()
+    assert (await service.rebuild("counters")).generation == 3
+    slow.resumed.set()
+    assert await cancelling
+    for number in range(20):
+        assert await read(redis, f"counter-{number}") == CounterView(total=1, events=1)
+    assert not [key async for key in keys_of(redis, SERVICE, "counters") if generation_of(key) == 2]
+
+
+@dataclass
+class PausedRedis:
+    """Pauses before a scan of the keys until an event is set."""
+
+    redis: Any
+    scanning: asyncio.Event = field(default_factory=asyncio.Event)
+    resumed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.redis, name)
+
+    async def scan_iter(self, **options: Any) -> AsyncIterator[bytes]:
+        self.scanning.set()
+        await self.resumed.wait()
+        async for key in self.redis.scan_iter(**options):
+            yield key
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 86_400.0])
+async def test_progress_does_not_depend_on_the_clock(
+    redis: Any, memory_store: MemoryEventStore[Event], monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    for number in range(200):
+        await append(memory_store, f"counter-{number}", Counted(by=1))
+    pages: list[RebuildProgress] = []
+
+    def jump_clock(progress: RebuildProgress) -> None:
+        pages.append(progress)
+        now = time.time() + jump
+        monkeypatch.setattr("time.time", lambda: now)
+
+    rebuilder = Rebuilder(instance(redis, memory_store).projector, on_page=jump_clock)
+    await rebuilder.rebuild("counters", segments=1)
+    assert len(pages) > 2
+    assert all(0 < progress.seconds < 60 for progress in pages)
+    assert all(0 <= (progress.seconds_left or 0) < 60 for progress in pages)
+    assert all(0 < progress.events_per_second < 1e7 for progress in pages)
+    assert [p.seconds for p in pages] == sorted(p.seconds for p in pages)
