@@ -15,7 +15,7 @@ from chassis.run.read_model_commands import READ_MODEL_COMMANDS
 from chassis.run.resources import open_resources
 from chassis.run.serve import serve
 from chassis.run.service import Application, OperatorCommand, Service
-from chassis.run.settings import ServiceSettings
+from chassis.run.settings import ServiceSettings, read_settings_or_exit
 from chassis.run.terminal import report
 from chassis.views.identity import EvictionPolicy
 
@@ -39,12 +39,13 @@ RUN = OperatorCommand("run", "handle messages until SIGTERM or SIGINT", _no_argu
 def main(service: Service[Any, Any, Any, Any]) -> None:
     """Run the command that the arguments name and exit with its code.
 
-    Exit codes: 0 success, 1 the command did not succeed, 2 wrong arguments.
+    Exit codes: 0 success, 1 the command did not succeed, 2 wrong arguments, 78 wrong settings.
     """
     commands = (RUN, *READ_MODEL_COMMANDS, *LOG_COMMANDS, *service.operator_commands)
     arguments = _parser(service.name, commands).parse_args()
     command = next(each for each in commands if each.name == arguments.command)
-    sys.exit(uvloop.run(_execute(service, service.settings(), command, arguments)))
+    settings = read_settings_or_exit(service.settings, service.name)
+    sys.exit(uvloop.run(_execute(service, settings, command, arguments)))
 
 
 async def _execute(

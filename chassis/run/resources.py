@@ -65,7 +65,7 @@ async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
         parameter_validation=False,
         user_agent=settings.stack,
     )
-    redis = connect(settings.redis_url)
+    redis = connect(settings.redis_url.get_secret_value())
     async with (
         aioboto3.Session().client("dynamodb", config=config) as dynamodb,
         contextlib.aclosing(redis),

@@ -1,36 +1,69 @@
 """Define the settings that every process reads from its environment."""
 
+import os
+import re
+import sys
+from collections.abc import Iterable, MutableMapping
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Final, Literal, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import botocore.session
+from botocore.exceptions import BotoCoreError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+EXIT_CONFIGURATION: Final = 78
+"""Exit code of a process whose settings are wrong (EX_CONFIG of sysexits.h)."""
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,23}")
+"""What may be printed of a place inside a setting: longer parts may be of a secret."""
+
+T = TypeVar("T", bound=BaseSettings)
+
+
+class ConfigurationError(Exception):
+    """Settings are wrong or missing; the text names each with its remedy, and no value."""
 
 
 class ProcessSettings(BaseSettings):
     """Configure a process.
 
-    Endpoint, region and credentials of AWS are read by botocore (AWS_…).
+    Endpoint, region and credentials of AWS are read by botocore (AWS_…). Values that may contain
+    a password or a key are `SecretStr`, which no error, `repr` or log shows.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     stack: str = Field(
         "vouch", description="Prefix of the names of tables and queues: <stack>-<service>-…."
     )
-    redis_url: str = Field(
-        "redis://127.0.0.1:6399/0", description="URL of Redis; rediss:// for TLS."
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6399/0"),
+        description="URL of Redis with its password, as redis://user:password@host:6379/0; "
+        "rediss:// for TLS.",
     )
     log_format: Literal["console", "json"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     traces: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",
+        repr=False,
         description="URL of an OTLP/HTTP collector (http://collector:4318); empty: no traces.",
     )
     trace_share: float = Field(
         0.01, ge=0, le=1, description="Share of new traces that are recorded; 0: none."
     )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _validate_redis_url(cls, url: SecretStr) -> SecretStr:
+        if not _is_redis_url(url.get_secret_value()):
+            raise ValueError(
+                "is not a URL of Redis; a password with one of the characters / ? # @ : % has to "
+                "be percent-encoded"
+            )
+        return url
 
     @field_validator("traces")
     @classmethod
@@ -55,6 +88,97 @@ class ServiceSettings(ProcessSettings):
         le=20,
         description="Seconds a receive waits for messages; stopping waits for it to end.",
     )
+
+
+def read_settings(settings: type[T]) -> T:
+    """Read settings from the environment, and complete the region of AWS.
+
+    Raises:
+        ConfigurationError: some are wrong or missing; the error has no cause, which could contain
+            their values.
+    """
+    use_region(os.environ)
+    problems = _problems_of_aws()
+    try:
+        read = settings()
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        problems += [_problem(each, settings) for each in found]
+    except SettingsError as error:
+        problems.append(_unparsable(error, settings))
+    else:
+        if not problems:
+            return read
+    raise ConfigurationError("\n".join(f"  {problem}" for problem in problems)) from None
+
+
+def read_settings_or_exit(settings: type[T], process: str) -> T:
+    """Read settings; print what is wrong to stderr and end with `EXIT_CONFIGURATION`."""
+    try:
+        return read_settings(settings)
+    except ConfigurationError as error:
+        print(  # noqa: T201  the log is not configured yet
+            f"{process} cannot start, its environment variables are wrong:\n{error}",
+            file=sys.stderr,
+        )
+        sys.exit(EXIT_CONFIGURATION)
+
+
+def _problems_of_aws() -> list[str]:
+    try:
+        region = botocore.session.Session().get_config_variable("region")
+    except BotoCoreError as error:
+        return [f"AWS_PROFILE: {error}"]
+    if region is None:
+        return ["AWS_REGION: is missing.\n    Set it to: the region of the stack, as eu-west-2."]
+    return []
+
+
+def use_region(environment: MutableMapping[str, str]) -> None:
+    """Make botocore use AWS_REGION, which other SDKs and the platforms use, too."""
+    if region := environment.get("AWS_REGION"):
+        environment.setdefault("AWS_DEFAULT_REGION", region)
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # its text quotes the URL
+        return False
+    if parts.scheme == "unix":
+        return bool(parts.path)
+    has_host = bool(parts.hostname) and port != 0
+    return parts.scheme in ("redis", "rediss") and has_host and not _has_cut_password(parts)
+
+
+def _has_cut_password(parts: SplitResult) -> bool:
+    """Return whether the URL was split inside the password: an @ stands after the host."""
+    return any("@" in part for part in (parts.path, parts.query, parts.fragment))
+
+
+def _problem(error: ErrorDetails, settings: type[BaseSettings]) -> str:
+    name, *place = error["loc"] or ("environment",)
+    why = "is missing" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
+    where = _place(place)
+    return _line(str(name), f"{where}: {why}" if where else why, settings)
+
+
+def _place(parts: Iterable[Any]) -> str:
+    texts = [str(part) for part in parts]
+    return ".".join(text if _NAME.fullmatch(text) or text.isdigit() else "…" for text in texts)
+
+
+def _unparsable(error: SettingsError, settings: type[BaseSettings]) -> str:
+    """Describe a setting whose JSON cannot be parsed; pydantic's text names the field only."""
+    names = [name for name in settings.model_fields if f'"{name}"' in str(error)]
+    return _line(names[0] if names else "environment", "is not valid JSON", settings)
+
+
+def _line(name: str, why: str, settings: type[BaseSettings]) -> str:
+    field = settings.model_fields.get(name)
+    remedy = "" if field is None or field.description is None else field.description
+    return f"{name.upper()}: {why.rstrip('.')}." + (f"\n    Set it to: {remedy}" if remedy else "")
 
 
 def _installed(module: str) -> bool:

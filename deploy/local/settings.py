@@ -45,7 +45,9 @@ def _port_variable(service: str) -> str:
 class LocalSettings(BaseSettings):
     """Configure the local stack by environment variables: `make up GATEWAY_PORT=9090`."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     stack: str = "vouch"
     aws_port: int = 4566

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from chassis.run.settings import ServiceSettings
 from compute.analysis import Parameters
-from compute.chain import Chains, ChainSettings
+from compute.chain import Chains, ChainSettings, require_ids
 
 FUNDING_SECONDS: Final = 900
 FUNDING_CALLS: Final = 50
@@ -44,7 +44,7 @@ class Settings(ServiceSettings):
     @field_validator("chains")
     @classmethod
     def _validate_chains(cls, chains: dict[str, Any], _info: ValidationInfo) -> dict[str, Any]:
-        Chains(by_name=chains)
+        require_ids(chains)
         return chains
 
     def funders_on(self, chain: str) -> int:

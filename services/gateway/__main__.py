@@ -14,6 +14,7 @@ import uvloop
 from chassis.run.eviction import check_eviction_policy
 from chassis.run.gc_tuning import tune_gc
 from chassis.run.logging import configure
+from chassis.run.settings import read_settings_or_exit
 from chassis.run.tracing import open_traces
 from chassis.views.identity import EvictionPolicy
 from gateway.app import Gateway, assemble, running
@@ -31,7 +32,7 @@ def main() -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("run", help="serve until SIGTERM")
     parser.parse_args()
-    settings = Settings()
+    settings = read_settings_or_exit(Settings, "gateway")
     configure(settings, "gateway")
     if settings.gateway_workers > 1 and workers.worker_number() is None:
         asyncio.run(workers.Supervisor(_sockets(settings)).run())

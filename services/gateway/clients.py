@@ -61,7 +61,7 @@ async def open_clients(
         subscription = connect_redis(Redis, settings)
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(subscription.aclose)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
         broker = await stack.enter_async_context(_bus(traces))
         sqs = await stack.enter_async_context(aioboto3.Session().client("sqs"))
         dynamodb = await stack.enter_async_context(
@@ -79,7 +79,7 @@ def connect_redis(kind: type[Redis], settings: Settings, **options: Any) -> Any:
     More retries would only queue up; a call that timed out is not retried.
     """
     client = kind.from_url(
-        settings.redis_url,
+        settings.redis_url.get_secret_value(),
         socket_connect_timeout=1.0,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         **options,

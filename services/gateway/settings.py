@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
 from chassis.run.settings import ProcessSettings
@@ -23,6 +23,8 @@ Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
 
 class PoolSettings(BaseModel):
     """Describe a further user pool, in `COGNITO_EXTRA_POOLS` (a JSON list of these)."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     issuer: str
     jwks_url: str

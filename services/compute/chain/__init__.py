@@ -1,6 +1,6 @@
 """Read an EVM chain over JSON-RPC: plain calls, several endpoints, every response verified."""
 
-from compute.chain.config import Chains, ChainSettings
+from compute.chain.config import Chains, ChainSettings, require_ids
 from compute.chain.endpoint import Endpoint, RpcError
 from compute.chain.evm import EvmChain
 from compute.chain.rpc import RpcClient, Unreachable
@@ -15,4 +15,5 @@ __all__ = [
     "RpcError",
     "S3SegmentStore",
     "Unreachable",
+    "require_ids",
 ]

@@ -13,13 +13,19 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_RATE: Final = 25.0
 LOCAL_RATE: Final = 10_000.0
 DEFAULT_FINALITY_BLOCKS: Final = 64
+MAX_QUOTED: Final = 24
+"""Length limit of a chain's name in an error."""
 
 
 class ChainSettings(BaseModel):
     """Configure one chain, such as `{"urls": ["https://…"], "perSecond": 10}`."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     urls: tuple[SecretStr, ...] = Field(
@@ -59,31 +65,48 @@ class ChainSettings(BaseModel):
     @property
     def _is_local(self) -> bool:
         """True for a test chain on this machine, which no one else pays for."""
-        hosts = [urlsplit(url.get_secret_value()).hostname for url in self.urls]
-        return all(host in LOOPBACK for host in hosts)
+        return all(_host(url.get_secret_value()) in LOOPBACK for url in self.urls)
 
     @field_validator("urls")
     @classmethod
     def _require_http(cls, urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for number, url in enumerate(urls, start=1):
-            if not url.get_secret_value().startswith(("https://", "http://")):
+            text = url.get_secret_value()
+            if not text.startswith(("https://", "http://")) or _host(text) is None:
                 raise ValueError(f"endpoint {number} is not an http:// or https:// URL")
         return urls
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # its text quotes the URL
+        return None
+
+
+def require_ids(by_name: Mapping[str, ChainSettings]) -> None:
+    """Check that each chain is known by its name, or has an id.
+
+    Raises:
+        ValueError: one has neither. A long name is not quoted: it may be an URL in a wrong place.
+    """
+    for name, chain in by_name.items():
+        if name not in KNOWN_CHAINS and chain.chain_id is None:
+            quoted = name if len(name) <= MAX_QUOTED and name.isalnum() else "a chain"
+            raise ValueError(
+                f"{quoted} is not a known chain ({', '.join(KNOWN_CHAINS)}): set its chainId"
+            )
 
 
 class Chains(BaseModel):
     """Hold the configured chains by name; an id is that of a known chain, or configured."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
     by_name: Mapping[str, ChainSettings] = {}
 
     @model_validator(mode="after")
     def _require_ids(self) -> "Chains":
-        for name, chain in self.by_name.items():
-            if name not in KNOWN_CHAINS and chain.chain_id is None:
-                raise ValueError(
-                    f"{name} is not a known chain ({', '.join(KNOWN_CHAINS)}): set its chainId"
-                )
+        require_ids(self.by_name)
         return self
 
     def chain_id(self, name: str) -> int:
