@@ -22,7 +22,7 @@ from contracts.messages import (
     UnixTime,
     View,
 )
-from contracts.read_models import BoardRef, DocumentRef, IndexRef
+from contracts.read_models import BoardRef, DocumentRef, IndexRef, ListRef
 from contracts.referral_code import (
     CodeState,
     ReferralCode,
@@ -650,6 +650,14 @@ class CodesView(View):
 UseState = Literal[
     "reserved", "delayed", "held", "confirmed", "rejected", "released", "expired", "reversed"
 ]
+ShownState = Literal[
+    "reserved", "confirmed", "held", "rejected", "released", "expired", "reversed"
+]  # fmt: skip
+
+
+def shown_state(state: UseState) -> ShownState:
+    """Return the state for clients: to the two people concerned, a delay is a kind of hold."""
+    return "held" if state == "delayed" else state
 
 
 class UseView(View):
@@ -665,13 +673,15 @@ class UseView(View):
     settled_at: UnixTime | None = None
     """When it reached its current state."""
     invited_id: Identifier | None = None
+    number: int = 0
+    """Its place among all reservations of the member, from 0."""
 
 
-class UsesView(View):
-    """All referrals of a member."""
+class UsesSummary(View):
+    """The number of reservations that a member's list of referrals has had."""
 
     member_id: Identifier
-    uses: tuple[UseView, ...] = ()
+    reserved: int = 0
 
 
 class Case(View):
@@ -707,7 +717,10 @@ ACCOUNTS: Final = DocumentRef(SERVICE, "members", UsersEntry)
 CODE_OWNERS: Final = IndexRef(SERVICE, "codes")
 """Referral code -> stream of its owner."""
 MEMBER_CODES: Final = DocumentRef(SERVICE, "member-codes", CodesView)
-REFERRALS: Final = DocumentRef(SERVICE, "uses", UsesView)
+REFERRALS: Final = ListRef(SERVICE, "use-list", UsesSummary, UseView)
+"""Ordered by number, in the order `ALL_REFERRALS` and in one order for each `ShownState`."""
+REFERRALS_SUMMARY: Final = DocumentRef(REFERRALS.service, REFERRALS.name, REFERRALS.view)
+ALL_REFERRALS: Final = "all"
 REFERRAL_OWNERS: Final = IndexRef(SERVICE, "use-owners")
 """Use id -> stream of the referrer."""
 DUE_REFERRALS: Final = BoardRef(SERVICE, "due", DueView)

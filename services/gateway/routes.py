@@ -98,7 +98,8 @@ def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:
             addresses=given.addresses,
         ),
     )
-    yield from bound(referred_people.ROUTES, referred_people.ReferredPeople(given.own_documents))
+    people = referred_people.ReferredPeople(given.read_models, given.own_documents)
+    yield from bound(referred_people.ROUTES, people)
 
 
 def _bind_points(given: Dependencies) -> Iterator[BoundRoute]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar, assert_never
 
-from chassis.views.projection import Index, Ordering, Projection
+from chassis.views.projection import Index, Listing, Ordering, Projection
 from contracts.messages import View
 from contracts.points import CLOSED_DAYS, LEADERBOARD, POINTS, PointsView, StandingView
 from contracts.referrals import (
@@ -186,7 +186,7 @@ MODELS: Final = (
     Projection(ACCOUNTS, fold_entry, version=2),
     Index(CODE_OWNERS, code_entries),
     Projection(MEMBER_CODES, fold_codes),
-    Projection(REFERRALS, of_referrals(referral_list.fold)),
+    Listing(REFERRALS, referral_list.touched, referral_list.fold, referral_list.scores),
     Index(REFERRAL_OWNERS, referral_entries),
     Projection(POINTS, fold_ledger),
     Ordering(LEADERBOARD, fold_leaderboard, leaderboard.scores),

@@ -160,7 +160,7 @@ from contracts.referrals import (
     ScoreComponent,
     SettleReferrals,
     UsersEntry,
-    UsesView,
+    UsesSummary,
     UseView,
     WithdrawCredit,
 )
@@ -313,7 +313,7 @@ WRITTEN: tuple[Message, ...] = (
         open_uses={USE: CODE},
     ),
     USE_VIEW,
-    UsesView(member_id="alice", uses=(USE_VIEW,)),
+    UsesSummary(member_id="alice", reserved=1),
     CASE,
     CasesView(member_id="alice", cases=(CASE,), reserved={USE: BOB}),
     DueView(member_id="alice", due={USE: AT}),

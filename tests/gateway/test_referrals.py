@@ -308,3 +308,25 @@ async def test_codes_are_indexed_in_their_normal_form(client: GatewayClient) -> 
     code = await account(client)
     keys = await client.redis.keys("*{codes:*entries")
     assert await client.redis.hget(keys[0], normalise(code)) == f"member-{ALICE}".encode()
+
+
+async def test_referred_people_are_listed_page_by_page(client: GatewayClient) -> None:
+    code = await account(client)
+    quota = {"totalReferrals": 60, "reason": "a test"}
+    await client.post(f"/v1/admin/members/{ALICE}/quota", admin(client), json=quota)
+    for number in range(52):
+        await reserve(client, code, f"n{number:03}")
+    use_id = str((await reserve(client, code, "n000")).json["useId"])
+    assert (await confirm(client, use_id, "n000")).json == {"state": "held"}  # for its velocity
+    own = client.issuer.access(ALICE)
+    first = (await client.get(USES, own)).json
+    rest = (await client.get(f"{USES}?cursor={first['next']}", own)).json
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (50, 2, None)
+    ids = [item["useId"] for item in (*first["items"], *rest["items"])]
+    assert len(set(ids)) == 52
+    held = (await client.get(f"{USES}?state=held", own)).json
+    assert [item["useId"] for item in held["items"]] == [ids[-1]] == [use_id]
+    reserved = (await client.get(f"{USES}?state=reserved", own)).json
+    last = (await client.get(f"{USES}?state=reserved&cursor={reserved['next']}", own)).json
+    assert last["next"] is None
+    assert [item["useId"] for item in last["items"]] == [ids[-2]]

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from chassis.views.lists import Lists
 from chassis.views.read_models import ReadModels
 from contracts.messages import EmailAddress, Identifier, UnixTime, View
 from contracts.referrals import (
@@ -16,11 +17,11 @@ from contracts.referrals import (
     ReserveReferral,
     UseState,
     UseView,
+    shown_state,
 )
 from contracts.rejections import UNKNOWN_REFERRAL
 from contracts.streams import MEMBERS
 from gateway.api.code_guesses import CodeGuesses, read_code
-from gateway.api.referred_people import shown_state
 from gateway.http.bodies import Body, Empty
 from gateway.http.client_address import ClientAddresses
 from gateway.http.command_responses import pending_response
@@ -137,9 +138,7 @@ class Referrals:
         )
 
     async def _referral(self, stream: str, use_id: str) -> UseView | None:
-        view = await self.read_models.view(REFERRALS, stream)
-        uses = () if view is None else view.uses
-        return next((use for use in uses if use.use_id == use_id), None)
+        return await Lists(self.read_models, REFERRALS).item(stream, use_id)
 
 
 async def owner_of_referral(read_models: ReadModels, use_id: str) -> str:

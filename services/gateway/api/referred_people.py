@@ -1,13 +1,22 @@
 """Serve the list of people who were referred with the caller's codes."""
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import Field
 
+from chassis.views.lists import Lists
+from chassis.views.read_models import ReadModels
 from contracts.messages import Identifier, UnixTime, View
-from contracts.referrals import REFERRALS, UseState, UseView
-from gateway.api.paging import newest_first
+from contracts.referrals import (
+    ALL_REFERRALS,
+    REFERRALS,
+    REFERRALS_SUMMARY,
+    ShownState,
+    UseView,
+    shown_state,
+)
+from contracts.streams import MEMBERS
 from gateway.http.bodies import Body
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.requests import read_query
@@ -15,9 +24,6 @@ from gateway.http.responses import PRIVATE, Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
 PAGE: Final = 50
-ShownState = Literal[
-    "reserved", "confirmed", "held", "rejected", "released", "expired", "reversed"
-]  # fmt: skip
 
 
 class ReferralDetails(View):
@@ -46,30 +52,30 @@ class ReferralQuery(Body):
         ]
         | None
     ) = None
-    cursor: Annotated[str, Field(pattern=r"^\d{1,6}$")] | None = None
+    cursor: Annotated[str, Field(pattern=r"^\d{1,9}$")] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReferredPeople:
     """Show members the people they referred."""
 
+    read_models: ReadModels
     own_documents: OwnDocuments
 
     async def list_own(self, context: RequestContext) -> Response:
         """Return the referrals by the caller's codes, newest first."""
         query = read_query(context, ReferralQuery)
-        document = await self.own_documents.load(context, REFERRALS)
-        uses = () if document is None else document.view.uses
-        referrals = [_details(use) for use in uses]
-        if query.state is not None:
-            referrals = [each for each in referrals if each.state == query.state]
-        items, following = newest_first(referrals, query.cursor, PAGE)
+        if await self.own_documents.load(context, REFERRALS_SUMMARY) is None:
+            return json_response(ReferralList(items=()), headers=PRIVATE)
+        page = await Lists(self.read_models, REFERRALS).page(
+            MEMBERS.stream(context.caller.subject),
+            query.state or ALL_REFERRALS,
+            after=None if query.cursor is None else float(query.cursor),
+            limit=PAGE,
+        )
+        items = tuple(_details(row.view) for row in page.items)
+        following = None if page.next is None else str(int(page.next))
         return json_response(ReferralList(items=items, next=following), headers=PRIVATE)
-
-
-def shown_state(state: UseState) -> ShownState:
-    """Return the state for clients: to the two people concerned, a delay is a kind of hold."""
-    return "held" if state == "delayed" else state
 
 
 def _details(use: UseView) -> ReferralDetails:
@@ -91,7 +97,7 @@ ROUTES: Final = (
         ReferredPeople.list_own,
         summary="People referred with your codes, newest first",
         limits=("reads",),
-        prefetch=REFERRALS,
+        prefetch=REFERRALS_SUMMARY,
         query=ReferralQuery,
         response=ReferralList,
         problems=(404,),

@@ -1,11 +1,19 @@
-"""Change the list of an account's referrals and their states (pure)."""
+"""Change the list of an account's referrals and their states (pure).
 
+A reservation is listed after all others; a new one of the same person replaces the earlier one.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
+from chassis.views.projection import ListState
 from contracts.addresses import masked
 from contracts.referrals import (
+    ALL_REFERRALS,
+    BoardEvent,
     ReferralConfirmed,
     ReferralDelayed,
+    ReferralEvent,
     ReferralExpired,
     ReferralHeld,
     ReferralRejected,
@@ -14,39 +22,54 @@ from contracts.referrals import (
     ReferralResult,
     ReferralReversed,
     ReferralStep,
+    UsesSummary,
     UseState,
-    UsesView,
     UseView,
+    shown_state,
 )
 
+State = ListState[UsesSummary, UseView]
 
-def fold(view: UsesView | None, event: ReferralStep) -> UsesView | None:
-    """Return the list after one event; a new reservation replaces an earlier one."""
+
+def touched(event: ReferralEvent) -> Iterable[str]:
+    """Return the id of the referral that an event is about."""
+    return (event.use_id,) if isinstance(event, ReferralStep) else ()
+
+
+def fold(state: State, event: ReferralEvent) -> State:
+    """Return the list after one event; every event of the account counts for its version."""
+    if isinstance(event, BoardEvent):
+        return state
+    summary = state.summary or UsesSummary(member_id=event.member_id)
     if isinstance(event, ReferralReserved):
-        return _with_reservation(view or UsesView(member_id=event.member_id), event)
-    return view and _with_state(view, event)
+        item = _reserved(summary, event)
+        summary = summary.model_copy(update={"reserved": summary.reserved + 1})
+        return State(summary, {event.use_id: item})
+    if isinstance(event, ReferralResult) and (use := state.items.get(event.use_id)) is not None:
+        return State(summary, {event.use_id: _with_state(use, event)})
+    return state._replace(summary=summary)
 
 
-def _with_reservation(view: UsesView, event: ReferralReserved) -> UsesView:
-    use = UseView(
+def scores(use: UseView) -> Mapping[str, float]:
+    """Return the orders that a referral is in: that of all, and that of its state."""
+    return {ALL_REFERRALS: use.number, shown_state(use.state): use.number}
+
+
+def _reserved(summary: UsesSummary, event: ReferralReserved) -> UseView:
+    return UseView(
         use_id=event.use_id,
         invited_user=masked(event.invited_user),
         code=event.code,
         state="reserved",
         reserved_at=event.reserved_at,
         expires_at=event.expires_at,
+        number=summary.reserved,
     )
-    others = (other for other in view.uses if other.use_id != event.use_id)
-    return view.model_copy(update={"uses": (*others, use)})
 
 
-def _with_state(view: UsesView, event: ReferralResult) -> UsesView:
+def _with_state(use: UseView, event: ReferralResult) -> UseView:
     state, at, invited_id = _state_after(event)
-    update = {"state": state, "settled_at": at, "invited_id": invited_id}
-    uses = tuple(
-        use.model_copy(update=update) if use.use_id == event.use_id else use for use in view.uses
-    )
-    return view.model_copy(update={"uses": uses})
+    return use.model_copy(update={"state": state, "settled_at": at, "invited_id": invited_id})
 
 
 def _state_after(event: ReferralResult) -> tuple[UseState, int, str | None]:
