@@ -8,6 +8,7 @@ from typing import Any
 import uvloop
 
 from chassis.run.assembly import assemble
+from chassis.run.dead_letters import DEAD_LETTERS
 from chassis.run.gc_tuning import tune_gc
 from chassis.run.log_commands import LOG_COMMANDS
 from chassis.run.logging import configure
@@ -41,7 +42,7 @@ def main(service: Service[Any, Any, Any, Any]) -> None:
 
     Exit codes: 0 success, 1 the command did not succeed, 2 wrong arguments, 78 wrong settings.
     """
-    commands = (RUN, *READ_MODEL_COMMANDS, *LOG_COMMANDS, *service.operator_commands)
+    commands = (RUN, *READ_MODEL_COMMANDS, *LOG_COMMANDS, DEAD_LETTERS, *service.operator_commands)
     arguments = _parser(service.name, commands).parse_args()
     command = next(each for each in commands if each.name == arguments.command)
     settings = read_settings_or_exit(service.settings, service.name)

@@ -7,6 +7,7 @@ from faststream_sqs.exceptions import (
     BatchPublishError,
     EntryFailedError,
     MessageTooLargeError,
+    NoDeadLetterQueueError,
     SQSError,
 )
 from faststream_sqs.response import (
@@ -22,6 +23,7 @@ __all__ = (
     "BatchPublishError",
     "EntryFailedError",
     "MessageTooLargeError",
+    "NoDeadLetterQueueError",
     "SQSBroker",
     "SQSError",
     "SQSMessage",

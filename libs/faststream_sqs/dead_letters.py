@@ -1,4 +1,4 @@
-"""Mark the copy of a rejected message with its reason and origin, and restore it for a resend."""
+"""Move rejected messages to dead-letter queues with their reason and origin, and send them back."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -37,6 +37,19 @@ def rejected_copy(message: SQSRawMessage, reason: str | None) -> dict[str, Any]:
     return entry
 
 
+def resent_entry(message: SQSRawMessage, *, fifo: bool) -> dict[str, Any]:
+    """Return the entry that sends a dead letter back: body, group and attributes as before.
+
+    The deduplication id is new for each dead letter, so SQS does not drop the message; when the
+    same dead letter is sent back twice within five minutes, it drops the second.
+    """
+    entry = _entry(message, original_attributes(message.message_attributes))
+    entry.pop("MessageDeduplicationId", None)
+    if fifo:
+        entry["MessageDeduplicationId"] = f"resent-{message.message_id}"
+    return entry
+
+
 def original_attributes(attributes: Mapping[str, wire.Attribute]) -> dict[str, wire.Attribute]:
     """Return the attributes that a message had before it was moved."""
     return wire.remove_headers(attributes, PREFIX)
@@ -48,7 +61,7 @@ def _marked(message: SQSRawMessage, reason: str | None) -> dict[str, wire.Attrib
         SOURCE: message.queue,
         MESSAGE_ID: message.message_id,
         DEDUPLICATION_ID: message.attributes.get("MessageDeduplicationId", ""),
-        SENT_AT: _iso(message.attributes.get("SentTimestamp")),
+        SENT_AT: iso(message.attributes.get("SentTimestamp")),
         RECEIVES: message.receive_count,
     }
     originals = original_attributes(message.message_attributes)
@@ -66,7 +79,8 @@ def _entry(message: SQSRawMessage, attributes: Mapping[str, wire.Attribute]) -> 
     return entry
 
 
-def _iso(milliseconds: str | None) -> str:
+def iso(milliseconds: str | None) -> str:
+    """Return a timestamp of SQS as ISO 8601, UTC; empty without one."""
     if not milliseconds:
         return ""
     return datetime.fromtimestamp(int(milliseconds) / 1000, tz=UTC).isoformat()

@@ -29,6 +29,10 @@ class EntryFailedError(SQSError):
         self.sender_fault = sender_fault
 
 
+class NoDeadLetterQueueError(SQSError):
+    """A queue has no redrive policy, and so no dead-letter queue."""
+
+
 class BatchPublishError(SQSError):
     """Some messages of a `publish_batch` could not be sent; the others were.
 

@@ -11,6 +11,17 @@ from faststream.message import StreamMessage
 from faststream_sqs.schemas import is_fifo
 from faststream_sqs.wire import Attribute
 
+SYSTEM_ATTRIBUTES = [
+    "ApproximateReceiveCount",
+    "ApproximateFirstReceiveTimestamp",
+    "SentTimestamp",
+    "MessageGroupId",
+    "MessageDeduplicationId",
+    "SequenceNumber",
+    "DeadLetterQueueSourceArn",
+]
+"""What a receive requests of SQS about each message."""
+
 
 class Outcome(StrEnum):
     """Name how a received message was settled."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from faststream_sqs.client import is_missing_queue, is_transient
 from faststream_sqs.connection import SQSConnection
-from faststream_sqs.message import Outcome, SQSRawMessage
+from faststream_sqs.message import SYSTEM_ATTRIBUTES, Outcome, SQSRawMessage
 from faststream_sqs.schemas import SQSQueue, queue_name
 from faststream_sqs.subscriber.caution import Caution
 from faststream_sqs.subscriber.leases import LeaseKeeper
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from faststream_sqs.subscriber.config import SQSSubscriberConfig
 
 Report = Callable[[int, str, BaseException | None], None]
-_SYSTEM_ATTRIBUTES = [
-    "ApproximateReceiveCount",
-    "ApproximateFirstReceiveTimestamp",
-    "SentTimestamp",
-    "MessageGroupId",
-    "MessageDeduplicationId",
-    "SequenceNumber",
-    "DeadLetterQueueSourceArn",
-]
 _DEFAULT_VISIBILITY = 30
 
 
@@ -84,7 +75,7 @@ class Inbox:
             QueueUrl=self._url,
             MaxNumberOfMessages=count,
             WaitTimeSeconds=wait,
-            MessageSystemAttributeNames=_SYSTEM_ATTRIBUTES,
+            MessageSystemAttributeNames=SYSTEM_ATTRIBUTES,
             MessageAttributeNames=["All"],
             **options,
         )

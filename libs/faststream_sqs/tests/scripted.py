@@ -93,6 +93,8 @@ class Stored:
     handle: str | None = None
     first_received_at: float | None = None
     received_at: float = 0.0
+    source_arn: str | None = None
+    """The queue that a redrive policy moved it from."""
 
     def in_flight(self, now: float) -> bool:
         return self.handle is not None and self.visible_at > now
@@ -344,7 +346,18 @@ class SQSModel:
 
     async def _get_queue_attributes(self, params: Params, _: Any) -> Params:
         queue = self._queue(params)
-        known = {"VisibilityTimeout": "30", "DelaySeconds": "0", "QueueArn": queue.arn}
+        now = _now()
+        hidden = sum(message.visible_at > now for message in queue.messages)
+        known = {
+            "VisibilityTimeout": "30",
+            "DelaySeconds": "0",
+            "QueueArn": queue.arn,
+            "ApproximateNumberOfMessages": str(len(queue.messages) - hidden),
+            "ApproximateNumberOfMessagesNotVisible": str(hidden),
+        }
+        if (asked := params.get("AttributeNames", ["All"])) != ["All"]:
+            known = {name: known[name] for name in asked}
+            return {"Attributes": known}
         return {"Attributes": known | queue.attributes}
 
     async def _send(self, params: Params, _: Any) -> Params:
@@ -453,6 +466,7 @@ class SQSModel:
             return False
         queue.messages.remove(message)
         message.handle = None
+        message.source_arn = queue.arn
         target = self.queues[redrive["deadLetterTargetArn"].rsplit(":", 1)[-1]]
         target.messages.append(message)
         target.wake()
@@ -650,6 +664,7 @@ def _received(message: Stored, params: Params) -> Params:
         "MessageGroupId": message.group,
         "MessageDeduplicationId": message.dedup,
         "SequenceNumber": f"{message.sequence:020}" if message.dedup else None,
+        "DeadLetterQueueSourceArn": message.source_arn,
     }
     asked = params.get("MessageSystemAttributeNames") or []
     item: Params = {
