@@ -42,7 +42,7 @@ def assemble(
     traces = open_traces(settings, service.name)
     if traces is not None:
         resources.broker.add_middleware(tracing_middleware(traces))
-        table = f"{settings.stack}-{service.name}-events"
+        table = settings.log_tables(service.name).events
         attributes = {"db.system.name": "aws.dynamodb", "db.collection.name": table}
         store = traces.instrument(
             store, attributes, load="load", load_newest="load", append="append"

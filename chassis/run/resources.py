@@ -15,7 +15,7 @@ from chassis.decide.repository import decision_context
 from chassis.log.codec import Codec
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import EventStore
-from chassis.run.settings import ServiceSettings
+from chassis.run.settings import LogTables, ServiceSettings
 from faststream_sqs import SQSBroker
 from redis_batching.connection import connect
 
@@ -77,18 +77,19 @@ async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
             logger=logging.getLogger("faststream_sqs"),
             log_level=logging.DEBUG,
         )
-        yield Resources(redis, broker, stores_in(dynamodb, settings.stack), dynamodb)
+        yield Resources(redis, broker, _stores(dynamodb, settings.log_tables), dynamodb)
 
 
 def stores_in(dynamodb: Any, stack: str) -> OpenStore:
     """Return a function that opens event stores in the tables of a stack."""
+    return _stores(
+        dynamodb, lambda service: LogTables(f"{stack}-{service}-events", f"{stack}-{service}-meta")
+    )
 
+
+def _stores(dynamodb: Any, tables: Callable[[str], LogTables]) -> OpenStore:
     def open_store(service: str, codec: Codec[Any]) -> EventStore[Any]:
-        return DynamoDBEventStore(
-            dynamodb,
-            events=f"{stack}-{service}-events",
-            meta=f"{stack}-{service}-meta",
-            codec=codec,
-        )
+        events, meta = tables(service)
+        return DynamoDBEventStore(dynamodb, events=events, meta=meta, codec=codec)
 
     return open_store

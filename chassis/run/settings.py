@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, MutableMapping
 from importlib.util import find_spec
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import botocore.session
@@ -76,11 +76,26 @@ class ProcessSettings(BaseSettings):
         return traces
 
 
+class LogTables(NamedTuple):
+    """Name the DynamoDB tables of an event log."""
+
+    events: str
+    """Commits."""
+    meta: str
+    """Claims and snapshots."""
+
+
 class ServiceSettings(ProcessSettings):
     """Configure a service that receives commands."""
 
     health_host: str = "127.0.0.1"
     health_port: int = Field(description="Internal port of /healthz, /readyz and /metrics.")
+    events_table: str = Field(
+        "", description="Table of the event log; default: <stack>-<service>-events."
+    )
+    meta_table: str = Field(
+        "", description="Table of claims and snapshots; default: <stack>-<service>-meta."
+    )
     max_workers: int = Field(16, description="Messages that are handled at the same time.")
     receive_wait_seconds: int = Field(
         5,
@@ -88,6 +103,13 @@ class ServiceSettings(ProcessSettings):
         le=20,
         description="Seconds a receive waits for messages; stopping waits for it to end.",
     )
+
+    def log_tables(self, service: str) -> LogTables:
+        """Return the names of the tables of a service's event log."""
+        return LogTables(
+            self.events_table or f"{self.stack}-{service}-events",
+            self.meta_table or f"{self.stack}-{service}-meta",
+        )
 
 
 def read_settings(settings: type[T]) -> T:
