@@ -32,7 +32,7 @@ from benchmarks.bounds import Bound, check_bounds
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import History
 from chassis.run.gc_tuning import tune_gc
-from chassis.views.change import APPLY, Change
+from chassis.views.change import APPLY, Change, Position
 from chassis.views.projector import Projector
 from chassis.views.rebuild.progress import RebuildProgress
 from chassis.views.rebuild.run import Rebuilder
@@ -179,7 +179,8 @@ async def bare(settings: LocalSettings, redis_pid: int, events: int, *, ours: bo
             for name, value in fields.items():
                 arguments += ["+", name, value]
             location = target.location(history.head.stream)
-            changes.append(Change(location, 0, history.head.version, tuple(arguments)))
+            head = Position(history.head.version, history.fingerprint)
+            changes.append(Change(location, "first", Position(0), head, tuple(arguments)))
         commands = [change.command() for change in changes]
         if ours:
             await redis.execute_many(commands)

@@ -4,6 +4,7 @@ import bisect
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 E = TypeVar("E")
@@ -117,8 +118,7 @@ class Commit(Generic[E]):
 
         After the log was restored from a backup, another commit may be stored at this version.
         """
-        written = f"{self.origin.command_id} {self.origin.at}".encode()
-        return f"{self.last}.{self.first}.{hashlib.blake2b(written, digest_size=6).hexdigest()}"
+        return f"{self.last}.{self.first}.{_digest(self.origin.command_id, self.origin.at)}"
 
     def results_from(self, origin: Origin) -> bool:
         """Return whether this commit results from that command.
@@ -131,6 +131,11 @@ class Commit(Generic[E]):
         if self.origin.body_hash != origin.body_hash:
             raise CommandIdReused(self)
         return True
+
+
+@lru_cache(maxsize=4_096)
+def _digest(command_id: str, at: int) -> str:
+    return hashlib.blake2b(f"{command_id} {at}".encode(), digest_size=6).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

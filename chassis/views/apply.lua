@@ -1,19 +1,42 @@
 -- Applies the changes of one stream to one read model, exactly once and in order.
--- KEYS[1] hash with the stream's version, KEYS[2] hash with the data, from KEYS[3] on boards (one slot).
--- ARGV: field of the version, stream version before the changes, stream version after them,
---       then operations: '+' field value sets a field, '-' field deletes it; on the board KEYS[n]:
+-- KEYS[1] hash with the stream's version, KEYS[2] hash with the data, KEYS[3] hash with the fingerprint of
+-- the commit at that version, from KEYS[4] on sorted sets (one slot).
+-- ARGV: field of the version, field of the fingerprint, mode, stream version before the last change,
+--       fingerprint of the commit there ('' if unknown), stream version after the changes, fingerprint of
+--       the commit there, then operations:
+--       '+' field value sets a field, '-' field deletes it; on the sorted set KEYS[n]:
 --       '>' n member score sets a member's score, '<' n member removes the member.
--- Returns 'applied', 'duplicate' or 'gap': Redis sends a string in one write, a table in several.
+-- Mode 'first': folded from the first event, so that it may follow any version of the same history.
+-- 'next': continues the version before. 'replace': the log holds another history than the stored one, whose
+-- version and fingerprint were found to be those before the changes.
+-- Returns 'applied', 'duplicate', 'gap', 'ahead' (the stored version is greater) or 'other' (another commit
+-- is stored at this version): Redis sends a string in one write, a table in several.
 local current = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
-local start, last = tonumber(ARGV[2]), tonumber(ARGV[3])
-if current >= last then
-  return 'duplicate'
+local stored = redis.call('HGET', KEYS[3], ARGV[2]) or ''
+local mode, start, last = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6])
+-- older builds write the version alone: a fingerprint of another version says nothing
+if string.sub(stored, 1, #tostring(current) + 1) ~= current .. '.' then
+  stored = ''
 end
--- changes folded from the first event (start 0) contain everything, so they fill any gap
-if start ~= 0 and start ~= current then
+local function differs(expected)
+  return stored ~= '' and expected ~= '' and stored ~= expected
+end
+if mode == 'replace' then
+  if current ~= start or stored ~= ARGV[5] then
+    return 'gap'
+  end
+elseif current > last then
+  return 'ahead'
+elseif current == last then
+  return differs(ARGV[7]) and 'other' or 'duplicate'
+elseif current == start then
+  if differs(ARGV[5]) then
+    return 'other'
+  end
+elseif mode == 'next' or stored ~= '' then  -- the writer compares what is stored with the history
   return 'gap'
 end
-local i = 4
+local i = 8
 while i <= #ARGV do
   if ARGV[i] == '+' then
     redis.call('HSET', KEYS[2], ARGV[i + 1], ARGV[i + 2])
@@ -29,5 +52,11 @@ while i <= #ARGV do
     i = i + 2
   end
 end
-redis.call('HSET', KEYS[1], ARGV[1], last)
+if last == 0 then
+  redis.call('HDEL', KEYS[1], ARGV[1])
+  redis.call('HDEL', KEYS[3], ARGV[2])
+else
+  redis.call('HSET', KEYS[1], ARGV[1], last)
+  redis.call('HSET', KEYS[3], ARGV[2], ARGV[7])
+end
 return 'applied'

@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from chassis.log.event_store import History
+from chassis.log.slices import slices
 from chassis.views.keys import KeyLocation, board_key, document_location, shared_location
-from chassis.views.projection import BoardMember, ReadModel, Stored
+from chassis.views.projection import BoardMember, FieldChanges, ReadModel, Stored
 from chassis.views.scripts import LuaScript
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
 
 APPLY: Final = LuaScript.load("chassis.views", "apply.lua")
-FIRST_BOARD: Final = 3
+FIRST_BOARD: Final = 4
 """Number of the first board among the keys of apply.lua."""
 
 
@@ -43,25 +44,56 @@ class Target(Generic[E]):
         return locate(self.service, self.model.name, self.generation, stream)
 
 
+Mode = Literal["first", "next", "replace"]
+"""How a change relates to what is stored, see apply.lua."""
+
+
+class Position(NamedTuple):
+    """Identify a commit of a stream by the version at its end and its fingerprint."""
+
+    version: int
+    fingerprint: str = ""
+    """Empty if it is not known."""
+
+    @classmethod
+    def stored(cls, version: bytes | None, fingerprint: bytes | None) -> "Position":
+        """Return the position that Redis holds; older builds write the version alone."""
+        number, text = int(version or 0), (fingerprint or b"").decode()
+        return cls(number, text if text.startswith(f"{number}.") else "")
+
+    @property
+    def first(self) -> int:
+        """First version of the commit; without a fingerprint the version after it."""
+        return int(self.fingerprint.split(".")[1]) if self.fingerprint else self.version + 1
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Describe one call of apply.lua: the changes by events `start + 1` to `last` of a stream."""
+    """Describe one call of apply.lua: the changes to a read model by some events of a stream."""
 
     location: KeyLocation
-    start: int
-    """Stream version before the change; 0 if it was folded from the first event."""
-    last: int
-    """Stream version after the change."""
+    mode: Mode
+    start: Position
+    """Where the stream was before the last commit of the change, see apply.lua."""
+    last: Position
+    """Where the stream is after the change."""
     arguments: tuple[str | bytes, ...]
     boards: tuple[str, ...] = ()
-    """Keys of the boards that the arguments refer to by number."""
+    """Keys of the sorted sets that the arguments refer to by number."""
 
     def command(self) -> tuple[Any, ...]:
         """Return the Redis command that applies the change."""
-        location = self.location
+        at = self.location
         return APPLY.command(
-            [location.version_key, location.data_key, *self.boards],
-            [location.version_field, self.start, self.last, *self.arguments],
+            [at.version_key, at.data_key, at.fingerprint_key, *self.boards],
+            [
+                at.version_field,
+                at.fingerprint_field,
+                self.mode,
+                *self.start,
+                *self.last,
+                *self.arguments,
+            ],
         )
 
 
@@ -75,26 +107,75 @@ class ProjectionCounts:
 
     def add(self, statuses: Sequence[bytes]) -> None:
         self.applied += statuses.count(b"applied")
-        self.duplicates += statuses.count(b"duplicate")
-        self.gaps += statuses.count(b"gap")
+        self.duplicates += statuses.count(b"duplicate") + statuses.count(b"ahead")
+        self.gaps += statuses.count(b"gap") + statuses.count(b"other")
 
 
-def build_change(target: Target[E], history: History[E], stored: Stored) -> Change | None:
+def build_change(
+    target: Target[E], history: History[E], stored: Stored, base: Position | None = None
+) -> Change | None:
     """Fold a history into a change, or return None if it holds no events.
 
-    `stored` holds the fields that the read model needs, as they are at version `history.after`.
+    `stored` holds the fields that the read model needs, as they are at `base`, the position at
+    which the history begins; None for a history from the first event.
 
     Raises:
         FoldFailed: the fold raised an error.
     """
-    if history.head.version <= history.after:
+    if not history.commits:
         return None
     stream = history.head.stream
-    location = target.location(stream)
     try:
         fields = target.model.changes(stream, history.events, stored)
     except Exception as error:  # a fold may raise anything; its stream is parked
         raise FoldFailed(error) from error
+    mode: Mode = "first" if base is None else "next"
+    start = base or _before_last(history)
+    return _change(target, mode, start, history, fields)
+
+
+async def build_replacement(
+    target: Target[E], history: History[E], found: Position, stored: Stored
+) -> Change:
+    """Build the change that replaces what is stored of a stream by the fold of its log.
+
+    `found` is the stored position, `stored` holds every stored field of the stream.
+
+    Raises:
+        FoldFailed: the fold raised an error.
+    """
+    try:
+        removal = target.model.removal(history.head.stream, stored)
+        fields = {**removal, **await fold_in_slices(target.model, history)}
+    except Exception as error:  # a fold may raise anything; its stream is parked
+        raise FoldFailed(error) from error
+    return _change(target, "replace", found, history, fields)
+
+
+async def fold_in_slices(model: ReadModel[E], history: History[E]) -> FieldChanges:
+    """Return the changes by a complete history; other tasks run between two slices of it."""
+    changes: dict[str | BoardMember, bytes | float | None] = {}
+    stream = history.head.stream
+    async for commits in slices(history.commits):
+        events = tuple(event for commit in commits for event in commit.events)
+        needed = {name: changes.get(name) for name in model.needs(stream, events)}
+        stored = {name: value for name, value in needed.items() if isinstance(value, bytes)}
+        changes |= model.changes(stream, events, stored)
+    return changes
+
+
+def _before_last(history: History[E]) -> Position:
+    """Return the position before the last commit of a complete history."""
+    if len(history.commits) == 1:
+        return Position(0)
+    before = history.commits[-2]
+    return Position(before.last, before.fingerprint)
+
+
+def _change(
+    target: Target[E], mode: Mode, start: Position, history: History[E], fields: FieldChanges
+) -> Change:
+    location = target.location(history.head.stream)
     arguments: list[str | bytes] = []
     boards: dict[str, str] = {}
     for name, value in fields.items():
@@ -105,7 +186,8 @@ def build_change(target: Target[E], history: History[E], stored: Stored) -> Chan
             arguments += [] if value is None else [">", number, name.member, _score(value)]
         else:
             arguments += ["-", name] if value is None else ["+", name, _bytes(value)]
-    return Change(location, history.after, history.head.version, tuple(arguments), tuple(boards))
+    last = Position(history.head.version, history.fingerprint)
+    return Change(location, mode, start, last, tuple(arguments), tuple(boards))
 
 
 def _score(value: bytes | float) -> str:

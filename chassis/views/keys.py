@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 VERSION_FIELD = "v"
 """Hash field of a document that holds the stream version it was folded to."""
+FINGERPRINT_FIELD = "f"
+"""Hash field of a document that holds the fingerprint of the commit at its version."""
 DOCUMENT_FIELD = "d"
 """Hash field that holds a document's bytes."""
 
@@ -12,13 +14,16 @@ _ITEM_PREFIX = "i:"
 
 
 class KeyLocation(NamedTuple):
-    """Describe where one stream's share of a read model is stored; both keys are in one slot."""
+    """Describe where one stream's share of a read model is stored; all keys are in one slot."""
 
     version_key: str
     """Hash that holds the version up to which the stream has been projected."""
     version_field: str
     data_key: str
     """Hash that holds the projected data."""
+    fingerprint_key: str
+    """Hash that holds the fingerprint of the commit at the projected version."""
+    fingerprint_field: str
 
 
 def control_key(service: str) -> str:
@@ -89,20 +94,26 @@ def document_key(service: str, name: str, generation: int, stream: str) -> str:
 
 
 def document_location(service: str, name: str, generation: int, stream: str) -> KeyLocation:
-    """Locate a stream's document: version and data are in one hash."""
+    """Locate a stream's document: version, fingerprint and data are in one hash."""
     key = document_key(service, name, generation, stream)
-    return KeyLocation(key, VERSION_FIELD, key)
+    return KeyLocation(key, VERSION_FIELD, key, key, FINGERPRINT_FIELD)
 
 
 def shared_location(service: str, name: str, generation: int, stream: str) -> KeyLocation:
-    """Locate a stream's entries in a shared read model: one hash of versions, one of entries."""
+    """Locate a stream's entries in a shared read model: a hash of versions, one of entries."""
     slot = f"{generations_prefix(service, name)}{generation}}}"
-    return KeyLocation(f"{slot}:versions", stream, f"{slot}:entries")
+    fingerprints = f"{slot}:fingerprints"
+    return KeyLocation(f"{slot}:versions", stream, f"{slot}:entries", fingerprints, stream)
 
 
 def item_field(item_id: str) -> str:
     """Return the hash field that holds an item of a stream's list."""
     return f"{_ITEM_PREFIX}{item_id}"
+
+
+def item_of_field(field: str) -> str | None:
+    """Return the id of the item in a hash field of a list, or None if it holds no item."""
+    return field.removeprefix(_ITEM_PREFIX) if field.startswith(_ITEM_PREFIX) else None
 
 
 def board_key(data_key: str, board: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
-from chassis.views.keys import DOCUMENT_FIELD, item_field
+from chassis.views.keys import DOCUMENT_FIELD, item_field, item_of_field
 from contracts.messages import Event, View
 from contracts.read_models import BoardRef, DocumentRef, IndexRef, ListRef
 
@@ -53,6 +53,13 @@ class ReadModel(Protocol[E_contra]):
         folding it at once.
         """
 
+    def removal(self, stream: str, stored: Stored) -> FieldChanges:
+        """Return the changes that remove what is stored of a stream.
+
+        `stored` holds all fields of the stream's own hash, or of a shared one the fields named by
+        `needs`. An index cannot tell which of its entries belong to a stream and removes none.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Projection(Generic[E, V]):
@@ -76,6 +83,10 @@ class Projection(Generic[E, V]):
         view = _parsed(self.ref.view, stored.get(DOCUMENT_FIELD))
         view = reduce(self.fold, events, view)
         return {DOCUMENT_FIELD: _dumped(view)}
+
+    def removal(self, stream: str, stored: Stored) -> FieldChanges:
+        del stream
+        return dict.fromkeys(stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,10 @@ class Index(Generic[E]):
             for key, value in self.entries(event).items():
                 merged[key] = None if value is None else value.encode()
         return merged
+
+    def removal(self, stream: str, stored: Stored) -> FieldChanges:
+        del stream, stored
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +160,12 @@ class Ordering(Generic[E, V]):
             for board, score in self.scores(view).items():
                 changes[BoardMember(board, stream)] = score
         return changes
+
+    def removal(self, stream: str, stored: Stored) -> FieldChanges:
+        if (view := _parsed(self.ref.view, stored.get(stream))) is None:
+            return {}
+        changes: dict[str | BoardMember, None] = {stream: None}
+        return changes | dict.fromkeys(BoardMember(board, stream) for board in self.scores(view))
 
 
 class ListState(NamedTuple, Generic[V, I]):
@@ -204,6 +225,15 @@ class Listing(Generic[E, V, I]):
         changes: dict[str | BoardMember, bytes | float | None] = {DOCUMENT_FIELD: _dumped(summary)}
         changes |= {item_field(item_id): _dumped(item) for item_id, item in items.items()}
         return changes | scores
+
+    def removal(self, stream: str, stored: Stored) -> FieldChanges:
+        del stream
+        changes: dict[str | BoardMember, None] = dict.fromkeys(stored)
+        for name, body in stored.items():
+            if (item_id := item_of_field(name)) is not None:
+                item = self.ref.item.model_validate_json(body)
+                changes |= dict.fromkeys(BoardMember(o, item_id) for o in self.scores(item))
+        return changes
 
     def _scores(
         self, item_id: str, before: I | None, after: I | None

@@ -7,17 +7,22 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
+
+import structlog
 
 from chassis.log.event_store import EventStore, History, Page, UnknownEvent
+from chassis.log.slices import SLICE, slices
 from chassis.resilience.failpoint import failpoint
 from chassis.views.change import (
     APPLY,
     Change,
     FoldFailed,
+    Position,
     ProjectionCounts,
     Target,
     build_change,
+    build_replacement,
 )
 from chassis.views.generations import parse_generations, written_by, written_by_others
 from chassis.views.keys import control_key, pending_key
@@ -28,6 +33,13 @@ from chassis.views.recent import RecentStreams
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
+
+SHORT: Final = 100
+"""Commits of a stream that are folded from the first event at every command."""
+_SETTLED: Final = (b"applied", b"duplicate")
+"""Statuses after which a read model holds the change."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -57,9 +69,8 @@ class Projector(Generic[E]):
         written: frozenset[tuple[str, int]] = frozenset()
         wanted = self._targets
         while True:
-            control, gaps = await self._write(wanted - written, history)
-            for target in gaps:
-                await self.catch_up(target, history.head.stream)
+            targets = [t for each in wanted - written if (t := self.target(*each)) is not None]
+            control = await self._write(targets, history)
             written |= wanted
             self._targets = wanted = self.writable(control)
             if wanted <= written:
@@ -68,45 +79,55 @@ class Projector(Generic[E]):
                     self.lag_seconds = max(0.0, time.time() - history.commits[-1].origin.at / 1000)
                 return
 
-    async def catch_up(self, target: Target[E], stream: str) -> bool:
-        """Fill a gap: fold and apply the stored events that the read model lacks.
+    async def catch_up(
+        self, target: Target[E], stream: str, history: History[E] | None = None
+    ) -> bool:
+        """Bring a read model to the head of a stream's log, from whatever it holds of the stream.
 
-        Returns False if the stream was parked.
+        It continues from what is stored, or replaces it if the log holds another history, as after
+        a restore from a backup. `history` saves loading what it holds. Returns False if the stream
+        was parked.
         """
-        location = target.location(stream)
         while True:
-            version = int(await self.redis.hget(location.version_key, location.version_field) or 0)
+            found = await self._position(target, stream)
             try:
-                history = await self.store.load(stream, after=version)
-                change = build_change(target, history, await self._stored(target, history))
+                lacking = await self._since(found, stream, history)
+                if lacking is None:
+                    status = await self._replace(target, found, stream)
+                else:
+                    status = await self._advance(target, found, lacking)
             except (UnknownEvent, FoldFailed) as error:
                 await self._park(target, stream, error)
                 return False
-            if change is None:
+            if status in _SETTLED:
                 return True
-            (status,) = await self.apply([change])
-            if status != b"gap":  # otherwise another instance was faster: look again
-                return True
+            history = None  # another instance was faster: look again
 
     async def project_page(
         self, target: Target[E], page: Page[E], counts: ProjectionCounts
     ) -> None:
         """Project the commits of a scanned page into one generation, and add to `counts`."""
-        changes, incomplete = [], []
+        changes: dict[str, Change] = {}
+        incomplete: dict[str, History[E] | None] = {}
         for stream, because in page.unreadable:
             await self._park(target, stream, UnknownEvent(because))
-        for stream, history in histories_of_page(page.commits):
-            if history is None:
-                incomplete.append(stream)
-            elif (change := await self._change_or_park(target, history)) is not None:
-                changes.append(change)
+        async for some in slices([*histories_of_page(page.commits)]):
+            for stream, history in some:
+                if history is None or len(history.commits) > SLICE:
+                    incomplete[stream] = history
+                elif (change := await self._change_or_park(target, history)) is not None:
+                    changes[stream] = change
         failpoint("mid_page")
-        counts.add(await self.apply(changes))
-        for stream in incomplete:
-            counts.gaps += await self.catch_up(target, stream)
+        statuses = await self.apply([*changes.values()])
+        counts.add(statuses)
+        for stream, status in zip(changes, statuses, strict=True):
+            if status not in (*_SETTLED, b"ahead"):  # ahead: live projection was faster
+                await self.catch_up(target, stream)
+        for stream, history in incomplete.items():
+            counts.gaps += await self.catch_up(target, stream, history)
 
     async def apply(self, changes: Sequence[Change]) -> list[bytes]:
-        """Apply changes in one round trip; return `applied`, `duplicate` or `gap` for each."""
+        """Apply changes in one round trip; return the status of each, see apply.lua."""
         if not changes:
             return []
         _, statuses = await self._read_control_and_apply(changes)
@@ -135,17 +156,68 @@ class Projector(Generic[E]):
         """The parked streams of this service."""
         return ParkedStreams(self.redis, self.service)
 
-    async def _write(
-        self, wanted: frozenset[tuple[str, int]], history: History[E]
+    async def _write(self, targets: Sequence[Target[E]], history: History[E]) -> dict[bytes, bytes]:
+        """Bring the targets to the head of `history`; return the control hash, read meanwhile.
+
+        A short history is folded from the first event and applied in one round trip. A longer one
+        continues from what is stored, which takes another round trip.
+        """
+        if history.complete and len(history.commits) <= SHORT:
+            built = [(t, c) for t in targets if (c := await self._change_or_park(t, history))]
+            control, statuses = await self._read_control_and_apply([change for _, change in built])
+            behind = _unsettled(built, statuses)
+        else:
+            control, behind = await self._continue(targets, history)
+        for target in behind:
+            await self.catch_up(target, history.head.stream, history)
+        return control
+
+    async def _continue(
+        self, targets: Sequence[Target[E]], history: History[E]
     ) -> tuple[dict[bytes, bytes], list[Target[E]]]:
-        """Read the control hash and apply to `wanted` in one round trip; return the gaps."""
-        targets = [t for name, number in wanted if (t := self.target(name, number)) is not None]
-        if history.after:  # loaded from a snapshot on: the base of its fold is in Redis
+        """Apply the last commit of `history` to what is stored of the commits before it.
+
+        Returns the control hash, and the targets that hold something else.
+        """
+        if not history.commits:
             control, _ = await self._read_control_and_apply([])
-            return control, targets
-        changes = [await self._change_or_park(target, history) for target in targets]
-        control, _ = await self._read_control_and_apply([c for c in changes if c is not None])
-        return control, []  # a history from the first event leaves no gap
+            return control, [*targets]
+        last = History(history.head, history.commits[-1:], history.commits[-1].first - 1)
+        control, found = await self._read_control_and_stored(targets, last)
+        built: list[tuple[Target[E], Change]] = []
+        behind: list[Target[E]] = []
+        for target, (position, stored) in zip(targets, found, strict=True):
+            if position == Position(history.head.version, history.fingerprint):
+                self.counts.duplicates += 1
+            elif position.version != last.after or not _holds(history, position):
+                behind.append(target)
+            elif change := await self._change_or_park(target, last, stored, position):
+                built.append((target, change))
+        statuses = await self.apply([change for _, change in built])
+        return control, behind + _unsettled(built, statuses)
+
+    async def _read_control_and_stored(
+        self, targets: Sequence[Target[E]], history: History[E]
+    ) -> tuple[dict[bytes, bytes], list[tuple[Position, Stored]]]:
+        """Read the control hash, and of each target the position and the fields it needs.
+
+        The position is read before the fields: if they are newer, the change will be a gap.
+        """
+        commands: list[tuple[Any, ...]] = [("HGETALL", control_key(self.service))]
+        stream, events = history.head.stream, history.events
+        needed = [tuple(target.model.needs(stream, events)) for target in targets]
+        for target, fields in zip(targets, needed, strict=True):
+            at = target.location(stream)
+            commands.append(("HGET", at.version_key, at.version_field))
+            commands.append(("HGET", at.fingerprint_key, at.fingerprint_field))
+            commands += [("HMGET", at.data_key, *fields)] if fields else []
+        control, *rest = await APPLY.run_together(self.redis, commands)
+        replies = iter(rest)
+        found = []
+        for fields in needed:
+            position = Position.stored(next(replies), next(replies))
+            found.append((position, _present(fields, next(replies) if fields else ())))
+        return control, found
 
     async def _read_control_and_apply(
         self, changes: Sequence[Change]
@@ -155,19 +227,83 @@ class Projector(Generic[E]):
         self.counts.add(statuses)
         return control, statuses
 
+    async def _position(self, target: Target[E], stream: str) -> Position:
+        """Return the position of a stream that a read model holds."""
+        at = target.location(stream)
+        commands = [
+            ("HGET", at.version_key, at.version_field),
+            ("HGET", at.fingerprint_key, at.fingerprint_field),
+        ]
+        return Position.stored(*await APPLY.run_together(self.redis, commands))
+
+    async def _since(
+        self, found: Position, stream: str, history: History[E] | None
+    ) -> History[E] | None:
+        """Return what the log holds after a position, or None if it holds another history."""
+        if history is not None and _holds(history, found):
+            since = history.since(found.version)
+            if since is not None:
+                return since
+        if found.fingerprint:  # load the commit at the position as well, and compare it
+            loaded = await self.store.load(stream, after=found.first - 1)
+            return loaded.since(found.version) if _holds(loaded, found) else None
+        loaded = await self.store.load(stream, after=found.version)
+        if loaded.commits:
+            return loaded if loaded.commits[0].first == found.version + 1 else None
+        return loaded if (await self.store.head(stream)).version >= found.version else None
+
+    async def _advance(self, target: Target[E], base: Position, history: History[E]) -> bytes:
+        """Fold and apply a history that begins at `base`, slice by slice; return the status."""
+        async for commits in slices(history.commits):
+            part = History(commits[-1].head, tuple(commits), base.version)
+            stored = await self._stored(target, part)
+            change = build_change(target, part, stored, base)
+            if change is not None and (status := (await self.apply([change]))[0]) not in _SETTLED:
+                return status
+            base = Position(part.head.version, part.fingerprint)
+        return b"applied"
+
+    async def _replace(self, target: Target[E], found: Position, stream: str) -> bytes:
+        """Replace what is stored of a stream by the fold of its log; return the status."""
+        history = await self.store.load(stream)
+        at = target.location(stream)
+        if target.model.shared:
+            stored = await self._stored(target, history)
+        else:
+            every = await self.redis.hgetall(at.data_key)
+            own = {at.version_field, at.fingerprint_field}
+            stored = {n.decode(): v for n, v in every.items() if n.decode() not in own}
+        change = await build_replacement(target, history, found, stored)
+        (status,) = await self.apply([change])
+        log.warning(
+            "read_model_replaced",
+            read_model=target.model.name,
+            generation=target.generation,
+            stream=stream,
+            stored=found.version,
+            head=history.head.version,
+            status=status.decode(),
+        )
+        return status
+
     async def _stored(self, target: Target[E], history: History[E]) -> Stored:
         """Return the stored fields that the read model needs to fold this history."""
-        stream = history.head.stream
-        fields = target.model.needs(stream, history.events)
-        if not fields or not history.after:
+        fields = tuple(target.model.needs(history.head.stream, history.events))
+        if not fields:
             return {}
-        values = await self.redis.hmget(target.location(stream).data_key, fields)
-        return {name: v for name, v in zip(fields, values, strict=True) if v is not None}
+        location = target.location(history.head.stream)
+        return _present(fields, await self.redis.hmget(location.data_key, fields))
 
-    async def _change_or_park(self, target: Target[E], history: History[E]) -> Change | None:
-        """Build the change of a complete history; None if there is none or the fold failed."""
+    async def _change_or_park(
+        self,
+        target: Target[E],
+        history: History[E],
+        stored: Stored | None = None,
+        base: Position | None = None,
+    ) -> Change | None:
+        """Build a change; return None if there is none, or the fold failed."""
         try:
-            return build_change(target, history, {})
+            return build_change(target, history, stored or {}, base)
         except FoldFailed as error:
             await self._park(target, history.head.stream, error)
             return None
@@ -184,3 +320,21 @@ class Projector(Generic[E]):
     @property
     def _versions(self) -> dict[str, int]:
         return {model.name: model.version for model in self.models}
+
+
+def _unsettled(
+    built: Sequence[tuple[Target[E], Change]], statuses: Sequence[bytes]
+) -> list[Target[E]]:
+    """Return the targets whose change was neither applied nor a duplicate."""
+    return [t for (t, _), status in zip(built, statuses, strict=True) if status not in _SETTLED]
+
+
+def _holds(history: History[E], position: Position) -> bool:
+    """Return whether a position is one of this history, as far as its fingerprint tells."""
+    if position.version == 0 or not position.fingerprint:
+        return True
+    return history.fingerprint_at(position.version) == position.fingerprint
+
+
+def _present(fields: Sequence[str], values: Sequence[bytes | None]) -> Stored:
+    return {name: value for name, value in zip(fields, values, strict=True) if value is not None}

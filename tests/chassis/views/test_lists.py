@@ -209,7 +209,7 @@ async def _stored(redis: Any) -> dict[str | BoardMember, Any]:
     found: dict[str | BoardMember, Any] = {
         name.decode(): value for name, value in (await redis.hgetall(key)).items()
     }
-    del found["v"]
+    del found["v"], found["f"]
     for order in ORDERS:
         for member, score in await redis.zrange(f"{key}:by:{order}", 0, -1, withscores=True):
             found[BoardMember(order, member.decode())] = score

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chassis.log.event_store import Commit, History, Page
 from chassis.log.memory import MemoryEventStore
-from chassis.views.change import Change, ProjectionCounts
+from chassis.views.change import Change, Position, ProjectionCounts
 from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels
 from tests.chassis.appending import append
@@ -124,30 +124,83 @@ async def test_a_lost_script_is_loaded_again(
     assert await read(redis, "counter-a") == CounterView(total=2, events=2)
 
 
+OLD, NEW = "2.2.old", "9.9.new"
+Step = tuple[Any, Position, Position]
+"""Mode, start and last position of a change."""
+
+
+@pytest.mark.parametrize("stored", [OLD, "1.1.stale", None])  # as an older build leaves it
 @pytest.mark.parametrize(
-    ("start", "last", "status"),
+    ("step", "status"),
     [
-        (2, 3, b"applied"),
-        (0, 5, b"applied"),  # folded from the first event: contains everything
-        (1, 2, b"duplicate"),
-        (0, 2, b"duplicate"),
-        (3, 4, b"gap"),  # version 3 was missed
-        (1, 3, b"gap"),  # version 2 would be applied twice
+        (("next", Position(2, OLD), Position(3, NEW)), b"applied"),
+        (("next", Position(2), Position(3, NEW)), b"applied"),
+        (("first", Position(2, OLD), Position(5, NEW)), b"applied"),
+        (("next", Position(1, "1.1.x"), Position(2, OLD)), b"duplicate"),
+        (("first", Position(1, "1.1.x"), Position(2, OLD)), b"duplicate"),
+        (("next", Position(0), Position(1, NEW)), b"ahead"),
+        (("first", Position(0), Position(1, NEW)), b"ahead"),
+        (("next", Position(3, "3.3.x"), Position(4, NEW)), b"gap"),  # version 3 was missed
+        (("next", Position(1, "1.1.x"), Position(3, NEW)), b"gap"),  # 2 would be applied twice
+        (("replace", Position(1, "1.1.x"), Position(3, NEW)), b"gap"),  # written meanwhile
+        (("replace", Position(2, OLD), Position(1, NEW)), b"applied"),
+        (("replace", Position(2, OLD), Position(0)), b"applied"),
     ],
 )
-async def test_only_a_change_that_continues_the_stored_version_is_applied(
-    redis: Any, projector: Projector[Event], start: int, last: int, status: bytes
+async def test_only_a_change_that_follows_what_is_stored_is_applied(
+    redis: Any,
+    projector: Projector[Event],
+    stored: str | None,
+    step: Step,
+    status: bytes,
 ) -> None:
+    mode, start, last = step
+    if mode == "replace" and stored != OLD:
+        start = Position(start.version)
+    location = await _store(redis, projector, stored)
+    before = await redis.hgetall(location.data_key)
+    change = Change(location, mode, start, last, ("+", "d", "new", "-", "x"))
+    assert await projector.apply([change]) == [status]
+    expected = {b"d": b"new"}
+    if last.version:
+        expected |= {b"v": str(last.version).encode(), b"f": last.fingerprint.encode()}
+    found = await redis.hgetall(location.data_key)
+    assert found == (expected if status == b"applied" else before)
+
+
+@pytest.mark.parametrize(
+    ("step", "status"),
+    [
+        (("next", Position(2, "2.2.lost"), Position(3, NEW)), b"other"),
+        (("first", Position(2, "2.2.lost"), Position(3, NEW)), b"other"),
+        (("first", Position(4, "4.4.x"), Position(5, NEW)), b"gap"),  # is version 2 the same?
+        (("next", Position(1, "1.1.x"), Position(2, "2.2.lost")), b"other"),
+        (("first", Position(1, "1.1.x"), Position(2, "2.2.lost")), b"other"),
+        (("replace", Position(2, "2.2.lost"), Position(3, NEW)), b"gap"),
+    ],
+)
+async def test_a_change_of_another_history_is_not_applied(
+    redis: Any,
+    projector: Projector[Event],
+    step: Step,
+    status: bytes,
+) -> None:
+    mode, start, last = step
+    location = await _store(redis, projector, OLD)
+    before = await redis.hgetall(location.data_key)
+    change = Change(location, mode, start, last, ("+", "d", "new", "-", "x"))
+    assert await projector.apply([change]) == [status]
+    assert await redis.hgetall(location.data_key) == before
+
+
+async def _store(redis: Any, projector: Projector[Event], fingerprint: str | None) -> Any:
     target = projector.target("counters", 1)
     assert target is not None
     location = target.location("counter-a")
     await redis.hset(location.data_key, mapping={"v": 2, "d": "stored", "x": "stored"})
-    change = Change(location, start, last, ("+", "d", "new", "-", "x"))
-    assert await projector.apply([change]) == [status]
-    applied = status == b"applied"
-    expected = {b"v": str(last).encode(), b"d": b"new"}
-    untouched = {b"v": b"2", b"d": b"stored", b"x": b"stored"}
-    assert await redis.hgetall(location.data_key) == (expected if applied else untouched)
+    if fingerprint is not None:
+        await redis.hset(location.data_key, "f", fingerprint)
+    return location
 
 
 async def test_one_round_trip_projects_a_commit(
