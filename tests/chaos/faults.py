@@ -50,13 +50,13 @@ class Faults:
 
     async def kill_gateway(self) -> None:
         await self.system.kill(self.system.gateway)
-        await self.system.gateway.start(OUTCOME_WAIT_SECONDS="1").ready(seconds=60)
+        await self.system.start_gateway().ready(seconds=60)
 
     async def empty_redis(self) -> None:
         await self.system.redis.flushall()
 
     async def lose_replies(self) -> None:
-        self.system.dropper.lose(self.chance.randint(3, 12), *WRITES)
+        self.system.proxy.lose(self.chance.randint(3, 12), *WRITES)
 
     async def repeat_messages(self) -> None:
         """Send old commands again, in random order; SQS does not deduplicate them."""

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +12,13 @@ import aioboto3
 
 from deploy.local.settings import LocalSettings
 from redis_batching.connection import connect
+from tests.chaos.redis_nodes import RedisPair
+from tests.support.aws_proxy import AwsProxy, aws_proxy
 from tests.support.forked_process import ForkedProcess
-from tests.support.reply_dropper import ReplyDropper, reply_dropper
-from tests.support.stack import Service, Stack, local_settings, start_redis, stop
+from tests.support.stack import Service, Stack, local_settings, stop
 
 SERVICES = ("referrals", "invites")
+"""The services that a system runs by default, next to the gateway."""
 VISIBILITY_SECONDS = 3
 
 
@@ -26,12 +27,16 @@ class System:
     """Hold the processes of a system and clients of its stores."""
 
     stack: Stack
-    dropper: ReplyDropper
+    proxy: AwsProxy
     """Proxy between the services and AWS; the gateway and the checks connect to AWS directly."""
+    redis_pair: RedisPair
     redis: Any
+    """Client of Redis by the name that the services use."""
     dynamodb: Any
     sqs: Any
-    redis_process: subprocess.Popen[bytes]
+    services: tuple[str, ...] = SERVICES
+    environment: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Service -> variables that it gets at each start."""
     rebuilds: list[ForkedProcess] = field(default_factory=list)
 
     @property
@@ -43,14 +48,24 @@ class System:
         return self.stack.service("gateway")
 
     def start(self, service: str, **extra: str) -> Service:
-        return self.stack.service(service).start(AWS_ENDPOINT_URL=self.dropper.url, **extra)
+        variables = self.environment.get(service, {}) | extra
+        return self.stack.service(service).start(AWS_ENDPOINT_URL=self.proxy.url, **variables)
+
+    def start_gateway(self) -> Service:
+        variables = {"OUTCOME_WAIT_SECONDS": "1"} | self.environment.get("gateway", {})
+        return self.gateway.start(**variables)
 
     async def start_all(self) -> None:
-        for service in SERVICES:
+        for service in self.services:
             self.start(service)
-        self.gateway.start(OUTCOME_WAIT_SECONDS="1")
-        for service in (*SERVICES, "gateway"):
+        self.start_gateway()
+        for service in (*self.services, "gateway"):
             await self.stack.service(service).ready(seconds=60)
+
+    def assert_alive(self) -> None:
+        """Check that no process has ended by itself."""
+        for service in (*self.services, "gateway"):
+            assert self.stack.service(service).alive, f"{service} has ended"
 
     async def kill(self, service: Service) -> None:
         if service.process is not None and service.alive:
@@ -59,10 +74,7 @@ class System:
 
     async def restart_redis(self) -> None:
         """Kill Redis without a save, as if its host were lost, and start an empty one."""
-        self.redis_process.kill()
-        await asyncio.to_thread(self.redis_process.wait)
-        self.redis_process = await asyncio.to_thread(start_redis, self.stack.settings)
-        await self.redis.connection_pool.disconnect()
+        await self.redis_pair.restart()
 
     def rebuild(self, *arguments: str, **extra: str) -> None:
         environment = {**os.environ, **self.stack.environment, **extra}
@@ -108,7 +120,7 @@ async def run_system(
     )
     assert separate.aws_url == aws_url
     stack = await asyncio.to_thread(Stack.deployed, separate)
-    process = await asyncio.to_thread(start_redis, separate)
+    pair = await RedisPair.start(separate)
     options = {
         "endpoint_url": aws_url,
         "region_name": stack.environment["AWS_REGION"],
@@ -117,12 +129,12 @@ async def run_system(
     }
     session = aioboto3.Session()
     async with (
-        reply_dropper(aws_url) as dropper,
+        aws_proxy(aws_url) as proxy,
         session.client("dynamodb", **options) as dynamodb,
         session.client("sqs", **options) as sqs,
         contextlib.aclosing(connect(separate.redis_url)) as redis,
     ):
-        system = System(stack, dropper, redis, dynamodb, sqs, process)
+        system = System(stack, proxy, pair, redis, dynamodb, sqs)
         await _redeliver_soon_and_often(system)
         try:
             yield system
@@ -133,4 +145,4 @@ async def run_system(
             for rebuild in system.rebuilds:
                 stop(rebuild)
             await asyncio.to_thread(stack.stop)
-            stop(system.redis_process)
+            await pair.stop()

@@ -23,7 +23,6 @@ from tests.chaos.system import System, run_system
 from tests.gateway.environment import CLIENT, ISSUER, PROGRAM, Issuer
 from tests.support.eventually import eventually
 from tests.support.keys_endpoint import KeysEndpoint
-from tests.support.stack import start_redis
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -141,16 +140,15 @@ async def test_the_gateway_serves_and_limits_requests_while_redis_is_down(
 async def kill_redis(system: System, issuer: Issuer, load: Load) -> Outage:
     before = Crowd.start(system, issuer)
     await before.limited()
-    system.redis_process.kill()
+    await system.redis_pair.die()
     died = time.monotonic()
-    await asyncio.to_thread(system.redis_process.wait)
     await before.stop()
     statuses, during = Counter(load.statuses), Crowd.start(system, issuer)
     await asyncio.sleep(SECONDS)  # the length of the outage
     await during.limited()
     await during.stop()
     seconds, write_statuses = time.monotonic() - died, Counter(load.statuses) - statuses
-    system.redis_process = await asyncio.to_thread(start_redis, system.stack.settings)
+    await system.redis_pair.revive()
     for name in ("gateway", "referrals"):  # they recover without a restart
         await system.stack.service(name).ready(seconds=60)
     after = Crowd.start(system, issuer)

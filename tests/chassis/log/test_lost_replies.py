@@ -10,7 +10,7 @@ from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import Conflict, Head, Origin
 from tests.chassis.events import Counted, Named
 from tests.chassis.stores import dynamodb_client, dynamodb_store
-from tests.support.reply_dropper import ReplyDropper, reply_dropper
+from tests.support.aws_proxy import AwsProxy, aws_proxy
 
 pytestmark = pytest.mark.stack
 
@@ -20,15 +20,15 @@ def origin() -> Origin:
 
 
 @pytest.fixture(scope="module")
-async def dropper(aws: str) -> AsyncIterator[ReplyDropper]:
-    async with reply_dropper(aws) as dropper:
+async def dropper(aws: str) -> AsyncIterator[AwsProxy]:
+    async with aws_proxy(aws) as dropper:
         yield dropper
 
 
 @pytest.fixture(scope="module")
 async def through(
     aws_account: str,
-    dropper: ReplyDropper,
+    dropper: AwsProxy,
     dynamodb: Any,  # noqa: ARG001  creates the tables
 ) -> AsyncIterator[DynamoDBEventStore[Counted | Named]]:
     async with dynamodb_client(dropper.url, aws_account) as client:
@@ -39,7 +39,7 @@ async def through(
 @pytest.mark.parametrize("claims", [False, True])
 async def test_a_lost_reply_leads_to_one_commit(
     through: DynamoDBEventStore[Counted | Named],
-    dropper: ReplyDropper,
+    dropper: AwsProxy,
     losses: int,
     claims: bool,  # noqa: FBT001  pytest passes by name
 ) -> None:
@@ -52,7 +52,7 @@ async def test_a_lost_reply_leads_to_one_commit(
 
 
 async def test_a_retry_after_a_lost_reply_still_detects_another_writer(
-    through: DynamoDBEventStore[Counted | Named], dropper: ReplyDropper
+    through: DynamoDBEventStore[Counted | Named], dropper: AwsProxy
 ) -> None:
     stream = f"counter-{uuid4()}"
     await through.append(Head(stream, 0), [Counted(by=1)], origin())

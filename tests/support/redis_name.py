@@ -1,0 +1,191 @@
+"""Forward connections to a Redis, as a name that can move to another node; answer with errors.
+
+A name stands for what a DNS entry or a proxy does in operation: connections that are open stay
+where they are when it moves.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import hiredis
+
+from deploy.local.settings import HOST
+
+CHUNK = 65_536
+Refuse = Callable[[list[bytes]], str | None]
+"""Return the error for a command (`OOM …`), or None to execute it."""
+SUBSCRIBES = {b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE", b"MONITOR"}
+
+
+@dataclass
+class RedisName:
+    """Listen on `port` and forward each connection to the node that the name means."""
+
+    port: int
+    target: int
+    """Port of the node."""
+    frozen: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared: what the nodes send is held back."""
+    refuse: Refuse | None = None
+    refused: Counter[str] = field(default_factory=Counter)
+    """Error -> number of commands that got it."""
+    _server: asyncio.Server | None = None
+    _connections: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def open(self) -> "RedisName":
+        self.frozen.set()
+        self._server = await asyncio.start_server(self._accept, HOST, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def close(self) -> None:
+        """Stop listening: connections are refused."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self.disconnect()
+
+    async def move(self, target: int, *, keep_connections: bool) -> None:
+        """Let new connections go to another node."""
+        self.target = target
+        if not keep_connections:
+            await self.disconnect()
+
+    async def disconnect(self) -> None:
+        """Break every connection; what was held back is lost."""
+        tasks = list(self._connections)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def refusing(self, refuse: Refuse) -> AsyncIterator[None]:
+        """Answer commands with errors while the context is entered; connections outlive its end."""
+        self.refused.clear()
+        self.refuse = refuse
+        await self.disconnect()  # a connection that is open may be inside a reply
+        try:
+            yield
+        finally:
+            self.refuse = None
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream: asyncio.StreamWriter | None = None
+        try:
+            answers, upstream = await asyncio.open_connection(HOST, self.target)
+            if self.refuse is not None:
+                await self._by_command(reader, writer, answers, upstream)
+            else:
+                await _both(_pump(reader, upstream), self._pump_back(answers, writer))
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # one end has closed: so does the other
+        finally:
+            for each in (writer, upstream):
+                if each is not None and each.transport is not None:
+                    each.transport.abort()
+
+    async def _pump_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(CHUNK):
+            await self.frozen.wait()
+            writer.write(data)
+            await writer.drain()
+
+    async def _by_command(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        answers: asyncio.StreamReader,
+        upstream: asyncio.StreamWriter,
+    ) -> None:
+        """Forward one command after the other, unless it is refused."""
+        commands = CommandParser()
+        while data := await reader.read(CHUNK):
+            for command, raw in commands.feed(data):
+                error = None if self.refuse is None else self.refuse(command)
+                if error is not None:
+                    self.refused[error.partition(" ")[0]] += 1
+                    writer.write(f"-{error}\r\n".encode())
+                    continue
+                upstream.write(raw)
+                if command[0].upper() in SUBSCRIBES:
+                    await _both(_pump(reader, upstream), _pump(answers, writer))
+                    return
+                await _one_reply(answers, writer)
+            await writer.drain()
+
+
+class CommandParser:
+    """Cut a stream of bytes into commands: arrays of bulk strings, as clients send them."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[tuple[list[bytes], bytes]]:
+        """Return the complete commands and their bytes."""
+        self._buffer += data
+        found = []
+        while (parsed := self._next()) is not None:
+            command, end = parsed
+            found.append((command, self._buffer[:end]))
+            self._buffer = self._buffer[end:]
+        return found
+
+    def _next(self) -> tuple[list[bytes], int] | None:
+        line = self._line(0)
+        if line is None:
+            return None
+        count, position = line
+        words = []
+        for _ in range(count):
+            line = self._line(position)
+            if line is None:
+                return None
+            length, start = line
+            position = start + length + 2
+            if len(self._buffer) < position:
+                return None
+            words.append(self._buffer[start : start + length])
+        return words, position
+
+    def _line(self, start: int) -> tuple[int, int] | None:
+        """Return the number in the line at `start`, and where the next line starts."""
+        end = self._buffer.find(b"\r\n", start)
+        return None if end < 0 else (int(self._buffer[start + 1 : end]), end + 2)
+
+
+async def _one_reply(answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    parser: Any = hiredis.Reader()
+    while True:
+        data = await answers.read(CHUNK)
+        if not data:
+            raise ConnectionError
+        writer.write(data)
+        parser.feed(data)
+        if parser.gets(False) is not False:  # noqa: FBT003  no complete reply yet
+            return
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(CHUNK):
+        writer.write(data)
+        await writer.drain()
+
+
+async def _both(*pumps: Any) -> None:
+    """Run both directions until one of them ends."""
+    tasks = [asyncio.ensure_future(pump) for pump in pumps]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
