@@ -18,7 +18,8 @@ import aiohttp
 from tests.gateway.environment import Issuer
 
 PAUSE_SECONDS = 0.05
-GIVE_UP_SECONDS = 150
+LONGEST_PAUSE_SECONDS = 0.5
+GIVE_UP_SECONDS = 90
 TIMEOUT = aiohttp.ClientTimeout(total=20)
 UNSETTLED = {0, 429, 500, 502, 503, 504}
 """Statuses after which a client tries again; 0: the connection broke."""
@@ -133,6 +134,7 @@ class Activity:
         self, session: aiohttp.ClientSession, write: Write, *, until_settled: bool = False
     ) -> None:
         """Repeat a write until it is acknowledged or rejected; on demand, until its outcome."""
+        pause = PAUSE_SECONDS
         while True:
             status, answer = await self._attempt(session, write)
             self.statuses[status] += 1
@@ -140,7 +142,8 @@ class Activity:
                 write.status, write.answer = status, answer
             if write.settled or (write.acknowledged and not until_settled):
                 return
-            await asyncio.sleep(PAUSE_SECONDS)  # a client's pause before it tries again
+            await asyncio.sleep(pause)  # a client's pause before it tries again
+            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
 
     def program(self) -> str:
         return self._token("program", "", self.issuer.program)

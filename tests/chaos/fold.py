@@ -41,6 +41,8 @@ def account(events: Sequence[Event]) -> dict[str, Any] | None:
                 referral |= {"confirmed": True, "timestamp": payload["confirmedAt"]}
             case kind if kind in FREED:
                 referrals.pop(payload["useId"], None)
+            case _:
+                pass
     used = sum(referral["confirmed"] for referral in referrals.values())
     return {
         "user": opened[0]["email"],
@@ -87,6 +89,8 @@ def open_seats(
                 seats[payload["useId"]] = payload["code"]
             case kind if kind in FREED:
                 seats.pop(payload["useId"], None)
+            case _:
+                pass
     return seats
 
 

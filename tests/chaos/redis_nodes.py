@@ -67,7 +67,8 @@ class RedisNode:
 
     async def run(self, *command: Any) -> Any:
         async with self.client() as client:
-            return await client.execute_command(*command)
+            execute: Any = client.execute_command
+            return await execute(*command)
 
     async def configure(self, **options: str) -> None:
         async with self.client() as client:

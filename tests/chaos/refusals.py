@@ -57,7 +57,7 @@ async def snapshots_fail(system: System) -> AsyncIterator[None]:
     await node.run("BGSAVE")
 
     async def failed() -> bool:
-        return (await node.info("persistence"))["rdb_last_bgsave_status"] == "err"
+        return str((await node.info("persistence"))["rdb_last_bgsave_status"]) == "err"
 
     await eventually(failed)
     try:

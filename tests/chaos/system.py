@@ -76,10 +76,10 @@ class System:
         """Kill Redis without a save, as if its host were lost, and start an empty one."""
         await self.redis_pair.restart()
 
-    def rebuild(self, *arguments: str, **extra: str) -> None:
+    def rebuild(self, *arguments: str, service: str = "referrals", **extra: str) -> None:
         environment = {**os.environ, **self.stack.environment, **extra}
         log = self.stack.settings.state / "rebuilds.log"
-        self.rebuilds.append(ForkedProcess(["referrals", "rebuild", *arguments], environment, log))
+        self.rebuilds.append(ForkedProcess([service, "rebuild", *arguments], environment, log))
 
     def print_logs(self) -> None:
         """Print the last log lines of each service."""

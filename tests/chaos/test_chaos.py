@@ -1,24 +1,25 @@
 """Under random faults and load, the log stays complete and each read model is its fold.
 
 `make chaos` runs the long form. Repeat a failed run with the seed that it has printed:
-`make chaos SEED=123`. (The seed determines the faults and their order, but not how the processes
-interleave.)
+`make chaos FAULTS=60 SEED=123`. (The seed determines the faults, their order and the load, but not
+how the processes interleave.)
 """
 
-import asyncio
 import os
 import random
 import secrets
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import pytest
 
 from deploy.local.settings import LocalSettings
-from tests.chaos import checks
+from tests.chaos.clients import table
 from tests.chaos.faults import Faults
-from tests.chaos.load import Load
-from tests.chaos.system import System, run_system
-from tests.support.eventually import eventually
+from tests.chaos.restore import restore_log
+from tests.chaos.system import SERVICES
+from tests.chaos.whole_system import World, run_world
 
 pytestmark = pytest.mark.stack
 
@@ -26,45 +27,50 @@ FAULTS = int(os.environ.get("CHAOS_FAULTS", "0"))
 SHORT = ("a service dies between two steps", "Redis is emptied")
 """Faults for which a run of the full test suite has time."""
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or secrets.randbelow(2**31)
-WRITERS = 4
-IDLE_SECONDS = 120
+CLIENTS = 4
+PROGRESS = 10
+"""Number of writes that must be acknowledged after each fault."""
+RECOVERY_SECONDS = 90
+SETTLE_EVERY = 10
+"""Number of faults after which all outcomes are checked, so that a failure names few of them."""
 
 
-@pytest.mark.timeout(1_200)
+@pytest.mark.timeout(600 + 90 * FAULTS)
 async def test_faults_under_load_neither_lose_nor_repeat_a_command(
     settings: LocalSettings, aws: str
 ) -> None:
     print(f"CHAOS_SEED={SEED} CHAOS_FAULTS={FAULTS}")  # noqa: T201  shown when it fails
-    chance = random.Random(SEED)
-    async with run_system(settings, aws) as system:
-        await system.start_all()
-        token = await asyncio.to_thread(system.stack.users.service_token)
-        load = Load(system.gateway.url, token, random.Random(SEED))
-        async with asyncio.TaskGroup() as writers:
-            for _ in range(WRITERS):
-                writers.create_task(load.write())
-            await _inject_faults(system, Faults(system, chance), load)
-            load.stopped.set()
-        await _settle(system)
-        assert len(load.acknowledged) > 0
-        await checks.check_acknowledged(system, load.acknowledged)
-        await checks.check_read_models(system)
-        assert await checks.dead_letters(system) == {}
-        _print_progress(f"{len(load.acknowledged)} commands acknowledged; statuses {load.statuses}")
+    services = (*SERVICES, "compute") if FAULTS else SERVICES
+    analyses = 1 + FAULTS // 5 if FAULTS else 0
+    counts, worst = Counter[str](), defaultdict[str, float](float)
+    async with run_world(
+        settings, aws, "chaos", seed=SEED, services=services, analyses=analyses
+    ) as world:
+        faults = Faults(world, random.Random(SEED))
+        names = list(_order(faults))
+        for first in range(0, len(names), SETTLE_EVERY):
+            async with world.load(CLIENTS):
+                await world.progress(PROGRESS)
+                for number, name in enumerate(names[first:][:SETTLE_EVERY], start=first + 1):
+                    _print_progress(f"{number:>3} {name}")
+                    counts[name] += 1
+                    recovered = await _inject(world, faults, name)
+                    worst[name] = max(worst[name], recovered)
+                await world.system.rebuilds_ended()
+            await _settle(world)
+            await world.verdict()
+        if FAULTS:
+            await restore_log(world)
+            counts["the log is restored to a point in time"] += 1
+        _print_results(world, counts, worst)
 
 
-async def _inject_faults(system: System, faults: Faults, load: Load) -> None:
-    """Inject faults one after the other, with some commands between them."""
-    for number, name in enumerate(_order(faults), start=1):
-        _print_progress(f"{number:>3} {name}")
-        done = len(load.acknowledged)
-        await faults.all()[name]()
-
-        async def worked(done: int = done) -> bool:
-            return len(load.acknowledged) >= done + 10
-
-        await eventually(worked, seconds=90)
-    await system.rebuilds_ended()
+async def _inject(world: World, faults: Faults, name: str) -> float:
+    """Inject a fault; return the seconds from its end until writes were acknowledged again."""
+    await faults.all()[name]()
+    over = time.monotonic()
+    await world.progress(PROGRESS, seconds=RECOVERY_SECONDS)
+    return time.monotonic() - over
 
 
 def _order(faults: Faults) -> Iterator[str]:
@@ -79,16 +85,19 @@ def _order(faults: Faults) -> Iterator[str]:
         yield kinds[number % len(kinds)]
 
 
-async def _settle(system: System) -> None:
+async def _settle(world: World) -> None:
     """Wait until all services run, all queues are empty and all read models are served."""
-    system.dropper.lose(0)
-    await system.start_all()
+    world.system.proxy.lose(0)
+    await world.settle()
 
-    async def idle() -> bool:
-        return not await checks.waiting(system)
 
-    await eventually(idle, seconds=IDLE_SECONDS)
-    await system.start_all()  # a service is ready once its read models are served
+def _print_results(world: World, counts: Counter[str], worst: dict[str, float]) -> None:
+    rows = [[name, counts[name], f"{worst[name]:.1f} s"] for name in sorted(counts)]
+    title = (
+        f"CHAOS_SEED={SEED}: {len(world.activity.acknowledged)} writes acknowledged, "
+        f"statuses {dict(sorted(world.activity.statuses.items()))}"
+    )
+    table(title, ["fault", "times", "worst time to recovery"], rows)
 
 
 def _print_progress(text: str) -> None:

@@ -9,6 +9,8 @@ from random import Random
 
 import aiohttp
 from aiohttp import web
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from deploy.local.chain import TOKEN, SimulatedChain, TokenSimulation, application, simulate
 from deploy.local.settings import HOST, LocalSettings
@@ -18,9 +20,11 @@ from tests.chaos.system import SERVICES, System, run_system
 from tests.gateway.environment import CLIENT, ISSUER, PROGRAM, Issuer
 from tests.support.eventually import eventually
 from tests.support.keys_endpoint import keys_endpoint
+from tests.support.rate_limits import suspend_limits
 
 IDLE_SECONDS = 120
 FIRST_CHAIN = 41_000
+LIMIT_SECONDS = 0.5
 
 
 @dataclass
@@ -173,6 +177,7 @@ async def run_world(
         keys_endpoint(issuer) as endpoint,
         serve_chains(analyses) as chains,
         run_system(settings, aws, name=name) as system,
+        contextlib.AsyncExitStack() as open_,
     ):
         extra = dict(zip(chains.settings, chains.urls, strict=True))
         system.services = services
@@ -188,8 +193,19 @@ async def run_world(
             "invites": {"MAIL_PATIENCE_SECONDS": "3", "TICK_SECONDS": "0.2"},
             "compute": {"CHAINS": json.dumps(chains.settings)},
         }
+        limits = asyncio.create_task(_keep_limits_suspended(system))
+        open_.callback(limits.cancel)
         await system.start_all()
         activity = Activity(lambda: system.gateway.url, issuer, Random(seed))
         if "invites" not in services:
             del activity.kinds["mail"]
         yield World(system, activity, chains)
+
+
+async def _keep_limits_suspended(system: System) -> None:
+    """Suspend the gateway's limits, again after each loss: repetitions would soon reach them."""
+    while True:
+        with contextlib.suppress(RedisError, OSError):
+            async with Redis.from_url(system.stack.settings.redis_url, socket_timeout=2) as redis:
+                await suspend_limits(redis)
+        await asyncio.sleep(LIMIT_SECONDS)  # a period; it waits for no event

@@ -231,8 +231,8 @@ def cancel_transactions(*reasons: str) -> Refusal:
             "Transaction cancelled, please refer cancellation reasons for specific reasons "
             f"[{', '.join(codes)}]"
         )
-        more = {"Message": message, "CancellationReasons": listed}
-        return error(DYNAMODB, "TransactionCanceledException", message, **more)
+        code = "TransactionCanceledException"
+        return error(DYNAMODB, code, message, Message=message, CancellationReasons=listed)
 
     return Refusal(DYNAMODB, reply, frozenset({"TransactWriteItems"}))
 
