@@ -107,6 +107,12 @@ lock: setup  ## resolve all dependencies again into the hashed locks
 chaos: setup  ## inject faults at random under load, then compare every read model with the log: FAULTS=40 [SEED=123]
 	@CHAOS_FAULTS=$(or $(FAULTS),40) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(PYTEST) -s -p no:randomly tests/chaos/test_chaos.py
 
+chaos-refusals: setup  ## let Redis and AWS refuse in every way under load: REFUSED=20 [SEED=123] [REFUSAL="Redis is full (OOM)"]
+	@REFUSAL="$(REFUSAL)" REFUSAL_SECONDS=$(or $(REFUSED),20) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(PYTEST) -s -p no:randomly tests/chaos/test_refusals.py
+
+chaos-failover: setup  ## fail over under load to a replica that lags, then compare every read with the log: ROUNDS=10 LAG=3 [SEED=123]
+	@FAILOVER_ROUNDS=$(or $(ROUNDS),10) FAILOVER_LAG=$(or $(LAG),3) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(PYTEST) -s -p no:randomly tests/chaos/test_failover.py
+
 chaos-gateway: setup  ## kill Redis, the key endpoint and gateways under load: REDIS_SECONDS=10 JWKS_SECONDS=60 ROUNDS=3
 	@REDIS_AWAY_SECONDS=$(or $(REDIS_SECONDS),10) JWKS_SECONDS=$(or $(JWKS_SECONDS),60) ENDING_ROUNDS=$(or $(ROUNDS),3) ENDING_CLIENTS=64 \
 	  $(PYTEST) -s -p no:randomly tests/chaos/test_redis_dies.py tests/chaos/test_keys_away.py tests/chaos/test_gateway_ends.py

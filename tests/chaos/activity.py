@@ -1,4 +1,4 @@
-"""Let people and programs use the whole system through the gateway, and record what they sent.
+"""Let people and programs use the system through the gateway, and record what they sent.
 
 Each write is repeated under its Idempotency-Key until the gateway has acknowledged it, as clients
 do. It names the events by which the log shows that it was executed.

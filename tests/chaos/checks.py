@@ -207,8 +207,13 @@ async def wrong_reads(
 
 
 async def waiting(system: System) -> dict[str, int]:
-    """Count messages that are queued or being handled, except dead letters."""
-    return {name: n for name, n in (await _queues(system)).items() if n and "-dlq" not in name}
+    """Count messages to running services that are queued or being handled, except dead letters."""
+    running = tuple(f"{system.name}-{service}-" for service in system.services)
+    return {
+        name: n
+        for name, n in (await _queues(system)).items()
+        if n and "-dlq" not in name and name.startswith(running)
+    }
 
 
 async def dead_letters(system: System) -> dict[str, int]:

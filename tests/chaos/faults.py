@@ -10,7 +10,7 @@ from functools import partial
 from chassis.resilience.failpoint import COMMAND_STEPS
 from tests.chaos import checks, refusals
 from tests.chaos.system import System
-from tests.chaos.whole_system import World
+from tests.chaos.world import World
 from tests.support.eventually import eventually
 
 REBUILD_STEPS = ("mid_page", "before_checkpoint", "before_switch")

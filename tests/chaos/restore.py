@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.chaos import checks
-from tests.chaos.whole_system import World
+from tests.chaos.world import World
 
 RESTORED = ("referrals", "invites")
 BATCH = 25

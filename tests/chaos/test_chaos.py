@@ -19,7 +19,7 @@ from tests.chaos.clients import table
 from tests.chaos.faults import Faults
 from tests.chaos.restore import restore_log
 from tests.chaos.system import SERVICES
-from tests.chaos.whole_system import World, run_world
+from tests.chaos.world import World, run_world
 
 pytestmark = pytest.mark.stack
 

@@ -16,7 +16,7 @@ from deploy.local.settings import LocalSettings
 from tests.chaos import checks
 from tests.chaos.clients import table
 from tests.chaos.readers import Readers
-from tests.chaos.whole_system import World, run_world
+from tests.chaos.world import World, run_world
 
 ROUNDS = int(os.environ.get("FAILOVER_ROUNDS", "1"))
 LAG = float(os.environ.get("FAILOVER_LAG", "1.5"))

@@ -1,7 +1,7 @@
 """What Redis and AWS refuse for a while is only late: no command, view or announcement is lost.
 
 `make chaos-refusals` refuses in every way, for twenty seconds each. Repeat one of them:
-`REFUSAL="Redis is full (OOM)" make chaos-refusals`.
+`make chaos-refusals REFUSAL="Redis is full (OOM)"`.
 """
 
 import asyncio
@@ -16,13 +16,12 @@ import pytest
 from deploy.local.settings import LocalSettings
 from tests.chaos import refusals
 from tests.chaos.clients import table
-from tests.chaos.whole_system import World, run_world
+from tests.chaos.world import World, run_world
 
-SECONDS = float(os.environ.get("REFUSAL_SECONDS", "3"))
+SECONDS = float(os.environ.get("REFUSAL_SECONDS", "2"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or secrets.randbelow(2**31)
 SHORT = (
     "Redis is full (OOM)",
-    "Redis is a replica (READONLY)",
     "DynamoDB throttles transactions",
     "DynamoDB reports expired credentials",
 )
