@@ -57,3 +57,18 @@ def test_a_service_may_make_every_call_of_the_event_store(template: Any, service
     made = calls("chassis/log")
     assert {"describe_table", "query", "put_item", "transact_write_items", "scan"} <= made
     assert set().union(*(permissions(call) for call in made)) <= allowed
+
+
+def test_an_operator_may_resend_and_discard_every_dead_letter(template: Any) -> None:
+    resources = template["Resources"]
+    queues = {name for name, each in resources.items() if each["Type"] == "AWS::SQS::Queue"}
+    dead = {f"{name}.Arn" for name in queues if name.endswith("DeadLetters")}
+    sources = {f"{name}.Arn" for name in queues} - dead
+    reading, sending = resources["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert set(reading["Resource"]) == dead
+    assert {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"} <= set(
+        reading["Action"]
+    )
+    assert set(sending["Resource"]) == sources
+    assert "sqs:SendMessage" in sending["Action"]
+    assert all("sqs:GetQueueAttributes" in each["Action"] for each in (reading, sending))

@@ -18,7 +18,7 @@ SNIPPETS = [
     for section in TEXT.split("\n## ")[1:]
     for code in re.findall(r"```python\n(.*?)```", section, re.DOTALL)
 ]
-QUEUES = ["greetings", "orders", "reports", "measurements", "numbers", "doubling", "tasks"]
+QUEUES = ["greetings", "reports", "measurements", "numbers", "doubling", "tasks"]
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ async def model(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SQSModel]:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
         for queue in (*QUEUES, "payments.fifo", "receipts.fifo"):
             model.create(queue)
+        model.create_with_dead_letters("orders", 5)
         for queue in ("billing-events", "billing-audit"):
             model.create(queue)
         yield model
