@@ -18,10 +18,6 @@ MAX_PAUSE_SECONDS: Final = 15.0
 _FIRST_PAUSE_SECONDS: Final = 0.1
 
 
-class Unavailable(Exception):
-    """A part of the system cannot answer now, and will again without a change of the request."""
-
-
 def is_outage(error: BaseException) -> bool:
     """Return whether the same call may succeed later although its caller changes nothing.
 
@@ -29,7 +25,7 @@ def is_outage(error: BaseException) -> bool:
     and the refusal of a request that this program has built wrongly. An unknown refusal is an
     outage: a message waits for it, and is never moved to the dead-letter queue because of it.
     """
-    return isinstance(error, Unavailable) or is_dependency_error(error)
+    return is_dependency_error(error)
 
 
 def pause_seconds(attempt: int) -> float:

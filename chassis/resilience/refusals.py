@@ -1,7 +1,7 @@
 """Classify errors of Redis and AWS: who has to act, which dependency it is, and why, in short."""
 
 import re
-from typing import Final
+from typing import ClassVar, Final
 
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
@@ -134,9 +134,18 @@ _SERVICES: Final = (
 """Dependency -> names of its operations."""
 
 
+class Unavailable(Exception):
+    """A part of the system cannot answer now, and will again without a change of the request."""
+
+    part: ClassVar[str] = "system"
+    """What cannot answer, as /readyz names it."""
+
+
 def is_dependency_error(error: BaseException) -> bool:  # noqa: PLR0911  one answer per kind
     """Return whether a dependency refused or did not answer, although the request is right."""
     match error:
+        case Unavailable():
+            return True
         case ExceptionGroup():
             return all(is_dependency_error(each) for each in error.exceptions)
         case ClientError():
@@ -170,11 +179,13 @@ def cancellation_codes(error: ClientError) -> list[str]:
     return found[1].replace(" ", "").split(",") if found else []
 
 
-def dependency_of(error: BaseException) -> str:
+def dependency_of(error: BaseException) -> str:  # noqa: PLR0911  one answer per kind
     """Return the name of the dependency: `redis`, `dynamodb`, `sqs`, `s3`, `ses`, `aws`, …."""
     match error:
         case ExceptionGroup():
             return dependency_of(error.exceptions[0])
+        case Unavailable():
+            return error.part
         case RedisError() | RedisClusterException():
             return "redis"
         case EntryFailedError() | BatchPublishError():

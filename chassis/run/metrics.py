@@ -1,13 +1,16 @@
 """Expose metrics of projection and rebuilds; labels never name a stream or a person."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from redis.exceptions import RedisError
 
+from chassis.resilience.outage import is_outage
+from chassis.resilience.outages import OUTAGES, Outages
+from chassis.run.deliveries import MESSAGES
 from chassis.views.inspection import Inspection
 from chassis.views.rebuild.control import RebuildControl
 from chassis.views.rebuild.run import Rebuilder
@@ -21,6 +24,9 @@ class ServiceMetrics:
     """Collect the metrics of one process, and the state of the read models in Redis."""
 
     rebuilder: Rebuilder[Any]
+    outages: Outages = OUTAGES
+    messages: Counter[tuple[str, str]] = field(default_factory=lambda: MESSAGES)
+    """(queue, result) -> messages that were handled, returned, failed, …."""
 
     async def exposition(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
@@ -29,6 +35,8 @@ class ServiceMetrics:
         return generate_latest(registry)
 
     async def _families(self) -> AsyncIterator[Metric]:
+        for family in (*self._outage_families(), self._message_family()):
+            yield family
         projector = self.rebuilder.projector
         counts = projector.counts
         yield _counter(
@@ -49,12 +57,47 @@ class ServiceMetrics:
         )
         try:
             families = await self._read_model_families()
-        except RedisError:
+        except Exception as error:
+            if not is_outage(error):
+                raise
             yield _gauge("read_models_reachable", "1 if Redis responds, 0 if not.", [], [([], 0)])
             return
         yield _gauge("read_models_reachable", "1 if Redis responds, 0 if not.", [], [([], 1)])
         for family in families:
             yield family
+
+    def _outage_families(self) -> Iterable[Metric]:
+        current = Counter(outage.name for outage in self.outages.current)
+        totals, seconds = self.outages.totals, self.outages.seconds()
+        labels = ["dependency"]
+        return (
+            _gauge(
+                "outages",
+                "Outages that have not ended, by dependency or failing task.",
+                labels,
+                [([name], current[name]) for name in totals],
+            ),
+            _counter(
+                "outages_started",
+                "Outages that have begun.",
+                labels,
+                [([name], total) for name, total in totals.items()],
+            ),
+            _counter(
+                "outage_seconds",
+                "Seconds spent in outages.",
+                labels,
+                [([name], spent) for name, spent in seconds.items()],
+            ),
+        )
+
+    def _message_family(self) -> Metric:
+        return _counter(
+            "messages",
+            "Messages by result: handled, returned, not_yet, failed, or rejected.",
+            ["queue", "result"],
+            [([queue, result], count) for (queue, result), count in self.messages.items()],
+        )
 
     async def _read_model_families(self) -> Iterable[Metric]:
         return [*await self._generation_families(), *await self._rebuild_families()]

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from chassis.resilience.outage import Unavailable
+from chassis.resilience.refusals import Unavailable
 from chassis.views.generations import serving
 from chassis.views.identity import Read, VerifiedReader
 from chassis.views.keys import (
@@ -34,6 +34,8 @@ class ReadModelsLost(Unavailable):
 
     The owning service rebuilds it from its log; until then readers respond with 503.
     """
+
+    part: ClassVar[str] = "read models"
 
     def __init__(self, service: str, name: str) -> None:
         super().__init__(f"read model {name} of {service} is being rebuilt")

@@ -13,8 +13,8 @@ from botocore.parsers import ResponseParserError
 from redis._parsers.base import BaseParser
 
 from chassis.log.event_store import CommitTooLarge, Conflict, Head, UnknownEvent
-from chassis.resilience.outage import Unavailable, is_outage
-from chassis.resilience.refusals import dependency_of, needs_operator, reason_of
+from chassis.resilience.outage import is_outage
+from chassis.resilience.refusals import Unavailable, dependency_of, needs_operator, reason_of
 from chassis.views.read_models import ReadModelsLost
 from faststream_sqs.exceptions import BatchPublishError, EntryFailedError, MessageTooLargeError
 
@@ -335,6 +335,12 @@ OOM = "OOM command not allowed when used memory > 'maxmemory'."
         (botocore.exceptions.NoCredentialsError(), "aws",
          "NoCredentialsError Unable to locate credentials", True),
         (TimeoutError(), "network", "TimeoutError", False),
+        (
+            ReadModelsLost("referrals", "members"),
+            "read models",
+            "ReadModelsLost read model members of referrals is being rebuilt",
+            False,
+        ),
     ],
 )  # fmt: skip
 def test_an_outage_has_a_name_and_a_short_reason(

@@ -1,0 +1,119 @@
+"""A service waits out a Redis that refuses writes, says so, and stops without alarms meanwhile."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from redis.asyncio import Redis
+
+from chassis.bus.outcomes import Outcomes
+from contracts.referrals import OpenAccount
+from tests.support.boto import Boto, boto
+from tests.support.eventually import eventually
+from tests.support.redis_server import RedisServer
+from tests.support.stack import Service, Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
+
+COMMANDS = 5
+REPORTED = 'outages{dependency="redis"} 1.0'
+SETTINGS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "OOM": ({"maxmemory": "1"}, {"maxmemory": "0"}),
+    "NOREPLICAS": ({"min-replicas-to-write": "1"}, {"min-replicas-to-write": "0"}),
+}
+"""Code -> settings with which Redis refuses writes, and with which it accepts them."""
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    await server.kill()
+
+
+@pytest.fixture
+async def clients(stack: Stack) -> AsyncIterator[Boto]:
+    async with boto(stack) as clients:
+        yield clients
+
+
+async def configure(redis: Any, settings: dict[str, str]) -> None:
+    for name, value in settings.items():
+        await redis.config_set(name, value)
+
+
+async def send(clients: Boto, member: str) -> None:
+    await clients.sqs.send_message(
+        QueueUrl=clients.commands,
+        MessageBody=OpenAccount(member_id=member, email=f"{member}@example.com").model_dump_json(),
+        MessageGroupId=f"member-{member}",
+        MessageDeduplicationId=member,
+        MessageAttributes={"command-id": {"DataType": "String", "StringValue": member}},
+    )
+
+
+async def get(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status, await response.text()
+
+
+@pytest.mark.parametrize("code", SETTINGS)
+async def test_a_service_waits_while_redis_refuses_writes(
+    stack: Stack, clients: Boto, server: RedisServer, code: str
+) -> None:
+    refusing, accepting = SETTINGS[code]
+    service = Service("referrals", stack).start(REDIS_URL=server.url)
+    redis = Redis.from_url(server.url)
+    try:
+        await service.ready()
+        await configure(redis, refusing)
+        members = [str(uuid4()) for _ in range(COMMANDS)]
+        for member in members:
+            await send(clients, member)
+
+        async def waiting() -> bool:
+            try:
+                status, body = await get(f"{service.url}/readyz")
+            except aiohttp.ClientConnectorError:  # it is starting
+                return False
+            return status == 503 and f"redis: {code}" in json.loads(body)["detail"]
+
+        await eventually(waiting)
+
+        async def counted() -> list[str]:
+            _, metrics = await get(f"{service.url}/metrics")
+            return [line for line in metrics.splitlines() if line == REPORTED]
+
+        await eventually(counted)
+        assert (await get(f"{service.url}/healthz"))[0] == 200
+
+        assert service.process is not None
+        service.process.terminate()
+        assert await service.died() == 0
+        lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+        assert [line for line in lines if line["level"] in ("error", "critical")] == []
+
+        service.start(REDIS_URL=server.url)
+        await eventually(waiting)
+        await configure(redis, accepting)
+        outcomes = Outcomes(redis)
+        for member in members:
+            outcome = await eventually(lambda member=member: outcomes.get(member), seconds=40)
+            assert outcome.state == "accepted"
+        await service.ready()
+        dead = await clients.sqs.get_queue_attributes(
+            QueueUrl=clients.dead_letters, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        assert dead["Attributes"]["ApproximateNumberOfMessages"] == "0"
+        lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+        started = [line for line in lines if line["event"] == "outage_started"]
+        assert 1 <= len([line for line in started if line["code"] == code]) <= 3
+    finally:
+        await redis.aclose()
+        await asyncio.to_thread(service.stop)
