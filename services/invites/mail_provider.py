@@ -1,6 +1,7 @@
 """Send mails through SES; distinguish mails that were not sent from those that may have been."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -10,31 +11,42 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+    TokenRetrievalError,
 )
+
+from chassis.resilience.outages import OUTAGES, Outages
 
 QUOTA_SECONDS: Final = 3_600
 """Seconds between two checks of the account's sending quota."""
 CALL_SECONDS: Final = 30
 """Timeout of one call; well below `SENDING_TIMEOUT`, so that no retry overlaps a call."""
 
-_TEMPORARY: Final = frozenset(
-    {
-        "TooManyRequestsException",
-        "ThrottlingException",
-        "Throttling",
-        "LimitExceededException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "SendingPausedException",
-        "AccountSuspendedException",
-        "MailFromDomainNotVerifiedException",
-        "ExpiredTokenException",
-        "AccessDeniedException",
-    }
+_NOT_SENT: Final = (
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+    TokenRetrievalError,
 )
-"""SES errors of mails that were not sent, for a temporary reason or until an operator acts."""
+"""Errors before the request reached SES."""
 _PERMANENT: Final = frozenset({"MessageRejected", "BadRequestException"})
+"""SES refuses the mail itself, unless the text names the sender's account."""
+_OPERATORS: Final = re.compile(r"not verified|sandbox|paused|suspended", re.IGNORECASE)
+"""What an operator has to set right: verify the sender, or leave the sandbox."""
+_SERVER_ERROR: Final = 500
+_BUSY: Final = frozenset(
+    {"ServiceUnavailable", "ServiceUnavailableException", "ThrottlingException"}
+)
+"""Codes with a status of 500 and above of mails that were not sent all the same."""
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +71,7 @@ class MailProvider(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SES:
     """Send mails through SES v2."""
 
@@ -69,6 +81,7 @@ class SES:
     configuration_set: str
     on_rate: Callable[[float], None] = lambda _rate: None
     """Called at the start and every hour with the mails per second that the account may send."""
+    outages: Outages = OUTAGES
 
     async def watch_quota(self) -> None:
         """Read the account's sending rate now and every hour, until cancelled."""
@@ -91,16 +104,27 @@ class SES:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 response = await self.client.send_email(**self._request(to, message, tags))
-        except (EndpointConnectionError, ConnectTimeoutError) as error:
-            raise MailDeferred(type(error).__name__) from error
+        except _NOT_SENT as error:
+            raise self._deferred(error, type(error).__name__) from error
         except ClientError as error:
-            code = error.response["Error"].get("Code", "")
-            if code in _TEMPORARY:
-                raise MailDeferred(code) from error
-            if code in _PERMANENT:
-                raise MailRefused(code) from error
-            raise
+            raise self._reason(error) from error
+        self.outages.succeeded(self)
         return str(response["MessageId"])
+
+    def _reason(self, error: ClientError) -> Exception:
+        """Return what a response of SES says about the mail; the error itself if it is unclear."""
+        code = str(error.response["Error"].get("Code", ""))
+        if code in _PERMANENT and not _OPERATORS.search(str(error)):
+            return MailRefused(code)
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status >= _SERVER_ERROR and code not in _BUSY:
+            return error
+        return self._deferred(error, code)
+
+    def _deferred(self, error: Exception, because: str) -> MailDeferred:
+        """Register why no mail can be sent now, until one is sent."""
+        self.outages.failed(self, error)
+        return MailDeferred(because)
 
     def _request(self, to: str, message: bytes, tags: dict[str, str]) -> dict[str, Any]:
         request: dict[str, Any] = {

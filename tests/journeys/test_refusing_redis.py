@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -104,7 +105,8 @@ async def test_a_service_waits_while_redis_refuses_writes(
         await configure(redis, accepting)
         outcomes = Outcomes(redis)
         for member in members:
-            outcome = await eventually(lambda member=member: outcomes.get(member), seconds=40)
+            outcome = await eventually(partial(outcomes.get, member), seconds=40)
+            assert outcome is not None
             assert outcome.state == "accepted"
         await service.ready()
         dead = await clients.sqs.get_queue_attributes(

@@ -263,11 +263,7 @@ async def test_a_command_whose_events_are_too_large_is_rejected_at_once(
 async def test_a_poison_command_is_moved_with_its_reason_after_five_failures(
     redis: Any,  # noqa: ARG001  empties the database
     redis_url: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        "faststream_sqs.subscriber.settlement.default_retry_delay", lambda _count: 1
-    )
     async with counting(redis_url) as service:
         service.refusals["dynamodb"].error = KeyError("a bug")
         await service.send(Count(counter="a"))
@@ -275,7 +271,7 @@ async def test_a_poison_command_is_moved_with_its_reason_after_five_failures(
         async def dead() -> list[str]:
             return service.model.bodies(DEAD)
 
-        await eventually(dead)
+        await eventually(dead, seconds=90)  # pauses of 1, 2, 4 and 8 s, and polls
         (message,) = service.model.queues[DEAD].messages
         assert message.attributes["dead-letter-reason"]["StringValue"] == "KeyError: 'a bug'"
         assert message.attributes["dead-letter-source"]["StringValue"] == QUEUE
