@@ -118,7 +118,8 @@ class SES:
             return MailRefused(code)
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status >= _SERVER_ERROR and code not in _BUSY:
-            return error
+            unclear: Exception = error
+            return unclear
         return self._deferred(error, code)
 
     def _deferred(self, error: Exception, because: str) -> MailDeferred:

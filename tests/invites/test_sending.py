@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from structlog.testing import capture_logs
 
+from chassis.bus.commands import COMMAND_ID
 from chassis.views.boards import Boards
 from chassis.views.inspection import Inspection
 from contracts.invites import (
@@ -241,7 +242,7 @@ async def test_accepting_sends_a_reservation_command_to_referrals(service: Invit
     await service.handle(command)
     await service.bus.deliver_all(times=3)  # redelivered
     assert {sent.queue for sent in service.sent} == {"test-referrals-commands.fifo"}
-    assert len({sent.deduplication_id for sent in service.sent}) == 1
+    assert len({sent.headers[COMMAND_ID] for sent in service.sent}) == 1
     body = service.sent[0].body
     assert (body["memberId"], body["code"]) == ("alice", "MVA00W4CZS")
     assert body["invitedUser"] == "bob@example.org"
