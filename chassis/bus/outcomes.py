@@ -11,6 +11,7 @@ import structlog
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
+from chassis.bus.commands import UnknownMessage
 from chassis.bus.subscription import ChannelSubscription, UnreadableAnnouncement
 from chassis.resilience.log_throttle import LogThrottle
 from chassis.views.scripts import LuaScript
@@ -28,7 +29,7 @@ _UNREADABLE: Final = LogThrottle(60.0)
 log = structlog.get_logger(__name__)
 
 
-class UnreadableOutcome(Exception):
+class UnreadableOutcome(UnknownMessage):
     """This build cannot read an outcome; a newer service may have stored it."""
 
 

@@ -34,6 +34,7 @@ from gateway.http.idempotency import StoredResponses
 from gateway.http.openapi import describe
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.preferences import WaitTimes
+from gateway.http.redis_losses import RedisLosses
 from gateway.http.sse import EventStreams
 from gateway.limits.table import LIMIT_OVERRIDES, default_limits
 from gateway.readiness import checks
@@ -157,6 +158,7 @@ def _commands(
         listener=listener,
         responses=StoredResponses(clients.redis),
         redis=clients.redis,
+        losses=RedisLosses(clients.redis),
         addresses=addresses,
         waits=WaitTimes(settings.outcome_wait_seconds, settings.max_wait_seconds),
     )
@@ -223,5 +225,6 @@ def _background(
         "changes": dependencies.changes.listen,
         "revocations": dependencies.revocations.watch,
         "limits": dependencies.limiter.watch_overrides,
+        "losses of Redis": dependencies.commands.losses.watch,
         **{f"signing keys {number}": each.watch for number, each in enumerate(keys, start=1)},
     }

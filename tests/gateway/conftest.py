@@ -13,6 +13,7 @@ from cognito_jwt import KeySet
 from gateway.app import Gateway, assemble, running
 from gateway.clients import Clients, connect_redis
 from gateway.edge.server import serve
+from gateway.http.redis_losses import KEY as LOSSES
 from gateway.settings import Settings
 from readthrough import MemoryTable
 from redis_batching.client import BatchingRedis
@@ -118,8 +119,19 @@ class Gateways:
         )
         session = await self.stack.enter_async_context(aiohttp.ClientSession())
         await eventually(self._ready(gateway))
+        await self._age_redis(gateway)
         url = f"http://127.0.0.1:{port}"
         return GatewayClient(url, session, gateway, self.issuer, self.bus, self.redis)
+
+    async def _age_redis(self, gateway: Gateway) -> None:
+        """Let this Redis be known for a day: a new one may have lost what was there before."""
+        losses = gateway.dependencies.commands.losses
+        await losses.look()
+        known: Any = await self.redis.hgetall(LOSSES)
+        for node, value in known.items():
+            since, _, evicted = value.decode().partition(",")
+            await self.redis.hset(LOSSES, node, f"{float(since) - 86_400},{evicted}")
+        await losses.look()
 
     async def _outside(self, chosen: Settings) -> Clients:
         client = connect_redis(BatchingRedis, chosen, socket_timeout=1.0)

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import time
+import uuid
 from typing import Any
 
 import pytest
 
+from gateway.http.redis_losses import KEY as LOSSES
 from tests.gateway.conftest import GatewayClient, Gateways
 from tests.gateway.environment import ALICE
 from tests.gateway.test_commands import COMMAND_ID, KEYED
@@ -117,3 +120,50 @@ async def test_an_outcome_of_a_newer_service_is_not_known_yet(
     assert (operation.status, operation.json["code"]) == (202, "accepted")
     again = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
     assert (again.status, again.json["code"]) == (202, "accepted")
+
+
+async def test_an_operation_that_redis_has_lost_is_not_reported_as_unknown(
+    client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = client.issuer.access()
+    headers = KEYED | {"Prefer": "respond-async"}
+    sent = await client.post("/v1/me", client.issuer.id(), headers=headers)
+    where = sent.headers["Location"]
+
+    async def done() -> bool:
+        return (await client.get(where, access)).status == 200
+
+    await eventually(done)
+    await _lose_redis(client)
+    lost = await client.get(where, access)
+    assert (lost.status, lost.json["code"]) == (503, "outcome_lost")
+    assert "Idempotency-Key" in lost.json["detail"]
+    assert lost.headers["Retry-After"]
+    again = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
+    assert again.status == 201
+    assert (await client.get(where, access)).json["state"] == "accepted"
+    unknown = f"/v1/operations/{uuid.uuid4()}"
+    assert (await client.get(unknown, access)).status == 503
+    losses = client.gateway.dependencies.commands.losses
+    monkeypatch.setattr(losses, "clock", lambda: time.time() + 3_700)
+    assert (await client.get(unknown, access)).status == 404
+
+
+async def test_an_operation_whose_outcome_alone_is_lost_does_not_stay_pending(
+    client: GatewayClient,
+) -> None:
+    """As after a failover to a replica that has the mark of the request, but not the outcome."""
+    access = client.issuer.access()
+    headers = KEYED | {"Prefer": "respond-async"}
+    where = (await client.post("/v1/me", client.issuer.id(), headers=headers)).headers["Location"]
+
+    async def done() -> bool:
+        return (await client.get(where, access)).status == 200
+
+    await eventually(done)
+    await client.redis.delete(f"outcome:{COMMAND_ID}", LOSSES)
+    await client.redis.expire(f"operation:{COMMAND_ID}", 24 * 3600 - 60)  # sent a minute ago
+    await client.gateway.dependencies.commands.losses.look()
+    assert (await client.get(where, access)).status == 503
+    again = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
+    assert again.status == 201

@@ -58,6 +58,15 @@ def outcome_unknown(*, is_keyed: bool) -> Problem:
     return unavailable("outcome_unknown", f"{received} {advice}")
 
 
+def outcome_lost() -> Problem:
+    """Return 503 for an operation that Redis may have lost."""
+    detail = (
+        "The result of this request is not available any more. Send the request again with the "
+        "same Idempotency-Key: it is not executed twice, and you get its result."
+    )
+    return unavailable("outcome_lost", detail)
+
+
 def key_in_use() -> Problem:
     """Return 409: another request with this key is being processed."""
     detail = "A request with this Idempotency-Key is being processed. Try again shortly."

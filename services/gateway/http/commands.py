@@ -19,6 +19,7 @@ from gateway.http.command_responses import (
     RespondNow,
     key_in_use,
     key_reused,
+    outcome_lost,
     outcome_unknown,
     pending_response,
     raise_if_rejected,
@@ -28,6 +29,7 @@ from gateway.http.idempotency import Claim, KeyInUse, KeyReused, StoredResponses
 from gateway.http.ids import keyed_command_id, new_command_id
 from gateway.http.preferences import Preference, WaitTimes, idempotency_key
 from gateway.http.problems import not_found, unavailable
+from gateway.http.redis_losses import RedisLosses
 from gateway.http.responses import Response
 from gateway.http.routing import RequestContext
 
@@ -77,6 +79,7 @@ class Commands:
     listener: OutcomeListener
     responses: StoredResponses
     redis: Any
+    losses: RedisLosses
     addresses: ClientAddresses
     waits: WaitTimes
 
@@ -138,13 +141,18 @@ class Commands:
         """Return the outcome of a command that this actor sent.
 
         Raises:
-            Problem: 404 if there is no such command, or another actor sent it.
+            Problem: 404 if there is no such command, or another actor sent it; 503 if Redis may
+                have lost its outcome.
         """
         outcome = await self.outcomes.find(command_id)
         if outcome is not None and outcome.actor == actor:
             return outcome
         if outcome is None and await self.redis.get(_pending_key(command_id)) == actor.encode():
+            if await self.losses.happened_since(_pending_key(command_id), PENDING_SECONDS):
+                raise outcome_lost()
             return Pending(command_id)
+        if outcome is None and await self.losses.is_recent():
+            raise outcome_lost()
         raise not_found("There is no such operation.")
 
     def _request(
