@@ -139,7 +139,7 @@ class ReserveReferral(ReferralsCommand):
     `use_id` identifies the referral from here on. Reserving again is the same success.
     """
 
-    excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network"})
+    excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network", "verified"})
     type: Literal["ReserveReferral"] = "ReserveReferral"
     member_id: Identifier | None = None
     """The referrer. None: the code does not exist; the command is sent and rejected nevertheless,
@@ -147,6 +147,8 @@ class ReserveReferral(ReferralsCommand):
     code: ReferralCode
     invited_user: EmailAddress
     network: Network | None = None
+    verified: bool = False
+    """Whether the address is known to be the caller's, or a program vouches for the caller."""
 
     @property
     def stream(self) -> str:

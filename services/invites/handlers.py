@@ -107,7 +107,10 @@ class EventHandler:
 
     async def _request_seat(self, event: ReservationWanted, incoming: IncomingEvent[Any]) -> None:
         command = ReserveReferral(
-            member_id=event.inviter_id, code=event.code, invited_user=event.email
+            member_id=event.inviter_id,
+            code=event.code,
+            invited_user=event.email,
+            verified=True,  # the token was in a mail to this address
         )
         ids, repeated = incoming.metadata, incoming.redelivered
         await retry_through_outage(lambda: self.sender.send(command, ids, repeated=repeated))

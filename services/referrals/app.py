@@ -8,6 +8,7 @@ from typing import Final
 from chassis.bus.commands import CommandSender
 from chassis.bus.reactions import reaction
 from chassis.bus.schedule import DueCommands, Schedule
+from chassis.decide.streams import Snapshots
 from chassis.log.codec import Codec
 from chassis.run.service import Application, Handlers, Service
 from chassis.views.boards import Boards
@@ -23,7 +24,7 @@ from contracts.referrals import (
 from contracts.registry import subscribers
 from contracts.streams import MEMBERS
 from referrals.closing import DayCloser
-from referrals.domain import DECIDER, State
+from referrals.domain import DECIDER, STORED_STATE, State
 from referrals.handlers import commands_for
 from referrals.operator import WHAT_IF
 from referrals.projections import MODELS
@@ -77,6 +78,7 @@ REFERRALS: Final = Service(
     decider=DECIDER,
     codec=Codec[ReferralEvent](ReferralEvent),
     read_models=MODELS,
+    snapshots=Snapshots(STORED_STATE, schema=1),
     subscription=SUBSCRIPTION,
     sends=(SettleReferrals,),
     subscribers=subscribers,

@@ -330,3 +330,34 @@ async def test_referred_people_are_listed_page_by_page(client: GatewayClient) ->
     last = (await client.get(f"{USES}?state=reserved&cursor={reserved['next']}", own)).json
     assert last["next"] is None
     assert [item["useId"] for item in last["items"]] == [ids[-2]]
+
+
+async def test_anonymous_uses_of_one_code_are_limited(gateways: Gateways) -> None:
+    await gateways.redis.hset(LIMITS, mapping={"uses": "99/60", "code-uses": "2/3600"})
+    client = await gateways.open()
+
+    async def known() -> bool:
+        return client.gateway.dependencies.limiter.table["code-uses"].quantity == 2
+
+    await eventually(known)
+    code = await account(client)
+    statuses = [(await reserve(client, code, f"n{number:03}")).status for number in range(3)]
+    assert statuses == [201, 201, 429]
+    own = client.issuer.id(BOB, email=address(BOB))
+    body = {"referralCode": code, "user": address(BOB)}
+    assert (await client.post(USES, own, json=body)).status == 201
+
+
+async def test_a_reservation_is_verified_by_the_callers_token(client: GatewayClient) -> None:
+    code = await account(client)
+    body = {"referralCode": code, "user": "Bob+news@example.com"}
+    tokens = {
+        "": False,
+        client.issuer.id(BOB, email="bob@example.com"): True,
+        client.issuer.id(BOB, email="mallory@example.com"): False,
+        client.issuer.program(): True,
+    }
+    for token, verified in tokens.items():
+        await client.post(USES, token or None, json=body)
+        sent = [each for each in client.bus.sent if each.body["type"] == "ReserveReferral"]
+        assert sent[-1].body["verified"] is verified

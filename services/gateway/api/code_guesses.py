@@ -11,7 +11,7 @@ from contracts.referral_code import normalise
 from gateway.http.client_address import ClientAddresses
 from gateway.http.problems import malformed, too_many
 from gateway.http.routing import RequestContext
-from gateway.limits.rate_limit import ALL_CALLERS
+from gateway.limits.rate_limit import ALL_CALLERS, limit_exceeded
 from token_bucket import Charge, RateLimiter
 
 RETRY_SECONDS: Final = 60
@@ -41,6 +41,19 @@ class CodeGuesses:
     async def record(self, context: RequestContext, *, missed: bool) -> None:
         """Count a guess. Takes the same steps for a hit, so that timing reveals nothing."""
         await self._charge(context, 1 if missed else 0)
+
+    async def charge_use(self, context: RequestContext, code: str) -> None:
+        """Count an anonymous use of a code, whether or not the code exists.
+
+        Raises:
+            Problem: 429 if anonymous callers have used this code too often.
+        """
+        if context.known_caller is not None:
+            return
+        charge = Charge(self.limiter.table["code-uses"], f"c:{code}")
+        decision = await self.limiter.take(charge)
+        if not decision.admitted:
+            raise limit_exceeded(decision)
 
     async def _charge(self, context: RequestContext, cost: int) -> tuple[str | None, str | None]:
         """Return the names of the spent budgets: the caller's, and the shared one."""

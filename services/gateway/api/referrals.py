@@ -1,5 +1,6 @@
 """Serve referrals: reserve a seat with a code, confirm it after sign-up, or release it."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -7,6 +8,7 @@ from pydantic import Field
 
 from chassis.views.lists import Lists
 from chassis.views.read_models import ReadModels
+from contracts.addresses import folded
 from contracts.messages import EmailAddress, Identifier, UnixTime, View
 from contracts.referrals import (
     CODE_OWNERS,
@@ -76,6 +78,7 @@ class Referrals:
             code=code,
             invited_user=body.user,
             network=self.addresses.of(context.request),
+            verified=_is_verified(context, body.user),
         )
         accepted = await self.commands.execute(context, command)
         referral = await self._referral(command.stream, command.use_id)
@@ -110,7 +113,9 @@ class Referrals:
             Problem: 429 if the caller has guessed too often.
         """
         await self.guesses.check(context)
-        stream = await self.read_models.entry(CODE_OWNERS, code)
+        _, stream = await asyncio.gather(
+            self.guesses.charge_use(context, code), self.read_models.entry(CODE_OWNERS, code)
+        )
         await self.guesses.record(context, missed=stream is None)
         return None if stream is None else MEMBERS.key(stream)
 
@@ -151,6 +156,16 @@ async def owner_of_referral(read_models: ReadModels, use_id: str) -> str:
     if stream is None:
         raise not_found(UNKNOWN_REFERRAL)
     return MEMBERS.key(stream)
+
+
+def _is_verified(context: RequestContext, address: str) -> bool:
+    """Return whether a token vouches for the address that a seat is reserved for."""
+    caller = context.known_caller
+    if caller is None:
+        return False
+    return caller.is_service or (
+        caller.email is not None and folded(caller.email) == folded(address)
+    )
 
 
 def _confirmed_state(state: UseState) -> Literal["confirmed", "held", "rejected"]:

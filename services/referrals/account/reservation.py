@@ -1,6 +1,7 @@
 """Decide how seats are reserved and released (pure)."""
 
-from typing import assert_never
+from datetime import UTC, datetime
+from typing import Final, assert_never
 
 from chassis.decide.decider import DecisionContext, Rejected
 from contracts.referrals import (
@@ -17,6 +18,8 @@ from referrals.account.referrals import Past, Referral
 from referrals.account.state import OpenedAccount
 
 RESERVED_SECONDS = 30 * 60
+MIN_LAPSES: Final = 20
+"""Reservations of an account that may expire within a day; more if it has more seats."""
 _TAKES_SEAT = frozenset({"reserved", "delayed", "held", "confirmed"})
 _BARS = frozenset({"rejected", "reversed"})
 """Statuses after which the same person cannot be referred again."""
@@ -38,6 +41,8 @@ def reserve(
         or not account.can_use(command.code, context.at)
     ):
         raise not_usable()
+    if isinstance(command, ReserveReferral) and not command.verified:
+        _check_lapses(account, context)
     return [
         ReferralReserved(
             member_id=command.member_id,
@@ -49,6 +54,26 @@ def reserve(
             expires_at=context.at + RESERVED_SECONDS,
         )
     ]
+
+
+def _check_lapses(account: OpenedAccount, context: DecisionContext) -> None:
+    """Check that not too many reservations of the account have expired lately.
+
+    Otherwise anyone could hold all seats with made-up addresses, again and again, and let the
+    stream grow without end.
+
+    Raises:
+        Rejected: only callers with a verified address can reserve a seat at the moment.
+    """
+    lapses = account.lapses
+    if lapses.at(context.at) < max(MIN_LAPSES, account.total_referrals):
+        return
+    until = datetime.fromtimestamp(lapses.until, UTC)
+    raise Rejected(
+        "Too many seats were reserved with this code and not used. Sign up first and enter the "
+        f"code then, or try again after {until:%Y-%m-%d %H:%M} UTC.",
+        code="too_many_unused",
+    )
 
 
 def release(
