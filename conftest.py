@@ -12,12 +12,14 @@ from deploy.local.environment import isolate_environment
 from deploy.local.settings import LocalSettings
 from redis_batching.connection import connect
 from tests.support.processes import forbid_processes
+from tests.support.redis_cluster import redis_cluster
 from tests.support.redis_server import RedisServer
 from tests.support.shared_aws import SharedAws
 from tests.support.stack import Stack, local_aws, local_settings, wait_for_aws
 from tests.support.stack import redis_server as shared_redis
+from tests.support.topology import CLUSTER, redis_of_tests
 
-STARTS_PROCESSES = {"aws", "redis_url", "redis_server"}
+STARTS_PROCESSES = {"aws", "redis_url", "redis_database", "redis_server"}
 """Fixtures that start a process; a test that uses one of them is marked `stack`."""
 _AWS = pytest.StashKey[SharedAws]()
 
@@ -51,6 +53,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     if STARTS_PROCESSES.intersection(getattr(item, "fixturenames", ())):
         item.add_marker("stack")
+    if CLUSTER and (mark := item.get_closest_marker("single_node")):
+        item.add_marker(pytest.mark.skip(reason=f"needs a single Redis server: {mark.args[0]}"))
 
 
 @pytest.hookimpl(trylast=True)
@@ -102,10 +106,23 @@ def redis_url(settings: LocalSettings) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+async def redis_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[str]:
+    """Return the URL of a database that the services of the stack do not use."""
+    if CLUSTER:
+        async with redis_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+            yield cluster.url
+    else:
+        url: str = request.getfixturevalue("redis_url")
+        yield url.removesuffix("/0") + "/1"
+
+
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
+async def redis(redis_database: str) -> AsyncIterator[Redis]:
     """Return an empty database; the services use another one."""
-    client = connect(redis_url.removesuffix("/0") + "/1")
+    client = connect(redis_database)
     await client.flushdb()
     yield client
     await client.aclose()
@@ -114,7 +131,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 @pytest.fixture(scope="session")
 async def redis_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RedisServer]:
     """Start a Redis that a test may kill, suspend and start again."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server = redis_of_tests(tmp_path_factory.mktemp("redis"))
     await server.start()
     yield server
     await server.kill()

@@ -30,7 +30,7 @@ from gateway.app import assemble, running
 from gateway.clients import Clients
 from gateway.edge.server import serve
 from gateway.settings import Settings
-from redis_batching.client import BatchingRedis
+from redis_batching import connect
 
 ISSUER = "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Benchmark"
 CLIENT = "web-client"
@@ -155,8 +155,7 @@ async def serve_gateway() -> None:
     unused: Any = None
     clients = Clients(
         publisher=unused,
-        redis=BatchingRedis.from_url(REDIS_URL, socket_timeout=1.0),
-        subscription=Redis.from_url(REDIS_URL),
+        redis=connect(REDIS_URL, socket_timeout=1.0),
         keys=[KeySet(fetch)],
         bus_ready=ready,
         reports=unused,

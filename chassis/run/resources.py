@@ -65,7 +65,9 @@ async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
         parameter_validation=False,
         user_agent=settings.stack,
     )
-    redis = connect(settings.redis_url.get_secret_value())
+    redis = connect(
+        settings.redis_url.get_secret_value(), password_file=settings.redis_password_file
+    )
     async with (
         aioboto3.Session().client("dynamodb", config=config) as dynamodb,
         contextlib.aclosing(redis),

@@ -43,6 +43,11 @@ class ProcessSettings(BaseSettings):
         description="URL of Redis with its password, as redis://user:password@host:6379/0; "
         "rediss:// for TLS.",
     )
+    redis_password_file: str = Field(
+        "",
+        description="File with the password of Redis, read for each new connection, so that it can "
+        "be rotated; empty: the password of REDIS_URL.",
+    )
     log_format: Literal["console", "json"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     traces: str = Field(

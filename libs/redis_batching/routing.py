@@ -21,7 +21,7 @@ EVERY_PRIMARY: Final = frozenset(
 """Commands without a key that concern all nodes of a cluster."""
 _ONE_NODE: Final = frozenset(
     {"ACL", "AUTH", "BGSAVE", "CLIENT", "CLUSTER", "COMMAND", "DEBUG", "ECHO", "FAILOVER", "HELLO"}
-    | {"INFO", "LASTSAVE", "LATENCY", "LOLWUT", "MODULE", "PUBLISH", "PUBSUB", "RANDOMKEY"}
+    | {"INFO", "LASTSAVE", "LATENCY", "LOLWUT", "MODULE", "PUBSUB", "RANDOMKEY"}
     | {"REPLICAOF", "ROLE", "SAVE", "SCAN", "SELECT", "SLOWLOG", "TIME", "WAIT"}
 )
 _COUNTED: Final = frozenset({"EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO"})

@@ -69,7 +69,7 @@ class Gateway:
 def assemble(settings: Settings, clients: Clients, traces: "Traces | None" = None) -> Gateway:
     """Assemble everything between the port and the clients; nothing is contacted yet."""
     metrics = Metrics()
-    listener = OutcomeListener(clients.subscription, Outcomes(clients.redis))
+    listener = OutcomeListener(clients.redis, Outcomes(clients.redis))
     dependencies = _dependencies(settings, clients, listener, metrics)
     _add_gauges(metrics, dependencies, listener, clients.keys)
     health = Health(checks(clients, dependencies, listener))
@@ -132,7 +132,7 @@ def _dependencies(
     redis = clients.redis
     revocations = RevocationList(redis, prefix="gateway:{revocations}")
     addresses = ClientAddresses(settings.trusted_proxy_hops)
-    changes = ChangeFeed(clients.subscription)
+    changes = ChangeFeed(clients.redis)
     read_models = ReadModels(redis)
     return Dependencies(
         settings=settings,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import aioboto3
 import aiohttp
 from botocore.config import Config
-from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -22,8 +21,7 @@ from contracts.registry import SERVICES
 from faststream_sqs import SQSBroker
 from gateway.settings import Settings
 from readthrough import DAO, Table
-from redis_batching.client import BatchingRedis
-from redis_batching.connection import cancellation_safe
+from redis_batching import BatchingRedis, connect
 
 if TYPE_CHECKING:
     from tracing.spans import Traces  # loads OpenTelemetry, which most processes never do
@@ -42,8 +40,6 @@ class Clients:
 
     publisher: Publisher
     redis: Any
-    subscription: Any
-    """A Redis client without a read timeout: announcements may be rare."""
     keys: Sequence[KeySet]
     """One for each of the settings' pools, in their order."""
     bus_ready: Check
@@ -57,10 +53,8 @@ async def open_clients(
 ) -> AsyncIterator[Clients]:
     """Open the clients; a server that is down now is tried again later."""
     async with contextlib.AsyncExitStack() as stack:
-        redis = connect_redis(BatchingRedis, settings, socket_timeout=1.0)
-        subscription = connect_redis(Redis, settings)
+        redis = connect_redis(settings)
         stack.push_async_callback(redis.aclose)
-        stack.push_async_callback(subscription.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
         broker = await stack.enter_async_context(_bus(traces))
         sqs = await stack.enter_async_context(aioboto3.Session().client("sqs"))
@@ -70,21 +64,21 @@ async def open_clients(
         queues = QueueCheck(sqs, [commands_queue(settings.stack, service) for service in SERVICES])
         keys = [KeySet(jwks_fetcher(session, pool.jwks_url)) for pool in settings.pools()]
         reports = DAO(reports_table(settings.stack), client=dynamodb)
-        yield Clients(broker, redis, subscription, keys, queues.all_exist, reports)
+        yield Clients(broker, redis, keys, queues.all_exist, reports)
 
 
-def connect_redis(kind: type[Redis], settings: Settings, **options: Any) -> Any:
-    """Return a Redis client that retries once when its connection was closed while idle.
+def connect_redis(settings: Settings) -> BatchingRedis:
+    """Return a Redis client that repeats a call once if its connection broke.
 
     More retries would only queue up; a call that timed out is not retried.
     """
-    client = kind.from_url(
+    return connect(
         settings.redis_url.get_secret_value(),
+        password_file=settings.redis_password_file,
+        socket_timeout=1.0,
         socket_connect_timeout=1.0,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        **options,
     )
-    return cancellation_safe(client)
 
 
 @contextlib.asynccontextmanager

@@ -16,7 +16,6 @@ from gateway.edge.server import serve
 from gateway.http.redis_losses import KEY as LOSSES
 from gateway.settings import Settings
 from readthrough import MemoryTable
-from redis_batching.client import BatchingRedis
 from redis_batching.connection import connect
 from tests.gateway.conformance import description
 from tests.gateway.environment import Bus, Issuer, settings
@@ -134,10 +133,7 @@ class Gateways:
         await losses.look()
 
     async def _outside(self, chosen: Settings) -> Clients:
-        client = connect_redis(BatchingRedis, chosen, socket_timeout=1.0)
-        subscription = connect_redis(Redis, chosen)
-        for each in (client, subscription):
-            await self.stack.enter_async_context(each)
+        client = await self.stack.enter_async_context(connect_redis(chosen))
         self.keys.append(KeySet(self.issuer.fetch))
 
         async def bus_ready() -> bool:
@@ -145,7 +141,7 @@ class Gateways:
 
         keys = [self.keys[-1]]
 
-        return Clients(self.bus.memory, client, subscription, keys, bus_ready, self.reports)
+        return Clients(self.bus.memory, client, keys, bus_ready, self.reports)
 
     @staticmethod
     def _ready(gateway: Gateway) -> Any:

@@ -70,6 +70,7 @@ async def test_a_fresh_report_is_served_as_its_stored_bytes(
     assert client.bus.sent == []
 
 
+@pytest.mark.single_node("counts the commands of one server")
 async def test_a_cached_report_costs_one_round_trip_and_is_not_decoded(
     client: GatewayClient, gateways: Gateways, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ async def test_invalid_queries_for_code_validity_are_rejected(
     assert response.json["detail"]
 
 
+@pytest.mark.single_node("watches the commands of one server")
 async def test_known_and_unknown_codes_cost_the_same_round_trips(client: GatewayClient) -> None:
     code = await code_of_alice(client)
 

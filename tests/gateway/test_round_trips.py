@@ -14,6 +14,8 @@ from tests.gateway.conftest import GatewayClient, Gateways
 from tests.gateway.environment import ALICE
 from tests.support.redis_server import RedisServer
 
+pytestmark = pytest.mark.single_node("a proxy counts the round trips of one server")
+
 BOB = "b0b00000-0000-4000-8000-000000000b0b"
 CAROL = "ca401000-0000-4000-8000-00000000ca40"
 GREETINGS = {b"HELLO", b"CLIENT", b"SUBSCRIBE", b"PING"}

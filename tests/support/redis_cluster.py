@@ -36,22 +36,27 @@ class RedisCluster:
         return self.servers[0].url
 
     async def start(self) -> None:
-        count = self.shards * (2 if self.replicas else 1)
-        for port in _ports(count):
-            folder = self.folder / str(port)
-            folder.mkdir(parents=True)
-            self.servers.append(RedisServer(folder, port, self._options))
-            await self.servers[-1].start()
-        await self._assign_slots()
-        for server in self.servers[1:]:
-            await self._on(self.servers[0], "CLUSTER", "MEET", HOST, server.port)
-        await self._attach_replicas()
+        """Start the cluster, or its servers again, which remember each other."""
+        if not self.servers:
+            await self._create()
+        for server in self.servers:
+            if not server.running:
+                await server.start()
         for server in self.servers:
             await eventually(lambda server=server: self._complete(server))  # type: ignore[misc]
 
-    async def stop(self) -> None:
+    async def kill(self) -> None:
         for server in self.servers:
             await server.kill()
+
+    def suspend(self) -> None:
+        """Let all servers accept connections and commands without answering."""
+        for server in self.servers:
+            server.suspend()
+
+    def resume(self) -> None:
+        for server in self.servers:
+            server.resume()
 
     async def primary_of(self, key: str) -> RedisServer:
         """Return the server that holds a key."""
@@ -116,6 +121,17 @@ class RedisCluster:
             "--repl-diskless-sync-delay", "0",
         )  # fmt: skip
 
+    async def _create(self) -> None:
+        for port in _ports(self.shards * (2 if self.replicas else 1)):
+            folder = self.folder / str(port)
+            folder.mkdir(parents=True)
+            self.servers.append(RedisServer(folder, port, self._options))
+            await self.servers[-1].start()
+        await self._assign_slots()
+        for server in self.servers[1:]:
+            await self._on(self.servers[0], "CLUSTER", "MEET", HOST, server.port)
+        await self._attach_replicas()
+
     async def _assign_slots(self) -> None:
         for number, server in enumerate(self.servers[: self.shards]):
             first, last = (SLOTS * part // self.shards for part in (number, number + 1))
@@ -174,7 +190,7 @@ async def redis_cluster(folder: Path, **options: Any) -> AsyncIterator[RedisClus
         await cluster.start()
         yield cluster
     finally:
-        await cluster.stop()
+        await cluster.kill()
 
 
 def _ports(count: int) -> list[int]:

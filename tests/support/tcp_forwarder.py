@@ -21,10 +21,12 @@ class TcpForwarder:
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
-    def cut(self) -> None:
+    async def cut(self) -> None:
         """Close all connections at once."""
         for writer in self._writers:
             writer.transport.abort()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
@@ -39,11 +41,6 @@ class TcpForwarder:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def close(self) -> None:
-        self.cut()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
 
 @contextlib.asynccontextmanager
 async def forwarding(target: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[TcpForwarder]:
@@ -55,7 +52,7 @@ async def forwarding(target: int, tls: ssl.SSLContext | None = None) -> AsyncIte
         yield forwarder
     finally:
         server.close()
-        await forwarder.close()
+        await forwarder.cut()
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

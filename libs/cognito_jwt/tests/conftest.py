@@ -5,13 +5,13 @@ from redis.asyncio import Redis
 
 from cognito_jwt.testing import TokenIssuer
 from tests.support.redis_server import RedisServer
+from tests.support.topology import plain_client
 
 
 @pytest.fixture
 async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
     """A plain redis-py client of an empty database."""
-    async with Redis.from_url(redis_server.url) as client:
-        await client.flushall()
+    async with plain_client(redis_server.url) as client:
         yield client
 
 

@@ -21,6 +21,8 @@ from token_bucket.tests.controlled_clock import (
     set_clock,
 )
 
+pytestmark = pytest.mark.single_node("the controlled clock is one key that all buckets read")
+
 SECOND = 1_000_000
 WORKERS = 4
 

@@ -203,6 +203,7 @@ async def _store(redis: Any, projector: Projector[Event], fingerprint: str | Non
     return location
 
 
+@pytest.mark.single_node("counts the commands of one server")
 async def test_one_round_trip_projects_a_commit(
     redis: Any, memory_store: Store, projector: Projector[Event]
 ) -> None:

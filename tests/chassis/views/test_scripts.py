@@ -17,6 +17,7 @@ async def _calls(redis: Any) -> dict[str, int]:
     return {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
 
 
+@pytest.mark.single_node("counts the commands of one server")
 async def test_a_script_is_sent_once_and_then_run_by_its_digest(redis: Any) -> None:
     await redis.script_flush()
     before = await _calls(redis)
