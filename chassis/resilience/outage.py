@@ -55,8 +55,11 @@ async def retry_through_outage(
     operation = object()
     try:
         result = await _repeat(work, operation, first, patience, outages)
-    except BaseException:
-        outages.abandoned(operation)
+    except BaseException as ended:
+        if isinstance(ended, Exception) and not is_outage(ended):
+            outages.succeeded(operation)  # the dependency answered
+        else:
+            outages.abandoned(operation)
         raise
     outages.succeeded(operation)
     return result

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from chassis.resilience.failpoint import failpoint
+from chassis.resilience.refusals import Unavailable
 from compute.chain_facts import PinnedBlock, TokenInfo
 from compute.ports import AnalysisFailure, AnalysisResult, AnalysisRunner, Chain, SegmentStore
 from compute.run import Handler, Job, Run, RunSuperseded
@@ -29,7 +30,7 @@ from contracts.compute import (
     StartAnalysis,
     report_key,
 )
-from readthrough import RAO, Stored, VersionedStore
+from readthrough import RAO, Stored, UnknownTable, VersionedStore
 
 FAILPOINTS: Final = (
     "before_start", "before_segment", "after_segment", "after_range", "before_report",
@@ -42,6 +43,12 @@ CHECKPOINT_SECONDS: Final = 5.0
 DETAIL_CHARACTERS: Final = 500
 
 log = structlog.get_logger(__name__)
+
+
+class ReportsUnavailable(Unavailable):
+    """The table of reports does not exist, as while it is restored."""
+
+    part = "table of reports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,5 +197,8 @@ class Worker:
         """Store the result in the table before the cache, which may lose it."""
         key = report_key(job.chain_id, job.token_address)
         bodies = {REPORT: result.report, HOLDERS: result.holders, GRAPH: result.graph}
-        await self.reports.put(key, computed_at, result.summary, bodies)
+        try:
+            await self.reports.put(key, computed_at, result.summary, bodies)
+        except UnknownTable as error:
+            raise ReportsUnavailable(str(error)) from error
         await self.cache.store_bytes(key, Stored(result.report, computed_at).to_bytes())

@@ -51,6 +51,10 @@ _COMMAND_IDS = uuid.UUID("b8b1a8d3-74de-5a3a-a1f0-5d0a3f0b7c52")
 log = structlog.get_logger(__name__)
 
 
+class DayNotClosed(Exception):
+    """A close was rejected, for example because it has more levels than one commit holds."""
+
+
 @dataclass(slots=True)
 class BoardTally:
     """Count one board at the end of a day, in memory for its levels and its top places only."""
@@ -106,6 +110,7 @@ class DayCloser:
             ReadModelsLost: the read models are being rebuilt; try again later.
             UnknownEvent: this version of the service cannot read a stream, and a newer one may
                 close the day within an hour.
+            DayNotClosed: the close of a board was rejected.
         """
         now = time.time() if now is None else now
         days = await self._days_to_close(now)
@@ -145,7 +150,9 @@ class DayCloser:
             return
         command_id = str(uuid.uuid5(_COMMAND_IDS, command.stream))
         metadata = Metadata(command_id=command_id, correlation_id=command_id, actor=SERVICE)
-        await self.handler.handle(IncomingCommand.internal(command, metadata))
+        outcome = await self.handler.handle(IncomingCommand.internal(command, metadata))
+        if outcome.rejection is not None:
+            raise DayNotClosed(f"{command.stream}: {outcome.rejection.detail}")
         log.info("day_closed", board=command.board, day=command.day)
 
     async def _acquire_lease(self) -> bool:

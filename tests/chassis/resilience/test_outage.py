@@ -51,6 +51,17 @@ async def test_work_is_retried_until_the_outage_is_over() -> None:
     ]
 
 
+async def test_an_own_error_after_an_outage_ends_the_outage() -> None:
+    errors = iter([RedisConnectionError("down"), KeyError("a bug")])
+
+    async def work() -> None:
+        raise next(errors)
+
+    with capture_logs() as logs, pytest.raises(KeyError):
+        await retry_through_outage(work, outages=Outages())
+    assert [line["event"] for line in logs] == ["outage_started", "outage_ended"]
+
+
 def test_pauses_grow_to_fifteen_seconds() -> None:
     assert all(0.05 <= pause_seconds(1) <= 0.1 for _ in range(20))
     assert all(0.05 <= pause_seconds(attempt) <= 15 for attempt in range(1, 1_000))
