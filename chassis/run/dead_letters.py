@@ -301,7 +301,7 @@ def _count(
 
 
 def _outcome(letter: DeadLetter) -> CommandOutcome | None:
-    """Return the outcome of a discarded command, None if it cannot be told which one it is."""
+    """Return the outcome of a discarded command, None if its id is unknown."""
     command_id = letter.headers.get(COMMAND_ID)
     if command_id is None:
         return None

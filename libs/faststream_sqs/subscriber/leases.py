@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from faststream_sqs.client import is_transient
+from faststream_sqs.client import is_missing_queue, may_be_one_entry
 from faststream_sqs.coalescer import MAX_ENTRIES
 from faststream_sqs.exceptions import EntryFailedError
 from faststream_sqs.message import Outcome, SQSRawMessage
@@ -36,6 +36,7 @@ class LeaseKeeper:
         self._on_failure = on_failure
         self._kept: set[SQSRawMessage] = set()
         self._due: dict[SQSRawMessage, float] = {}
+        self._failing: set[SQSRawMessage] = set()
         self._beating: dict[SQSRawMessage, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -56,6 +57,7 @@ class LeaseKeeper:
     def drop(self, message: SQSRawMessage) -> None:
         """Stop extending; an extension in flight may still take effect."""
         self._kept.discard(message)
+        self._failing.discard(message)
         self._due.pop(message, None)
 
     async def surrender(self, message: SQSRawMessage) -> None:
@@ -67,6 +69,7 @@ class LeaseKeeper:
     async def close(self) -> None:
         """Stop extending all messages and end the task."""
         self._kept.clear()
+        self._failing.clear()
         self._due.clear()
         self._disarm()
         for task in tuple(self._tasks):
@@ -133,11 +136,14 @@ class LeaseKeeper:
     def _note(self, message: SQSRawMessage, until: float, result: BaseException | None) -> None:
         if result is None:
             message.expires_at = until
+            self._failing.discard(message)
             self._plan(message, until - self.timeout + self._interval)
             return
         if message.outcome is not None:
             return  # deleted meanwhile
-        self._on_failure(message, result)
+        if message not in self._failing:  # reported once, not at every attempt
+            self._failing.add(message)
+            self._on_failure(message, result)
         if _may_retry(result):
             soon = min(1.0, self._interval / 2)
             self._plan(message, asyncio.get_running_loop().time() + soon)
@@ -147,6 +153,8 @@ class LeaseKeeper:
 
 
 def _may_retry(error: BaseException) -> bool:
+    """Return whether the message may still be held: the error is not about this message."""
     if isinstance(error, EntryFailedError):
         return not error.sender_fault
-    return is_transient(error)
+    # refused credentials, for example, concern every call until they are renewed
+    return not (may_be_one_entry(error) or is_missing_queue(error))

@@ -3,8 +3,11 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+from faststream.exceptions import NackMessage
+
 from faststream_sqs.tests.scripted import SQSModel
-from faststream_sqs.tests.support import broker_of
+from faststream_sqs.tests.support import broker_of, now
 from faststream_sqs.tests.warp import warp
 
 if TYPE_CHECKING:
@@ -85,5 +88,33 @@ def test_a_partial_nack_takes_the_followers_of_its_group_along() -> None:
         await model.until(lambda: not model.bodies("jobs.fifo"))
         await broker.stop()
         assert seen == [["a0", "b0", "a1", "b1", "a2", "b2"], ["a1"], ["a2"]]
+
+    warp(main)
+
+
+@pytest.mark.parametrize("call", ["DeleteMessageBatch", "ChangeMessageVisibilityBatch"])
+def test_each_message_is_settled_alone_when_sqs_refuses_the_complete_call(call: str) -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs", VisibilityTimeout=500)
+        model.fail(call, "InvalidParameterValue")
+        broker = broker_of(model)
+        receives = 0
+
+        @broker.subscriber("jobs", batch=True, wait_time_seconds=1)
+        async def handle(bodies: list[int]) -> None:
+            nonlocal receives
+            receives += len(bodies)
+            if receives == 3 and call != "DeleteMessageBatch":
+                raise NackMessage(delay=2)
+
+        for number in range(3):
+            model.put("jobs", str(number))
+        await broker.start()
+        await model.until(lambda: not model.bodies("jobs"))
+        await broker.stop()
+        assert [len(each.entries) for each in model.called(call)] == [3, 1, 1, 1]
+        assert receives == (3 if call == "DeleteMessageBatch" else 6)
+        assert now() < 100
 
     warp(main)

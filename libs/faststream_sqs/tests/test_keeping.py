@@ -65,6 +65,36 @@ def test_an_outage_of_extensions_is_outlived() -> None:
     warp(main)
 
 
+@pytest.mark.parametrize("code", ["ExpiredTokenException", "AccessDenied"])
+def test_refused_credentials_do_not_end_the_hold_of_a_message(code: str) -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs", VisibilityTimeout=30)
+        logger, lines = listening()
+        brokers = [broker_of(model, logger=logger), broker_of(model)]
+        handled = 0
+
+        async def handle(_: Any) -> None:
+            nonlocal handled
+            handled += 1
+            await asyncio.sleep(200)
+
+        for broker in brokers:
+            broker.subscriber("jobs", wait_time_seconds=1)(handle)
+        model.put("jobs", "x")
+        model.fail("ChangeMessageVisibilityBatch", code, status=403, times=10)
+        for broker in brokers:
+            await broker.start()
+        await model.until(lambda: not model.bodies("jobs"))
+        for broker in brokers:
+            await broker.stop()
+        assert handled == 1
+        failures = [text for _, text in lines.texts if "could not be extended" in text]
+        assert len(failures) <= 1  # of ten attempts
+
+    warp(main)
+
+
 def test_what_a_handler_leaves_unsettled_is_extended_no_longer() -> None:
     async def main() -> None:
         model = SQSModel()
