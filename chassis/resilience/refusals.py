@@ -34,7 +34,7 @@ _PASSING: Final = re.compile(
     r"|WRONGPASS|TRYAGAIN|MOVED|ASK|UNBLOCKED|NOGOODSLAVE|INPROG|UNKILLABLE)\b"
     r"|Script killed by user|used memory|[Rr]ead[- ]?only replica"
 )
-"""Refusals of Redis that pass, also where they stand inside the text of a script's error."""
+"""Refusals of Redis that pass, also inside the text of a script's error."""
 _PASSING_CLASSES: Final = (
     AskError,
     ClusterDownError,
@@ -165,7 +165,7 @@ def is_dependency_error(error: BaseException) -> bool:  # noqa: PLR0911  one ans
 
 
 def needs_operator(error: BaseException) -> bool:
-    """Return whether the refusal lasts until somebody changes permissions, keys or resources."""
+    """Return whether the refusal lasts until an operator changes permissions, keys or resources."""
     return bool(_OPERATORS.search(code_of(error)))
 
 

@@ -61,7 +61,7 @@ class Health:
         return _readiness(dict.fromkeys(await self.failing(), ""))
 
     def add_routes(self, app: web.Application, *, public: bool = False) -> None:
-        """Serve /healthz and /readyz; where everybody can read them, without reasons."""
+        """Serve /healthz and /readyz; on a public port without reasons."""
         app.router.add_get("/healthz", self.healthz)
         app.router.add_get("/readyz", self.public_readyz if public else self.readyz)
 

@@ -98,7 +98,7 @@ def test_a_wrong_redis_command_is_no_outage(text: str) -> None:
     assert not is_outage(answered(text))
 
 
-def test_client_side_errors_of_redis_are_told_apart() -> None:
+def test_errors_of_the_redis_client_are_distinguished() -> None:
     errors = redis.exceptions
     for passing in (
         errors.ConnectionError("Connection closed by server."),

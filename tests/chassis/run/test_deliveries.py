@@ -161,7 +161,9 @@ READERS = [
 
 
 @pytest.mark.parametrize(("reader", "header"), READERS)
-def test_an_unknown_type_is_told_from_a_malformed_message(reader: Any, header: str) -> None:
+def test_an_unknown_type_is_distinguished_from_a_malformed_message(
+    reader: Any, header: str
+) -> None:
     def read(body: bytes, headers: dict[str, str]) -> None:
         reader.read(Delivered(body, headers))
 
