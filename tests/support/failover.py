@@ -1,37 +1,43 @@
-"""Imitate a failover to a replica that lacks the last writes, on one Redis."""
+"""Imitate a failover to a replica that lacks the last writes, on one Redis or one shard."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+_COPY: Final = """
+local copied = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  copied[#copied + 1] = key
+  copied[#copied + 1] = math.max(0, redis.call('PTTL', key))
+  copied[#copied + 1] = redis.call('DUMP', key)
+end
+return copied
+"""
+_RESTORE: Final = """
+redis.call('FLUSHDB')
+for i = 1, #ARGV, 3 do redis.call('RESTORE', ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
+"""
 
 
 @dataclass(frozen=True)
 class Copy:
     """Hold a copy of a database, as a lagging replica has it."""
 
-    values: Mapping[bytes, tuple[bytes, int]]
-    """Key -> serialised value, and time to live in milliseconds (0: none)."""
+    words: Sequence[Any]
+    """For each key: its name, its time to live in milliseconds (0: none), its serialised value."""
+
+    @property
+    def keys(self) -> frozenset[bytes]:
+        return frozenset(self.words[::3])
 
     @classmethod
-    async def of(cls, redis: Any) -> "Copy":
-        """Copy the database in one step."""
-        while True:
-            keys = await redis.keys("*")
-            pipe = redis.pipeline(transaction=True)
-            pipe.keys("*")
-            for key in keys:
-                pipe.dump(key)
-                pipe.pttl(key)
-            found, *values = await pipe.execute()
-            if set(found) == set(keys):
-                lifetimes = [max(0, milliseconds) for milliseconds in values[1::2]]
-                return cls(dict(zip(keys, zip(values[::2], lifetimes, strict=True), strict=True)))
+    async def of(cls, node: Any) -> "Copy":
+        """Copy the database of one node in one step."""
+        return cls(await node.eval(_COPY, 0))
 
-    async def take_over(self, redis: Any) -> None:
+    async def take_over(self, node: Any) -> None:
         """Replace the database by this copy, under another identity, in one step."""
-        pipe = redis.pipeline(transaction=True)
+        pipe = node.pipeline(transaction=True)
         pipe.execute_command("DEBUG", "CHANGE-REPL-ID")
-        pipe.flushdb()
-        for key, (value, lifetime) in self.values.items():
-            pipe.restore(key, lifetime, value)
+        pipe.eval(_RESTORE, 0, *self.words)
         await pipe.execute()
