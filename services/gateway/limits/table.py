@@ -33,7 +33,7 @@ _LIMITS: Final = (
     Limit("misses-person", 30, HOUR, Scope.USER, OutagePolicy.FAIL_CLOSED),
     # a reserved seat is unavailable to others for half an hour
     Limit("uses", 5, HOUR, Scope.ADDRESS, OutagePolicy.FAIL_CLOSED),
-    # per code, whoever uses it; signed-in callers are exempt
+    # per code, for all anonymous callers together
     Limit("code-uses", 600, HOUR, Scope.GLOBAL),
     Limit("codes", 20, DAY, Scope.USER),
     Limit("documents", 300, MINUTE, Scope.ADDRESS),
