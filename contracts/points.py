@@ -5,7 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from contracts.messages import Identifier, UnixTime, View
-from contracts.read_models import BoardRef, DocumentRef, IndexRef
+from contracts.read_models import BoardRef, DocumentRef, IndexRef, ListRef
 from contracts.referrals import SERVICE, Board
 
 EntryState = Literal["pending", "confirmed", "void"]
@@ -30,6 +30,12 @@ class LedgerEntry(View):
     """Version of the rules that set the points."""
 
 
+class NumberedEntry(LedgerEntry):
+    """An entry with its place in the ledger, from 0."""
+
+    number: int
+
+
 class PointsView(View):
     """A member's ledger. The points at any time are the sum of the entries that counted by then."""
 
@@ -45,7 +51,10 @@ class PointsView(View):
     """People with a confirmed referral."""
     total_invites: int = 0
     """How many people the member can refer in total."""
+    added: int = 0
+    """Number of entries that were added."""
     entries: tuple[LedgerEntry, ...] = ()
+    """Stored one by one: empty in the stored summary."""
 
 
 class StandingView(View):
@@ -147,7 +156,10 @@ class LedgerPage(View):
 
 # Read models
 
-POINTS: Final = DocumentRef(SERVICE, "points", PointsView)
+POINTS: Final = ListRef(SERVICE, "ledger", PointsView, NumberedEntry)
+"""Ordered by number, in the order `ALL_ENTRIES`."""
+POINTS_SUMMARY: Final = DocumentRef(POINTS.service, POINTS.name, POINTS.view)
+ALL_ENTRIES: Final = "all"
 LEADERBOARD: Final = BoardRef(SERVICE, "leaderboard", StandingView)
 CLOSED_DAYS: Final = IndexRef(SERVICE, "closes")
 """`<board>.<day>` -> the closed day, as JSON of `DayClosed`."""

@@ -5,7 +5,7 @@ from typing import Final, TypeVar, assert_never
 
 from chassis.views.projection import Index, Listing, Ordering, Projection
 from contracts.messages import View
-from contracts.points import CLOSED_DAYS, LEADERBOARD, POINTS, PointsView, StandingView
+from contracts.points import CLOSED_DAYS, LEADERBOARD, POINTS, StandingView
 from contracts.referrals import (
     ACCOUNTS,
     CODE_OWNERS,
@@ -95,36 +95,6 @@ def fold_codes(view: CodesView | None, event: ReferralEvent) -> CodesView | None
             assert_never(event)
 
 
-def fold_ledger(view: PointsView | None, event: ReferralEvent) -> PointsView | None:
-    """Return an account's ledger after one event."""
-    if isinstance(event, DayClosed):
-        return view
-    view = ledger.at_next_version(view, event.member_id)
-    match event:
-        case AccountOpened():
-            return ledger.opened(view, event)
-        case QuotaGranted():
-            return ledger.with_total(view, event)
-        case ReferralDelayed() | ReferralHeld():
-            return ledger.with_pending(view, event)
-        case ReferralRejected():
-            return ledger.with_pending_voided(view, event)
-        case ReferralConfirmed():
-            return ledger.with_confirmation(view, event)
-        case ReferralReversed():
-            return ledger.with_reversal(view, event)
-        case ReferredCredited():
-            return ledger.with_credit(view, event)
-        case CreditWithdrawn():
-            return ledger.with_credit_withdrawn(view, event)
-        case CampaignOpened() | CodeBrought() | CodeIssued() | CodeRevoked():
-            return view
-        case ReferralReserved() | ReferralReleased() | ReferralExpired():
-            return view
-        case _:
-            assert_never(event)
-
-
 def fold_leaderboard(view: StandingView | None, event: ReferralEvent) -> StandingView | None:
     """Return what ranks a member on the leaderboards after one event."""
     match event:
@@ -188,7 +158,7 @@ MODELS: Final = (
     Projection(MEMBER_CODES, fold_codes),
     Listing(REFERRALS, referral_list.touched, referral_list.fold, referral_list.scores),
     Index(REFERRAL_OWNERS, referral_entries),
-    Projection(POINTS, fold_ledger),
+    Listing(POINTS, ledger.touched, ledger.fold, ledger.scores),
     Ordering(LEADERBOARD, fold_leaderboard, leaderboard.scores),
     Ordering(DUE_REFERRALS, of_referrals(due.fold), due.scores),
     Ordering(REVIEW_CASES, of_referrals(cases.fold), cases.scores),

@@ -110,6 +110,7 @@ from contracts.points import (
     LeaderboardRow,
     LedgerEntry,
     LedgerPage,
+    NumberedEntry,
     PointsView,
     StandingView,
     StatsMeta,
@@ -318,6 +319,7 @@ WRITTEN: tuple[Message, ...] = (
     CasesView(member_id="alice", cases=(CASE,), reserved={USE: BOB}),
     DueView(member_id="alice", due={USE: AT}),
     ENTRY,
+    NumberedEntry(**ENTRY.model_dump(by_alias=False), number=1),
     PointsView(member_id="alice", since=AT, version=4, points=100, entries=(ENTRY,)),
     StandingView(
         member_id="alice",

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 import pytest
 
-from contracts.points import PointsView, StandingView
+from chassis.views.projection import ListState
+from contracts.points import NumberedEntry, PointsView, StandingView
 from contracts.referrals import (
     MAX_TOTAL_REFERRALS,
     CreditWithdrawn,
@@ -16,8 +17,9 @@ from contracts.referrals import (
 )
 from referrals import points
 from referrals.points import PointRules
-from referrals.projections import fold_leaderboard, fold_ledger
+from referrals.projections import fold_leaderboard
 from referrals.views.leaderboard import score, scores
+from referrals.views.ledger import State, fold, touched
 from tests.referrals.examples import (
     ALICE,
     BOB,
@@ -53,7 +55,19 @@ def folded(fold: Callable[[V | None, ReferralEvent], V | None], *events: Referra
 
 
 def ledger(*events: ReferralEvent) -> PointsView:
-    return folded(fold_ledger, OPENED, ISSUED, RESERVED, *events)
+    return ledger_after(OPENED, ISSUED, RESERVED, *events)
+
+
+def ledger_after(*events: ReferralEvent) -> PointsView:
+    """Return the ledger with its entries, as the read model stores them one by one."""
+    state: State = ListState(None, {})
+    entries: dict[str, NumberedEntry] = {}
+    for event in events:
+        stored = {key: entries[key] for key in touched(event) if key in entries}
+        state = fold(state._replace(items=stored), event)
+        entries |= state.items
+    assert state.summary is not None
+    return state.summary.model_copy(update={"entries": tuple(entries.values())})
 
 
 def ranked(*events: ReferralEvent) -> StandingView:
@@ -102,7 +116,7 @@ def test_a_referred_member_earns_10_points() -> None:
 
 
 def test_a_credit_can_arrive_before_the_account_is_opened() -> None:
-    view = folded(fold_ledger, CREDITED, OPENED, ISSUED)
+    view = ledger_after(CREDITED, OPENED, ISSUED)
     assert (view.points, view.version, view.since) == (10, 3, NOON.at)
     early = folded(fold_leaderboard, CREDITED)
     assert scores(early)["all"] is None

@@ -9,11 +9,12 @@ from pydantic import Field
 
 from chassis.views.boards import Boards
 from chassis.views.read_models import ReadModels
-from contracts.points import LEADERBOARD, POINTS, LeaderboardPage, LeaderboardRow, StandingView
+from contracts.points import LEADERBOARD, LeaderboardPage, LeaderboardRow, StandingView
 from contracts.ranking import ALL_TIME, day_of, end_of, last_closed, month_of, points_on, rank_in
 from contracts.referrals import DayClosed
 from contracts.streams import MEMBERS
 from gateway.api.closed_days import ClosedDays
+from gateway.api.ledgers import load_ledger
 from gateway.api.points import PastMoment
 from gateway.http.bodies import Body
 from gateway.http.problems import FieldError, invalid, not_found
@@ -117,7 +118,7 @@ class Leaderboard:
         self, member_id: str, close: DayClosed, day: date
     ) -> LeaderboardRow | None:
         stream = MEMBERS.stream(member_id)
-        view = await self.read_models.view(POINTS, stream)
+        view = await load_ledger(self.read_models, stream)
         points = None if view is None else points_on(close.board, view, day)
         if points is None:
             return None

@@ -9,11 +9,14 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from chassis.views.boards import Boards
+from chassis.views.lists import Lists
 from chassis.views.read_models import ReadModels
 from contracts.messages import UnixTime
 from contracts.points import (
+    ALL_ENTRIES,
     LEADERBOARD,
     POINTS,
+    POINTS_SUMMARY,
     ChartsResponse,
     InviteStatsResponse,
     LedgerPage,
@@ -33,7 +36,7 @@ from contracts.ranking import (
 )
 from contracts.streams import MEMBERS
 from gateway.api.closed_days import ClosedDays
-from gateway.api.paging import newest_first
+from gateway.api.ledgers import load_ledger
 from gateway.http.bodies import Body
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import FieldError, Problem, invalid, malformed, not_found
@@ -69,7 +72,7 @@ class ChartQuery(Body):
 
 
 class LedgerQuery(Body):
-    cursor: Annotated[str, Field(pattern=r"^\d{1,6}$")] | None = None
+    cursor: Annotated[str, Field(pattern=r"^\d{1,9}$")] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,21 @@ class Points:
     async def show_ledger(self, context: RequestContext) -> Response:
         """Return the entries that make up the caller's points, newest first."""
         query = read_query(context, LedgerQuery)
-        view = await self._own_points(context)
-        items, following = newest_first(view.entries, query.cursor, LEDGER_PAGE)
-        page = LedgerPage(points=view.points, pending=view.pending, items=items, next=following)
-        return json_response(page, headers=PRIVATE)
+        await self._check_account(context)
+        after = None if query.cursor is None else float(query.cursor)
+        page = await Lists(self.read_models, POINTS).page(
+            MEMBERS.stream(context.caller.subject), ALL_ENTRIES, after=after, limit=LEDGER_PAGE
+        )
+        if page.summary is None:
+            raise _no_account()
+        view = page.summary.view
+        ledger = LedgerPage(
+            points=view.points,
+            pending=view.pending,
+            items=tuple(row.view for row in page.items),
+            next=None if page.next is None else str(int(page.next)),
+        )
+        return json_response(ledger, headers=PRIVATE)
 
     async def show_stats(self, context: RequestContext) -> Response:
         """Return points and rank, and their changes over a window that ends now or in the past."""
@@ -112,16 +126,30 @@ class Points:
         return Response(200, charts.model_dump_json(exclude_unset=True).encode(), PRIVATE)
 
     async def _own_points(self, context: RequestContext) -> PointsView:
-        document = await self.own_documents.load(context, POINTS)
-        view = None if document is None else document.view
-        if view is None or not view.since:
-            raise not_found("You have no account yet.", code="no_account")
+        await self._check_account(context)
+        view = await load_ledger(self.read_models, MEMBERS.stream(context.caller.subject))
+        if view is None:
+            raise _no_account()
         return view
+
+    async def _check_account(self, context: RequestContext) -> None:
+        """Wait until the ledger is as new as the caller demands; check that there is one.
+
+        Raises:
+            Problem: 404 if the caller has no account.
+        """
+        document = await self.own_documents.load(context, POINTS_SUMMARY)
+        if document is None or not document.view.since:
+            raise _no_account()
 
     async def _current_position(self, context: RequestContext) -> Position:
         board = Boards(self.read_models, LEADERBOARD)
         page = await board.page(ALL_TIME, member=MEMBERS.stream(context.caller.subject))
         return Position(page.member_rank, page.total)
+
+
+def _no_account() -> Problem:
+    return not_found("You have no account yet.", code="no_account")
 
 
 def _as_of(at: int | None, now: int, view: PointsView) -> UnixTime:
@@ -165,7 +193,7 @@ ROUTES: Final = (
         Points.show_stats,
         summary="Your points and rank, and how both have changed; now or at a past time",
         limits=("reads",),
-        prefetch=POINTS,
+        prefetch=POINTS_SUMMARY,
         query=StatsQuery,
         example={"window": "7d"},
         response=InviteStatsResponse,
@@ -179,7 +207,7 @@ ROUTES: Final = (
         Points.show_charts,
         summary="Your points and ranks at the ends of days",
         limits=("reads",),
-        prefetch=POINTS,
+        prefetch=POINTS_SUMMARY,
         query=ChartQuery,
         example={"from": 1_790_000_000, "step": "1d"},
         response=ChartsResponse,
@@ -193,7 +221,7 @@ ROUTES: Final = (
         Points.show_ledger,
         summary="The entries that make up your points, each with its cause",
         limits=("reads",),
-        prefetch=POINTS,
+        prefetch=POINTS_SUMMARY,
         query=LedgerQuery,
         response=LedgerPage,
         problems=(404,),

@@ -1,45 +1,96 @@
 """Change a member's ledger: every point with its cause (pure)."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, assert_never
 
-from contracts.points import LedgerEntry, PointsReason, PointsView
+from chassis.views.projection import ListState
+from contracts.points import ALL_ENTRIES, NumberedEntry, PointsReason, PointsView
 from contracts.referrals import (
     AccountOpened,
+    BoardEvent,
+    CampaignOpened,
+    CodeBrought,
+    CodeIssued,
+    CodeRevoked,
     CreditWithdrawn,
     QuotaGranted,
     ReferralConfirmed,
     ReferralDelayed,
+    ReferralEvent,
+    ReferralExpired,
     ReferralHeld,
     ReferralRejected,
+    ReferralReleased,
+    ReferralReserved,
     ReferralReversed,
     ReferredCredited,
 )
 from contracts.streams import MEMBERS
 from referrals.points import PointEvent, counted_at, points_of, rules_at
 
-
-def at_next_version(view: PointsView | None, member_id: str) -> PointsView:
-    """Return the ledger one event later; every event of the account counts."""
-    view = view or PointsView(member_id=member_id)
-    return view.model_copy(update={"version": view.version + 1})
+State = ListState[PointsView, NumberedEntry]
 
 
-def opened(view: PointsView, event: AccountOpened) -> PointsView:
-    """Return the ledger with the account's opening time and total of referrals."""
-    update = {"since": event.opened_at, "total_invites": event.total_referrals}
-    return view.model_copy(update=update)
+def touched(event: ReferralEvent) -> Iterable[str]:
+    """Return the id of the entry that an event adds or changes."""
+    match event:
+        case ReferralDelayed() | ReferralHeld() | ReferralRejected() | ReferralConfirmed():
+            return (_entry_id("referral", event.use_id),)
+        case ReferralReversed():
+            return (_entry_id("referral_reversed", event.use_id),)
+        case ReferredCredited():
+            return (_entry_id("was_referred", event.use_id),)
+        case CreditWithdrawn():
+            return (_entry_id("credit_withdrawn", event.use_id),)
+        case _:
+            return ()
 
 
-def with_total(view: PointsView, event: QuotaGranted) -> PointsView:
-    """Return the ledger with another total of referrals."""
-    return view.model_copy(update={"total_invites": event.total_referrals})
+def fold(state: State, event: ReferralEvent) -> State:
+    """Return the ledger after one event; every event of the account counts for its version."""
+    if isinstance(event, BoardEvent):
+        return state
+    view = state.summary or PointsView(member_id=event.member_id)
+    view = view.model_copy(update={"version": view.version + 1})
+    state = state._replace(summary=view)
+    match event:
+        case AccountOpened():
+            update = {"since": event.opened_at, "total_invites": event.total_referrals}
+            return state._replace(summary=view.model_copy(update=update))
+        case QuotaGranted():
+            update = {"total_invites": event.total_referrals}
+            return state._replace(summary=view.model_copy(update=update))
+        case ReferralDelayed() | ReferralHeld():
+            return _with_pending(view, event)
+        case ReferralRejected():
+            return _with_pending_voided(view, state, event)
+        case ReferralConfirmed():
+            return _with_confirmation(view, state, event)
+        case ReferralReversed():
+            view = view.model_copy(update={"invited": view.invited - 1})
+            return _with_points(view, "referral_reversed", event)
+        case ReferredCredited():
+            return _with_points(view, "was_referred", event)
+        case CreditWithdrawn():
+            return _with_points(view, "credit_withdrawn", event)
+        case CampaignOpened() | CodeBrought() | CodeIssued() | CodeRevoked():
+            return state
+        case ReferralReserved() | ReferralReleased() | ReferralExpired():
+            return state
+        case _:
+            assert_never(event)
 
 
-def with_pending(view: PointsView, event: ReferralDelayed | ReferralHeld) -> PointsView:
-    """Return the ledger with points that count once the referral is confirmed."""
+def scores(entry: NumberedEntry) -> Mapping[str, float]:
+    """Return the place of an entry: entries are listed in the order in which they were added."""
+    return {ALL_ENTRIES: entry.number}
+
+
+def _with_pending(view: PointsView, event: ReferralDelayed | ReferralHeld) -> State:
+    """Add points that count once the referral is confirmed."""
     at = event.held_at if isinstance(event, ReferralHeld) else event.delayed_at
     rules = rules_at(at)
-    entry = LedgerEntry(
+    entry = NumberedEntry(
         delta=rules.inviter,
         state="pending",
         reason="referral",
@@ -47,53 +98,39 @@ def with_pending(view: PointsView, event: ReferralDelayed | ReferralHeld) -> Poi
         use_id=event.use_id,
         at=at,
         rules_version=rules.version,
+        number=view.added,
     )
-    return _with_entries(view, (*view.entries, entry))
+    return _with_entry(view, None, entry)
 
 
-def with_pending_voided(view: PointsView, event: ReferralRejected) -> PointsView:
-    """Return the ledger with the pending points of a rejected referral voided."""
-    return _with_pending_changed(view, event.use_id, state="void", settled_at=event.rejected_at)
+def _with_pending_voided(view: PointsView, state: State, event: ReferralRejected) -> State:
+    if (pending := _pending(state)) is None:
+        return state
+    void = pending.model_copy(update={"state": "void", "settled_at": event.rejected_at})
+    return _with_entry(view, pending, void)
 
 
-def with_confirmation(view: PointsView, event: ReferralConfirmed) -> PointsView:
-    """Return the ledger with a confirmed referral; one of a campaign earns nothing."""
+def _with_confirmation(view: PointsView, state: State, event: ReferralConfirmed) -> State:
+    """Add the points of a confirmed referral, or let pending ones count; a campaign earns none."""
     if event.team:
-        return view
+        return state
     view = view.model_copy(update={"invited": view.invited + 1})
-    if not any(_is_pending(entry, event.use_id) for entry in view.entries):
+    if (pending := _pending(state)) is None:
         return _with_points(view, "referral", event)
     rules = rules_at(event.confirmed_at)
-    return _with_pending_changed(
-        view,
-        event.use_id,
-        state="confirmed",
-        settled_at=event.confirmed_at,
-        cause=_cause(view),
-        delta=rules.inviter,
-        rules_version=rules.version,
-    )
+    update: dict[str, Any] = {
+        "state": "confirmed",
+        "settled_at": event.confirmed_at,
+        "cause": _cause(view),
+        "delta": rules.inviter,
+        "rules_version": rules.version,
+    }
+    return _with_entry(view, pending, pending.model_copy(update=update))
 
 
-def with_reversal(view: PointsView, event: ReferralReversed) -> PointsView:
-    """Return the ledger with the points of a reversed referral taken back."""
-    view = view.model_copy(update={"invited": view.invited - 1})
-    return _with_points(view, "referral_reversed", event)
-
-
-def with_credit(view: PointsView, event: ReferredCredited) -> PointsView:
-    """Return the ledger with the points for having joined by a referral."""
-    return _with_points(view, "was_referred", event)
-
-
-def with_credit_withdrawn(view: PointsView, event: CreditWithdrawn) -> PointsView:
-    """Return the ledger with the points for having joined by a referral taken back."""
-    return _with_points(view, "credit_withdrawn", event)
-
-
-def _with_points(view: PointsView, reason: PointsReason, event: PointEvent) -> PointsView:
+def _with_points(view: PointsView, reason: PointsReason, event: PointEvent) -> State:
     at = counted_at(event)
-    entry = LedgerEntry(
+    entry = NumberedEntry(
         delta=points_of(event),
         state="confirmed",
         reason=reason,
@@ -102,27 +139,36 @@ def _with_points(view: PointsView, reason: PointsReason, event: PointEvent) -> P
         at=at,
         settled_at=at,
         rules_version=rules_at(at).version,
+        number=view.added,
     )
-    return _with_entries(view, (*view.entries, entry))
+    return _with_entry(view, None, entry)
 
 
-def _with_pending_changed(view: PointsView, use_id: str, **update: Any) -> PointsView:
-    entries = tuple(
-        entry.model_copy(update=update) if _is_pending(entry, use_id) else entry
-        for entry in view.entries
-    )
-    return _with_entries(view, entries)
+def _with_entry(view: PointsView, before: NumberedEntry | None, after: NumberedEntry) -> State:
+    """Return the ledger with an entry added, or changed, and the totals that follow from it."""
+    points = _counted(after, "confirmed") - _counted(before, "confirmed")
+    pending = _counted(after, "pending") - _counted(before, "pending")
+    update = {
+        "points": view.points + points,
+        "pending": view.pending + pending,
+        "added": view.added + (before is None),
+    }
+    view = view.model_copy(update=update)
+    return State(view, {_entry_id(after.reason, after.use_id): after})
 
 
-def _with_entries(view: PointsView, entries: tuple[LedgerEntry, ...]) -> PointsView:
-    points = sum(entry.delta for entry in entries if entry.state == "confirmed")
-    pending = sum(entry.delta for entry in entries if entry.state == "pending")
-    return view.model_copy(update={"entries": entries, "points": points, "pending": pending})
+def _counted(entry: NumberedEntry | None, state: str) -> int:
+    return entry.delta if entry is not None and entry.state == state else 0
+
+
+def _pending(state: State) -> NumberedEntry | None:
+    """Return the pending entry among those that the event touches."""
+    return next((entry for entry in state.items.values() if entry.state == "pending"), None)
+
+
+def _entry_id(reason: PointsReason, use_id: str) -> str:
+    return f"{reason}.{use_id}"
 
 
 def _cause(view: PointsView) -> str:
     return f"{MEMBERS.stream(view.member_id)}@{view.version}"
-
-
-def _is_pending(entry: LedgerEntry, use_id: str) -> bool:
-    return entry.use_id == use_id and entry.state == "pending"
