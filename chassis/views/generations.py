@@ -19,7 +19,8 @@ Which generations does a live projection write?
 3.  A live projection and a scan may write the same stream. apply.lua accepts a change only if it
     continues the stream's stored version, or was folded from the first event; what has been
     applied is a duplicate, and what would leave a hole is a gap that the writer fills from the log.
-4.  Only rebuild.lua changes what the control hash names, and a number is never used twice:
+4.  Only rebuild.lua changes what the control hash names, and a number is never used twice, because
+    it is taken from a counter that is kept apart:
     `begin` names a new generation, `switch` serves it and keeps its predecessor only if both have
     the same fold version, `rollback` exchanges the two, cancelling a rebuild drops its name. A
     generation that is no longer named is not written any more, and its keys are deleted. A page

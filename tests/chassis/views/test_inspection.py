@@ -124,6 +124,29 @@ async def test_read_models_that_are_ahead_of_a_restored_log_are_reported_and_reb
         assert (await inspection.verify(model.name, 2)).matches
 
 
+async def test_read_models_that_are_ahead_of_a_restored_log_do_not_swallow_its_events(
+    redis: Any, memory_store: Store
+) -> None:
+    """Without a rebuild: each stream equals the restored log after its next event."""
+    origin = await append(memory_store, "counter-0", Counted(by=1), Named(name="kept"))
+    restored = MemoryEventStore(CODEC)
+    for commit in origin.commits:
+        await restored.append(Head("counter-0", commit.first - 1), commit.events, commit.origin)
+    for lost in ("x", "y"):
+        await append(memory_store, "counter-0", Counted(by=5), Named(name=lost))
+    await append(memory_store, "counter-1", Counted(by=5), Counted(by=6))
+    await ReadModelWatcher(Projector(redis, memory_store, SERVICE, ALL)).rebuild_needed()
+
+    projector = Projector(redis, restored, SERVICE, ALL)
+    await projector.project(await append(restored, "counter-0", Counted(by=2)))
+    # as many events as before the restore, of another history
+    await projector.project(await append(restored, "counter-1", Counted(by=1), Counted(by=1)))
+    assert await read(redis, "counter-0") == CounterView(total=3, events=3, name="kept")
+    assert await read(redis, "counter-1") == CounterView(total=2, events=2)
+    for model in (COUNTERS, ORDER, LISTING):
+        assert (await Inspection(projector).verify(model.name, 1)).matches, model.name
+
+
 async def test_a_stream_that_is_written_during_a_comparison_is_not_ahead(
     redis: Any, memory_store: Store, projector: Projector[Event]
 ) -> None:
