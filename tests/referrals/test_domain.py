@@ -154,6 +154,20 @@ def test_an_account_has_at_most_twenty_active_codes() -> None:
     account.given(OPENED, *many).when(IssueCode(member_id=ALICE)).then_rejected("too_many_codes")
 
 
+def test_an_account_has_at_most_two_hundred_codes_in_all() -> None:
+    many: list[ReferralEvent] = []
+    for n in range(1, 200):
+        code = from_entropy(n.to_bytes(6, "big"))
+        many.append(CodeIssued(member_id=ALICE, code=code, issued_at=NOON.at))
+        many.append(CodeRevoked(member_id=ALICE, code=code, revoked_at=NOON.at))
+    given = account.given(OPENED, ISSUED, *many)
+    given.when(IssueCode(member_id=ALICE)).then_rejected("too_many_codes")
+    given.when(RotateCode(member_id=ALICE, code=CODE)).then_rejected("too_many_codes")
+    given.when(RevokeCode(member_id=ALICE, code=CODE)).then(
+        CodeRevoked(member_id=ALICE, code=CODE, revoked_at=NOON.at)
+    )
+
+
 def test_a_campaign_has_a_chosen_code_that_expires() -> None:
     command = OpenCampaign(
         member_id="team:spring",

@@ -17,6 +17,8 @@ from referrals.account.state import Code, OpenedAccount
 
 MAX_ACTIVE_CODES = 20
 """Codes per account that have not been revoked."""
+MAX_CODES = 200
+"""Codes per account, revoked ones included, which stay in the account for ever."""
 
 Moderation = Callable[[str], str | None]
 """Validate a normalised name: return why it cannot be chosen (shown to the user), or None."""
@@ -57,6 +59,7 @@ def issue(
             "need, then try again.",
             code="too_many_codes",
         )
+    _check_total(account)
     require_future(command.expires_at, context)
     if command.kind == "vanity":
         code = choose(command.code, context, moderate)
@@ -122,6 +125,7 @@ def rotate(
             "This code has already been revoked. Rotate an active code or create a new one.",
             code="code_revoked",
         )
+    _check_total(account)
     code = referral_code.from_entropy(context.entropy)
     return [
         CodeIssued(
@@ -169,6 +173,19 @@ def unknown_code() -> Rejected:
         code="not_found",
         kind="not_found",
     )
+
+
+def _check_total(account: OpenedAccount) -> None:
+    """Check that the account may have one more code.
+
+    Raises:
+        Rejected: it has had too many.
+    """
+    if len(account.codes) >= MAX_CODES:
+        raise Rejected(
+            f"You have had {MAX_CODES} codes, which is the limit. Share one of your active codes.",
+            code="too_many_codes",
+        )
 
 
 def _find(account: OpenedAccount, code: str) -> Code:
