@@ -20,6 +20,10 @@ unexport PYTHONDONTWRITEBYTECODE
 ANVIL := anvil-$(if $(filter Darwin,$(shell uname -s)),darwin,linux)-$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)@1.7.1
 # make passes variables of its command line on: `make up GATEWAY_PORT=9090` reaches the local stack
 PYTEST := $(BIN)/python -m pytest -q
+# read models, rebuilds, boards, outcomes, limits, revocations, change feed; not those of the deployed stack, which has one server
+ON_A_CLUSTER := tests/chassis tests/gateway tests/referrals/test_time.py tests/compute/test_worker.py tests/compute/chain/test_refresh.py \
+  libs/redis_batching libs/token_bucket libs/cognito_jwt libs/readthrough \
+  --ignore tests/gateway/test_api_pages.py --ignore tests/gateway/test_description_holds.py --ignore tests/gateway/test_stack.py
 
 help:  ## list these commands
 	@sed -nE -e 's/^##@ (.*)/\n\1/p' -e 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -55,6 +59,9 @@ test: setup  ## run all tests, on ports of their own; SEED=default for another o
 
 test-fast: setup  ## run the tests that start no process, except slow ones
 	@$(PYTEST) -n 2 -m "not stack and not slow" --start-no-process --ignore tests/chaos --ignore tests/journeys -p randomly --randomly-seed=$(SEED)
+
+test-cluster: setup  ## run the suites that use Redis on a cluster of three shards
+	@REDIS_TOPOLOGY=cluster $(PYTEST) -n 2 --dist loadfile --timeout 300 -p no:randomly $(ON_A_CLUSTER)
 
 test-recipes: setup  ## leave out each change of the recipes in README.md in turn: a check must report it
 	@RECIPE_OMISSIONS=1 $(PYTEST) -n 0 -p no:randomly tests/recipes
