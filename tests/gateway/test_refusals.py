@@ -21,6 +21,8 @@ from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 from tests.support.refusing_redis import READS, REFUSALS, WRITES, RefusingRedis
 
+pytestmark = pytest.mark.single_node("a proxy that refuses is in front of one server")
+
 OPEN = {"Idempotency-Key": "open"}
 CODE = {"Idempotency-Key": "code"}
 

@@ -46,7 +46,7 @@ from tests.chassis.events import (
 from tests.chassis.models import MODELS, fold_log, read, serve
 from tests.support.eventually import eventually
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.single_node("the service uses that of the stack")]
 
 COMMANDS = 5
 QUEUE, DEAD = "test-counting-commands.fifo", "dead-test-counting-commands.fifo"

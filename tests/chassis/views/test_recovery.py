@@ -115,6 +115,7 @@ async def test_an_absent_value_is_absent_once_the_node_is_verified(
     assert await Boards(reader, ORDER_BOARDS).view("counter-x") is None
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 async def test_after_a_failover_an_absent_value_is_unknown(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -145,6 +146,7 @@ async def test_after_a_failover_an_absent_value_is_unknown(
     await assert_equal_to_log(watcher)
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 async def test_a_prefetched_document_is_not_absent_after_a_failover(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -160,6 +162,7 @@ async def test_a_prefetched_document_is_not_absent_after_a_failover(
         await reader.document(COUNTER_VIEWS, "counter-new", prefetched)
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 async def test_each_instance_repairs_the_streams_that_it_projected(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -180,6 +183,7 @@ async def test_each_instance_repairs_the_streams_that_it_projected(
     assert (await read(redis, "counter-late")) == await fold_log(memory_store, "counter-late")
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 async def test_an_instance_that_projected_nothing_repairs_every_stream(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -195,6 +199,7 @@ async def test_an_instance_that_projected_nothing_repairs_every_stream(
     await assert_equal_to_log(other)
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 async def test_a_second_failover_during_the_repair_is_repaired_as_well(
     redis: Any, watch: Watch, memory_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +225,7 @@ async def test_a_second_failover_during_the_repair_is_repaired_as_well(
     assert await ReadModels(redis).document(COUNTER_VIEWS, "counter-none") is None
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 async def test_a_node_that_returns_is_verified_again(
     redis: Any, watch: Watch, memory_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +249,7 @@ async def test_a_node_that_returns_is_verified_again(
     assert await read(redis, "counter-a") == await fold_log(memory_store, "counter-a")
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 async def test_read_models_of_another_fold_version_are_repaired_by_its_instances(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -265,6 +272,7 @@ async def test_without_an_owner_that_verifies_an_absent_value_is_absent(redis: A
     assert await ReadModels(redis).document(COUNTER_VIEWS, "counter-a") is None
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 async def test_evicted_read_models_are_rebuilt(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -302,6 +310,7 @@ async def test_evicted_read_models_are_rebuilt(
     await watcher.recovery.look()
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 async def test_evictions_that_go_on_are_not_answered_by_rebuild_after_rebuild(
     redis: Any, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,6 +333,7 @@ async def test_evictions_that_go_on_are_not_answered_by_rebuild_after_rebuild(
         await ReadModels(redis).document(COUNTER_VIEWS, "counter-none")
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 async def test_evicted_keys_with_a_time_to_live_are_no_loss(redis: Any, watch: Watch) -> None:
     watcher = watch()
     await look(watcher)
@@ -465,6 +475,7 @@ async def _score(boards: Boards[Any], stream: str) -> float | None:
     return (await boards.page("even", member=stream)).member_score
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_no_reader_misses_what_was_stored_while_replicas_take_over(
     redis: Any, memory_store: Store, watch: Watch, seed: int
@@ -543,6 +554,7 @@ async def _is_served(redis: Any, store: Store, name: str) -> bool:
         return False
 
 
+@pytest.mark.single_node("the failover is made by copying one server")
 async def test_the_watcher_repairs_without_a_new_event(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
