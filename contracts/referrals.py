@@ -36,7 +36,7 @@ from contracts.subscription import Subscription
 SERVICE: Final = "referrals"
 DEFAULT_TOTAL_REFERRALS = 10
 MAX_TOTAL_REFERRALS = 2_000
-"""Limit of one account, because its complete stream is read for every decision."""
+"""Limit of one account, because each seat is part of its state."""
 TEAM_PREFIX = "team:"
 """Prefix of the ids of campaign accounts; no person's id has it."""
 
