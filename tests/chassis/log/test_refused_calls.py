@@ -1,0 +1,130 @@
+"""What DynamoDB refuses is a conflict, an outage, or a commit that is too large."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from chassis.log.event_store import (
+    ClaimTaken,
+    CommitTooLarge,
+    Conflict,
+    Head,
+    Origin,
+    UnreadableCommit,
+)
+from chassis.resilience.outage import is_outage
+from tests.chassis.events import Counted
+from tests.chassis.stores import dynamodb_store
+
+ORIGIN = Origin("c1", "hash", "correlation", 1_800_000_000_000)
+
+
+class Client:
+    """Answers every call with one error, or with one item."""
+
+    def __init__(self, error: ClientError | None = None, item: Any = None) -> None:
+        self.error, self.item = error, item
+
+    async def _answer(self, **_: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        return {"Items": [self.item]}
+
+    put_item = transact_write_items = describe_table = query = scan = _answer
+
+
+def refused(code: str, message: str = "", *reasons: str) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "CancellationReasons": [
+            {"Code": reason, "Message": message if reason == "ValidationError" else ""}
+            for reason in reasons
+        ],
+    }
+    return ClientError(response, "TransactWriteItems" if reasons else "PutItem")
+
+
+def cancelled(*reasons: str, message: str = "") -> ClientError:
+    return refused("TransactionCanceledException", message, *reasons)
+
+
+async def append(error: ClientError, *claims: str) -> BaseException:
+    try:
+        await dynamodb_store(Client(error)).append(
+            Head("counter-a", 1), [Counted(by=1)], ORIGIN, claims=claims
+        )
+    except Exception as raised:  # noqa: BLE001  the result
+        return raised
+    raise AssertionError("appended")
+
+
+TOO_LARGE = "Item size has exceeded the maximum allowed size"
+
+
+@pytest.mark.parametrize(
+    ("error", "claims", "expected"),
+    [
+        (refused("TransactionConflictException"), (), Conflict),
+        (cancelled("TransactionConflict", "None"), ("name#a",), Conflict),
+        (cancelled("None", "ConditionalCheckFailed"), ("name#a",), ClaimTaken),
+        (refused("ValidationException", TOO_LARGE), (), CommitTooLarge),
+        (cancelled("ValidationError", "None", message=TOO_LARGE), ("name#a",), CommitTooLarge),
+    ],
+)
+async def test_a_refusal_with_a_meaning_is_named(
+    error: ClientError, claims: tuple[str, ...], expected: type[Exception]
+) -> None:
+    assert isinstance(await append(error, *claims), expected)
+
+
+@pytest.mark.parametrize(
+    ("error", "claims"),
+    [
+        (cancelled("None", "ThrottlingError"), ("name#a",)),
+        (cancelled("ThrottlingError", "TransactionConflict"), ("name#a",)),
+        (cancelled("ProvisionedThroughputExceeded", "None"), ("name#a",)),
+        (refused("ThrottlingException"), ("name#a",)),
+        (refused("ExpiredTokenException"), ()),
+    ],
+)
+async def test_every_other_refusal_is_an_outage(
+    error: ClientError, claims: tuple[str, ...]
+) -> None:
+    assert is_outage(await append(error, *claims))
+
+
+async def test_a_wrong_request_stays_an_error_of_this_program() -> None:
+    assert not is_outage(await append(refused("ValidationException", "One or more parameters")))
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+async def test_an_estimate_that_is_refused_is_unknown(code: str) -> None:
+    assert await dynamodb_store(Client(refused(code))).approximate_commits() == 0
+
+
+KEY = {"p": {"S": "counter-a"}, "s": {"N": "1"}}
+REST = {
+    "n": {"N": "1"}, "c": {"S": "c1"}, "h": {"S": "hash"}, "t": {"N": "1"}, "x": {"S": "x"},
+    "e": {"S": "[]"}, "z": {"S": "j"},
+}  # fmt: skip
+DAMAGED = [
+    *({**KEY, **{n: v for n, v in REST.items() if n != missing}} for missing in REST if missing != "n"),
+    {**KEY, **REST, "e": {"S": '{"no": "list"}'}},
+    {**KEY, **REST, "e": {"B": b"bytes"}},
+    {**KEY, **REST, "z": {"S": "z"}, "e": {"B": b"not compressed"}},
+    {**KEY, **REST, "t": {"S": "yesterday"}},
+    KEY,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("item", DAMAGED)
+async def test_a_damaged_item_is_unreadable_and_ends_no_scan(item: Any) -> None:
+    store = dynamodb_store(Client(item=item))
+    with pytest.raises(UnreadableCommit):
+        await store.load("counter-a")
+    (page,) = [page async for page in store.scan()]
+    assert (page.commits, [stream for stream, _ in page.unreadable]) == ((), ["counter-a"])
+    (heads,) = [page async for page in store.scan_heads()]
+    assert heads.heads["counter-a"][0] == 1
+    assert (await store.head("counter-a")).version == 1
