@@ -109,7 +109,7 @@ REST = {
     "e": {"S": "[]"}, "z": {"S": "j"},
 }  # fmt: skip
 DAMAGED = [
-    *({**KEY, **{n: v for n, v in REST.items() if n != missing}} for missing in REST if missing != "n"),
+    *({**KEY, **{n: v for n, v in REST.items() if n != gone}} for gone in REST if gone != "n"),
     {**KEY, **REST, "e": {"S": '{"no": "list"}'}},
     {**KEY, **REST, "e": {"B": b"bytes"}},
     {**KEY, **REST, "z": {"S": "z"}, "e": {"B": b"not compressed"}},
