@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from chassis.log.event_store import Commit, UnknownEvent
-from chassis.views.change import Target
+from chassis.views.change import Target, fold_in_slices
 from chassis.views.generations import Generation, Role, parse_generations
 from chassis.views.keys import (
     DOCUMENT_FIELD,
@@ -223,7 +223,7 @@ class Inspection(Generic[E]):
                 report.unfoldable.append(stream)
                 return
             try:
-                expected = dict(target.model.changes(stream, history.events, {}))
+                expected = await fold_in_slices(target.model, history)
             except Exception:  # noqa: BLE001  a fold may raise anything; the report names the stream
                 report.unfoldable.append(stream)
                 return
