@@ -159,6 +159,9 @@ bench-rebuild: setup  ## latency of commands while a rebuild runs
 bench-limiter: setup  ## rate limiter: compare with its own script, `limits` and `throttled-py`
 	@$(BIN)/python benchmarks/limiter.py
 
+bench-streams: setup  ## commands on streams of 100 to 10,000 commits: CPU, read units, latency, blocking
+	@$(BIN)/python benchmarks/streams.py
+
 bench-boards: setup  ## leaderboard of a million members: one page, and the close of a day
 	@$(BIN)/python benchmarks/boards.py
 

@@ -1,0 +1,362 @@
+"""Measure what a command costs on long streams: CPU, read units, latency, blocking of the loop.
+
+`make bench-streams` runs the referrals service in this process, on a local AWS and an own Redis,
+with its decider and read models. Streams of 100, 1,000 and 10,000 commits are written directly;
+then commands reserve and release a seat on each. Bounds are ratios to the short stream.
+"""
+
+import asyncio
+import itertools
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import aioboto3
+from aiobotocore.session import AioSession
+
+from benchmarks.bounds import Bound, check_bounds
+from benchmarks.command_costs import bus, silence
+from chassis.bus.command_handler import CommandHandler
+from chassis.bus.commands import IncomingCommand
+from chassis.log.dynamodb_items import CommitItems
+from chassis.log.event_store import Head, Origin
+from chassis.run.assembly import assemble
+from chassis.run.resources import Resources, stores_in
+from chassis.views.rebuild.watch import ReadModelWatcher
+from contracts.messages import Metadata
+from contracts.referrals import (
+    AccountOpened,
+    CodeIssued,
+    ReferralEvent,
+    ReferralReleased,
+    ReferralReserved,
+    ReleaseReferral,
+    ReserveReferral,
+)
+from contracts.streams import MEMBERS
+from deploy.local.provision import CREDENTIALS, deploy
+from deploy.local.settings import REGION, LocalSettings
+from redis_batching.connection import connect
+from referrals.app import REFERRALS
+from referrals.settings import Settings
+from tests.support.stack import local_aws, local_settings, redis_server
+
+SHORT: Final = 100
+LENGTHS: Final = (1_000, 10_000)
+COMMANDS: Final = 50
+"""Commands that are measured on each stream; as many as one snapshot is written for."""
+SHORT_STREAMS: Final = 10
+"""Streams that share the commands on short streams, which must not become long ones."""
+OTHER_WRITES: Final = 40
+PAST_USES: Final = 8_000
+MAX_RATIO: Final = 2.0
+MAX_BLOCK_MS: Final = 50.0
+MAX_DELAY_RATIO: Final = 1.5
+
+Handler = CommandHandler[Any, Any, Any]
+
+
+@dataclass
+class Units:
+    """Count the read units of every request to DynamoDB."""
+
+    read: float = 0.0
+    requests: int = 0
+
+    def session(self) -> AioSession:
+        session = AioSession()
+        session.set_credentials(*CREDENTIALS.values())
+        session.set_config_variable("region", REGION)
+        for operation in ("Query", "GetItem"):
+            session.register(f"provide-client-params.dynamodb.{operation}", _with_units)
+            session.register(f"after-call.dynamodb.{operation}", self._received)
+        return session
+
+    def _received(self, parsed: dict[str, Any], **_: Any) -> None:
+        self.requests += 1
+        self.read += parsed.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
+
+
+def _with_units(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    return params | {"ReturnConsumedCapacity": "TOTAL"}
+
+
+@dataclass
+class Cost:
+    """Sum up what some commands cost."""
+
+    commits: int
+    commands: int = 0
+    cpu: float = 0.0
+    read_units: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    block: float = 0.0
+    """Longest time in seconds for which no other task ran."""
+
+    @property
+    def cpu_ms(self) -> float:
+        return 1000 * self.cpu / self.commands
+
+    @property
+    def units(self) -> float:
+        return self.read_units / self.commands
+
+    @property
+    def latency_ms(self) -> float:
+        return 1000 * statistics.median(self.latencies)
+
+
+@dataclass
+class Account:
+    """Reserve and release a seat of one member, again and again."""
+
+    handler: Handler
+    member_id: str
+    use: str | None = None
+    numbers: Any = field(default_factory=itertools.count)
+
+    async def command(self) -> None:
+        command: Any
+        if self.use is None:
+            command = ReserveReferral(
+                member_id=self.member_id,
+                code=code_of(self.member_id),
+                invited_user=f"newcomer-{next(self.numbers)}@example.org",
+            )
+            self.use = command.use_id
+        else:
+            command = ReleaseReferral(member_id=self.member_id, use_id=self.use)
+            self.use = None
+        metadata = Metadata(command_id=str(uuid.uuid4()), correlation_id="benchmark", actor="test")
+        outcome = await self.handler.handle(IncomingCommand.internal(command, metadata))
+        if outcome.state != "accepted":
+            sys.exit(f"\nBROKEN  rejected: {outcome.rejection}")
+
+
+@dataclass
+class Bench:
+    """Write long streams, and measure commands on them."""
+
+    handler: Handler
+    dynamodb: Any
+    table: str
+    units: Units
+    longest: float = 0.0
+
+    async def account(self, commits: int) -> Account:
+        """Write an account whose stream has this many commits; most are uses that have ended."""
+        member_id = str(uuid.uuid4())
+        await self._write(MEMBERS.stream(member_id), past_events(member_id, commits))
+        return Account(self.handler, member_id)
+
+    async def measure(self, cost: Cost, account: Account, commands: int) -> None:
+        for _ in range(commands):
+            read, cpu, started = self.units.read, time.process_time(), time.perf_counter()
+            await account.command()
+            cost.latencies.append(time.perf_counter() - started)
+            cost.cpu += time.process_time() - cpu
+            cost.read_units += self.units.read - read
+            cost.commands += 1
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Find the longest time between two turns of the event loop, in `longest`."""
+        self.longest = 0.0
+
+        async def turn() -> None:
+            last = time.perf_counter()
+            while True:
+                await asyncio.sleep(0)
+                now = time.perf_counter()
+                self.longest, last = max(self.longest, now - last), now
+
+        task = asyncio.create_task(turn())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _write(self, stream: str, events: Sequence[ReferralEvent]) -> None:
+        items = CommitItems(REFERRALS.codec)
+        at = time.time_ns() // 1_000_000 - 7 * 24 * 3600 * 1000
+        rows = [
+            items.encode(
+                Head(stream, version),
+                [event],
+                Origin(str(uuid.uuid4()), "0" * 64, "benchmark", at + version, actor="test"),
+            )
+            for version, event in enumerate(events)
+        ]
+        free = asyncio.Semaphore(8)
+
+        async def write(start: int) -> None:
+            puts = [{"PutRequest": {"Item": row}} for row in rows[start : start + 25]]
+            async with free:
+                while puts:
+                    reply = await self.dynamodb.batch_write_item(RequestItems={self.table: puts})
+                    puts = reply["UnprocessedItems"].get(self.table, [])
+
+        await asyncio.gather(*(write(start) for start in range(0, len(rows), 25)))
+
+
+def code_of(member_id: str) -> str:
+    alphabet = "ACDEFGHJKMNPQRTUVWXY"
+    return "".join(alphabet[int(digit, 16)] for digit in member_id.replace("-", "")[:8])
+
+
+def past_events(member_id: str, commits: int) -> list[ReferralEvent]:
+    start = int(time.time()) - 300 * 24 * 3600
+    code = code_of(member_id)
+    events: list[ReferralEvent] = [
+        AccountOpened(
+            member_id=member_id,
+            email=f"{member_id}@example.com",
+            total_referrals=10,
+            opened_at=start,
+        ),
+        CodeIssued(member_id=member_id, code=code, issued_at=start),
+    ]
+    for number in itertools.count():
+        if len(events) >= commits:
+            return events[:commits]
+        use_id, at = str(uuid.uuid4()), start + 600 * number
+        events.append(
+            ReferralReserved(
+                member_id=member_id,
+                use_id=use_id,
+                code=code,
+                invited_user=f"guest-{number}@example.org",
+                reserved_at=at,
+                expires_at=at + 1_800,
+            )
+        )
+        events.append(ReferralReleased(member_id=member_id, use_id=use_id, released_at=at + 60))
+    raise AssertionError
+
+
+async def costs_of(bench: Bench) -> list[Cost]:
+    """Measure commands on a short stream and on long ones."""
+    each = COMMANDS // SHORT_STREAMS
+    short = Cost(SHORT)
+    for _ in range(SHORT_STREAMS):
+        account = await bench.account(SHORT - each - 1)
+        await account.command()  # bring the read models to the head
+        await bench.measure(short, account, each)
+    watched = await bench.account(SHORT - each - 1)
+    await watched.command()
+    async with bench.watching():
+        await bench.measure(Cost(SHORT), watched, each)
+    short.block = bench.longest
+    costs = [short]
+    for commits in LENGTHS:
+        account = await bench.account(commits - 2)
+        started = time.perf_counter()
+        async with bench.watching():
+            await account.command()  # loads everything, once
+        first = time.perf_counter() - started
+        print(
+            f"  first command on {commits:,} commits: {first:.2f} s, "
+            f"longest block {1000 * bench.longest:.0f} ms"
+        )
+        await account.command()
+        cost = Cost(commits)
+        cost.block = bench.longest
+        await bench.measure(cost, account, COMMANDS)
+        async with bench.watching():
+            await bench.measure(Cost(commits), account, COMMANDS)
+        cost.block = max(cost.block, bench.longest)
+        costs.append(cost)
+    return costs
+
+
+async def delays(bench: Bench) -> tuple[float, float, float]:
+    """Return the latency of a member's write in ms: alone, next to a short and to a long stream."""
+    member, short = await bench.account(10), await bench.account(10)
+    long = await bench.account(2 + 2 * PAST_USES)
+    for account in (member, short, long):
+        await account.command()
+    alone = await _latency(bench, await bench.account(10), None)
+    return alone, await _latency(bench, member, short), await _latency(bench, member, long)
+
+
+async def _latency(bench: Bench, member: Account, other: Account | None) -> float:
+    """Return the median latency of writes in ms while another account is written as well."""
+
+    async def write() -> None:
+        while other is not None:
+            await other.command()
+
+    task = asyncio.create_task(write())
+    cost = Cost(0)
+    await bench.measure(cost, member, OTHER_WRITES)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return cost.latency_ms
+
+
+def report(costs: Sequence[Cost], other: tuple[float, float, float]) -> int:
+    short = costs[0]
+    print("\n  commits      CPU ms      read units   latency ms   longest block ms\n")
+    for cost in costs:
+        print(
+            f"  {cost.commits:>7,}"
+            f"  {cost.cpu_ms:>6.1f} ({cost.cpu_ms / short.cpu_ms:.2f})"
+            f"  {cost.units:>6.1f} ({cost.units / short.units:.2f})"
+            f"  {cost.latency_ms:>6.1f} ({cost.latency_ms / short.latency_ms:.2f})"
+            f"  {1000 * cost.block:>8.1f}"
+        )
+    alone, beside_short, beside_long = other
+    print(
+        f"\n  another member's write: {alone:.1f} ms alone, {beside_short:.1f} ms next to a short "
+        f"stream,\n  {beside_long:.1f} ms next to a stream with {PAST_USES:,} past uses"
+    )
+    longest = costs[-1]
+    return check_bounds(
+        Bound("CPU at 10,000 commits, to 100", longest.cpu_ms / short.cpu_ms, most=MAX_RATIO),
+        Bound("read units at 10,000 commits, to 100", longest.units / short.units, most=MAX_RATIO),
+        Bound(
+            "another member's write, long to short stream",
+            beside_long / beside_short,
+            most=MAX_DELAY_RATIO,
+        ),
+    )
+
+
+async def measure(settings: LocalSettings) -> int:
+    silence()
+    units = Units()
+    session = units.session()
+    redis = connect(settings.redis_url)
+    boto = aioboto3.Session(botocore_session=session)
+    async with boto.client("dynamodb", endpoint_url=settings.aws_url) as dynamodb:
+        broker = bus(settings, session)
+        await broker.connect()
+        resources = Resources(redis, broker, stores_in(dynamodb, settings.stack), dynamodb)
+        service = Settings(stack=settings.stack, redis_url=settings.redis_url)
+        app = assemble(REFERRALS, service, resources)
+        await ReadModelWatcher(app.rebuilder.projector).rebuild_needed()
+        bench = Bench(app.handler, dynamodb, f"{settings.stack}-referrals-events", units)
+        costs = await costs_of(bench)
+        code = report(costs, await delays(bench))
+        await broker.stop()
+    await redis.aclose()
+    return code
+
+
+async def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = local_settings(Path(folder))
+        with local_aws(settings), redis_server(settings):
+            deploy(settings.aws_url, settings.stack)
+            return await measure(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
