@@ -1,5 +1,6 @@
 """Store events in DynamoDB: one item per commit, written by one conditional request."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final, Generic, TypeVar
@@ -45,10 +46,11 @@ E = TypeVar("E", bound=Event)
 
 log = structlog.get_logger(__name__)
 
-QUERY_COMMITS: Final = 500
-"""Commits on one page of a query: parsing a larger reply would block the event loop for long."""
+PAGE_COMMITS: Final = 200
+"""Commits on one page: parsing a larger reply would block the event loop for too long."""
 _BATCH: Final = 25
 """Items of one BatchWriteItem."""
+_BATCHES_AT_ONCE: Final = 8
 
 
 _TOO_LARGE: Final = re.compile(r"[Ii]tem size .*exceed|exceed.* maximum allowed size")
@@ -154,11 +156,15 @@ class DynamoDBEventStore(Generic[E]):
 
     async def index_commands(self, commits: Iterable[Commit[E]], *, expires_at: int) -> None:
         entries = [encode_command(commit, expires_at) for commit in commits]
-        async for batch in slices(entries, _BATCH):
-            unwritten = [{"PutRequest": {"Item": item}} for item in batch]
-            while unwritten:
-                reply = await self._client.batch_write_item(RequestItems={self._meta: unwritten})
-                unwritten = reply["UnprocessedItems"].get(self._meta, [])
+        batches = [entries[start : start + _BATCH] for start in range(0, len(entries), _BATCH)]
+        async for some in slices(batches, _BATCHES_AT_ONCE):
+            await asyncio.gather(*map(self._write_batch, some))
+
+    async def _write_batch(self, items: Sequence[Item]) -> None:
+        unwritten = [{"PutRequest": {"Item": item}} for item in items]
+        while unwritten:
+            reply = await self._client.batch_write_item(RequestItems={self._meta: unwritten})
+            unwritten = reply["UnprocessedItems"].get(self._meta, [])
 
     async def indexed_commit(self, stream: str, command_id: str) -> int | None:
         reply = await self._client.get_item(
@@ -212,6 +218,7 @@ class DynamoDBEventStore(Generic[E]):
             "Segment": segment,
             "TotalSegments": segments,
             "ReturnConsumedCapacity": "TOTAL",
+            "Limit": PAGE_COMMITS,
             **options,
         }
         while True:
@@ -234,7 +241,7 @@ class DynamoDBEventStore(Generic[E]):
             "KeyConditionExpression": "p = :p AND s > :after",
             "ExpressionAttributeValues": {":p": {"S": stream}, ":after": {"N": str(after)}},
             "ConsistentRead": True,
-            "Limit": QUERY_COMMITS,
+            "Limit": PAGE_COMMITS,
             **options,
         }
         while True:
@@ -246,6 +253,8 @@ class DynamoDBEventStore(Generic[E]):
 
     async def _decoded(self, items: Sequence[Item]) -> list[Commit[E]]:
         commits: list[Commit[E]] = []
+        if len(items) >= PAGE_COMMITS:
+            await asyncio.sleep(0)  # parsing them took as long as decoding them will
         async for some in slices(items):
             commits += [self._items.decode(item) for item in some]
         return commits
