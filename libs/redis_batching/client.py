@@ -11,6 +11,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.client import NEVER_DECODE
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from redis_batching import redis_internals
@@ -31,10 +32,11 @@ MAX_BATCH: Final = 64
 executes one batch, this process handles the replies of another."""
 IDLE_SECONDS: Final = 0.05
 """How long an idle worker keeps its connection; under load it is never returned to the pool."""
-CIRCUIT_OPEN_SECONDS: Final = 0.5
-"""After a timeout all commands fail at once for this time, instead of waiting one by one."""
+PROBE_SECONDS: Final = 0.1
+"""After a timeout all commands fail at once until Redis answers a PING, instead of waiting one by
+one; seconds between two of them."""
 
-CIRCUIT_OPEN: Final = "Redis did not answer in time a moment ago"
+CIRCUIT_OPEN: Final = "Redis did not answer in time, and has not answered since"
 _CLIENT_OPTIONS: Final = ("keys", NEVER_DECODE)
 """Options of `execute_command` that are not meant for the parser of the reply."""
 
@@ -63,13 +65,14 @@ class BatchingRedis(Redis):
         self._idle: list[asyncio.Future[None]] = []
         self._bulk: set[asyncio.Task[Any]] = set()
         self._closing = False
-        self._circuit_open = False
+        self._probe: asyncio.Task[None] | None = None
+        """Runs while the circuit is open: no command is sent."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Queue a command and return a future of its reply.
 
         The future raises `redis.exceptions.RedisError` as redis-py does: `ResponseError` for an
-        error reply, `TimeoutError` also for `CIRCUIT_OPEN_SECONDS` after another command's timeout.
+        error reply, `TimeoutError` also from another command's timeout until Redis answers again.
         """
         if self._router is not None:
             routed = asyncio.get_running_loop().create_future()
@@ -80,7 +83,7 @@ class BatchingRedis(Redis):
             self._loop = asyncio.get_running_loop()
             self._loop.call_soon(self._flush)
         future = self._loop.create_future()
-        if self._circuit_open:
+        if self._probe is not None:
             future.set_exception(RedisTimeoutError(CIRCUIT_OPEN))
         else:
             self._calls.append((args, options, future))
@@ -88,7 +91,7 @@ class BatchingRedis(Redis):
 
     def enqueue(self, call: Call) -> None:
         """Queue a call; the result or the error of its future is set."""
-        if self._circuit_open:
+        if self._probe is not None:
             _set_exception([call], RedisTimeoutError(CIRCUIT_OPEN))
             return
         self._calls.append(call)
@@ -178,6 +181,8 @@ class BatchingRedis(Redis):
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001  redis-py's
         """Wait for the commands in flight, then close."""
         self._closing = True
+        if self._probe is not None:
+            self._probe.cancel()
         self._flush()
         while self._workers or self._bulk:
             for idle in self._idle:
@@ -299,14 +304,30 @@ class BatchingRedis(Redis):
     def _fail(self, batch: list[Call], error: Exception) -> None:
         """Fail a batch; after a timeout open the circuit and fail everything that waits."""
         _set_exception(batch, error)
-        if isinstance(error, RedisTimeoutError) and not self._circuit_open:
-            self._circuit_open = True
-            asyncio.get_running_loop().call_later(CIRCUIT_OPEN_SECONDS, self._close_circuit)
+        if isinstance(error, RedisTimeoutError) and self._probe is None and not self._closing:
+            self._probe = asyncio.get_running_loop().create_task(self._until_answered())
             waiting, self._calls = self._calls, []
             _set_exception(waiting, RedisTimeoutError(CIRCUIT_OPEN))
 
-    def _close_circuit(self) -> None:
-        self._circuit_open = False
+    async def _until_answered(self) -> None:
+        """Close the circuit once Redis answers a PING, if only with an error reply."""
+        try:
+            while not await self._answers():  # noqa: ASYNC110  nothing announces an answer
+                await asyncio.sleep(PROBE_SECONDS)
+        finally:
+            self._probe = None
+
+    async def _answers(self) -> bool:
+        pool: Any = self.connection_pool
+        try:
+            connection = await pool.get_connection()
+            try:
+                await execute_batch(connection, [("PING",)])
+            finally:
+                await pool.release(connection)
+        except (RedisError, OSError):  # every command reports the outage meanwhile
+            return False
+        return True
 
     def _set_results(self, batch: list[Call], replies: list[Any]) -> None:
         for call, reply in zip(batch, replies, strict=True):
