@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,15 @@ class System:
         log = self.stack.settings.state / "rebuilds.log"
         self.rebuilds.append(ForkedProcess([service, "rebuild", *arguments], environment, log))
 
+    @contextlib.contextmanager
+    def logs_on_failure(self) -> Iterator[None]:
+        """Print the last log lines of each service if the body of the context fails."""
+        try:
+            yield
+        except BaseException:
+            self.print_logs()
+            raise
+
     def print_logs(self) -> None:
         """Print the last log lines of each service."""
         for service in self.stack.services.values():
@@ -137,10 +146,8 @@ async def run_system(
         system = System(stack, proxy, pair, redis, dynamodb, sqs)
         await _redeliver_soon_and_often(system)
         try:
-            yield system
-        except BaseException:
-            system.print_logs()
-            raise
+            with system.logs_on_failure():
+                yield system
         finally:
             for rebuild in system.rebuilds:
                 stop(rebuild)

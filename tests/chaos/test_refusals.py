@@ -51,6 +51,12 @@ async def world(settings: LocalSettings, aws: str) -> AsyncIterator[World]:
 
 @pytest.mark.parametrize("kind", kinds())
 async def test_a_refusal_only_delays_commands(world: World, kind: str) -> None:
+    with world.system.logs_on_failure():
+        await refuse(world, kind)
+
+
+async def refuse(world: World, kind: str) -> None:
+    """Refuse under load, and check everything afterwards."""
     system, activity = world.system, world.activity
     before, named = len(activity.writes), set[str]()
     async with world.load(CLIENTS):
