@@ -111,8 +111,8 @@ lock: setup  ## resolve all dependencies again into the hashed locks
 
 ##@ Break it on purpose
 
-chaos: setup  ## inject faults at random under load, then compare every read model with the log: FAULTS=40 [SEED=123]
-	@CHAOS_FAULTS=$(or $(FAULTS),40) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(PYTEST) -s -p no:randomly tests/chaos/test_chaos.py
+chaos: setup  ## inject faults at random under load, then compare every read model with the log: FAULTS=40 [SEED=123] [ONLY="Redis evicts keys;…"]
+	@CHAOS_ONLY="$(ONLY)" CHAOS_FAULTS=$(or $(FAULTS),40) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(PYTEST) -s -p no:randomly tests/chaos/test_chaos.py
 
 chaos-refusals: setup  ## let Redis and AWS refuse in every way under load: REFUSED=20 [SEED=123] [REFUSAL="Redis is full (OOM)"]
 	@REFUSAL="$(REFUSAL)" REFUSAL_SECONDS=$(or $(REFUSED),20) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(PYTEST) -s -p no:randomly tests/chaos/test_refusals.py

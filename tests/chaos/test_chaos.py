@@ -27,6 +27,8 @@ FAULTS = int(os.environ.get("CHAOS_FAULTS", "0"))
 SHORT = ("a service dies between two steps", "Redis is emptied")
 """Faults for which a run of the full test suite has time."""
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or secrets.randbelow(2**31)
+ONLY = [name for name in os.environ.get("CHAOS_ONLY", "").split(";") if name]
+"""Kinds of faults to choose from; empty: all."""
 CLIENTS = 4
 PROGRESS = 10
 """Number of writes that must be acknowledged after each fault."""
@@ -78,7 +80,7 @@ def _order(faults: Faults) -> Iterator[str]:
     if not FAULTS:
         yield from faults.chance.sample(SHORT, k=len(SHORT))
         return
-    kinds = sorted(faults.all())
+    kinds = sorted(ONLY or faults.all())
     for number in range(FAULTS):
         if number % len(kinds) == 0:
             faults.chance.shuffle(kinds)
