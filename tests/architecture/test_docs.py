@@ -93,6 +93,6 @@ def test_names_in_backticks_exist_in_the_code(page: str) -> None:
     names = re.findall(r"`([A-Za-z]+(?:_[A-Za-z]+)+)", text)
     suffixes = re.compile("_(total|count)$")  # Prometheus adds them
     missing = {name for name in names if not {name, name.lower(), suffixes.sub("", name)} & WORDS}
-    of_libraries = {"AWS_REGION", "OTEL_EXPORTER_OTLP_HEADERS"}
+    of_libraries = {"AWS_REGION", "HTTPS_PROXY", "NO_PROXY", "OTEL_EXPORTER_OTLP_HEADERS"}
     composed = {f"rebuild_{each}" for each in ("events", "gaps", "duplicates", "repaired")}
     assert missing <= of_libraries | composed
