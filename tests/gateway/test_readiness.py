@@ -1,0 +1,79 @@
+"""The gateway is ready while Redis and SQS answer, and otherwise names what does not."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from chassis.run.health import Health
+from gateway.clients import QueueCheck
+from tests.gateway.conftest import GatewayClient
+from tests.support.eventually import eventually
+
+
+class Sqs:
+    """SQS as far as looking up queues needs it."""
+
+    error: Exception | None = None
+    looked_up: list[str]
+
+    def __init__(self) -> None:
+        self.looked_up = []
+
+    async def get_queue_url(self, QueueName: str) -> dict[str, Any]:  # noqa: N803  boto's name
+        if self.error is not None:
+            raise self.error
+        self.looked_up.append(QueueName)
+        return {"QueueUrl": QueueName}
+
+
+async def test_each_check_asks_sqs_also_after_all_queues_were_found() -> None:
+    sqs = Sqs()
+    check = QueueCheck(sqs, ["b", "a"])
+    health = Health({"bus": check.all_exist})
+    assert await health.failing() == {}
+    assert sqs.looked_up == ["a", "b"]
+    response: Any = {"Error": {"Code": "ExpiredToken", "Message": "The token has expired"}}
+    sqs.error = ClientError(response, "GetQueueUrl")
+    assert "ExpiredToken" in (await health.failing())["bus"]
+    sqs.error = None
+    assert await health.failing() == {}
+
+
+@pytest.mark.parametrize("task", ["outcomes", "changes"])
+async def test_a_subscription_that_is_lost_is_named(task: str, client: GatewayClient) -> None:
+    failing = client.gateway.health.failing
+    assert await failing() == {}
+    gateway = client.gateway
+    subscription = {
+        "outcomes": gateway.listener.subscription,
+        "changes": gateway.dependencies.changes.subscription,
+    }[task]
+    subscription.listening, subscription.last_error = False, "ConnectionError: gone"
+    assert "ConnectionError: gone" in (await failing())[task]
+
+
+async def test_a_background_task_that_fails_is_named_and_started_again(
+    client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a task raises: here an error that no code expects."""
+    losses = client.gateway.dependencies.commands.losses
+    failures = iter([ValueError("a bug")])
+    look = type(losses).look
+
+    async def fail_once(self: Any) -> None:
+        for error in failures:
+            raise error
+        await look(self)
+
+    monkeypatch.setattr(type(losses), "look", fail_once)
+    monkeypatch.setattr("gateway.http.redis_losses.POLL_SECONDS", 0.01)
+
+    async def named() -> bool:
+        return any("losses of Redis" in name for name in await client.gateway.health.failing())
+
+    async def recovered() -> bool:
+        return not await client.gateway.health.failing()
+
+    await eventually(named)
+    await eventually(recovered)
