@@ -19,7 +19,12 @@ pytestmark = pytest.mark.single_node("a proxy counts the round trips of one serv
 BOB = "b0b00000-0000-4000-8000-000000000b0b"
 CAROL = "ca401000-0000-4000-8000-00000000ca40"
 GREETINGS = {b"HELLO", b"CLIENT", b"SUBSCRIBE", b"PING"}
-BACKGROUND = {b"{referrals}:generations", b"gateway:limits", b"gateway:{revocations}:version"}
+BACKGROUND = {
+    b"{referrals}:generations",
+    b"gateway:limits",
+    b"gateway:{losses}",
+    b"gateway:{revocations}:version",
+}
 """Read periodically, independent of requests."""
 
 
@@ -54,8 +59,10 @@ class Onlooker:
     def _note(self, commands: hiredis.Reader) -> None:
         trip = []
         while (command := commands.gets()) is not False:
-            if command[0] not in GREETINGS and command[1] not in BACKGROUND:
-                trip.append(command[0].decode())
+            identifies_node = command[0] == b"EVALSHA" and command[2] == b"0"
+            if command[0] in GREETINGS or command[1] in BACKGROUND or identifies_node:
+                continue
+            trip.append(command[0].decode())
         if trip:
             self.trips.append(trip)
 
