@@ -32,7 +32,7 @@ PAGE_COMMITS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _StoredCommit:
+class StoredCommit:
     """Hold a commit as encoded bytes, so that the codec and upcasters are exercised here too."""
 
     stream: str
@@ -52,7 +52,7 @@ class MemoryEventStore(Generic[E]):
     """Store the events of one service in dictionaries."""
 
     codec: Codec[E]
-    streams: dict[str, list[_StoredCommit]] = field(default_factory=lambda: defaultdict(list))
+    streams: dict[str, list[StoredCommit]] = field(default_factory=lambda: defaultdict(list))
     claims: dict[str, str] = field(default_factory=dict)
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
     commands: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class MemoryEventStore(Generic[E]):
         encoding, data = self.codec.encode(events)
         if len(data) > MAX_COMMIT_BYTES:
             raise CommitTooLarge(f"{len(data)} bytes; one commit holds {MAX_COMMIT_BYTES}")
-        stored = _StoredCommit(head.stream, place, len(events), origin, encoding, data)
+        stored = StoredCommit(head.stream, place, len(events), origin, encoding, data)
         self.streams[head.stream].append(stored)
         self.claims.update(dict.fromkeys(claims, head.stream))
         return self._decode(stored)
@@ -152,7 +152,7 @@ class MemoryEventStore(Generic[E]):
 
     async def _pages(
         self, segment: int, segments: int, cursor: str | None
-    ) -> AsyncIterator[tuple[list[_StoredCommit], str | None]]:
+    ) -> AsyncIterator[tuple[list[StoredCommit], str | None]]:
         commits = [
             commit
             for number, stream in enumerate(sorted(self.streams))
@@ -169,9 +169,9 @@ class MemoryEventStore(Generic[E]):
             if not more:
                 return
 
-    def _commits(self, stream: str) -> list[_StoredCommit]:
+    def _commits(self, stream: str) -> list[StoredCommit]:
         return self.streams.get(stream, [])
 
-    def _decode(self, stored: _StoredCommit) -> Commit[E]:
+    def _decode(self, stored: StoredCommit) -> Commit[E]:
         events = self.codec.decode(stored.encoding, stored.data)
         return Commit(stored.stream, stored.first, events, stored.origin)
