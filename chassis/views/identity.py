@@ -1,6 +1,6 @@
 """Identify the Redis nodes that hold read models, and store which of them are verified.
 
-A node that was restarted, emptied or promoted may hold less than clients were told it has stored;
+A node that was restarted, emptied or promoted may hold less than it had acknowledged;
 so may a node that evicted keys. Each has another identity or counter than before. The service that
 owns the read models stores under `{service}:verified` which nodes it has compared with its log;
 readers trust the absence of a value only on these nodes.

@@ -119,7 +119,7 @@ async def test_an_absent_value_is_absent_once_the_node_is_verified(
 async def test_after_a_failover_an_absent_value_is_unknown(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
-    """The value was stored, a client was told so, and the replica does not have it."""
+    """The value was stored, acknowledged to a client, and the replica does not have it."""
     watcher = watch()
     await look(watcher)
     await project(watcher, "counter-old", Counted(by=1), store=memory_store)
