@@ -111,21 +111,20 @@ class VerifiedReader:
     service: str
 
     async def read(self, read: Read) -> VerifiedRead:
-        """Read control hash and verified nodes, then the value; one round trip on a single node.
+        """Read control hash and verified nodes, then the value; one round trip on a single server.
 
         The order matters: a node is verified only for what is read from it after its verification.
         """
         control, verified = control_key(self.service), verified_key(self.service)
+        owned = (Read(control, ("HGETALL", control)), Read(verified, ("HGETALL", verified)))
         home = await node_for(self.redis, control)
         node = await node_for(self.redis, read.key)
-        first = _command(Read(control, ("HGETALL", control)), Read(verified, ("HGETALL", verified)))
-        if home is node:
-            replies = await _READ.run_together(home, [first, _command(read)])
+        if home is node is self.redis:  # a single server: one call, which shares its write
+            identity, (control_pairs, verified_pairs, reply) = await _run(home, *owned, read)
+            home_identity = node_identity = identity
         else:
-            replies = await _READ.run_together(home, [first])
-            replies += await _READ.run_together(node, [_command(read)])
-        home_identity, (control_pairs, verified_pairs) = _parse(replies[0])
-        node_identity, (reply,) = _parse(replies[1])
+            home_identity, (control_pairs, verified_pairs) = await _run(home, *owned)
+            node_identity, (reply,) = await _run(node, read)
         known = Verified(_hash(verified_pairs))
         nodes = ((home, home_identity), (node, node_identity))
         holds = _holds_everything if known.is_kept else _evicts_nothing
@@ -187,8 +186,8 @@ async def identities(redis: Any) -> list[NodeIdentity]:
     """Return the identities of all nodes that hold keys."""
     found = []
     for node in await primaries(redis):
-        (reply,) = await _READ.run_together(node, [_READ.command([], [])])
-        found.append(_parse(reply)[0])
+        identity, _ = await _run(node)
+        found.append(identity)
     return found
 
 
@@ -233,9 +232,10 @@ async def _policy(node: Any) -> str:
     return str(memory.get("maxmemory_policy", NEVER_EVICTS))
 
 
-def _command(*reads: Read) -> tuple[Any, ...]:
+async def _run(node: Any, *reads: Read) -> tuple[NodeIdentity, Sequence[Any]]:
+    """Read from one node in one step; return its identity and the replies."""
     arguments = [word for read in reads for word in (len(read.words), *read.words)]
-    return _READ.command([read.key for read in reads], arguments)
+    return _parse(await _READ.run(node, [read.key for read in reads], arguments))
 
 
 def _parse(reply: Sequence[Any]) -> tuple[NodeIdentity, Sequence[Any]]:
