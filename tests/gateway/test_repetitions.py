@@ -161,7 +161,8 @@ async def test_an_operation_whose_outcome_alone_is_lost_does_not_stay_pending(
         return (await client.get(where, access)).status == 200
 
     await eventually(done)
-    await client.redis.delete(f"outcome:{COMMAND_ID}", LOSSES)
+    await client.redis.delete(f"outcome:{COMMAND_ID}")
+    await client.redis.delete(LOSSES)
     await client.redis.expire(f"operation:{COMMAND_ID}", 24 * 3600 - 60)  # sent a minute ago
     await client.gateway.dependencies.commands.losses.look()
     assert (await client.get(where, access)).status == 503
