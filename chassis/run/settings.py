@@ -180,7 +180,7 @@ def _is_redis_url(url: str) -> bool:
 
 
 def _has_cut_password(parts: SplitResult) -> bool:
-    """Return whether the URL was split inside the password: an @ stands after the host."""
+    """Return whether the URL was split inside the password: an @ follows the host."""
     return any("@" in part for part in (parts.path, parts.query, parts.fragment))
 
 

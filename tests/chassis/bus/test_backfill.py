@@ -42,7 +42,7 @@ class SmallPages:
         return getattr(self.client, name)
 
     async def scan(self, **request: Any) -> Any:
-        return await self.client.scan(**request, Limit=PAGE)
+        return await self.client.scan(**(request | {"Limit": PAGE}))
 
 
 @dataclass
