@@ -61,10 +61,13 @@ async def test_faults_under_load_neither_lose_nor_repeat_a_command(
                 await world.system.rebuilds_ended()
             await _settle(world)
             await world.verdict()
+        acknowledged = len(world.activity.acknowledged)
         if FAULTS:
+            began = time.monotonic()
             await restore_log(world)
+            worst["the log is restored to a point in time"] = time.monotonic() - began
             counts["the log is restored to a point in time"] += 1
-        _print_results(world, counts, worst)
+        _print_results(world, acknowledged, counts, worst)
 
 
 async def _inject(world: World, faults: Faults, name: str) -> float:
@@ -93,10 +96,12 @@ async def _settle(world: World) -> None:
     await world.settle()
 
 
-def _print_results(world: World, counts: Counter[str], worst: dict[str, float]) -> None:
+def _print_results(
+    world: World, acknowledged: int, counts: Counter[str], worst: dict[str, float]
+) -> None:
     rows = [[name, counts[name], f"{worst[name]:.1f} s"] for name in sorted(counts)]
     title = (
-        f"CHAOS_SEED={SEED}: {len(world.activity.acknowledged)} writes acknowledged, "
+        f"CHAOS_SEED={SEED}: {acknowledged} writes acknowledged, "
         f"statuses {dict(sorted(world.activity.statuses.items()))}"
     )
     table(title, ["fault", "times", "worst time to recovery"], rows)
