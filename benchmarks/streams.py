@@ -355,10 +355,10 @@ def report(costs: Sequence[Cost], other: tuple[float, float, float]) -> int:
             f"  {cost.own_ms:>6.1f} ({cost.own_ms / short.own_ms:.2f})"
             f"  {1000 * cost.block:>12.1f}"
         )
-    alone, beside_short, beside_long = other
+    alone, next_to_short, next_to_long = other
     print(
-        f"\n  another member's write: {alone:.1f} ms alone, {beside_short:.1f} ms next to a short "
-        f"stream,\n  {beside_long:.1f} ms next to a stream with {PAST_USES:,} past uses"
+        f"\n  another member's write: {alone:.1f} ms alone, {next_to_short:.1f} ms next to a short "
+        f"stream,\n  {next_to_long:.1f} ms next to a stream with {PAST_USES:,} past uses"
     )
     longest = costs[-1]
     return check_bounds(
@@ -367,7 +367,7 @@ def report(costs: Sequence[Cost], other: tuple[float, float, float]) -> int:
         Bound("longest block in ms", 1000 * max(c.block for c in costs), most=MAX_BLOCK_MS),
         Bound(
             "another member's write, long to short stream",
-            beside_long / beside_short,
+            next_to_long / next_to_short,
             most=MAX_DELAY_RATIO,
         ),
     )

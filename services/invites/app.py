@@ -21,7 +21,8 @@ from contracts.registry import subscribers
 from contracts.streams import INVITATIONS
 from invites.domain import INVITES as DECIDER
 from invites.domain import StreamState
-from invites.handlers import CommandHandlerWithMail, EventHandler, FeedbackHandler
+from invites.feedback_handler import FeedbackHandler
+from invites.handlers import CommandHandlerWithMail, EventHandler
 from invites.mail_provider import SES, MailProvider
 from invites.mailer import InvitationMailer
 from invites.operator import PREVIEW

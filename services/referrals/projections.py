@@ -15,6 +15,7 @@ from contracts.referrals import (
     REFERRALS,
     REVIEW_CASES,
     AccountOpened,
+    BoardEvent,
     CampaignOpened,
     CodeBrought,
     CodeIssued,
@@ -95,6 +96,37 @@ def fold_codes(view: CodesView | None, event: ReferralEvent) -> CodesView | None
             assert_never(event)
 
 
+def fold_ledger(state: ledger.State, event: ReferralEvent) -> ledger.State:
+    """Return an account's ledger after one event; every event of the account is one version."""
+    if isinstance(event, BoardEvent):
+        return state
+    view = ledger.at_next_version(state, event.member_id)
+    state = state._replace(summary=view)
+    match event:
+        case AccountOpened():
+            return ledger.opened(view, event)
+        case QuotaGranted():
+            return ledger.with_total(view, event)
+        case ReferralDelayed() | ReferralHeld():
+            return ledger.with_pending(view, event)
+        case ReferralRejected():
+            return ledger.with_pending_voided(view, state, event)
+        case ReferralConfirmed():
+            return ledger.with_confirmation(view, state, event)
+        case ReferralReversed():
+            return ledger.with_reversal(view, event)
+        case ReferredCredited():
+            return ledger.with_points(view, "was_referred", event)
+        case CreditWithdrawn():
+            return ledger.with_points(view, "credit_withdrawn", event)
+        case CampaignOpened() | CodeBrought() | CodeIssued() | CodeRevoked():
+            return state
+        case ReferralReserved() | ReferralReleased() | ReferralExpired():
+            return state
+        case _:
+            assert_never(event)
+
+
 def fold_leaderboard(view: StandingView | None, event: ReferralEvent) -> StandingView | None:
     """Return what ranks a member on the leaderboards after one event."""
     match event:
@@ -158,7 +190,7 @@ MODELS: Final = (
     Projection(MEMBER_CODES, fold_codes),
     Listing(REFERRALS, referral_list.touched, referral_list.fold, referral_list.scores),
     Index(REFERRAL_OWNERS, referral_entries),
-    Listing(POINTS, ledger.touched, ledger.fold, ledger.scores),
+    Listing(POINTS, ledger.touched, fold_ledger, ledger.scores),
     Ordering(LEADERBOARD, fold_leaderboard, leaderboard.scores),
     Ordering(DUE_REFERRALS, of_referrals(due.fold), due.scores),
     Ordering(REVIEW_CASES, of_referrals(cases.fold), cases.scores),

@@ -28,7 +28,8 @@ from contracts.referrals import AccountOpened, use_id
 from contracts.tokens import token_digest
 from invites.app import due_commands
 from invites.feedback import InvalidFeedback, parse_feedback
-from invites.handlers import UnknownMail, commands_for
+from invites.feedback_handler import UnknownMail
+from invites.handlers import commands_for
 from invites.mail_provider import SES, MailDeferred, MailRefused
 from invites.sending_rate import SendingRate
 from invites.tokens import Tokens

@@ -34,6 +34,7 @@ from referrals.projections import (
     fold_codes,
     fold_entry,
     fold_leaderboard,
+    fold_ledger,
     of_referrals,
 )
 from referrals.views import due as due_view
@@ -316,7 +317,7 @@ class Seats(RuleBasedStateMachine):
                 uses = _with_all(uses, referral_list.fold(uses, event))
                 due = fold_due(due, event)
                 ledger_state = _with_all(
-                    ledger_state, ledger.fold(_touched(ledger_state, event), event)
+                    ledger_state, fold_ledger(_touched(ledger_state, event), event)
                 )
                 ranked = fold_leaderboard(ranked, event)
             points = ledger_state.summary

@@ -142,7 +142,7 @@ def test_an_old_reservation_has_ended_and_can_be_made_again() -> None:
 
 def test_an_unknown_referral_is_not_found_while_none_has_been_forgotten() -> None:
     known = account.given(*history(ended=REMEMBERED_ENDINGS, counted=REVERSIBLE + 1))
-    known.when(confirm("nobody")).then_rejected("not_found")
+    known.when(confirm("unknown")).then_rejected("not_found")
 
 
 def test_an_old_confirmation_answers_as_a_new_one_but_is_final() -> None:

@@ -17,9 +17,9 @@ from contracts.referrals import (
 )
 from referrals import points
 from referrals.points import PointRules
-from referrals.projections import fold_leaderboard
+from referrals.projections import fold_leaderboard, fold_ledger
 from referrals.views.leaderboard import score, scores
-from referrals.views.ledger import State, fold, touched
+from referrals.views.ledger import State, touched
 from tests.referrals.examples import (
     ALICE,
     BOB,
@@ -64,7 +64,7 @@ def ledger_after(*events: ReferralEvent) -> PointsView:
     entries: dict[str, NumberedEntry] = {}
     for event in events:
         stored = {key: entries[key] for key in touched(event) if key in entries}
-        state = fold(state._replace(items=stored), event)
+        state = fold_ledger(state._replace(items=stored), event)
         entries |= state.items
     assert state.summary is not None
     return state.summary.model_copy(update={"entries": tuple(entries.values())})

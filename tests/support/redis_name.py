@@ -1,7 +1,7 @@
 """Forward connections to a Redis, as a name that can move to another node; answer with errors.
 
-A name stands for what a DNS entry or a proxy does in operation: connections that are open stay
-where they are when it moves.
+It does what a DNS entry or a proxy does in operation: connections that are open stay where they
+are when it moves.
 """
 
 import asyncio

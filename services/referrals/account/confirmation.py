@@ -17,6 +17,7 @@ from contracts.referrals import (
     use_id,
 )
 from referrals.account import status
+from referrals.account.claims import address_claim, person_claim
 from referrals.account.referrals import Past
 from referrals.account.reservation import find, reserve, unknown_referral
 from referrals.account.state import Campaign, Member, OpenedAccount, with_referral
@@ -100,7 +101,7 @@ def _seat_taken() -> Rejected:
 
 def claims(event: ReferralConfirmed) -> tuple[str, ...]:
     """Return the claims on the person and on the address: the first confirmation wins both."""
-    return (_person_claim(event.invited_id), _address_claim(event.address_digest))
+    return (person_claim(event.invited_id), address_claim(event.address_digest))
 
 
 def is_referred_elsewhere(
@@ -108,7 +109,7 @@ def is_referred_elsewhere(
 ) -> bool:
     """Return whether the person has been referred by another account or with another address."""
     address = digest(account.referrals.open[use_id].invited_user)
-    if not context.taken.isdisjoint({_person_claim(invited_id), _address_claim(address)}):
+    if not context.taken.isdisjoint({person_claim(invited_id), address_claim(address)}):
         return True
     return account.referrals.has_referred(invited_id)
 
@@ -244,11 +245,3 @@ def _rejected_as_referred_before(
         assessment=assessment,
         rejected_at=context.at,
     )
-
-
-def _person_claim(invited_id: str) -> str:
-    return f"invited#{invited_id}"
-
-
-def _address_claim(address_digest: str) -> str:
-    return f"address#{address_digest}"

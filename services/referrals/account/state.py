@@ -5,7 +5,7 @@ An account passes through phases: `NotOpened`, then `Member` or `Campaign`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, assert_never
+from typing import Literal, assert_never
 
 from contracts.referral_code import code_state
 from contracts.referrals import (
@@ -24,10 +24,8 @@ from contracts.referrals import (
     UseEvent,
 )
 from referrals.account import status
+from referrals.account.lapses import Lapses
 from referrals.account.referrals import Referral, Referrals
-
-LAPSE_SECONDS: Final = 24 * 3600
-"""Seconds for which a reservation that was not used counts against its account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +47,6 @@ class Credit:
     use_id: str
     credited_at: int
     withdrawn: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Lapses:
-    """Count reservations that were not used, within a day."""
-
-    since: int = 0
-    """When the first of them expired (UNIX seconds)."""
-    count: int = 0
-
-    def at(self, at: int) -> int:
-        """Return how many count at a time (UNIX seconds)."""
-        return self.count if at < self.until else 0
-
-    @property
-    def until(self) -> int:
-        """When they stop counting (UNIX seconds)."""
-        return self.since + LAPSE_SECONDS
-
-    def one_more(self, at: int) -> "Lapses":
-        """Return the count after one more reservation expired."""
-        return Lapses(at, 1) if at >= self.until else replace(self, count=self.count + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,19 @@
 """Change a member's ledger: every point with its cause (pure)."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, assert_never
+from typing import Any
 
 from chassis.views.projection import ListState
 from contracts.points import ALL_ENTRIES, NumberedEntry, PointsReason, PointsView
 from contracts.referrals import (
     AccountOpened,
-    BoardEvent,
-    CampaignOpened,
-    CodeBrought,
-    CodeIssued,
-    CodeRevoked,
     CreditWithdrawn,
     QuotaGranted,
     ReferralConfirmed,
     ReferralDelayed,
     ReferralEvent,
-    ReferralExpired,
     ReferralHeld,
     ReferralRejected,
-    ReferralReleased,
-    ReferralReserved,
     ReferralReversed,
     ReferredCredited,
 )
@@ -46,39 +38,21 @@ def touched(event: ReferralEvent) -> Iterable[str]:
             return ()
 
 
-def fold(state: State, event: ReferralEvent) -> State:
-    """Return the ledger after one event; every event of the account counts for its version."""
-    if isinstance(event, BoardEvent):
-        return state
-    view = state.summary or PointsView(member_id=event.member_id)
-    view = view.model_copy(update={"version": view.version + 1})
-    state = state._replace(summary=view)
-    match event:
-        case AccountOpened():
-            update = {"since": event.opened_at, "total_invites": event.total_referrals}
-            return state._replace(summary=view.model_copy(update=update))
-        case QuotaGranted():
-            update = {"total_invites": event.total_referrals}
-            return state._replace(summary=view.model_copy(update=update))
-        case ReferralDelayed() | ReferralHeld():
-            return _with_pending(view, event)
-        case ReferralRejected():
-            return _with_pending_voided(view, state, event)
-        case ReferralConfirmed():
-            return _with_confirmation(view, state, event)
-        case ReferralReversed():
-            view = view.model_copy(update={"invited": view.invited - 1})
-            return _with_points(view, "referral_reversed", event)
-        case ReferredCredited():
-            return _with_points(view, "was_referred", event)
-        case CreditWithdrawn():
-            return _with_points(view, "credit_withdrawn", event)
-        case CampaignOpened() | CodeBrought() | CodeIssued() | CodeRevoked():
-            return state
-        case ReferralReserved() | ReferralReleased() | ReferralExpired():
-            return state
-        case _:
-            assert_never(event)
+def at_next_version(state: State, member_id: str) -> PointsView:
+    """Return the summary with its version counted up; every event of the account counts."""
+    view = state.summary or PointsView(member_id=member_id)
+    return view.model_copy(update={"version": view.version + 1})
+
+
+def opened(view: PointsView, event: AccountOpened) -> State:
+    """Start the summary of a member."""
+    update = {"since": event.opened_at, "total_invites": event.total_referrals}
+    return State(view.model_copy(update=update), {})
+
+
+def with_total(view: PointsView, event: QuotaGranted) -> State:
+    """Change the number of seats."""
+    return State(view.model_copy(update={"total_invites": event.total_referrals}), {})
 
 
 def scores(entry: NumberedEntry) -> Mapping[str, float]:
@@ -86,7 +60,13 @@ def scores(entry: NumberedEntry) -> Mapping[str, float]:
     return {ALL_ENTRIES: entry.number}
 
 
-def _with_pending(view: PointsView, event: ReferralDelayed | ReferralHeld) -> State:
+def with_reversal(view: PointsView, event: ReferralReversed) -> State:
+    """Take the points of a confirmed referral away again."""
+    view = view.model_copy(update={"invited": view.invited - 1})
+    return with_points(view, "referral_reversed", event)
+
+
+def with_pending(view: PointsView, event: ReferralDelayed | ReferralHeld) -> State:
     """Add points that count once the referral is confirmed."""
     at = event.held_at if isinstance(event, ReferralHeld) else event.delayed_at
     rules = rules_at(at)
@@ -103,20 +83,21 @@ def _with_pending(view: PointsView, event: ReferralDelayed | ReferralHeld) -> St
     return _with_entry(view, None, entry)
 
 
-def _with_pending_voided(view: PointsView, state: State, event: ReferralRejected) -> State:
+def with_pending_voided(view: PointsView, state: State, event: ReferralRejected) -> State:
+    """Void the pending points of a referral that was rejected."""
     if (pending := _pending(state)) is None:
         return state
     void = pending.model_copy(update={"state": "void", "settled_at": event.rejected_at})
     return _with_entry(view, pending, void)
 
 
-def _with_confirmation(view: PointsView, state: State, event: ReferralConfirmed) -> State:
+def with_confirmation(view: PointsView, state: State, event: ReferralConfirmed) -> State:
     """Add the points of a confirmed referral, or let pending ones count; a campaign earns none."""
     if event.team:
         return state
     view = view.model_copy(update={"invited": view.invited + 1})
     if (pending := _pending(state)) is None:
-        return _with_points(view, "referral", event)
+        return with_points(view, "referral", event)
     rules = rules_at(event.confirmed_at)
     update: dict[str, Any] = {
         "state": "confirmed",
@@ -128,7 +109,8 @@ def _with_confirmation(view: PointsView, state: State, event: ReferralConfirmed)
     return _with_entry(view, pending, pending.model_copy(update=update))
 
 
-def _with_points(view: PointsView, reason: PointsReason, event: PointEvent) -> State:
+def with_points(view: PointsView, reason: PointsReason, event: PointEvent) -> State:
+    """Add points that count at once."""
     at = counted_at(event)
     entry = NumberedEntry(
         delta=points_of(event),

@@ -10,7 +10,7 @@ import pytest
 import redis.exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
-from redis._parsers.base import BaseParser
+from redis.asyncio.connection import DefaultParser
 
 from chassis.log.event_store import CommitTooLarge, Conflict, Head, UnknownEvent
 from chassis.resilience.outage import is_outage
@@ -66,7 +66,7 @@ REDIS_MISTAKES = (
 
 def answered(text: str) -> Exception:
     """Return the exception that redis-py makes of an error reply."""
-    error: Exception = BaseParser.parse_error(text)  # type: ignore[no-untyped-call]
+    error: Exception = DefaultParser.parse_error(text)  # type: ignore[no-untyped-call]
     return error
 
 

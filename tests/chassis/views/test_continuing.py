@@ -199,7 +199,7 @@ steps = st.lists(
 async def test_read_models_equal_the_log_however_instances_project_it(
     redis: Any, steps: list[tuple[str, Any]]
 ) -> None:
-    """Two instances project whole streams or tails, late and repeatedly; the log is restored."""
+    """Two instances project complete streams or tails, late and repeatedly; the log is restored."""
     await redis.flushdb()
     await serve_models(redis)
     store: Store = MemoryEventStore(CODEC)
