@@ -81,6 +81,8 @@ class Member:
     """True if no later write concerns this member: each read returns the same."""
     limited: Counter[str] = field(default_factory=Counter)
     """Kind of write -> how often the member did it; the gateway limits them per day."""
+    totals: list[int] = field(default_factory=lambda: [*range(5, 10), *range(11, 41)])
+    """Quotas that were never asked for: to set one that the member has, like 10, adds no event."""
 
 
 @dataclass
@@ -240,10 +242,14 @@ class Activity:
         evidence = Evidence("referrals", ("CodeIssued",), "shown", name)
         return self._write("code", "/v1/referral/codes", body, token, evidence)
 
-    def _quota(self) -> Write:
+    def _quota(self) -> Write | None:
+        member = self._member()
+        if not member.totals:
+            return None
         reason = f"because of {self._id()}"
-        body = {"totalReferrals": self.chance.randint(5, 40), "reason": reason}
-        path = f"/v1/admin/members/{self._member().sub}/quota"
+        total = member.totals.pop(self.chance.randrange(len(member.totals)))
+        body = {"totalReferrals": total, "reason": reason}
+        path = f"/v1/admin/members/{member.sub}/quota"
         evidence = Evidence("referrals", ("QuotaGranted",), "reason", reason)
         return self._write("quota", path, body, self.admin(), evidence)
 
