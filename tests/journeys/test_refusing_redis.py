@@ -17,7 +17,7 @@ from contracts.referrals import OpenAccount
 from tests.support.boto import Boto, boto
 from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
-from tests.support.stack import Service, Stack
+from tests.support.stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
@@ -69,7 +69,10 @@ async def test_a_service_waits_while_redis_refuses_writes(
     stack: Stack, clients: Boto, server: RedisServer, code: str
 ) -> None:
     refusing, accepting = SETTINGS[code]
-    service = Service("referrals", stack).start(REDIS_URL=server.url)
+    service = stack.service("referrals")
+    await asyncio.to_thread(service.stop)  # an earlier test may have started it for another Redis
+    service.log.unlink(missing_ok=True)
+    service.start(REDIS_URL=server.url)
     redis = Redis.from_url(server.url)
     try:
         await service.ready()
