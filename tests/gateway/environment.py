@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from chassis.log.memory import MemoryEventStore
 from chassis.run.service import Handlers
+from chassis.views.rebuild.watch import ReadModelWatcher
 from cognito_jwt.testing import TokenIssuer
 from compute.app import COMPUTE
 from contracts.messages import Command, CommandOutcome
@@ -106,6 +107,11 @@ class Bus:
             services.compose(COMPUTE, compute_settings()), Handlers(on_event=_no_worker)
         )
         await services.start()
+
+    async def rebuild_read_models(self) -> None:
+        """Rebuild what an emptied Redis has lost, as each service does by itself."""
+        for service in self.services.running.values():
+            await ReadModelWatcher(service.projector).rebuild_needed()
 
     async def stop(self) -> None:
         await self.memory.stop()

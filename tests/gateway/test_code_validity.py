@@ -1,11 +1,10 @@
 """Anyone may check a referral code; the response reveals nothing else."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
-from contracts.referral_code import ALPHABET, check_symbol, shown
+from contracts.referral_code import ALPHABET, check_symbol
 from tests.gateway.conftest import GatewayClient
 
 UNKNOWN = "000000000" + check_symbol("000000000")
@@ -75,26 +74,3 @@ async def test_invalid_queries_for_code_validity_are_rejected(
     response = await client.get(f"/v1/referral/valid{query}")
     assert response.status == status
     assert response.json["detail"]
-
-
-@pytest.mark.single_node("watches the commands of one server")
-async def test_known_and_unknown_codes_cost_the_same_round_trips(client: GatewayClient) -> None:
-    code = await code_of_alice(client)
-
-    async def trips(wanted: str) -> list[str]:
-        await client.get(path(wanted))  # the served generations are cached for a second
-        async with client.redis.monitor() as monitor:
-            response = asyncio.create_task(client.get(path(wanted)))
-            seen = [await next_command(monitor)]
-            await response
-            await client.redis.echo("end")
-            while (command := await next_command(monitor)) != "ECHO":
-                seen.append(command)
-            return [name for name in seen if name in ("HGET", "HMGET", "HGETALL")]
-
-    known, unknown = await trips(shown(code.replace("-", ""))), await trips(UNKNOWN)
-    assert len(known) == len(unknown), (known, unknown)
-
-
-async def next_command(monitor: Any) -> str:
-    return str((await monitor.next_command())["command"]).partition(" ")[0].upper()

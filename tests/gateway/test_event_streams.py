@@ -97,7 +97,7 @@ async def test_a_stream_survives_a_redis_outage(
         for _ in range(3):  # it looks for changes, finds none, and sends heartbeats
             assert await response.content.readuntil(b"\n\n") == b": heartbeat\n\n"
         await redis_server.start()
-        await client.bus.start()
+        await client.bus.rebuild_read_models()
         opened = await client.post("/v1/me", client.issuer.id())
         event = await asyncio.wait_for(anext(read_events(response)), 5)
     assert (event["event"], event["data"].encode()) == ("account", opened.body)

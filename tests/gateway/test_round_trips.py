@@ -5,9 +5,11 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import hiredis
 import pytest
+from redis.asyncio import Redis
 
 from chassis.bus import outcomes
 from tests.gateway.conftest import GatewayClient, Gateways
@@ -16,6 +18,8 @@ from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.single_node("a proxy counts the round trips of one server")
 
+UNKNOWN, NO_CODE = "00000-00000", "00000-00001"
+VALID = "/v1/referral/valid?referral_code="
 BOB = "b0b00000-0000-4000-8000-000000000b0b"
 CAROL = "ca401000-0000-4000-8000-00000000ca40"
 GREETINGS = {b"HELLO", b"CLIENT", b"SUBSCRIBE", b"PING"}
@@ -124,3 +128,31 @@ async def test_an_idempotency_key_takes_two_more_round_trips(
     # the claim together with a possible outcome, and the stored response
     kept = [["EVALSHA"], ["EVALSHA"], ["EVALSHA", "GET"], ["HMGET"], ["EVALSHA"]]
     assert trips.trips == kept
+
+
+async def test_every_code_takes_the_same_round_trips(
+    client: GatewayClient, trips: Onlooker, redis: Redis
+) -> None:
+    """Otherwise the time of a response would reveal which codes exist."""
+    code = (await client.post("/v1/me", client.issuer.id())).json["referralCode"]
+    (key,) = await redis.keys(f"*{{member-codes*member-{ALICE}*")
+    usable: Any = await redis.hget(key, "d")
+
+    async def check(code: str, document: bytes = usable) -> tuple[Any, list[list[str]]]:
+        await redis.hset(key, "d", document)
+        await client.get(VALID + code)  # loads the scripts
+        trips.trips.clear()
+        reply = (await client.get(VALID + code)).json
+        return reply.get("valid"), trips.trips.copy()
+
+    spent = usable.replace(b'"remaining":10', b'"remaining":0')
+    expired = usable.replace(b'"expiresAt":null', b'"expiresAt":1')
+    assert usable not in (spent, expired)
+    limits, guesses = [["EVALSHA"]], [["EVALSHA"], ["EVALSHA"]]
+    known = [*limits, *guesses, ["HMGET"], ["HMGET"], *guesses]
+    assert await check(code) == (True, known)
+    assert await check(code, spent) == (False, known)
+    assert await check(code, expired) == (False, known)
+    unknown = [*limits, *guesses, ["HMGET"], ["EVALSHA"], *guesses]
+    assert await check(UNKNOWN) == (False, unknown)
+    assert await check(NO_CODE) == (None, limits)  # a text that no code can be reveals nothing

@@ -32,8 +32,8 @@ class CodeValidity:
     async def check(self, context: RequestContext) -> Response:
         """Return the same response, by the same number of steps, for unknown and unusable codes.
 
-        An unknown code costs a read of the index and one of the generations, a known code a read
-        of the index and one of its document.
+        An unknown code costs a read of the index and one that verifies its absence, a known code a
+        read of the index and one of its document.
         """
         code = read_code(read_query(context, CodeQuery).referral_code)
         await self.guesses.check(context)
