@@ -30,6 +30,7 @@ from chassis.views.pages import histories_of_page
 from chassis.views.parked import ParkedStreams
 from chassis.views.projection import ReadModel, Stored
 from chassis.views.recent import RecentStreams
+from chassis.views.stored import READ_STORED, read_stored, stored_at
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
@@ -199,25 +200,14 @@ class Projector(Generic[E]):
     async def _read_control_and_stored(
         self, targets: Sequence[Target[E]], history: History[E]
     ) -> tuple[dict[bytes, bytes], list[tuple[Position, Stored]]]:
-        """Read the control hash, and of each target the position and the fields it needs.
-
-        The position is read before the fields: if they are newer, the change will be a gap.
-        """
-        commands: list[tuple[Any, ...]] = [("HGETALL", control_key(self.service))]
+        """Read the control hash, and of each target the position and the fields it needs."""
         stream, events = history.head.stream, history.events
         needed = [tuple(target.model.needs(stream, events)) for target in targets]
-        for target, fields in zip(targets, needed, strict=True):
-            at = target.location(stream)
-            commands.append(("HGET", at.version_key, at.version_field))
-            commands.append(("HGET", at.fingerprint_key, at.fingerprint_field))
-            commands += [("HMGET", at.data_key, *fields)] if fields else []
-        control, *rest = await APPLY.run_together(self.redis, commands)
-        replies = iter(rest)
-        found = []
-        for fields in needed:
-            position = Position.stored(next(replies), next(replies))
-            found.append((position, _present(fields, next(replies) if fields else ())))
-        return control, found
+        reads = [read_stored(t, stream, f) for t, f in zip(targets, needed, strict=True)]
+        control, *found = await READ_STORED.run_together(
+            self.redis, [("HGETALL", control_key(self.service)), *reads]
+        )
+        return control, [stored_at(f, values) for f, values in zip(needed, found, strict=True)]
 
     async def _read_control_and_apply(
         self, changes: Sequence[Change]
@@ -229,12 +219,8 @@ class Projector(Generic[E]):
 
     async def _position(self, target: Target[E], stream: str) -> Position:
         """Return the position of a stream that a read model holds."""
-        at = target.location(stream)
-        commands = [
-            ("HGET", at.version_key, at.version_field),
-            ("HGET", at.fingerprint_key, at.fingerprint_field),
-        ]
-        return Position.stored(*await APPLY.run_together(self.redis, commands))
+        (values,) = await READ_STORED.run_together(self.redis, [read_stored(target, stream, ())])
+        return stored_at((), values)[0]
 
     async def _since(
         self, found: Position, stream: str, history: History[E] | None
@@ -256,7 +242,9 @@ class Projector(Generic[E]):
         """Fold and apply a history that begins at `base`, slice by slice; return the status."""
         async for commits in slices(history.commits):
             part = History(commits[-1].head, tuple(commits), base.version)
-            stored = await self._stored(target, part)
+            position, stored = await self._stored(target, part)
+            if position != base:
+                return b"gap"
             change = build_change(target, part, stored, base)
             if change is not None and (status := (await self.apply([change]))[0]) not in _SETTLED:
                 return status
@@ -268,11 +256,15 @@ class Projector(Generic[E]):
         history = await self.store.load(stream)
         at = target.location(stream)
         if target.model.shared:
-            stored = await self._stored(target, history)
+            position, stored = await self._stored(target, history)
         else:
             every = await self.redis.hgetall(at.data_key)
             own = {at.version_field, at.fingerprint_field}
+            version, fingerprint = at.version_field.encode(), at.fingerprint_field.encode()
+            position = Position.stored(every.get(version), every.get(fingerprint))
             stored = {n.decode(): v for n, v in every.items() if n.decode() not in own}
+        if position != found:
+            return b"gap"
         change = await build_replacement(target, history, found, stored)
         (status,) = await self.apply([change])
         log.warning(
@@ -286,13 +278,13 @@ class Projector(Generic[E]):
         )
         return status
 
-    async def _stored(self, target: Target[E], history: History[E]) -> Stored:
-        """Return the stored fields that the read model needs to fold this history."""
-        fields = tuple(target.model.needs(history.head.stream, history.events))
-        if not fields:
-            return {}
-        location = target.location(history.head.stream)
-        return _present(fields, await self.redis.hmget(location.data_key, fields))
+    async def _stored(self, target: Target[E], history: History[E]) -> tuple[Position, Stored]:
+        """Return the position, and the fields the read model needs to fold this history."""
+        stream = history.head.stream
+        fields = tuple(target.model.needs(stream, history.events))
+        command = read_stored(target, stream, fields)
+        (values,) = await READ_STORED.run_together(self.redis, [command])
+        return stored_at(fields, values)
 
     async def _change_or_park(
         self,
@@ -334,7 +326,3 @@ def _holds(history: History[E], position: Position) -> bool:
     if position.version == 0 or not position.fingerprint:
         return True
     return history.fingerprint_at(position.version) == position.fingerprint
-
-
-def _present(fields: Sequence[str], values: Sequence[bytes | None]) -> Stored:
-    return {name: value for name, value in zip(fields, values, strict=True) if value is not None}

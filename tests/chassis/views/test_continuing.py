@@ -13,13 +13,14 @@ from chassis.log.slices import SLICE
 from chassis.views import projector as projector_module
 from chassis.views.change import Target, fold_in_slices
 from chassis.views.keys import board_key
-from chassis.views.projection import BoardMember, Ordering
+from chassis.views.projection import BoardMember, Ordering, ReadModel
 from chassis.views.projector import Projector
 from contracts.read_models import BoardRef
 from tests.chassis.appending import append
 from tests.chassis.events import CODEC, Counted, CounterView, Named, fold
 from tests.chassis.models import COUNTERS, NAMES, SERVICE, serve
 from tests.chassis.views.test_lists import LISTING, ORDERS
+from tests.support.failover import Copy
 
 if TYPE_CHECKING:
     from chassis.log.event_store import History
@@ -138,6 +139,33 @@ async def test_a_view_of_an_older_build_is_continued(redis: Any, memory_store: S
     await projector.project(await append(memory_store, STREAM, Named(name="b")))
     assert projector.counts.gaps == 0
     await _equals_the_fold(redis, memory_store)
+
+
+@pytest.mark.single_node("the failover is made by copying one server")
+@pytest.mark.parametrize("model", [COUNTERS, ORDERING, LISTING], ids=lambda model: model.name)
+async def test_events_that_a_failover_takes_back_are_not_folded_twice(
+    redis: Any, memory_store: Store, model: ReadModel[Event]
+) -> None:
+    """Another instance writes before the fields are read; then a replica that lags takes over."""
+    await serve_models(redis)
+    await append(memory_store, STREAM, Counted(by=2), Named(name="a"))
+    target = Target(SERVICE, model, 1)
+    other = Projector(redis, memory_store, SERVICE, MODELS)
+    copy = await Copy.of(redis)
+
+    class Slow(Projector[Event]):
+        async def _since(self, *arguments: Any) -> Any:
+            await other.catch_up(target, STREAM)
+            return await Projector._since(self, *arguments)
+
+        async def apply(self, changes: Sequence[Any]) -> list[bytes]:
+            await copy.take_over(redis)
+            return await Projector.apply(self, changes)
+
+    await Slow(redis, memory_store, SERVICE, MODELS).catch_up(target, STREAM)
+    history = await memory_store.load(STREAM)
+    expected: Mapping[Any, Any] = model.changes(STREAM, history.events, {})
+    assert await _stored(redis, target) == {n: v for n, v in expected.items() if v is not None}
 
 
 async def test_a_long_stream_is_caught_up_in_slices(redis: Any, memory_store: Store) -> None:
