@@ -12,10 +12,17 @@ STABLE_SECONDS: Final = 5.0
 
 
 async def attempt(
-    name: str, work: Callable[[], Awaitable[object]], *, outages: Outages = OUTAGES
+    name: str,
+    work: Callable[[], Awaitable[object]],
+    *,
+    outages: Outages = OUTAGES,
+    operation: object = None,
 ) -> bool:
-    """Run one round of a task; register a failure instead of raising it, and return False."""
-    operation = "task", name
+    """Run one round of a task; register a failure instead of raising it, and return False.
+
+    `operation` identifies the round in `outages`; default: the task of this name.
+    """
+    operation = operation or ("task", name)
     try:
         await work()
     except Exception as error:  # noqa: BLE001  registered, logged and visible in /readyz
@@ -40,12 +47,8 @@ async def supervise(
         started = loop.time()
         recovered = loop.call_later(stable_seconds, outages.succeeded, operation)
         try:
-            await work()
-        except Exception as error:  # noqa: BLE001  as above
-            outages.failed(operation, error, task=None if is_outage(error) else name)
-        else:
-            outages.succeeded(operation)
-            return
+            if await attempt(name, work, outages=outages, operation=operation):
+                return
         finally:
             recovered.cancel()
         failures = 1 if loop.time() - started >= stable_seconds else failures + 1

@@ -31,7 +31,7 @@ DISCARDED: Final = Rejection(
     code="discarded",
     detail="This request could not be carried out. Try it again as a new request.",
 )
-"""Tells the sender of a discarded command, who would otherwise wait for an outcome."""
+"""Informs the sender of a discarded command, who would otherwise wait for an outcome."""
 _COLUMNS = "{:<38}{:<12}{:<22}{:<34}{:>8}{:>9}  {}"
 
 

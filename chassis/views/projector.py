@@ -219,8 +219,8 @@ class Projector(Generic[E]):
 
     async def _position(self, target: Target[E], stream: str) -> Position:
         """Return the position of a stream that a read model holds."""
-        (values,) = await READ_STORED.run_together(self.redis, [read_stored(target, stream, ())])
-        return stored_at((), values)[0]
+        position, _ = await self._read(target, stream, ())
+        return position
 
     async def _since(
         self, found: Position, stream: str, history: History[E] | None
@@ -281,7 +281,12 @@ class Projector(Generic[E]):
     async def _stored(self, target: Target[E], history: History[E]) -> tuple[Position, Stored]:
         """Return the position, and the fields the read model needs to fold this history."""
         stream = history.head.stream
-        fields = tuple(target.model.needs(stream, history.events))
+        return await self._read(target, stream, tuple(target.model.needs(stream, history.events)))
+
+    async def _read(
+        self, target: Target[E], stream: str, fields: Sequence[str]
+    ) -> tuple[Position, Stored]:
+        """Return the position of a stream, and these fields at it."""
         command = read_stored(target, stream, fields)
         (values,) = await READ_STORED.run_together(self.redis, [command])
         return stored_at(fields, values)
@@ -322,7 +327,7 @@ def _unsettled(
 
 
 def _holds(history: History[E], position: Position) -> bool:
-    """Return whether a position is one of this history, as far as its fingerprint tells."""
+    """Return whether a position is one of this history, as far as its fingerprint shows."""
     if position.version == 0 or not position.fingerprint:
         return True
     return history.fingerprint_at(position.version) == position.fingerprint
