@@ -12,7 +12,7 @@ from deploy.local.environment import isolate_environment
 from deploy.local.settings import LocalSettings
 from redis_batching.connection import connect
 from tests.support.processes import forbid_processes
-from tests.support.redis_cluster import redis_cluster
+from tests.support.redis_cluster import RedisCluster, redis_cluster
 from tests.support.redis_server import RedisServer
 from tests.support.shared_aws import SharedAws
 from tests.support.stack import Stack, local_aws, local_settings, wait_for_aws
@@ -117,6 +117,13 @@ async def redis_database(
     else:
         url: str = request.getfixturevalue("redis_url")
         yield url.removesuffix("/0") + "/1"
+
+
+@pytest.fixture(scope="module")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RedisCluster]:
+    """Start three shards with a replica each for the tests of one module."""
+    async with redis_cluster(tmp_path_factory.mktemp("cluster"), replicas=True) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -117,8 +117,8 @@ class VerifiedReader:
         """
         control, verified = control_key(self.service), verified_key(self.service)
         owned = (Read(control, ("HGETALL", control)), Read(verified, ("HGETALL", verified)))
-        home = await node_for(self.redis, control)
-        node = await node_for(self.redis, read.key)
+        home = await self.redis.node_for(control)
+        node = await self.redis.node_for(read.key)
         if home is node is self.redis:  # a single server: one call, which shares its write
             identity, (control_pairs, verified_pairs, reply) = await _run(home, *owned, read)
             home_identity = node_identity = identity
@@ -170,22 +170,10 @@ class VerifiedNodes:
         await pipe.execute()
 
 
-async def node_for(redis: Any, key: str) -> Any:
-    """Return the client of the node that holds a key; of a single node: `redis` itself."""
-    find = getattr(redis, "node_for", None)
-    return redis if find is None else await find(key)
-
-
-async def primaries(redis: Any) -> Sequence[Any]:
-    """Return the clients of all nodes that hold keys; of a single node: `redis` itself."""
-    find = getattr(redis, "primaries", None)
-    return [redis] if find is None else list(await find())
-
-
 async def identities(redis: Any) -> list[NodeIdentity]:
     """Return the identities of all nodes that hold keys."""
     found = []
-    for node in await primaries(redis):
+    for node in await redis.primaries():
         identity, _ = await _run(node)
         found.append(identity)
     return found
@@ -193,7 +181,7 @@ async def identities(redis: Any) -> list[NodeIdentity]:
 
 async def maxmemory_policies(redis: Any) -> set[str]:
     """Return the eviction policies of all nodes; managed services forbid CONFIG, but not INFO."""
-    return {await _policy(node) for node in await primaries(redis)}
+    return {await _policy(node) for node in await redis.primaries()}
 
 
 def ensure_no_eviction(policies: set[str]) -> None:

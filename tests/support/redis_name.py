@@ -6,10 +6,11 @@ are when it moves.
 
 import asyncio
 import contextlib
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import hiredis
 
@@ -33,12 +34,15 @@ class RedisName:
     refuse: Refuse | None = None
     refused: Counter[str] = field(default_factory=Counter)
     """Error -> number of commands that got it."""
+    opened: int = 0
+    """Connections that clients have opened."""
     _server: asyncio.Server | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def open(self) -> "RedisName":
+    async def open(self, tls: ssl.SSLContext | None = None) -> "RedisName":
+        """Listen, with TLS if a context is given; on a free port if `port` is 0."""
         self.frozen.set()
-        self._server = await asyncio.start_server(self._accept, HOST, self.port)
+        self._server = await asyncio.start_server(self._accept, HOST, self.port, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -48,6 +52,14 @@ class RedisName:
             self._server.close()
             self._server = None
         await self.disconnect()
+
+    async def __aenter__(self) -> Self:
+        if self._server is None:
+            await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def move(self, target: int, *, keep_connections: bool) -> None:
         """Let new connections go to another node."""
@@ -77,6 +89,7 @@ class RedisName:
         if self._server is None:  # accepted while it closed
             writer.transport.abort()
             return
+        self.opened += 1
         task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)

@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from deploy.local.ports import unused_ports
 from deploy.local.settings import HOST
 from tests.support.eventually import eventually
+from tests.support.redis_name import RedisName
 from tests.support.redis_server import RedisServer
-from tests.support.tcp_forwarder import TcpForwarder, forwarding
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Pair:
 
     primary: RedisServer
     replica: RedisServer
-    name: TcpForwarder
+    name: RedisName
 
     @property
     def url(self) -> str:
@@ -30,7 +30,7 @@ class Pair:
         """Promote the replica, and demote the primary, which closes no connection."""
         async with Redis.from_url(self.replica.url) as redis:
             await redis.replicaof("NO", "ONE")
-        self.name.target = self.replica.port
+        await self.name.move(self.replica.port, keep_connections=True)
         async with Redis.from_url(self.primary.url) as redis:
             await redis.config_set("replica-read-only", "yes" if read_only else "no")
             await redis.replicaof(HOST, self.replica.port)
@@ -64,5 +64,5 @@ async def paired(primary: RedisServer, replica: RedisServer) -> AsyncIterator[Pa
     async with Redis.from_url(replica.url) as redis:
         await redis.replicaof(HOST, primary.port)
         await eventually(lambda: _linked(redis))
-    async with forwarding(primary.port) as name:
+    async with RedisName(0, primary.port) as name:
         yield Pair(primary, replica, name)

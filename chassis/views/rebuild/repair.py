@@ -1,7 +1,6 @@
 """Project again what a Redis node lost: recent streams from memory, all others by their heads."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -11,6 +10,7 @@ from chassis.views.generations import Generation, parse_generations
 from chassis.views.inspection import Inspection
 from chassis.views.keys import control_key, pending_key, plan_key
 from chassis.views.projector import Projector
+from chassis.views.rebuild.parallel import together
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
@@ -58,7 +58,7 @@ class Repair(Generic[E]):
         counts = RepairCounts()
         if not await self._generations():
             return counts
-        await _together(range(SEGMENTS), lambda segment: self._sweep(segment, counts))
+        await together(range(SEGMENTS), lambda segment: self._sweep(segment, counts), SEGMENTS)
         return counts
 
     async def _sweep(self, segment: int, counts: RepairCounts) -> None:
@@ -76,7 +76,7 @@ class Repair(Generic[E]):
             lagging = await inspection.lagging(target, heads)
             if generation.version == target.model.version:
                 counts.repaired += len(lagging)
-                await _together(lagging, partial(self.projector.catch_up, target))
+                await together(lagging, partial(self.projector.catch_up, target), PARALLEL_STREAMS)
             else:
                 counts.left_to_others += len(lagging)
                 await self._leave_to_others(generation, {s: heads[s][0] for s in lagging})
@@ -100,21 +100,3 @@ class Repair(Generic[E]):
             if each.role != "building"
             or await redis.hget(plan_key(service, each.name), "pass") != b"1"
         ]
-
-
-async def _together(
-    arguments: Iterable[T], work: Callable[[T], Awaitable[object]], at_once: int = PARALLEL_STREAMS
-) -> None:
-    """Await `work` for every argument, a limited number at once; raise the first error."""
-    free = asyncio.Semaphore(at_once)
-
-    async def limited(argument: T) -> None:
-        async with free:
-            await work(argument)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for argument in arguments:
-                group.create_task(limited(argument))
-    except ExceptionGroup as errors:  # callers expect the error, not how many met it
-        raise errors.exceptions[0] from errors

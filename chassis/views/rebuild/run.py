@@ -11,6 +11,7 @@ import structlog
 from chassis.resilience.failpoint import failpoint
 from chassis.views.change import Target
 from chassis.views.projector import Projector
+from chassis.views.rebuild.parallel import together
 from chassis.views.rebuild.plan import RebuildInterrupted, RebuildPlans
 from chassis.views.rebuild.progress import RebuildProgress, progress_of
 from chassis.views.rebuild.retirement import delete_retired
@@ -83,12 +84,7 @@ class Rebuilder(Generic[E]):
         worker = RebuildWorker(
             self.projector, self.plans, target, self.on_page, self.max_read_units, began
         )
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(workers):
-                    group.create_task(worker.run())
-        except ExceptionGroup as errors:  # callers expect the error, not how many workers met it
-            raise errors.exceptions[0] from errors
+        await together(range(workers), lambda _: worker.run(), workers)
 
     async def _switch(self, target: Target[E], progress: RebuildProgress) -> None:
         name = target.model.name

@@ -14,6 +14,7 @@ from chassis.resilience.supervision import attempt
 from chassis.views.backlog import Backlog
 from chassis.views.projector import Projector
 from chassis.views.rebuild.lease import any_leased
+from chassis.views.rebuild.parallel import together
 from chassis.views.rebuild.plan import NewerVersion, RebuildInterrupted, RebuildPlans
 from chassis.views.rebuild.recovery import Recovery
 from chassis.views.rebuild.run import Rebuilder
@@ -61,13 +62,7 @@ class ReadModelWatcher(Generic[E]):
     async def rebuild_needed(self) -> None:
         """Rebuild every read model that needs it; return once all of them are served."""
         while needed := await self.needed():
-            free = asyncio.Semaphore(PARALLEL_REBUILDS)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for name in needed:
-                        group.create_task(self._rebuild(name, free))
-            except ExceptionGroup as errors:
-                raise errors.exceptions[0] from errors
+            await together(needed, self._rebuild, PARALLEL_REBUILDS)
 
     async def unserved(self) -> list[str]:
         """Return the read models that are not served at all."""
@@ -99,13 +94,12 @@ class ReadModelWatcher(Generic[E]):
         if retry_parked:
             await backlog.retry_parked()
 
-    async def _rebuild(self, name: str, free: asyncio.Semaphore) -> None:
-        async with free:
-            try:
-                await Rebuilder(self.projector).rebuild(name)
-            except (RebuildInterrupted, NewerVersion) as error:
-                log.info("rebuild_postponed", read_model=name, because=str(error))
-                await asyncio.sleep(WATCH_SECONDS)
+    async def _rebuild(self, name: str) -> None:
+        try:
+            await Rebuilder(self.projector).rebuild(name)
+        except (RebuildInterrupted, NewerVersion) as error:
+            log.info("rebuild_postponed", read_model=name, because=str(error))
+            await asyncio.sleep(WATCH_SECONDS)
 
     async def _abandoned(self, name: str) -> bool:
         """Return whether a rebuild that is to be served is running without any process."""

@@ -19,9 +19,9 @@ from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from redis_batching import connect
+from tests.support.redis_name import RedisName
 from tests.support.redis_pair import two_servers
 from tests.support.redis_server import RedisServer
-from tests.support.tcp_forwarder import forwarding
 
 pytestmark = pytest.mark.stack
 
@@ -125,13 +125,13 @@ async def test_tls_is_verified_and_a_closed_idle_connection_replaced(
     certificate = self_signed(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, tmp_path / "key.pem")
-    async with forwarding(server.port, context) as name:
+    async with await RedisName(0, server.port).open(context) as name:
         url = url_of(server).replace("redis://", "rediss://")
         url = url.replace(f":{server.port}/", f":{name.port}/")
         async with connect(url, ssl_ca_certs=str(certificate)) as client:
             assert await client.set("k", "v")
             opened = name.opened
-            await name.cut()
+            await name.disconnect()
             assert await client.get("k") == b"v"
             assert name.opened > opened
             values: list[Any] = [client.get("k") for _ in range(200)]

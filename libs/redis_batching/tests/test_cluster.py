@@ -19,12 +19,6 @@ pytestmark = pytest.mark.stack
 KEYS = [f"key-{number}" for number in range(300)]
 
 
-@pytest.fixture(scope="module")
-async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RedisCluster]:
-    async with redis_cluster(tmp_path_factory.mktemp("cluster"), replicas=True) as cluster:
-        yield cluster
-
-
 @pytest.fixture
 async def client(cluster: RedisCluster) -> AsyncIterator[BatchingRedis]:
     async with connect(cluster.url) as client:

@@ -19,18 +19,12 @@ from tests.chassis.appending import append
 from tests.chassis.events import Counted, Named
 from tests.chassis.models import COUNTERS, MODELS, SERVICE
 from tests.support.eventually import eventually
-from tests.support.redis_cluster import RedisCluster, redis_cluster
+from tests.support.redis_cluster import RedisCluster
 
 pytestmark = pytest.mark.stack
 
 Event = Counted | Named
 STREAMS = [f"counter-{number}" for number in range(40)]
-
-
-@pytest.fixture(scope="module")
-async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RedisCluster]:
-    async with redis_cluster(tmp_path_factory.mktemp("cluster"), replicas=True) as cluster:
-        yield cluster
 
 
 @pytest.fixture

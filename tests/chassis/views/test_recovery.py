@@ -18,7 +18,7 @@ from chassis.log.memory import MemoryEventStore
 from chassis.resilience.outage import retry_through_outage
 from chassis.views.backlog import Backlog
 from chassis.views.boards import Boards
-from chassis.views.identity import EvictionPolicy, VerifiedNodes, identities, primaries
+from chassis.views.identity import EvictionPolicy, VerifiedNodes, identities
 from chassis.views.inspection import Inspection
 from chassis.views.keys import board_key, control_key, verified_key
 from chassis.views.projection import ReadModel
@@ -449,7 +449,7 @@ class Stress:
 
     async def fail_over(self) -> None:
         for _ in range(8):
-            node = self.chance.choice(await primaries(self.redis))
+            node = self.chance.choice(await self.redis.primaries())
             copy = await Copy.of(node)
             enough = self.answers + self.chance.randrange(1, 12)
             await eventually(partial(_answered, self, enough))
