@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -101,21 +100,11 @@ class System:
         return codes
 
 
-async def _redeliver_soon_and_often(system: System) -> None:
-    """Redeliver messages of killed processes after seconds, and never move them to dead letters.
-
-    Many kills in a row may hit the same message, which is not poisonous because of that.
-    """
+async def _redeliver_soon(system: System) -> None:
+    """Redeliver messages of killed processes after seconds."""
     listed = await system.sqs.list_queues(QueueNamePrefix=f"{system.name}-")
     for url in (url for url in listed["QueueUrls"] if "-dlq" not in url):
-        found = await system.sqs.get_queue_attributes(
-            QueueUrl=url, AttributeNames=["RedrivePolicy"]
-        )
-        policy = json.loads(found["Attributes"]["RedrivePolicy"]) | {"maxReceiveCount": 100}
-        changed = {
-            "RedrivePolicy": json.dumps(policy),
-            "VisibilityTimeout": str(VISIBILITY_SECONDS),
-        }
+        changed = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
         await system.sqs.set_queue_attributes(QueueUrl=url, Attributes=changed)
 
 
@@ -144,7 +133,7 @@ async def run_system(
         contextlib.aclosing(connect(separate.redis_url)) as redis,
     ):
         system = System(stack, proxy, pair, redis, dynamodb, sqs)
-        await _redeliver_soon_and_often(system)
+        await _redeliver_soon(system)
         try:
             with system.logs_on_failure():
                 yield system

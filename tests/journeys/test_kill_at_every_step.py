@@ -3,7 +3,6 @@
 tests/chaos kills at random moments and injects other faults.
 """
 
-import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -111,10 +110,7 @@ async def world(stack: Stack) -> AsyncIterator[World]:
             QueueUrl=clients.commands, AttributeNames=changed
         )
         deployed = {name: described["Attributes"][name] for name in changed}
-        attributes = {
-            "VisibilityTimeout": str(VISIBILITY_SECONDS),
-            "RedrivePolicy": redeliver_often(deployed["RedrivePolicy"]),
-        }
+        attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
         await clients.sqs.set_queue_attributes(QueueUrl=clients.commands, Attributes=attributes)
         redis = Redis.from_url(stack.settings.redis_url)
         store: DynamoDBEventStore[Event] = DynamoDBEventStore(
@@ -126,11 +122,6 @@ async def world(stack: Stack) -> AsyncIterator[World]:
         yield World(stack, clients, store, redis)
         await redis.aclose()
         await clients.sqs.set_queue_attributes(QueueUrl=clients.commands, Attributes=deployed)
-
-
-def redeliver_often(policy: str) -> str:
-    """Return a redrive policy for many kills in a row, which may hit the same message."""
-    return json.dumps(json.loads(policy) | {"maxReceiveCount": 100})
 
 
 @pytest.fixture
