@@ -6,10 +6,12 @@ are when it moves.
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 import hiredis
@@ -17,6 +19,7 @@ import hiredis
 from deploy.local.settings import HOST
 
 CHUNK = 65_536
+BACKLOG = 1_024
 Refuse = Callable[[list[bytes]], str | None]
 """Return the error for a command (`OOM …`), or None to execute it."""
 SUBSCRIBES = {b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE", b"MONITOR"}
@@ -36,25 +39,32 @@ class RedisName:
     """Error -> number of commands that got it."""
     opened: int = 0
     """Connections that clients have opened."""
-    _server: asyncio.Server | None = None
+    _listener: socket.socket | None = None
+    _accepting: "asyncio.Task[None] | None" = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def open(self, tls: ssl.SSLContext | None = None) -> "RedisName":
         """Listen, with TLS if a context is given; on a free port if `port` is 0."""
         self.frozen.set()
-        self._server = await asyncio.start_server(self._accept, HOST, self.port, ssl=tls)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listener = socket.create_server((HOST, self.port), backlog=BACKLOG)
+        self._listener.settimeout(0)
+        self.port = self._listener.getsockname()[1]
+        self._accepting = asyncio.create_task(self._accept(self._listener, tls))
         return self
 
     async def close(self) -> None:
         """Stop listening: connections are refused."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await asyncio.wait([self._accepting])
+            self._accepting = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         await self.disconnect()
 
     async def __aenter__(self) -> Self:
-        if self._server is None:
+        if self._listener is None:
             await self.open()
         return self
 
@@ -85,21 +95,25 @@ class RedisName:
         finally:
             self.refuse = None
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._server is None:  # accepted while it closed
-            writer.transport.abort()
-            return
-        self.opened += 1
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
-        # a task that is cancelled before its first step runs none of its own cleanup
-        task.add_done_callback(lambda _task: writer.transport.abort())
+    async def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Accept connections; a server of asyncio leaks those that arrive while it closes."""
+        loop = asyncio.get_running_loop()
+        while True:
+            accepted, _ = await loop.sock_accept(listener)
+            self.opened += 1
+            task = asyncio.create_task(self._serve(accepted, tls))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+            # a task that is cancelled before its first step runs none of its own cleanup
+            task.add_done_callback(partial(_close, accepted))
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        upstream: asyncio.StreamWriter | None = None
+    async def _serve(self, accepted: socket.socket, tls: ssl.SSLContext | None) -> None:
+        writers: list[asyncio.StreamWriter] = []
         try:
+            reader, writer = await _streams(accepted, tls)
+            writers.append(writer)
             answers, upstream = await asyncio.open_connection(HOST, self.target)
+            writers.append(upstream)
             if self.refuse is not None:
                 await self._by_command(reader, writer, answers, upstream)
             else:
@@ -107,9 +121,8 @@ class RedisName:
         except (OSError, asyncio.IncompleteReadError):
             pass  # one end has closed: so does the other
         finally:
-            for each in (writer, upstream):
-                if each is not None and each.transport is not None:
-                    each.transport.abort()
+            for each in writers:
+                each.transport.abort()
 
     async def _pump_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(CHUNK):
@@ -178,6 +191,21 @@ class CommandParser:
         """Return the number in the line at `start`, and where the next line starts."""
         end = self._buffer.find(b"\r\n", start)
         return None if end < 0 else (int(self._buffer[start + 1 : end]), end + 2)
+
+
+def _close(accepted: socket.socket, _task: "asyncio.Task[None]") -> None:
+    accepted.close()
+
+
+async def _streams(
+    accepted: socket.socket, tls: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return the streams of an accepted connection, once its TLS handshake is done."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted, ssl=tls)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 async def _one_reply(answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
