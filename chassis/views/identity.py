@@ -16,7 +16,7 @@ from chassis.views.keys import control_key, verified_key
 from chassis.views.scripts import LuaScript
 
 _READ: Final = LuaScript.load("chassis.views", "read_verified.lua")
-_IDENTITY_LENGTH: Final = 4
+_IDENTITY_LENGTH: Final = 5
 _OWNED: Final = b"owned"
 """Field of `{service}:verified` that exists from the first look of the owner on: without it, the
 owner is an older build that verifies nothing."""
@@ -46,6 +46,8 @@ class NodeIdentity:
     role: str
     evicted_keys: int
     """Keys evicted since the process was started or its statistics were reset."""
+    eviction_policy: str = ""
+    """The `maxmemory-policy` of a node that has evicted keys."""
 
     @property
     def key(self) -> str:
@@ -126,9 +128,7 @@ class VerifiedReader:
             home_identity, (control_pairs, verified_pairs) = await _run(home, *owned)
             node_identity, (reply,) = await _run(node, read)
         known = Verified(_hash(verified_pairs))
-        nodes = ((home, home_identity), (node, node_identity))
-        holds = _holds_everything if known.is_kept else _evicts_nothing
-        complete = all([await holds(*each, known) for each in nodes])
+        complete = all(_holds_everything(each, known) for each in (home_identity, node_identity))
         return VerifiedRead(_hash(control_pairs), complete, reply)
 
 
@@ -200,19 +200,18 @@ def evicts_read_models(policy: str) -> bool:
     return policy.startswith("allkeys-")
 
 
-async def _holds_everything(node: Any, identity: NodeIdentity, verified: Verified) -> bool:
-    """Return whether a node has kept what it had when it was verified."""
-    evicted = verified.evicted_keys(identity)
-    if evicted is None or not identity.is_primary:
+def _holds_everything(node: NodeIdentity, verified: Verified) -> bool:
+    """Return whether a node has kept what it had when it was verified.
+
+    An owner that is an older build verifies no node; then only evictions are known.
+    """
+    if not verified.is_kept:
+        return not (node.evicted_keys and evicts_read_models(node.eviction_policy))
+    evicted = verified.evicted_keys(node)
+    if evicted is None or not node.is_primary:
         return False
-    if evicted == identity.evicted_keys:
-        return True
-    return (await _policy(node)).startswith("volatile-")  # it evicted something else
-
-
-async def _evicts_nothing(node: Any, identity: NodeIdentity, _verified: Verified) -> bool:
-    """Return whether it is the owner, not an eviction, that left the verified nodes away."""
-    return not (identity.evicted_keys and evicts_read_models(await _policy(node)))
+    # with a volatile-* policy it evicted something else
+    return evicted == node.evicted_keys or node.eviction_policy.startswith("volatile-")
 
 
 async def _policy(node: Any) -> str:
@@ -227,8 +226,10 @@ async def _run(node: Any, *reads: Read) -> tuple[NodeIdentity, Sequence[Any]]:
 
 
 def _parse(reply: Sequence[Any]) -> tuple[NodeIdentity, Sequence[Any]]:
-    run_id, replication_id, role, evicted = (word.decode() for word in reply[:_IDENTITY_LENGTH])
-    identity = NodeIdentity(run_id, replication_id, role, int(evicted or 0))
+    run_id, replication_id, role, evicted, policy = (
+        word.decode() for word in reply[:_IDENTITY_LENGTH]
+    )
+    identity = NodeIdentity(run_id, replication_id, role, int(evicted or 0), policy)
     return identity, reply[_IDENTITY_LENGTH:]
 
 
