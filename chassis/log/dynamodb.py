@@ -331,4 +331,4 @@ def _existing_item(reply: Any) -> Item:
 
 
 def _code(error: ClientError) -> str:
-    return str(error.response["Error"]["Code"])
+    return str(error.response.get("Error", {}).get("Code", ""))

@@ -1,5 +1,6 @@
 """Classify errors of Redis and AWS: who has to act, which dependency it is, and why, in short."""
 
+import errno
 import re
 from typing import ClassVar, Final
 
@@ -29,28 +30,23 @@ from faststream_sqs.exceptions import BatchPublishError, EntryFailedError
 REASON_CHARACTERS: Final = 160
 """Length limit of a reason."""
 
-_PASSING: Final = re.compile(
+_CODES: Final = re.compile(
     r"\b(OOM|MISCONF|NOREPLICAS|READONLY|MASTERDOWN|CLUSTERDOWN|LOADING|BUSY|NOPERM|NOAUTH"
-    r"|WRONGPASS|TRYAGAIN|MOVED|ASK|UNBLOCKED|NOGOODSLAVE|INPROG|UNKILLABLE)\b"
-    r"|Script killed by user|used memory|[Rr]ead[- ]?only replica"
+    r"|WRONGPASS|TRYAGAIN|MOVED|ASK|UNBLOCKED|NOGOODSLAVE|INPROG|UNKILLABLE|WRONGTYPE|CROSSSLOT"
+    r"|NOPROTO|IOERR|NOMASTERLINK|REDIRECT|DENIED)\b"
 )
-"""Refusals of Redis that pass, also inside the text of a script's error."""
-_PASSING_CLASSES: Final = (
-    AskError,
-    ClusterDownError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    TryAgainError,
+"""Codes of Redis, also inside the text of a script's or a transaction's error."""
+_OUR_SCRIPT: Final = re.compile(
+    r"(?<![@\w])user_(?:script|function):\d+:|[Ee]rror compiling script"
 )
-_OUR_REDIS_MISTAKE: Final = re.compile(
-    r"^(WRONGTYPE|CROSSSLOT|EXECABORT|NOPROTO)\b"
-    r"|[Ee]rror (running|compiling) script|user_script|user_function|script: [0-9a-f]{40}"
-    r"|(wrong|[Ww]rong) number of (arguments|keys|args)|[Uu]nknown (sub)?command|syntax error"
-    r"|[Vv]alue is (not|out of)|is not (an integer|a valid|an? .*float)|not an integer"
-    r"|no such key|[Nn]umber of keys|index out of range|out of range|same slot|must be "
-)
+"""A script failed by its own code; a command that Redis refused to a script is worded otherwise:
+`@user_script: 14: -OOM …` by Redis 6, `OOM … script: <sha>, on @user_script:14.` by Redis 7."""
 _OUR_REDIS_CLASSES: Final = (DataError, LockError, NoScriptError, PubSubError, WatchError)
+_LASTING: Final = re.compile(
+    r"\b(WRONGTYPE|CROSSSLOT|NOPROTO|DENIED)\b|[Uu]nknown (sub)?command|DB index|invalid DB"
+    r"|wrong number of arg|syntax error|is not an integer"
+)
+"""Refusals of Redis that last until an operator acts."""
 _PREFIXES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (MasterDownError, "MASTERDOWN"),
     (ClusterDownError, "CLUSTERDOWN"),
@@ -66,14 +62,14 @@ _CONDITIONS: Final = frozenset(
         "ConditionalCheckFailedException",
         "ConditionalCheckFailed",
         "PreconditionFailed",
-        "412",
         "NoSuchKey",
-        "404",
         "NotModified",
-        "304",
     }
 )
 """Answers to a question that the request asked."""
+_CONDITION_STATUSES: Final = frozenset({"304", "404", "412"})
+"""The same for objects of S3, whose `HEAD` has no body. For any other operation a code that is a
+number is the status of a response which the service itself did not write."""
 _WRONG_REQUESTS: Final = frozenset(
     {
         "ValidationException",
@@ -109,9 +105,19 @@ _WRONG_REQUESTS: Final = frozenset(
     }
 )
 _WRONG_REQUEST: Final = re.compile(
-    r"^(AWS\.SimpleQueueService\.)?(Invalid(Parameter|Attribute|Message|Id|Address|Argument"
+    r"^(Invalid(Parameter|Attribute|Message|IdFormat|Address|Argument"
     r"|Action|Batch|Range|Request|Tag|URI|QueryParameter|PartOrder|Digest)|BadDigest)"
 )
+_OF_CREDENTIALS: Final = re.compile(
+    r"^(Assume|Get(Caller|Role|Session|Federation|Delegated|Access)|CreateToken|CreateOAuth"
+    r"|RegisterClient)"
+)
+"""Operations of STS and of single sign-on, which the SDK calls before a request of ours to get its
+credentials: what they refuse is not our request."""
+_SDK_MODULES: Final = re.compile(r"^(?:aio)?botocore\.(credentials|tokens|parsers)$")
+"""Where the SDK raises errors of Python's own classes: for credentials that are still expired after
+they were refreshed, for an incomplete answer of the metadata service, for a missing token file, and
+for a reply that it cannot parse. No request of ours is built there."""
 _OPERATORS: Final = re.compile(
     r"AccessDenied|AccessDeniedException|NotAuthorized|UnauthorizedOperation|^Forbidden|^403"
     r"|OptInRequired|UnrecognizedClient|InvalidClientTokenId|InvalidAccessKeyId|ExpiredToken"
@@ -119,6 +125,7 @@ _OPERATORS: Final = re.compile(
     r"|MissingAuthenticationToken|InvalidSecurity|^K(ms|MS)|ResourceNotFound|NoSuchBucket"
     r"|NonExistentQueue|QueueDoesNotExist|Credential|Token(Provider|Retriev)|Profile|NoRegion"
     r"|Unauthorized|^NO(PERM|AUTH)$|^WRONGPASS|Authentication|Authorization|AccountSuspended"
+    r"|IdentityToken|IDPRejected|MalformedPolicy|PackedPolicy|RegionDisabled|InvalidGrant"
 )
 """Codes and names of errors that last until an operator acts."""
 _TRANSACTION_CANCELED: Final = "TransactionCanceledException"
@@ -132,6 +139,10 @@ _SERVICES: Final = (
     ("dynamodb", re.compile(r"Item|^Query$|^Scan$|Table|TimeToLive")),
 )
 """Dependency -> names of its operations."""
+
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""Errors of a file that say nothing about the file."""
 
 
 class Unavailable(Exception):
@@ -153,19 +164,25 @@ def is_dependency_error(error: BaseException) -> bool:  # noqa: PLR0911  one ans
         case BatchPublishError():
             return all(is_dependency_error(each) for each in error.failed.values())
         case EntryFailedError():
-            return not error.sender_fault or bool(_OPERATORS.search(error.code))
+            return not error.sender_fault or not _is_ours(_plain(error.code))
         case RedisError() | RedisClusterException():
             return _is_redis_refusal(error)
-        case OSError():
-            return error.filename is None  # otherwise a file of this process is missing
+        case OSError() if error.filename is None or error.errno in _EXHAUSTED:
+            return True  # otherwise a file of this process is missing
         case ParamValidationError():
             return False
+        case BotoCoreError() | ResponseParserError() | aiohttp.ClientError():
+            return True
         case _:
-            return isinstance(error, BotoCoreError | ResponseParserError | aiohttp.ClientError)
+            return bool(_sdk_module(error))
 
 
 def needs_operator(error: BaseException) -> bool:
     """Return whether the refusal lasts until an operator changes permissions, keys or resources."""
+    if isinstance(error, RedisError) and _LASTING.search(str(error)):
+        return True
+    if _sdk_module(error) in ("credentials", "tokens"):
+        return True
     return bool(_OPERATORS.search(code_of(error)))
 
 
@@ -196,7 +213,7 @@ def dependency_of(error: BaseException) -> str:  # noqa: PLR0911  one answer per
         case BotoCoreError() | ResponseParserError():
             return "aws"
         case _:
-            return "network"
+            return "aws" if _sdk_module(error) else "network"
 
 
 def code_of(error: BaseException) -> str:
@@ -211,7 +228,7 @@ def code_of(error: BaseException) -> str:
         case BatchPublishError():
             return code_of(next(iter(error.failed.values()), KeyError()))
         case RedisError():
-            found = _PASSING.search(_redis_text(error))
+            found = _CODES.search(_redis_text(error))
             return (found[1] if found else None) or type(error).__name__
         case _:
             return type(error).__name__
@@ -233,9 +250,13 @@ def reason_of(error: BaseException) -> str:
 
 
 def _is_refusal(error: ClientError) -> bool:
-    code = _plain_code(error)
+    code, operation = _plain_code(error), str(error.operation_name)
+    if _OF_CREDENTIALS.match(operation):
+        return True
     if code == _TRANSACTION_CANCELED:
         return not any(_is_ours(reason) for reason in cancellation_codes(error))
+    if code in _CONDITION_STATUSES:
+        return not operation.endswith("Object")
     return not _is_ours(code)
 
 
@@ -246,10 +267,7 @@ def _is_ours(code: str) -> bool:
 def _is_redis_refusal(error: Exception) -> bool:
     if isinstance(error, _OUR_REDIS_CLASSES):
         return False
-    if not isinstance(error, ResponseError) or isinstance(error, _PASSING_CLASSES):
-        return True
-    text = str(error)
-    return bool(_PASSING.search(text)) or not _OUR_REDIS_MISTAKE.search(text)
+    return not (isinstance(error, ResponseError) and _OUR_SCRIPT.search(str(error)))
 
 
 def _redis_text(error: BaseException) -> str:
@@ -270,7 +288,24 @@ def _without_frame(text: str) -> str:
 
 
 def _plain_code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "")).rpartition("#")[2]
+    return _plain(str(error.response.get("Error", {}).get("Code", "")))
+
+
+def _plain(code: str) -> str:
+    """Return a code without the namespace of its service."""
+    return code.rpartition("#")[2].removeprefix("AWS.SimpleQueueService.")
+
+
+def _sdk_module(error: BaseException) -> str:
+    """Return which of `_SDK_MODULES` an exception was raised in or below; empty if in none."""
+    if not isinstance(error, Exception):
+        return ""
+    frame = error.__traceback__
+    while frame is not None:
+        if found := _SDK_MODULES.match(str(frame.tb_frame.f_globals.get("__name__"))):
+            return found[1]
+        frame = frame.tb_next
+    return ""
 
 
 def _client_code(error: ClientError) -> str:

@@ -2,14 +2,17 @@
 
 import asyncio
 import ssl
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import botocore.exceptions
+import botocore.session
 import pytest
-import redis.exceptions
+import redis.exceptions as redis_errors
+from aiobotocore.credentials import AioContainerProvider, AioRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.parsers import ResponseParserError, create_parser
 from redis.asyncio.connection import DefaultParser
 
 from chassis.log.event_store import CommitTooLarge, Conflict, Head, UnknownEvent
@@ -43,24 +46,30 @@ REFUSALS = (
     "NEWCODE something that no release has said so far",
 )
 IN_SCRIPTS = ("OOM", "MISCONF", "NOREPLICAS", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOPERM")
-REDIS_MISTAKES = (
-    "NOSCRIPT No matching script. Please use EVAL.",
+WRONG_COMMANDS = (
     "WRONGTYPE Operation against a key holding the wrong kind of value",
-    (
-        f"WRONGTYPE Operation against a key holding the wrong kind of value script: {SHA}, on "
-        "@user_script:7."
-    ),
     "CROSSSLOT Keys in request don't hash to the same slot",
+    "EXECABORT Transaction discarded because of previous errors.",
+    "NOPROTO unsupported protocol version",
     "ERR wrong number of arguments for 'get' command",
-    "ERR unknown command 'HGETALLL', with args beginning with: 'a' ",
+    "ERR unknown command 'EVALSHA', with args beginning with: 'a' ",
+    "ERR DB index is out of range",
     "ERR value is not an integer or out of range",
     "ERR syntax error",
+)
+"""What Redis says to a user without commands, to a key of another program, to a wrong URL."""
+SCRIPT_MISTAKES = (
+    "NOSCRIPT No matching script. Please use EVAL.",
     "ERR Error compiling script (new function): user_script:1: '=' expected near 'is'",
     (
         f"ERR Error running script (call to f_{SHA}): @user_script:1: user_script:1: attempt to "
         "index a nil value"
     ),
     f"ERR user_script:12: attempt to compare nil with number script: {SHA}, on @user_script:12.",
+    (
+        f"ERR Error running script (call to f_{SHA}): @enable_strict_lua:15: user_script:1: Script "
+        "attempted to access nonexistent global variable 'x'"
+    ),
 )
 
 
@@ -93,13 +102,54 @@ def test_a_refusal_inside_a_script_or_transaction_is_an_outage(text: str, frame:
     assert is_outage(answered(frame(text)))
 
 
-@pytest.mark.parametrize("text", REDIS_MISTAKES)
-def test_a_wrong_redis_command_is_no_outage(text: str) -> None:
+@pytest.mark.parametrize("frame", [str, in_script_of_6, in_script_of_7, in_transaction])
+@pytest.mark.parametrize("text", WRONG_COMMANDS)
+def test_a_command_that_redis_refuses_for_good_is_an_outage_too(text: str, frame: Any) -> None:
+    """Messages wait for the operator or the release that puts it right; none is a dead letter."""
+    assert is_outage(answered(frame(text)))
+
+
+@pytest.mark.parametrize("text", SCRIPT_MISTAKES)
+def test_a_mistake_in_a_script_of_ours_is_no_outage(text: str) -> None:
     assert not is_outage(answered(text))
 
 
+@pytest.mark.parametrize(
+    ("script", "outage"),
+    [
+        ("return redis.call('HGET', KEYS[1], 'field')", True),  # of a key that holds a string
+        ("return redis.call('INCR', KEYS[1])", True),
+        ("return redis.call('NOSUCHCOMMAND')", True),
+        ("local found = nil return found.field", False),
+        ("return 1 +", False),
+        ("return undefined_name", False),
+        ("error('our own refusal')", False),
+    ],
+)
+async def test_an_error_of_a_real_script_is_attributed(
+    redis: Any, script: str, *, outage: bool
+) -> None:
+    await redis.set("text", "no hash and no number")
+    with pytest.raises(redis_errors.ResponseError) as raised:
+        await redis.eval(script, 1, "text")
+    assert is_outage(raised.value) is outage
+
+
+async def test_a_transaction_that_a_full_redis_aborts_is_an_outage(redis: Any) -> None:
+    await redis.config_set("maxmemory", 1)
+    try:
+        pipe = redis.pipeline(transaction=True)
+        with pytest.raises(redis_errors.ResponseError) as raised:
+            await pipe.set("a", 1).set("b", 2).execute()
+        replies = await redis.execute_many([("MULTI",), ("SET", "a", 1), ("EXEC",)])
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert is_outage(raised.value)
+    assert is_outage(replies[-1]), replies
+
+
 def test_errors_of_the_redis_client_are_distinguished() -> None:
-    errors = redis.exceptions
+    errors = redis_errors
     for passing in (
         errors.ConnectionError("Connection closed by server."),
         errors.TimeoutError("Timeout reading from socket"),
@@ -174,7 +224,6 @@ def test_every_refusal_of_aws_is_an_outage(code: str) -> None:
         "ConditionalCheckFailedException",
         "PreconditionFailed",
         "NoSuchKey",
-        "404",
         "ValidationException",
         "ValidationError",
         "SerializationException",
@@ -186,7 +235,9 @@ def test_every_refusal_of_aws_is_an_outage(code: str) -> None:
         "InvalidMessageContents",
         "InvalidBatchEntryId",
         "InvalidAddress",
-        "AWS.SimpleQueueService.EmptyBatchRequest".rpartition(".")[2],
+        "AWS.SimpleQueueService.EmptyBatchRequest",
+        "AWS.SimpleQueueService.BatchRequestTooLong",
+        "com.amazonaws.sqs#InvalidBatchEntryId",
         "BatchRequestTooLong",
         "MissingParameter",
         "IdempotentParameterMismatchException",
@@ -200,6 +251,143 @@ def test_every_refusal_of_aws_is_an_outage(code: str) -> None:
 )
 def test_a_condition_and_a_wrong_request_are_no_outage(code: str) -> None:
     assert not is_outage(refused(code))
+
+
+@pytest.mark.parametrize("code", ["304", "404", "412"])
+def test_a_status_is_a_condition_only_of_an_object(code: str) -> None:
+    """Of any other request it comes from a proxy, or from an endpoint that is being deleted."""
+    assert not is_outage(refused(code, "HeadObject"))
+    assert is_outage(refused(code, "PutItem"))
+    assert is_outage(refused(code, "HeadBucket"))
+
+
+OURS = {
+    "dynamodb": {
+        "ConditionalCheckFailedException",
+        "DuplicateItemException",
+        "IdempotentParameterMismatchException",
+        "ItemCollectionSizeLimitExceededException",
+    },
+    "sqs": {
+        "BatchEntryIdsNotDistinct",
+        "BatchRequestTooLong",
+        "EmptyBatchRequest",
+        "InvalidAddress",
+        "InvalidAttributeName",
+        "InvalidAttributeValue",
+        "InvalidBatchEntryId",
+        "InvalidIdFormat",
+        "InvalidMessageContents",
+        "MessageNotInflight",
+        "ReceiptHandleIsInvalid",
+        "TooManyEntriesInBatchRequest",
+        "UnsupportedOperation",
+    },
+    "s3": {"InvalidRequest", "NoSuchKey"},
+    "sesv2": {"BadRequestException", "MessageRejected"},
+    "sts": set(),
+    "sso": set(),
+    "sso-oidc": set(),
+    "kms": set(),
+}
+"""The errors that the SDK knows of each service and that are our condition or our mistake."""
+OPERATIONS = {
+    "dynamodb": "PutItem",
+    "sqs": "SendMessageBatch",
+    "s3": "GetObject",
+    "sesv2": "SendEmail",
+    "sts": "AssumeRoleWithWebIdentity",
+    "sso": "GetRoleCredentials",
+    "sso-oidc": "CreateToken",
+    "kms": "Decrypt",
+}
+
+
+@pytest.mark.parametrize("service", OURS)
+@pytest.mark.parametrize("form", ["{}", "com.amazonaws.any#{}", "AWS.SimpleQueueService.{}"])
+def test_every_error_that_the_sdk_knows_is_classified(service: str, form: str) -> None:
+    model = botocore.session.get_session().get_service_model(service)
+    names = {name for shape in model.error_shapes for name in (shape.name, shape.error_code)}
+    assert names
+    found = {
+        name
+        for name in names
+        if not is_outage(refused(form.format(name), operation=OPERATIONS[service]))
+    }
+    assert found == OURS[service]
+
+
+@pytest.mark.parametrize(
+    ("code", "operation"),
+    [
+        ("ValidationError", "AssumeRole"),
+        ("InvalidIdentityToken", "AssumeRoleWithWebIdentity"),
+        ("InvalidParameterValue", "AssumeRoleWithSAML"),
+        ("InvalidRequestException", "GetRoleCredentials"),
+        ("InvalidGrantException", "CreateToken"),
+    ],
+)
+def test_a_refusal_of_credentials_is_no_mistake_of_the_request(code: str, operation: str) -> None:
+    """The SDK fetches credentials inside a call to DynamoDB or SQS, which raises the refusal."""
+    assert is_outage(refused(code, operation))
+
+
+async def expired_credentials() -> None:
+    """Refresh credentials with others that are expired as well."""
+    past = "2020-01-01T00:00:00Z"
+    values = {"access_key": "a", "secret_key": "b", "token": "c", "expiry_time": past}
+
+    async def refresh() -> dict[str, str]:
+        return values
+
+    credentials = AioRefreshableCredentials.create_from_metadata(values, refresh, "iam-role")
+    await credentials.get_frozen_credentials()
+
+
+async def incomplete_credentials() -> None:
+    """Read an answer of the metadata service that lacks the secret key."""
+
+    async def retrieve(*_: Any, **__: Any) -> dict[str, str]:
+        return {"AccessKeyId": "a"}
+
+    fetcher = SimpleNamespace(full_url=str, retrieve_full_uri=retrieve)
+    environment = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/credentials"}
+    await AioContainerProvider(environment, fetcher).load()
+
+
+async def missing_token_file() -> None:
+    """Authenticate to the metadata service with a token file that does not exist."""
+    environment = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/nowhere/token",
+    }
+    await AioContainerProvider(environment, SimpleNamespace(full_url=str)).load()
+
+
+async def unreadable_reply() -> None:
+    """Parse what a proxy makes of a reply."""
+    model = botocore.session.get_session().get_service_model("dynamodb")
+    reply = {"status_code": 502, "headers": {}, "body": b"\xff\xfe no text"}
+    create_parser("json").parse(reply, model.operation_model("PutItem").output_shape)
+
+
+@pytest.mark.parametrize(
+    ("work", "kind", "operators"),
+    [
+        (expired_credentials, RuntimeError, True),
+        (incomplete_credentials, KeyError, True),
+        (missing_token_file, FileNotFoundError, True),
+        (unreadable_reply, UnicodeDecodeError, False),
+    ],
+)
+async def test_an_error_of_any_class_from_inside_the_sdk_is_an_outage(
+    work: Any, kind: type[Exception], *, operators: bool
+) -> None:
+    with pytest.raises(kind) as raised:
+        await work()
+    assert is_outage(raised.value)
+    assert needs_operator(raised.value) is operators
+    assert dependency_of(raised.value) == "aws"
 
 
 def cancelled(*codes: str) -> ClientError:
@@ -274,6 +462,15 @@ SERVER = EntryFailedError("InternalError", "", sender_fault=False)
         (EntryFailedError("RequestThrottled", "", sender_fault=False), True),
         (EntryFailedError("KmsDisabled", "key is disabled", sender_fault=True), True),
         (EntryFailedError("AccessDenied", "", sender_fault=True), True),
+        (EntryFailedError("RequestThrottled", "", sender_fault=True), True),
+        (EntryFailedError("OverLimit", "", sender_fault=True), True),
+        (EntryFailedError("ACodeThatIsNotKnownYet", "", sender_fault=True), True),
+        (
+            EntryFailedError(
+                "AWS.SimpleQueueService.InvalidMessageContents", "", sender_fault=True
+            ),
+            False,
+        ),
         (SENDER, False),
         (BatchPublishError({0: SERVER, 3: SERVER}, [None] * 5), True),
         (BatchPublishError({0: refused("ThrottlingException")}, [None]), True),
@@ -286,6 +483,8 @@ SERVER = EntryFailedError("InternalError", "", sender_fault=False)
         (ssl.SSLError("certificate verify failed"), True),
         (TimeoutError(), True),
         (OSError(24, "Too many open files"), True),
+        (OSError(24, "Too many open files", "cacert.pem"), True),
+        (OSError(28, "No space left on device", "report.json"), True),
         (FileNotFoundError(2, "No such file or directory", "template.txt"), False),
         (ReadModelsLost("referrals", "members"), True),
         (Unavailable("the board is being rebuilt"), True),
