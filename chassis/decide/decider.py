@@ -1,7 +1,7 @@
 """Define deciders: the pure functions of a domain, and the context that they receive."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Generic, TypeVar
 
@@ -22,6 +22,8 @@ class DecisionContext:
     """Thirty-two random bytes, new at every attempt."""
     taken: frozenset[str] = frozenset()
     """Claims that an earlier attempt found to be held by other streams."""
+    holders: Mapping[str, str] = field(default_factory=dict)
+    """Claim in `taken` -> the stream that holds it."""
 
     @property
     def at(self) -> int:
@@ -49,6 +51,11 @@ def claims_nothing(_event: object) -> Sequence[str]:
     return ()
 
 
+def requires_nothing(_state: object, _events: object) -> Sequence[str]:
+    """Return no claims: the default of `Decider.requires_unclaimed`."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Decider(Generic[S, C, E]):
     """Decide on commands: `decide(state, command, context) -> events`, `evolve(state, event)`.
@@ -56,12 +63,15 @@ class Decider(Generic[S, C, E]):
     `decide` returns `[]` if there is nothing to do and raises `Rejected` to reject the command.
     `evolve` accepts every event. `claims` names what an event reserves for its stream forever,
     such as a unique name: the store writes events and claims together or not at all.
+    `requires_unclaimed` names, for the state before the events and the events, the claims that no
+    other stream may hold when the store writes them: a decision can rely on a claim that is free.
     """
 
     initial: S
     decide: Callable[[S, C, DecisionContext], list[E]]
     evolve: Callable[[S, E], S]
     claims: Callable[[E], Sequence[str]] = claims_nothing
+    requires_unclaimed: Callable[[S, Sequence[E]], Sequence[str]] = requires_nothing
 
     def fold(self, events: Iterable[E], state: S | None = None) -> S:
         """Return the state after the events; `state` is the state before, default `initial`."""

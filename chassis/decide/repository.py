@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -93,7 +93,7 @@ class Repository(Generic[S, C, E]):
             decision = await self._attempt_on(history, command, metadata, digest)
             if decision is not None:
                 return decision
-        taken: set[str] = set()
+        taken: dict[str, str] = {}
         return await retry(
             lambda: self._around_claims(command, metadata, digest, taken),
             on=_is_conflict,
@@ -106,13 +106,13 @@ class Repository(Generic[S, C, E]):
     ) -> Decision[E] | None:
         """Attempt the command without loading the stream; None if it may be out of date."""
         try:
-            decision = await self._attempt(command, metadata, digest, frozenset(), history)
+            decision = await self._attempt(command, metadata, digest, {}, history)
         except (Rejected, Conflict, ClaimTaken):
             return None
         return decision if decision.commit is not None else None
 
     async def _around_claims(
-        self, command: C, metadata: Metadata, digest: str, taken: set[str]
+        self, command: C, metadata: Metadata, digest: str, taken: dict[str, str]
     ) -> Decision[E]:
         """Attempt the command; after a taken claim attempt it again, adding the claim to `taken`.
 
@@ -120,11 +120,11 @@ class Repository(Generic[S, C, E]):
         """
         while len(taken) < ATTEMPTS:
             try:
-                return await self._attempt(command, metadata, digest, frozenset(taken))
+                return await self._attempt(command, metadata, digest, taken)
             except ClaimTaken as error:
                 if error.claim in taken:
                     raise Rejected(_taken(error), code="taken") from error
-                taken.add(error.claim)
+                taken[error.claim] = error.holder
         raise Rejected("No free name was found. Try again.", code="taken")
 
     async def _attempt(
@@ -132,10 +132,10 @@ class Repository(Generic[S, C, E]):
         command: C,
         metadata: Metadata,
         digest: str,
-        taken: frozenset[str],
+        taken: Mapping[str, str],
         known: History[E] | None = None,
     ) -> Decision[E]:
-        context = replace(self.now(), taken=taken)
+        context = replace(self.now(), taken=frozenset(taken), holders=dict(taken))
         origin = Origin(
             command_id=metadata.command_id,
             body_hash=digest,
@@ -157,11 +157,21 @@ class Repository(Generic[S, C, E]):
             return Decision(history, commit=None)
         # 3. append
         claims = dict.fromkeys(claim for event in events for claim in self.decider.claims(event))
+        required = self._required(loaded.state, events, claims)
         failpoint("before_append")
-        commit = await self.store.append(history.head, events, origin, claims=tuple(claims))
+        commit = await self.store.append(
+            history.head, events, origin, claims=tuple(claims), unclaimed=required
+        )
         failpoint("after_append")
         await streams.save_snapshot(loaded, commit)
         return Decision(history.with_commit(commit), commit)
+
+    def _required(
+        self, state: S, events: Sequence[E], claims: Mapping[str, None]
+    ) -> tuple[str, ...]:
+        """Return the claims that no other stream may hold, except those that the commit takes."""
+        required = dict.fromkeys(self.decider.requires_unclaimed(state, events))
+        return tuple(claim for claim in required if claim not in claims)
 
 
 def _is_conflict(error: BaseException) -> bool:

@@ -107,9 +107,15 @@ class DynamoDBEventStore(Generic[E]):
         return Head(stream, sum(last_version(item) for item in reply["Items"]))
 
     async def append(
-        self, head: Head, events: Sequence[E], origin: Origin, *, claims: Sequence[str] = ()
+        self,
+        head: Head,
+        events: Sequence[E],
+        origin: Origin,
+        *,
+        claims: Sequence[str] = (),
+        unclaimed: Sequence[str] = (),
     ) -> Commit[E]:
-        check_claims(claims)
+        check_claims(claims, unclaimed)
         put = {
             "TableName": self._events,
             "Item": self._items.encode(head, events, origin),
@@ -118,7 +124,9 @@ class DynamoDBEventStore(Generic[E]):
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         existing = await (
-            self._put_with_claims(put, head, claims) if claims else self._put(put, head)
+            self._put_with_claims(put, head, claims, unclaimed)
+            if claims or unclaimed
+            else self._put(put, head)
         )
         if existing is None:
             return Commit(head.stream, head.version + 1, tuple(events), origin)
@@ -273,30 +281,36 @@ class DynamoDBEventStore(Generic[E]):
         return None
 
     async def _put_with_claims(
-        self, put: dict[str, Any], head: Head, claims: Sequence[str]
+        self, put: dict[str, Any], head: Head, claims: Sequence[str], unclaimed: Sequence[str]
     ) -> Item | None:
         """Append like `_put`, in one transaction with the claims.
 
         The SDK generates a token for each call, so its own retry after a lost reply does not
         conflict with itself. A redelivered command is recognised by its id in the commit.
         """
-        actions = [put, *(self._claim(claim, head.stream) for claim in claims)]
+        takes = ({"Put": self._claim(claim, head.stream)} for claim in claims)
+        checks = ({"ConditionCheck": self._check(claim, head.stream)} for claim in unclaimed)
         try:
-            await self._client.transact_write_items(
-                TransactItems=[{"Put": action} for action in actions]
-            )
+            await self._client.transact_write_items(TransactItems=[{"Put": put}, *takes, *checks])
         except ClientError as error:
             if _code(error) != "TransactionCanceledException":
                 raise
-            return _cause_of_cancellation(error, head, claims)
+            return _cause_of_cancellation(error, head, (*claims, *unclaimed))
         return None
 
     def _claim(self, claim: str, stream: str) -> dict[str, Any]:
+        return {"Item": {**claim_key(claim), "o": {"S": stream}}, **self._held_by(stream)}
+
+    def _check(self, claim: str, stream: str) -> dict[str, Any]:
+        return {"Key": claim_key(claim), **self._held_by(stream)}
+
+    def _held_by(self, stream: str) -> dict[str, Any]:
+        """Return the condition that a claim is free, or held by this stream."""
         return {
             "TableName": self._meta,
-            "Item": {**claim_key(claim), "o": {"S": stream}},
             "ConditionExpression": "attribute_not_exists(k) OR o = :stream",
             "ExpressionAttributeValues": {":stream": {"S": stream}},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
 
@@ -311,9 +325,9 @@ def _cause_of_cancellation(error: ClientError, head: Head, claims: Sequence[str]
     _require_size(error, [str(reason.get("Message", "")) for reason in reasons])
     if codes and codes[0] == "ConditionalCheckFailed":
         return _existing_item(error.response["CancellationReasons"][0])
-    for claim, code in zip(claims, codes[1:], strict=False):
+    for claim, code, reason in zip(claims, codes[1:], reasons[1:], strict=False):
         if code == "ConditionalCheckFailed":
-            raise ClaimTaken(claim) from error
+            raise ClaimTaken(claim, _existing_item(reason)["o"]["S"]) from error
     if set(codes) - {"None"} == {"TransactionConflict"}:
         raise Conflict(head) from error
     raise error

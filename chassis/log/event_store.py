@@ -36,9 +36,11 @@ class CommandIdReused(Exception):
 class ClaimTaken(Exception):
     """Another stream holds this claim."""
 
-    def __init__(self, claim: str) -> None:
+    def __init__(self, claim: str, holder: str) -> None:
         super().__init__(f"{claim} is taken")
         self.claim = claim
+        self.holder = holder
+        """The other stream."""
 
 
 class CommitTooLarge(Exception):
@@ -53,20 +55,21 @@ class UnreadableCommit(UnknownEvent):
     """A stored commit is damaged: no version of the service has written it like this."""
 
 
-def check_claims(claims: Sequence[str]) -> None:
-    """Verify that one transaction can write these claims.
+def check_claims(claims: Sequence[str], unclaimed: Sequence[str] = ()) -> None:
+    """Verify that one transaction can write these claims, and check those that must be free.
 
     Raises:
         CommitTooLarge: there are too many claims, or one is too long.
         ValueError: a claim is named twice; DynamoDB rejects two writes of one item.
     """
-    if len(claims) > MAX_CLAIMS:
-        raise CommitTooLarge(f"{len(claims)} claims in one commit; {MAX_CLAIMS} are possible")
-    for claim in claims:
+    named = (*claims, *unclaimed)
+    if len(named) > MAX_CLAIMS:
+        raise CommitTooLarge(f"{len(named)} claims in one commit; {MAX_CLAIMS} are possible")
+    for claim in named:
         if (size := len(claim.encode())) > MAX_CLAIM_BYTES:
             raise CommitTooLarge(f"a claim of {size} bytes; {MAX_CLAIM_BYTES} are possible")
-    if len(set(claims)) < len(claims):
-        raise ValueError(f"a commit names a claim twice: {sorted(claims)}")
+    if len(set(named)) < len(named):
+        raise ValueError(f"a commit names a claim twice: {sorted(named)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +283,17 @@ class EventStore(Protocol[E]):
         """Return the end of the stream, with a consistent read."""
 
     async def append(
-        self, head: Head, events: Sequence[E], origin: Origin, *, claims: Sequence[str] = ()
+        self,
+        head: Head,
+        events: Sequence[E],
+        origin: Origin,
+        *,
+        claims: Sequence[str] = (),
+        unclaimed: Sequence[str] = (),
     ) -> Commit[E]:
         """Append one commit after `head`, and take its claims, in one transaction.
+
+        The transaction fails if another stream holds one of `unclaimed`, which are not taken.
 
         Returns the stored commit: if an earlier delivery of the same command has written one,
         that one.
@@ -290,7 +301,7 @@ class EventStore(Protocol[E]):
         Raises:
             Conflict: another command's commit follows this head.
             CommandIdReused: a commit with the same command id and another body follows this head.
-            ClaimTaken: another stream holds one of the claims; nothing was written.
+            ClaimTaken: another stream holds one of the claims, taken or not; nothing was written.
             CommitTooLarge: the events exceed one item, or the claims one transaction; nothing was
                 written.
             ValueError: a claim is named twice; nothing was written.

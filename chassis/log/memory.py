@@ -82,9 +82,15 @@ class MemoryEventStore(Generic[E]):
         return Head(stream, commits[-1].last if commits else 0)
 
     async def append(
-        self, head: Head, events: Sequence[E], origin: Origin, *, claims: Sequence[str] = ()
+        self,
+        head: Head,
+        events: Sequence[E],
+        origin: Origin,
+        *,
+        claims: Sequence[str] = (),
+        unclaimed: Sequence[str] = (),
     ) -> Commit[E]:
-        check_claims(claims)
+        check_claims(claims, unclaimed)
         await asyncio.sleep(0)
         place = head.version + 1
         for stored in self._commits(head.stream):
@@ -93,9 +99,9 @@ class MemoryEventStore(Generic[E]):
                 if existing.results_from(origin):
                     return existing
                 raise Conflict(head)
-        for claim in claims:
-            if self.claims.get(claim, head.stream) != head.stream:
-                raise ClaimTaken(claim)
+        for claim in (*claims, *unclaimed):
+            if (holder := self.claims.get(claim, head.stream)) != head.stream:
+                raise ClaimTaken(claim, holder)
         encoding, data = self.codec.encode(events)
         if len(data) > MAX_COMMIT_BYTES:
             raise CommitTooLarge(f"{len(data)} bytes; one commit holds {MAX_COMMIT_BYTES}")

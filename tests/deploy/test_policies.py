@@ -8,7 +8,7 @@ import yaml
 
 from deploy.folders import ROOT, event_sourced_names
 
-_PERMISSIONS: Final = {"transact_write_items": {"PutItem"}}
+_PERMISSIONS: Final = {"transact_write_items": {"ConditionCheckItem", "PutItem"}}
 """Call -> permissions, where they have other names."""
 
 

@@ -178,9 +178,10 @@ class _AlwaysFaster(MemoryEventStore[Counted | Named]):
         origin: Origin,
         *,
         claims: Sequence[str] = (),
+        unclaimed: Sequence[str] = (),
     ) -> Commit[Counted | Named]:
         await super().append(head, events, replace(origin, command_id=str(uuid4())))
-        return await super().append(head, events, origin, claims=claims)
+        return await super().append(head, events, origin, claims=claims, unclaimed=unclaimed)
 
 
 async def test_a_claim_that_two_events_of_a_commit_name_is_taken_once(store: Store) -> None:
@@ -205,3 +206,35 @@ async def test_more_claims_than_a_transaction_takes_are_refused_before_anything_
     with pytest.raises(CommitTooLarge):
         await Repository(store, many).execute(TakeName(counter=counter), metadata())
     assert (await store.head(f"counter-{counter}")).version == 0
+
+
+async def test_a_decision_that_relies_on_a_free_claim_is_made_again_once_it_is_held(
+    store: Store,
+) -> None:
+    name, holder = str(uuid4()), str(uuid4())
+    seen: list[DecisionContext] = []
+
+    def decide(_state: object, _command: object, context: DecisionContext) -> list[Counted]:
+        seen.append(context)
+        return [Counted(by=1)] * (1 + len(context.taken))
+
+    relying = replace(
+        COUNTER,
+        decide=decide,
+        claims=lambda _event: (),
+        requires_unclaimed=lambda _state, events: (f"name#{name}",) if len(events) == 1 else (),
+    )
+    free = await Repository(store, relying).execute(
+        TakeName(counter=str(uuid4()), name=name), metadata()
+    )
+    assert free.head.version == 1
+    await Repository(store, COUNTER).execute(TakeName(counter=holder, name=name), metadata())
+    held = await Repository(store, relying).execute(
+        TakeName(counter=str(uuid4()), name=name), metadata()
+    )
+    assert held.head.version == 2
+    assert [dict(context.holders) for context in seen] == [
+        {},
+        {},
+        {f"name#{name}": f"counter-{holder}"},
+    ]

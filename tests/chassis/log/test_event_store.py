@@ -115,6 +115,20 @@ async def test_claims_and_commit_are_written_together_or_not_at_all(store: Store
     await store.append(Head(fresh(), 0), [Counted(by=1)], origin(), claims=[f"free#{theirs}"])
 
 
+async def test_a_claim_that_must_be_free_is_checked_and_not_taken(store: Store) -> None:
+    mine, theirs, claim = fresh(), fresh(), f"name#{uuid4()}"
+    await store.append(Head(fresh(), 0), [Counted(by=1)], origin(), unclaimed=[claim])
+    first = await store.append(Head(mine, 0), [Counted(by=1)], origin(), claims=[claim])
+    await store.append(first.head, [Counted(by=1)], origin(), unclaimed=[claim])  # its own
+    for claims in ([], [f"free#{theirs}"]):
+        with pytest.raises(ClaimTaken) as taken:
+            await store.append(
+                Head(theirs, 0), [Counted(by=1)], origin(), claims=claims, unclaimed=[claim]
+            )
+        assert (taken.value.claim, taken.value.holder) == (claim, mine)
+    assert (await store.head(theirs)).version == 0
+
+
 async def test_a_stream_may_claim_what_it_holds(store: Store) -> None:
     stream, claim = fresh(), f"name#{uuid4()}"
     commit = await store.append(Head(stream, 0), [Counted(by=1)], origin(), claims=[claim])

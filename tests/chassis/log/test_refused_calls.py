@@ -39,6 +39,7 @@ def refused(code: str, message: str = "", *reasons: str) -> ClientError:
         "Error": {"Code": code, "Message": message},
         "CancellationReasons": [
             {"Code": reason, "Message": message if reason == "ValidationError" else ""}
+            | ({"Item": {"o": {"S": "counter-b"}}} if reason == "ConditionalCheckFailed" else {})
             for reason in reasons
         ],
     }
