@@ -214,9 +214,11 @@ async def test_a_decision_that_relies_on_a_free_claim_is_made_again_once_it_is_h
     name, holder = str(uuid4()), str(uuid4())
     seen: list[DecisionContext] = []
 
-    def decide(_state: object, _command: object, context: DecisionContext) -> list[Counted]:
+    def decide(
+        _state: int, _command: Count | TakeName, context: DecisionContext
+    ) -> list[Counted | Named]:
         seen.append(context)
-        return [Counted(by=1)] * (1 + len(context.taken))
+        return [Counted(by=1) for _ in range(1 + len(context.taken))]
 
     relying = replace(
         COUNTER,
