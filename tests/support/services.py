@@ -117,7 +117,7 @@ class RunningService:
 
     @property
     def at(self) -> float:
-        """Return the time of the service's clock, in UNIX seconds."""
+        """Return the time of the services' clock, in UNIX seconds."""
         return self.services.now
 
     @at.setter
