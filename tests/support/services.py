@@ -118,7 +118,7 @@ class RunningService:
     @property
     def at(self) -> float:
         """Return the time of the services' clock, in UNIX seconds."""
-        return self.services.now
+        return float(self.services.now)
 
     @at.setter
     def at(self, seconds: float) -> None:
