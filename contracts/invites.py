@@ -6,7 +6,6 @@ invitation's stream (`invite-{id}`) then records its course. A mail is recorded 
 contains an address.
 """
 
-import unicodedata
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
@@ -21,6 +20,7 @@ from contracts.messages import (
     Message,
     Personal,
     UnixTime,
+    VerifiedAddress,
     View,
 )
 from contracts.read_models import BoardRef, DocumentRef, IndexRef
@@ -28,32 +28,14 @@ from contracts.referral_code import ReferralCode, StoredReferralCode
 from contracts.referrals import AccountOpened
 from contracts.streams import INVITATIONS, INVITERS, SUPPRESSIONS
 from contracts.subscription import Subscription
+from contracts.texts import lines, one_line
 
 SERVICE: Final = "invites"
 MAX_BULK = 200
-_UNPRINTABLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
-"""Unicode categories of control characters, direction marks and other invisible characters."""
-_JOINERS = "\u200c\u200d"
-"""Format characters that are allowed: emoji families and several scripts need them."""
-
-
-def _one_line(text: str) -> str:
-    for character in text:
-        if character not in _JOINERS and unicodedata.category(character) in _UNPRINTABLE:
-            raise ValueError(f"The character U+{ord(character):04X} is not allowed. Remove it.")
-    return text.strip()
-
-
-def _lines(text: str) -> str:
-    plain = text.replace("\r\n", "\n")
-    _one_line(plain.replace("\n", " "))
-    return plain.strip()
-
-
-Name = Annotated[str, Field(max_length=80), AfterValidator(_one_line), Personal()]
-"""The inviter's name in a mail: one line of visible characters."""
-Note = Annotated[str, Field(max_length=280), AfterValidator(_lines), Personal()]
-"""Some lines of visible characters."""
+Name = Annotated[str, Field(max_length=80), AfterValidator(one_line), Personal()]
+"""The inviter's name in a mail: one line; `contracts.texts` says which characters."""
+Note = Annotated[str, Field(max_length=280), AfterValidator(lines), Personal()]
+"""Some lines; `contracts.texts` says which characters."""
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}$", max_length=20)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of a token, or the keyed digest of an address: neither reveals its source."""
@@ -99,7 +81,7 @@ class RegisterInviter(InvitesCommand):
 
     type: Literal["RegisterInviter"] = "RegisterInviter"
     member_id: Identifier
-    email: EmailAddress
+    email: VerifiedAddress
 
     @property
     def stream(self) -> str:
@@ -153,7 +135,7 @@ class RequestInvite(InvitationStreamCommand):
     type: Literal["RequestInvite"] = "RequestInvite"
     inviter_id: Identifier
     inviter_email: Annotated[str, Personal()] = ""
-    email: EmailAddress
+    email: KnownAddress
     address_key: Digest
     note: Note = ""
     locale: Locale = "en"

@@ -4,9 +4,12 @@ import hashlib
 import json
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, EmailStr, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.functional_validators import AfterValidator
+from pydantic.json_schema import WithJsonSchema
+
+from contracts.addresses import MAX_CHARACTERS, typed_address, verified_address
 
 
 class Personal:
@@ -17,7 +20,11 @@ class Personal:
 
 
 UnixTime = Annotated[int, Field(ge=0, description="Seconds since 1970-01-01T00:00:00Z.")]
-EmailAddress = Annotated[EmailStr, Field(max_length=254), AfterValidator(str.lower), Personal()]
+_ADDRESS_SCHEMA = WithJsonSchema({"type": "string", "format": "email", "maxLength": MAX_CHARACTERS})
+EmailAddress = Annotated[str, AfterValidator(typed_address), _ADDRESS_SCHEMA, Personal()]
+"""An e-mail address that a person has typed: mail can be sent to it."""
+VerifiedAddress = Annotated[str, AfterValidator(verified_address), _ADDRESS_SCHEMA, Personal()]
+"""The address of a person who signed up: the user pool has verified it, whatever its form."""
 KnownAddress = Annotated[str, Field(json_schema_extra={"format": "email"}), Personal()]
 """An e-mail address in an event or a view. It was validated in the command and is not validated
 again: a stored event must stay readable when the rules change."""
@@ -40,6 +47,7 @@ class Message(BaseModel):
         alias_generator=to_camel,
         populate_by_name=True,
         serialize_by_alias=True,
+        hide_input_in_errors=True,  # a log must not contain an address
     )
 
 

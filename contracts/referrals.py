@@ -13,13 +13,13 @@ from pydantic import Field
 from contracts.addresses import folded
 from contracts.messages import (
     Command,
-    EmailAddress,
     Event,
     Identifier,
     KnownAddress,
     Message,
     Personal,
     UnixTime,
+    VerifiedAddress,
     View,
 )
 from contracts.read_models import BoardRef, DocumentRef, IndexRef, ListRef
@@ -82,7 +82,7 @@ class OpenAccount(MemberCommand):
 
     excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["OpenAccount"] = "OpenAccount"
-    email: EmailAddress
+    email: VerifiedAddress
     network: Network | None = None
     referrer_id: Identifier | None = None
     referral_code: ReferralCode | None = None
@@ -145,7 +145,7 @@ class ReserveReferral(ReferralsCommand):
     """The referrer. None: the code does not exist; the command is sent and rejected nevertheless,
     so that response times do not reveal which codes exist."""
     code: ReferralCode
-    invited_user: EmailAddress
+    invited_user: VerifiedAddress
     network: Network | None = None
     verified: bool = False
     """Whether the address is known to be the caller's, or a program vouches for the caller."""
@@ -167,7 +167,7 @@ class RedeemReferral(MemberCommand):
     excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["RedeemReferral"] = "RedeemReferral"
     code: ReferralCode
-    invited_user: EmailAddress
+    invited_user: VerifiedAddress
     invited_id: Identifier
     network: Network | None = None
 
@@ -192,7 +192,7 @@ class ConfirmReferral(UseCommand):
     excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network"})
     type: Literal["ConfirmReferral"] = "ConfirmReferral"
     invited_id: Identifier
-    invited_user: EmailAddress | None = None
+    invited_user: VerifiedAddress | None = None
     """The verified address of the person, if it is known; it must be the one that was invited."""
     network: Network | None = None
 

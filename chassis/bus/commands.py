@@ -180,7 +180,8 @@ def parse(adapter: TypeAdapter[Any], message: "SQSMessage") -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise UnreadableMessage(f"{where}: {first['msg']}") from error
+        # without its cause, which shows the input: the log must not contain an address
+        raise UnreadableMessage(f"{where}: {first['msg']}") from None
 
 
 def message_headers(metadata: Metadata) -> dict[str, str]:

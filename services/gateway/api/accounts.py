@@ -8,11 +8,12 @@ from aiohttp import web
 from pydantic import Field
 
 from chassis.views.read_models import ReadModels
-from contracts.messages import EmailAddress, Identifier
+from contracts.messages import Identifier, VerifiedAddress
 from contracts.referrals import ACCOUNTS, CODE_OWNERS, OpenAccount, UsersEntry
 from contracts.rejections import CODE_NOT_USABLE
 from contracts.streams import MEMBERS
 from gateway.api.code_guesses import read_code
+from gateway.api.own_address import own_address
 from gateway.http.bodies import Body, Empty
 from gateway.http.client_address import ClientAddresses
 from gateway.http.command_responses import pending_response
@@ -28,7 +29,7 @@ from gateway.http.sse import EventStreams, Subject
 
 class NewUser(Body):
     sub: Identifier
-    user: EmailAddress
+    user: VerifiedAddress
     referral_code: Annotated[str, Field(max_length=64)] | None = None
     """The code that brought the person; it is redeemed as soon as the account is open."""
 
@@ -46,13 +47,9 @@ class Accounts:
     async def open_own(self, context: RequestContext) -> Response:
         """Open the caller's account. Its verified address comes from the ID token."""
         await read_body(context, Empty)
-        caller = context.caller
-        if caller.email is None:
-            detail = "Verify your e-mail address, then sign in again."
-            raise Problem(409, "email_not_verified", detail)
         command = OpenAccount(
-            member_id=caller.subject,
-            email=caller.email,
+            member_id=context.caller.subject,
+            email=own_address(context.caller),
             network=self.addresses.of(context.request),
         )
         return await self._open(context, command, {"Location": "/v1/me"})

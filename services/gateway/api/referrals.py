@@ -8,8 +8,8 @@ from pydantic import Field
 
 from chassis.views.lists import Lists
 from chassis.views.read_models import ReadModels
-from contracts.addresses import folded
-from contracts.messages import EmailAddress, Identifier, UnixTime, View
+from contracts.addresses import folded, typed_address
+from contracts.messages import Identifier, UnixTime, VerifiedAddress, View
 from contracts.referrals import (
     CODE_OWNERS,
     REFERRAL_OWNERS,
@@ -24,11 +24,12 @@ from contracts.referrals import (
 from contracts.rejections import UNKNOWN_REFERRAL
 from contracts.streams import MEMBERS
 from gateway.api.code_guesses import CodeGuesses, read_code
+from gateway.api.own_address import own_address
 from gateway.http.bodies import Body, Empty
 from gateway.http.client_address import ClientAddresses
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands
-from gateway.http.problems import FieldError, Problem, invalid, not_found
+from gateway.http.problems import FieldError, invalid, not_found
 from gateway.http.requests import read_body
 from gateway.http.responses import Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
@@ -38,7 +39,7 @@ _EXAMPLE: Final = {"use_id": "0" * 32}
 
 class NewReferral(Body):
     referral_code: Annotated[str, Field(max_length=64)]
-    user: EmailAddress
+    user: VerifiedAddress
     """The address of the person who was referred."""
 
 
@@ -73,12 +74,13 @@ class Referrals:
         """Reserve a seat with a referral code, before the person signs up."""
         body = await read_body(context, NewReferral)
         code = read_code(body.referral_code)
+        verified = _check_address(context, body.user)
         command = ReserveReferral(
             member_id=await self._owner_of_code(context, code),
             code=code,
             invited_user=body.user,
             network=self.addresses.of(context.request),
-            verified=_is_verified(context, body.user),
+            verified=verified,
         )
         accepted = await self.commands.execute(context, command)
         referral = await self._referral(command.stream, command.use_id)
@@ -131,14 +133,12 @@ class Referrals:
         if body.sub not in (None, caller.subject):
             detail = "You can confirm for yourself only. Omit this field."
             raise invalid([FieldError("sub", detail)])
-        if caller.email is None:
-            detail = "Verify your e-mail address, then sign in again."
-            raise Problem(409, "email_not_verified", detail)
+        invited_user = own_address(caller)
         return ConfirmReferral(
             member_id=await owner_of_referral(self.read_models, use_id),
             use_id=use_id,
             invited_id=caller.subject,
-            invited_user=caller.email,
+            invited_user=invited_user,
             network=self.addresses.of(context.request),
         )
 
@@ -156,6 +156,21 @@ async def owner_of_referral(read_models: ReadModels, use_id: str) -> str:
     if stream is None:
         raise not_found(UNKNOWN_REFERRAL)
     return MEMBERS.key(stream)
+
+
+def _check_address(context: RequestContext, address: str) -> bool:
+    """Return whether the address is verified; without that it must be one that gets mail.
+
+    Raises:
+        Problem: 422 for an address that was typed and cannot get mail.
+    """
+    if _is_verified(context, address):
+        return True
+    try:
+        typed_address(address)
+    except ValueError as error:
+        raise invalid([FieldError("user", str(error))]) from error
+    return False
 
 
 def _is_verified(context: RequestContext, address: str) -> bool:

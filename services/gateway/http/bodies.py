@@ -18,6 +18,7 @@ class Body(BaseModel):
         alias_generator=to_camel,
         populate_by_name=False,
         use_attribute_docstrings=True,
+        hide_input_in_errors=True,
     )
     max_brackets: ClassVar[int] = MAX_NESTING
     """Maximum number of objects and lists in one body; bounds its nesting as well."""

@@ -1,0 +1,24 @@
+"""Return the verified e-mail address of a person who calls."""
+
+from cognito_jwt import Caller
+from contracts.addresses import verified_address
+from gateway.http.problems import Problem
+
+
+def own_address(caller: Caller) -> str:
+    """Return the address in the caller's ID token.
+
+    Raises:
+        Problem: 409 if there is none that the user pool has verified, or if it cannot be stored.
+    """
+    if caller.email is None:
+        detail = "Verify your e-mail address, then sign in again."
+        raise Problem(409, "email_not_verified", detail)
+    try:
+        return verified_address(caller.email)
+    except ValueError as error:
+        detail = (
+            "Your e-mail address cannot be used here: it is too long, incomplete, or contains "
+            "invisible characters. Change it in your profile, verify it, and sign in again."
+        )
+        raise Problem(409, "email_not_usable", detail) from error
