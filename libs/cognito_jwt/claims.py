@@ -95,7 +95,7 @@ def read_claims(claims: Mapping[str, Any], pool: Pool, now: float) -> Caller:
         use=use,
         expires_at=expires_at,
         issued_at=issued_at,
-        auth_time=_time(claims, "auth_time") if "auth_time" in claims else issued_at,
+        auth_time=_auth_time(claims, issued_at, now),
         email=_verified_email(claims) if use == "id" else None,
         groups=groups,
         scopes=scopes,
@@ -127,6 +127,14 @@ def _times(claims: Mapping[str, Any], now: float) -> tuple[int, int]:
     if "nbf" in claims and _time(claims, "nbf") > now + SKEW_SECONDS:
         raise InvalidToken("the token is not valid yet")
     return expires_at, issued_at
+
+
+def _auth_time(claims: Mapping[str, Any], issued_at: int, now: float) -> int:
+    """Return the time of the sign-in; one in the future would outlive revocations of its user."""
+    auth_time = _time(claims, "auth_time") if "auth_time" in claims else issued_at
+    if auth_time > now + SKEW_SECONDS:
+        raise InvalidToken("the token's auth_time is in the future")
+    return auth_time
 
 
 def _time(claims: Mapping[str, Any], name: str) -> int:

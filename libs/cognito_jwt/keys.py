@@ -78,8 +78,14 @@ def _is_signature_key(row: dict[str, Any]) -> bool:
         row["kty"] == "RSA"
         and row.get("use", "sig") == "sig"
         and row.get("alg", "RS256") == "RS256"
+        and _may_verify(row.get("key_ops", ["verify"]))
         and isinstance(row["kid"], str)
     )
+
+
+def _may_verify(operations: object) -> bool:
+    """Return whether a key's `key_ops` (RFC 7517, section 4.3) allow it to verify signatures."""
+    return isinstance(operations, list) and "verify" in operations
 
 
 def _key(row: dict[str, Any]) -> RSAPublicKey:

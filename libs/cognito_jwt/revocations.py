@@ -1,12 +1,14 @@
 """Revoke tokens before they expire; every process holds a copy of the list.
 
 Cognito does not publish global sign-outs, so the list is separate: stored in Redis, copied into
-each process and checked on every request. If Redis loses the list, a copy restores it.
+each process and checked on every request. A process that finds the stored list changed compares it
+with its copy, and stores again what Redis has lost, for instance in a failover.
 """
 
 import asyncio
+import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
@@ -19,10 +21,23 @@ PREFIX: Final = "{revocations}"
 POLL_SECONDS: Final = 0.5
 """How long after the first process the others apply a revocation, at most."""
 
-# KEYS: list, version. ARGV: field, value, then further pairs.
+MAX_STEP: Final = 2**31
+"""A write advances the version by a random number up to this.
+
+Two histories, one of which Redis has lost, therefore do not have equal versions.
+"""
+
+# KEYS: list, version. ARGV: step of the version, then pairs of field and value.
+# An entry is not replaced by one that revokes less.
 _ADD = """
-for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-return redis.call('INCR', KEYS[2])
+for i = 2, #ARGV, 2 do
+  local stored = redis.call('HGET', KEYS[1], ARGV[i])
+  local revoked_before = stored and tonumber(string.match(stored, '^%d+')) or -1
+  if tonumber(string.match(ARGV[i + 1], '^%d+')) >= revoked_before then
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+  end
+end
+return redis.call('INCRBY', KEYS[2], ARGV[1])
 """
 
 log = structlog.get_logger(__name__)
@@ -74,8 +89,11 @@ class RevocationList:
     """Start of the two Redis keys, `<prefix>:list` and `<prefix>:version`; needs a hash tag."""
     loaded: bool = False
     """Whether the list has been read from Redis."""
+    on_change: Callable[[], None] = lambda: None
+    """Called when this copy has new entries: long-lived responses check their callers again."""
     _entries: dict[str, Revocation] = field(default_factory=dict)
-    _version: int = -1
+    _seen: tuple[int, int] | None = None
+    """Version and length of the stored list when it was compared last; None: compare again."""
     _add: Any = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,8 +104,8 @@ class RevocationList:
         if not self._entries:
             return False
         return (
-            f"jti:{caller.jti}" in self._entries
-            or f"origin_jti:{caller.origin_jti}" in self._entries
+            f"jti:{caller.jti or ''}" in self._entries
+            or f"origin_jti:{caller.origin_jti or ''}" in self._entries
             or self._is_user_revoked(caller)
         )
 
@@ -99,9 +117,11 @@ class RevocationList:
         """Apply a revocation: here at once, in other processes within `POLL_SECONDS`.
 
         Raises:
-            RedisError: It was not stored, and holds in this process only.
+            RedisError: It was not stored; it holds in this process, which stores it once Redis
+                accepts writes again.
         """
-        self._entries[revocation.name] = revocation
+        self._seen = None
+        self._merge([revocation])
         await self._write([revocation])
 
     async def watch(self) -> None:
@@ -117,20 +137,43 @@ class RevocationList:
             await asyncio.sleep(POLL_SECONDS)
 
     async def refresh(self) -> None:
-        """Read the list if it has changed; restore it if Redis has lost it.
+        """Merge the stored list into the copy if it has changed, and store what it lacks.
 
         Raises:
             RedisError: Redis is unavailable.
         """
-        version = int(await self.redis.get(self._version_key) or 0)
-        if version == self._version:
+        seen = await self._stored_state()
+        if seen == self._seen:
             return
-        if version < self._version and self._entries:
-            log.warning("revocations_restored", count=len(self._entries))
-            version = await self._write(list(self._entries.values()))
-        self._entries = self._unexpired(await self.redis.hgetall(self._list_key))
-        self._version = version
+        self._seen = seen
+        try:
+            await self._compare()
+        except RedisError:
+            self._seen = None
+            raise
         self.loaded = True
+
+    async def _stored_state(self) -> tuple[int, int]:
+        """Return version and length of the stored list, in one round trip of a batching client."""
+        version, length = await asyncio.gather(
+            self.redis.get(self._version_key), self.redis.hlen(self._list_key)
+        )
+        return int(version or 0), int(length)
+
+    async def _compare(self) -> None:
+        stored = self._unexpired(await self.redis.hgetall(self._list_key))
+        self._entries = {n: e for n, e in self._entries.items() if e.until > self.clock()}
+        lost = [entry for name, entry in self._entries.items() if _weaker(stored.get(name), entry)]
+        self._merge(stored.values())
+        if lost:
+            log.warning("revocations_restored", count=len(lost))
+            await self._write(lost)
+
+    def _merge(self, revocations: Iterable[Revocation]) -> None:
+        stronger = {e.name: e for e in revocations if _weaker(self._entries.get(e.name), e)}
+        self._entries |= stronger
+        if stronger:
+            self.on_change()
 
     @property
     def _list_key(self) -> str:
@@ -140,9 +183,10 @@ class RevocationList:
     def _version_key(self) -> str:
         return f"{self.prefix}:version"
 
-    async def _write(self, revocations: list[Revocation]) -> int:
+    async def _write(self, revocations: list[Revocation]) -> None:
+        step = 1 + secrets.randbelow(MAX_STEP)
         pairs = [part for entry in revocations for part in (entry.name, entry.serialized())]
-        return int(await self._add([self._list_key, self._version_key], pairs))
+        await self._add([self._list_key, self._version_key], [step, *pairs])
 
     def _unexpired(self, stored: Mapping[bytes, bytes]) -> dict[str, Revocation]:
         entries = [
@@ -153,3 +197,8 @@ class RevocationList:
             for entry in entries
             if entry is not None and entry.until > self.clock()
         }
+
+
+def _weaker(known: Revocation | None, other: Revocation) -> bool:
+    """Return whether `known` revokes less than `other`, a revocation of the same name."""
+    return known is None or (known.before, known.until) < (other.before, other.until)

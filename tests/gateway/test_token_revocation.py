@@ -35,9 +35,25 @@ async def test_other_callers_get_404_for_admin_routes(client: GatewayClient) -> 
     assert (await client.post(PATH, client.issuer.id(**ADMIN), json={"sub": ALICE})).status == 403
 
 
-@pytest.mark.parametrize("body", [{}, {"sub": "a", "jti": "b"}, {"sub": ""}, {"iss": "a"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"sub": "a", "jti": "b"},
+        {"sub": ""},
+        {"iss": "a"},
+        {"sub": None},
+        {"jti": None},
+        {"originJti": None},
+        {"sub": None, "jti": "b"},
+        {"sub": None, "jti": None, "originJti": None},
+        {"sub": " a"},
+        {"jti": "b "},
+        {"originJti": "b\n"},
+    ],
+)
 async def test_a_revocation_names_exactly_one_thing(
-    body: dict[str, str], client: GatewayClient
+    body: dict[str, str | None], client: GatewayClient
 ) -> None:
     admin = client.issuer.access("root", **ADMIN)
     assert (await client.post(PATH, admin, json=body)).status == 422

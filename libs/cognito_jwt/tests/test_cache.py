@@ -10,7 +10,6 @@ from cognito_jwt.keys import COOL_DOWN_SECONDS
 from cognito_jwt.testing import TokenIssuer
 
 ALICE = "5e1f0c2a-0000-4000-8000-00000000a11c"
-BOB = "b0b00000-0000-4000-8000-000000000b0b"
 
 
 @dataclass
@@ -124,31 +123,3 @@ async def is_rejected(cache: TokenCache, token: str) -> bool:
     except InvalidToken:
         return True
     return False
-
-
-async def test_other_processes_apply_a_revocation(redis: Redis) -> None:
-    one, other = RevocationList(redis), RevocationList(redis)
-    await other.refresh()
-    now = int(time.time())
-    await one.add(Revocation("sub", BOB, now, now + 900))
-    await other.refresh()
-    assert other._entries == one._entries
-
-
-async def test_a_list_that_redis_lost_is_restored(redis: Redis) -> None:
-    one, other = RevocationList(redis), RevocationList(redis)
-    now = int(time.time())
-    await one.add(Revocation("sub", BOB, now, now + 900))
-    await one.refresh()
-    await redis.flushdb()
-    await one.refresh()
-    await other.refresh()
-    assert "sub:" + BOB in other._entries
-
-
-async def test_an_expired_revocation_is_dropped(redis: Redis) -> None:
-    revocations = RevocationList(redis)
-    now = int(time.time())
-    await revocations.add(Revocation("jti", "old", now - 900, now - 1))
-    await revocations.refresh()
-    assert revocations._entries == {}

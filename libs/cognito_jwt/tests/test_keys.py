@@ -119,3 +119,25 @@ def test_keys_for_other_uses_are_skipped(issuer: TokenIssuer) -> None:
     rows = json.loads(issuer.jwks())["keys"]
     others = [rows[0] | {"kid": "enc", "use": "enc"}, rows[0] | {"kid": "512", "alg": "RS512"}]
     assert set(parse_jwks(json.dumps({"keys": rows + others}).encode())) == {"key-1"}
+
+
+@pytest.mark.parametrize(
+    ("operations", "usable"),
+    [
+        (["verify"], True),
+        (["sign", "verify"], True),
+        (["sign"], False),
+        (["encrypt"], False),
+        ([], False),
+        (None, False),
+        ("verify", False),
+        (7, False),
+    ],
+)
+def test_a_key_whose_operations_lack_verify_is_skipped(
+    operations: object, *, usable: bool, issuer: TokenIssuer
+) -> None:
+    rows = json.loads(issuer.jwks())["keys"]
+    rows.append(rows[0] | {"kid": "other", "key_ops": operations})
+    keys = parse_jwks(json.dumps({"keys": rows}).encode())
+    assert ("other" in keys) is usable

@@ -2,30 +2,33 @@
 
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
 from cognito_jwt import Revocation, RevocationList
-from contracts.messages import UnixTime, View
+from contracts.messages import Identifier, UnixTime, View
 from gateway.http.bodies import Body
 from gateway.http.requests import read_body
 from gateway.http.responses import Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
 DAY: Final = 86_400
+TokenId = Annotated[str, Field(pattern=r"^[!-~]{1,128}$")]
+"""A `jti` or `origin_jti`: with a blank in it, it would revoke nothing."""
 
 
 class NewRevocation(Body):
     """Exactly one of: a token, all tokens of one sign-in, all tokens of a person so far."""
 
-    jti: str | None = Field(None, min_length=1, max_length=128)
-    origin_jti: str | None = Field(None, min_length=1, max_length=128)
-    sub: str | None = Field(None, min_length=1, max_length=100)
+    jti: TokenId | None = None
+    origin_jti: TokenId | None = None
+    sub: Identifier | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "NewRevocation":
-        if len(self.model_fields_set) != 1:
+        named = [name for name in self.model_fields_set if getattr(self, name) is not None]
+        if len(named) != 1 or len(self.model_fields_set) != 1:
             raise ValueError("Name exactly one of jti, originJti and sub.")
         return self
 
