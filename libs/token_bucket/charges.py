@@ -110,7 +110,13 @@ def plan_charges(limits: Sequence[Limit], costs: Sequence[int]) -> ChargePlan:
     arguments = [
         str(part)
         for limit, cost in zip(limits, costs, strict=True)
-        for part in (limit.quantity, limit.window * 1_000_000, cost, 0 if limit.shadow else 1)
+        for part in (
+            limit.quantity,
+            limit.window * 1_000_000,
+            cost,
+            0 if limit.shadow else 1,
+            limit.digits,
+        )
     ]
     enforced = not any(limit.shadow for limit in limits)
     return ChargePlan(

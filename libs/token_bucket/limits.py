@@ -48,6 +48,13 @@ class Limit:
         """The item of this limit in the header `RateLimit-Policy`."""
         return f'"{self.name}";q={self.quantity};w={self.window}'
 
+    @property
+    def digits(self) -> str:
+        """Quantity and window as equally many digits: a bucket is stored with them."""
+        quantity, window = str(self.quantity), str(self.window)
+        width = max(len(quantity), len(window))
+        return quantity.zfill(width) + window.zfill(width)
+
     def overridden(self, override: str) -> "Limit":
         """Return this limit with another quantity and window.
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from token_bucket.charges import Charge, ChargePlan, Decision
 from token_bucket.limits import Limit
@@ -12,14 +12,21 @@ MAX_LOCAL_BUCKETS: Final = 20_000
 """Above this number the bucket that was charged least recently is dropped."""
 
 
+class _Bucket(NamedTuple):
+    full_at: float
+    """Time at which the bucket is full again."""
+    token_seconds: float
+    """Seconds in which a token is refilled, by the limit that `full_at` was computed by."""
+
+
 @dataclass(slots=True)
 class LocalBuckets:
     """Decide as take.lua does, with buckets of one process that holds `1 / workers` of a limit."""
 
     workers: int
     clock: Callable[[], float]
-    _full_at: dict[tuple[str, str], float] = field(default_factory=dict)
-    """(Owner, name of the limit) to the time at which the bucket is full again."""
+    _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
+    """By owner and name of the limit."""
 
     def take(self, plan: ChargePlan, owner: str) -> Decision:
         """Debit every bucket of the plan, or none of them."""
@@ -39,7 +46,7 @@ class LocalBuckets:
     def _row(self, charge: Charge, now: float) -> tuple[int, int, int, int]:
         """Return the numbers that take.lua returns for a bucket."""
         limit, share = charge.limit, self._share(charge.limit)
-        full_in = max(self._full_at.get(_key(charge), now) - now, 0.0)
+        full_in = self._full_in(charge, now)
         after = full_in + charge.cost * limit.window / share
         remaining = math.floor((limit.window - full_in) * share / limit.window)
         wait = max(after - limit.window, 0.0)
@@ -50,13 +57,30 @@ class LocalBuckets:
             math.ceil(wait * 1000),
         )
 
+    def _full_in(self, charge: Charge, now: float) -> float:
+        """Return the seconds until a bucket is full, by the limit as it is now.
+
+        If the limit has changed, the missing tokens stay missing, as in take.lua.
+        """
+        limit, bucket = charge.limit, self._buckets.get(_key(charge))
+        if bucket is None or bucket.full_at <= now:
+            return 0.0
+        token_seconds = limit.window / self._share(limit)
+        if token_seconds == bucket.token_seconds:
+            return bucket.full_at - now
+        missing = (bucket.full_at - now) / bucket.token_seconds
+        full_in = min(missing * token_seconds, limit.window)
+        self._buckets[_key(charge)] = _Bucket(now + full_in, token_seconds)
+        return full_in
+
     def _debit(self, charge: Charge, now: float) -> None:
-        key = _key(charge)
-        full_at = max(self._full_at.pop(key, now), now)
-        while len(self._full_at) >= MAX_LOCAL_BUCKETS:
-            del self._full_at[next(iter(self._full_at))]
-        share = self._share(charge.limit)
-        self._full_at[key] = full_at + charge.cost * charge.limit.window / share
+        limit, key = charge.limit, _key(charge)
+        token_seconds = limit.window / self._share(limit)
+        full_at = now + self._full_in(charge, now) + charge.cost * token_seconds
+        self._buckets.pop(key, None)
+        while len(self._buckets) >= MAX_LOCAL_BUCKETS:
+            del self._buckets[next(iter(self._buckets))]
+        self._buckets[key] = _Bucket(full_at, token_seconds)
 
     def _share(self, limit: Limit) -> float:
         return max(limit.quantity / self.workers, 1.0)

@@ -1,13 +1,8 @@
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import make_mocked_request
-from multidict import CIMultiDict
 
 from contracts.referral_code import check_symbol
-from gateway.http.client_address import ClientAddresses
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
 from tests.gateway.conftest import GatewayClient, Gateways
@@ -101,43 +96,6 @@ async def test_forged_tokens_are_limited_before_their_signature_is_checked(
     statuses = [(await client.get("/v1/me", forged)).status for _ in range(3)]
     assert statuses == [403, 429, 429]
     assert (await client.get("/v1/me", known)).status == 404  # a cached token is not charged
-
-
-@pytest.mark.parametrize(
-    ("hops", "peer", "forwarded", "address"),
-    [
-        (0, "9.9.9.9", ["1.1.1.1"], "9.9.9.9"),
-        (1, "9.9.9.9", ["1.1.1.1"], "1.1.1.1"),
-        (1, "9.9.9.9", ["6.6.6.6, 1.1.1.1"], "1.1.1.1"),
-        (2, "9.9.9.9", ["6.6.6.6, 1.1.1.1, 8.8.8.8"], "1.1.1.1"),
-        (2, "9.9.9.9", ["6.6.6.6, 1.1.1.1", "8.8.8.8"], "1.1.1.1"),
-        (2, "9.9.9.9", ["1.1.1.1"], "9.9.9.9"),
-        (1, "9.9.9.9", ["nonsense"], "9.9.9.9"),
-        (1, "9.9.9.9", [], "9.9.9.9"),
-        (0, "2001:db8:1:2:3:4:5:6", [], "2001:db8:1:2::"),
-        (0, "::ffff:1.2.3.4", [], "1.2.3.4"),
-        (0, "", [], "unknown"),
-    ],
-)
-def test_the_client_address_is_the_one_our_own_proxies_saw(
-    hops: int, peer: str, forwarded: list[str], address: str
-) -> None:
-    request = make_mocked_request(
-        "GET", "/", headers=_headers(forwarded), transport=_transport(peer)
-    )
-    assert ClientAddresses(hops).of(request) == address
-
-
-def _headers(forwarded: list[str]) -> Any:
-    return CIMultiDict([("X-Forwarded-For", value) for value in forwarded])
-
-
-def _transport(peer: str) -> Any:
-    @dataclass
-    class Transport:
-        get_extra_info: Callable[..., Any]
-
-    return Transport(lambda name, _default=None: (peer, 1) if name == "peername" else None)
 
 
 def test_every_route_has_a_limit_for_every_caller_it_admits() -> None:
