@@ -20,10 +20,6 @@ unexport PYTHONDONTWRITEBYTECODE
 ANVIL := anvil-$(if $(filter Darwin,$(shell uname -s)),darwin,linux)-$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)@1.7.1
 # make passes variables of its command line on: `make up GATEWAY_PORT=9090` reaches the local stack
 PYTEST := $(BIN)/python -m pytest -q
-# read models, rebuilds, boards, outcomes, limits, revocations, change feed; not those of the deployed stack, which has one server
-ON_A_CLUSTER := tests/chassis tests/gateway tests/referrals/test_time.py tests/compute/test_worker.py tests/compute/chain/test_refresh.py \
-  libs/redis_batching libs/token_bucket libs/cognito_jwt libs/readthrough \
-  --ignore tests/gateway/test_api_pages.py --ignore tests/gateway/test_description_holds.py --ignore tests/gateway/test_stack.py
 
 help:  ## list these commands
 	@sed -nE -e 's/^##@ (.*)/\n\1/p' -e 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -60,8 +56,8 @@ test: setup  ## run all tests, on ports of their own; SEED=default for another o
 test-fast: setup  ## run the tests that start no process, except slow ones
 	@$(PYTEST) -n 2 -m "not stack and not slow" --start-no-process --ignore tests/chaos --ignore tests/journeys -p randomly --randomly-seed=$(SEED)
 
-test-cluster: setup  ## run the suites that use Redis on a cluster of three shards
-	@REDIS_TOPOLOGY=cluster $(PYTEST) -n 2 --dist loadfile --timeout 300 -p no:randomly $(ON_A_CLUSTER)
+test-cluster: setup  ## run every test that uses Redis directly on a cluster of three shards
+	@REDIS_TOPOLOGY=cluster $(PYTEST) -n 2 --dist loadfile --timeout 300 -p no:randomly
 
 test-recipes: setup  ## leave out each change of the recipes in README.md in turn: a check must report it
 	@RECIPE_OMISSIONS=1 $(PYTEST) -n 0 -p no:randomly tests/recipes
@@ -119,6 +115,9 @@ chaos-refusals: setup  ## let Redis and AWS refuse in every way under load: REFU
 
 chaos-failover: setup  ## fail over under load to a replica that lags, then compare every read with the log: ROUNDS=10 LAG=3 [SEED=123]
 	@FAILOVER_ROUNDS=$(or $(ROUNDS),10) FAILOVER_LAG=$(or $(LAG),3) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(PYTEST) -s -p no:randomly tests/chaos/test_failover.py
+
+chaos-shards: setup  ## kill the primary of one shard after the other under load; its replica takes over: ROUNDS=12 LAG=1 [SEED=123]
+	@SHARD_ROUNDS=$(or $(ROUNDS),12) SHARD_LAG=$(or $(LAG),1) CHAOS_SEED=$(if $(filter 1,$(SEED)),0,$(SEED)) $(PYTEST) -s -p no:randomly tests/chaos/test_shards.py
 
 chaos-gateway: setup  ## kill Redis, the key endpoint and gateways under load: REDIS_SECONDS=10 JWKS_SECONDS=60 ROUNDS=3
 	@REDIS_AWAY_SECONDS=$(or $(REDIS_SECONDS),10) JWKS_SECONDS=$(or $(JWKS_SECONDS),60) ENDING_ROUNDS=$(or $(ROUNDS),3) ENDING_CLIENTS=64 \

@@ -21,6 +21,8 @@ from tests.support.topology import CLUSTER, redis_of_tests
 
 STARTS_PROCESSES = {"aws", "redis_url", "redis_database", "redis_server"}
 """Fixtures that start a process; a test that uses one of them is marked `stack`."""
+ON_A_CLUSTER = {"redis_database", "redis_server", "cluster"}
+"""Fixtures whose Redis is a cluster in `make test-cluster`, which runs the tests that use one."""
 _AWS = pytest.StashKey[SharedAws]()
 
 
@@ -51,16 +53,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if STARTS_PROCESSES.intersection(getattr(item, "fixturenames", ())):
+    if STARTS_PROCESSES.intersection(_fixtures(item)):
         item.add_marker("stack")
     if CLUSTER and (mark := item.get_closest_marker("single_node")):
         item.add_marker(pytest.mark.skip(reason=f"needs a single Redis server: {mark.args[0]}"))
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run tests that wait for processes first, so that no worker is left with one at the end."""
+    if CLUSTER:
+        others = [item for item in items if not ON_A_CLUSTER.intersection(_fixtures(item))]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if ON_A_CLUSTER.intersection(_fixtures(item))]
     items.sort(key=lambda item: item.path.parent.name not in ("chaos", "journeys", "deploy"))
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    """Return the names of the fixtures that a test uses, directly or through others."""
+    names: list[str] = getattr(item, "fixturenames", [])
+    return names
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -14,7 +14,7 @@ from honcho.manager import Manager
 
 from deploy.folders import ROOT
 from deploy.local.ports import port_conflicts
-from deploy.local.programs import Program, aws, redis
+from deploy.local.programs import aws, redis
 from deploy.local.provision import read_environment, wait_for
 from deploy.local.settings import SERVICES, LocalSettings, port_setting
 
@@ -88,18 +88,6 @@ def serve(settings: LocalSettings, service: str) -> int:
     environment |= {"RECEIVE_WAIT_SECONDS": "1"}  # so that Ctrl-C stops it fast
     environment |= {port_setting(service).upper(): str(settings.port_of(service))}
     return _respawn([sys.executable, "-m", service, "run"], environment)
-
-
-def start(program: Program, output: int | None = None) -> "subprocess.Popen[bytes]":
-    """Start a program in the background, in a separate session."""
-    return subprocess.Popen(
-        program.arguments,
-        env=program.environment,
-        stdout=output,
-        stderr=subprocess.STDOUT if output is not None else None,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 def _prepare(settings: LocalSettings) -> None:

@@ -79,9 +79,7 @@ class BatchingRedis(Redis):
             self._router.dispatch((args, options, routed))
             return routed
         if not self._flush_scheduled:
-            self._flush_scheduled = True
-            self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self._flush)
+            self._schedule_flush()
         future = self._loop.create_future()
         if self._probe is not None:
             future.set_exception(RedisTimeoutError(CIRCUIT_OPEN))
@@ -96,8 +94,7 @@ class BatchingRedis(Redis):
             return
         self._calls.append(call)
         if not self._flush_scheduled:
-            self._flush_scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._schedule_flush()
 
     async def execute_many(self, commands: Sequence[Command]) -> list[Any]:
         """Execute any number of commands in one write; cheaper than as many calls.
@@ -195,6 +192,11 @@ class BatchingRedis(Redis):
 
     # Workers
 
+    def _schedule_flush(self) -> None:
+        self._flush_scheduled = True
+        self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(self._flush)
+
     def _flush(self) -> None:
         """Hand the calls of this tick to workers; busy workers take them later."""
         self._flush_scheduled = False
@@ -232,6 +234,7 @@ class BatchingRedis(Redis):
         try:
             if self._router is not None:
                 self._hand_over(self._router)
+                await connection.disconnect()  # from now on commands go to their nodes
             while self._calls or await self._wait_for_calls(connection):
                 await self._execute(connection, self._next_batch())
                 if connection.should_reconnect() or connection.needs_verification:

@@ -214,12 +214,13 @@ class Cluster:
         await asyncio.shield(self._loading)
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        clients = [self._seed, *self._nodes.values()]
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*(client.aclose() for client in clients))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Wait for the commands in flight, which may still be looking for a node, then close."""
+        while True:
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+            await asyncio.gather(*(each.aclose() for each in (self._seed, *self._nodes.values())))
+            if not self._tasks:
+                return
 
     def _open(self, address: Address | None, *, allow_replica: bool = False) -> Node:
         """Return a new client of the node at an address, or of the one that the URL names."""

@@ -28,8 +28,8 @@ def connect(
 
     Args:
         url: `redis://`, `rediss://` or `unix://`, as redis-py takes it, with user and password if
-            needed; percent-encode characters such as `@`, `/` and `:` in them. A server that is a
-            node of a cluster leads to the others; this shows with the first connection.
+            needed; percent-encode characters such as `@`, `/` and `:` in them. Any node of a
+            cluster leads to the others; this shows with the first connection.
         password_file: File that contains the password, read again for each new connection; it is
             used instead of the URL's password. Empty: the URL's password.
         allow_replica: Whether the server may be a replica; otherwise connecting to one raises
@@ -44,7 +44,7 @@ def connect(
         user = settings.pop("username", "")
         settings["credential_provider"] = PasswordFile(Path(password_file), user)
     pool: Any = BlockingConnectionPool(**settings)
-    use_primary_connections(pool, allow_replica=allow_replica)
+    use_primary_connections(pool, allow_replica=allow_replica, allow_replica_in_cluster=True)
     client: Any = BatchingRedis.from_pool(pool)
     client.open_cluster = lambda: Cluster(settings)
     return cast("BatchingRedis", client)

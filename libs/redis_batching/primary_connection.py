@@ -38,6 +38,8 @@ class PrimaryConnection(AbstractConnection):
     failovers: Failovers
     """Those noticed by the pool; set by the class that a pool makes connections of."""
     allow_replica: bool
+    allow_replica_in_cluster: bool
+    """Whether any node of a cluster will do, since it only leads to the others."""
     cluster_mode: bool = False
     """Whether the server is a node of a cluster."""
     _observer: ErrorObserver
@@ -87,7 +89,8 @@ class PrimaryConnection(AbstractConnection):
         facts = _texts(reply)
         self._verified_at = time.monotonic()
         self.cluster_mode = facts.get("mode") == "cluster"
-        if facts.get("role") in {"replica", "slave"} and not self.allow_replica:
+        allowed = self.allow_replica or (self.cluster_mode and self.allow_replica_in_cluster)
+        if facts.get("role") in {"replica", "slave"} and not allowed:
             self.failovers.notice(self._observer.made_after)
             raise NotPrimary(f"{self._host_error()} is a replica, not the primary")
 
@@ -105,14 +108,20 @@ class PrimaryConnection(AbstractConnection):
             raise asyncio.CancelledError
 
 
-def use_primary_connections(pool: Any, *, allow_replica: bool = False) -> Failovers:
+def use_primary_connections(
+    pool: Any, *, allow_replica: bool = False, allow_replica_in_cluster: bool = False
+) -> Failovers:
     """Let a pool make primary connections; return the failovers that they notice.
 
     Call this before the first command. A pool that makes such connections already is left as it is.
     """
     kind = pool.connection_class
     if not issubclass(kind, PrimaryConnection):
-        members = {"failovers": Failovers(), "allow_replica": allow_replica}
+        members = {
+            "failovers": Failovers(),
+            "allow_replica": allow_replica,
+            "allow_replica_in_cluster": allow_replica_in_cluster,
+        }
         kind = type(f"Primary{kind.__name__}", (PrimaryConnection, kind), members)
         pool.connection_class = kind
     failovers: Failovers = kind.failovers

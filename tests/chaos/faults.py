@@ -73,8 +73,7 @@ class Faults:
 
     async def _fail_over(self, *, keep_old: bool, lag: float = 0) -> None:
         pair = self.system.redis_pair
-        await pair.remove_replicas()
-        await pair.follow()
+        await pair.follow_anew()
         if lag:
             pair.freeze()
             await asyncio.sleep(lag)  # what is written meanwhile is lost

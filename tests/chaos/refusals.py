@@ -13,7 +13,6 @@ from redis.exceptions import RedisError
 
 from deploy.local.ports import unused_ports
 from deploy.local.settings import HOST
-from tests.chaos.redis_nodes import RedisNode
 from tests.chaos.system import System
 from tests.support.aws_proxy import (
     DYNAMODB,
@@ -24,6 +23,7 @@ from tests.support.aws_proxy import (
     refuse,
 )
 from tests.support.eventually import eventually
+from tests.support.redis_server import RedisServer
 
 Refuses = Callable[[System], AbstractAsyncContextManager[None]]
 
@@ -52,7 +52,7 @@ async def out_of_memory(system: System) -> AsyncIterator[None]:
 async def snapshots_fail(system: System) -> AsyncIterator[None]:
     """Let Redis fail to save, upon which it refuses writes (MISCONF)."""
     node = system.redis_pair.primary
-    (node.folder / "redis" / "unsavable").mkdir(exist_ok=True)  # a file cannot replace it
+    (node.folder / "unsavable").mkdir(exist_ok=True)  # a file cannot replace it
     await node.configure(save="3600 1", dbfilename="unsavable")
     await node.run("BGSAVE")
 
@@ -95,7 +95,7 @@ async def primary_down(system: System) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _demoted(node: RedisNode) -> AsyncIterator[None]:
+async def _demoted(node: RedisServer) -> AsyncIterator[None]:
     (nowhere,) = unused_ports(1)
     await node.run("REPLICAOF", HOST, nowhere)
     try:

@@ -11,9 +11,10 @@ import aioboto3
 
 from deploy.local.settings import LocalSettings
 from redis_batching.connection import connect
-from tests.chaos.redis_nodes import RedisPair
+from tests.chaos.shards import Shards, run_shards
 from tests.support.aws_proxy import AwsProxy, aws_proxy
 from tests.support.forked_process import ForkedProcess
+from tests.support.redis_pair import RedisPair, redis_pair
 from tests.support.stack import Service, Stack, local_settings, stop
 
 SERVICES = ("referrals", "invites")
@@ -28,7 +29,7 @@ class System:
     stack: Stack
     proxy: AwsProxy
     """Proxy between the services and AWS; the gateway and the checks connect to AWS directly."""
-    redis_pair: RedisPair
+    redis_servers: RedisPair | Shards
     redis: Any
     """Client of Redis by the name that the services use."""
     dynamodb: Any
@@ -41,6 +42,16 @@ class System:
     @property
     def name(self) -> str:
         return self.stack.settings.stack
+
+    @property
+    def redis_pair(self) -> RedisPair:
+        assert isinstance(self.redis_servers, RedisPair)
+        return self.redis_servers
+
+    @property
+    def shards(self) -> Shards:
+        assert isinstance(self.redis_servers, Shards)
+        return self.redis_servers
 
     @property
     def gateway(self) -> Service:
@@ -110,15 +121,17 @@ async def _redeliver_soon(system: System) -> None:
 
 @contextlib.asynccontextmanager
 async def run_system(
-    settings: LocalSettings, aws_url: str, name: str = "chaos"
+    settings: LocalSettings, aws_url: str, name: str = "chaos", *, sharded: bool = False
 ) -> AsyncIterator[System]:
-    """Deploy a separate stack; only the local AWS of `settings` is shared with other tests."""
+    """Deploy a separate stack; only the local AWS of `settings` is shared with other tests.
+
+    Redis is a primary behind a name, or if `sharded` three of them in a cluster, with replicas.
+    """
     separate = local_settings(settings.state / name).model_copy(
         update={"stack": name, "aws_port": settings.aws_port}
     )
     assert separate.aws_url == aws_url
     stack = await asyncio.to_thread(Stack.deployed, separate)
-    pair = await RedisPair.start(separate)
     options = {
         "endpoint_url": aws_url,
         "region_name": stack.environment["AWS_REGION"],
@@ -126,13 +139,15 @@ async def run_system(
         "aws_secret_access_key": stack.environment["AWS_SECRET_ACCESS_KEY"],
     }
     session = aioboto3.Session()
+    run_redis = run_shards if sharded else redis_pair
     async with (
         aws_proxy(aws_url) as proxy,
+        run_redis(separate.state / "nodes", separate.redis_port) as servers,
         session.client("dynamodb", **options) as dynamodb,
         session.client("sqs", **options) as sqs,
         contextlib.aclosing(connect(separate.redis_url)) as redis,
     ):
-        system = System(stack, proxy, pair, redis, dynamodb, sqs)
+        system = System(stack, proxy, servers, redis, dynamodb, sqs)
         await _redeliver_soon(system)
         try:
             with system.logs_on_failure():
@@ -141,4 +156,3 @@ async def run_system(
             for rebuild in system.rebuilds:
                 stop(rebuild)
             await asyncio.to_thread(stack.stop)
-            await pair.stop()

@@ -54,10 +54,10 @@ async def test_reads_are_right_after_a_failover_to_a_replica_that_lags(world: Wo
 async def fail_over(world: World, *, lag: float, keep_old: bool) -> list[object]:
     """Fail over once under load, and check all reads ten seconds later."""
     pair, before = world.system.redis_pair, len(world.activity.writes)
-    await pair.remove_replicas()
+    await pair.remove_replica()
     async with world.load(CLIENTS):
         await world.progress(10)
-        await pair.follow()
+        await pair.follow_anew()
         if lag:
             pair.freeze()
             await asyncio.sleep(lag)  # what is written meanwhile is lost

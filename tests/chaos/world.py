@@ -9,11 +9,11 @@ from random import Random
 
 import aiohttp
 from aiohttp import web
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from deploy.local.chain import TOKEN, SimulatedChain, TokenSimulation, application, simulate
 from deploy.local.settings import HOST, LocalSettings
+from redis_batching.connection import connect
 from tests.chaos import checks
 from tests.chaos.activity import Activity, settle
 from tests.chaos.system import SERVICES, System, run_system
@@ -169,6 +169,7 @@ async def run_world(
     seed: int,
     services: tuple[str, ...] = SERVICES,
     analyses: int = 0,
+    sharded: bool = False,
 ) -> AsyncIterator[World]:
     """Start a separate system and its world; every service is ready."""
     issuer = Issuer()
@@ -176,7 +177,7 @@ async def run_world(
     async with (
         keys_endpoint(issuer) as endpoint,
         serve_chains(analyses) as chains,
-        run_system(settings, aws, name=name) as system,
+        run_system(settings, aws, name=name, sharded=sharded) as system,
         contextlib.AsyncExitStack() as open_,
     ):
         extra = dict(zip(chains.settings, chains.urls, strict=True))
@@ -206,6 +207,6 @@ async def _keep_limits_suspended(system: System) -> None:
     """Suspend the gateway's limits, again after each loss: repetitions would soon reach them."""
     while True:
         with contextlib.suppress(RedisError, OSError):
-            async with Redis.from_url(system.stack.settings.redis_url, socket_timeout=2) as redis:
+            async with connect(system.stack.settings.redis_url, socket_timeout=2) as redis:
                 await suspend_limits(redis)
         await asyncio.sleep(LIMIT_SECONDS)  # a period; it waits for no event

@@ -7,9 +7,12 @@ saves the second of CPU time that an interpreter takes to import the AWS and ser
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from deploy.folders import service_names
@@ -57,6 +60,7 @@ class ForkedProcess:
 
 def _run(arguments: list[str], environment: dict[str, str], log: str) -> None:
     """Run `python -m <arguments>` with the given environment only; append all output to `log`."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -66,3 +70,11 @@ def _run(arguments: list[str], environment: dict[str, str], log: str) -> None:
         text.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.argv = list(arguments)
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+
+
+def _die_with_parent() -> None:
+    """Kill this process when the test run ends; the fork server lives as long as its forks."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)

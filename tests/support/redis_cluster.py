@@ -67,6 +67,12 @@ class RedisCluster:
                 return self._at(primary[1])
         raise AssertionError(key)
 
+    async def primary(self, shard: int) -> RedisServer:
+        """Return the present primary of a shard; the number wraps around."""
+        rows = sorted(await self._slots(self._alive()))
+        first = SLOTS * (shard % self.shards) // self.shards
+        return next(self._at(row[2][1]) for row in rows if row[0] <= first <= row[1])
+
     async def replica_of(self, server: RedisServer) -> RedisServer:
         """Return the replica of a primary, as soon as it has one that is up to date."""
 
@@ -83,13 +89,26 @@ class RedisCluster:
 
     async def promote(self, replica: RedisServer, *how: str) -> None:
         """Make a replica the primary of its shard; `TAKEOVER` does not ask the others."""
-        await self._on(replica, "CLUSTER", "FAILOVER", *how)
+        await replica.run("CLUSTER", "FAILOVER", *how)
+        await self.promoted(replica)
+
+    async def promoted(self, replica: RedisServer) -> None:
+        """Wait until a replica is the primary of its shard."""
 
         async def promoted() -> bool:
             primaries = [row[2][1] for row in await self._slots(replica)]
             return replica.port in primaries
 
         await eventually(promoted)
+
+    async def fall_behind(self, replica: RedisServer) -> None:
+        """Let a replica fall behind from now on: its primary refuses its password."""
+        await replica.configure(masterauth="wrong")
+        await replica.run("CLIENT", "KILL", "TYPE", "master")
+
+    async def stop_falling_behind(self, replica: RedisServer) -> None:
+        """Undo `fall_behind`."""
+        await replica.configure(masterauth="")
 
     async def move_slot(self, key: str, to: RedisServer) -> None:
         """Give the slot of a key, without its data, to another primary."""
@@ -118,7 +137,6 @@ class RedisCluster:
     def _options(self) -> tuple[str, ...]:
         return (
             "--cluster-enabled", "yes", "--cluster-node-timeout", str(self.node_timeout),
-            "--repl-diskless-sync-delay", "0",
         )  # fmt: skip
 
     async def _create(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local import programs
-from deploy.local.runner import start
+from tests.support.parent_death import start
 from tests.support.stack import local_settings, stop
 
 

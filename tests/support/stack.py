@@ -18,9 +18,9 @@ from deploy.local.demo_users import UserPool
 from deploy.local.ports import unused_ports
 from deploy.local.programs import Program
 from deploy.local.provision import deploy, service_environment, wait_for
-from deploy.local.runner import start
 from deploy.local.settings import HOST, SERVICES, LocalSettings, port_setting
 from tests.support.forked_process import ForkedProcess
+from tests.support.parent_death import start
 
 STOP_SECONDS = 10
 

@@ -180,6 +180,43 @@ async def test_a_cluster_of_one_shard_is_served(tmp_path: Any) -> None:
         assert len(await client.primaries()) == 1
 
 
+async def test_a_node_is_used_directly_and_for_routed_commands_in_one_tick(
+    client: BatchingRedis,
+) -> None:
+    for key in KEYS:
+        await client.set(key, "v")
+        node = await client.node_for(key)
+        calls: list[Any] = [client.get(key), node.get(key)]
+        assert await asyncio.gather(*calls) == [b"v", b"v"]
+
+
+async def test_closing_waits_for_commands_that_are_looking_for_their_nodes(
+    cluster: RedisCluster,
+) -> None:
+    client = connect(cluster.url)
+    calls: list[Any] = [client.set(key, "v") for key in KEYS]
+    await client.aclose()
+    assert all(call.done() and call.result() for call in calls)
+
+
+async def test_a_url_may_lead_to_a_replica(cluster: RedisCluster) -> None:
+    """The name of a cluster leads to any of its nodes."""
+    replica = await cluster.replica_of(await cluster.primary_of(KEYS[0]))
+    async with connect(replica.url) as client:
+        assert await client.set(KEYS[0], "v")
+        assert await client.get(KEYS[0]) == b"v"
+    async with connect(replica.url) as client:
+        pipe: Any = client.pipeline(transaction=True)
+        assert await pipe.set(KEYS[0], "w").get(KEYS[0]).execute() == [True, b"w"]
+    async with connect(replica.url) as client:
+        subscription: Any = client.pubsub()
+        await subscription.subscribe("news")
+        assert (await subscription.get_message(timeout=5))["type"] == "subscribe"
+        await subscription.aclose()
+    async with connect(replica.url) as client:
+        assert len(await client.primaries()) == 3
+
+
 async def test_the_first_commands_of_a_process_may_be_of_any_kind(cluster: RedisCluster) -> None:
     """What the server is becomes known with the first connection."""
     async with connect(cluster.url) as client:

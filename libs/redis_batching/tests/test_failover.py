@@ -13,7 +13,7 @@ from redis_batching import BatchingRedis, connect
 from redis_batching.failover import is_refusal_of_replica
 from redis_batching.primary_connection import NotPrimary
 from tests.support.eventually import eventually
-from tests.support.redis_pair import Pair, paired, two_servers
+from tests.support.redis_pair import RedisPair, paired, two_servers
 from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.stack
@@ -26,13 +26,13 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[lis
 
 
 @pytest.fixture
-async def pair(servers: list[RedisServer]) -> AsyncIterator[Pair]:
+async def pair(servers: list[RedisServer]) -> AsyncIterator[RedisPair]:
     async with paired(*servers) as pair:
         yield pair
 
 
 @pytest.fixture
-async def client(pair: Pair) -> AsyncIterator[BatchingRedis]:
+async def client(pair: RedisPair) -> AsyncIterator[BatchingRedis]:
     async with connect(pair.url) as client:
         yield client
 
@@ -72,7 +72,7 @@ WRITES = [
 
 @pytest.mark.parametrize("write", WRITES)
 async def test_a_refused_write_reaches_the_new_primary_when_repeated(
-    write: Callable[[BatchingRedis], Awaitable[None]], client: BatchingRedis, pair: Pair
+    write: Callable[[BatchingRedis], Awaitable[None]], client: BatchingRedis, pair: RedisPair
 ) -> None:
     await write(client)
     await pair.fail_over()
@@ -84,7 +84,7 @@ async def test_a_refused_write_reaches_the_new_primary_when_repeated(
 
 
 async def test_one_refusal_outdates_every_connection_of_the_pool(
-    client: BatchingRedis, pair: Pair
+    client: BatchingRedis, pair: RedisPair
 ) -> None:
     """Those that only read would get old values for ever."""
     pipes: list[Any] = [client.pipeline(transaction=False).client_id() for _ in range(8)]
@@ -97,7 +97,9 @@ async def test_one_refusal_outdates_every_connection_of_the_pool(
     assert {reply[0]["port"] for reply in replies} == {str(pair.primary.port)}
 
 
-async def test_a_subscription_moves_to_the_new_primary(client: BatchingRedis, pair: Pair) -> None:
+async def test_a_subscription_moves_to_the_new_primary(
+    client: BatchingRedis, pair: RedisPair
+) -> None:
     await client.set("k", "v")
     subscription: Any = client.pubsub()
     await subscription.subscribe("news")
@@ -117,7 +119,7 @@ async def test_a_subscription_moves_to_the_new_primary(client: BatchingRedis, pa
 
 
 async def test_a_connection_that_only_reads_leaves_a_demoted_server(
-    client: BatchingRedis, pair: Pair, monkeypatch: pytest.MonkeyPatch
+    client: BatchingRedis, pair: RedisPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is refused, so the role is verified from time to time, under load as well."""
     monkeypatch.setattr("redis_batching.primary_connection.VERIFY_SECONDS", 0.02)
@@ -130,7 +132,7 @@ async def test_a_connection_that_only_reads_leaves_a_demoted_server(
     await eventually(reads_from_the_new_primary)
 
 
-async def test_a_replica_is_refused_unless_the_caller_allows_it(pair: Pair) -> None:
+async def test_a_replica_is_refused_unless_the_caller_allows_it(pair: RedisPair) -> None:
     pair.name.target = pair.replica.port
     async with connect(pair.url) as client:
         with pytest.raises(NotPrimary, match="is a replica"):
@@ -195,7 +197,7 @@ async def test_the_first_command_after_the_server_closed_idle_connections_succee
     use: Callable[[BatchingRedis], Awaitable[None]],
     idle_seconds: float,
     client: BatchingRedis,
-    pair: Pair,
+    pair: RedisPair,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In the pool, and in the hands of an idle worker; the command is executed once."""

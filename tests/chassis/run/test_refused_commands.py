@@ -46,7 +46,7 @@ from tests.chassis.events import (
 from tests.chassis.models import MODELS, fold_log, read, serve
 from tests.support.eventually import eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.single_node("the service uses that of the stack")]
+pytestmark = pytest.mark.stack
 
 COMMANDS = 5
 QUEUE, DEAD = "test-counting-commands.fifo", "dead-test-counting-commands.fifo"
@@ -212,11 +212,11 @@ REFUSED: dict[str, tuple[str, Exception]] = {
 @pytest.mark.parametrize("kind", REFUSED)
 async def test_a_refusal_delays_commands_and_loses_none(
     redis: Any,  # noqa: ARG001  empties the database
-    redis_url: str,
+    redis_database: str,
     kind: str,
 ) -> None:
     dependency, error = REFUSED[kind]
-    async with counting(redis_url) as service:
+    async with counting(redis_database) as service:
         service.refusals[dependency].error = error
         with capture_logs() as logs:
             ids = [await service.send(Count(counter=str(n), by=2)) for n in range(COMMANDS)]
@@ -245,9 +245,9 @@ async def test_a_refusal_delays_commands_and_loses_none(
 
 async def test_a_command_whose_events_are_too_large_is_rejected_at_once(
     redis: Any,  # noqa: ARG001  empties the database
-    redis_url: str,
+    redis_database: str,
 ) -> None:
-    async with counting(redis_url) as service:
+    async with counting(redis_database) as service:
         too_large = TakeName(counter="a", name=_noise(MAX_COMMIT_BYTES * 2))
         ids = [await service.send(too_large), await service.send(Count(counter="a"))]
         large, after = await service.outcomes(ids)
@@ -262,9 +262,9 @@ async def test_a_command_whose_events_are_too_large_is_rejected_at_once(
 @pytest.mark.slow
 async def test_a_poison_command_is_moved_with_its_reason_after_five_failures(
     redis: Any,  # noqa: ARG001  empties the database
-    redis_url: str,
+    redis_database: str,
 ) -> None:
-    async with counting(redis_url) as service:
+    async with counting(redis_database) as service:
         service.refusals["dynamodb"].error = KeyError("a bug")
         await service.send(Count(counter="a"))
 

@@ -191,7 +191,7 @@ class System:
 
 @pytest.fixture
 async def system(
-    dynamodb: Any, redis_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    dynamodb: Any, redis_database: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> System:
     monkeypatch.setattr(deliveries, "MAX_NOT_YET_PAUSE_SECONDS", 1.0)
     # the model of SQS counts its time from the start of the event loop, not from 1970
@@ -211,7 +211,7 @@ async def system(
             {"AttributeName": "s", "AttributeType": "N"},
         ],
     )
-    return System(model, dynamodb, redis_url.removesuffix("/0") + "/1", redis, table)
+    return System(model, dynamodb, redis_database, redis, table)
 
 
 def counters(number: int) -> list[str]:
