@@ -125,9 +125,11 @@ _OPERATORS: Final = re.compile(
     r"|MissingAuthenticationToken|InvalidSecurity|^K(ms|MS)|ResourceNotFound|NoSuchBucket"
     r"|NonExistentQueue|QueueDoesNotExist|Credential|Token(Provider|Retriev)|Profile|NoRegion"
     r"|Unauthorized|^NO(PERM|AUTH)$|^WRONGPASS|Authentication|Authorization|AccountSuspended"
-    r"|IdentityToken|IDPRejected|MalformedPolicy|PackedPolicy|RegionDisabled|InvalidGrant"
+    r"|NotVerified|SendingPaused|IdentityToken|IDPRejected|MalformedPolicy|PackedPolicy|RegionDisabled|InvalidGrant"
 )
 """Codes and names of errors that last until an operator acts."""
+_SENDER: Final = re.compile(r"not verified|sandbox|paused|suspended", re.IGNORECASE)
+"""Texts with which SES rejects every mail of this sender."""
 _TRANSACTION_CANCELED: Final = "TransactionCanceledException"
 _REASONS_IN_TEXT: Final = re.compile(r"\[([A-Za-z, ]+)\]")
 
@@ -182,6 +184,8 @@ def needs_operator(error: BaseException) -> bool:
     if isinstance(error, RedisError) and _LASTING.search(str(error)):
         return True
     if _sdk_module(error) in ("credentials", "tokens"):
+        return True
+    if code_of(error) == "MessageRejected" and _SENDER.search(str(error)):
         return True
     return bool(_OPERATORS.search(code_of(error)))
 

@@ -16,6 +16,8 @@ from chassis.views.rebuild.control import RebuildControl
 from chassis.views.rebuild.run import Rebuilder
 
 Samples = list[tuple[list[str], float]]
+GIVEN_UP: Final[Counter[tuple[str, str]]] = Counter()
+"""(what, why) -> how often this process gave something up for good, such as a mail."""
 _GENERATION: Final = ["read_model", "generation"]
 
 
@@ -35,7 +37,7 @@ class ServiceMetrics:
         return generate_latest(registry)
 
     async def _families(self) -> AsyncIterator[Metric]:
-        for family in (*self._outage_families(), self._message_family()):
+        for family in (*self._outage_families(), self._message_family(), _given_up_family()):
             yield family
         projector = self.rebuilder.projector
         counts = projector.counts
@@ -148,6 +150,15 @@ class ServiceMetrics:
                 for name, samples in counts.items()
             ),
         ]
+
+
+def _given_up_family() -> Metric:
+    return _counter(
+        "given_up",
+        "What was given up for good, such as a mail, and why.",
+        ["what", "why"],
+        [([what, why], count) for (what, why), count in GIVEN_UP.items()],
+    )
 
 
 @dataclass(frozen=True, eq=False)

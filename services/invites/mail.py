@@ -14,13 +14,15 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from contracts.addresses import masked
+from contracts.addresses import mail_address, masked
 from contracts.referral_code import shown
+from contracts.texts import without_forbidden
+from invites.headers import MAX_LINE, add_header
 from invites.rules import DAY
-from invites.sanitize import break_links, strip_invisible
+from invites.sanitize import break_links
 from invites.wording import Phrases, phrases_for
 
-_POLICY: Final = SMTP.clone(max_line_length=400)
+_POLICY: Final = SMTP.clone(max_line_length=MAX_LINE)
 """Long lines, since some mail programs cannot read a folded URL in `List-Unsubscribe`."""
 _MAX_NAME: Final = 80
 _TEMPLATES: Final = Environment(
@@ -51,6 +53,7 @@ class MailContent:
     """Hold the variable content of a mail."""
 
     to: str
+    """The address as it was typed; the mail has its domain as A-labels."""
     inviter: str
     """Name of the inviter; if empty, their masked address."""
     inviter_email: str
@@ -66,13 +69,17 @@ class MailContent:
 
 
 def compose(profile: MailProfile, content: MailContent) -> EmailMessage:
-    """Return the complete message with its headers; both parts have the same content."""
+    """Return the complete message with its headers; both parts have the same content.
+
+    Raises:
+        ValueError: no mail can be sent to the address; older versions accepted more of them.
+    """
     locale, phrases = phrases_for(content.locale)
     inviter = _inviter_name(content)
     subject = _subject(phrases, profile, content, inviter)
     unsubscribe_url = profile.unsubscribe_url.format(token=content.unsubscribe_token)
     message = EmailMessage(policy=_POLICY)
-    message["Subject"] = subject
+    add_header(message, "Subject", subject)
     _add_headers(message, profile, content, unsubscribe_url)
     _add_parts(
         message,
@@ -81,7 +88,7 @@ def compose(profile: MailProfile, content: MailContent) -> EmailMessage:
             "locale": locale,
             "subject": break_links(subject),
             "product": profile.product,
-            "note": break_links(strip_invisible(content.note)),
+            "note": break_links(without_forbidden(content.note)),
             "accept_url": profile.invite_url.format(token=content.token),
             "unsubscribe_url": unsubscribe_url,
         },
@@ -91,7 +98,7 @@ def compose(profile: MailProfile, content: MailContent) -> EmailMessage:
 
 
 def _inviter_name(content: MailContent) -> str:
-    name = strip_invisible(content.inviter).replace("\n", " ")[:_MAX_NAME]
+    name = without_forbidden(content.inviter).replace("\n", " ")[:_MAX_NAME].strip()
     return name or masked(content.inviter_email)
 
 
@@ -104,7 +111,7 @@ def _add_headers(
     message: EmailMessage, profile: MailProfile, content: MailContent, unsubscribe_url: str
 ) -> None:
     message["From"] = Address(profile.product, addr_spec=profile.address)
-    message["To"] = Address(addr_spec=content.to)
+    add_header(message, "To", mail_address(content.to))
     if profile.reply_to:
         message["Reply-To"] = Address(addr_spec=profile.reply_to)
     message["Date"] = datetime.fromtimestamp(content.at, UTC)

@@ -15,12 +15,14 @@ from botocore.exceptions import (
     EndpointConnectionError,
     MetadataRetrievalError,
     NoCredentialsError,
+    ParamValidationError,
     PartialCredentialsError,
     ProxyConnectionError,
     TokenRetrievalError,
 )
 
 from chassis.resilience.outages import OUTAGES, Outages
+from contracts.addresses import masked
 
 QUOTA_SECONDS: Final = 3_600
 """Seconds between two checks of the account's sending quota."""
@@ -40,8 +42,14 @@ _NOT_SENT: Final = (
 """Errors before the request reached SES."""
 _PERMANENT: Final = frozenset({"MessageRejected", "BadRequestException"})
 """SES refuses the mail itself, unless the text names the sender's account."""
-_OPERATORS: Final = re.compile(r"not verified|sandbox|paused|suspended", re.IGNORECASE)
-"""What an operator has to set right: verify the sender, or leave the sandbox."""
+_NOT_NOW: Final = re.compile(
+    r"not verified|sandbox|production access|paused|suspended|shut ?down|under review|quota"
+    r"|sending limit|rate exceeded|throttl",
+    re.IGNORECASE,
+)
+"""What an operator has to change, or time: an unverified sender, an account that is in the sandbox,
+paused, or at its quota."""
+_ADDRESS: Final = re.compile(r"[^\s,;:<>()\"']+@[^\s,;:<>()\"']+")
 _SERVER_ERROR: Final = 500
 _BUSY: Final = frozenset(
     {"ServiceUnavailable", "ServiceUnavailableException", "ThrottlingException"}
@@ -106,6 +114,8 @@ class SES:
                 response = await self.client.send_email(**self._request(to, message, tags))
         except _NOT_SENT as error:
             raise self._deferred(error, type(error).__name__) from error
+        except ParamValidationError as error:
+            raise MailRefused(type(error).__name__) from error
         except ClientError as error:
             raise self._reason(error) from error
         self.outages.succeeded(self)
@@ -114,7 +124,8 @@ class SES:
     def _reason(self, error: ClientError) -> Exception:
         """Return what a response of SES says about the mail; the error itself if it is unclear."""
         code = str(error.response["Error"].get("Code", ""))
-        if code in _PERMANENT and not _OPERATORS.search(str(error)):
+        if code in _PERMANENT and not _NOT_NOW.search(str(error)):
+            self.outages.succeeded(self)
             return MailRefused(code)
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status >= _SERVER_ERROR and code not in _BUSY:
@@ -124,8 +135,23 @@ class SES:
 
     def _deferred(self, error: Exception, because: str) -> MailDeferred:
         """Register why no mail can be sent now, until one is sent."""
-        self.outages.failed(self, error)
+        self.outages.failed(self, self._without_addresses(error))
         return MailDeferred(because)
+
+    def _without_addresses(self, error: Exception) -> Exception:
+        """Return the error with masked addresses: in the sandbox SES names the recipient's."""
+        if not isinstance(error, ClientError):
+            return error
+
+        def shown(match: re.Match[str]) -> str:
+            address = match.group().rstrip(".")
+            return address if address.lower() == self.mail_from.lower() else masked(address)
+
+        details = {**error.response["Error"]}
+        details["Message"] = _ADDRESS.sub(shown, str(details.get("Message", "")))
+        response: Any = {**error.response, "Error": details}
+        masked_error: Exception = ClientError(response, error.operation_name)
+        return masked_error
 
     def _request(self, to: str, message: bytes, tags: dict[str, str]) -> dict[str, Any]:
         request: dict[str, Any] = {

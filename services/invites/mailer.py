@@ -6,9 +6,11 @@ and `SendingStarted.again` counts that it may have been sent twice.
 """
 
 import time
+import traceback
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -18,6 +20,8 @@ from chassis.bus.command_handler import CommandHandler
 from chassis.bus.commands import IncomingCommand
 from chassis.log.event_store import EventStore
 from chassis.resilience.failpoint import failpoint
+from chassis.run.metrics import GIVEN_UP
+from contracts.addresses import mail_address
 from contracts.invites import (
     GiveUpSending,
     InviteCommand,
@@ -31,7 +35,7 @@ from contracts.messages import Metadata
 from contracts.streams import INVITATIONS, SUPPRESSIONS
 from contracts.tokens import token_digest
 from invites.domain import INVITES, StreamState
-from invites.invitation.mailing import Finished
+from invites.invitation.mailing import Finished, Progress, Sending
 from invites.invitation.state import Active, Record
 from invites.mail import MailContent, MailProfile, compose
 from invites.mail_provider import MailDeferred, MailProvider, MailRefused
@@ -40,6 +44,10 @@ from invites.sending_rate import SendingRate
 from invites.suppression import Suppressed
 from invites.tokens import Tokens
 
+MAX_REPEATS: Final = 7
+"""Number of times that a mail without a result is started again; the recipient may get each."""
+LONGEST_PATIENCE: Final = 3_600
+"""Maximum number of seconds between two starts without a result."""
 SENDING_STEPS: Final = ("before_intent", "before_mail", "after_mail", "after_result")
 """Failpoints between the steps of a mail, in order."""
 
@@ -65,6 +73,9 @@ class InvitationMailer:
         record = await self._waiting(invite_id)
         if record is None:
             return
+        if self._is_lost(record.mailing.progress):
+            await self._give_up(record, "no_result", correlation_id)
+            return
         withheld = await self._suppression(record.request.address_key)
         if withheld is None:
             await self.rate.wait()
@@ -77,25 +88,67 @@ class InvitationMailer:
             token_hash=token_digest(token),
             unsubscribe_hash=token_digest(unsubscribe_token),
             withheld=withheld,
-            patience=self.timeout,
+            patience=self._patience(record.mailing.progress),
         )
         if not await self._execute(start, correlation_id) or withheld is not None:
             return
         failpoint("before_mail")
-        result = await self._send(record, self._content(record, token, unsubscribe_token))
-        if result is not None:
+        content = self._content(record, token, unsubscribe_token)
+        message = self._compose(invite_id, content)
+        if message is None:
+            await self._give_up(record, "not_composed", correlation_id)
+            return
+        result = await self._send(record, message)
+        if isinstance(result, GiveUpSending):
+            await self._give_up(record, result.because, correlation_id)
+        elif result is not None:
             await self._execute(result, correlation_id)
         failpoint("after_result")
 
+    def _patience(self, progress: Progress) -> int:
+        """Return the seconds after which a start without a result is repeated; they double."""
+        if not isinstance(progress, Sending):
+            return self.timeout
+        doubled: int = self.timeout * 2**progress.repeats
+        return max(self.timeout, min(doubled, LONGEST_PATIENCE))
+
+    def _is_lost(self, progress: Progress) -> bool:
+        """Return whether a mail was started so often without a result that it is given up."""
+        if not isinstance(progress, Sending) or progress.repeats < MAX_REPEATS:
+            return False
+        return self.clock() >= progress.started_at + self._patience(progress)
+
+    def _compose(self, invite_id: str, content: MailContent) -> bytes | None:
+        """Return the mail, None if it cannot be composed: another attempt would fail as well."""
+        try:
+            return compose(self.profile, content).as_bytes()
+        except Exception as error:  # noqa: BLE001  recorded as the end of this mail
+            # not the error's text, which may contain an address
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(frame.filename).name}:{frame.lineno}"
+            because = type(error).__name__
+            log.error(  # noqa: TRY400  see above
+                "mail_not_composed", invite=invite_id, because=because, at=where
+            )
+            return None
+
+    async def _give_up(self, record: Record, because: str, correlation_id: str) -> None:
+        """Record that the mail will not be sent, in the log, in the metrics and for the inviter."""
+        invite_id, mail = record.request.invite_id, record.mailing.number
+        command = GiveUpSending(invite_id=invite_id, mail=mail, because=because)
+        if await self._execute(command, correlation_id):
+            GIVEN_UP["mail", because] += 1
+            log.warning("mail_given_up", invite=invite_id, mail=mail, because=because)
+
     async def _send(
-        self, record: Record, content: MailContent
+        self, record: Record, message: bytes
     ) -> RecordSent | PostponeSending | GiveUpSending | None:
         """Call the provider; return the command that records the result, None if it is unknown."""
         invite_id, mail = record.request.invite_id, record.mailing.number
-        message = compose(self.profile, content).as_bytes()
+        to = mail_address(record.request.email)
         try:
             message_id = await self.provider.send(
-                content.to, message, {"invite": invite_id, "mail": str(mail)}
+                to, message, {"invite": invite_id, "mail": str(mail)}
             )
         except MailDeferred as error:
             return PostponeSending(invite_id=invite_id, mail=mail, because=str(error))

@@ -13,6 +13,7 @@ class Inbox:
     tags: list[dict[str, str]] = field(default_factory=list)
     plan: list[BaseException] = field(default_factory=list)
     """Errors of the next calls."""
+    recipients: list[str] = field(default_factory=list)
     calls: int = 0
 
     async def send(self, to: str, message: bytes, tags: dict[str, str]) -> str:
@@ -24,6 +25,7 @@ class Inbox:
         assert mail["To"] == to
         self.mails.append(mail)
         self.tags.append(tags)
+        self.recipients.append(to)
         return f"m-{len(self.mails)}"
 
     def token(self, number: int = -1) -> str:

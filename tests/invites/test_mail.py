@@ -3,16 +3,20 @@
 import re
 from dataclasses import replace
 from email import policy
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.parser import BytesParser
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from contracts.invites import SendInvite
 from contracts.tokens import token_digest
 from invites.mail import MailContent, MailProfile, compose
+from invites.sanitize import WORD_JOINER
 from invites.tokens import Tokens
 from invites.wording import locale_for
 
@@ -161,6 +165,88 @@ def test_no_text_adds_a_header_a_tag_or_a_link(name: str, note: str) -> None:
     assert {each.lower() for each in message} == HEADERS
     assert set(page.tags) <= set(plain.tags)
     assert page.links == plain.links
+
+
+EMOJI = (
+    "👨\u200d👩\u200d👧\u200d👦", "🏳\ufe0f\u200d🌈", "\u0645\u06cc\u200c\u062e\u0648",
+    "क्\u200dष", "\U0001fa77\U0001fae9",
+    "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", "שלום\u200f!",
+)  # fmt: skip
+
+
+def invitation(name: str, note: str) -> SendInvite | None:
+    """Return the command that the edge makes of these texts; None if it refuses them."""
+    try:
+        return SendInvite(inviter_id="alice", email="bob@example.org", name=name, note=note)
+    except ValidationError:
+        return None
+
+
+def check_unchanged(command: SendInvite) -> None:
+    message = received(replace(CONTENT, inviter=command.name, note=command.note))
+    text, html = (part.replace(WORD_JOINER, "").replace("\r\n", "\n") for part in parts(message))
+    inviter = command.name or "a***@e***.com"
+    (raw,) = (value for name, value in message.raw_items() if name == "Subject")
+    subject = str(make_header(decode_header(raw)))
+    assert subject == f"{inviter} invites you to Vouch"
+    assert f"\n{inviter} would like you to join Vouch." in text
+    if command.note:
+        quoted = "".join(f"> {line}\n" for line in command.note.split("\n"))
+        assert f"They write:\n{quoted}" in text
+    shown = [line.strip() for line in Page(html).text.split("\n")]
+    assert f"{inviter} would like you to join Vouch.".strip() in shown
+    for line in command.note.split("\n"):
+        assert line.strip() in shown
+
+
+@pytest.mark.parametrize("text", EMOJI)
+def test_emoji_and_joiners_arrive_unchanged(text: str) -> None:
+    command = invitation(text, f"{text}\n\n  {text} {text}")
+    assert command is not None
+    assert command.name == text
+    check_unchanged(command)
+
+
+NAMES = st.text(max_size=80) | st.lists(
+    st.sampled_from([*EMOJI, " ", "=?utf-8?q?=0AEvil?=", "=?", "é", "a", '"', "\u00a0"]), max_size=8
+).map("".join)
+NOTES = st.lists(NAMES, max_size=3).map("\n".join)
+
+
+@pytest.mark.slow
+@settings(deadline=None)
+@given(NAMES, NOTES)
+@example("=?utf-8?q?Bob=0D=0ABcc=3A_x=40example.com?=", "=?utf-8?b?PGgxPg==?=")
+@example("a  b", "  indented\n\n> quoted\n-- \nFrom me")
+@example("\u00a0x" * 30, "x" * 280)
+def test_every_text_that_the_edge_accepts_arrives_unchanged(name: str, note: str) -> None:
+    command = invitation(name, note)
+    if command is not None:
+        check_unchanged(command)
+
+
+def test_a_domain_is_mailed_as_a_labels() -> None:
+    raw = compose(PROFILE, replace(CONTENT, to="fresh@bücher.example")).as_bytes()
+    assert b"\r\nTo: fresh@xn--bcher-kva.example\r\n" in raw
+
+
+@pytest.mark.parametrize("to", ["jörg@example.com", "bob@corp.local", "a\r\nBcc: x@example.com"])
+def test_an_address_that_gets_no_mail_is_refused(to: str) -> None:
+    """Older versions have stored such addresses."""
+    with pytest.raises(ValueError, match=r"before the @|domain"):
+        compose(PROFILE, replace(CONTENT, to=to))
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["evil\u200d.com", "evil.\u200dcom", "evil\u200e.example", "evil。com", "a\u200d@evil.example"],
+)
+def test_an_invisible_character_does_not_restore_a_link(link: str) -> None:
+    text, html = parts(received(replace(CONTENT, note=f"see {link}")))
+    for part in (text, Page(html).text):
+        assert link not in part
+        visible = re.sub("[\u200c-\u200f]", "", part)
+        assert not re.search(r"evil[.。]com|evil\.example", visible)
 
 
 def test_tokens_have_256_bits_and_one_purpose() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import aioboto3
@@ -11,6 +12,7 @@ from botocore.exceptions import ReadTimeoutError
 from structlog.testing import capture_logs
 
 from chassis.bus.commands import COMMAND_ID
+from chassis.run.metrics import GIVEN_UP
 from chassis.views.boards import Boards
 from chassis.views.inspection import Inspection
 from contracts.invites import (
@@ -18,6 +20,7 @@ from contracts.invites import (
     INVITES,
     AcceptInvite,
     InviteView,
+    RequestInvite,
     ResendInvite,
     RevokeInvite,
     SendingStarted,
@@ -26,11 +29,13 @@ from contracts.invites import (
 )
 from contracts.referrals import AccountOpened, use_id
 from contracts.tokens import token_digest
+from invites import mailer
 from invites.app import due_commands
 from invites.feedback import InvalidFeedback, parse_feedback
 from invites.feedback_handler import UnknownMail
 from invites.handlers import commands_for
 from invites.mail_provider import SES, MailDeferred, MailRefused
+from invites.mailer import MAX_REPEATS
 from invites.sending_rate import SendingRate
 from invites.tokens import Tokens
 from tests.invites.service import KEY, InvitesService, invites_service
@@ -136,6 +141,71 @@ async def test_a_mail_that_is_refused_for_good_is_shown_as_failed(service: Invit
     service.at += 10_000
     await service.tend(invite_id)
     assert service.inbox.calls == 1
+
+
+async def test_a_mail_that_cannot_be_composed_ends_and_is_reported_once(
+    service: InvitesService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("no template for bob@example.org")
+
+    monkeypatch.setattr(mailer, "compose", fail)
+    before = GIVEN_UP["mail", "not_composed"]
+    with capture_logs() as logs:
+        invite_id = await service.invite()
+    shown = await view(service, invite_id)
+    assert (shown.state, [line.what for line in shown.timeline]) == (
+        "failed", ["requested", "failed"]
+    )  # fmt: skip
+    assert GIVEN_UP["mail", "not_composed"] == before + 1
+    (line,) = (line for line in logs if line["event"] == "mail_not_composed")
+    assert (line["because"], line["log_level"]) == ("RuntimeError", "error")
+    assert line["at"].startswith("test_sending.py:")
+    assert "bob@" not in str(logs)
+    types = await service.types(invite_id)
+    for _ in range(10):
+        service.at += 600
+        await service.tend(invite_id)
+    assert await service.types(invite_id) == types
+
+
+async def test_an_address_that_an_older_version_accepted_ends_its_mail(
+    service: InvitesService,
+) -> None:
+    request = RequestInvite(
+        invite_id="old", inviter_id="alice", email="jörg@example.com", address_key="ab" * 32
+    )
+    await service.do(request)
+    assert await service.types("old") == ["InviteRequested", "SendingStarted", "SendingFailed"]
+    assert service.inbox.calls == 0
+
+
+async def test_an_international_domain_is_mailed_as_a_labels_and_shown_as_typed(
+    service: InvitesService,
+) -> None:
+    invite_id = await service.invite("fresh@bücher.example")
+    (mail,) = service.inbox.mails
+    assert (mail["To"], service.inbox.recipients) == (
+        "fresh@xn--bcher-kva.example", ["fresh@xn--bcher-kva.example"]
+    )  # fmt: skip
+    assert (await view(service, invite_id)).email == "fresh@bücher.example"
+
+
+async def test_a_mail_whose_result_is_always_lost_is_given_up(service: InvitesService) -> None:
+    service.inbox.plan = [ReadTimeoutError(endpoint_url="ses") for _ in range(100)]
+    invite_id = await service.invite()
+    started = service.at
+    times = [started]
+    while (await view(service, invite_id)).state == "requested":
+        calls = service.inbox.calls
+        service.at += 30
+        await service.tend(invite_id)
+        if service.inbox.calls > calls:
+            times.append(service.at)
+    assert service.inbox.calls == MAX_REPEATS + 1
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert pauses == pytest.approx([120, 240, 480, 960, 1920, 3600, 3600], abs=31)
+    assert (await service.types(invite_id))[-1] == "SendingFailed"
 
 
 async def test_a_permanent_bounce_suppresses_the_address(service: InvitesService) -> None:

@@ -34,6 +34,8 @@ class Sending:
 
     started_at: int
     retries: int = 0
+    repeats: int = 0
+    """Number of earlier starts in a row that have no result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,10 @@ def _finish(mailing: Mailing, number: int) -> Mailing:
 
 def _start(progress: Progress, at: int) -> Progress:
     match progress:
-        case Waiting() | Sending():
+        case Waiting():
             return Sending(at, progress.retries)
+        case Sending():
+            return Sending(at, progress.retries, progress.repeats + 1)
         case Finished():
             return progress
         case _:
