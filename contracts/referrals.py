@@ -5,12 +5,10 @@ A referral is made in two steps: `ReserveReferral` reserves a seat for half an h
 it. The referrer's stream decides on both, so that no seat is assigned twice.
 """
 
-import hashlib
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from contracts.addresses import folded
 from contracts.messages import (
     Command,
     Event,
@@ -46,16 +44,6 @@ Network = Annotated[str, Field(max_length=64), Personal()]
 Seats = Annotated[int, Field(ge=0, le=MAX_TOTAL_REFERRALS)]
 Uses = Annotated[int, Field(ge=1, le=MAX_TOTAL_REFERRALS)]
 CodeKind = Literal["random", "vanity"]
-
-
-def use_id(referrer_id: str | None, code: str, address: str) -> str:
-    """Return the id of this person's use of this referrer's codes.
-
-    Repeated requests, and other spellings of the address, have the same id. A code that does not
-    exist has ids, too, although it can never be used.
-    """
-    owner = referrer_id or f"code {code}"
-    return hashlib.sha256(f"{owner}\n{folded(address)}".encode()).hexdigest()[:32]
 
 
 # Commands
@@ -136,7 +124,7 @@ class RevokeCode(MemberCommand):
 class ReserveReferral(ReferralsCommand):
     """Reserve a seat for an invited person (`referral_use`), until the reservation expires.
 
-    `use_id` identifies the referral from here on. Reserving again is the same success.
+    Reserving again for the same person is the same success.
     """
 
     excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network", "verified"})
@@ -156,10 +144,6 @@ class ReserveReferral(ReferralsCommand):
             return UNKNOWN_CODES.stream(self.code)
         return MEMBERS.stream(self.member_id)
 
-    @property
-    def use_id(self) -> str:
-        return use_id(self.member_id, self.code, self.invited_user)
-
 
 class RedeemReferral(MemberCommand):
     """Reserve and confirm in one step, for a person who has already signed up."""
@@ -170,10 +154,6 @@ class RedeemReferral(MemberCommand):
     invited_user: VerifiedAddress
     invited_id: Identifier
     network: Network | None = None
-
-    @property
-    def use_id(self) -> str:
-        return use_id(self.member_id, self.code, self.invited_user)
 
 
 class UseCommand(MemberCommand):

@@ -51,7 +51,7 @@ def claims_nothing(_event: object) -> Sequence[str]:
     return ()
 
 
-def requires_nothing(_state: object, _events: object) -> Sequence[str]:
+def requires_nothing(_state: object, _events: object, _context: object) -> Sequence[str]:
     """Return no claims: the default of `Decider.requires_unclaimed`."""
     return ()
 
@@ -63,15 +63,18 @@ class Decider(Generic[S, C, E]):
     `decide` returns `[]` if there is nothing to do and raises `Rejected` to reject the command.
     `evolve` accepts every event. `claims` names what an event reserves for its stream forever,
     such as a unique name: the store writes events and claims together or not at all.
-    `requires_unclaimed` names, for the state before the events and the events, the claims that no
-    other stream may hold when the store writes them: a decision can rely on a claim that is free.
+    `requires_unclaimed` names, for the state before the events, the events and the context, the
+    claims that no other stream may hold when the store writes them: a decision can rely on a claim
+    that is free.
     """
 
     initial: S
     decide: Callable[[S, C, DecisionContext], list[E]]
     evolve: Callable[[S, E], S]
     claims: Callable[[E], Sequence[str]] = claims_nothing
-    requires_unclaimed: Callable[[S, Sequence[E]], Sequence[str]] = requires_nothing
+    requires_unclaimed: Callable[[S, Sequence[E], DecisionContext], Sequence[str]] = (
+        requires_nothing
+    )
 
     def fold(self, events: Iterable[E], state: S | None = None) -> S:
         """Return the state after the events; `state` is the state before, default `initial`."""

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -157,21 +157,15 @@ class Repository(Generic[S, C, E]):
             return Decision(history, commit=None)
         # 3. append
         claims = dict.fromkeys(claim for event in events for claim in self.decider.claims(event))
-        required = self._required(loaded.state, events, claims)
+        required = dict.fromkeys(self.decider.requires_unclaimed(loaded.state, events, context))
+        unclaimed = tuple(claim for claim in required if claim not in claims)
         failpoint("before_append")
         commit = await self.store.append(
-            history.head, events, origin, claims=tuple(claims), unclaimed=required
+            history.head, events, origin, claims=tuple(claims), unclaimed=unclaimed
         )
         failpoint("after_append")
         await streams.save_snapshot(loaded, commit)
         return Decision(history.with_commit(commit), commit)
-
-    def _required(
-        self, state: S, events: Sequence[E], claims: Mapping[str, None]
-    ) -> tuple[str, ...]:
-        """Return the claims that no other stream may hold, except those that the commit takes."""
-        required = dict.fromkeys(self.decider.requires_unclaimed(state, events))
-        return tuple(claim for claim in required if claim not in claims)
 
 
 def _is_conflict(error: BaseException) -> bool:

@@ -69,6 +69,7 @@ def service_environment(
         "COGNITO_SERVICE_CLIENT_IDS": outputs["ServiceClientId"],
         # for this machine only; a deployment takes it from its store of secrets
         "INVITES_KEY": "local-key-of-tokens-that-open-nothing-elsewhere",
+        "REFERRALS_KEY": "local-key-of-ids-that-are-used-nowhere-else",
         "SEGMENTS_BUCKET": outputs["SegmentsBucket"],
         "MAIL_CONFIGURATION_SET": f"{stack}-mail",
     }

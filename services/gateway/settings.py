@@ -2,12 +2,13 @@
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from chassis.run.settings import ProcessSettings
 from cognito_jwt import Pool
 from contracts.chains import KNOWN_CHAINS
+from contracts.referral_ids import EARLIER_KEYS, KEY, ReferralIds
 
 SERVICE_SCOPE: Final = "vouch/users.write"
 """OAuth scope of programs that may act for others."""
@@ -51,6 +52,9 @@ class Settings(ProcessSettings):
     cognito_extra_pools: tuple[PoolSettings, ...] = Field(
         (), description="Further user pools, as a JSON list."
     )
+
+    referrals_key: SecretStr = Field(min_length=32, description=KEY)
+    referrals_earlier_keys: SecretStr = Field(SecretStr(""), description=EARLIER_KEYS)
 
     outcome_wait_seconds: float = Field(
         2.0, gt=0, description="Seconds a write waits for its outcome before it responds 202."
@@ -102,6 +106,13 @@ class Settings(ProcessSettings):
             service_client_ids=self.cognito_service_client_ids,
         )
         return (main, *self.cognito_extra_pools)
+
+    @property
+    def referral_ids(self) -> ReferralIds:
+        """Return the ids under the configured keys."""
+        return ReferralIds.from_secrets(
+            self.referrals_key.get_secret_value(), self.referrals_earlier_keys.get_secret_value()
+        )
 
     @property
     def chains(self) -> dict[str, int]:

@@ -24,7 +24,8 @@ from contracts.referrals import (
 from contracts.registry import subscribers
 from contracts.streams import MEMBERS
 from referrals.closing import DayCloser
-from referrals.domain import DECIDER, STORED_STATE, State
+from referrals.account.policies import Policies
+from referrals.domain import STORED_STATE, State, referrals_decider
 from referrals.handlers import commands_for
 from referrals.operator import WHAT_IF
 from referrals.projections import MODELS
@@ -75,7 +76,7 @@ REFERRALS: Final = Service(
     name=SERVICE,
     settings=Settings,
     commands=ReferralCommand,
-    decider=DECIDER,
+    decider=lambda settings: referrals_decider(Policies(ids=settings.referral_ids)),
     codec=Codec[ReferralEvent](ReferralEvent),
     read_models=MODELS,
     snapshots=Snapshots(STORED_STATE, schema=1),

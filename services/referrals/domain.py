@@ -3,13 +3,15 @@
 A stream belongs to one aggregate, which its commands and events determine.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter
 
 from chassis.decide.decider import Decider, DecisionContext
 from contracts.referrals import BoardCommand, BoardEvent, ReferralCommand, ReferralEvent
-from referrals.account.decider import Policies, account_decider
+from referrals.account.decider import account_decider
+from referrals.account.policies import Policies
 from referrals.account.state import Account, NotOpened
 from referrals.board import BOARD_DAYS, BoardDay, OpenDay
 
@@ -23,9 +25,9 @@ STORED_STATE: Final[TypeAdapter[State]] = TypeAdapter(
 
 
 def referrals_decider(
-    policies: Policies | None = None,
+    policies: Policies,
 ) -> Decider[State, ReferralCommand, ReferralEvent]:
-    """Return one decider for all streams of the service; default policies: the current ones."""
+    """Return one decider for all streams of the service."""
     accounts = account_decider(policies)
 
     def decide(
@@ -45,7 +47,13 @@ def referrals_decider(
             return ()
         return (*accounts.claims(event),)
 
-    return Decider(None, decide, evolve, claims)
+    def requires_unclaimed(
+        state: State, events: Sequence[ReferralEvent], context: DecisionContext
+    ) -> Sequence[str]:
+        of_account = [event for event in events if not isinstance(event, BoardEvent)]
+        return accounts.requires_unclaimed(_as_account(state), of_account, context)
+
+    return Decider(None, decide, evolve, claims, requires_unclaimed)
 
 
 def _as_account(state: State) -> Account:
@@ -54,6 +62,3 @@ def _as_account(state: State) -> Account:
 
 def _as_board_day(state: State) -> BoardDay:
     return state if isinstance(state, BoardDay) else OpenDay()
-
-
-DECIDER = referrals_decider()

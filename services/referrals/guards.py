@@ -67,8 +67,8 @@ class Evidence:
     """None for campaigns, where many sign-ups from one network are normal."""
     referrer_network: str | None
     referrer_opened_at: int
-    referrer_referred_by: str | None
-    """The member who referred the referrer."""
+    referred_by: tuple[str, ...]
+    """The member who referred the referrer, the one who referred that member, and so on."""
     confirmed: int
     """Number of confirmed referrals of the referrer."""
     reserved_at: tuple[int, ...]
@@ -122,9 +122,15 @@ def _identity_signs(rules: GuardRules, evidence: Evidence, email: str) -> Iterat
     if folded(evidence.invited_user) == folded(email):
         detail = "the referrer and the invited person have the same address"
         yield _component("same_address", rules.same_address, detail)
-    if evidence.referrer_referred_by == evidence.invited_id:
-        detail = "the referrer was referred by the invited person"
-        yield _component("ring", rules.ring, detail)
+    if evidence.invited_id in evidence.referred_by:
+        yield _component("ring", rules.ring, _ring(evidence))
+
+
+def _ring(evidence: Evidence) -> str:
+    between = evidence.referred_by.index(evidence.invited_id)
+    if not between:
+        return "the referrer was referred by the invited person"
+    return f"{between + 2} members would have referred each other in a ring"
 
 
 def _network_signs(rules: GuardRules, evidence: Evidence) -> Iterator[ScoreComponent]:

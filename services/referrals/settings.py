@@ -1,8 +1,9 @@
 """Define the settings that the referrals service reads from its environment."""
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from chassis.run.settings import ServiceSettings
+from contracts.referral_ids import EARLIER_KEYS, KEY, ReferralIds
 
 
 class Settings(ServiceSettings):
@@ -18,3 +19,12 @@ class Settings(ServiceSettings):
     tick_seconds: float = Field(
         5.0, gt=0, description="Seconds between two rounds of the schedule."
     )
+    referrals_key: SecretStr = Field(min_length=32, description=KEY)
+    referrals_earlier_keys: SecretStr = Field(SecretStr(""), description=EARLIER_KEYS)
+
+    @property
+    def referral_ids(self) -> ReferralIds:
+        """Return the ids under the configured keys."""
+        return ReferralIds.from_secrets(
+            self.referrals_key.get_secret_value(), self.referrals_earlier_keys.get_secret_value()
+        )

@@ -1,10 +1,11 @@
 """Decide on a referral when the invited person signs up (pure)."""
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import assert_never
 
 from chassis.decide.decider import DecisionContext, Rejected
-from contracts.addresses import digest
+from contracts.referral_ids import ReferralIds
 from contracts.referrals import (
     AccountEvent,
     Assessment,
@@ -14,13 +15,14 @@ from contracts.referrals import (
     ReferralDelayed,
     ReferralHeld,
     ReferralRejected,
-    use_id,
+    UseEvent,
 )
-from referrals.account import status
+from referrals.account import rings, status
 from referrals.account.claims import address_claim, person_claim
 from referrals.account.referrals import Past
-from referrals.account.reservation import find, reserve, unknown_referral
-from referrals.account.state import Campaign, Member, OpenedAccount, with_referral
+from referrals.account.policies import Policies
+from referrals.account.reservation import find, known_use, reserve, unknown_referral
+from referrals.account.state import Account, Campaign, Member, OpenedAccount, with_referral
 from referrals.guards import HOUR, Evidence, GuardRules, assess
 
 NOT_ELIGIBLE = "not eligible"
@@ -28,22 +30,23 @@ REFERRED_BEFORE = "already referred by another member"
 
 
 def redeem(
-    account: OpenedAccount, command: RedeemReferral, context: DecisionContext, rules: GuardRules
+    account: OpenedAccount, command: RedeemReferral, context: DecisionContext, policies: Policies
 ) -> list[AccountEvent]:
     """Reserve a seat and confirm the referral in one step."""
-    reserved = reserve(account, command, context)
+    use_id = known_use(account, command.invited_user, policies.ids)
+    reserved = reserve(account, command, context, policies.ids)
     account = reduce(with_referral, reserved, account)
     confirmation = ConfirmReferral(
         member_id=command.member_id,
-        use_id=command.use_id,
+        use_id=use_id,
         invited_id=command.invited_id,
         network=command.network,
     )
-    return [*reserved, *confirm(account, confirmation, context, rules)]
+    return [*reserved, *confirm(account, confirmation, context, policies)]
 
 
 def confirm(
-    account: OpenedAccount, command: ConfirmReferral, context: DecisionContext, rules: GuardRules
+    account: OpenedAccount, command: ConfirmReferral, context: DecisionContext, policies: Policies
 ) -> list[AccountEvent]:
     """Assess the sign-up and confirm, delay, hold or reject the referral.
 
@@ -52,13 +55,15 @@ def confirm(
     referral = find(account, command.use_id)
     verified = command.invited_user
     # a use id is made of the address that the referral was reserved for
-    if verified is not None and use_id(command.member_id, "", verified) != command.use_id:
+    if verified is not None and command.use_id not in policies.ids.use_ids(
+        command.member_id, verified
+    ):
         raise unknown_referral()
     if isinstance(referral, Past):
         return _confirm_past(referral, command)
     match referral.status:
         case status.Reserved():
-            return [_verdict(account, command, context, rules)]
+            return [_verdict(account, command, context, policies)]
         case status.Released() | status.Expired():
             raise _reservation_ended()
         case (
@@ -104,20 +109,61 @@ def claims(event: ReferralConfirmed) -> tuple[str, ...]:
     return (person_claim(event.invited_id), address_claim(event.address_digest))
 
 
+def requires_unclaimed(
+    account: Account,
+    events: Sequence[AccountEvent],
+    context: DecisionContext,
+    ids: ReferralIds,
+) -> list[str]:
+    """Return the claims that must be free for the confirmations among these events to be right.
+
+    The address must not have been claimed by an earlier digest, and no referral is known that
+    would close a ring, unless an administrator has approved the referral.
+    """
+    confirmed = [event for event in events if isinstance(event, ReferralConfirmed)]
+    if not confirmed or not isinstance(account, OpenedAccount):
+        return []
+    steps = (event for event in events if isinstance(event, UseEvent))
+    after = reduce(with_referral, steps, account)
+    required = [
+        address_claim(earlier)
+        for event in confirmed
+        for earlier in ids.earlier_address_digests(_address(after, event.use_id))
+    ]
+    if any(event.by is None for event in confirmed):
+        required += rings.required_claims(account, context)
+    return required
+
+
 def is_referred_elsewhere(
-    account: OpenedAccount, use_id: str, invited_id: str, context: DecisionContext
+    account: OpenedAccount,
+    use_id: str,
+    invited_id: str,
+    context: DecisionContext,
+    ids: ReferralIds,
 ) -> bool:
     """Return whether the person has been referred by another account or with another address."""
-    address = digest(account.referrals.open[use_id].invited_user)
-    if not context.taken.isdisjoint({person_claim(invited_id), address_claim(address)}):
+    address = _address(account, use_id)
+    digests = (ids.address_digest(address), *ids.earlier_address_digests(address))
+    if not context.taken.isdisjoint({person_claim(invited_id), *map(address_claim, digests)}):
         return True
     return account.referrals.has_referred(invited_id)
 
 
-def evidence(account: OpenedAccount, command: ConfirmReferral, at: int) -> Evidence:
-    """Return the evidence about a sign-up at this time (UNIX seconds), before it is assessed."""
+def evidence(
+    account: OpenedAccount,
+    command: ConfirmReferral,
+    at: int,
+    referred_by: tuple[str, ...] = (),
+) -> Evidence:
+    """Return the evidence about a sign-up at this time (UNIX seconds), before it is assessed.
+
+    `referred_by` lists who referred the referrer, who referred that member, and so on; default:
+    the one that the account knows.
+    """
     referral = account.referrals.open[command.use_id]
     others = account.referrals.others_detailed(but=command.use_id)
+    known = (account.credit.referrer_id,) if account.credit else ()
     return Evidence(
         at=at,
         invited_id=command.invited_id,
@@ -127,7 +173,7 @@ def evidence(account: OpenedAccount, command: ConfirmReferral, at: int) -> Evide
         referrer_email=account.email if isinstance(account, Member) else None,
         referrer_network=account.network if isinstance(account, Member) else None,
         referrer_opened_at=account.opened_at,
-        referrer_referred_by=account.credit.referrer_id if account.credit else None,
+        referred_by=referred_by or known,
         confirmed=account.referrals.confirmations,
         reserved_at=tuple(other.reserved_at for other in others),
         other_users=tuple(other.invited_user for other in others),
@@ -135,34 +181,41 @@ def evidence(account: OpenedAccount, command: ConfirmReferral, at: int) -> Evide
 
 
 def after_delay(
-    account: OpenedAccount, use_id: str, invited_id: str, context: DecisionContext
-) -> ReferralConfirmed | ReferralRejected:
-    """Confirm a delayed referral, unless another member has referred the person in the meantime."""
-    if is_referred_elsewhere(account, use_id, invited_id, context):
+    account: OpenedAccount,
+    use_id: str,
+    invited_id: str,
+    context: DecisionContext,
+    policies: Policies,
+) -> ReferralConfirmed | ReferralHeld | ReferralRejected:
+    """Confirm a delayed referral, unless something has happened in the meantime.
+
+    It is rejected if another member has referred the person, and held if it would close a ring.
+    """
+    if is_referred_elsewhere(account, use_id, invited_id, context, policies.ids):
         return _rejected_as_referred_before(account, use_id, invited_id, context)
-    return ReferralConfirmed(
-        member_id=account.member_id,
-        use_id=use_id,
-        invited_id=invited_id,
-        address_digest=digest(account.referrals.open[use_id].invited_user),
-        confirmed_at=context.at,
-        team=isinstance(account, Campaign),
-    )
+    upline = rings.upline(account, context)
+    command = ConfirmReferral(member_id=account.member_id, use_id=use_id, invited_id=invited_id)
+    if invited_id in upline:
+        assessment = assess(policies.guards, evidence(account, command, context.at, upline))
+        if assessment.band in ("hold", "reject"):
+            return _held(command, assessment, context)
+    return _confirmed(account, command, context, policies.ids)
 
 
 def _verdict(
-    account: OpenedAccount, command: ConfirmReferral, context: DecisionContext, rules: GuardRules
+    account: OpenedAccount, command: ConfirmReferral, context: DecisionContext, policies: Policies
 ) -> AccountEvent:
-    assessment = assess(rules, evidence(account, command, context.at))
-    if is_referred_elsewhere(account, command.use_id, command.invited_id, context):
+    upline = rings.upline(account, context)
+    assessment = assess(policies.guards, evidence(account, command, context.at, upline))
+    if is_referred_elsewhere(account, command.use_id, command.invited_id, context, policies.ids):
         return _rejected_as_referred_before(
             account, command.use_id, command.invited_id, context, assessment
         )
     match assessment.band:
         case "confirm":
-            return _confirmed(account, command, assessment, context)
+            return _confirmed(account, command, context, policies.ids, assessment)
         case "delay":
-            return _delayed(command, assessment, context, rules)
+            return _delayed(command, assessment, context, policies.guards)
         case "hold":
             return _held(command, assessment, context)
         case "reject":
@@ -174,19 +227,28 @@ def _verdict(
 def _confirmed(
     account: OpenedAccount,
     command: ConfirmReferral,
-    assessment: Assessment,
     context: DecisionContext,
+    ids: ReferralIds,
+    assessment: Assessment | None = None,
 ) -> ReferralConfirmed:
     return ReferralConfirmed(
         member_id=command.member_id,
         use_id=command.use_id,
         invited_id=command.invited_id,
         network=command.network,
-        address_digest=digest(account.referrals.open[command.use_id].invited_user),
+        address_digest=ids.address_digest(_address(account, command.use_id)),
         assessment=assessment,
         confirmed_at=context.at,
         team=isinstance(account, Campaign),
     )
+
+
+def _address(account: OpenedAccount, use_id: str) -> str:
+    """Return the address of a referral that is open, or was confirmed just now."""
+    detailed = account.referrals.detailed(use_id)
+    if detailed is None:
+        raise LookupError(f"{use_id} is not stored in detail")
+    return detailed.invited_user
 
 
 def _delayed(

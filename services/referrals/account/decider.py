@@ -5,7 +5,6 @@ late the message that announces the passing of time arrives.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 from chassis.decide.decider import Decider, DecisionContext, Rejected
@@ -47,9 +46,9 @@ from contracts.referrals import (
 )
 from contracts.rejections import UNKNOWN_ACCOUNT
 from referrals.account import codes, confirmation, credit, opening, quota, reservation, review
+from referrals.account.policies import Policies
 from referrals.account.settlement import settle
 from referrals.account.state import Account, Campaign, Member, NotOpened, OpenedAccount, evolve
-from referrals.guards import RULES, GuardRules
 
 SeatCommand = (
     ReserveReferral
@@ -63,32 +62,28 @@ SeatCommand = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Policies:
-    """Hold the rules that decisions on accounts follow."""
-
-    guards: GuardRules = RULES
-    moderate: codes.Moderation = codes.moderate_name
-
-
 def account_decider(
-    policies: Policies | None = None,
+    policies: Policies,
 ) -> Decider[Account, AccountCommand, AccountEvent]:
-    """Return the decider of accounts under these policies; default: the current ones."""
-    in_force = policies or Policies()
+    """Return the decider of accounts under these policies."""
 
     def decide(
         account: Account, command: AccountCommand, context: DecisionContext
     ) -> list[AccountEvent]:
         match account:
             case NotOpened():
-                return _before_opening(account, command, context, in_force)
+                return _before_opening(account, command, context, policies)
             case Member() | Campaign():
-                return _once_opened(account, command, context, in_force)
+                return _once_opened(account, command, context, policies)
             case _:
                 assert_never(account)
 
-    return Decider(NotOpened(), decide, evolve, claims)
+    def requires_unclaimed(
+        account: Account, events: Sequence[AccountEvent], context: DecisionContext
+    ) -> Sequence[str]:
+        return confirmation.requires_unclaimed(account, events, context, policies.ids)
+
+    return Decider(NotOpened(), decide, evolve, claims, requires_unclaimed)
 
 
 def _before_opening(
@@ -152,7 +147,7 @@ def _once_opened(
         case RevokeCode():
             return codes.revoke(account, command, context)
         case SettleReferrals():
-            return [*settle(account, context)[0]]
+            return [*settle(account, context, policies)[0]]
         case (
             ReserveReferral()
             | ReleaseReferral()
@@ -163,14 +158,20 @@ def _once_opened(
             | ReverseReferral()
             | GrantQuota()
         ):
-            settled, current = settle(account, context, _use_of(command))
+            use_id = _use_of(account, command, policies)
+            settled, current = settle(account, context, policies, use_id)
             return [*settled, *_on_seats(current, command, context, policies)]
         case _:
             assert_never(command)
 
 
-def _use_of(command: SeatCommand) -> str | None:
-    return None if isinstance(command, GrantQuota) else command.use_id
+def _use_of(account: OpenedAccount, command: SeatCommand, policies: Policies) -> str:
+    """Return the id of the use that a command is about; empty if it is about all."""
+    if isinstance(command, GrantQuota):
+        return ""
+    if isinstance(command, ReserveReferral | RedeemReferral):
+        return reservation.known_use(account, command.invited_user, policies.ids)
+    return command.use_id
 
 
 def _on_seats(
@@ -178,15 +179,15 @@ def _on_seats(
 ) -> Sequence[AccountEvent]:
     match command:
         case ReserveReferral():
-            return reservation.reserve(account, command, context)
+            return reservation.reserve(account, command, context, policies.ids)
         case ReleaseReferral():
             return reservation.release(account, command, context)
         case RedeemReferral():
-            return confirmation.redeem(account, command, context, policies.guards)
+            return confirmation.redeem(account, command, context, policies)
         case ConfirmReferral():
-            return confirmation.confirm(account, command, context, policies.guards)
+            return confirmation.confirm(account, command, context, policies)
         case ApproveReferral():
-            return review.approve(account, command, context)
+            return review.approve(account, command, context, policies.ids)
         case RejectReferral():
             return review.reject(account, command, context)
         case ReverseReferral():

@@ -127,13 +127,17 @@ class Referrals:
 
     def find(self, use_id: str) -> Referral | Past | None:
         """Return a referral; None if the account never had one with this id."""
+        if (remembered := self.remembered(use_id)) is not None:
+            return remembered
+        return Past("over") if self.forgetful else None
+
+    def remembered(self, use_id: str) -> Referral | Past | None:
+        """Return a referral if the account remembers what became of it."""
         if (detailed := self.detailed(use_id)) is not None:
             return detailed
         if (name := self.ended.get(use_id)) is not None:
             return Past(name)
-        if (archived := self.archive.find(use_id)) is not None:
-            return archived
-        return Past("over") if self.forgetful else None
+        return self.archive.find(use_id)
 
     def detailed(self, use_id: str) -> Referral | None:
         """Return a referral that is stored in detail."""

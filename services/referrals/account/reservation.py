@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from chassis.decide.decider import DecisionContext, Rejected
+from contracts.referral_ids import ReferralIds
 from contracts.referrals import (
     AccountEvent,
     RedeemReferral,
@@ -26,13 +27,18 @@ _BARS = frozenset({"rejected", "reversed"})
 
 
 def reserve(
-    account: OpenedAccount, command: ReserveReferral | RedeemReferral, context: DecisionContext
+    account: OpenedAccount,
+    command: ReserveReferral | RedeemReferral,
+    context: DecisionContext,
+    ids: ReferralIds,
 ) -> list[ReferralReserved]:
     """Reserve a seat; reserving it again is the same success.
 
     All rejections are alike, so that a caller who guesses codes learns nothing from them.
     """
-    earlier = _status_name(account, command.use_id)
+    use_id = known_use(account, command.invited_user, ids)
+    known = account.referrals.find(use_id)
+    earlier = None if known is None else known.name
     if earlier in _TAKES_SEAT:
         return []
     if (
@@ -46,7 +52,7 @@ def reserve(
     return [
         ReferralReserved(
             member_id=command.member_id,
-            use_id=command.use_id,
+            use_id=use_id,
             code=command.code,
             invited_user=command.invited_user,
             network=command.network,
@@ -124,9 +130,11 @@ def find(account: OpenedAccount, use_id: str) -> Referral | Past:
     return known
 
 
-def _status_name(account: OpenedAccount, use_id: str) -> str | None:
-    known = account.referrals.find(use_id)
-    return None if known is None else known.name
+def known_use(account: OpenedAccount, address: str, ids: ReferralIds) -> str:
+    """Return the id of a person's use: the one that the account remembers, or that of a new use."""
+    possible = ids.use_ids(account.member_id, address)
+    known = (use_id for use_id in possible if account.referrals.remembered(use_id) is not None)
+    return next(known, possible[0])
 
 
 def not_usable() -> Rejected:

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from chassis.decide.decider import DecisionContext, Rejected
-from contracts.addresses import digest
+from contracts.referral_ids import ReferralIds
 from contracts.referrals import (
     AccountEvent,
     ApproveReferral,
@@ -21,14 +21,14 @@ from referrals.account.state import Campaign, OpenedAccount
 
 
 def approve(
-    account: OpenedAccount, command: ApproveReferral, context: DecisionContext
+    account: OpenedAccount, command: ApproveReferral, context: DecisionContext, ids: ReferralIds
 ) -> list[AccountEvent]:
     """Confirm a held or delayed referral; approving it again changes nothing."""
     referral = find(account, command.use_id)
     if referral.name == "confirmed":
         return []
     referral, pending = _require_pending(referral)
-    if is_referred_elsewhere(account, command.use_id, pending.invited_id, context):
+    if is_referred_elsewhere(account, command.use_id, pending.invited_id, context, ids):
         raise Rejected(
             "Another member has already referred this person. Reject this referral instead.",
             code="referred_before",
@@ -38,7 +38,7 @@ def approve(
             member_id=command.member_id,
             use_id=command.use_id,
             invited_id=pending.invited_id,
-            address_digest=digest(referral.invited_user),
+            address_digest=ids.address_digest(referral.invited_user),
             by=command.by,
             reason=command.reason,
             confirmed_at=context.at,

@@ -4,9 +4,15 @@ from functools import reduce
 from typing import Final
 
 from chassis.decide.decider import DecisionContext
-from contracts.referrals import ReferralConfirmed, ReferralExpired, ReferralRejected
+from contracts.referrals import (
+    ReferralConfirmed,
+    ReferralExpired,
+    ReferralHeld,
+    ReferralRejected,
+)
 from referrals.account import status
 from referrals.account.confirmation import after_delay
+from referrals.account.policies import Policies
 from referrals.account.state import OpenedAccount, with_referral
 
 MAX_CONFIRMATIONS_PER_COMMIT: Final = 4
@@ -17,11 +23,11 @@ The claims of each can turn out to be taken, which costs one more attempt at the
 MAX_EXPIRATIONS_PER_COMMIT: Final = 500
 """Limit of reservations that one commit expires, so that it always fits into the log."""
 
-Settled = ReferralExpired | ReferralConfirmed | ReferralRejected
+Settled = ReferralExpired | ReferralConfirmed | ReferralHeld | ReferralRejected
 
 
 def settle(
-    account: OpenedAccount, context: DecisionContext, use_id: str | None = None
+    account: OpenedAccount, context: DecisionContext, policies: Policies, use_id: str = ""
 ) -> tuple[list[Settled], OpenedAccount]:
     """Expire overdue reservations and end overdue delays.
 
@@ -38,14 +44,14 @@ def settle(
     ]
     account = reduce(with_referral, events, account)
     for ended, invited_id in _overdue_delays(account, context, use_id):
-        event = after_delay(account, ended, invited_id, context)
+        event = after_delay(account, ended, invited_id, context, policies)
         events.append(event)
         account = with_referral(account, event)
     return events, account
 
 
 def _overdue_reservations(
-    account: OpenedAccount, context: DecisionContext, first: str | None
+    account: OpenedAccount, context: DecisionContext, first: str
 ) -> list[str]:
     overdue = [
         use_id
@@ -56,7 +62,7 @@ def _overdue_reservations(
 
 
 def _overdue_delays(
-    account: OpenedAccount, context: DecisionContext, first: str | None
+    account: OpenedAccount, context: DecisionContext, first: str
 ) -> list[tuple[str, str]]:
     """Return (use id, invited person's id) of the delayed referrals to end now."""
     overdue = [
