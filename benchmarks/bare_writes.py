@@ -27,6 +27,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from redis.asyncio import Redis
 
+from benchmarks.keys import REFERRALS_KEY
 from chassis.bus.commands import (
     BODY_HASH,
     COMMAND_ID,
@@ -114,7 +115,9 @@ class Requests:
     async def record(cls) -> "Requests":
         recorder: Any = Recorder()
         resources = Resources(recorder, recorder, stores_in(recorder, STACK), recorder)
-        handler = assemble(REFERRALS, Settings(stack=STACK), resources).handler
+        handler = assemble(
+            REFERRALS, Settings(stack=STACK, referrals_key=REFERRALS_KEY), resources
+        ).handler
         handler.projector.service = STACK  # separate read models, in the same Redis
         command, metadata = command_of(SAMPLE)
         await handler.handle(IncomingCommand.internal(command, metadata))

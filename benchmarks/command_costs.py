@@ -23,6 +23,7 @@ from aiobotocore.session import AioSession
 from redis.asyncio import Connection
 
 from benchmarks.bounds import Bound, check_bounds
+from benchmarks.keys import REFERRALS_KEY
 from chassis.bus.commands import CommandSender, IncomingCommand
 from chassis.bus.outcomes import OutcomeListener, Outcomes
 from chassis.bus.reactions import reaction
@@ -44,7 +45,6 @@ from faststream_sqs import SQSBroker
 from gateway import clients as gateway_clients
 from redis_batching.connection import connect
 from referrals.app import REFERRALS
-from referrals.domain import DECIDER
 from referrals.handlers import commands_for
 from referrals.settings import Settings
 from tests.support.stack import local_aws, local_settings, redis_server
@@ -150,7 +150,9 @@ async def measure(settings: LocalSettings) -> int:
     boto = aioboto3.Session(botocore_session=session)
     async with boto.client("dynamodb", endpoint_url=settings.aws_url) as dynamodb:
         resources = Resources(redis, broker, stores_in(dynamodb, settings.stack), dynamodb)
-        service = Settings(stack=settings.stack, redis_url=settings.redis_url)
+        service = Settings(
+            stack=settings.stack, redis_url=settings.redis_url, referrals_key=REFERRALS_KEY
+        )
         app = assemble(REFERRALS, service, resources)
         subscribe(app, Handlers(on_event=reaction(app.handler, commands_for)))
         await ReadModelWatcher(app.rebuilder.projector).rebuild_needed()
@@ -175,8 +177,9 @@ def bus(
 
 async def one_command(app: App, counts: Counts) -> None:
     """Count append, project and outcome of a command, without the bus."""
-    await _single(app, counts, DECIDER, "a command that claims a code")
-    unclaimed = replace(DECIDER, claims=lambda _event: ())
+    decider = REFERRALS.decider_for(app.settings)
+    await _single(app, counts, decider, "a command that claims a code")
+    unclaimed = replace(decider, claims=lambda _event: ())
     await _single(app, counts, unclaimed, "a command without a claim, as most are")
     require(counts.requests == {"Query": 1, "PutItem": 1}, "one Query, one PutItem")
     require(counts.write_units == 1, "one write unit")

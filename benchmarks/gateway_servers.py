@@ -22,6 +22,7 @@ import uvloop
 from aiohttp import web
 from redis.asyncio import Redis
 
+from benchmarks.keys import REFERRALS_KEY
 from chassis.run.gc_tuning import tune_gc
 from chassis.run.logging import configure
 from chassis.views.keys import document_location
@@ -137,6 +138,7 @@ def gateway_settings() -> Settings:
         cognito_issuer=ISSUER,
         cognito_jwks_url="http://127.0.0.1:9/jwks.json",
         cognito_client_ids=frozenset({CLIENT}),
+        referrals_key=REFERRALS_KEY,
     )
 
 

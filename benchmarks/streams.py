@@ -23,6 +23,7 @@ from aiobotocore.session import AioSession
 
 from benchmarks.bounds import Bound, check_bounds
 from benchmarks.command_costs import bus, silence
+from benchmarks.keys import REFERRALS_KEY
 from chassis.bus.command_handler import CommandHandler
 from chassis.bus.commands import IncomingCommand
 from chassis.log.dynamodb_items import CommitItems
@@ -383,7 +384,9 @@ async def measure(settings: LocalSettings) -> int:
         broker = bus(settings, session)
         await broker.connect()
         resources = Resources(redis, broker, stores_in(dynamodb, settings.stack), dynamodb)
-        service = Settings(stack=settings.stack, redis_url=settings.redis_url)
+        service = Settings(
+            stack=settings.stack, redis_url=settings.redis_url, referrals_key=REFERRALS_KEY
+        )
         app = assemble(REFERRALS, service, resources)
         await ReadModelWatcher(app.rebuilder.projector).rebuild_needed()
         tune_gc()

@@ -33,6 +33,8 @@ from contracts.subscription import Subscription
 
 SERVICE: Final = "referrals"
 DEFAULT_TOTAL_REFERRALS = 10
+RESERVED_SECONDS: Final = 30 * 60
+"""Seconds for which a seat is reserved."""
 MAX_TOTAL_REFERRALS = 2_000
 """Limit of one account, because each seat is part of its state."""
 TEAM_PREFIX = "team:"
@@ -124,7 +126,7 @@ class RevokeCode(MemberCommand):
 class ReserveReferral(ReferralsCommand):
     """Reserve a seat for an invited person (`referral_use`), until the reservation expires.
 
-    Reserving again for the same person is the same success.
+    Reserving again for the same person is the same success, which does not extend the reservation.
     """
 
     excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network", "verified"})
@@ -136,7 +138,8 @@ class ReserveReferral(ReferralsCommand):
     invited_user: VerifiedAddress
     network: Network | None = None
     verified: bool = False
-    """Whether the address is known to be the caller's, or a program vouches for the caller."""
+    """Whether the address is known to be the caller's, or a program vouches for the caller. To
+    others, an address that has used a code looks like one that has not."""
 
     @property
     def stream(self) -> str:

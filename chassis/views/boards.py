@@ -1,6 +1,7 @@
 """Read the boards of an `Ordering`: pages, ranks, and members with the lowest scores."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic
@@ -107,8 +108,18 @@ class Boards(Generic[V]):
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
-        (entry,) = await self.models.shared_fields(self.ref, [member])
-        return None if entry is None else self.ref.view.model_validate_json(entry)
+        (view,) = await self.views([member])
+        return view
+
+    async def views(self, members: Sequence[str]) -> tuple[V | None, ...]:
+        """Return the views of several members, None for each that has none.
+
+        Raises:
+            ReadModelsLost: Redis does not hold the read model at the moment.
+        """
+        entries = await self.models.shared_fields(self.ref, members)
+        parse = self.ref.view.model_validate_json
+        return tuple(None if entry is None else parse(entry) for entry in entries)
 
     def _presence(self, board: str, member: str, generation: int) -> Read:
         """Return the command that asks whether a member, or any, is on a board."""

@@ -1,5 +1,6 @@
 """Read the lists of a `Listing`: the summary, pages of items in an order, and single items."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic
@@ -68,7 +69,7 @@ class Lists(Generic[V, I]):
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
-        version, body = await self._fields(stream, DOCUMENT_FIELD)
+        version, body = await self._fields(stream, [DOCUMENT_FIELD])
         return None if body is None else Document(body, int(version), self.ref.view)
 
     async def item(self, stream: str, item_id: str) -> I | None:
@@ -77,8 +78,20 @@ class Lists(Generic[V, I]):
         Raises:
             ReadModelsLost: Redis does not hold the read model at the moment.
         """
-        _, body = await self._fields(stream, item_field(item_id))
-        return None if body is None else self.ref.item.model_validate_json(body)
+        (item,) = await self.items(stream, [item_id])
+        return item
+
+    async def items(self, stream: str, item_ids: Sequence[str]) -> tuple[I | None, ...]:
+        """Return several items of a stream's list, None for each that the list does not have.
+
+        Raises:
+            ReadModelsLost: Redis does not hold the read model at the moment.
+        """
+        if not item_ids:
+            return ()
+        _, *bodies = await self._fields(stream, [item_field(item_id) for item_id in item_ids])
+        parse = self.ref.item.model_validate_json
+        return tuple(None if body is None else parse(body) for body in bodies)
 
     async def page(
         self,
@@ -107,7 +120,7 @@ class Lists(Generic[V, I]):
             reply = await self._page(key, order, arguments)
             if reply[0] is not None:
                 return self._parse(reply, limit)
-            again = await self._read_again(stream, DOCUMENT_FIELD, generation)
+            again = await self._read_again(stream, [DOCUMENT_FIELD], generation)
             if again.generation == generation and again.reply[0] is None:
                 return self._parse(reply, limit)
             generation = again.generation
@@ -118,18 +131,21 @@ class Lists(Generic[V, I]):
         )
         return reply
 
-    async def _fields(self, stream: str, field: str) -> tuple[Any, Any]:
-        """Return a list's version and one of its fields."""
-        generation = await self.models.generation(self.ref)
-        _, words = fields_of(self.ref, stream, field, generation)
-        version, body = await self.models.redis.execute_command(*words)
-        if body is None:
-            version, body = (await self._read_again(stream, field, generation)).reply
-        return version, body
+    async def _fields(self, stream: str, fields: Sequence[str]) -> Sequence[Any]:
+        """Return a list's version and some of its fields.
 
-    async def _read_again(self, stream: str, field: str, generation: int) -> Reread:
+        A list that was found is complete: a field that it lacks does not exist.
+        """
+        generation = await self.models.generation(self.ref)
+        _, words = fields_of(self.ref, stream, fields, generation)
+        reply: Sequence[Any] = await self.models.redis.execute_command(*words)
+        if not any(body is not None for body in reply[1:]):
+            reply = (await self._read_again(stream, fields, generation)).reply
+        return reply
+
+    async def _read_again(self, stream: str, fields: Sequence[str], generation: int) -> Reread:
         return await self.models.read_again(
-            self.ref, generation, partial(fields_of, self.ref, stream, field)
+            self.ref, generation, partial(fields_of, self.ref, stream, fields)
         )
 
     def _parse(self, reply: list[Any], limit: int) -> ListPage[V, I]:

@@ -121,7 +121,7 @@ class ReadModels:
         version, body = await pending.reply
         if body is None:
             again = await self.read_again(
-                ref, pending.generation, partial(fields_of, ref, stream, DOCUMENT_FIELD)
+                ref, pending.generation, partial(fields_of, ref, stream, [DOCUMENT_FIELD])
             )
             version, body = again.reply
         return None if body is None else Document(body, int(version), ref.view)
@@ -248,10 +248,10 @@ def _number(served: _Served, ref: ReadModelRef[Any]) -> int:
         raise ReadModelsLost(ref.service, ref.name) from None
 
 
-def fields_of(ref: ReadModelRef[Any], stream: str, field: str, generation: int) -> Read:
-    """Return the command that reads the version and one field of a document or list."""
+def fields_of(ref: ReadModelRef[Any], stream: str, fields: Sequence[str], generation: int) -> Read:
+    """Return the command that reads the version and some fields of a document or list."""
     key = document_key(ref.service, ref.name, generation, stream)
-    return Read(key, ("HMGET", key, VERSION_FIELD, field))
+    return Read(key, ("HMGET", key, VERSION_FIELD, *fields))
 
 
 def _entries_read(ref: ReadModelRef[Any], keys: Sequence[str], generation: int) -> Read:

@@ -96,6 +96,7 @@ def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:
             read_models=given.read_models,
             guesses=guesses,
             addresses=given.addresses,
+            ids=given.settings.referral_ids,
         ),
     )
     people = referred_people.ReferredPeople(given.read_models, given.own_documents)
@@ -118,7 +119,9 @@ def _bind_invitations(given: Dependencies) -> Iterator[BoundRoute]:
     )
     yield from bound(
         received_invitations.ROUTES,
-        received_invitations.ReceivedInvitations(commands, read_models),
+        received_invitations.ReceivedInvitations(
+            commands, read_models, given.settings.referral_ids
+        ),
     )
 
 

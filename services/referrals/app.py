@@ -23,8 +23,8 @@ from contracts.referrals import (
 )
 from contracts.registry import subscribers
 from contracts.streams import MEMBERS
-from referrals.closing import DayCloser
 from referrals.account.policies import Policies
+from referrals.closing import DayCloser
 from referrals.domain import STORED_STATE, State, referrals_decider
 from referrals.handlers import commands_for
 from referrals.operator import WHAT_IF

@@ -29,6 +29,7 @@ async def test_a_service_receives_from_the_queues_that_are_described(
     service: Service[Any, Any, Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INVITES_KEY", "k" * 32)
+    monkeypatch.setenv("REFERRALS_KEY", "k" * 32)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
     broker = SQSBroker()
     redis = connect("redis://127.0.0.1:1/0")  # never contacted

@@ -13,10 +13,11 @@ from compute.app import COMPUTE
 from contracts.messages import Command, CommandOutcome
 from gateway.settings import SERVICE_SCOPE, Settings
 from referrals.app import REFERRALS
-from referrals.settings import Settings as ReferralsSettings
 from tests.compute.service import compute_settings
 from tests.invites.inbox import Inbox
 from tests.invites.service import add_invites
+from tests.referrals.examples import KEY
+from tests.referrals.service import referrals_settings
 from tests.support.services import STACK, DeliveringBus, RunningService, Sent, Services
 
 ISSUER = TokenIssuer.issuer
@@ -101,7 +102,7 @@ class Bus:
 
     async def start(self) -> None:
         services = self.services
-        await services.add(services.compose(REFERRALS, ReferralsSettings(stack=STACK)))
+        await services.add(services.compose(REFERRALS, referrals_settings()))
         await add_invites(services, self.inbox)
         await services.add(
             services.compose(COMPUTE, compute_settings()), Handlers(on_event=_no_worker)
@@ -123,6 +124,7 @@ def settings(redis_url: str, **changes: Any) -> Settings:
         "stack": STACK,
         "redis_url": redis_url,
         "gateway_port": 0,
+        "referrals_key": KEY,
         "cognito_issuer": ISSUER,
         "cognito_jwks_url": "http://127.0.0.1:1/jwks.json",
         "cognito_client_ids": frozenset({CLIENT}),

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from chassis.decide.decider import DecisionContext
-from contracts import addresses, referral_code
+from contracts import referral_code
+from contracts.referral_ids import ReferralIds
 from contracts.referrals import (
     AccountOpened,
     Assessment,
@@ -15,15 +16,19 @@ from contracts.referrals import (
     ReferralReserved,
     ReserveReferral,
     ScoreComponent,
-    use_id,
 )
+from referrals.account.policies import Policies
+from referrals.domain import referrals_decider
 from tests.support.scenario import NOON
 
 ALICE = "b7f5c0de-0000-4000-8000-00000000a11c"
 BOB = "b7f5c0de-0000-4000-8000-0000000000b0"
 CODE = referral_code.from_entropy(NOON.entropy)
 BOBS_ADDRESS = "bob@example.com"
-USE = use_id(ALICE, CODE, BOBS_ADDRESS)
+KEY = "a-key-of-tests-that-is-long-enough"
+IDS = ReferralIds.from_secrets(KEY)
+DECIDER = referrals_decider(Policies(ids=IDS))
+USE = IDS.use_id(ALICE, BOBS_ADDRESS)
 ADMIN = "root"
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
@@ -33,6 +38,8 @@ OPENED = AccountOpened(
 )
 ISSUED = CodeIssued(member_id=ALICE, code=CODE, issued_at=NOON.at)
 RESERVE = ReserveReferral(member_id=ALICE, code=CODE, invited_user=BOBS_ADDRESS)
+RESERVE_KNOWN = RESERVE.model_copy(update={"verified": True})
+"""By a caller who is known to have the address."""
 RESERVED = ReferralReserved(
     member_id=ALICE,
     use_id=USE,
@@ -47,7 +54,7 @@ CONFIRMED = ReferralConfirmed(
     member_id=ALICE,
     use_id=USE,
     invited_id=BOB,
-    address_digest=addresses.digest(BOBS_ADDRESS),
+    address_digest=IDS.address_digest(BOBS_ADDRESS),
     assessment=NOTHING_FOUND,
     confirmed_at=NOON.at,
 )

@@ -5,11 +5,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr
+
 from contracts.messages import CommandOutcome
 from contracts.referrals import OpenAccount, RedeemReferral
 from referrals.app import REFERRALS
 from referrals.settings import Settings
+from tests.referrals.examples import KEY
 from tests.support.services import STACK, RunningService, Services
+
+
+def referrals_settings() -> Settings:
+    return Settings(stack=STACK, referrals_key=SecretStr(KEY))
 
 
 @dataclass
@@ -32,7 +39,7 @@ async def referrals_service(redis: Any, at: float | None = None) -> AsyncIterato
     """Yield the service; `at` is its clock, in UNIX seconds."""
     services = Services.create(redis)
     services.clock = at
-    running = await services.add(services.compose(REFERRALS, Settings(stack=STACK)))
+    running = await services.add(services.compose(REFERRALS, referrals_settings()))
     await services.start()
     yield ReferralsService(running.application, running.handlers, services)
     await services.stop()

@@ -27,9 +27,9 @@ from contracts.referrals import (
     RotateCode,
     WithdrawCredit,
 )
-from referrals.account.decider import Policies
+from referrals.account.policies import Policies
 from referrals.account.state import Campaign, Member
-from referrals.domain import DECIDER, referrals_decider
+from referrals.domain import referrals_decider
 from tests.contracts.samples import SAMPLES
 from tests.referrals.examples import (
     ADMIN,
@@ -38,6 +38,8 @@ from tests.referrals.examples import (
     CODE,
     CONFIRMED,
     DAY,
+    DECIDER,
+    IDS,
     ISSUED,
     OPEN,
     OPENED,
@@ -118,7 +120,7 @@ def test_official_names_are_rejected_in_every_spelling() -> None:
 
 
 def test_the_moderation_policy_can_be_replaced() -> None:
-    strict = Scenario(referrals_decider(Policies(moderate=lambda _name: "Not today.")))
+    strict = Scenario(referrals_decider(Policies(ids=IDS, moderate=lambda _name: "Not today.")))
     command = IssueCode(member_id=ALICE, kind="vanity", code="MOON", shown="MOON")
     strict.given(OPENED, ISSUED).when(command).then_rejected("name_refused")
 

@@ -16,7 +16,7 @@ PLAIN = Evidence(
     referrer_email="alice@gmail.com",
     referrer_network="1.1.1.1",
     referrer_opened_at=100 * DAY - 60,
-    referrer_referred_by=None,
+    referred_by=(),
     confirmed=0,
     reserved_at=(),
     other_users=(),
@@ -37,7 +37,8 @@ def test_a_plain_referral_has_no_signs_against_it() -> None:
     [
         ({"invited_id": "alice"}, {"same_account": 100}),
         ({"invited_user": "a.li.ce+x@googlemail.com"}, {"same_address": 100}),
-        ({"referrer_referred_by": "bob"}, {"ring": 60}),
+        ({"referred_by": ("bob",)}, {"ring": 60}),
+        ({"referred_by": ("dora", "bob")}, {"ring": 60}),
         ({"invited_user": "bob@mailinator.com"}, {"disposable_domain": 40}),
         ({"invited_user": "bob@inbox.mailinator.com"}, {"disposable_domain": 40}),
         ({"network": "1.1.1.1"}, {"same_network": 30}),

@@ -26,10 +26,10 @@ from contracts.referrals import (
     ReverseReferral,
     RevokeCode,
     SettleReferrals,
-    use_id,
 )
+from contracts.streams import MEMBERS
 from referrals.account.state import Member
-from referrals.domain import DECIDER, STORED_STATE
+from referrals.domain import STORED_STATE
 from referrals.projections import (
     fold_codes,
     fold_entry,
@@ -39,6 +39,7 @@ from referrals.projections import (
 )
 from referrals.views import due as due_view
 from referrals.views import ledger, referral_list
+from tests.referrals.examples import DECIDER, IDS
 from tests.support.scenario import NOON
 
 REFERRERS = ("alice", "carol")
@@ -153,20 +154,26 @@ class Seats(RuleBasedStateMachine):
     def do(self, command: MemberCommand | ReserveReferral) -> bool:
         """Decide and append as the repository does, which reports claims that are taken."""
         name = str(command.member_id)
-        lost: set[str] = set()
+        lost: dict[str, str] = {}
         while True:
-            context = DecisionContext(self.at * 1000, NOON.entropy, frozenset(lost))
+            context = DecisionContext(self.at * 1000, NOON.entropy, frozenset(lost), lost)
+            state = DECIDER.fold(self.streams[name])
             try:
-                events = DECIDER.decide(DECIDER.fold(self.streams[name]), command, context)  # type: ignore[arg-type]
+                events = DECIDER.decide(state, command, context)  # type: ignore[arg-type]
             except Rejected:
                 return False
             claims = [claim for event in events for claim in DECIDER.claims(event)]
             wanted = set(claims)
             assert len(claims) == len(wanted), "a commit claims a name twice"
-            foreign = {claim for claim in wanted if self.taken.get(claim, name) != name}
+            required = DECIDER.requires_unclaimed(state, events, context)
+            foreign = {
+                claim: MEMBERS.stream(self.taken[claim])
+                for claim in wanted | set(required)
+                if self.taken.get(claim, name) != name
+            }
             if not foreign:
                 break
-            assert not foreign <= lost, "the domain ignores taken claims"
+            assert not foreign.keys() <= lost.keys(), "the domain ignores taken claims"
             lost |= foreign
         self.taken |= dict.fromkeys(wanted, name)
         self.streams[name] += events
@@ -179,7 +186,9 @@ class Seats(RuleBasedStateMachine):
     @rule(referrer=referrers, person=people, spelt=st.booleans())
     def reserve(self, referrer: str, person: str, *, spelt: bool) -> None:
         address = SPELLINGS.get(person, person) if spelt else person
-        command = ReserveReferral(member_id=referrer, code=CODES[referrer], invited_user=address)
+        command = ReserveReferral(
+            member_id=referrer, code=CODES[referrer], invited_user=address, verified=True
+        )
         later = self.model.at(referrer, self.at)
         done = self.do(command)
         assert done == later.reserve(referrer, person, self.at)
@@ -261,7 +270,7 @@ class Seats(RuleBasedStateMachine):
         return account
 
     def use(self, referrer: str, person: str) -> str:
-        return use_id(referrer, CODES[referrer], person)
+        return IDS.use_id(referrer, person)
 
     def states(self, name: str) -> dict[str, str]:
         """Return use id -> status of the referrals that the account knows."""

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import addresses
 from contracts.referrals import (
     ApproveReferral,
     ConfirmReferral,
@@ -22,12 +21,11 @@ from contracts.referrals import (
     ReleaseReferral,
     ReserveReferral,
     ReverseReferral,
-    use_id,
 )
 from referrals.account.referrals import REMEMBERED_ENDINGS, REMEMBERED_REFUSALS, REVERSIBLE
 from referrals.account.state import Member
-from referrals.domain import DECIDER, STORED_STATE
-from tests.referrals.examples import ADMIN, ALICE, CODE, DAY, ISSUED, OPENED, later
+from referrals.domain import STORED_STATE
+from tests.referrals.examples import ADMIN, ALICE, CODE, DAY, DECIDER, IDS, ISSUED, OPENED, later
 from tests.support.scenario import NOON, Scenario
 
 WHY = {"by": ADMIN, "reason": "a test"}
@@ -47,7 +45,7 @@ def person(name: str) -> str:
 
 
 def use(name: str) -> str:
-    return use_id(ALICE, CODE, address(name))
+    return IDS.use_id(ALICE, address(name))
 
 
 def reserved(name: str, *, expires_at: int = NOON.at + 9) -> ReferralReserved:
@@ -73,7 +71,7 @@ def confirmed(name: str) -> Iterator[ReferralEvent]:
         member_id=ALICE,
         use_id=use(name),
         invited_id=person(name),
-        address_digest=addresses.digest(address(name)),
+        address_digest=IDS.address_digest(address(name)),
         confirmed_at=NOON.at,
     )
 
@@ -171,7 +169,9 @@ def test_the_person_of_an_old_confirmation_is_not_referred_twice() -> None:
 def test_a_refused_person_stays_refused() -> None:
     refused = account.given(*history(), *rejected("r"), *reversed_("v"))
     for name in "rv":
-        refused.when(reserve(name)).then_rejected("code_not_usable")
+        known = reserve(name).model_copy(update={"verified": True})
+        refused.when(known).then_rejected("code_not_usable")
+        refused.when(reserve(name)).then_nothing()  # a stranger is not told
         refused.when(confirm(name)).then_nothing()
         refused.when(confirm(name, "mallory")).then_rejected("seat_taken")
     refused.when(RejectReferral(member_id=ALICE, use_id=use("r"), **WHY)).then_nothing()

@@ -17,9 +17,9 @@ from contracts.referrals import (
     ReferralExpired,
     ReferralReserved,
     ReserveReferral,
-    use_id,
 )
-from referrals.domain import DECIDER, STORED_STATE
+from referrals.domain import STORED_STATE
+from tests.referrals.examples import DECIDER, IDS
 from tests.referrals.service import ReferralsService, referrals_service
 from tests.support.scenario import NOON
 
@@ -37,7 +37,7 @@ async def append_past_referrals(service: ReferralsService, code: str) -> None:
     """Append reservations that expired two days ago, one commit each."""
     head = await service.store.head(STREAM)
     for number in range(PAST):
-        use = use_id("alice", code, f"p{number}@example.com")
+        use = IDS.use_id("alice", f"p{number}@example.com")
         at = NOON.at - 2 * 86_400
         events = [
             ReferralReserved(

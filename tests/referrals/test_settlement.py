@@ -1,6 +1,7 @@
 """Changes that fall due together are decided one after the other."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,12 +26,23 @@ from contracts.referrals import (
     ReserveReferral,
     ReverseReferral,
     SettleReferrals,
-    use_id,
 )
+from contracts.streams import MEMBERS
 from referrals.account.settlement import MAX_EXPIRATIONS_PER_COMMIT
 from referrals.account.state import Member
-from referrals.domain import DECIDER
-from tests.referrals.examples import ADMIN, ALICE, BOB, CODE, DAY, ISSUED, MINUTE, OPENED, later
+from tests.referrals.examples import (
+    ADMIN,
+    ALICE,
+    BOB,
+    CODE,
+    DAY,
+    DECIDER,
+    IDS,
+    ISSUED,
+    MINUTE,
+    OPENED,
+    later,
+)
 from tests.support.scenario import NOON
 
 THREE_DAYS = 3 * DAY
@@ -79,7 +91,7 @@ def test_of_delayed_referrals_of_one_person_only_one_is_confirmed() -> None:
 
 def test_every_command_can_be_decided_when_delays_of_one_person_end_together() -> None:
     history = after(redeem("bob.a", BOB), redeem("bob.b", BOB))
-    second = use_id(ALICE, CODE, "bob.b@mailinator.com")
+    second = IDS.use_id(ALICE, "bob.b@mailinator.com")
     commands = (
         ReserveReferral(member_id=ALICE, code=CODE, invited_user="carol@example.com"),
         redeem("bob.c", BOB),
@@ -94,14 +106,14 @@ def test_every_command_can_be_decided_when_delays_of_one_person_end_together() -
 
 def test_a_delay_ends_in_a_rejection_if_an_earlier_commit_confirmed_the_person() -> None:
     history = after(redeem("bob.a", BOB), redeem("bob.b", BOB))
-    first = use_id(ALICE, CODE, "bob.a@mailinator.com")
+    first = IDS.use_id(ALICE, "bob.a@mailinator.com")
     history += decide(history, ApproveReferral(member_id=ALICE, use_id=first, **WHY), later(MINUTE))
     assert verdicts(decide(history, SETTLE, later(THREE_DAYS))) == ["ReferralRejected"]
 
 
 def test_a_delay_ends_in_a_rejection_although_the_first_confirmation_was_reversed() -> None:
     history = after(redeem("bob.a", BOB), redeem("bob.b", BOB))
-    first = use_id(ALICE, CODE, "bob.a@mailinator.com")
+    first = IDS.use_id(ALICE, "bob.a@mailinator.com")
     for command in (
         ApproveReferral(member_id=ALICE, use_id=first, **WHY),
         ReverseReferral(member_id=ALICE, use_id=first, **WHY),
@@ -150,7 +162,7 @@ def reserved(member_id: str, number: int) -> ReferralReserved:
     address = f"p{number}@example.com"
     return ReferralReserved(
         member_id=member_id,
-        use_id=use_id(member_id, CODE, address),
+        use_id=IDS.use_id(member_id, address),
         code=CODE,
         invited_user=address,
         reserved_at=NOON.at,
@@ -181,7 +193,7 @@ def test_no_commit_claims_a_name_twice_and_every_stream_can_be_settled(
     for action, referrer, address, seconds in plan:
         at += seconds
         person = address.partition(".")[0]
-        use = redeem(address, person, referrer).use_id
+        use = IDS.use_id(referrer, f"{address}@mailinator.com")
         commands: dict[str, MemberCommand] = {
             "redeem": redeem(address, person, referrer),
             "settle": SettleReferrals(member_id=referrer),
@@ -225,21 +237,27 @@ class Log:
         }
 
     def execute(self, command: MemberCommand, at: int) -> None:
-        taken: tuple[str, ...] = ()
+        taken: dict[str, str] = {}
         name = command.member_id
         for _ in range(10):
+            context = replace(later(at), taken=frozenset(taken), holders=taken)
             try:
-                events = decide(self.streams[name], command, later(at, taken=taken))
+                events = decide(self.streams[name], command, context)
             except Rejected:
                 assert not isinstance(command, SettleReferrals)
                 return
             claims = [claim for event in events for claim in DECIDER.claims(event)]
             assert len(claims) == len(set(claims))
-            lost = [claim for claim in claims if self.claims.get(claim, name) != name]
+            required = DECIDER.requires_unclaimed(DECIDER.fold(self.streams[name]), events, context)
+            lost = [
+                claim
+                for claim in dict.fromkeys((*claims, *required))
+                if self.claims.get(claim, name) != name
+            ]
             if not lost:
                 self.claims |= dict.fromkeys(claims, name)
                 self.streams[name] += events
                 return
             assert lost[0] not in taken
-            taken = (*taken, lost[0])  # the store reports one at a time
+            taken[lost[0]] = MEMBERS.stream(self.claims[lost[0]])  # the store reports one at a time
         raise AssertionError("the stream does not accept the command")

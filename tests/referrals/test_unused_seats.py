@@ -6,6 +6,7 @@ import pytest
 
 from chassis.decide.decider import DecisionContext, Rejected
 from contracts.referrals import (
+    RESERVED_SECONDS,
     QuotaGranted,
     RedeemReferral,
     ReferralEvent,
@@ -13,9 +14,8 @@ from contracts.referrals import (
     ReleaseReferral,
     ReserveReferral,
 )
-from referrals.account.reservation import MIN_LAPSES, RESERVED_SECONDS
-from referrals.domain import DECIDER
-from tests.referrals.examples import ADMIN, ALICE, CODE, DAY, ISSUED, OPENED
+from referrals.account.reservation import MIN_LAPSES
+from tests.referrals.examples import ADMIN, ALICE, CODE, DAY, DECIDER, IDS, ISSUED, OPENED
 from tests.support.scenario import NOON
 
 
@@ -84,7 +84,7 @@ def test_a_seat_that_a_program_gives_back_does_not_count_as_unused() -> None:
     history: list[ReferralEvent] = [OPENED, ISSUED]
     for _ in range(MIN_LAPSES + 1):
         command = reserve("bob")
-        release = ReleaseReferral(member_id=ALICE, use_id=command.use_id)
+        release = ReleaseReferral(member_id=ALICE, use_id=IDS.use_id(ALICE, command.invited_user))
         for each in (command, release):
             history += DECIDER.decide(DECIDER.fold(history), each, NOON)
     assert DECIDER.decide(DECIDER.fold(history), reserve("bob"), NOON)

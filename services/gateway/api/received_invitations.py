@@ -25,7 +25,7 @@ from contracts.invites import (
 from contracts.messages import Identifier, UnixTime, View
 from contracts.read_models import IndexRef
 from contracts.referral_code import shown
-from contracts.referrals import use_id
+from contracts.referral_ids import ReferralIds
 from contracts.rejections import (
     INVITATION_EXPIRED,
     INVITATION_REPLACED,
@@ -35,6 +35,7 @@ from contracts.rejections import (
 from contracts.streams import INVITATIONS
 from contracts.tokens import token_digest
 from gateway.api.invitations import load_invitation
+from gateway.api.referrals import find_use
 from gateway.http.bodies import Body
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands
@@ -75,6 +76,7 @@ class ReceivedInvitations:
 
     commands: Commands
     read_models: ReadModels
+    ids: ReferralIds
 
     async def look_up(self, context: RequestContext) -> Response:
         """Return what an invitation says, without changing anything."""
@@ -103,7 +105,9 @@ class ReceivedInvitations:
         view = await load_invitation(self.read_models, command.stream)
         if view is None:
             return pending_response(context, accepted.command_id)
-        seat = use_id(view.inviter_id, view.code, view.email) if view.code else None
+        seat = None
+        if view.code is not None:
+            seat, _ = await find_use(self.read_models, self.ids, view.inviter_id, view.email)
         return json_response(AcceptedInvitation(use_id=seat))
 
     async def decline(self, context: RequestContext) -> Response:

@@ -1,6 +1,7 @@
 """Serve referrals: reserve a seat with a code, confirm it after sign-up, or release it."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -10,10 +11,12 @@ from chassis.views.lists import Lists
 from chassis.views.read_models import ReadModels
 from contracts.addresses import folded, typed_address
 from contracts.messages import Identifier, UnixTime, VerifiedAddress, View
+from contracts.referral_ids import ReferralIds
 from contracts.referrals import (
     CODE_OWNERS,
     REFERRAL_OWNERS,
     REFERRALS,
+    RESERVED_SECONDS,
     ConfirmReferral,
     ReleaseReferral,
     ReserveReferral,
@@ -47,9 +50,11 @@ class ReservedReferral(View):
     """A seat that is reserved for a person."""
 
     use_id: Identifier
-    state: Literal["reserved"] = "reserved"
-    expires_at: UnixTime
-    """When the seat is released unless the person has signed up."""
+    state: Literal["reserved", "confirmed", "held"] = "reserved"
+    """`reserved`, unless the caller's token is the person's or a program's: then how it is now."""
+    expires_at: UnixTime | None
+    """When the seat is released, at the latest, unless the person has signed up; null once the
+    person has. Repeating the request does not extend the reservation."""
 
 
 class Confirmation(Body):
@@ -69,9 +74,15 @@ class Referrals:
     read_models: ReadModels
     guesses: CodeGuesses
     addresses: ClientAddresses
+    ids: ReferralIds
 
     async def reserve(self, context: RequestContext) -> Response:
-        """Reserve a seat with a referral code, before the person signs up."""
+        """Reserve a seat with a referral code, before the person signs up.
+
+        Callers who may be anyone get the same response whether or not the person has used a code
+        of this referrer, by the same number of calls.
+        """
+        asked_at = int(time.time())
         body = await read_body(context, NewReferral)
         code = read_code(body.referral_code)
         verified = _check_address(context, body.user)
@@ -83,11 +94,16 @@ class Referrals:
             verified=verified,
         )
         accepted = await self.commands.execute(context, command)
-        referral = await self._referral(command.stream, command.use_id)
-        if referral is None:
-            return pending_response(context, accepted.command_id)
-        reserved = ReservedReferral(use_id=command.use_id, expires_at=referral.expires_at)
-        location = {"Location": f"/v1/referral/uses/{command.use_id}/confirm"}
+        use_id, referral = await find_use(
+            self.read_models, self.ids, MEMBERS.key(command.stream), body.user
+        )
+        reserved = ReservedReferral(use_id=use_id, expires_at=asked_at + RESERVED_SECONDS)
+        if verified:
+            if referral is None:
+                return pending_response(context, accepted.command_id)
+            reserved = _reserved(referral)
+        _hide_position(context)
+        location = {"Location": f"/v1/referral/uses/{use_id}/confirm"}
         return json_response(reserved, 201, location)
 
     async def confirm(self, context: RequestContext) -> Response:
@@ -98,6 +114,7 @@ class Referrals:
         referral = await self._referral(command.stream, command.use_id)
         if referral is None or referral.state == "reserved":
             return pending_response(context, accepted.command_id)
+        _hide_position(context)
         return json_response(ConfirmedReferral(state=_confirmed_state(referral.state)))
 
     async def release(self, context: RequestContext) -> Response:
@@ -146,6 +163,16 @@ class Referrals:
         return await Lists(self.read_models, REFERRALS).item(stream, use_id)
 
 
+async def find_use(
+    read_models: ReadModels, ids: ReferralIds, referrer_id: str, address: str
+) -> tuple[str, UseView | None]:
+    """Return the id of a person's use of a referrer's codes, and the use if there is one."""
+    possible = ids.use_ids(referrer_id, address)
+    uses = await Lists(read_models, REFERRALS).items(MEMBERS.stream(referrer_id), possible)
+    found = next((use for use in uses if use is not None), None)
+    return (possible[0], None) if found is None else (found.use_id, found)
+
+
 async def owner_of_referral(read_models: ReadModels, use_id: str) -> str:
     """Return the id of the member who referred a person.
 
@@ -181,6 +208,21 @@ def _is_verified(context: RequestContext, address: str) -> bool:
     return caller.is_service or (
         caller.email is not None and folded(caller.email) == folded(address)
     )
+
+
+def _reserved(use: UseView) -> ReservedReferral:
+    """Return how a person's seat is, for a caller who may know."""
+    state = shown_state(use.state)
+    if state in ("confirmed", "held"):
+        return ReservedReferral(use_id=use.use_id, state=state, expires_at=None)
+    return ReservedReferral(use_id=use.use_id, expires_at=use.expires_at)
+
+
+def _hide_position(context: RequestContext) -> None:
+    """Leave out `X-Position`: it names the referrer's account, and counts its events."""
+    caller = context.known_caller
+    if context.execution is not None and not (caller is not None and caller.is_service):
+        context.execution.hide_position()
 
 
 def _confirmed_state(state: UseState) -> Literal["confirmed", "held", "rejected"]:

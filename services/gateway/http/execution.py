@@ -30,6 +30,10 @@ class CommandExecution:
         if self.claim is not None:
             self._renewal = asyncio.create_task(self.responses.keep(self.claim))
 
+    def hide_position(self) -> None:
+        """Leave out `X-Position`: the stream belongs to another person."""
+        self.position = None
+
     async def complete(self, response: Response) -> Response:
         """Add `X-Position`, store the response under the key, and add `Preference-Applied`."""
         if self.position is not None:

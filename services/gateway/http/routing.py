@@ -78,6 +78,10 @@ class Auth(Enum):
 class Execution(Protocol):
     """Complete the command that a request executed, once its handler has ended."""
 
+    def hide_position(self) -> None:
+        """Leave out where the command's events are in the log: the caller may not know."""
+        ...
+
     async def complete(self, response: Response) -> Response:
         """Store the response for repetitions of the request; return it with its last headers."""
         ...

@@ -19,8 +19,8 @@ from contracts.referrals import (
 )
 from referrals.account import rings, status
 from referrals.account.claims import address_claim, person_claim
-from referrals.account.referrals import Past
 from referrals.account.policies import Policies
+from referrals.account.referrals import Past
 from referrals.account.reservation import find, known_use, reserve, unknown_referral
 from referrals.account.state import Account, Campaign, Member, OpenedAccount, with_referral
 from referrals.guards import HOUR, Evidence, GuardRules, assess
@@ -120,18 +120,18 @@ def requires_unclaimed(
     The address must not have been claimed by an earlier digest, and no referral is known that
     would close a ring, unless an administrator has approved the referral.
     """
-    confirmed = [event for event in events if isinstance(event, ReferralConfirmed)]
-    if not confirmed or not isinstance(account, OpenedAccount):
+    if not isinstance(account, OpenedAccount):
         return []
-    steps = (event for event in events if isinstance(event, UseEvent))
-    after = reduce(with_referral, steps, account)
-    required = [
-        address_claim(earlier)
-        for event in confirmed
-        for earlier in ids.earlier_address_digests(_address(after, event.use_id))
-    ]
-    if any(event.by is None for event in confirmed):
-        required += rings.required_claims(account, context)
+    required: list[str] = []
+    state: OpenedAccount = account
+    for event in events:
+        if isinstance(event, ReferralConfirmed):
+            earlier = ids.earlier_address_digests(_address(state, event.use_id))
+            required += map(address_claim, earlier)
+            if event.by is None:
+                required += rings.required_claims(account, context)
+        if isinstance(event, UseEvent):
+            state = with_referral(state, event)
     return required
 
 
@@ -244,11 +244,8 @@ def _confirmed(
 
 
 def _address(account: OpenedAccount, use_id: str) -> str:
-    """Return the address of a referral that is open, or was confirmed just now."""
-    detailed = account.referrals.detailed(use_id)
-    if detailed is None:
-        raise LookupError(f"{use_id} is not stored in detail")
-    return detailed.invited_user
+    """Return the address of a referral that is open."""
+    return account.referrals.open[use_id].invited_user
 
 
 def _delayed(

@@ -6,6 +6,7 @@ from typing import Final, assert_never
 from chassis.decide.decider import DecisionContext, Rejected
 from contracts.referral_ids import ReferralIds
 from contracts.referrals import (
+    RESERVED_SECONDS,
     AccountEvent,
     RedeemReferral,
     ReferralReleased,
@@ -18,7 +19,6 @@ from referrals.account import status
 from referrals.account.referrals import Past, Referral
 from referrals.account.state import OpenedAccount
 
-RESERVED_SECONDS = 30 * 60
 MIN_LAPSES: Final = 20
 """Reservations of an account that may expire within a day; more if it has more seats."""
 _TAKES_SEAT = frozenset({"reserved", "delayed", "held", "confirmed"})
@@ -34,21 +34,24 @@ def reserve(
 ) -> list[ReferralReserved]:
     """Reserve a seat; reserving it again is the same success.
 
-    All rejections are alike, so that a caller who guesses codes learns nothing from them.
+    All rejections are alike, so that a caller who guesses codes learns nothing from them. A caller
+    who may be anyone learns nothing about the person either: the decision is the one for a person
+    who is new to the account.
     """
     use_id = known_use(account, command.invited_user, ids)
     known = account.referrals.find(use_id)
     earlier = None if known is None else known.name
-    if earlier in _TAKES_SEAT:
+    is_stranger = isinstance(command, ReserveReferral) and not command.verified
+    if earlier in _TAKES_SEAT and not is_stranger:
         return []
-    if (
-        command.member_id is None
-        or earlier in _BARS
-        or not account.can_use(command.code, context.at)
-    ):
+    if command.member_id is None or not account.can_use(command.code, context.at):
         raise not_usable()
-    if isinstance(command, ReserveReferral) and not command.verified:
+    if is_stranger:
         _check_lapses(account, context)
+        if earlier in _TAKES_SEAT | _BARS:
+            return []
+    if earlier in _BARS:
+        raise not_usable()
     return [
         ReferralReserved(
             member_id=command.member_id,

@@ -224,7 +224,9 @@ async def test_a_decision_that_relies_on_a_free_claim_is_made_again_once_it_is_h
         COUNTER,
         decide=decide,
         claims=lambda _event: (),
-        requires_unclaimed=lambda _state, events, _context: (f"name#{name}",) if len(events) == 1 else (),
+        requires_unclaimed=lambda _state, events, _context: (
+            (f"name#{name}",) if len(events) == 1 else ()
+        ),
     )
     free = await Repository(store, relying).execute(
         TakeName(counter=str(uuid4()), name=name), metadata()

@@ -27,6 +27,7 @@ GATEWAY = {
     "COGNITO_ISSUER": "https://issuer.example",
     "COGNITO_JWKS_URL": "http://127.0.0.1:1/jwks.json",
     "COGNITO_CLIENT_IDS": "web",
+    "REFERRALS_KEY": "r" * 32,
 }
 COMPLETE = {"AWS_REGION": "eu-west-2", "INVITES_KEY": "k" * 32, **GATEWAY}
 WRONG: dict[str, tuple[str, ...]] = {
@@ -60,6 +61,7 @@ WRONG: dict[str, tuple[str, ...]] = {
         f'{{"base": {{"urls": ["https://rpc.example/{SECRET}"]}}',
     ),
     "INVITES_KEY": (SECRET, ""),
+    "REFERRALS_KEY": (SECRET, ""),
     "TRACES": (f"collector:{SECRET}@x", f"http://user:{SECRET} @collector:4318"),
     "MAX_WORKERS": (SECRET,),
     "LOG_LEVEL": (SECRET,),
@@ -69,6 +71,7 @@ WRONG: dict[str, tuple[str, ...]] = {
 READ_BY = {
     "CHAINS": ("compute",),
     "INVITES_KEY": ("invites",),
+    "REFERRALS_KEY": ("referrals", "gateway"),
     "COGNITO_EXTRA_POOLS": ("gateway",),
     "MAX_WORKERS": ("referrals", "invites", "compute"),
 }
@@ -137,6 +140,8 @@ def test_secrets_are_not_in_the_representation_of_settings(
     environment.setenv("REDIS_URL", f"rediss://:{SECRET}@cache.example:6379/0")
     environment.setenv("CHAINS", f'{{"base": {{"urls": ["https://rpc.example/{SECRET}"]}}}}')
     environment.setenv("INVITES_KEY", SECRET * 3)
+    environment.setenv("REFERRALS_KEY", SECRET * 3)
+    environment.setenv("REFERRALS_EARLIER_KEYS", SECRET * 3)
     settings: Any = read_settings(settings_of(service))
     logging.getLogger(__name__).warning("%s %r", settings, settings.model_dump())
     assert SECRET not in f"{settings} {settings!r} {settings.model_dump()} {caplog.text}"
@@ -146,7 +151,8 @@ def test_secrets_are_not_in_the_representation_of_settings(
 @pytest.mark.stack
 @pytest.mark.parametrize(
     ("service", "name"), [(service, "REDIS_URL") for service in service_names()]
-    + [("compute", "CHAINS"), ("invites", "INVITES_KEY")],
+    + [("compute", "CHAINS"), ("invites", "INVITES_KEY")]
+    + [("referrals", "REFERRALS_KEY"), ("gateway", "REFERRALS_KEY")],
 )  # fmt: skip
 def test_a_process_with_a_wrong_setting_says_so_without_a_traceback(
     service: str, name: str
