@@ -1,6 +1,13 @@
 """Limit rates with token buckets in Redis: several limits in one call, debited all or none."""
 
-from token_bucket.charges import BucketState, Charge, ChargePlan, Decision, ScopedPlans
+from token_bucket.charges import (
+    BucketState,
+    Charge,
+    ChargePlan,
+    Decision,
+    Group,
+    ScopedPlans,
+)
 from token_bucket.limiter import RateLimiter, RateLimiterUnavailable
 from token_bucket.limits import Limit, LimitTable, OutagePolicy, Scope
 
@@ -9,6 +16,7 @@ __all__ = [
     "Charge",
     "ChargePlan",
     "Decision",
+    "Group",
     "Limit",
     "LimitTable",
     "OutagePolicy",

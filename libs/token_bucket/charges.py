@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from token_bucket.limits import Limit, Scope
@@ -34,26 +34,51 @@ class BucketState(NamedTuple):
     """Seconds until the charge fits; 0 if it does."""
 
 
+class Group(NamedTuple):
+    """Describe a group of owners that share a larger limit, such as the addresses of a network."""
+
+    name: str
+    """Added to the name of a limit: the limit `reads` of the group `48` is called `reads-48`."""
+    factor: int
+    """The limit of the group, as a multiple of one owner's."""
+
+
 class ChargePlan(NamedTuple):
     """Hold limits that are always charged together, with everything that can be prepared."""
 
     limits: tuple[Limit, ...]
+    """Limits of the owner, then as many of each group around the owner, the smallest first."""
     costs: tuple[int, ...]
+    own: int
+    """Number of limits of the owner, which headers report; those of groups follow them."""
     policy_header: str
     """Value of the header `RateLimit-Policy`."""
     key_suffixes: tuple[str, ...]
     arguments: tuple[str, ...]
     """The arguments of take.lua."""
     header_prefix: str | None
-    """Start of the header `RateLimit` if there is exactly one limit and it is enforced."""
+    """Start of the header `RateLimit` if it has exactly one limit, and that is enforced."""
     enforced: bool
     """No limit is in shadow mode, so an admitted charge fits into every bucket."""
+
+    def keys(self, owner: str, groups: Sequence[str]) -> list[str]:
+        """Return the Redis key of each bucket; they share the hash tag of the largest group."""
+        if not groups:
+            tag = "limit:{" + owner
+            return [tag + suffix for suffix in self.key_suffixes]
+        tag, owners = "limit:{" + groups[-1], (owner, *groups)
+        return [
+            f"{tag}{suffix}:{owners[number // self.own]}"
+            for number, suffix in enumerate(self.key_suffixes)
+        ]
 
 
 class ScopedPlans(NamedTuple):
     """Hold the plans of a list of limits by scope; None if no limit has that scope."""
 
     address: ChargePlan | None
+    address_in_groups: ChargePlan | None
+    """The plan of `address`, which also charges the groups around an address."""
     user: ChargePlan | None
 
 
@@ -100,13 +125,16 @@ class Decision:
             return f"{self.plan.header_prefix}{remaining};t={full_in}"
         return ", ".join(
             f'"{bucket.limit.name}";r={max(0, bucket.remaining)};t={int(bucket.full_in) + 1}'
-            for bucket in self.buckets
+            for bucket in self.buckets[: self.plan.own]
             if not bucket.limit.shadow
         )
 
 
-def plan_charges(limits: Sequence[Limit], costs: Sequence[int]) -> ChargePlan:
-    """Return the plan that charges each limit its cost."""
+def plan_charges(
+    limits: Sequence[Limit], costs: Sequence[int], own: int | None = None
+) -> ChargePlan:
+    """Return the plan that charges each limit its cost; the first `own` are the owner's."""
+    own = len(limits) if own is None else own
     arguments = [
         str(part)
         for limit, cost in zip(limits, costs, strict=True)
@@ -119,27 +147,40 @@ def plan_charges(limits: Sequence[Limit], costs: Sequence[int]) -> ChargePlan:
         )
     ]
     enforced = not any(limit.shadow for limit in limits)
+    reported = [limit for limit in limits[:own] if not limit.shadow]
     return ChargePlan(
         limits=tuple(limits),
         costs=tuple(costs),
-        policy_header=", ".join(limit.policy_header for limit in limits if not limit.shadow),
+        own=own,
+        policy_header=", ".join(limit.policy_header for limit in reported),
         key_suffixes=tuple("}:" + limit.name for limit in limits),
         arguments=tuple(arguments),
-        header_prefix=f'"{limits[0].name}";r=' if len(limits) == 1 and enforced else None,
+        header_prefix=f'"{limits[0].name}";r=' if own == 1 and enforced else None,
         enforced=enforced,
     )
 
 
-def plan_by_scope(limits: Sequence[Limit], cost: int) -> ScopedPlans:
+def plan_by_scope(limits: Sequence[Limit], cost: int, groups: Sequence[Group] = ()) -> ScopedPlans:
     """Return the plans of the limits that belong to an address and to a user."""
     return ScopedPlans(
-        _plan_of_scope(limits, Scope.ADDRESS, cost), _plan_of_scope(limits, Scope.USER, cost)
+        _plan_of_scope(limits, Scope.ADDRESS, cost),
+        _plan_of_scope(limits, Scope.ADDRESS, cost, groups),
+        _plan_of_scope(limits, Scope.USER, cost),
     )
 
 
-def _plan_of_scope(limits: Sequence[Limit], scope: Scope, cost: int) -> ChargePlan | None:
+def _plan_of_scope(
+    limits: Sequence[Limit], scope: Scope, cost: int, groups: Sequence[Group] = ()
+) -> ChargePlan | None:
     """Plan a cost above a bucket's size as the full bucket: otherwise it could never be paid."""
-    chosen = [limit for limit in limits if limit.scope is scope]
-    if not chosen:
+    own = [limit for limit in limits if limit.scope is scope]
+    if not own:
         return None
-    return plan_charges(chosen, [min(cost, limit.quantity) for limit in chosen])
+    chosen = [*own, *(_of_group(limit, group) for group in groups for limit in own)]
+    return plan_charges(chosen, [min(cost, limit.quantity) for limit in chosen], len(own))
+
+
+def _of_group(limit: Limit, group: Group) -> Limit:
+    """Return the limit that all owners of a group share."""
+    name = f"{limit.name}-{group.name}"
+    return replace(limit, name=name, quantity=limit.quantity * group.factor)

@@ -16,6 +16,7 @@ from token_bucket.charges import (
     Charge,
     ChargePlan,
     Decision,
+    Group,
     ScopedPlans,
     plan_by_scope,
     plan_charges,
@@ -57,6 +58,8 @@ class RateLimiter:
     """Called for every limit that a charge does not fit into, shadow mode included."""
     overrides_key: str = OVERRIDES_KEY
     """A Redis hash: name of a limit to an override such as `240/60;shadow`."""
+    groups: Sequence[Group] = ()
+    """Groups around an address, the smallest first, whose limits `plans` prepares."""
     _local: LocalBuckets = field(init=False)
     _plans: dict[tuple[tuple[str, ...], int], ScopedPlans] = field(default_factory=dict)
     _planned_version: int = -1
@@ -76,19 +79,21 @@ class RateLimiter:
         plan = plan_charges(limits, [charge.cost for charge in charges])
         return await self.take_plan(plan, charges[0].owner)
 
-    async def take_plan(self, plan: ChargePlan, owner: str) -> Decision:
+    async def take_plan(self, plan: ChargePlan, owner: str, groups: Sequence[str] = ()) -> Decision:
         """Debit the buckets of one owner as `take` does, by a plan from `plans`.
+
+        A plan with limits of groups needs the ids of the groups around the owner, the smallest
+        first: the buckets of all owners in the largest group are in one hash slot.
 
         Raises:
             RateLimiterUnavailable: Redis is unavailable and one of the limits fails closed.
         """
-        tag = "limit:{" + owner
-        keys = [tag + suffix for suffix in plan.key_suffixes]
+        keys = plan.keys(owner, groups)
         try:
             reply = await self._run_script(keys, plan.arguments)
         except RedisError as error:
             self._warn(error)
-            return self._reported(self._take_locally(plan, owner))
+            return self._reported(self._take_locally(plan, keys))
         decision = Decision(plan, orjson.loads(reply))
         return decision if plan.enforced and decision.admitted else self._reported(decision)
 
@@ -117,7 +122,7 @@ class RateLimiter:
             self._planned_version = self.table.version
         plans = self._plans.get((names, cost))
         if plans is None:
-            plans = plan_by_scope([self.table[name] for name in names], cost)
+            plans = plan_by_scope([self.table[name] for name in names], cost, self.groups)
             self._plans[names, cost] = plans
         return plans
 
@@ -140,10 +145,14 @@ class RateLimiter:
                 logged = problems
             await asyncio.sleep(POLL_SECONDS)
 
-    def _take_locally(self, plan: ChargePlan, owner: str) -> Decision:
+    def take_here(self, plan: ChargePlan, owner: str, groups: Sequence[str] = ()) -> Decision:
+        """Debit buckets of this process, which holds its share of each limit; never uses Redis."""
+        return self._reported(self._local.take(plan, plan.keys(owner, groups)))
+
+    def _take_locally(self, plan: ChargePlan, keys: Sequence[str]) -> Decision:
         if any(limit.on_outage is OutagePolicy.FAIL_CLOSED for limit in plan.limits):
             raise RateLimiterUnavailable
-        return self._local.take(plan, owner)
+        return self._local.take(plan, keys)
 
     def _reported(self, decision: Decision) -> Decision:
         for bucket in decision.buckets:

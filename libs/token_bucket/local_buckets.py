@@ -1,7 +1,7 @@
 """Count in this process while Redis is unavailable."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -25,14 +25,15 @@ class LocalBuckets:
 
     workers: int
     clock: Callable[[], float]
-    _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
-    """By owner and name of the limit."""
+    _buckets: dict[str, _Bucket] = field(default_factory=dict)
+    """By the key that the bucket has in Redis."""
 
-    def take(self, plan: ChargePlan, owner: str) -> Decision:
-        """Debit every bucket of the plan, or none of them."""
+    def take(self, plan: ChargePlan, keys: Sequence[str]) -> Decision:
+        """Debit every bucket of the plan, or none of them; `keys` are those of take.lua."""
         now = self.clock()
         charges = [
-            Charge(limit, owner, cost) for limit, cost in zip(plan.limits, plan.costs, strict=True)
+            Charge(limit, key, cost)
+            for limit, key, cost in zip(plan.limits, keys, plan.costs, strict=True)
         ]
         rows = [self._row(charge, now) for charge in charges]
         admitted = all(
@@ -62,7 +63,7 @@ class LocalBuckets:
 
         If the limit has changed, the missing tokens stay missing, as in take.lua.
         """
-        limit, bucket = charge.limit, self._buckets.get(_key(charge))
+        limit, bucket = charge.limit, self._buckets.get(charge.owner)
         if bucket is None or bucket.full_at <= now:
             return 0.0
         token_seconds = limit.window / self._share(limit)
@@ -70,11 +71,11 @@ class LocalBuckets:
             return bucket.full_at - now
         missing = (bucket.full_at - now) / bucket.token_seconds
         full_in = min(missing * token_seconds, limit.window)
-        self._buckets[_key(charge)] = _Bucket(now + full_in, token_seconds)
+        self._buckets[charge.owner] = _Bucket(now + full_in, token_seconds)
         return full_in
 
     def _debit(self, charge: Charge, now: float) -> None:
-        limit, key = charge.limit, _key(charge)
+        limit, key = charge.limit, charge.owner
         token_seconds = limit.window / self._share(limit)
         full_at = now + self._full_in(charge, now) + charge.cost * token_seconds
         self._buckets.pop(key, None)
@@ -84,7 +85,3 @@ class LocalBuckets:
 
     def _share(self, limit: Limit) -> float:
         return max(limit.quantity / self.workers, 1.0)
-
-
-def _key(charge: Charge) -> tuple[str, str]:
-    return charge.owner, charge.limit.name

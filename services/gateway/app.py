@@ -36,6 +36,8 @@ from gateway.http.own_documents import OwnDocuments
 from gateway.http.preferences import WaitTimes
 from gateway.http.redis_losses import RedisLosses
 from gateway.http.sse import EventStreams
+from gateway.limits.proof_of_work import ProofOfWork
+from gateway.limits.rate_limit import PREFIX_GROUPS
 from gateway.limits.table import LIMIT_OVERRIDES, default_limits
 from gateway.readiness import checks
 from gateway.routes import ROUTES, bind
@@ -140,6 +142,7 @@ def _dependencies(
         revocations=revocations,
         commands=_commands(settings, clients, listener, addresses),
         limiter=_limiter(settings, redis, metrics),
+        proofs=ProofOfWork(redis, settings.proof_of_work_bits),
         addresses=addresses,
         read_models=read_models,
         own_documents=OwnDocuments(read_models, changes),
@@ -170,6 +173,7 @@ def _limiter(settings: Settings, redis: Any, metrics: Metrics) -> RateLimiter:
         default_limits(),
         workers=settings.gateway_workers,
         overrides_key=LIMIT_OVERRIDES,
+        groups=PREFIX_GROUPS,
         on_exceeded=lambda limit: metrics.count_rejection(limit.name, shadow=limit.shadow),
     )
 

@@ -10,6 +10,7 @@ from gateway.http.client_address import ClientAddresses
 from gateway.http.commands import Commands
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.sse import EventStreams
+from gateway.limits.proof_of_work import ProofOfWork
 from gateway.settings import Settings
 from token_bucket import RateLimiter
 
@@ -23,6 +24,7 @@ class Dependencies:
     revocations: RevocationList
     commands: Commands
     limiter: RateLimiter
+    proofs: ProofOfWork
     addresses: ClientAddresses
     read_models: ReadModels
     own_documents: OwnDocuments

@@ -87,7 +87,7 @@ def _bind_accounts(given: Dependencies) -> Iterator[BoundRoute]:
 
 
 def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:
-    guesses = CodeGuesses(given.limiter, given.addresses)
+    guesses = CodeGuesses(given.limiter, given.addresses, given.proofs)
     yield from bound(code_validity.ROUTES, code_validity.CodeValidity(given.read_models, guesses))
     yield from bound(
         referrals.ROUTES,

@@ -68,6 +68,12 @@ class Settings(ProcessSettings):
     trusted_proxy_hops: int = Field(
         0, ge=0, description="Number of own proxies in front; each appends to X-Forwarded-For."
     )
+    proof_of_work_bits: int = Field(
+        18,
+        ge=0,
+        le=32,
+        description="Zero bits of the proof of work that is asked for while codes are guessed.",
+    )
     gateway_workers: int = Field(1, ge=1, description="Number of worker processes on the port.")
     gateway_internal_host: str = "127.0.0.1"
     gateway_internal_port: int = Field(

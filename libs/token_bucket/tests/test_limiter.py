@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from tests.support.eventually import eventually
 from token_bucket import (
     Charge,
+    Group,
     Limit,
     LimitTable,
     OutagePolicy,
@@ -169,3 +170,26 @@ async def test_overrides_in_redis_are_applied_and_problems_logged_once(redis: Re
         watching.cancel()
     assert (limiter.table["five"].quantity, limiter.table["five"].shadow) == (9, True)
     assert [line["event"] for line in lines] == ["limit_overrides_invalid"]
+
+
+@pytest.mark.parametrize("available", [True, False])
+async def test_a_group_of_owners_shares_a_larger_limit(redis: Redis, *, available: bool) -> None:
+    client: Any = redis if available else UnavailableRedis()
+    table = LimitTable.of(Limit("two", 2, 1_000, Scope.ADDRESS))
+    limiter = limiter_of(client, table=table, groups=(Group("row", 2), Group("house", 3)))
+    plan = limiter.plans(("two",)).address_in_groups
+    assert plan is not None
+
+    async def charge(owner: str, row: str, house: str) -> bool:
+        return (await limiter.take_plan(plan, owner, (row, house))).admitted
+
+    assert [await charge("a", "row 1", "house 1") for _ in range(3)] == [True, True, False]
+    assert [await charge("b", "row 1", "house 1") for _ in range(3)] == [True, True, False]
+    assert [await charge("c", "row 1", "house 1") for _ in range(2)] == [False, False]
+    assert [await charge("d", "row 2", "house 1") for _ in range(3)] == [True, True, False]
+    assert [await charge("e", "row 2", "house 1") for _ in range(2)] == [False, False]
+    assert await charge("a", "row 1", "house 2")  # another house, although the names are equal
+    decision = await limiter.take_plan(plan, "c", ("row 1", "house 1"))
+    assert [bucket.limit.name for bucket in decision.exceeded] == ["two-row", "two-house"]
+    assert decision.rate_limit_header.startswith('"two";r=2;')
+    assert decision.plan.policy_header == '"two";q=2;w=1000'

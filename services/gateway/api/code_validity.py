@@ -58,6 +58,7 @@ ROUTES: Final = (
         Auth.OPTIONAL,
         CodeValidity.check,
         summary="Whether a referral code can be used now",
+        guesses=True,
         limits=("guesses-minute", "guesses-day", "guesses-person"),
         query=CodeQuery,
         example={"referral_code": "00000-00000"},

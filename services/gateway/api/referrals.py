@@ -238,6 +238,7 @@ ROUTES: Final = (
         Auth.OPTIONAL,
         Referrals.reserve,
         summary="Use a code: reserve a seat for half an hour, until the person has signed up",
+        guesses=True,
         limits=("uses",),
         success=201,
         body=NewReferral,

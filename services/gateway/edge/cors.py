@@ -8,7 +8,7 @@ from aiohttp import web
 
 _REQUEST_HEADERS: Final = (
     "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, "
-    "X-Min-Position, X-Request-ID, traceparent"
+    "X-Min-Position, X-Proof-Of-Work, X-Request-ID, traceparent"
 )
 _RESPONSE_HEADERS: Final = (
     "ETag, Idempotency-Replayed, Location, Preference-Applied, RateLimit, RateLimit-Policy, "

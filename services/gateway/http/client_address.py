@@ -15,6 +15,8 @@ FORWARDED_FOR: Final = "X-Forwarded-For"
 MAX_LOGGED: Final = 10
 """Number of different kinds of unreadable entries that a process logs, each once."""
 _PREFIX_V6: Final = 64
+WIDER_PREFIXES: Final = (56, 48)
+"""Prefixes of IPv6 that providers assign to one customer, besides the /64."""
 _BLANKS: Final = " \t"
 _BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?::[0-9]{1,5})?", re.ASCII)
 _WITH_PORT: Final = re.compile(r"([0-9.]+):[0-9]{1,5}", re.ASCII)
@@ -81,6 +83,15 @@ def network_of(text: str) -> str:
             return str(address.ipv4_mapped)
         return str(ip_network((address.packed, _PREFIX_V6), strict=False).network_address)
     return str(address)
+
+
+@lru_cache(maxsize=8_192)
+def networks_around(address: str) -> tuple[str, ...]:
+    """Return the wider networks of a client's /64, the smallest first; none for IPv4."""
+    if ":" not in address:
+        return ()
+    packed = IPv6Address(address).packed
+    return tuple(f"i:{ip_network((packed, p), strict=False)}" for p in WIDER_PREFIXES)
 
 
 def _bare(text: str) -> str:

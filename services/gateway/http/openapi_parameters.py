@@ -63,9 +63,10 @@ def _described(member: Schema) -> Schema:
 def _headers(route: AnyRoute) -> list[Schema]:
     if route.streams:
         return [_LAST_EVENT_ID]
-    if route.sends_command:
-        return [_IDEMPOTENCY_KEY, _PREFER_COMMAND]
     headers = (
+        (route.guesses, _PROOF_OF_WORK),
+        (route.sends_command, _IDEMPOTENCY_KEY),
+        (route.sends_command, _PREFER_COMMAND),
         (route.conditional, _IF_NONE_MATCH),
         (route.waits, _PREFER_READ),
         (route.prefetch is not None, _MIN_POSITION),
@@ -97,6 +98,11 @@ _PREFER_COMMAND: Final = _header(
     "Prefer",
     "^(respond-async|wait=[0-9]{1,2})$",
     "`respond-async` to receive 202 at once, `wait=n` to wait up to n seconds for the result.",
+)
+_PROOF_OF_WORK: Final = _header(
+    "X-Proof-Of-Work",
+    r"^[0-9]{1,12}[.][0-9]{1,2}[.][0-9a-f]{32}[.][0-9a-f]{64}[.][0-9]{1,20}$",
+    "Solution of the `challenge` in a response with the code `proof_of_work_required`.",
 )
 _PREFER_READ: Final = _header(
     "Prefer",

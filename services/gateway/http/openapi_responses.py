@@ -69,6 +69,13 @@ _PROBLEM: Final = {
             },
         },
         "violated-policies": {"type": "array", "items": {"type": "string"}},
+        "challenge": {
+            "type": "string",
+            "description": "With the code `proof_of_work_required`: find a number such that the "
+            "SHA-256 of `<challenge>.<number>` begins with `bits` zero bits, and send this text as "
+            "`X-Proof-Of-Work`.",
+        },
+        "bits": {"type": "integer", "description": "Zero bits that are asked for."},
     },
 }
 _ACCEPTED: Final = {

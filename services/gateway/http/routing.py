@@ -178,6 +178,8 @@ class Route(Generic[F]):
     """True if the response has an `ETag`, and 304 is sent to a caller that has the same."""
     waits: bool = False
     """True for a read that takes `Prefer: wait=n`."""
+    guesses: bool = False
+    """True if anonymous callers may be asked for a proof of work, since codes are guessed here."""
     pending: bool = False
     """True for a read that may respond 202 because its result is still being made."""
     response: Any = None

@@ -7,12 +7,20 @@ from aiohttp import web
 from multidict import istr
 
 from cognito_jwt import Caller
-from gateway.http.client_address import ClientAddresses
+from gateway.http.client_address import WIDER_PREFIXES, ClientAddresses, networks_around
 from gateway.http.problems import Problem, too_many
-from token_bucket import Decision, RateLimiter, ScopedPlans
+from token_bucket import Decision, Group, RateLimiter, ScopedPlans
 
 ALL_CALLERS: Final = "all"
 """Name of the one bucket that all callers share."""
+PREFIX_GROUPS: Final = tuple(
+    Group(str(prefix), factor) for prefix, factor in zip(WIDER_PREFIXES, (4, 16), strict=True)
+)
+"""Networks around an IPv6 client, and their limits as multiples of a /64's.
+
+A /48 has 65,536 networks of /64. The largest factor keeps one from spending, by itself, the budget
+of wrong codes that all anonymous callers share.
+"""
 RATE_LIMIT: Final = istr("RateLimit")
 RATE_LIMIT_POLICY: Final = istr("RateLimit-Policy")
 
@@ -32,11 +40,9 @@ async def charge(
         Problem: 429 if a limit is exceeded.
         RateLimiterUnavailable: Redis is away, and a limit admits no uncounted request.
     """
-    decision = None
-    if plans.address is not None:
-        decision = await limiter.take_plan(plans.address, f"i:{addresses.of(request)}")
-        if not decision.admitted:
-            raise limit_exceeded(decision)
+    decision = await charge_address(limiter, plans, addresses.of(request))
+    if decision is not None and not decision.admitted:
+        raise limit_exceeded(decision)
     if caller is not None and plans.user is not None:
         decision = await limiter.take_plan(plans.user, f"p:{caller.subject}")
         if not decision.admitted:
@@ -44,12 +50,23 @@ async def charge(
     return decision
 
 
+async def charge_address(limiter: RateLimiter, plans: ScopedPlans, address: str) -> Decision | None:
+    """Debit the limits of a client's address, and of the networks around one of IPv6.
+
+    Return None if the plans have no limit per address.
+    """
+    groups = networks_around(address)
+    plan = plans.address_in_groups if groups else plans.address
+    return None if plan is None else await limiter.take_plan(plan, f"i:{address}", groups)
+
+
 def limit_exceeded(decision: Decision) -> Problem:
     """Return 429 with what was exceeded and when to try again."""
     limits = [bucket.limit for bucket in decision.exceeded]
     allowed = " and ".join(f"{limit.quantity} in {_span(limit.window)}" for limit in limits)
-    wait = decision.retry_after
-    detail = f"Too many requests: {allowed} are allowed. Try again in {_span(wait)}."
+    wait, own = decision.retry_after, decision.plan.limits[: decision.plan.own]
+    source = "" if any(limit in own for limit in limits) else " from your network"
+    detail = f"Too many requests{source}: {allowed} are allowed. Try again in {_span(wait)}."
     problem = too_many([limit.name for limit in limits], detail, wait)
     headers = dict(problem.headers)
     add_headers(decision, headers)
