@@ -10,7 +10,7 @@ from cognito_jwt.jws import InvalidToken
 
 TokenUse = Literal["id", "access"]
 
-SKEW_SECONDS: Final = 5
+SKEW_SECONDS: Final = 60
 """How far the issuer's clock may be ahead of this one; `exp` is checked without tolerance."""
 _LATEST = 2**53
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}", re.ASCII)
@@ -170,7 +170,10 @@ def _groups(claims: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset((_optional_text(claims, "scope") or "").split())
+    scope = claims.get("scope", "")  # Cognito writes an empty text for a client without scopes
+    if not isinstance(scope, str):
+        raise InvalidToken("the token's scope is not a text")
+    return frozenset(scope.split())
 
 
 def _verified_email(claims: Mapping[str, Any]) -> str | None:

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 
+from cognito_jwt.nesting import is_nested_deeper
+
 MAX_TOKEN_CHARACTERS: Final = 8_192
 """Longer tokens are rejected before they are parsed; Cognito issues 1,000 to 2,000."""
 ALGORITHM: Final = "RS256"
@@ -100,7 +102,7 @@ def strict_object(encoded: bytes, name: str) -> dict[str, Any]:
         InvalidToken: It is not a JSON object, has a duplicate name, NaN or an infinite number, more
             than 16 levels of nesting, or text that is not valid Unicode.
     """
-    if encoded.count(b"{") + encoded.count(b"[") > _MAX_NESTING:
+    if is_nested_deeper(encoded, _MAX_NESTING):
         raise InvalidToken(f"the token's {name} is nested too deep")
     try:
         text = encoded.decode("utf-8")

@@ -50,9 +50,13 @@ async def test_an_account_is_opened_once(client: GatewayClient) -> None:
     assert again.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_an_unverified_address_cannot_open_an_account(client: GatewayClient) -> None:
-    response = await client.post("/v1/me", client.issuer.id(email_verified=False))
+@pytest.mark.parametrize("claims", [{"email_verified": False}, {"email": None}])
+async def test_a_person_without_a_verified_address_cannot_open_an_account(
+    claims: dict[str, Any], client: GatewayClient
+) -> None:
+    response = await client.post("/v1/me", client.issuer.id(**claims))
     assert (response.status, response.json["code"]) == (409, "email_not_verified")
+    assert "no verified e-mail address" in response.json["detail"]
     assert client.bus.sent == []
 
 

@@ -199,6 +199,9 @@ ATTACKS: dict[str, Callable[[TokenIssuer], str]] = {
     "payload trailing": raw(lambda text: text + "{}"),
     "payload comment": raw(lambda text: text + "//"),
     "deep list": raw(lambda text: text[:-1] + ', "x": ' + "[" * 20000 + "]" * 20000 + "}"),
+    "deep by one": raw(lambda text: text[:-1] + ', "x": ' + "[" * 16 + "]" * 16 + "}"),
+    "nbf beyond the skew": claims(nbf=NOW + 90),
+    "iat beyond the skew": claims(iat=NOW + 90),
     "deep but short": raw(lambda text: text[:-1] + ', "x": ' + "[" * 900 + "]" * 900 + "}"),
     "64 KB": claims(padding="x" * 65_536),
     "header BOM": lambda i: i.sign_parts(
@@ -261,6 +264,25 @@ async def test_valid_tokens_are_distinguished_by_kind(issuer: TokenIssuer) -> No
     machine = await verifier(issuer).verify(issuer.service(scope=SCOPE))
     assert machine.is_machine
     assert machine.is_service
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"permissions": [{"resource": str(number), "actions": ["read"]} for number in range(40)]},
+        {"custom:settings": json.dumps([[[{"a": [number]}]] for number in range(20)])},
+        {"name": "Alice [Acme] {" * 20},
+        {"deep": [[[[[[[[[[[[[[[]]]]]]]]]]]]]]]},
+        {"scope": ""},
+        {"iat": NOW + 50, "auth_time": NOW + 50},
+        {"nbf": NOW + 50},
+    ],
+)
+async def test_an_unusual_token_of_the_pool_is_valid(
+    changes: dict[str, Any], issuer: TokenIssuer
+) -> None:
+    for token in (issuer.access(ALICE, **changes), issuer.id(ALICE, **changes)):
+        assert (await verifier(issuer).verify(token)).subject == ALICE
 
 
 @pytest.mark.parametrize(

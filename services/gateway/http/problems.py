@@ -80,6 +80,15 @@ def not_found(detail: str = "There is nothing here.", *, code: str = "not_found"
     return Problem(404, code, detail)
 
 
+def no_verified_address() -> Problem:
+    """Return 409: the ID token contains no address, or one that the user pool has not verified."""
+    detail = (
+        "Your sign-in has no verified e-mail address, which is needed here. Verify your address and "
+        "sign in again; if you signed in without one, such as by phone, use another way to sign in."
+    )
+    return Problem(409, "email_not_verified", detail)
+
+
 def unavailable(code: str, detail: str, *, retry_after: int = 1) -> Problem:
     """Return 503 with `Retry-After` in seconds."""
     return Problem(503, code, detail, {"Retry-After": str(retry_after)})
