@@ -85,7 +85,7 @@ def assemble(settings: Settings, clients: Clients, traces: "Traces | None" = Non
     )
     return Gateway(
         settings=settings,
-        public=_public(settings, dependencies, middleware),
+        public=_public(dependencies, middleware),
         middleware=middleware.handle,
         internal=_internal(metrics, health),
         health=health,
@@ -96,10 +96,8 @@ def assemble(settings: Settings, clients: Clients, traces: "Traces | None" = Non
     )
 
 
-def _public(
-    settings: Settings, dependencies: Dependencies, middleware: RequestMiddleware
-) -> web.Application:
-    app = web.Application(client_max_size=settings.max_body_bytes)
+def _public(dependencies: Dependencies, middleware: RequestMiddleware) -> web.Application:
+    app = web.Application()
     admission = Admission(
         tokens=dependencies.tokens,
         limiter=dependencies.limiter,

@@ -93,7 +93,6 @@ class Settings(ProcessSettings):
     refresh_token_days: int = Field(
         30, gt=0, description="Days a sign-in can be renewed; revocations are stored as long."
     )
-    max_body_bytes: int = Field(65_536, gt=0, description="Maximum size of a request body.")
     drain_seconds: float = Field(
         0.5,
         ge=0,

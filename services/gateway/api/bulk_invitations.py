@@ -5,7 +5,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
@@ -20,7 +20,7 @@ from gateway.http.ids import new_command_id
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.preferences import idempotency_key
 from gateway.http.problems import FieldError, invalid, malformed
-from gateway.http.requests import read_body, read_raw
+from gateway.http.requests import read_body
 from gateway.http.responses import Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
@@ -40,7 +40,6 @@ class NewRow(Body):
 
 
 class NewInvitations(Body):
-    max_brackets: ClassVar[int] = MAX_BULK + 16
     rows: Annotated[list[NewRow], Field(min_length=1, max_length=MAX_BULK)]
     name: Name = ""
     """Your name as the mails show it; default: your masked address."""
@@ -104,7 +103,7 @@ class BulkInvitations:
 async def _read(context: RequestContext) -> NewInvitations:
     if context.request.content_type != CSV:
         return await read_body(context, NewInvitations)
-    return NewInvitations(rows=_parse_csv(await read_raw(context)))
+    return NewInvitations(rows=_parse_csv(context.body))
 
 
 def _job_id(context: RequestContext, body: NewInvitations) -> str:

@@ -94,7 +94,7 @@ class Clusters:
         job = await self.jobs.load(token.job_id)
         _raise_lasting_failure(job)
         running = _is_running(job)
-        if not running:
+        if not running and not context.is_head:
             await self._request(context, token)
         preference = self.commands.waits.preference(context.request)
         if preference.applied is not None and preference.wait > 0:
@@ -118,10 +118,12 @@ class Clusters:
     async def _refresh(self, context: RequestContext, token: Token) -> str | None:
         """Return the job that makes a new report: a running one, or a new one.
 
-        None if the bus is down: the caller gets the stale report nevertheless.
+        None if the bus is down, or to HEAD: the caller gets the stale report nevertheless.
         """
         if _is_running(await self.jobs.load(token.job_id)):
             return token.job_id
+        if context.is_head:
+            return None
         try:
             await self.commands.send(context, token.command)
         except Problem as problem:

@@ -31,7 +31,7 @@ from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import Problem, not_found
-from gateway.http.requests import read_body, read_query
+from gateway.http.requests import id_in_path, read_body, read_query
 from gateway.http.responses import PRIVATE, Response, accepted_response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
@@ -114,8 +114,8 @@ class Invitations:
 
     async def get(self, context: RequestContext) -> Response:
         """Return one of the caller's invitations."""
-        stream = INVITATIONS.stream(context.request.match_info["invite_id"])
-        view = await load_invitation(self.read_models, stream)
+        invite_id = id_in_path(context, "invite_id", UNKNOWN_INVITATION)
+        view = await load_invitation(self.read_models, INVITATIONS.stream(invite_id))
         if view is None or view.inviter_id != context.caller.subject:
             raise not_found("You have no such invitation.")
         return json_response(_details(view), headers=PRIVATE)
@@ -123,7 +123,7 @@ class Invitations:
     async def resend(self, context: RequestContext) -> Response:
         """Send the mail again with a new token; the old token stops working."""
         await read_body(context, Empty)
-        invite_id = _invite_id(context)
+        invite_id = id_in_path(context, "invite_id", UNKNOWN_INVITATION)
         command = ResendInvite(invite_id=invite_id, inviter_id=context.caller.subject)
         await self.commands.execute(context, command)
         return accepted_response(
@@ -135,7 +135,8 @@ class Invitations:
     async def revoke(self, context: RequestContext) -> Response:
         """Take an invitation back: its token stops working."""
         await read_body(context, Empty)
-        command = RevokeInvite(invite_id=_invite_id(context), inviter_id=context.caller.subject)
+        invite_id = id_in_path(context, "invite_id", UNKNOWN_INVITATION)
+        command = RevokeInvite(invite_id=invite_id, inviter_id=context.caller.subject)
         await self.commands.execute(context, command)
         return Response(204)
 
@@ -162,13 +163,6 @@ async def usable_code(own_documents: OwnDocuments, context: RequestContext) -> s
             return code.code
     detail = "None of your referral codes can be used, or you have no seats left."
     raise Problem(409, "no_code", detail)
-
-
-def _invite_id(context: RequestContext) -> str:
-    invite_id: str = context.request.match_info["invite_id"]
-    if not invite_id.isalnum() or not invite_id.isascii():
-        raise not_found(UNKNOWN_INVITATION)
-    return invite_id
 
 
 def _details(view: InviteView) -> InvitationDetails:

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from contracts.messages import Position, Rejection, View
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands, Pending
+from gateway.http.requests import id_in_path
 from gateway.http.responses import PRIVATE, Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
@@ -28,7 +29,7 @@ class Operations:
 
     async def get(self, context: RequestContext) -> Response:
         """Return the outcome; 202 while there is none."""
-        command_id = context.request.match_info["command_id"]
+        command_id = id_in_path(context, "command_id", "There is no such operation.")
         outcome = await self.commands.outcome(command_id, context.caller.subject)
         if isinstance(outcome, Pending):
             return pending_response(context, command_id)

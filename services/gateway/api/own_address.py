@@ -12,7 +12,10 @@ def own_address(caller: Caller) -> str:
         Problem: 409 if there is none that the user pool has verified, or if it cannot be stored.
     """
     if caller.email is None:
-        detail = "Verify your e-mail address, then sign in again."
+        detail = (
+            "Your sign-in has no verified e-mail address, which is needed here. Verify your address "
+            "and sign in again. If you signed in without one, such as by phone, sign in another way."
+        )
         raise Problem(409, "email_not_verified", detail)
     try:
         return verified_address(caller.email)

@@ -40,7 +40,7 @@ from gateway.http.bodies import Body
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands
 from gateway.http.problems import Problem, not_found
-from gateway.http.requests import read_body, read_raw
+from gateway.http.requests import read_body
 from gateway.http.responses import Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
@@ -123,9 +123,8 @@ class ReceivedInvitations:
     async def unsubscribe(self, context: RequestContext) -> Response:
         """Stop all invitations to the address of a token.
 
-        Mail programs send `List-Unsubscribe=One-Click` as a form; the body is read and ignored.
+        Mail programs send `List-Unsubscribe=One-Click` as a form; the body is ignored.
         """
-        await read_raw(context)
         token = context.request.match_info["token"]
         stream = await self._stream(UNSUBSCRIBE_TOKENS, token)
         command = Unsubscribe(invite_id=INVITATIONS.key(stream), token_hash=token_digest(token))

@@ -33,7 +33,7 @@ from gateway.http.client_address import ClientAddresses
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands
 from gateway.http.problems import FieldError, invalid, not_found
-from gateway.http.requests import read_body
+from gateway.http.requests import id_in_path, read_body
 from gateway.http.responses import Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
@@ -120,7 +120,7 @@ class Referrals:
     async def release(self, context: RequestContext) -> Response:
         """Give a reserved seat back."""
         await read_body(context, Empty)
-        use_id = context.request.match_info["use_id"]
+        use_id = id_in_path(context, "use_id", UNKNOWN_REFERRAL)
         owner = await owner_of_referral(self.read_models, use_id)
         await self.commands.execute(context, ReleaseReferral(member_id=owner, use_id=use_id))
         return Response(204)
@@ -140,7 +140,7 @@ class Referrals:
 
     async def _confirmation(self, context: RequestContext, body: Confirmation) -> ConfirmReferral:
         """Return the command; the verified address of an ID token must be the invited one."""
-        caller, use_id = context.caller, context.request.match_info["use_id"]
+        caller, use_id = context.caller, id_in_path(context, "use_id", UNKNOWN_REFERRAL)
         if caller.is_service:
             if body.sub is None:
                 detail = "A program must name the person who signed up."

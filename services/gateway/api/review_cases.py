@@ -15,11 +15,12 @@ from contracts.referrals import (
     RejectReferral,
     ReverseReferral,
 )
+from contracts.rejections import UNKNOWN_REFERRAL
 from gateway.api.members import Explanation
 from gateway.api.referrals import owner_of_referral
 from gateway.http.bodies import Body
 from gateway.http.commands import Commands
-from gateway.http.requests import read_body, read_query
+from gateway.http.requests import id_in_path, read_body, read_query
 from gateway.http.responses import PRIVATE, Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
@@ -95,7 +96,7 @@ class ReviewCases:
 
     async def _decision(self, context: RequestContext) -> "_Decision":
         body = await read_body(context, Explanation)
-        use_id = context.request.match_info["use_id"]
+        use_id = id_in_path(context, "use_id", UNKNOWN_REFERRAL)
         return _Decision(
             referrer_id=await owner_of_referral(self.read_models, use_id),
             use_id=use_id,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from chassis.views.read_models import ReadModels
 from cognito_jwt import Caller, TokenCache
@@ -13,8 +13,16 @@ from gateway.auth.authorize import RULES, Rule, bearer_token, takes_token
 from gateway.http.client_address import ClientAddresses
 from gateway.http.command_responses import CommandRejected, RespondNow
 from gateway.http.problems import malformed
+from gateway.http.requests import receive_body
 from gateway.http.responses import Response, problem_response
-from gateway.http.routing import REQUEST_INFO, AnyRoute, BoundRoute, Handler, RequestContext
+from gateway.http.routing import (
+    REQUEST_INFO,
+    SAFE_METHODS,
+    AnyRoute,
+    BoundRoute,
+    Handler,
+    RequestContext,
+)
 from gateway.limits.rate_limit import charge
 from token_bucket import RateLimiter
 
@@ -61,6 +69,8 @@ class Endpoint:
             info.decision = await charge(limiter, plans, caller, request, admission.addresses)
             if route.query is None and "?" in request.raw_path and request.query_string:
                 raise malformed("This path takes no query parameters.", code="unknown_parameter")
+            if request.method not in SAFE_METHODS:
+                context.body = await receive_body(request, route.max_body_bytes)
             response = await self._respond(context)
         finally:
             context.cancel_prefetch()
@@ -91,8 +101,10 @@ class Endpoint:
 
 
 def add_routes(app: web.Application, routes: Iterable[BoundRoute], admission: Admission) -> None:
-    """Serve each route with its handler."""
+    """Serve each route with its handler; GET includes HEAD."""
     for bound in routes:
         route = bound.route
         endpoint = Endpoint(route, bound.handle, admission, RULES[route.auth])
         app.router.add_route(route.method, route.path, endpoint.serve)
+        if route.method == hdrs.METH_GET:
+            app.router.add_route(hdrs.METH_HEAD, route.path, endpoint.serve)

@@ -1,11 +1,7 @@
 """Provide the classes that request bodies and query strings are declared with."""
 
-from typing import ClassVar, Final
-
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
-
-MAX_NESTING: Final = 16
 
 
 class Body(BaseModel):
@@ -20,8 +16,6 @@ class Body(BaseModel):
         use_attribute_docstrings=True,
         hide_input_in_errors=True,
     )
-    max_brackets: ClassVar[int] = MAX_NESTING
-    """Maximum number of objects and lists in one body; bounds its nesting as well."""
 
 
 class Empty(Body):

@@ -1,9 +1,10 @@
 """Respond with an ETag, or with 304 Not Modified if the caller has the current version."""
 
+import re
 import zlib
-from typing import Any
+from typing import Any, Final
 
-from aiohttp import hdrs
+from aiohttp import hdrs, web
 from multidict import istr
 
 from chassis.views.read_models import Document
@@ -11,6 +12,8 @@ from gateway.http.responses import Response
 from gateway.http.routing import RequestContext
 
 ETAG = istr("ETag")
+_TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
+_TAGS: Final = re.compile(r'(?:[ \t,]*+(?:W/)?"[^"]*"[ \t]*+(?=,|\Z))++[ \t,]*+')
 
 
 def document_response(context: RequestContext, document: Document[Any]) -> Response:
@@ -21,8 +24,7 @@ def document_response(context: RequestContext, document: Document[Any]) -> Respo
 def etag_response(context: RequestContext, body: bytes, etag: str) -> Response:
     """Return `body` with its ETag, or 304 if `If-None-Match` names it."""
     headers: dict[str, str] = {ETAG: etag, hdrs.CACHE_CONTROL: "private, no-cache"}
-    if_none_match = context.request.headers.get(hdrs.IF_NONE_MATCH)
-    if if_none_match is not None and _matches(if_none_match, etag):
+    if has_current(context.request, etag):
         return Response(304, b"", headers)
     return Response(200, body, headers)
 
@@ -32,6 +34,18 @@ def etag_of(document: Document[Any]) -> str:
     return f'"{document.version}-{zlib.crc32(document.body):08x}"'
 
 
-def _matches(if_none_match: str, etag: str) -> bool:
-    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return etag.removeprefix("W/") in tags or "*" in tags
+def has_current(request: web.Request, etag: str) -> bool:
+    """Return whether `If-None-Match` names this version, strong or weak, or any (RFC 9110).
+
+    The header may have several lines. One that is malformed is ignored.
+    """
+    lines = request.headers.getall(hdrs.IF_NONE_MATCH, ())
+    return bool(lines) and _names(",".join(lines), etag.removeprefix("W/"))
+
+
+def _names(if_none_match: str, opaque: str) -> bool:
+    if if_none_match.strip() == "*":
+        return True
+    if _TAGS.fullmatch(if_none_match) is None:
+        return False
+    return opaque in _TAG.findall(if_none_match)

@@ -34,6 +34,9 @@ Invite-only growth and token-risk analysis.
 Every error response, and every response with status 202, has `status_code` and a `detail` that may
 be shown to the user; `code` is for programs. Status 403 means that the token is missing, malformed,
 expired or revoked, and nothing else: send the user to the log-in screen.
+
+Every GET can be sent as HEAD, which returns the same status and headers and starts nothing. Request
+bodies are UTF-8 without compression, at most 64 KiB long unless an operation says otherwise.
 """
 
 Schema = dict[str, Any]
@@ -98,6 +101,7 @@ def _body(route: AnyRoute, model: type[BaseModel], schema: Schema) -> Schema:
         for media, example in route.alternatives.items()
     }
     return {
+        "description": f"At most {route.max_body_bytes // 1024} KiB, uncompressed.",
         "required": any(member.is_required() for member in model.model_fields.values()),
         "content": {JSON_TYPE: content, **alternatives},
     }

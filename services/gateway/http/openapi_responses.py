@@ -9,14 +9,16 @@ from pydantic import BaseModel
 
 from gateway.http.problems import PROBLEM_TYPE, QUOTA_TYPE, UNCAUGHT, Problem
 from gateway.http.responses import JSON_TYPE
-from gateway.http.routing import AnyRoute, Auth
+from gateway.http.routing import SAFE_METHODS, AnyRoute, Auth
 
 SCHEMAS: Final = "#/components/schemas/"
 _RESPONSES: Final = "#/components/responses/"
 _ALWAYS: Final = (400, 429, 500, 503)
-_WITH_BODY: Final = (408, 409, 413, 422)
+_RECEIVED: Final = (408, 413)
+"""Statuses of requests whose body does not arrive in time, or is too large."""
+_WITH_BODY: Final = (409, 422)
 _EXAMPLES: Final[Mapping[int, tuple[str, str]]] = {
-    400: ("malformed_request", "The body is not JSON: Expecting value at line 1, column 1."),
+    400: ("malformed_request", "The body is not JSON: a value is missing (line 1, column 1)."),
     403: ("invalid_token", "Sign in, and send your token: Authorization: Bearer <token>."),
     404: ("not_found", "There is nothing here."),
     408: ("body_too_slow", "The request body took too long to arrive. Try again."),
@@ -28,7 +30,10 @@ _EXAMPLES: Final[Mapping[int, tuple[str, str]]] = {
         "reservation_ended",
         "The reservation has ended. Use the referral code again to get a new one.",
     ),
-    413: ("request_entity_too_large", "The request body is too large."),
+    413: (
+        "request_entity_too_large",
+        "The request body is too large: at most 64 KiB are accepted.",
+    ),
     422: ("invalid_request", "user: is missing"),
     429: ("too_many_requests", "Too many requests: 60 in a minute are allowed. Try again in 1 s."),
     500: ("internal_error", UNCAUGHT),
@@ -157,6 +162,8 @@ def _errors(route: AnyRoute) -> list[int]:
         statuses.update((409, 422))  # for Idempotency-Keys that are in use or were used
     if route.auth in (Auth.ACCESS, Auth.PERSON, Auth.SERVICE, Auth.ADMIN):
         statuses.add(404)
+    if route.method not in SAFE_METHODS:
+        statuses.update(_RECEIVED)
     if route.body is not None:
         statuses.update(_WITH_BODY)
     if route.query is not None:

@@ -1,6 +1,7 @@
 """Read the headers by which callers control a request: Idempotency-Key, Prefer, X-Min-Position."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,14 @@ MAX_KEY_CHARACTERS: Final = 255
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}", re.ASCII)
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"', re.ASCII)
 _VERSION = re.compile(r"\d{1,15}", re.ASCII)
-_WAIT = re.compile(r"wait=(\d{1,4})", re.ASCII)
+_SECONDS = re.compile(r"\d+", re.ASCII)
+_LIST_MEMBER = re.compile(r'(?:[^",]++|"(?:[^"\\]++|\\.)*+"?)++', re.DOTALL)
+"""A member of a list that is separated by commas; those in quotes separate nothing."""
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_PREFERENCE = re.compile(
+    rf'[ \t]*({_WORD})(?:[ \t]*=[ \t]*(?:({_WORD})|"((?:[^"\\]++|\\.)*+)"))?[ \t]*(?:;.*)?',
+    re.DOTALL,
+)
 
 
 def idempotency_key(request: web.Request) -> str | None:
@@ -30,7 +38,7 @@ def idempotency_key(request: web.Request) -> str | None:
     if raw is None:
         return None
     quoted = _QUOTED.fullmatch(raw)
-    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else raw
+    key = _unescaped(quoted[1]) if quoted else raw
     if (quoted is None and '"' in key) or not _acceptable(key, quoted=quoted is not None):
         raise malformed(
             f"An Idempotency-Key has 1 to {MAX_KEY_CHARACTERS} printable ASCII characters, "
@@ -69,15 +77,32 @@ class WaitTimes:
 
     def preference(self, request: web.Request, *, default: float | None = None) -> Preference:
         """Return how long a request waits: `respond-async` not at all, `wait=n` n seconds."""
-        header = request.headers.get("Prefer", "")
-        preferences = [each.strip().lower() for each in header.split(",")]
-        for each in preferences:
-            if (wait := _WAIT.fullmatch(each)) is not None:
-                seconds = min(float(wait[1]), self.maximum)
-                return Preference(seconds, f"wait={seconds:g}")
-        if "respond-async" in preferences:
+        stated = preferences(request.headers.getall("Prefer", ()))
+        wait = stated.get("wait")
+        if wait is not None and _SECONDS.fullmatch(wait):
+            seconds = min(float(wait), self.maximum)
+            return Preference(seconds, f"wait={seconds:g}")
+        if "respond-async" in stated:
             return Preference(0.0, "respond-async")
         return Preference(self.default if default is None else default)
+
+
+def preferences(lines: Sequence[str]) -> dict[str, str]:
+    """Return the preferences in the lines of `Prefer` by their names in lower case (RFC 7240).
+
+    The first of several with one name counts. Parameters, and what is malformed, are ignored.
+    """
+    found: dict[str, str] = {}
+    for each in _LIST_MEMBER.findall(",".join(lines)):
+        if (parsed := _PREFERENCE.fullmatch(each)) is not None:
+            name, token, quoted = parsed.groups()
+            value = token if quoted is None else _unescaped(quoted)
+            found.setdefault(name.lower(), value or "")
+    return found
+
+
+def _unescaped(quoted: str) -> str:
+    return re.sub(r"\\(.)", r"\1", quoted)
 
 
 def minimum_version(request: web.Request, stream: str) -> int:

@@ -59,6 +59,11 @@ class Problem(Exception):
         )
 
 
+def printable(name: str) -> str:
+    """Return a name from a request, shortened and without unprintable characters."""
+    return "".join(c if c.isprintable() else "?" for c in name[:64])
+
+
 def malformed(detail: str, *, code: str = "malformed_request") -> Problem:
     """Return 400: the request cannot be parsed."""
     return Problem(400, code, detail)
@@ -78,15 +83,6 @@ def invalid_token(why: str) -> Problem:
 def not_found(detail: str = "There is nothing here.", *, code: str = "not_found") -> Problem:
     """Return 404."""
     return Problem(404, code, detail)
-
-
-def no_verified_address() -> Problem:
-    """Return 409: the ID token contains no address, or one that the user pool has not verified."""
-    detail = (
-        "Your sign-in has no verified e-mail address, which is needed here. Verify your address and "
-        "sign in again; if you signed in without one, such as by phone, use another way to sign in."
-    )
-    return Problem(409, "email_not_verified", detail)
 
 
 def unavailable(code: str, detail: str, *, retry_after: int = 1) -> Problem:
@@ -114,7 +110,6 @@ def uncaught() -> Problem:
 _FROM_AIOHTTP: Final = {
     404: ("not_found", "There is nothing at this path."),
     405: ("method_not_allowed", "This path does not support this method."),
-    413: ("request_entity_too_large", "The request body is too large."),
 }
 """Status -> code and detail. aiohttp's own phrases are Python's, which change between versions."""
 

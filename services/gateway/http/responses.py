@@ -69,7 +69,7 @@ class FastResponse(web.StreamResponse):
     """Send a complete body without streaming, compression, cookies or signals.
 
     aiohttp checks for each of these on every response, which is a tenth of the time of a read.
-    For responses to GET, POST and DELETE that have a body: not for HEAD, 204 and 304.
+    For responses that have a body: not for 204 and 304. To HEAD only the headers are sent.
     """
 
     def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
@@ -99,6 +99,8 @@ class FastResponse(web.StreamResponse):
         self._to = writer = request.writer
         headers, version = self.headers, request.version
         headers[hdrs.CONTENT_LENGTH] = str(len(self._bytes))
+        if request.method == hdrs.METH_HEAD:
+            self._bytes = b""
         headers[hdrs.DATE] = _http_date(int(time.time()))
         if self._keeps is None:
             self._keeps = request.keep_alive

@@ -16,7 +16,7 @@ from enum import Enum
 from types import MethodType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from chassis.views.read_models import PendingDocument
 from cognito_jwt import Caller
@@ -28,6 +28,10 @@ from token_bucket import Decision
 from tracing.traceparent import trace_and_span_ids
 
 F = TypeVar("F")
+
+MAX_BODY_BYTES: Final = 65_536
+SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
+"""Methods of requests that change nothing and have no body."""
 
 
 @dataclass(slots=True)
@@ -98,6 +102,8 @@ class RequestContext:
     request: web.Request
     route: "Route[Any]"
     info: RequestInfo
+    body: bytes = b""
+    """The request body; empty for safe methods."""
     prefetched: PendingDocument | None = None
     """Reply to the route's `prefetch`, if it was requested."""
     execution: Execution | None = None
@@ -106,6 +112,11 @@ class RequestContext:
     @property
     def request_id(self) -> str:
         return self.info.id
+
+    @property
+    def is_head(self) -> bool:
+        """Whether only the headers of the response are wanted: nothing may be started for it."""
+        return self.request.method == hdrs.METH_HEAD
 
     @property
     def caller(self) -> Caller:
@@ -158,6 +169,7 @@ class Route(Generic[F]):
     success: int = 200
     """Status of a successful response."""
     body: type[Body] | None = None
+    max_body_bytes: int = MAX_BODY_BYTES
     query: type[Body] | None = None
     limits: tuple[str, ...] = ()
     """Names of rate limits; counted per person, or per address if the caller is anonymous."""

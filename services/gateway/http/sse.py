@@ -77,6 +77,8 @@ class EventStreams:
             Problem: 429 if the caller has too many open streams.
         """
         seen = _last_event_id(context.request)
+        if context.is_head:
+            return web.StreamResponse(headers=_HEADERS)
         with self._slot(context.caller.subject), self.changes.watch(subject.stream) as change:
             document = await subject.load()
             if document is not None and document.version <= seen and subject.is_final(document):
