@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Message, UnixTime, View
+from contracts.messages import Command, CommandTime, Count, Event, Message, Safe, UnixTime, View
 from contracts.read_models import DocumentRef
 from contracts.streams import ANALYSES
 from contracts.subscription import Subscription
@@ -49,7 +49,7 @@ class ClusterCommand(Command):
 
     service: ClassVar[str] = SERVICE
 
-    chain_id: ChainId
+    chain_id: Annotated[ChainId, Safe]
     token_address: TokenAddress
 
     @property
@@ -72,11 +72,11 @@ class StartAnalysis(ClusterCommand):
     """Start or continue a run that describes the token at a given block."""
 
     type: Literal["StartAnalysis"] = "StartAnalysis"
-    run: Run
-    from_block: BlockNumber
-    block: BlockNumber
+    run: Annotated[Run, Safe]
+    from_block: Annotated[BlockNumber, Safe]
+    block: Annotated[BlockNumber, Safe]
     block_hash: BlockHash
-    block_timestamp: UnixTime
+    block_timestamp: CommandTime
     finalized: bool
 
 
@@ -84,11 +84,11 @@ class RecordRange(ClusterCommand):
     """Record that the transfers of these blocks are stored."""
 
     type: Literal["RecordRange"] = "RecordRange"
-    run: Run
-    from_block: BlockNumber
-    to_block: BlockNumber
+    run: Annotated[Run, Safe]
+    from_block: Annotated[BlockNumber, Safe]
+    to_block: Annotated[BlockNumber, Safe]
     block_hash: BlockHash
-    count: Annotated[int, Field(ge=0)]
+    count: Count
     segment: Annotated[str, Field(max_length=300)]
 
 
@@ -96,16 +96,16 @@ class RewindAnalysis(ClusterCommand):
     """Discard the ranges after this block, because the chain has reverted blocks."""
 
     type: Literal["RewindAnalysis"] = "RewindAnalysis"
-    run: Run
-    to_block: Annotated[int, Field(ge=-1, description="-1: no range remains valid.")]
+    run: Annotated[Run, Safe]
+    to_block: Annotated[int, Field(ge=-1, description="-1: no range remains valid."), Safe]
 
 
 class CompleteAnalysis(ClusterCommand):
     """Record that the report of a run is stored."""
 
     type: Literal["CompleteAnalysis"] = "CompleteAnalysis"
-    run: Run
-    num_clusters: Annotated[int, Field(ge=0)]
+    run: Annotated[Run, Safe]
+    num_clusters: Count
     largest_share: Annotated[float, Field(ge=0, le=1)]
 
 
@@ -113,7 +113,7 @@ class FailAnalysis(ClusterCommand):
     """Record that a run cannot be completed."""
 
     type: Literal["FailAnalysis"] = "FailAnalysis"
-    run: Run
+    run: Annotated[Run, Safe]
     code: FailureCode
     detail: Annotated[str, Field(max_length=500)]
 

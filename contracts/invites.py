@@ -13,12 +13,15 @@ from pydantic.functional_validators import AfterValidator
 
 from contracts.messages import (
     Command,
+    CommandTime,
+    Count,
     EmailAddress,
     Event,
     Identifier,
     KnownAddress,
     Message,
     Personal,
+    Safe,
     UnixTime,
     VerifiedAddress,
     View,
@@ -94,7 +97,7 @@ class InviteRow(Message):
     email: EmailAddress
     note: Note = ""
     locale: Locale = "en"
-    row: int = 0
+    row: Annotated[int, Field(ge=0, le=MAX_BULK)] = 0
     """Number of the row in the inviter's request, counted from 1."""
 
 
@@ -134,8 +137,8 @@ class RequestInvite(InvitationStreamCommand):
 
     type: Literal["RequestInvite"] = "RequestInvite"
     inviter_id: Identifier
-    inviter_email: Annotated[str, Personal()] = ""
-    email: KnownAddress
+    inviter_email: Annotated[str, Field(max_length=320), Personal()] = ""
+    email: Annotated[KnownAddress, Field(max_length=320)]
     address_key: Digest
     note: Note = ""
     locale: Locale = "en"
@@ -182,11 +185,11 @@ class StartSending(InvitationStreamCommand):
     """Record that a mail is about to be sent, or is withheld."""
 
     type: Literal["StartSending"] = "StartSending"
-    mail: Annotated[int, Field(ge=1)]
+    mail: Annotated[int, Field(ge=1), Safe]
     token_hash: Digest
     unsubscribe_hash: Digest
     withheld: Reason | None = None
-    patience: Annotated[int, Field(ge=0)] = 120
+    patience: Count = 120
     """Seconds after which an earlier start without a result is taken for a crash."""
 
 
@@ -194,7 +197,7 @@ class RecordSent(InvitationStreamCommand):
     """Record that the provider has accepted a mail."""
 
     type: Literal["RecordSent"] = "RecordSent"
-    mail: Annotated[int, Field(ge=1)]
+    mail: Annotated[int, Field(ge=1), Safe]
     message_id: Annotated[str, Field(max_length=200)]
 
 
@@ -202,7 +205,7 @@ class PostponeSending(InvitationStreamCommand):
     """Record that the provider cannot accept a mail now; it certainly was not sent."""
 
     type: Literal["PostponeSending"] = "PostponeSending"
-    mail: Annotated[int, Field(ge=1)]
+    mail: Annotated[int, Field(ge=1), Safe]
     because: Annotated[str, Field(max_length=200)]
 
 
@@ -210,7 +213,7 @@ class GiveUpSending(InvitationStreamCommand):
     """Record that the provider will never accept this mail."""
 
     type: Literal["GiveUpSending"] = "GiveUpSending"
-    mail: Annotated[int, Field(ge=1)]
+    mail: Annotated[int, Field(ge=1), Safe]
     because: Annotated[str, Field(max_length=200)]
 
 
@@ -221,7 +224,7 @@ class RecordFeedback(InvitationStreamCommand):
     feedback_id: Annotated[str, Field(max_length=200)]
     kind: FeedbackKind
     permanent: bool = False
-    at: UnixTime
+    at: CommandTime
 
 
 class TendInvite(InvitationStreamCommand):

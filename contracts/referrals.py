@@ -10,7 +10,10 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from contracts.messages import (
+    MAX_SAFE_INTEGER,
     Command,
+    CommandTime,
+    Count,
     Event,
     Identifier,
     KnownAddress,
@@ -37,6 +40,8 @@ RESERVED_SECONDS: Final = 30 * 60
 """Seconds for which a seat is reserved."""
 MAX_TOTAL_REFERRALS = 2_000
 """Limit of one account, because each seat is part of its state."""
+MAX_BOARD_ENTRIES: Final = 100_000
+"""More than fit into one commit."""
 TEAM_PREFIX = "team:"
 """Prefix of the ids of campaign accounts; no person's id has it."""
 
@@ -44,6 +49,7 @@ Reason = Annotated[str, Field(min_length=3, max_length=280)]
 Network = Annotated[str, Field(max_length=64), Personal()]
 """The IP address that a request came from, as the gateway saw it."""
 Seats = Annotated[int, Field(ge=0, le=MAX_TOTAL_REFERRALS)]
+Points = Annotated[int, Field(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
 Uses = Annotated[int, Field(ge=1, le=MAX_TOTAL_REFERRALS)]
 CodeKind = Literal["random", "vanity"]
 
@@ -87,7 +93,7 @@ class OpenCampaign(MemberCommand):
     """The chosen name; default: a random code."""
     shown: ShownReferralCode | None = None
     total_referrals: Seats
-    expires_at: UnixTime | None = None
+    expires_at: CommandTime | None = None
     by: Identifier
     reason: Reason
 
@@ -103,7 +109,7 @@ class IssueCode(MemberCommand):
     """For `vanity`: the chosen name as it is shown."""
     max_uses: Uses | None = None
     """A limit within the member's quota; it reserves no seats."""
-    expires_at: UnixTime | None = None
+    expires_at: CommandTime | None = None
 
 
 class RotateCode(MemberCommand):
@@ -243,16 +249,16 @@ class WithdrawCredit(MemberCommand):
 class BoardLevel(Message):
     """Count the members that have a number of points."""
 
-    points: int
-    members: int
+    points: Points
+    members: Count
 
 
 class BoardPlace(Message):
     """Describe a member among the first on a board."""
 
     member_id: Identifier
-    display_name: str
-    points: int
+    display_name: Annotated[str, Field(max_length=400)]
+    points: Points
 
 
 Board = Annotated[str, Field(pattern=r"^(all|\d{4}-(0[1-9]|1[0-2]))$")]
@@ -266,9 +272,9 @@ class CloseDay(ReferralsCommand):
     type: Literal["CloseDay"] = "CloseDay"
     board: Board
     day: Day
-    levels: tuple[BoardLevel, ...]
+    levels: Annotated[tuple[BoardLevel, ...], Field(max_length=MAX_BOARD_ENTRIES)]
     """From the most points to the least."""
-    first: tuple[BoardPlace, ...]
+    first: Annotated[tuple[BoardPlace, ...], Field(max_length=MAX_BOARD_ENTRIES)]
     """The first hundred."""
 
     @property

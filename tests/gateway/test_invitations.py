@@ -242,7 +242,8 @@ async def test_bulk_invitations_report_a_result_per_row(client: GatewayClient, k
         (422, b"email,note\nbob@example.org\n", "text/csv"),
         (422, b"email\n" + b"bob@example.org\n" * 201, "text/csv"),
         (422, b"email\nnobody\n", "text/csv"),
-        (400, b"email\n", "text/plain"),
+        (422, b"email\n", "text/plain"),
+        (400, b"email\n", "application/pdf"),
         (422, b'{"rows":[]}', "application/json"),
         (
             422,

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from chassis.views.read_models import ReadModels
-from contracts.messages import UnixTime, View
+from contracts.messages import CommandTime, View
 from contracts.referral_code import vanity
 from contracts.referrals import MEMBER_CODES, TEAM_PREFIX, OpenCampaign, Reason, Seats
 from gateway.api.code_details import CodeDetails, CodeLinks
@@ -24,7 +24,7 @@ class NewCampaign(Body):
     code: Annotated[str, Field(max_length=32)] | None = None
     """A name for the code; default: a random code."""
     total_referrals: Seats
-    expires_at: UnixTime | None = None
+    expires_at: CommandTime | None = None
     reason: Reason
 
 

@@ -8,7 +8,7 @@ import segno
 from pydantic import Field
 
 from chassis.views.read_models import ReadModels
-from contracts.messages import UnixTime
+from contracts.messages import CommandTime
 from contracts.referral_code import ShownReferralCode, normalise, vanity
 from contracts.referrals import (
     MEMBER_CODES,
@@ -40,7 +40,7 @@ class NewCode(Body):
     """The name of a vanity code."""
     max_uses: Uses | None = None
     """How many people can use it; default: no limit of its own."""
-    expires_at: UnixTime | None = None
+    expires_at: CommandTime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ def own_address(caller: Caller) -> str:
     """
     if caller.email is None:
         detail = (
-            "Your sign-in has no verified e-mail address, which is needed here. Verify your address "
-            "and sign in again. If you signed in without one, such as by phone, sign in another way."
+            "Your sign-in has no verified e-mail address, which is needed here. Verify your "
+            "address and sign in again. If you signed in without one, such as by phone, use "
+            "another way to sign in."
         )
         raise Problem(409, "email_not_verified", detail)
     try:

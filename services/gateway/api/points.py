@@ -61,7 +61,9 @@ class StatsQuery(Body):
 
 
 class ChartQuery(Body):
-    series: Annotated[str, Field(description="`points`, `rank` or both.")] = "points,rank"
+    series: Annotated[str, Field(max_length=40, description="`points`, `rank` or both.")] = (
+        "points,rank"
+    )
     from_: Annotated[
         int, Field(alias="from", ge=0, le=2**33, strict=False, description="UNIX seconds.")
     ]
