@@ -40,14 +40,15 @@ def token_for(route: AnyRoute, issuer: Issuer) -> str | None:
         case Auth.SERVICE:
             return issuer.program()
         case Auth.ADMIN:
-            return issuer.access(**{"cognito:groups": ["admin"]})
+            groups: dict[str, Any] = {"cognito:groups": ["admin"]}
+            return issuer.access(**groups)
         case Auth.ACCESS | Auth.PERSON | Auth.CALLER:
             return issuer.access()
 
 
 def path_of(route: AnyRoute, **parameters: str) -> str:
     """Return the path of the route's example, with some parameters replaced."""
-    values = {"command_id": "0" * 32} | route.example | parameters
+    values = {"command_id": "0" * 32, **route.example, **parameters}
     return _PARAMETER.sub(lambda found: str(values[found[1]]), route.path)
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cognito_jwt import is_nested_deeper
@@ -28,7 +28,13 @@ def depth(value: Any) -> int:
             return 0
 
 
-@given(VALUES, st.integers(1, 6), st.sampled_from([None, 2]), ascii_only=st.booleans())
+@settings(deadline=None)
+@given(
+    value=VALUES,
+    levels=st.integers(1, 6),
+    indent=st.sampled_from([None, 2]),
+    ascii_only=st.booleans(),
+)
 def test_the_depth_is_that_of_the_parsed_value(
     value: Any, levels: int, indent: int | None, *, ascii_only: bool
 ) -> None:
@@ -36,6 +42,7 @@ def test_the_depth_is_that_of_the_parsed_value(
     assert is_nested_deeper(encoded, levels) == (depth(value) > levels)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(0, 60))
 def test_the_limit_is_exact(levels: int, deep: int) -> None:
     for opening, closing in (("[", "]"), ('{"a":', "}")):
@@ -43,6 +50,7 @@ def test_the_limit_is_exact(levels: int, deep: int) -> None:
         assert is_nested_deeper(text.encode(), levels) == (deep > levels)
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from('[]{}"\\ax')), st.integers(1, 4))
 def test_other_text_that_passes_never_makes_a_parser_recurse_deeper(text: str, levels: int) -> None:
     if is_nested_deeper(text.encode(), levels):

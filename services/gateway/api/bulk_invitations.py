@@ -27,9 +27,9 @@ MAX_BYTES: Final = 2_097_152
 class BulkInvitation(View):
     """The result of a bulk request, with the members of every response of status 202."""
 
-    status_code: Annotated[Literal[202], Field(alias="status_code")] = 202
+    status_code: Annotated[Literal[202], Field(alias="status_code")]
     detail: str
-    code: Literal["accepted"] = "accepted"
+    code: Literal["accepted"]
     request_id: Annotated[str, Field(alias="request_id")]
     job_id: Identifier
     accepted: int
@@ -63,6 +63,8 @@ class BulkInvitations:
         result = BulkResult.model_validate_json(stored)
         rejected += [RejectedRow(row=each.row, code=each.code) for each in result.rejected]
         bulk = BulkInvitation(
+            status_code=202,
+            code="accepted",
             detail=_detail(result.accepted, len(rejected)),
             request_id=context.request_id,
             job_id=command.job_id,

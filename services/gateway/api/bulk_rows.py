@@ -18,7 +18,7 @@ from gateway.http.routing import RequestContext
 
 COLUMNS: Final = ("email", "note", "locale")
 InvalidRow = Literal["invalid_email", "invalid_note", "invalid_locale", "invalid_row"]
-_WORDS: Final[Mapping[InvalidRow, str]] = {
+_WORDS: Final[Mapping[str, str]] = {
     "invalid_email": "This is not an e-mail address that mail can be sent to.",
     "invalid_note": "A note has up to 280 visible characters and line breaks.",
     "invalid_locale": "The locale is a language such as en or de-AT.",
@@ -114,7 +114,7 @@ def _from_cells(row: Mapping[str, str] | UnevenRow) -> object:
 
 
 def _with_defaults(row: Mapping[str, object]) -> Mapping[str, object]:
-    return {"email": None, "note": "", "locale": "en"} | row
+    return {"email": None, "note": "", "locale": "en", **row}
 
 
 def _checked(number: int, row: object) -> InviteRow | InvalidRow:
@@ -128,5 +128,4 @@ def _checked(number: int, row: object) -> InviteRow | InvalidRow:
 
 
 def _no_valid_row(rejected: Sequence[RejectedRow]) -> Problem:
-    words: Mapping[str, str] = _WORDS
-    return invalid([FieldError(f"rows.{each.row}", words[each.code]) for each in rejected])
+    return invalid([FieldError(f"rows.{each.row}", _WORDS[each.code]) for each in rejected])

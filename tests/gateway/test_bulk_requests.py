@@ -1,0 +1,181 @@
+"""Bulk requests of every documented size and form are accepted; a bad row is its own result."""
+
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+
+from contracts.invites import MAX_BULK
+from tests.gateway.conftest import GatewayClient, Gateways, Reply
+from tests.gateway.routes_walk import unlimited
+from tests.support.eventually import eventually
+
+BULK = "/v1/invites/bulk"
+CSV = "email,note\nbob@example.org,See you\n"
+LONG_NOTE = 280
+KINDS = {
+    "letters": "a",
+    "brackets": "[",
+    "quotes": '"',
+    "backslashes": "\\",
+    "umlauts": "ä",
+    "kanji": "\u6f22",
+    "emoji": "\U0001f600",
+    "rare": "\U00020000",
+}
+
+
+@pytest.fixture
+async def client(gateways: Gateways) -> GatewayClient:
+    client = await unlimited(gateways)
+    await client.post("/v1/me", client.issuer.id())
+
+    async def known() -> bool:
+        response = await client.post(
+            "/v1/invites", client.issuer.access(), json={"email": "a@b.de"}
+        )
+        return response.status == 202
+
+    await eventually(known)
+    client.bus.forget_sent()
+    return client
+
+
+async def send(client: GatewayClient, body: bytes, kind: str = "application/json") -> Reply:
+    headers = {"Content-Type": kind}
+    return await client.post(BULK, client.issuer.access(), data=body, headers=headers)
+
+
+def people(note: str) -> list[dict[str, str]]:
+    local, domain = "x" * 54, ".".join(["y" * 60] * 2)
+    return [{"email": f"{n}{local}@{domain}.com", "note": note} for n in range(MAX_BULK)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["json", "escaped json", "csv"])
+async def test_two_hundred_rows_with_full_notes_are_accepted(
+    kind: str, form: str, client: GatewayClient
+) -> None:
+    rows = people(KINDS[kind] * LONG_NOTE)
+    if form == "csv":
+        lines = [[row["email"], '"' + row["note"].replace('"', '""') + '"'] for row in rows]
+        text = "email,note\n" + "\n".join(",".join(line) for line in lines)
+        response = await send(client, text.encode(), "text/csv")
+    else:
+        content = {"name": "Alice", "rows": rows}
+        response = await send(client, _json(content, escaped=form == "escaped json"))
+    assert response.status == 202, response.body
+    assert response.json["accepted"] + len(response.json["rejected"]) == MAX_BULK
+    assert {each["code"] for each in response.json["rejected"]} <= {"too_many_active"}
+    (command,) = [sent.body for sent in client.bus.sent if sent.body.get("type") == "SendInvites"]
+    assert {row["note"] for row in command["rows"]} == {rows[0]["note"]}
+
+
+def _json(content: Any, *, escaped: bool) -> bytes:
+    """Return pretty-printed JSON; `escaped` spells every character of a text as \\u…."""
+    if not escaped:
+        return json.dumps(content, ensure_ascii=False, indent=4).encode()
+    text = json.dumps(content, indent=4)
+    plain = json.dumps(content["rows"][0]["note"])[1:-1]
+    units = content["rows"][0]["note"].encode("utf-16-be").hex()
+    spelled = "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4))
+    return text.replace(plain, spelled).encode()
+
+
+async def test_a_bulk_response_has_the_members_of_every_202(client: GatewayClient) -> None:
+    response = await send(client, json.dumps({"rows": [{"email": "bob@example.org"}]}).encode())
+    assert response.status == response.json["status_code"] == 202
+    assert response.json["code"] == "accepted"
+    assert response.json["detail"] == "1 invitation is on the way."
+    assert response.json["request_id"] == response.headers["X-Request-ID"]
+    assert response.json["jobId"]
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ({"email": "carol@example.org", "note": "x" * 281}, "invalid_note"),
+        ({"email": "carol@example.org", "note": "x" * 5_000}, "invalid_note"),
+        ({"email": "carol@example.org", "note": None}, "invalid_note"),
+        ({"email": "carol@example.org", "note": 7}, "invalid_note"),
+        ({"email": "carol@example.org", "note": ["hello"]}, "invalid_note"),
+        ({"email": "carol@example.org", "locale": "klingon!"}, "invalid_locale"),
+        ({"email": "carol@example.org", "locale": None}, "invalid_locale"),
+        ({"email": "nobody"}, "invalid_email"),
+        ({"email": None}, "invalid_email"),
+        ({"email": 2**70}, "invalid_email"),
+        ({}, "invalid_email"),
+        ({"email": "carol@example.org", "phone": "1"}, "invalid_row"),
+        ({"email": "carol@example.org", "row": 9}, "invalid_row"),
+        (None, "invalid_row"),
+        ("carol@example.org", "invalid_row"),
+        ([["carol@example.org"]], "invalid_row"),
+        (2**70, "invalid_row"),
+    ],
+)
+async def test_a_bad_row_of_json_is_its_own_result(
+    row: object, code: str, client: GatewayClient
+) -> None:
+    rows = [{"email": "bob@example.org"}, row, {"email": "dave@example.org"}]
+    response = await send(client, json.dumps({"rows": rows}).encode())
+    assert response.status == 202, response.body
+    assert response.json["accepted"] == 2
+    assert response.json["rejected"] == [{"row": 2, "code": code}]
+    alone = await send(client, json.dumps({"rows": [row]}).encode())
+    assert alone.status == 422
+    assert alone.json["errors"][0]["field"] == "rows.1"
+
+
+async def test_rows_of_a_file_are_numbered_without_empty_ones(client: GatewayClient) -> None:
+    text = (
+        "sep=;\r\nemail;note;;\r\nbob@example.org;Hi;;\r\n;;;\r\nnobody;;;\r\n"
+        "carol@example.org;"
+        + "x" * 281
+        + ";;\r\ndave@example.org\r\nerin@example.org;;;\r\n;;;\r\n"
+    )
+    response = await send(client, text.encode("utf-8-sig"), "application/vnd.ms-excel")
+    assert response.status == 202, response.body
+    assert response.json["accepted"] == 2
+    assert response.json["rejected"] == [
+        {"row": 2, "code": "invalid_email"},
+        {"row": 3, "code": "invalid_note"},
+        {"row": 4, "code": "invalid_row"},
+    ]
+    assert response.json["detail"].startswith("2 invitations are on the way, 3 of your rows")
+
+
+async def test_a_file_from_a_form_is_accepted(client: GatewayClient) -> None:
+    form = aiohttp.FormData()
+    form.add_field("file", CSV.encode(), filename="people.csv", content_type="text/csv")
+    response = await client.post(BULK, client.issuer.access(), data=form)
+    assert response.status == 202, response.body
+    assert response.json["accepted"] == 1
+
+
+@pytest.mark.parametrize("kind", ["application/pdf", "application/x-www-form-urlencoded", "*/*"])
+async def test_another_type_is_rejected_with_the_possible_ones(
+    kind: str, client: GatewayClient
+) -> None:
+    response = await send(client, CSV.encode(), kind)
+    assert (response.status, response.json["code"]) == (400, "unsupported_content_type")
+    assert "application/json" in response.json["detail"]
+    assert "text/csv" in response.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "time", [-1, 2**33 * 1_000, 253_402_300_800, 2**53 + 1, 2**63, 2**64, 10**300]
+)
+async def test_a_time_that_is_no_date_is_rejected(time: int, client: GatewayClient) -> None:
+    issuer = client.issuer
+    groups: dict[str, Any] = {"cognito:groups": ["admin"]}
+    admin = issuer.access(**groups)
+    campaign = {"id": "spring", "totalReferrals": 5, "reason": "spring", "expiresAt": time}
+    for path, token, body in (
+        ("/v1/referral/codes", issuer.access(), {"kind": "random", "expiresAt": time}),
+        ("/v1/admin/campaigns", admin, campaign),
+    ):
+        response = await client.post(path, token, json=body)
+        assert (response.status, response.json["code"]) == (422, "invalid_request")
+        assert [error["field"] for error in response.json["errors"]] == ["expiresAt"]
+    assert client.bus.sent == []
