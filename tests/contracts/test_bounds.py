@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from itertools import chain
 from math import inf
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -80,8 +81,8 @@ def is_finite(schema: Schema) -> bool:
 
 @pytest.mark.parametrize(
     "model",
-    sorted(COMMANDS | REQUESTS, key=lambda model: model.__name__),
-    ids=lambda model: model.__name__,
+    sorted(COMMANDS | REQUESTS, key=attrgetter("__name__")),
+    ids=attrgetter("__name__"),
 )
 def test_every_value_of_a_command_or_a_request_is_bounded(model: type[BaseModel]) -> None:
     schema = model.model_json_schema()

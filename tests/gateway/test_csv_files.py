@@ -143,8 +143,12 @@ def test_what_a_spreadsheet_writes_is_read_again(
     quoted: bool,
 ) -> None:
     file = io.StringIO()
-    quoting = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
-    writer = csv.writer(file, delimiter=separator, lineterminator=end, quoting=quoting)
+    writer = csv.writer(
+        file,
+        delimiter=separator,
+        lineterminator=end,
+        quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL,
+    )
     writer.writerows([KNOWN, *cells])
     charset = "; charset=utf-16-le" if encoding == "utf-16-le" else ""
     body = file.getvalue().encode(encoding or "utf-8")
