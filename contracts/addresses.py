@@ -88,12 +88,17 @@ def folded(address: str) -> str:
     Lower case, without a +tag, without dots where the provider ignores them, and with the domain
     in Unicode. For comparison only: no mail is sent to this form.
     """
-    local, _, domain = address.strip().lower().rpartition("@")
+    local, _, domain = in_unicode(address).rpartition("@")
     local = local.partition("+")[0] or local
-    domain = _unicode_domain(domain)
     if domain in _DOTLESS:
         local, domain = local.replace(".", ""), _DOTLESS[domain]
     return f"{local}@{domain}"
+
+
+def in_unicode(address: str) -> str:
+    """Return an address in lower case with its domain in Unicode, as versions once stored it."""
+    local, at, domain = address.strip().lower().rpartition("@")
+    return f"{local}{at}{_unicode_domain(domain)}"
 
 
 def digest(address: str) -> str:

@@ -45,7 +45,8 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MailKind = Literal["first", "resent", "reminder"]
 Reason = Literal["bounce", "complaint", "unsubscribe", "member"]
 """Why an address receives no mail; `member`: it has an account."""
-FeedbackKind = Literal["delivered", "bounced", "complained"]
+FeedbackKind = Literal["delivered", "delayed", "bounced", "rejected", "complained"]
+"""`rejected`: SES accepted the mail, and then refused to send it."""
 Ending = Literal["accepted", "declined", "revoked", "expired"]
 RowCode = Literal["already_invited", "too_many_active", "too_many_today", "own_address"]
 
@@ -225,6 +226,10 @@ class RecordFeedback(InvitationStreamCommand):
     kind: FeedbackKind
     permanent: bool = False
     at: CommandTime
+    mail: Annotated[int, Field(ge=1), Safe] | None = None
+    """Number of the mail, if the report names it."""
+    because: Annotated[str, Field(max_length=100)] = ""
+    """Type and subtype of the report, such as `Transient/MailboxFull`."""
 
 
 class TendInvite(InvitationStreamCommand):
@@ -407,12 +412,14 @@ class SendingPostponed(InvitationStreamEvent):
 
 
 class SendingFailed(InvitationStreamEvent):
-    """Record that the mail provider will never accept the mail."""
+    """Record that the mail is not sent: it was not composed, not accepted, or rejected later."""
 
     type: Literal["SendingFailed"] = "SendingFailed"
     mail: int
     because: str
     failed_at: UnixTime
+    feedback_id: str = ""
+    """Id of the report of a mail that the provider rejected after it had accepted it."""
 
 
 class InviteDelivered(InvitationStreamEvent):
@@ -423,6 +430,15 @@ class InviteDelivered(InvitationStreamEvent):
     delivered_at: UnixTime
 
 
+class InviteDelayed(InvitationStreamEvent):
+    """Record that the recipient's server has not accepted the mail yet; the provider goes on."""
+
+    type: Literal["InviteDelayed"] = "InviteDelayed"
+    feedback_id: str
+    because: str
+    delayed_at: UnixTime
+
+
 class InviteBounced(InvitationStreamEvent):
     """Record that the recipient's server rejected the mail."""
 
@@ -431,6 +447,7 @@ class InviteBounced(InvitationStreamEvent):
     permanent: bool
     bounced_at: UnixTime
     address_key: Digest
+    because: str = ""
 
 
 class InviteComplained(InvitationStreamEvent):
@@ -513,6 +530,7 @@ InvitationEvent = (
     | SendingPostponed
     | SendingFailed
     | InviteDelivered
+    | InviteDelayed
     | InviteBounced
     | InviteComplained
     | Unsubscribed

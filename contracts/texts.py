@@ -15,7 +15,7 @@ separators. An unassigned character (Cn) is no reason to refuse: it may be an em
 than Python's tables."""
 _FORMAT_CHARACTERS: Final = frozenset(
     "\u200c\u200d"  # joiners: emoji families, Persian, Indic scripts
-    "\u200e\u200f\u061c"  # marks beside Hebrew and Arabic; they reorder no other text
+    "\u200e\u200f\u061c"  # marks within Hebrew and Arabic; they reorder no other text
     "\u180e"  # Mongolian vowel separator
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u0890\u0891\u08e2\U000110bd\U000110cd"  # visible
 )

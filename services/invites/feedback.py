@@ -10,11 +10,20 @@ import orjson
 
 from contracts.invites import FeedbackKind
 
-_KINDS: Final[Mapping[str, FeedbackKind]] = {
-    "Delivery": "delivered",
-    "Bounce": "bounced",
-    "Complaint": "complained",
+REPORTS: Final[Mapping[str, tuple[FeedbackKind, str]]] = {
+    "Delivery": ("delivered", "delivery"),
+    "DeliveryDelay": ("delayed", "deliveryDelay"),
+    "Bounce": ("bounced", "bounce"),
+    "Reject": ("rejected", "reject"),
+    "Rendering Failure": ("rejected", "failure"),
+    "Complaint": ("complained", "complaint"),
 }
+"""Type of a report -> what it means, and the member that has the details."""
+_NO_COMPLAINTS: Final = frozenset({"not-spam", "auth-failure"})
+"""Types of feedback in which the recipient does not object to the mail: it was taken out of the
+spam folder, or a server reports that a signature was wrong."""
+MAX_REASON: Final = 100
+MAX_DIGITS: Final = 9
 
 
 class InvalidFeedback(ValueError):
@@ -23,7 +32,7 @@ class InvalidFeedback(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """Represent a delivery, a bounce, or a complaint."""
+    """Represent a delivery, a delay, a bounce, a rejection, or a complaint."""
 
     feedback_id: str
     kind: FeedbackKind
@@ -33,10 +42,14 @@ class Feedback:
     message_id: str
     invite_id: str | None
     """From the tag with which the mail was sent."""
+    mail: int | None
+    """Number of the mail, from its tag."""
+    because: str
+    """Type and subtype, such as `Permanent/NoEmail`."""
 
 
 def parse_feedback(body: bytes) -> Feedback | None:
-    """Return the feedback, or None for other reports, such as `Open` or `Send`.
+    """Return the feedback, or None for other reports, such as `Open`, `Send` or `not-spam`.
 
     Raises:
         InvalidFeedback: with the reason.
@@ -45,11 +58,14 @@ def parse_feedback(body: bytes) -> Feedback | None:
     name = str(report.get("notificationType") or report.get("eventType"))
     if name == "None":
         raise InvalidFeedback("Neither notificationType nor eventType is present.")
-    if (kind := _KINDS.get(name)) is None:
+    if name not in REPORTS:
         return None
-    mail, details = report.get("mail"), report.get(name.lower())
+    kind, member = REPORTS[name]
+    mail, details = report.get("mail"), report.get(member)
     if not isinstance(mail, dict) or not isinstance(details, dict):
-        raise InvalidFeedback(f"mail or {name.lower()} is missing.")
+        raise InvalidFeedback(f"mail or {member} is missing.")
+    if kind == "complained" and str(details.get("complaintFeedbackType")) in _NO_COMPLAINTS:
+        return None
     message_id = mail.get("messageId")
     if not isinstance(message_id, str) or not message_id:
         raise InvalidFeedback("mail.messageId is missing.")
@@ -57,6 +73,8 @@ def parse_feedback(body: bytes) -> Feedback | None:
         feedback_id=_feedback_id(name, message_id, details),
         kind=kind,
         permanent=kind == "complained" or details.get("bounceType") == "Permanent",
+        mail=_number(_tag(mail.get("tags"), "mail")),
+        because=_because(name, details),
         at=_seconds(details.get("timestamp") or mail.get("timestamp")),
         message_id=message_id,
         invite_id=_tag(mail.get("tags"), "invite"),
@@ -87,6 +105,17 @@ def _feedback_id(name: str, message_id: str, details: Mapping[str, Any]) -> str:
     if isinstance(feedback_id, str) and feedback_id:
         return hashlib.sha256(feedback_id.encode()).hexdigest()[:40]
     return f"{name.lower()}:{hashlib.sha256(message_id.encode()).hexdigest()[:32]}"
+
+
+def _because(name: str, details: Mapping[str, Any]) -> str:
+    """Return what SES calls this report, without texts of servers, which may name an address."""
+    members = ("bounceType", "bounceSubType", "delayType", "complaintFeedbackType")
+    found = [str(details[member]) for member in members if isinstance(details.get(member), str)]
+    return "/".join(found or [name])[:MAX_REASON]
+
+
+def _number(tag: str | None) -> int | None:
+    return int(tag) if tag and tag.isascii() and tag.isdigit() and len(tag) < MAX_DIGITS else None
 
 
 def _seconds(text: object) -> int:

@@ -61,6 +61,8 @@ class FeedbackHandler:
                 kind=feedback.kind,
                 permanent=feedback.permanent,
                 at=feedback.at,
+                mail=feedback.mail or None,
+                because=feedback.because,
             )
         except ValidationError as error:
             log.warning(

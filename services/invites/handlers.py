@@ -64,8 +64,9 @@ class EventHandler:
 
     async def handle(self, incoming: IncomingEvent[SubscribedEvent]) -> None:
         """Handle an event."""
-        react = reaction(self.handler, self._commands)
-        await react(incoming)
+        commands = [*commands_for(incoming.event, self.tokens)]
+        commands += await self._for_all_spellings(commands, incoming.event)
+        await reaction(self.handler, lambda _: commands)(incoming)
         match incoming.event:
             case InviteRequested() | InviteResent() | InviteReminded() as event:
                 await _send_due(self.mailer, event.invite_id, incoming.metadata)
@@ -86,8 +87,22 @@ class EventHandler:
             case _ as unknown:
                 assert_never(unknown)
 
-    def _commands(self, event: SubscribedEvent) -> Sequence[InviteCommand]:
-        return commands_for(event, self.tokens)
+    async def _for_all_spellings(
+        self, commands: Sequence[InviteCommand], event: SubscribedEvent
+    ) -> list[InviteCommand]:
+        """Return the suppression of the person, if an event has the key of one spelling only.
+
+        Invitations of earlier versions have such keys, and so have their unsubscribe links.
+        """
+        if not isinstance(event, InviteBounced | InviteComplained | Unsubscribed):
+            return []
+        return [
+            SuppressAddress(address_key=key, reason=command.reason)
+            for command in commands
+            if isinstance(command, SuppressAddress)
+            and (key := await self.mailer.address_key(event.invite_id)) is not None
+            and key != command.address_key
+        ]
 
     async def _request_seat(self, event: ReservationWanted, incoming: IncomingEvent[Any]) -> None:
         command = ReserveReferral(

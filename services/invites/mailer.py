@@ -26,6 +26,7 @@ from contracts.invites import (
     GiveUpSending,
     InviteCommand,
     InviteEvent,
+    InviteRequested,
     PostponeSending,
     Reason,
     RecordSent,
@@ -36,7 +37,7 @@ from contracts.streams import INVITATIONS, SUPPRESSIONS
 from contracts.tokens import token_digest
 from invites.domain import INVITES, StreamState
 from invites.invitation.mailing import Finished, Progress, Sending
-from invites.invitation.state import Active, Record
+from invites.invitation.state import Active, NotRequested, Record
 from invites.mail import MailContent, MailProfile, compose
 from invites.mail_provider import MailDeferred, MailProvider, MailRefused
 from invites.rules import SENDING_TIMEOUT
@@ -76,7 +77,7 @@ class InvitationMailer:
         if self._is_lost(record.mailing.progress):
             await self._give_up(record, "no_result", correlation_id)
             return
-        withheld = await self._suppression(record.request.address_key)
+        withheld = await self._suppression(record.request)
         if withheld is None:
             await self.rate.wait()
         failpoint("before_intent")
@@ -186,10 +187,23 @@ class InvitationMailer:
         record = invitation.record
         return None if isinstance(record.mailing.progress, Finished) else record
 
-    async def _suppression(self, address_key: str) -> Reason | None:
-        history = await self.store.load(SUPPRESSIONS.stream(address_key))
-        suppression = INVITES.fold(history.events).suppression
-        return suppression.reason if isinstance(suppression, Suppressed) else None
+    async def _suppression(self, request: InviteRequested) -> Reason | None:
+        """Return why the person gets no mail, under any spelling of the address."""
+        keys = self.tokens.address_keys(request.email)
+        for key in dict.fromkeys((*keys, request.address_key)):
+            history = await self.store.load(SUPPRESSIONS.stream(key))
+            suppression = INVITES.fold(history.events).suppression
+            if isinstance(suppression, Suppressed):
+                return suppression.reason
+        return None
+
+    async def address_key(self, invite_id: str) -> str | None:
+        """Return the digest of the invited person's address; None if there is no invitation."""
+        history = await self.store.load(INVITATIONS.stream(invite_id))
+        invitation = INVITES.fold(history.events).invitation
+        if isinstance(invitation, NotRequested):
+            return None
+        return self.tokens.address_key(invitation.record.request.email)
 
     async def _execute(self, command: InviteCommand, correlation_id: str) -> bool:
         """Return whether the command was accepted.

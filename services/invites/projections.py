@@ -26,6 +26,7 @@ from contracts.invites import (
     InviteClosed,
     InviteComplained,
     InviteDeclined,
+    InviteDelayed,
     InviteDelivered,
     InviteEvent,
     InviteExpired,
@@ -117,6 +118,8 @@ def _changes(view: InviteView, event: InvitationEvent) -> dict[str, Any]:
             return _moved(view, "failed", event.failed_at, due_at=view.expires_at)
         case InviteDelivered():
             return _moved(view, "delivered", event.delivered_at)
+        case InviteDelayed():
+            return _noted(view, "delayed", event.delayed_at)
         case InviteBounced():
             if event.permanent:
                 return _moved(view, "bounced", event.bounced_at)
@@ -196,9 +199,9 @@ def _invitation_entries(event: InvitationEvent) -> Entries:
             return {MAIL_MESSAGES: {event.message_id: INVITATIONS.stream(event.invite_id)}}
         case (
             InviteRequested() | InviteResent() | InviteReminded() | MailWithheld()
-            | SendingPostponed() | SendingFailed() | InviteDelivered() | InviteBounced()
-            | InviteComplained() | Unsubscribed() | InviteAccepted() | ReservationWanted()
-            | InviteDeclined() | InviteRevoked() | InviteExpired()
+            | SendingPostponed() | SendingFailed() | InviteDelivered() | InviteDelayed()
+            | InviteBounced() | InviteComplained() | Unsubscribed() | InviteAccepted()
+            | ReservationWanted() | InviteDeclined() | InviteRevoked() | InviteExpired()
         ):  # fmt: skip
             return {}
         case _:
@@ -230,7 +233,7 @@ def _index(ref: IndexRef) -> Index[InviteEvent]:
 
 MODELS: Final = (
     Projection(INVITER_PROFILES, fold_inviter),
-    Ordering(INVITES, fold_invite, boards),
+    Ordering(INVITES, fold_invite, boards, version=2),
     _index(INVITE_TOKENS),
     _index(UNSUBSCRIBE_TOKENS),
     _index(MAIL_MESSAGES),

@@ -8,6 +8,8 @@ import base64
 import hmac
 from dataclasses import dataclass, field
 
+from contracts.addresses import folded, in_unicode
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -24,8 +26,16 @@ class Tokens:
         return _encode(self._digest("unsubscribe", invite_id))
 
     def address_key(self, address: str) -> str:
-        """Return a digest that identifies an address in streams that must not contain it."""
-        return self._digest("address", address.strip().lower()).hex()
+        """Return a digest that identifies a person's address, whatever its spelling."""
+        return self._digest("address", folded(address)).hex()
+
+    def address_keys(self, address: str) -> tuple[str, ...]:
+        """Return the digests under which a suppression of the address may be stored.
+
+        The first is `address_key`. Earlier versions stored one digest for each spelling.
+        """
+        older = self._digest("address", in_unicode(address)).hex()
+        return tuple(dict.fromkeys((self.address_key(address), older)))
 
     def _digest(self, purpose: str, subject: str) -> bytes:
         return hmac.digest(self.key, f"{purpose}\n{subject}".encode(), "sha256")

@@ -14,6 +14,7 @@ from deploy.folders import ROOT, event_sourced_names
 from deploy.local.provision import TEMPLATE, client, deploy
 from deploy.local.settings import LocalSettings
 from deploy.services import declared_services
+from invites.feedback import REPORTS
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.stack
@@ -104,3 +105,9 @@ def test_the_documentation_asks_for_the_capability_that_the_template_needs() -> 
     for page in ("README.md", "docs/operations.md"):
         asked = re.findall(r"CAPABILITY_\w+", (ROOT / page).read_text())
         assert set(asked) == {"CAPABILITY_IAM"}, page
+
+
+def test_ses_reports_everything_that_the_invites_service_records() -> None:
+    (types,) = re.findall(r"MatchingEventTypes: \[(.*)\]", TEMPLATE.read_text())
+    reported = {each.replace("renderingFailure", "rendering Failure") for each in types.split(", ")}
+    assert {name[0].upper() + name[1:] for name in reported} == set(REPORTS)

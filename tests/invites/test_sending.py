@@ -1,6 +1,7 @@
 """Test the path from an invitation to its mail and the feedback on it, failures included."""
 
 import asyncio
+import hmac
 import json
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -19,12 +20,15 @@ from contracts.invites import (
     INVITE_TOKENS,
     INVITES,
     AcceptInvite,
+    InviteDelayed,
     InviteView,
     RequestInvite,
     ResendInvite,
     RevokeInvite,
+    SendingFailed,
     SendingStarted,
     SendInvite,
+    SuppressAddress,
     Unsubscribe,
 )
 from contracts.referrals import AccountOpened
@@ -62,9 +66,21 @@ async def view(service: InvitesService, invite_id: str) -> InviteView:
 def report(invite_id: str | None, name: str = "Bounce", **details: Any) -> bytes:
     mail: dict[str, Any] = {"messageId": "m-1", "timestamp": "2026-11-24T12:00:00.000Z"}
     if invite_id is not None:
-        mail["tags"] = {"invite": [invite_id]}
-    message = {"eventType": name, "mail": mail, name.lower(): {"feedbackId": "f-1"} | details}
+        mail["tags"] = {"invite": [invite_id], "mail": ["1"]}
+    member = details.pop("member", name.lower())
+    message = {"eventType": name, "mail": mail, member: {"feedbackId": "f-1"} | details}
     return json.dumps({"Type": "Notification", "Message": json.dumps(message)}).encode()
+
+
+def unsubscribe(service: InvitesService, invite_id: str) -> Unsubscribe:
+    """Return the command that the link in the newest mail leads to."""
+    token = service.inbox.unsubscribe_token()
+    return Unsubscribe(invite_id=invite_id, token_hash=token_digest(token))
+
+
+def older_key(address: str) -> str:
+    """Return the digest of one spelling, as earlier versions stored it."""
+    return hmac.digest(KEY.encode(), f"address\n{address}".encode(), "sha256").hex()
 
 
 async def receive(service: InvitesService, body: bytes) -> None:
@@ -231,6 +247,121 @@ async def test_a_transient_bounce_does_not_suppress_the_address(service: Invites
     await service.do(RevokeInvite(invite_id=first, inviter_id="alice"))
     await service.invite()
     assert len(service.inbox.mails) == 2
+
+
+@pytest.mark.parametrize("kind", ["not-spam", "auth-failure"])
+async def test_a_mail_that_was_taken_out_of_the_spam_folder_is_no_complaint(
+    service: InvitesService, kind: str
+) -> None:
+    first = await service.invite()
+    await receive(service, report(first, "Complaint", complaintFeedbackType=kind))
+    assert "InviteComplained" not in await service.types(first)
+    await service.do(RevokeInvite(invite_id=first, inviter_id="alice"))
+    await service.invite()
+    assert len(service.inbox.mails) == 2
+
+
+@pytest.mark.parametrize("kind", ["abuse", "fraud", "virus", "other", "opt-out", None, "new"])
+async def test_every_other_complaint_suppresses_the_address(
+    service: InvitesService, kind: str | None
+) -> None:
+    first = await service.invite()
+    await receive(service, report(first, "Complaint", complaintFeedbackType=kind))
+    await service.do(RevokeInvite(invite_id=first, inviter_id="alice"))
+    await service.invite()
+    assert len(service.inbox.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "member", "details", "because"),
+    [
+        ("Reject", "reject", {"reason": "Bad content"}, "Reject"),
+        ("Rendering Failure", "failure", {"errorMessage": "bob@x.y"}, "Rendering Failure"),
+    ],
+)
+async def test_a_mail_that_ses_rejects_later_is_shown_as_failed(
+    service: InvitesService, name: str, member: str, details: dict[str, str], because: str
+) -> None:
+    first = await service.invite()
+    for _ in range(3):
+        await receive(service, report(first, name, member=member, **details))
+    shown = await view(service, first)
+    assert (shown.state, shown.timeline[-1].what, len(shown.timeline)) == ("failed", "failed", 3)
+    failed = (await service.store.load(f"invite-{first}")).events[-1]
+    assert isinstance(failed, SendingFailed)
+    assert (failed.mail, failed.because) == (1, because)
+    service.at += DAY + 1  # the inviter may send it again, and the old report changes nothing
+    await service.do(ResendInvite(invite_id=first, inviter_id="alice"))
+    await receive(service, report(first, name, member=member, feedbackId="f-2"))
+    assert (await view(service, first)).state == "sent"
+
+
+async def test_a_delay_is_on_the_timeline_once(service: InvitesService) -> None:
+    first = await service.invite()
+    delay: dict[str, Any] = {"member": "deliveryDelay", "feedbackId": None}
+    for _ in range(3):
+        await receive(service, report(first, "DeliveryDelay", **delay, delayType="MailboxFull"))
+    shown = await view(service, first)
+    assert (shown.state, [line.what for line in shown.timeline]) == (
+        "sent", ["requested", "sent", "delayed"]
+    )  # fmt: skip
+    delayed = (await service.store.load(f"invite-{first}")).events[-1]
+    assert isinstance(delayed, InviteDelayed)
+    assert delayed.because == "MailboxFull"
+    await receive(service, report(first, "Delivery", feedbackId=None))
+    assert (await view(service, first)).state == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("pat+news@example.org", "Pat@example.org"),
+        ("p.a.t@gmail.com", "pat+x@googlemail.com"),
+        ("pat@bücher.example", "PAT+x@xn--bcher-kva.example"),
+    ],
+)
+async def test_unsubscribing_applies_to_all_spellings_of_an_address(
+    service: InvitesService, one: str, other: str
+) -> None:
+    first = await service.invite(one)
+    await service.do(unsubscribe(service, first))
+    await service.do(RevokeInvite(invite_id=first, inviter_id="alice"))
+    for spelling in (one, other):
+        second = await service.invite(spelling)
+        assert (await service.types(second))[1:] == ["MailWithheld"]
+        await service.do(RevokeInvite(invite_id=second, inviter_id="alice"))
+    assert len(service.inbox.mails) == 1
+
+
+async def test_a_suppression_of_an_earlier_version_is_found(service: InvitesService) -> None:
+    key = older_key("pat+news@example.org")
+    await service.do(SuppressAddress(address_key=key, reason="unsubscribe"))
+    await service.invite("pat+news@example.org")
+    assert service.inbox.calls == 0
+
+
+async def test_unsubscribing_from_a_mail_of_an_earlier_version_applies_to_all_spellings(
+    service: InvitesService,
+) -> None:
+    address = "pat+news@example.org"
+    request = RequestInvite(
+        invite_id="old", inviter_id="alice", email=address, address_key=older_key(address)
+    )
+    await service.do(request)
+    await service.do(unsubscribe(service, "old"))
+    await service.invite("pat@example.org")
+    await service.invite("carol@example.org")
+    assert [mail["To"] for mail in service.inbox.mails] == [address, "carol@example.org"]
+
+
+async def test_a_member_gets_no_mail_under_any_spelling(service: InvitesService) -> None:
+    opened = AccountOpened(
+        member_id="bob", email="bob+x@example.org", total_referrals=10, opened_at=1
+    )
+    for command in commands_for(opened, Tokens(KEY.encode())):
+        await service.do(command)
+    await service.invite("bob@example.org")
+    assert service.inbox.calls == 0
 
 
 async def test_feedback_without_a_tag_is_matched_by_message_id(service: InvitesService) -> None:

@@ -9,6 +9,7 @@ from contracts.invites import (
     InviteBounced,
     InviteComplained,
     InviteDeclined,
+    InviteDelayed,
     InviteDelivered,
     InviteExpired,
     InviteReminded,
@@ -62,8 +63,10 @@ def _evolve(invitation: Requested, event: InvitationEvent) -> Requested:
             SendingStarted() | InviteSent() | MailWithheld() | SendingPostponed() | SendingFailed()
         ):
             sending = replace(record, mailing=mailing.evolve(record.mailing, event))
+            if isinstance(event, SendingFailed) and event.feedback_id:
+                sending = _feedback(sending, event.feedback_id)
             return replace(invitation, record=sending)
-        case InviteDelivered():
+        case InviteDelivered() | InviteDelayed():
             return replace(invitation, record=_feedback(record, event.feedback_id))
         case InviteBounced():
             bounced = _feedback(record, event.feedback_id, unwanted=event.permanent)

@@ -8,6 +8,7 @@ from contracts.invites import (
     InvitationEvent,
     InviteBounced,
     InviteComplained,
+    InviteDelayed,
     InviteDelivered,
     InviteSent,
     MailWithheld,
@@ -145,13 +146,31 @@ def record_feedback(invitation: Invitation, command: RecordFeedback) -> list[Inv
     record = require_requested(invitation).record
     if command.feedback_id in record.feedback:
         return []
-    return [_feedback(record, command)]
+    mail = command.mail or max(record.mailing.finished, 1)
+    if command.kind == "rejected" and mail < record.mailing.number:
+        return []  # a newer mail replaces this one
+    return [_feedback(record, command, mail)]
 
 
 def _feedback(
-    record: Record, command: RecordFeedback
-) -> InviteDelivered | InviteBounced | InviteComplained:
+    record: Record, command: RecordFeedback, mail: int
+) -> InviteDelivered | InviteDelayed | InviteBounced | SendingFailed | InviteComplained:
     match command.kind:
+        case "delayed":
+            return InviteDelayed(
+                invite_id=command.invite_id,
+                feedback_id=command.feedback_id,
+                because=command.because,
+                delayed_at=command.at,
+            )
+        case "rejected":
+            return SendingFailed(
+                invite_id=command.invite_id,
+                mail=mail,
+                because=command.because,
+                failed_at=command.at,
+                feedback_id=command.feedback_id,
+            )
         case "delivered":
             return InviteDelivered(
                 invite_id=command.invite_id,
@@ -165,6 +184,7 @@ def _feedback(
                 permanent=command.permanent,
                 bounced_at=command.at,
                 address_key=record.request.address_key,
+                because=command.because,
             )
         case "complained":
             return InviteComplained(
