@@ -18,6 +18,7 @@ export PYTHONPATH := services:libs:.
 # compiled once, not by every process of the suite
 unexport PYTHONDONTWRITEBYTECODE
 ANVIL := anvil-$(if $(filter Darwin,$(shell uname -s)),darwin,linux)-$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)@1.7.1
+BROWSER_PACKAGES := axe-core@4.14.1-playwright-core@1.65.1
 # make passes variables of its command line on: `make up GATEWAY_PORT=9090` reaches the local stack
 PYTEST := $(BIN)/python -m pytest -q
 
@@ -48,7 +49,7 @@ rebuild: setup  ## rebuild a read model of the running system: SERVICE=referrals
 
 ##@ Check a change
 
-check: format-check lint types imports try-anvil test  ## run what CI runs: format, lint, types, import rules, tests
+check: format-check lint types imports try-anvil try-browser test  ## run what CI runs: format, lint, types, import rules, tests
 
 test: setup  ## run all tests, on ports of their own; SEED=default for another order
 	@$(PYTEST) -n 3 --dist loadfile -p randomly --randomly-seed=$(SEED)
@@ -85,6 +86,16 @@ try-anvil:
 
 .local/anvil/.$(ANVIL):
 	@npm install --silent --no-save --ignore-scripts --prefix .local/anvil @foundry-rs/$(ANVIL)
+	@touch $@
+
+browser: .local/browser/.$(BROWSER_PACKAGES)  ## install Chromium for the tests of pages (needs npm and apt; without it they are skipped)
+
+try-browser:
+	@if command -v npm >/dev/null; then $(MAKE) browser || echo "Chromium could not be installed: its tests will be skipped" >&2; fi
+
+.local/browser/.$(BROWSER_PACKAGES):
+	@command -v chromium >/dev/null || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium; } >/dev/null
+	@npm install --silent --no-save --ignore-scripts --prefix .local/browser axe-core@4.14.1 playwright-core@1.65.1
 	@touch $@
 
 ##@ Update generated files

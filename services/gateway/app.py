@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from aiohttp import web
 
 from chassis.bus.commands import CommandSender
@@ -29,7 +28,7 @@ from gateway.edge.tracing import RequestTracing
 from gateway.http.change_feed import ChangeFeed
 from gateway.http.client_address import ClientAddresses
 from gateway.http.commands import Commands
-from gateway.http.docs import add_description
+from gateway.http.docs import Description, add_description
 from gateway.http.idempotency import StoredResponses
 from gateway.http.openapi import describe
 from gateway.http.own_documents import OwnDocuments
@@ -121,9 +120,9 @@ def _internal(metrics: Metrics, health: Health) -> web.Application:
 
 
 @cache
-def _description() -> bytes:
-    """Return the API description, which depends on the code alone, as JSON."""
-    return orjson.dumps(describe(ROUTES), option=orjson.OPT_INDENT_2)
+def _description() -> Description:
+    """Return the API description, which depends on the code alone."""
+    return Description(describe(ROUTES))
 
 
 def _dependencies(

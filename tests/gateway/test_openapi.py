@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -45,12 +47,11 @@ async def test_the_description_is_served(client: GatewayClient) -> None:
 
 async def test_the_documentation_page_loads_from_this_host_only(client: GatewayClient) -> None:
     page = await client.get("/docs")
-    if page.status == 404:
-        pytest.skip("the package with the page's assets is not installed")
+    assert page.status == 200
     assert b"://" not in page.body
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-    for asset in ("start.js", "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"):
-        assert (await client.get(f"/docs/{asset}")).status == 200
+    for asset in re.findall(rb'(?:src|href)="(/[^"]+)"', page.body):
+        assert (await client.get(asset.decode())).status == 200, asset
 
 
 def token(route: AnyRoute, client: GatewayClient) -> str | None:

@@ -1,72 +1,36 @@
 """Serve the API description: the OpenAPI document, and a page that loads from this host only."""
 
 import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
-from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
-ASSETS: Final = {
-    "swagger-ui.css": "text/css",
-    "swagger-ui-bundle.js": "text/javascript",
-    "favicon-32x32.png": "image/png",
-}
-_BUNDLE: Final = "swagger_ui_bundle"
-_PAGE: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Vouch API</title>
-<link rel="stylesheet" href="/docs/swagger-ui.css">
-<link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
-</head>
-<body>
-<div id="api"></div>
-<script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
-</body>
-</html>
-"""
-_START: Final = """fetch("/v1/openapi.json")
-  .then((response) => response.json())
-  .then((spec) => SwaggerUIBundle({
-    // version 4 of the page displays a 3.1 document, but rejects its version number
-    spec: {...spec, openapi: "3.0.3"},
-    dom_id: "#api",
-    deepLinking: true,
-    persistAuthorization: true,
-    tryItOutEnabled: true,
-    displayRequestDuration: true,
-    // the page would wait for the end of an event stream
-    plugins: [() => ({statePlugins: {spec: {wrapSelectors: {
-      allowTryItOutFor: () => (_state, path, method) => !spec.paths[path][method].responses["200"]
-        ?.content?.["text/event-stream"],
-    }}}})],
-  }));
-"""
+from gateway.http.docs_page.page import SCRIPT_PATH, STYLE_PATH, render
+
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
-def add_description(app: web.Application, document: bytes) -> None:
-    """Serve `/v1/openapi.json`, and `/docs` if the package with the page's assets is installed."""
-    _serve(app, "/v1/openapi.json", document, "application/json")
-    if find_spec(_BUNDLE) is None:
-        return
-    _serve(app, "/docs", _PAGE.encode(), "text/html")
-    _serve(app, "/docs/start.js", _START.encode(), "text/javascript")
-    for name, content_type in ASSETS.items():
-        _serve(app, f"/docs/{name}", _asset(name), content_type)
+class Description:
+    """Hold the OpenAPI document as JSON and as a page."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.json = orjson.dumps(document, option=orjson.OPT_INDENT_2)
+        self.page = render(document).encode()
 
 
-def _asset(name: str) -> bytes:
-    (folder,) = (child for child in files(_BUNDLE).joinpath("vendor").iterdir() if child.is_dir())
-    return folder.joinpath(name).read_bytes()
+def add_description(app: web.Application, description: Description) -> None:
+    """Serve the description at `/v1/openapi.json` and `/docs`."""
+    assets = files("gateway.http.docs_page")
+    _serve(app, "/v1/openapi.json", description.json, "application/json")
+    _serve(app, "/docs", description.page, "text/html")
+    _serve(app, STYLE_PATH, assets.joinpath("style.css").read_bytes(), "text/css")
+    _serve(app, SCRIPT_PATH, assets.joinpath("try.js").read_bytes(), "text/javascript")
 
 
 def _serve(app: web.Application, path: str, body: bytes, content_type: str) -> None:

@@ -1,0 +1,1 @@
+"""Render the OpenAPI document as one HTML page that is readable without scripts."""
