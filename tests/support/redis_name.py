@@ -40,7 +40,6 @@ class RedisName:
     opened: int = 0
     """Connections that clients have opened."""
     _listener: socket.socket | None = None
-    _accepting: "asyncio.Task[None] | None" = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def open(self, tls: ssl.SSLContext | None = None) -> "RedisName":
@@ -49,16 +48,14 @@ class RedisName:
         self._listener = socket.create_server((HOST, self.port), backlog=BACKLOG)
         self._listener.settimeout(0)
         self.port = self._listener.getsockname()[1]
-        self._accepting = asyncio.create_task(self._accept(self._listener, tls))
+        accept = partial(self._accept, self._listener, tls)
+        asyncio.get_running_loop().add_reader(self._listener, accept)
         return self
 
     async def close(self) -> None:
         """Stop listening: connections are refused."""
-        if self._accepting is not None:
-            self._accepting.cancel()
-            await asyncio.wait([self._accepting])
-            self._accepting = None
         if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = None
         await self.disconnect()
@@ -95,17 +92,19 @@ class RedisName:
         finally:
             self.refuse = None
 
-    async def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-        """Accept connections; a server of asyncio leaks those that arrive while it closes."""
-        loop = asyncio.get_running_loop()
-        while True:
-            accepted, _ = await loop.sock_accept(listener)
-            self.opened += 1
-            task = asyncio.create_task(self._serve(accepted, tls))
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
-            # a task that is cancelled before its first step runs none of its own cleanup
-            task.add_done_callback(partial(_close, accepted))
+    def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Accept a connection at once: one that is awaited is leaked if the wait is cancelled."""
+        try:
+            accepted, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # the client has gone
+        accepted.settimeout(0)
+        self.opened += 1
+        task = asyncio.create_task(self._serve(accepted, tls))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+        # a task that is cancelled before its first step runs none of its own cleanup
+        task.add_done_callback(partial(_close, accepted))
 
     async def _serve(self, accepted: socket.socket, tls: ssl.SSLContext | None) -> None:
         writers: list[asyncio.StreamWriter] = []
