@@ -133,6 +133,8 @@ def _dependencies(
     addresses = ClientAddresses(settings.trusted_proxy_hops)
     changes = ChangeFeed(clients.redis)
     read_models = ReadModels(redis)
+    streams = EventStreams(changes, revocations)
+    revocations.on_change = streams.end_revoked
     return Dependencies(
         settings=settings,
         tokens=TokenCache(_verifier(settings, clients.keys), revocations),
@@ -145,7 +147,7 @@ def _dependencies(
         own_documents=OwnDocuments(read_models, changes),
         reports=reports_of(clients.reports, redis),
         changes=changes,
-        streams=EventStreams(changes),
+        streams=streams,
     )
 
 

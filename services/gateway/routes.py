@@ -15,6 +15,7 @@ from gateway.api import (
     leaderboard,
     members,
     operations,
+    own_events,
     points,
     received_invitations,
     referrals,
@@ -31,6 +32,7 @@ from gateway.http.routing import AnyRoute, BoundRoute, bound
 
 ROUTES: tuple[AnyRoute, ...] = (
     *accounts.ROUTES,
+    *own_events.ROUTES,
     *code_validity.ROUTES,
     *codes.ROUTES,
     *referrals.ROUTES,
@@ -71,7 +73,6 @@ def _bind_accounts(given: Dependencies) -> Iterator[BoundRoute]:
             commands=given.commands,
             read_models=given.read_models,
             own_documents=given.own_documents,
-            streams=given.streams,
             addresses=given.addresses,
         ),
     )
@@ -84,6 +85,8 @@ def _bind_accounts(given: Dependencies) -> Iterator[BoundRoute]:
             links=CodeLinks(given.settings.join_url),
         ),
     )
+    events = own_events.OwnEvents(given.read_models, given.streams)
+    yield from bound(own_events.ROUTES, events)
 
 
 def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:

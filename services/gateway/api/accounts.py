@@ -1,10 +1,8 @@
-"""Serve accounts: open one, read one's own, and follow its changes."""
+"""Serve accounts: open one, and read one's own."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Final
 
-from aiohttp import web
 from pydantic import Field
 
 from chassis.views.read_models import ReadModels
@@ -24,7 +22,6 @@ from gateway.http.problems import Problem, not_found
 from gateway.http.requests import read_body
 from gateway.http.responses import Response
 from gateway.http.routing import Auth, RequestContext, Route
-from gateway.http.sse import EventStreams, Subject
 
 
 class NewUser(Body):
@@ -41,7 +38,6 @@ class Accounts:
     commands: Commands
     read_models: ReadModels
     own_documents: OwnDocuments
-    streams: EventStreams
     addresses: ClientAddresses
 
     async def open_own(self, context: RequestContext) -> Response:
@@ -75,12 +71,6 @@ class Accounts:
         if document is None:
             raise not_found("You have no account yet.", code="no_account")
         return document_response(context, document)
-
-    async def stream_own(self, context: RequestContext) -> Response | web.StreamResponse:
-        """Stream the caller's account whenever it changes."""
-        stream = MEMBERS.stream(context.caller.subject)
-        load = partial(self.read_models.document, ACCOUNTS, stream)
-        return await self.streams.serve(context, Subject(stream, load, b"account"))
 
     async def _open(
         self, context: RequestContext, command: OpenAccount, headers: dict[str, str]
@@ -124,16 +114,6 @@ ROUTES: Final = (
         conditional=True,
         response=UsersEntry,
         problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/v1/me/events",
-        "stream_me",
-        Auth.PERSON,
-        Accounts.stream_own,
-        summary="Your account, now and whenever it changes (server-sent events)",
-        limits=("reads",),
-        streams=True,
     ),
     Route(
         "POST",

@@ -103,14 +103,9 @@ class Invitations:
 
     async def list_own(self, context: RequestContext) -> Response:
         """Return the caller's invitations, newest first."""
-        query = read_query(context, InvitationQuery)
-        first = int(query.cursor or 0)
-        board = INVITERS.stream(context.caller.subject)
-        page = await Boards(self.read_models, INVITES).page(board, first=first, limit=PAGE)
-        items = tuple(_details(row.view) for row in page.rows)
-        after = first + len(items)
-        following = str(after) if after < page.total else None
-        return json_response(InvitationList(items=items, next=following), headers=PRIVATE)
+        first = int(read_query(context, InvitationQuery).cursor or 0)
+        page = await own_invitations(self.read_models, context.caller.subject, first)
+        return json_response(page, headers=PRIVATE)
 
     async def get(self, context: RequestContext) -> Response:
         """Return one of the caller's invitations."""
@@ -139,6 +134,14 @@ class Invitations:
         command = RevokeInvite(invite_id=invite_id, inviter_id=context.caller.subject)
         await self.commands.execute(context, command)
         return Response(204)
+
+
+async def own_invitations(models: ReadModels, own: str, first: int = 0) -> InvitationList:
+    """Return a page of a member's invitations, newest first."""
+    page = await Boards(models, INVITES).page(INVITERS.stream(own), first=first, limit=PAGE)
+    items = tuple(_details(row.view) for row in page.rows)
+    after = first + len(items)
+    return InvitationList(items=items, next=str(after) if after < page.total else None)
 
 
 async def load_invitation(read_models: ReadModels, stream: str) -> InviteView | None:

@@ -5,7 +5,6 @@ import contextlib
 import re
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -14,11 +13,12 @@ from chassis.views.read_models import Document, ReadModels
 from contracts.compute import ANALYSIS_JOBS, AnalysisView
 from gateway.http.change_feed import ChangeFeed
 from gateway.http.conditional import document_response
+from gateway.http.event_topics import State, Topic, document_state
 from gateway.http.preferences import WaitTimes
 from gateway.http.problems import Problem, not_found
 from gateway.http.responses import Response
 from gateway.http.routing import Auth, RequestContext, Route
-from gateway.http.sse import EventStreams, Subject
+from gateway.http.sse import EventStreams
 
 POLL_SECONDS: Final = 5.0
 """Seconds after which a waiting request looks again even if no change was reported."""
@@ -81,8 +81,12 @@ class Jobs:
         job_id = _job_id(context)
         if await self.jobs.load(job_id) is None:
             raise _no_job()
-        subject = Subject(job_id, partial(self.jobs.load, job_id), b"job", has_ended)
-        return await self.streams.serve(context, subject)
+
+        async def load() -> State | None:
+            job = await self.jobs.load(job_id)
+            return document_state(job, is_final=job is not None and has_ended(job))
+
+        return await self.streams.serve(context, job_id, [Topic("job", load)])
 
 
 def _job_id(context: RequestContext) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,21 @@ import orjson
 
 from chassis.bus.outcomes import CHANNEL
 from chassis.bus.subscription import ChannelSubscription, UnreadableAnnouncement
+
+
+@dataclass(eq=False, slots=True)
+class Watcher:
+    """Wait for changes of several streams, which may be others later."""
+
+    feed: "ChangeFeed"
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set whenever one of the streams changes; the watcher clears it."""
+    _streams: AbstractSet[str] = frozenset()
+
+    def follow(self, streams: AbstractSet[str]) -> None:
+        """Follow these streams from now on, and no others."""
+        self.feed.replace(self.changed, self._streams, streams)
+        self._streams = frozenset(streams)
 
 
 @dataclass(slots=True)
@@ -39,14 +55,29 @@ class ChangeFeed:
     @contextlib.contextmanager
     def watch(self, stream: str) -> Iterator[asyncio.Event]:
         """Yield an event that is set whenever the stream changes; the watcher clears it."""
-        changed = asyncio.Event()
-        self._watchers[stream].add(changed)
+        with self.watch_several() as watcher:
+            watcher.follow({stream})
+            yield watcher.changed
+
+    @contextlib.contextmanager
+    def watch_several(self) -> Iterator[Watcher]:
+        """Yield a watcher, which follows no stream yet."""
+        watcher = Watcher(self)
         try:
-            yield changed
+            yield watcher
         finally:
+            watcher.follow(frozenset())
+
+    def replace(
+        self, changed: asyncio.Event, before: AbstractSet[str], after: AbstractSet[str]
+    ) -> None:
+        """Set an event for changes of the streams `after`, instead of those `before`."""
+        for stream in before - after:
             self._watchers[stream].discard(changed)
             if not self._watchers[stream]:
                 del self._watchers[stream]
+        for stream in after - before:
+            self._watchers[stream].add(changed)
 
     @property
     def subscription(self) -> ChannelSubscription:

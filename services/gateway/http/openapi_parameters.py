@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from gateway.http.event_ids import PATTERN as EVENT_ID
 from gateway.http.routing import AnyRoute
 
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -86,7 +87,7 @@ def _header(name: str, pattern: str, description: str) -> Schema:
 
 _LAST_EVENT_ID: Final = _header(
     "Last-Event-ID",
-    "^[0-9]{1,15}$",
+    EVENT_ID,
     "Id of the last event that was received; the stream begins after it.",
 )
 _IDEMPOTENCY_KEY: Final = _header(

@@ -50,7 +50,10 @@ _EXAMPLE_MEMBERS: Final[Mapping[int, Mapping[str, Any]]] = {
 }
 _RETRY_AFTER: Final = {"description": "Seconds.", "schema": {"type": "integer"}}
 _WITH_RETRY_AFTER: Final = (429, 503)
-_EVENTS: Final = 'retry: 2000\n\nid: 2\nevent: account\ndata: {"user":"alice@example.com",…}\n\n'
+_EVENTS: Final = (
+    "retry: 2000\n\nid: 4a44dc15364e-account.2\nevent: account\n"
+    'data: {"user":"alice@example.com",…}\n\n'
+)
 
 _PROBLEM: Final = {
     "type": "object",

@@ -1,0 +1,158 @@
+"""Stream what changes for the caller: account, invitations, points and rank."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Final
+from zlib import crc32
+
+from aiohttp import web
+from pydantic import Field
+
+from chassis.views.boards import Boards
+from chassis.views.read_models import ReadModels
+from contracts.messages import View
+from contracts.points import LEADERBOARD, POINTS_SUMMARY
+from contracts.ranking import ALL_TIME
+from contracts.referrals import ACCOUNTS
+from contracts.streams import INVITATIONS, INVITERS, MEMBERS
+from gateway.api.invitations import own_invitations
+from gateway.http.bodies import Body
+from gateway.http.event_topics import State, Topic, document_state
+from gateway.http.problems import FieldError, invalid
+from gateway.http.requests import read_query
+from gateway.http.responses import Response
+from gateway.http.routing import Auth, RequestContext, Route
+from gateway.http.sse import EventStreams
+
+LOOK_SECONDS: Final = 5.0
+"""How often to look for changes that are not published: of other members, and of mails."""
+ENDED: Final = frozenset({"accepted", "declined", "revoked", "expired"})
+"""States of an invitation after which nothing happens to it."""
+
+
+class EventsQuery(Body):
+    topics: Annotated[
+        str,
+        Field(
+            max_length=100,
+            description="`account`, `invitations`, `points`, `rank`, or several of them, "
+            "separated by commas.",
+        ),
+    ] = "account"
+
+
+class PointsState(View):
+    """What the caller's ledger adds up to."""
+
+    points: int
+    pending: int
+    """Points that wait to be confirmed."""
+    invited: int
+    """People with a confirmed referral."""
+
+
+class RankState(View):
+    """The caller's place on the leaderboard of all time."""
+
+    rank: int | None
+    """Null for a member without points."""
+    total: int
+    """Number of ranked members."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEvents:
+    """Stream the caller's own topics."""
+
+    read_models: ReadModels
+    streams: EventStreams
+
+    async def stream(self, context: RequestContext) -> Response | web.StreamResponse:
+        """Send each requested topic now, and whenever it changes."""
+        names = _topics(read_query(context, EventsQuery).topics)
+        member_id = context.caller.subject
+        topics = [_TOPICS[name](self.read_models, member_id) for name in names]
+        return await self.streams.serve(context, MEMBERS.stream(member_id), topics)
+
+
+def _topics(text: str) -> list[str]:
+    """Return the requested topics, each once; `account` first.
+
+    Raises:
+        Problem: 422 for an unknown one.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in names if name not in _TOPICS]:
+        detail = f"There is no topic {unknown[0]!r}. Choose from {', '.join(_TOPICS)}."
+        raise invalid([FieldError("topics", detail)])
+    return [name for name in _TOPICS if name in names]
+
+
+async def _account(read_models: ReadModels, member_id: str) -> State | None:
+    return document_state(await read_models.document(ACCOUNTS, MEMBERS.stream(member_id)))
+
+
+async def _points(read_models: ReadModels, member_id: str) -> State | None:
+    document = await read_models.document(POINTS_SUMMARY, MEMBERS.stream(member_id))
+    if document is None or not document.view.since:
+        return None
+    view = document.view
+    shown = PointsState(points=view.points, pending=view.pending, invited=view.invited)
+    return State((document.version,), shown.model_dump_json().encode())
+
+
+async def _rank(read_models: ReadModels, member_id: str) -> State | None:
+    board = Boards(read_models, LEADERBOARD)
+    page = await board.page(ALL_TIME, member=MEMBERS.stream(member_id))
+    shown = RankState(rank=page.member_rank, total=page.total)
+    return State((page.member_rank or 0,), shown.model_dump_json().encode())
+
+
+async def _invitations(read_models: ReadModels, member_id: str) -> State | None:
+    """Return the newest invitations, as the list of them begins.
+
+    They come from many streams, without a common version: a checksum tells states apart.
+    """
+    page = await own_invitations(read_models, member_id)
+    body = page.model_dump_json().encode()
+    pending = (item.invite_id for item in page.items if item.state not in ENDED)
+    streams = frozenset({INVITERS.stream(member_id), *map(INVITATIONS.stream, pending)})
+    return State((crc32(body),), body, streams=streams)
+
+
+def _topic(
+    name: str,
+    load: Callable[[ReadModels, str], Awaitable[State | None]],
+    *,
+    is_ordered: bool = True,
+    look_seconds: float | None = None,
+) -> Callable[[ReadModels, str], Topic]:
+    def topic(read_models: ReadModels, member_id: str) -> Topic:
+        return Topic(name, partial(load, read_models, member_id), is_ordered, look_seconds)
+
+    return topic
+
+
+_TOPICS: Final[Mapping[str, Callable[[ReadModels, str], Topic]]] = {
+    "account": _topic("account", _account),
+    "invitations": _topic("invitations", _invitations, is_ordered=False, look_seconds=LOOK_SECONDS),
+    "points": _topic("points", _points, look_seconds=LOOK_SECONDS),
+    "rank": _topic("rank", _rank, is_ordered=False, look_seconds=LOOK_SECONDS),
+}
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/me/events",
+        "stream_me",
+        Auth.PERSON,
+        OwnEvents.stream,
+        summary="Your account, invitations, points and rank, now and whenever they change "
+        "(server-sent events)",
+        limits=("reads",),
+        query=EventsQuery,
+        example={"topics": "account,invitations,points,rank"},
+        streams=True,
+    ),
+)
