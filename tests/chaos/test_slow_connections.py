@@ -18,7 +18,7 @@ import pytest
 
 from deploy.local.ports import unused_ports
 from deploy.local.settings import HOST
-from gateway.http.sse import MAX_OPEN
+from gateway.http.open_streams import MAX_OPEN
 from tests.chaos.clients import table
 from tests.chaos.gateways import Gateway, GatewayLauncher
 
