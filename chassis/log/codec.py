@@ -92,6 +92,8 @@ def _rows(encoding: str, stored: bytes) -> list[tuple[str, int, Payload]]:
         parsed = [(row["t"], row["v"], row["d"]) for row in rows]
     except (zlib.error, ValueError, TypeError, KeyError, IndexError) as error:
         raise UnreadableCommit(f"the commit is no list of events: {error!r}") from error
+    if not parsed:  # its head would be the version before it, where it competes with every append
+        raise UnreadableCommit("the commit holds no event")
     for tag, version, payload in parsed:
         # a Boolean is an int, and compares like one
         if not (isinstance(tag, str) and type(version) is int and isinstance(payload, dict)):

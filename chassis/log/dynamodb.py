@@ -36,6 +36,7 @@ from chassis.log.event_store import (
     Snapshot,
     UnknownEvent,
     check_claims,
+    check_contiguous,
 )
 from chassis.log.slices import slices
 from chassis.resilience.outage import is_outage
@@ -72,6 +73,7 @@ class DynamoDBEventStore(Generic[E]):
         commits: list[Commit[E]] = []
         async for items in self._query(stream, after):
             commits += await self._decoded(items)
+        check_contiguous(commits, complete=after == 0)
         version = commits[-1].last if commits else after
         return History(Head(stream, version), tuple(commits), after)
 
@@ -82,6 +84,7 @@ class DynamoDBEventStore(Generic[E]):
             if len(items) >= commits:
                 break
         newest = await self._decoded(items[:commits][::-1])
+        check_contiguous(newest, complete=len(items) < commits)
         after = newest[0].first - 1 if newest else 0
         return History(Head(stream, newest[-1].last if newest else 0), tuple(newest), after)
 

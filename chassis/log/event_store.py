@@ -141,6 +141,22 @@ def _digest(command_id: str, at: int) -> str:
     return hashlib.blake2b(f"{command_id} {at}".encode(), digest_size=6).hexdigest()
 
 
+def check_contiguous(commits: Sequence[Commit[Any]], *, complete: bool) -> None:
+    """Verify that each commit follows the one before it, and of a complete stream that none lacks.
+
+    Raises:
+        UnreadableCommit: a commit is missing, or two of them hold the same version.
+    """
+    version = 0 if complete else None
+    for commit in commits:
+        if version is not None and commit.first != version + 1:
+            raise UnreadableCommit(
+                f"{commit.stream} has no commit at version {version + 1}; the next one is at "
+                f"{commit.first}"
+            )
+        version = commit.last
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Hold the state of a stream at the end of one of its commits, so that loading starts there."""
@@ -260,7 +276,7 @@ class EventStore(Protocol[E]):
         `after` must be the end of a commit, as snapshots and read models record it.
 
         Raises:
-            UnknownEvent: an event cannot be read.
+            UnknownEvent: an event cannot be read, or a commit is missing.
         """
 
     async def load_newest(self, stream: str, *, commits: int) -> History[E]:
@@ -269,7 +285,7 @@ class EventStore(Protocol[E]):
         The history is complete if the stream has no older ones.
 
         Raises:
-            UnknownEvent: an event cannot be read.
+            UnknownEvent: an event cannot be read, or a commit is missing.
         """
 
     async def commit(self, stream: str, first: int) -> Commit[E] | None:

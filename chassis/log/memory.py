@@ -22,6 +22,7 @@ from chassis.log.event_store import (
     Snapshot,
     UnknownEvent,
     check_claims,
+    check_contiguous,
 )
 from chassis.log.slices import slices
 from contracts.messages import Event
@@ -64,6 +65,7 @@ class MemoryEventStore(Generic[E]):
         commits: list[Commit[E]] = []
         async for some in slices(stored):
             commits += map(self._decode, some)
+        check_contiguous(commits, complete=after == 0)
         version = commits[-1].last if commits else after
         return History(Head(stream, version), tuple(commits), after)
 

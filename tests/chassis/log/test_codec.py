@@ -90,6 +90,7 @@ def test_the_digest_of_a_command_covers_its_body_without_defaults() -> None:
         ("j", b'[{"t": "Counted", "v": 1, "d": {}}]'),  # the upcaster finds no amount
         ("j", b'[{"t": "Counted", "v": 2, "d": 7}]'),
         ("j", b'[{"t": ["Counted"], "v": 2, "d": {}}]'),
+        ("j", b"[]"),
         ("z", b"no zlib"),
     ],
 )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from chassis.log.event_store import Head
+from chassis.log.event_store import Head, UnreadableCommit
 from chassis.log.histories import Histories
 from chassis.log.memory import MemoryEventStore
 from tests.chassis.appending import append
@@ -31,6 +31,8 @@ async def test_a_missing_commit_is_detected(memory_store: Store) -> None:
     loaded = [history.head async for history in found.read()]
     assert Head("counter-b", 1) in loaded
     assert found.unreadable == {"counter-a": "version 1 is missing"}
+    with pytest.raises(UnreadableCommit, match="no commit at version 1"):
+        await memory_store.load("counter-a")
 
 
 @pytest.mark.parametrize(

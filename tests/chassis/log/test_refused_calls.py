@@ -21,15 +21,15 @@ ORIGIN = Origin("c1", "hash", "correlation", 1_800_000_000_000)
 
 
 class Client:
-    """Answers every call with one error, or with one item."""
+    """Answers every call with one error, or with the same items."""
 
-    def __init__(self, error: ClientError | None = None, item: Any = None) -> None:
-        self.error, self.item = error, item
+    def __init__(self, error: ClientError | None = None, *items: Any) -> None:
+        self.error, self.items = error, items
 
     async def _answer(self, **_: Any) -> Any:
         if self.error is not None:
             raise self.error
-        return {"Items": [self.item]}
+        return {"Items": [*self.items]}
 
     put_item = transact_write_items = describe_table = query = scan = _answer
 
@@ -111,6 +111,7 @@ REST = {
 }  # fmt: skip
 DAMAGED = [
     *({**KEY, **{n: v for n, v in REST.items() if n != gone}} for gone in REST if gone != "n"),
+    {**KEY, **REST},  # no event
     {**KEY, **REST, "e": {"S": '{"no": "list"}'}},
     {**KEY, **REST, "e": {"B": b"bytes"}},
     {**KEY, **REST, "z": {"S": "z"}, "e": {"B": b"not compressed"}},
@@ -121,7 +122,7 @@ DAMAGED = [
 
 @pytest.mark.parametrize("item", DAMAGED)
 async def test_a_damaged_item_is_unreadable_and_ends_no_scan(item: Any) -> None:
-    store = dynamodb_store(Client(item=item))
+    store = dynamodb_store(Client(None, item))
     with pytest.raises(UnreadableCommit):
         await store.load("counter-a")
     (page,) = [page async for page in store.scan()]
@@ -129,3 +130,26 @@ async def test_a_damaged_item_is_unreadable_and_ends_no_scan(item: Any) -> None:
     (heads,) = [page async for page in store.scan_heads()]
     assert heads.heads["counter-a"][0] == 1
     assert (await store.head("counter-a")).version == 1
+
+
+def stored(first: int) -> Any:
+    events = {"e": {"S": '[{"t":"Counted","v":2,"d":{"by":1}}]'}}
+    return {**KEY, **REST, **events, "s": {"N": str(first)}}
+
+
+@pytest.mark.parametrize("versions", [(2,), (1, 3), (1, 2, 2), (1, 2, 5, 6)])
+async def test_a_stream_that_lacks_a_commit_cannot_be_loaded(versions: tuple[int, ...]) -> None:
+    """A decision must not rest on an incomplete history."""
+    store = dynamodb_store(Client(None, *map(stored, versions)))
+    with pytest.raises(UnreadableCommit):
+        await store.load("counter-a")
+    newest = dynamodb_store(Client(None, *map(stored, reversed(versions))))
+    with pytest.raises(UnreadableCommit):
+        await newest.load_newest("counter-a", commits=100)
+
+
+async def test_the_end_of_a_stream_can_be_loaded_alone() -> None:
+    store = dynamodb_store(Client(None, stored(5), stored(6)))
+    assert (await store.load("counter-a", after=4)).head == Head("counter-a", 6)
+    newest = dynamodb_store(Client(None, stored(6), stored(5)))
+    assert (await newest.load_newest("counter-a", commits=2)).after == 4
