@@ -39,7 +39,7 @@ from chassis.log.event_store import (
     check_contiguous,
 )
 from chassis.log.slices import slices
-from chassis.resilience.outage import is_outage
+from chassis.resilience.outage import is_outage, pause_seconds
 from chassis.resilience.refusals import cancellation_codes, reason_of
 from contracts.messages import Event
 
@@ -52,7 +52,10 @@ PAGE_COMMITS: Final = 200
 _BATCH: Final = 25
 """Items of one BatchWriteItem."""
 _BATCHES_AT_ONCE: Final = 8
-
+_BATCH_ATTEMPTS: Final = 5
+_THROTTLED: Final[Any] = {
+    "Error": {"Code": "ThrottlingException", "Message": "items of a batch were not written"}
+}
 
 _TOO_LARGE: Final = re.compile(r"[Ii]tem size .*exceed|exceed.* maximum allowed size")
 
@@ -172,10 +175,19 @@ class DynamoDBEventStore(Generic[E]):
             await asyncio.gather(*map(self._write_batch, some))
 
     async def _write_batch(self, items: Sequence[Item]) -> None:
+        """Write items; what a throttled table leaves unwritten is tried again after a pause.
+
+        Raises:
+            ClientError: the table is still throttled.
+        """
         unwritten = [{"PutRequest": {"Item": item}} for item in items]
-        while unwritten:
+        for attempt in range(1, _BATCH_ATTEMPTS + 1):
             reply = await self._client.batch_write_item(RequestItems={self._meta: unwritten})
-            unwritten = reply["UnprocessedItems"].get(self._meta, [])
+            unwritten = reply.get("UnprocessedItems", {}).get(self._meta, [])
+            if not unwritten:
+                return
+            await asyncio.sleep(pause_seconds(attempt))
+        raise ClientError(_THROTTLED, "BatchWriteItem")
 
     async def indexed_commit(self, stream: str, command_id: str) -> int | None:
         reply = await self._client.get_item(

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from chassis.log.event_store import (
     ClaimTaken,
+    Commit,
     CommitTooLarge,
     Conflict,
     Head,
@@ -14,6 +15,7 @@ from chassis.log.event_store import (
     UnreadableCommit,
 )
 from chassis.resilience.outage import is_outage
+from chassis.resilience.refusals import dependency_of
 from tests.chassis.events import Counted
 from tests.chassis.stores import dynamodb_store
 
@@ -102,6 +104,55 @@ async def test_a_wrong_request_stays_an_error_of_this_program() -> None:
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
 async def test_an_estimate_that_is_refused_is_unknown(code: str) -> None:
     assert await dynamodb_store(Client(refused(code))).approximate_commits() == 0
+
+
+class ThrottledBatches(Client):
+    """Leaves the last item of each batch unwritten, a number of times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+        self.written: list[Any] = []
+
+    async def batch_write_item(self, RequestItems: Any) -> Any:  # noqa: N803  boto's
+        ((table, items),) = RequestItems.items()
+        left = items[-1:] if self.times else []
+        self.times -= 1
+        self.written += items[: len(items) - len(left)]
+        return {"UnprocessedItems": {table: left} if left else {}}
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The attempts after which a batch paused."""
+    attempts: list[int] = []
+
+    def pause(attempt: int) -> float:
+        attempts.append(attempt)
+        return 0.0
+
+    monkeypatch.setattr("chassis.log.dynamodb.pause_seconds", pause)
+    return attempts
+
+
+COMMITS = [Commit("counter-a", first, (Counted(by=1),), ORIGIN) for first in (1, 2, 3)]
+
+
+async def test_items_that_a_throttled_batch_leaves_are_written_after_growing_pauses(
+    pauses: list[int],
+) -> None:
+    client = ThrottledBatches(3)
+    await dynamodb_store(client).index_commands(COMMITS, expires_at=0)
+    assert len(client.written) == len(COMMITS)
+    assert pauses == [1, 2, 3]
+
+
+async def test_a_batch_that_stays_throttled_is_an_outage(pauses: list[int]) -> None:
+    with pytest.raises(ClientError) as raised:
+        await dynamodb_store(ThrottledBatches(1_000)).index_commands(COMMITS, expires_at=0)
+    assert is_outage(raised.value)
+    assert dependency_of(raised.value) == "dynamodb"
+    assert pauses
 
 
 KEY = {"p": {"S": "counter-a"}, "s": {"N": "1"}}
