@@ -18,14 +18,15 @@ ENV SERVICE=${SERVICE} \
     GATEWAY_HOST=0.0.0.0 \
     GATEWAY_PORT=8080 \
     DRAIN_SECONDS=10
-RUN useradd --system --uid 10001 vouch
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin vouch
 WORKDIR /app
 COPY --from=wheels /venv /venv
 COPY contracts/ contracts/
 COPY chassis/ chassis/
 COPY libs/ libs/
 COPY services/${SERVICE}/ services/${SERVICE}/
-USER vouch
+# by number: Kubernetes cannot tell whether a name is root
+USER 10001
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]

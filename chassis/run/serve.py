@@ -51,7 +51,7 @@ async def _serve(application: Application[Any, Any, Any, Any], handlers: Handler
         settings.health_host, settings.health_port, checks, metrics.exposition
     )
     try:
-        await _until_signalled(_work(application, handlers))
+        await _until_signalled(run_background(application, handlers))
     finally:
         with OUTAGES.stop():  # handlers that wait out an outage return their messages at once
             await broker.stop()
@@ -59,7 +59,8 @@ async def _serve(application: Application[Any, Any, Any, Any], handlers: Handler
         log.info("service_stopped")
 
 
-async def _work(application: Application[Any, Any, Any, Any], handlers: Handlers) -> None:
+async def run_background(application: Application[Any, Any, Any, Any], handlers: Handlers) -> None:
+    """Receive messages, watch the read models, and run the service's own tasks, until cancelled."""
     async with asyncio.TaskGroup() as group:
         watcher = ReadModelWatcher(application.rebuilder.projector)
         group.create_task(supervise("read-model-watch", watcher.run))

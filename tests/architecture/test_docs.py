@@ -68,6 +68,27 @@ def test_a_decision_names_tests_that_exist(page: Path) -> None:
         assert not test or f"def {test}(" in (ROOT / path).read_text(), f"{path}::{test}"
 
 
+def rows_of_faults() -> list[tuple[str, str]]:
+    """Return (fault, cell of tests) of each row of docs/faults.md."""
+    table = re.compile(r"^\| ([^|]+) \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
+    rows = table.findall((ROOT / "docs" / "faults.md").read_text())
+    return [(fault, tests) for fault, tests in rows if fault != "fault"]
+
+
+@pytest.mark.parametrize(("fault", "tests"), rows_of_faults())
+def test_each_fault_names_the_tests_that_show_what_happens(fault: str, tests: str) -> None:
+    named = _TEST.findall(tests)
+    assert ", ".join(f"`{path}::{test}`" for path, test in named) == tests, fault
+    for path, test in named:
+        assert re.search(rf"^(async )?def {test}\(", (ROOT / path).read_text(), re.MULTILINE), test
+
+
+def test_every_line_of_the_tables_of_faults_is_a_row() -> None:
+    lines = (ROOT / "docs" / "faults.md").read_text().splitlines()
+    tables = sum(line == "|---|---|---|" for line in lines)
+    assert sum(line.startswith("|") for line in lines) == len(rows_of_faults()) + 2 * tables
+
+
 def test_decisions_are_referred_to_by_existing_numbers() -> None:
     for document in DOCUMENTS:
         for number in re.findall(r"\bdecision (\d+)\b", document.read_text()):

@@ -106,6 +106,13 @@ def parsed(text: str) -> PyCompose:
     return PyCompose.from_json(json.dumps(yaml.safe_load(text)))
 
 
+def test_the_image_names_its_user_by_number() -> None:
+    """Kubernetes cannot tell whether a user that is named by a word is root, and refuses it."""
+    users = re.findall(r"^USER (.+)$", dockerfile(), re.MULTILINE)
+    assert users
+    assert all(re.fullmatch(r"[1-9]\d*", user) for user in users)
+
+
 def test_the_compose_file_is_valid() -> None:
     parsed((ROOT / "docker-compose.yml").read_text()).validate()
 
