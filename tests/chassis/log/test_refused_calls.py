@@ -16,7 +16,7 @@ from chassis.log.event_store import (
 )
 from chassis.resilience.outage import is_outage
 from chassis.resilience.refusals import dependency_of
-from tests.chassis.events import Counted
+from tests.chassis.events import Counted, Named
 from tests.chassis.stores import dynamodb_store
 
 ORIGIN = Origin("c1", "hash", "correlation", 1_800_000_000_000)
@@ -135,7 +135,9 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return attempts
 
 
-COMMITS = [Commit("counter-a", first, (Counted(by=1),), ORIGIN) for first in (1, 2, 3)]
+COMMITS: list[Commit[Counted | Named]] = [
+    Commit("counter-a", first, (Counted(by=1),), ORIGIN) for first in (1, 2, 3)
+]
 
 
 async def test_items_that_a_throttled_batch_leaves_are_written_after_growing_pauses(
