@@ -32,12 +32,14 @@ from gateway.clients import Clients
 from gateway.edge.server import serve
 from gateway.settings import Settings
 from redis_batching import connect
+from token_bucket import Limit, Scope
+from token_bucket.charges import plan_charges
 
 ISSUER = "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Benchmark"
 CLIENT = "web-client"
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6399/0")
 TAKE = files("token_bucket").joinpath("take.lua").read_text()
-LIMIT = (1_000_000, 1_000_000, 1, 1)
+LIMIT = plan_charges([Limit("reads", 1_000_000, 1, Scope.USER)], [1]).arguments
 """A limit that no caller reaches; it is charged nevertheless."""
 
 

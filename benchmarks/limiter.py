@@ -29,6 +29,7 @@ from redis_batching.client import BatchingRedis
 from redis_batching.connection import cancellation_safe
 from tests.support.stack import local_settings, redis_server
 from token_bucket import RateLimiter
+from token_bucket.charges import plan_charges
 from token_bucket.limiter import TAKE_SCRIPT
 from token_bucket.limits import Limit, LimitTable, Scope
 
@@ -72,10 +73,11 @@ def ours(redis: Any) -> Take:
 
 def raw(redis: Any) -> Take:
     sha = redis.register_script(TAKE_SCRIPT).sha
+    arguments = plan_charges([Limit("raw", UNREACHED, 60, Scope.USER)], [1]).arguments
 
     async def take(person: str) -> object:
         key = f"limit:{{{person}}}:raw"
-        return await redis.evalsha(sha, 1, key, UNREACHED, 60_000_000, 1, 1)
+        return await redis.evalsha(sha, 1, key, *arguments)
 
     return take
 
