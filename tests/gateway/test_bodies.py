@@ -129,6 +129,33 @@ async def test_a_compressed_body_responds_400_on_every_route(
     assert client.bus.sent == []
 
 
+@pytest.mark.parametrize("path", ["/v1/me", "/v1/invites/lookup", "/v1/nowhere"])
+async def test_a_body_that_breaks_after_its_response_is_no_error(
+    path: str, client: GatewayClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The response was an error that did not depend on the body, such as 403."""
+    reader, writer = await connect(client)
+    head = f"POST {path} HTTP/1.1\r\nHost: vouch\r\nContent-Encoding: gzip\r\n"
+    writer.write(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
+    assert (await asyncio.wait_for(reader.readline(), 5))[9:12] in (b"400", b"403", b"404")
+    writer.write(b"garbage\r\n\r\n")
+    await writer.drain()
+    await asyncio.wait_for(reader.read(), 20)
+    await disconnect(writer, reset=True)
+    assert (await client.get("/v1/chains")).status == 200
+    assert_nothing_failed(capsys)
+
+
+async def test_a_request_after_one_that_asks_for_http2_is_answered(client: GatewayClient) -> None:
+    reader, writer = await connect(client)
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    plain = b"GET /v1/chains HTTP/1.1\r\nHost: vouch\r\n"
+    writer.write(plain + upgrade + b"\r\n" + plain + b"Connection: close\r\n\r\n")
+    response = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert response.count(b"HTTP/1.1 200 OK") == 2
+
+
 async def test_an_identity_encoding_is_accepted(client: GatewayClient) -> None:
     headers = {"Content-Encoding": "Identity", "Content-Type": "application/json"}
     response = await client.post("/v1/me", client.issuer.id(), data=b"{}", headers=headers)

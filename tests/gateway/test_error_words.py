@@ -15,18 +15,12 @@ from gateway.http.json_body import parse_json
 from gateway.http.problems import Problem
 from gateway.http.requests import check
 from gateway.routes import ROUTES
+from tests.gateway.jargon import JARGON
 
 MODELS = sorted(
     {model for route in ROUTES for model in (route.body, route.query) if model is not None},
     key=lambda model: model.__name__,
 )
-JARGON = re.compile(
-    r"\b(Input|instance|dictionary|dict|NoneType|None|str|int|float|bool|tuple|list of|pydantic|"
-    r"model|validator|validation|assertion|regex|match pattern|codec|sys|Expecting|delimiter|"
-    r"literal|parse|object has no|ordinal|Traceback|set_int_max|function)\b|<class|\w+Error\b|"
-    r"__|\bat at\b|\(char \d|'[^']*' or '"
-)
-"""Words of pydantic, Python and its JSON parser that a person cannot do anything with."""
 MODEL_NAMES = re.compile("|".join(rf"\b{model.__name__}\b" for model in MODELS))
 TEXT = st.text(max_size=12)  # without lone surrogates
 SCALARS = (

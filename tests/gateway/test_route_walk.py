@@ -4,10 +4,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from yarl import URL
 
 from gateway.http.routing import AnyRoute
 from gateway.routes import ROUTES
 from tests.gateway.conftest import GatewayClient, Gateways, Reply
+from tests.gateway.jargon import JARGON
 from tests.gateway.routes_walk import (
     READS,
     WITH_PARAMETERS,
@@ -60,6 +62,62 @@ async def test_an_id_that_cannot_exist_responds_404_on_every_route(client: Gatew
                     assert response.status in (400, 404), (route, strange)
                 else:
                     assert response.status == 404, (route, strange, response.body)
+
+
+STRANGE_VALUES = [
+    "",
+    "%00",
+    "%ff",
+    "%ed%a0%80",
+    "%f0%9f%98%80",
+    "-1",
+    "1.5",
+    "1e400",
+    "NaN",
+    "null",
+    "true",
+    "%5b%5d",
+    "9" * 16,
+    "9" * 5_000,
+    "a" * 8_000,
+    "2026-11-27",
+]
+
+
+async def test_a_strange_query_is_explained_on_every_route(client: GatewayClient) -> None:
+    await client.post("/v1/me", client.issuer.id())
+    for route in ROUTES:
+        if route.query is None:
+            continue
+        names = [member.alias or name for name, member in route.query.model_fields.items()]
+        for name in [*names, "unknown", "%ff"]:
+            for value in STRANGE_VALUES:
+                others = {n: str(route.example[n]) for n in names if n in route.example}
+                query = "&".join(f"{n}={v}" for n, v in ({**others, name: value}).items())
+                path = f"{path_of(route)}?{query}"
+                url = URL(client.url + path, encoded=True)
+                token = token_for(route, client.issuer)
+                headers = {"Authorization": f"Bearer {token}"} if token else {}
+                async with client.session.get(url, headers=headers) as response:
+                    assert response.status < 500, (path, await response.text())
+                    if response.status >= 400:
+                        words = (await response.json())["detail"]
+                        assert not JARGON.search(words), (path, words)
+
+
+async def test_a_strange_header_is_no_error_on_any_read(client: GatewayClient) -> None:
+    await client.post("/v1/me", client.issuer.id())
+    names = ("Prefer", "If-None-Match", "X-Min-Position", "traceparent", "X-Request-ID", "Origin")
+    values = ['"', "W/", "wait=" + "9" * 6_000, "ä", '"' * 6_000, ",,,", "=", "member-@", "\x7f"]
+    for route in READS:
+        if route.streams:
+            continue
+        for name in names:
+            for value in values:
+                token = token_for(route, client.issuer)
+                headers = {name: value}
+                response = await client.get(path_of(route) + _query(route), token, headers=headers)
+                assert response.status < 500 or response.status == 501, (route, name, value)
 
 
 async def test_the_ids_that_the_routes_name_as_examples_are_no_errors(
