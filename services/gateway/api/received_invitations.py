@@ -229,6 +229,7 @@ ROUTES: Final = (
         limits=("invite-tokens",),
         media=HTML,
         example=_EXAMPLE,
+        problems=(404,),
     ),
     Route(
         "POST",

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from gateway.http.conditional import has_current
 from gateway.http.docs_page.page import SCRIPT_PATH, STYLE_PATH, render
 
 _POLICY: Final = (
@@ -38,7 +39,7 @@ def _serve(app: web.Application, path: str, body: bytes, content_type: str) -> N
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "public, max-age=300"}
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        if any(tag.value == etag for tag in request.if_none_match or ()):
+        if has_current(request, f'"{etag}"'):
             response = web.Response(status=304, headers=headers)
         else:
             response = web.Response(body=body, content_type=content_type, headers=headers)
