@@ -20,7 +20,7 @@ class Personal:
 
 
 MAX_SAFE_INTEGER: Final = 2**53 - 1
-"""The largest whole number that JavaScript and every JSON reader represent exactly."""
+"""The largest integer that JavaScript and every JSON reader represent exactly."""
 LATEST_TIME: Final = 253_402_300_799
 """9999-12-31T23:59:59Z, the last second that dates of most libraries represent; less than any
 recent time in milliseconds, which callers send by mistake."""
@@ -30,7 +30,7 @@ UnixTime = Annotated[int, Field(ge=0, description="Seconds since 1970-01-01T00:0
 CommandTime = Annotated[UnixTime, Field(le=LATEST_TIME)]
 """A time in a command or a request."""
 Safe = Field(le=MAX_SAFE_INTEGER)
-"""Bounds a whole number in a command or a request that has no smaller bound."""
+"""Bounds an integer in a command or a request that has no smaller bound."""
 Count = Annotated[int, Field(ge=0), Safe]
 """How many there are, in a command or a request."""
 _ADDRESS_SCHEMA = WithJsonSchema({"type": "string", "format": "email", "maxLength": MAX_CHARACTERS})

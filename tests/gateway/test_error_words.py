@@ -1,4 +1,4 @@
-"""What a caller is told about a wrong request is for people: no term of the validator or Python."""
+"""Errors are explained to people, without terms of the validator or of Python."""
 
 import json
 import re

@@ -23,7 +23,7 @@ from gateway.limits.rate_limit import add_headers
 
 NO_ROUTE: Final = "none"
 CLIENT_CLOSED_REQUEST: Final = 499
-"""Status that counts requests whose client disconnected before the response; nobody receives it."""
+"""Status that counts requests whose client disconnected before the response."""
 X_REQUEST_ID: Final = istr("X-Request-ID")
 BOUND_REQUEST_ID: Final[ContextVar[str]] = ContextVar(STRUCTLOG_KEY_PREFIX + "request_id")
 """What `bind_contextvars(request_id=…)` would set for every log line, at a tenth of the time."""

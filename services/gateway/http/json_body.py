@@ -47,7 +47,7 @@ def parse_json(raw: bytes) -> object:
         raise _not_json(error) from error
     except _Unacceptable as error:
         raise malformed(str(error)) from error
-    except ValueError as error:  # Python limits the digits of whole numbers
+    except ValueError as error:  # Python limits the digits of integers
         raise malformed("A number in the body has too many digits.") from error
 
 

@@ -24,7 +24,7 @@ B = TypeVar("B", bound=Body)
 
 
 class ClientDisconnected(Exception):
-    """The client closed the connection before it had sent its request: nobody waits for a reply."""
+    """The client closed the connection before it had sent its request: no caller waits."""
 
 
 async def receive_body(request: web.Request, max_bytes: int) -> bytes:
