@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 from cognito_jwt import InvalidToken
 from gateway.edge.errors import problem_for
+from gateway.http.bodies import Empty
+from gateway.http.field_errors import MAX_ERRORS
 from gateway.http.json_body import parse_json
 from gateway.http.problems import Problem
 from gateway.http.requests import check
@@ -64,6 +66,13 @@ def test_wrong_fields_are_explained_in_words(model: type[Any]) -> None:
             assert_is_for_people(problem, 422)
 
     explained()
+
+
+def test_the_errors_of_a_request_are_limited() -> None:
+    with pytest.raises(Problem) as problem:
+        check(Empty, {f"unknown{number}": 0 for number in range(10_000)})
+    assert len(problem.value.errors) == MAX_ERRORS
+    assert len(problem.value.body("request")) < 10_000
 
 
 @settings(deadline=None)

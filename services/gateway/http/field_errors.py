@@ -35,12 +35,14 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 """pydantic error type -> wording for users."""
 _UNKNOWN: Final = "is not valid"
+MAX_ERRORS: Final = 50
+"""Further wrong fields of a request are not reported: the response must not outgrow the request."""
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:
-    """Return what is wrong with each field of a request."""
+    """Return what is wrong with each field of a request, up to `MAX_ERRORS`."""
     rows = error.errors(include_url=False, include_input=False)
-    return [FieldError(_path(row), error_words(row)) for row in rows]
+    return [FieldError(_path(row), error_words(row)) for row in rows[:MAX_ERRORS]]
 
 
 def error_words(row: ErrorDetails) -> str:
