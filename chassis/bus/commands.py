@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -27,12 +27,16 @@ REPEATED = "repeated"
 """Present if the sender may have sent the command before."""
 
 
+_UNKNOWN_VALUES: Final = frozenset({"literal_error", "enum", "union_tag_invalid"})
+"""Kinds of validation errors that a value added by a newer version causes."""
+
+
 class UnreadableMessage(Exception):
     """A message that is not a command or event of this service, however often it is redelivered."""
 
 
 class UnknownMessage(Exception):
-    """A well-formed command or event of a type that a newer version of this service may know."""
+    """A well-formed command or event that a newer version of this service may know."""
 
 
 class Publisher(Protocol):
@@ -174,14 +178,18 @@ def parse(adapter: TypeAdapter[Any], message: "SQSMessage") -> Any:
 
     Raises:
         UnreadableMessage: the body does not fit; the text names the field.
+        UnknownMessage: it fits except for values of fields with a fixed set of them, to which a
+            newer version may have added these.
     """
     try:
         return adapter.validate_json(message.body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
+        errors = error.errors(include_url=False, include_input=False, include_context=False)
+        where = ".".join(str(part) for part in errors[0]["loc"]) or "body"
+        newer = all(each["type"] in _UNKNOWN_VALUES for each in errors)
         # without its cause, which shows the input: the log must not contain an address
-        raise UnreadableMessage(f"{where}: {first['msg']}") from None
+        problem = UnknownMessage if newer else UnreadableMessage
+        raise problem(f"{where}: {errors[0]['msg']}") from None
 
 
 def message_headers(metadata: Metadata) -> dict[str, str]:

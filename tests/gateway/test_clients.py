@@ -24,7 +24,8 @@ async def test_signing_keys_are_fetched_through_the_proxy_of_the_environment(
     app.router.add_route("*", "/{path:.*}", proxy)
     for variable in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "local")
+    for variable in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, "local")
     async with TestServer(app) as server:
         monkeypatch.setenv("http_proxy", str(server.make_url("/")))
         url = "http://issuer.example/jwks.json"

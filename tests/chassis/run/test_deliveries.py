@@ -4,9 +4,10 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
+import orjson
 import pytest
 from faststream.exceptions import NackMessage, RejectMessage
 from redis.exceptions import OutOfMemoryError
@@ -16,6 +17,7 @@ from chassis.bus.commands import COMMAND_ID, CommandReader, UnknownMessage, Unre
 from chassis.log.event_store import Conflict, Head, UnknownEvent, UnreadableCommit
 from chassis.resilience.outages import Outages
 from chassis.run.deliveries import MAX_FAILURES, Deliveries, failures_key
+from contracts.messages import Command, Event
 from contracts.subscription import Subscription
 from tests.chassis.events import Counted, CounterCommand
 
@@ -186,3 +188,44 @@ def test_an_unknown_type_is_distinguished_from_a_malformed_message(
             read(body, headers)
         if b"Count" not in body:
             assert raised.type is UnreadableMessage, body
+
+
+class Paint(Command):
+    service: ClassVar[str] = "painting"
+    type: Literal["Paint"] = "Paint"
+    wall: str
+    color: Literal["red", "green"] = "red"
+    coats: int = 1
+
+    @property
+    def stream(self) -> str:
+        return f"wall-{self.wall}"
+
+
+class Painted(Event):
+    type: Literal["Painted"] = "Painted"
+    wall: str
+    color: Literal["red", "green"] = "red"
+    coats: int = 1
+
+
+@pytest.mark.parametrize(
+    ("reader", "header", "tag"),
+    [
+        (CommandReader[Any](Paint), COMMAND_ID, "Paint"),
+        (EventReader[Any](Subscription("listener", Painted)), EVENT_ID, "Painted"),
+    ],
+)
+def test_a_value_that_a_newer_version_may_have_added_is_not_known_yet(
+    reader: Any, header: str, tag: str
+) -> None:
+    def read(**fields: Any) -> None:
+        reader.read(Delivered(orjson.dumps({"type": tag, **fields}), {header: str(uuid4())}))
+
+    read(wall="north", color="green")
+    read(wall="north", scent="added later, with a default")
+    with pytest.raises(UnknownMessage, match="color"):
+        read(wall="north", color="blue")
+    for malformed in ({"color": "blue"}, {"wall": "north", "color": "blue", "coats": "many"}):
+        with pytest.raises(UnreadableMessage):
+            read(**malformed)
