@@ -131,7 +131,7 @@ def _bind_invitations(given: Dependencies) -> Iterator[BoundRoute]:
 def _bind_clusters(given: Dependencies) -> Iterator[BoundRoute]:
     served = tokens.Tokens(given.settings.chains)
     analyses = jobs.AnalysisJobs(given.read_models, given.changes)
-    reports = clusters.Clusters(served, given.reports, analyses, given.commands)
+    reports = clusters.Clusters(served, given.reports, analyses, given.commands, given.limiter)
     views = cluster_views.ClusterViews(served, given.reports, reports)
     yield from bound(tokens.ROUTES, served)
     yield from bound(clusters.ROUTES, reports)

@@ -18,7 +18,7 @@ STRANGER = "A" * 43
 @pytest.fixture
 async def client(gateways: Gateways) -> GatewayClient:
     """A gateway whose limits count and reject no request; Alice has an account."""
-    names = ("invites", "invite-bulks", "invite-tokens")
+    names = ("invites", "invite-bulks")
     await gateways.redis.hset(LIMITS, mapping=dict.fromkeys(names, "1/60;shadow"))
     client = await gateways.open()
 

@@ -1,7 +1,8 @@
 """Serve token clusters: the stored report, and requests for a new analysis.
 
 A report is served fresh or stale. A stale one is served at once while a new analysis is requested;
-without a report the analysis is requested and the caller gets 202, or the report if it waits.
+without a report the analysis is requested and the caller gets 202, or the report if it waits. Each
+analysis that is started counts against the same limit, whichever request starts it.
 """
 
 import time
@@ -25,8 +26,13 @@ from gateway.http.problems import FieldError, Problem, invalid, not_found
 from gateway.http.requests import read_body, read_query
 from gateway.http.responses import Response, accepted_response
 from gateway.http.routing import Auth, RequestContext, Route
+from gateway.limits.rate_limit import charge_person
 from readthrough import Found
+from token_bucket import RateLimiter
 
+STARTED: Final = "refreshes"
+"""Limit that counts the analyses that a person starts."""
+_NOT_STARTED: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 PATH: Final = "/v1/tokens/cluster/{chain}/{token_address}"
 LASTING_SECONDS: Final = 600
 """Seconds for which a lasting failure is reported before the token is analysed again."""
@@ -61,6 +67,7 @@ class Clusters:
     reports: Reports
     jobs: AnalysisJobs
     commands: Commands
+    limiter: RateLimiter
 
     async def get(self, context: RequestContext) -> Response:
         """Return the newest report, or the one as of a past time."""
@@ -89,12 +96,14 @@ class Clusters:
         """Request the first analysis of a token; respond with its report if the caller waits.
 
         Raises:
-            Problem: 404 or 422 if the token cannot be analysed; 503 if the bus is down.
+            Problem: 404 or 422 if the token cannot be analysed; 429 if the caller has started too
+                many analyses; 503 if the bus is down.
         """
         job = await self.jobs.load(token.job_id)
         _raise_lasting_failure(job)
         running = _is_running(job)
         if not running and not context.is_head:
+            await charge_person(self.limiter, STARTED, context)
             await self._request(context, token)
         preference = self.commands.waits.preference(context.request)
         if preference.applied is not None and preference.wait > 0:
@@ -118,16 +127,18 @@ class Clusters:
     async def _refresh(self, context: RequestContext, token: Token) -> str | None:
         """Return the job that makes a new report: a running one, or a new one.
 
-        None if the bus is down, or to HEAD: the caller gets the stale report nevertheless.
+        None if the bus is down, the caller has started too many analyses, or to HEAD: the caller
+        gets the stale report nevertheless.
         """
         if _is_running(await self.jobs.load(token.job_id)):
             return token.job_id
         if context.is_head:
             return None
         try:
+            await charge_person(self.limiter, STARTED, context)
             await self.commands.send(context, token.command)
         except Problem as problem:
-            if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            if problem.status not in _NOT_STARTED:
                 raise
             return None
         return token.job_id
@@ -220,7 +231,7 @@ ROUTES: Final = (
         Auth.ACCESS,
         Clusters.refresh,
         summary="Request a new analysis of which wallets hold this token together",
-        limits=("writes", "refreshes"),
+        limits=("writes", STARTED),
         success=202,
         body=Empty,
         example=EXAMPLE,

@@ -39,12 +39,12 @@ from gateway.api.referrals import find_use
 from gateway.http.bodies import Body
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands
+from gateway.http.pages import HTML, page_response
 from gateway.http.problems import Problem, not_found
 from gateway.http.requests import read_body
 from gateway.http.responses import Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
-HTML: Final = "text/html"
 _EXAMPLE: Final = {"token": "A" * 43}
 
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
@@ -129,13 +129,13 @@ class ReceivedInvitations:
         stream = await self._stream(UNSUBSCRIBE_TOKENS, token)
         command = Unsubscribe(invite_id=INVITATIONS.key(stream), token_hash=token_digest(token))
         await self.commands.execute(context, command)
-        return _page("You will receive no more invitations at this address.")
+        return page_response("You will receive no more invitations at this address.")
 
     async def show_unsubscribe(self, context: RequestContext) -> Response:
         """Return a page with a button; the page is the same for every token."""
         action = escape(context.request.path, quote=True)
         button = f'<form method="post" action="{action}"><button>Unsubscribe</button></form>'
-        return _page("Do you want to stop all invitations to this address?", button)
+        return page_response("Do you want to stop all invitations to this address?", button)
 
     async def _stream(self, index: IndexRef, token: str) -> str:
         """Return the stream of the invitation that a token belongs to.
@@ -168,16 +168,6 @@ def _unknown() -> Problem:
     return not_found(UNKNOWN_INVITATION)
 
 
-def _page(text: str, content: str = "") -> Response:
-    """Return a minimal HTML page; `content` is HTML."""
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Invitations</title>'
-        '<meta name="robots" content="noindex"></head>'
-        f"<body><p>{escape(text)}</p>{content}</body></html>"
-    )
-    return Response(200, page.encode(), content_type=HTML)
-
-
 ROUTES: Final = (
     Route(
         "POST",
@@ -186,7 +176,7 @@ ROUTES: Final = (
         Auth.OPTIONAL,
         ReceivedInvitations.look_up,
         summary="What an invitation says, for the holder of its token; changes nothing",
-        limits=("invite-tokens",),
+        limits=("invite-lookups",),
         body=InvitationToken,
         example=_EXAMPLE,
         response=ReceivedInvitation,
@@ -200,7 +190,7 @@ ROUTES: Final = (
         Auth.OPTIONAL,
         ReceivedInvitations.accept,
         summary="Accept an invitation and reserve a seat with the inviter",
-        limits=("invite-tokens",),
+        limits=("invite-accepts",),
         body=InvitationToken,
         example=_EXAMPLE,
         response=AcceptedInvitation,
@@ -213,7 +203,7 @@ ROUTES: Final = (
         Auth.OPTIONAL,
         ReceivedInvitations.decline,
         summary="Decline an invitation; this inviter cannot invite you again",
-        limits=("invite-tokens",),
+        limits=("invite-declines",),
         success=204,
         body=InvitationToken,
         example=_EXAMPLE,
@@ -226,8 +216,9 @@ ROUTES: Final = (
         Auth.PUBLIC,
         ReceivedInvitations.show_unsubscribe,
         summary="A page with a button to unsubscribe; changes nothing by itself",
-        limits=("invite-tokens",),
+        limits=("unsubscribe-pages",),
         media=HTML,
+        ignores_query=True,
         example=_EXAMPLE,
         problems=(404,),
     ),
@@ -235,11 +226,12 @@ ROUTES: Final = (
         "POST",
         "/v1/unsubscribe/{token}",
         "unsubscribe",
-        Auth.OPTIONAL,
+        Auth.PUBLIC,
         ReceivedInvitations.unsubscribe,
         summary="Stop all invitations to this address (one click, RFC 8058)",
-        limits=("invite-tokens",),
+        limits=("unsubscribes",),
         media=HTML,
+        ignores_query=True,
         example=_EXAMPLE,
         problems=(404,),
     ),

@@ -12,6 +12,7 @@ from contracts.streams import MEMBERS
 from gateway.auth.authorize import RULES, Rule, bearer_token, takes_token
 from gateway.http.client_address import ClientAddresses
 from gateway.http.command_responses import CommandRejected, RespondNow
+from gateway.http.pages import HTML, accepts_html, as_page
 from gateway.http.problems import malformed
 from gateway.http.requests import receive_body
 from gateway.http.responses import Response, problem_response
@@ -53,7 +54,7 @@ class Endpoint:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Admit a request and respond to it."""
         info, route, admission, caller = request[REQUEST_INFO], self.route, self.admission, None
-        info.route = route.path
+        info.route, info.shows_pages = route.path, route.media == HTML and accepts_html(request)
         context = RequestContext(request, route, info)
         try:
             if takes_token(route.auth, request):
@@ -67,14 +68,21 @@ class Endpoint:
             limiter = admission.limiter
             plans = limiter.plans(route.limits, route.cost)
             info.decision = await charge(limiter, plans, caller, request, admission.addresses)
-            if route.query is None and "?" in request.raw_path and request.query_string:
-                raise malformed("This path takes no query parameters.", code="unknown_parameter")
+            self._check_query(request)
             if request.method not in SAFE_METHODS:
                 context.body = await receive_body(request, route.max_body_bytes)
             response = await self._respond(context)
         finally:
             context.cancel_prefetch()
-        return response.to_aiohttp() if isinstance(response, Response) else response
+        if not isinstance(response, Response):
+            return response
+        return (as_page(response, info.id) if info.shows_pages else response).to_aiohttp()
+
+    def _check_query(self, request: web.Request) -> None:
+        if self.route.query is not None or self.route.ignores_query:
+            return
+        if "?" in request.raw_path and request.query_string:
+            raise malformed("This path takes no query parameters.", code="unknown_parameter")
 
     async def _respond(self, context: RequestContext) -> Response | web.StreamResponse:
         """Run the handler, and complete the command that it executed, if any."""

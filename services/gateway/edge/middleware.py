@@ -17,6 +17,7 @@ from gateway.edge.errors import problem_for
 from gateway.edge.metrics import Metrics
 from gateway.edge.tracing import RequestTracing, end_span
 from gateway.http.ids import request_id
+from gateway.http.pages import problem_page
 from gateway.http.requests import ClientDisconnected
 from gateway.http.routing import REQUEST_INFO, RequestInfo
 from gateway.limits.rate_limit import add_headers
@@ -59,7 +60,7 @@ class RequestMiddleware:
             try:
                 response = await handler(request)
             except Exception as error:  # noqa: BLE001  no exception may leave without a response
-                response = _response_to(error, request, info.id)
+                response = _response_to(error, request, info)
         if not response.prepared:
             self._add_headers(request, response, info)
         if info.route is None:
@@ -102,12 +103,15 @@ class RequestMiddleware:
         )
 
 
-def _response_to(error: Exception, request: web.Request, number: str) -> web.StreamResponse:
+def _response_to(error: Exception, request: web.Request, info: RequestInfo) -> web.StreamResponse:
     """Return the response to an exception; it is not logged if the client has gone."""
     has_gone = request.transport is None and isinstance(error, ConnectionError)
     if has_gone or isinstance(error, ClientDisconnected):
         return web.Response(status=CLIENT_CLOSED_REQUEST)
-    return problem_for(error).to_aiohttp(number)
+    problem = problem_for(error)
+    if info.shows_pages:
+        return problem_page(problem, info.id).to_aiohttp()
+    return problem.to_aiohttp(info.id)
 
 
 def _template(request: web.Request) -> str | None:

@@ -7,12 +7,14 @@ from typing import Any, Final
 import orjson
 from pydantic import BaseModel
 
+from gateway.http.pages import HTML
 from gateway.http.problems import PROBLEM_TYPE, QUOTA_TYPE, UNCAUGHT, Problem
 from gateway.http.responses import JSON_TYPE
 from gateway.http.routing import SAFE_METHODS, AnyRoute, Auth
 
 SCHEMAS: Final = "#/components/schemas/"
 _RESPONSES: Final = "#/components/responses/"
+_NAME: Final = "Problem"
 _ALWAYS: Final = (400, 429, 500, 503)
 _RECEIVED: Final = (408, 413)
 """Statuses of requests whose body does not arrive in time, or is too large."""
@@ -127,8 +129,22 @@ def error_responses() -> Schema:
 
 def responses(route: AnyRoute, references: Mapping[type[BaseModel], Schema]) -> Schema:
     """Return everything a route may respond, by status."""
-    described = {str(status): {"$ref": _RESPONSES + _name(status)} for status in _errors(route)}
-    return dict(sorted((described | _successes(route, references)).items()))
+    described: Schema = {
+        str(status): {"$ref": _RESPONSES + _name(status)} for status in _errors(route)
+    }
+    described |= _successes(route, references)
+    if route.media == HTML:
+        described = {status: _or_page(response) for status, response in described.items()}
+    return dict(sorted(described.items()))
+
+
+def _or_page(response: Schema) -> Schema:
+    """Describe a response that is a page for a client that accepts HTML."""
+    if "$ref" in response:
+        status = int(response["$ref"].removeprefix(_RESPONSES + _NAME))
+        response = _error(status)
+    content = response["content"] | {HTML: {"schema": {"type": "string"}}}
+    return response | {"content": content}
 
 
 def _successes(route: AnyRoute, references: Mapping[type[BaseModel], Schema]) -> Schema:
@@ -194,7 +210,7 @@ def _accepted(description: str) -> Schema:
 
 
 def _name(status: int) -> str:
-    return f"Problem{status}"
+    return f"{_NAME}{status}"
 
 
 def _json(description: str, schema: Schema) -> Schema:

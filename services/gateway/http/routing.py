@@ -46,6 +46,8 @@ class RequestInfo:
     """Path template of the route, if the request matched one of the table."""
     caller: Caller | None = None
     decision: Decision | None = None
+    shows_pages: bool = False
+    """Whether errors are to be HTML, for a person who has followed a link."""
     traceparent: str | None = None
     """W3C trace context of the request's own span, if it is traced."""
 
@@ -175,6 +177,8 @@ class Route(Generic[F]):
     """Names of rate limits; counted per person, or per address if the caller is anonymous."""
     cost: int = 1
     """Tokens that a request takes from each of its limits."""
+    ignores_query: bool = False
+    """True for a link in mails, to which programs add parameters such as `utm_source`."""
     media: str = JSON_TYPE
     """Content type of a successful response."""
     direct: bool = False

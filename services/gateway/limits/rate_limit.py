@@ -9,6 +9,7 @@ from multidict import istr
 from cognito_jwt import Caller
 from gateway.http.client_address import WIDER_PREFIXES, ClientAddresses, networks_around
 from gateway.http.problems import Problem, too_many
+from gateway.http.routing import RequestContext
 from token_bucket import Decision, Group, RateLimiter, ScopedPlans
 
 ALL_CALLERS: Final = "all"
@@ -58,6 +59,23 @@ async def charge_address(limiter: RateLimiter, plans: ScopedPlans, address: str)
     groups = networks_around(address)
     plan = plans.address_in_groups if groups else plans.address
     return None if plan is None else await limiter.take_plan(plan, f"i:{address}", groups)
+
+
+async def charge_person(
+    limiter: RateLimiter, name: str, context: RequestContext, cost: int = 1
+) -> Decision:
+    """Debit one limit of the calling person, for what only the handler knows.
+
+    Raises:
+        Problem: 429 if the limit is exceeded.
+    """
+    plan = limiter.plans((name,), cost).user
+    if plan is None:
+        raise LookupError(f"{name} is not counted per person")
+    decision = await limiter.take_plan(plan, f"p:{context.caller.subject}")
+    if not decision.admitted:
+        raise limit_exceeded(decision)
+    return decision
 
 
 def limit_exceeded(decision: Decision) -> Problem:

@@ -20,8 +20,13 @@ _LIMITS: Final = (
     Limit("services", 6_000, MINUTE, Scope.USER),
     Limit("invites", 10, DAY, Scope.USER),
     Limit("invite-bulks", 5, DAY, Scope.USER),
-    # limits the work; the tokens' 256 bits cannot be guessed anyway
-    Limit("invite-tokens", 10, MINUTE, Scope.ADDRESS),
+    # limit the work, not guesses, since a token has 256 bits: an office shares one address
+    Limit("invite-lookups", 120, MINUTE, Scope.ADDRESS),
+    Limit("invite-accepts", 60, MINUTE, Scope.ADDRESS),
+    Limit("invite-declines", 60, MINUTE, Scope.ADDRESS),
+    # one-click requests of a mail provider come from few addresses: more than mails are sent
+    Limit("unsubscribes", 1_000, MINUTE, Scope.ADDRESS),
+    Limit("unsubscribe-pages", 300, MINUTE, Scope.ADDRESS),
     Limit("refreshes", 5, HOUR, Scope.USER),
     Limit("admin", 120, MINUTE, Scope.USER),
     # against guessing referral codes, in addition to their 45 random bits

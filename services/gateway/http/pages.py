@@ -1,0 +1,50 @@
+"""Build minimal HTML pages for people who follow a link in a mail."""
+
+from html import escape
+from typing import Final
+
+import orjson
+from aiohttp import hdrs, web
+
+from gateway.http.problems import Problem
+from gateway.http.responses import JSON_TYPE, PROBLEM_TYPE, Response
+
+HTML: Final = "text/html"
+_TITLE: Final = "Invitations"
+
+
+def page_response(text: str, content: str = "", status: int = 200) -> Response:
+    """Return a page with a sentence; `content`, which follows it, is HTML."""
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_TITLE}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="robots" content="noindex"></head>'
+        f"<body><p>{escape(text)}</p>{content}</body></html>"
+    )
+    return Response(status, page.encode(), content_type=HTML)
+
+
+def problem_page(problem: Problem, request_id: str) -> Response:
+    """Return a problem as a page: what is wrong and what to do, and what to quote."""
+    content = f"<p><small>{escape(request_id)}</small></p>"
+    page = page_response(problem.detail, content, problem.status)
+    return page.with_headers(problem.headers)
+
+
+def as_page(response: Response, request_id: str) -> Response:
+    """Return a JSON response with a `detail` as a page; any other response as it is."""
+    if response.content_type not in (JSON_TYPE, PROBLEM_TYPE):
+        return response
+    problem = Problem(response.status, "", orjson.loads(response.body)["detail"], response.headers)
+    return problem_page(problem, request_id)
+
+
+def accepts_html(request: web.Request) -> bool:
+    """Return whether a request names `text/html` in `Accept`, as browsers do when they navigate."""
+    for value in request.headers.getall(hdrs.ACCEPT, ()):
+        for entry in value.lower().split(","):
+            kind, *parameters = (part.strip() for part in entry.split(";"))
+            refused = any(part.replace(" ", "") in ("q=0", "q=0.0") for part in parameters)
+            if kind == HTML and not refused:
+                return True
+    return False
