@@ -6,8 +6,8 @@ from typing import Final
 import orjson
 from aiohttp import hdrs, web
 
-from gateway.http.problems import Problem
-from gateway.http.responses import JSON_TYPE, PROBLEM_TYPE, Response
+from gateway.http.problems import PROBLEM_TYPE, Problem
+from gateway.http.responses import JSON_TYPE, Response
 
 HTML: Final = "text/html"
 _TITLE: Final = "Invitations"
