@@ -108,7 +108,7 @@ async def test_a_strange_query_is_explained_on_every_route(client: GatewayClient
 async def test_a_strange_header_is_no_error_on_any_read(client: GatewayClient) -> None:
     await client.post("/v1/me", client.issuer.id())
     names = ("Prefer", "If-None-Match", "X-Min-Position", "traceparent", "X-Request-ID", "Origin")
-    values = ['"', "W/", "wait=" + "9" * 6_000, "ä", '"' * 6_000, ",,,", "=", "member-@", "\x7f"]
+    values = ['"', "W/", "wait=" + "9" * 6_000, "ä", '"' * 6_000, ",,,", "=", "member-@"]
     for route in READS:
         if route.streams:
             continue
