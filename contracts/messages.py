@@ -155,7 +155,7 @@ class Position(Message):
     version: Annotated[int, Field(ge=0)]
 
 
-RejectionKind = Literal["invalid", "not_found", "conflict", "gone", "not_implemented"]
+RejectionKind = Literal["invalid", "forbidden", "not_found", "conflict", "gone", "not_implemented"]
 
 
 class Rejection(Message):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from contracts.messages import Identifier, UnixTime, View
 from contracts.read_models import BoardRef, DocumentRef, IndexRef, ListRef
-from contracts.referrals import SERVICE, Board
+from contracts.referrals import SERVICE, Board, Day
 
 EntryState = Literal["pending", "confirmed", "void"]
 PointsReason = Literal["referral", "was_referred", "referral_reversed", "credit_withdrawn"]
@@ -147,6 +147,14 @@ class LeaderboardPage(View):
     """Cursor of the next page."""
 
 
+class ClosedBoard(View):
+    """A board at the end of a day that was closed."""
+
+    board: Board
+    day: Day
+    members: int
+
+
 class LedgerPage(View):
     points: int
     pending: int
@@ -161,5 +169,8 @@ POINTS: Final = ListRef(SERVICE, "ledger", PointsView, NumberedEntry)
 POINTS_SUMMARY: Final = DocumentRef(POINTS.service, POINTS.name, POINTS.view)
 ALL_ENTRIES: Final = "all"
 LEADERBOARD: Final = BoardRef(SERVICE, "leaderboard", StandingView)
+CLOSED_BOARDS: Final = BoardRef(SERVICE, "closed-boards", ClosedBoard)
+"""Ordered in `ENDED_MONTHS`: the last day of each month's board, the latest month first."""
+ENDED_MONTHS: Final = "ended-months"
 CLOSED_DAYS: Final = IndexRef(SERVICE, "closes")
 """`<board>.<day>` -> the closed day, as JSON of `DayClosed`."""

@@ -491,6 +491,9 @@ class ReferralReversed(UseEvent):
     confirmed_at: UnixTime
     """Time of its confirmation, whose rules determine the points that are deducted."""
     reversed_at: UnixTime
+    team: bool = False
+    """True if a campaign referred the person. False in older events of campaigns, too, whose
+    accounts are known by their prefix."""
 
 
 class ReferredCredited(Event):

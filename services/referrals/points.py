@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from contracts.referrals import (
+    TEAM_PREFIX,
     CreditWithdrawn,
     ReferralConfirmed,
+    ReferralDelayed,
+    ReferralHeld,
+    ReferralRejected,
     ReferralReversed,
     ReferredCredited,
 )
@@ -34,6 +38,18 @@ RULES: Final = (PointRules(version=1, since=0, inviter=100, invited=10),)
 
 PointEvent = ReferralConfirmed | ReferralReversed | ReferredCredited | CreditWithdrawn
 """Events that add or subtract points."""
+PendingEvent = ReferralDelayed | ReferralHeld | ReferralRejected
+"""Events that add points that may count later, or void them."""
+
+
+def is_of_campaign(event: PointEvent | PendingEvent) -> bool:
+    """Return whether an event belongs to a campaign, which earns no points and loses none.
+
+    Older reversals do not say so themselves.
+    """
+    if isinstance(event, ReferralConfirmed | ReferralReversed) and event.team:
+        return True
+    return event.member_id.startswith(TEAM_PREFIX)
 
 
 def rules_at(at: int) -> PointRules:
@@ -48,9 +64,11 @@ def points_of(event: PointEvent, applying: Callable[[int], PointRules] | None = 
     are taken back by the rules under which they were earned.
     """
     rules = applying or rules_at
+    if is_of_campaign(event):
+        return 0
     match event:
         case ReferralConfirmed():
-            return 0 if event.team else rules(event.confirmed_at).inviter
+            return rules(event.confirmed_at).inviter
         case ReferralReversed():
             return -rules(event.confirmed_at).inviter
         case ReferredCredited():

@@ -1,11 +1,21 @@
 """Declare the read models of the service: which event changes which view, and how (pure)."""
 
 from collections.abc import Callable, Mapping
+from datetime import date, timedelta
 from typing import Final, TypeVar, assert_never
 
 from chassis.views.projection import Index, Listing, Ordering, Projection
 from contracts.messages import View
-from contracts.points import CLOSED_DAYS, LEADERBOARD, POINTS, StandingView
+from contracts.points import (
+    CLOSED_BOARDS,
+    CLOSED_DAYS,
+    ENDED_MONTHS,
+    LEADERBOARD,
+    POINTS,
+    ClosedBoard,
+    StandingView,
+)
+from contracts.ranking import month_of
 from contracts.referrals import (
     ACCOUNTS,
     CODE_OWNERS,
@@ -38,6 +48,7 @@ from contracts.referrals import (
     UsersEntry,
 )
 from contracts.streams import MEMBERS
+from referrals.points import PendingEvent, PointEvent, is_of_campaign
 from referrals.views import cases, codes, due, entry, leaderboard, ledger, referral_list
 
 V = TypeVar("V", bound=View)
@@ -102,13 +113,15 @@ def fold_ledger(state: ledger.State, event: ReferralEvent) -> ledger.State:
         return state
     view = ledger.at_next_version(state, event.member_id)
     state = state._replace(summary=view)
+    if isinstance(event, PointEvent | PendingEvent) and is_of_campaign(event):
+        return state
     match event:
         case AccountOpened():
             return ledger.opened(view, event)
         case QuotaGranted():
             return ledger.with_total(view, event)
         case ReferralDelayed() | ReferralHeld():
-            return ledger.with_pending(view, event)
+            return ledger.with_pending(view, state, event)
         case ReferralRejected():
             return ledger.with_pending_voided(view, state, event)
         case ReferralConfirmed():
@@ -177,6 +190,21 @@ def referral_entries(event: ReferralEvent) -> Mapping[str, str | None]:
     return {}
 
 
+def fold_board(view: ClosedBoard | None, event: ReferralEvent) -> ClosedBoard | None:
+    """Return what is listed of a board's day once it is closed."""
+    if not isinstance(event, DayClosed):
+        return view
+    return ClosedBoard(board=event.board, day=event.day, members=event.members)
+
+
+def board_scores(view: ClosedBoard) -> Mapping[str, float | None]:
+    """Return the place of a month's last day among the months that have ended, the latest first."""
+    day = date.fromisoformat(view.day)
+    ends_month = (day + timedelta(days=1)).day == 1
+    is_month = view.board == month_of(day)
+    return {ENDED_MONTHS: float(day.toordinal()) if is_month and ends_month else None}
+
+
 def close_entries(event: ReferralEvent) -> Mapping[str, str | None]:
     """Return `<board>.<day>` -> JSON of the event for a day that was closed."""
     if isinstance(event, DayClosed):
@@ -190,9 +218,10 @@ MODELS: Final = (
     Projection(MEMBER_CODES, fold_codes),
     Listing(REFERRALS, referral_list.touched, referral_list.fold, referral_list.scores),
     Index(REFERRAL_OWNERS, referral_entries),
-    Listing(POINTS, ledger.touched, fold_ledger, ledger.scores),
-    Ordering(LEADERBOARD, fold_leaderboard, leaderboard.scores),
+    Listing(POINTS, ledger.touched, fold_ledger, ledger.scores, version=2),
+    Ordering(LEADERBOARD, fold_leaderboard, leaderboard.scores, version=2),
     Ordering(DUE_REFERRALS, of_referrals(due.fold), due.scores),
-    Ordering(REVIEW_CASES, of_referrals(cases.fold), cases.scores),
+    Ordering(REVIEW_CASES, of_referrals(cases.fold), cases.scores, version=2),
     Index(CLOSED_DAYS, close_entries),
+    Ordering(CLOSED_BOARDS, fold_board, board_scores),
 )

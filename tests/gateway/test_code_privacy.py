@@ -63,7 +63,7 @@ async def prepare(client: GatewayClient, code_state: str) -> str:
 
 
 @pytest.mark.parametrize("code_state", ["free", "full", "expired"])
-async def test_a_stranger_is_not_told_who_has_used_a_code(
+async def test_a_stranger_cannot_find_out_who_has_used_a_code(
     client: GatewayClient, code_state: str
 ) -> None:
     code = await prepare(client, code_state)
@@ -100,7 +100,7 @@ async def test_a_rejected_person_looks_like_a_new_one_to_strangers(client: Gatew
     assert (await client.post(USES, token, json=body)).status == 409
 
 
-async def test_a_person_with_a_token_is_told_how_the_own_seat_is(client: GatewayClient) -> None:
+async def test_a_person_with_a_token_sees_the_state_of_their_seat(client: GatewayClient) -> None:
     code = (await prepare(client, "full")).upper()
     body = {"referralCode": code, "user": address(CAROL)}
     token = client.issuer.id(CAROL, email=address(CAROL))

@@ -109,6 +109,54 @@ async def test_a_past_leaderboard_is_the_stored_one(played: GatewayClient) -> No
     assert (missing.status, missing.json["code"]) == (404, "day_not_closed")
 
 
+NOVEMBER = int(datetime(2025, 11, 1, tzinfo=UTC).timestamp())
+
+
+async def close(client: GatewayClient, board: str, day: str, points: int) -> None:
+    levels = (BoardLevel(points=points, members=1),)
+    first = (BoardPlace(member_id=BOB, display_name="b***@e***.com", points=points),)
+    command = CloseDay(board=board, day=day, levels=levels, first=first)
+    await client.bus.service("referrals").execute(command)
+
+
+@pytest.mark.parametrize(
+    ("at", "board", "points"),
+    [
+        (NOVEMBER - 1, "2025-10", 30),
+        (NOVEMBER, "2025-10", 31),
+        (NOVEMBER + 1, "2025-10", 31),
+        (NOVEMBER + DAY - 1, "2025-10", 31),
+        (NOVEMBER + DAY, "2025-11", 1),
+    ],
+)
+async def test_the_last_day_of_a_months_board_can_be_shown(
+    played: GatewayClient, at: int, board: str, points: int
+) -> None:
+    for of, day, value in (
+        ("2025-10", "2025-10-30", 30), ("2025-10", "2025-10-31", 31), ("2025-11", "2025-11-01", 1)
+    ):  # fmt: skip
+        await close(played, of, day, value)
+    page = await played.get(f"{BOARD}?period=month&at={at}", played.issuer.access())
+    assert (page.status, page.json["board"]) == (200, board)
+    assert page.json["items"][0]["points"] == points
+
+
+async def test_months_that_have_ended_are_listed(played: GatewayClient) -> None:
+    token = played.issuer.access()
+    empty = await played.get(f"{BOARD}/months", token)
+    assert empty.json == {"items": [], "next": None}
+    days = ("2025-09-30", "2025-10-30", "2025-10-31", "2025-11-01", "2024-02-29")
+    for day in days:
+        await close(played, day[:7], day, 7)
+        await close(played, "all", day, 9)
+    months = (await played.get(f"{BOARD}/months", token)).json
+    assert [row["board"] for row in months["items"]] == ["2025-10", "2025-09", "2024-02"]
+    assert months["items"][0] == {"board": "2025-10", "at": NOVEMBER, "members": 1}
+    for row in months["items"]:
+        page = await played.get(f"{BOARD}?period=month&at={row['at']}", token)
+        assert (page.json["board"], page.json["asOf"]) == (row["board"], row["at"])
+
+
 async def test_a_rank_difference_compares_now_with_the_start_of_the_window(
     played: GatewayClient,
 ) -> None:

@@ -361,3 +361,22 @@ async def test_a_reservation_is_verified_by_the_callers_token(client: GatewayCli
         await client.post(USES, token or None, json=body)
         sent = [each for each in client.bus.sent if each.body["type"] == "ReserveReferral"]
         assert sent[-1].body["verified"] is verified
+
+
+async def test_administrators_need_a_second_person_for_their_own_referrals_and_quota(
+    client: GatewayClient,
+) -> None:
+    code = await account(client)
+    use_id = await refer(client, code)
+    own, other = client.issuer.access(**ADMIN), admin(client)
+    quota = f"/v1/admin/members/{ALICE}/quota"
+    more = {"totalReferrals": 2_000, "reason": "more for me"}
+    refused = await client.post(quota, own, json=more)
+    assert (refused.status, refused.json["code"]) == (403, "second_person_required")
+    assert "another administrator" in refused.json["detail"]
+    assert (await client.post(quota, other, json=more)).status == 200
+    reverse, why = f"/v1/admin/uses/{use_id}/reverse", {"reason": "a mistake"}
+    for token in (own, client.issuer.access(BOB, **ADMIN)):
+        refused = await client.post(reverse, token, json=why)
+        assert (refused.status, refused.json["code"]) == (403, "second_person_required")
+    assert (await client.post(reverse, other, json=why)).status == 204

@@ -171,7 +171,7 @@ def test_a_refused_person_stays_refused() -> None:
     for name in "rv":
         known = reserve(name).model_copy(update={"verified": True})
         refused.when(known).then_rejected("code_not_usable")
-        refused.when(reserve(name)).then_nothing()  # a stranger is not told
+        refused.when(reserve(name)).then_nothing()  # a stranger learns nothing
         refused.when(confirm(name)).then_nothing()
         refused.when(confirm(name, "mallory")).then_rejected("seat_taken")
     refused.when(RejectReferral(member_id=ALICE, use_id=use("r"), **WHY)).then_nothing()

@@ -9,7 +9,9 @@ from chassis.views.projection import ListState
 from contracts.points import NumberedEntry, PointsView, StandingView
 from contracts.referrals import (
     MAX_TOTAL_REFERRALS,
+    CampaignOpened,
     CreditWithdrawn,
+    ReferralDelayed,
     ReferralEvent,
     ReferralRejected,
     ReferralReversed,
@@ -42,6 +44,14 @@ REVERSED = ReferralReversed(
     reason="a mistake",
     confirmed_at=NOON.at,
     reversed_at=NOON.at + DAY,
+)
+DELAYED = ReferralDelayed(
+    member_id=ALICE,
+    use_id=USE,
+    invited_id=BOB,
+    assessment=HELD.assessment,
+    delayed_at=NOON.at,
+    until=NOON.at + DAY,
 )
 CREDITED = ReferredCredited(member_id=ALICE, referrer_id=BOB, use_id="u", credited_at=NOON.at)
 
@@ -127,6 +137,43 @@ def test_a_credit_can_arrive_before_the_account_is_opened() -> None:
 def test_a_campaign_earns_nothing() -> None:
     team = CONFIRMED.model_copy(update={"team": True})
     assert ledger(team).points == ranked(team).points == 0
+
+
+CAMPAIGN = "team:spring"
+
+
+def of_campaign(*events: ReferralEvent) -> list[ReferralEvent]:
+    return [event.model_copy(update={"member_id": CAMPAIGN}) for event in events]
+
+
+@pytest.mark.parametrize("team", [True, False], ids=["new", "old"])
+def test_a_reversed_referral_of_a_campaign_takes_no_points(*, team: bool) -> None:
+    opened = CampaignOpened(
+        member_id=CAMPAIGN, total_referrals=9, opened_at=NOON.at, by="root", reason="spring"
+    )
+    confirmed = CONFIRMED.model_copy(update={"team": True})
+    reversed_ = REVERSED.model_copy(update={"team": team})
+    events = [opened, *of_campaign(RESERVED, confirmed, reversed_)]
+    view = ledger_after(*events)
+    assert (view.points, view.invited, view.entries, view.version) == (0, 0, (), 4)
+    state = None
+    for event in events:
+        state = fold_leaderboard(state, event)
+    assert state is None
+
+
+def test_a_delayed_referral_of_a_campaign_is_not_pending() -> None:
+    for end in (CONFIRMED.model_copy(update={"team": True, "assessment": None}), REVERSED):
+        view = ledger_after(*of_campaign(RESERVED, DELAYED, end))
+        assert (view.points, view.pending, view.entries) == (0, 0, ())
+
+
+def test_points_that_are_held_after_a_delay_are_pending_once() -> None:
+    view = ledger(DELAYED, HELD)
+    (entry,) = view.entries
+    assert (view.pending, entry.state, entry.cause) == (100, "pending", f"member-{ALICE}@5")
+    view = ledger(DELAYED, HELD, CONFIRMED)
+    assert (view.points, view.pending, len(view.entries)) == (100, 0, 1)
 
 
 def test_of_members_with_equal_points_the_first_to_reach_them_ranks_first() -> None:

@@ -199,7 +199,7 @@ def test_a_rejected_person_cannot_be_referred_again() -> None:
     )
     given = account.given(OPENED, ISSUED, RESERVED, HELD, rejected)
     given.when(RESERVE_KNOWN).then_rejected("code_not_usable")
-    given.when(RESERVE).then_nothing()  # a stranger is not told
+    given.when(RESERVE).then_nothing()  # a stranger learns nothing
     given.when(CONFIRM).then_nothing()
 
 
@@ -232,7 +232,7 @@ def test_a_confirmed_referral_can_be_reversed() -> None:
     given.when(ReverseReferral(member_id=ALICE, use_id=USE, **WHY)).then(reversed_)
     again = account.given(OPENED, ISSUED, RESERVED, CONFIRMED, reversed_)
     again.when(RESERVE_KNOWN).then_rejected("code_not_usable")
-    again.when(RESERVE).then_nothing()  # a stranger is not told
+    again.when(RESERVE).then_nothing()  # a stranger learns nothing
 
 
 def test_a_quota_cannot_fall_below_the_seats_taken() -> None:
@@ -247,3 +247,21 @@ def test_a_quota_cannot_fall_below_the_seats_taken() -> None:
 def test_a_verdict_names_its_rules_and_reasons() -> None:
     assert HELD.assessment == RING_FOUND
     assert isinstance(HELD, ReferralHeld)
+
+
+@pytest.mark.parametrize("person", [ALICE, BOB], ids=["the referrer", "the invited person"])
+@pytest.mark.parametrize("decide", [ApproveReferral, RejectReferral, ReverseReferral])
+def test_administrators_cannot_decide_on_their_own_referrals(
+    person: str, decide: type[ApproveReferral | RejectReferral | ReverseReferral]
+) -> None:
+    command = decide(member_id=ALICE, use_id=USE, by=person, reason="it is mine")
+    for event in (HELD, CONFIRMED):
+        given = account.given(OPENED, ISSUED, RESERVED, event)
+        given.when(command).then_rejected("second_person_required")
+
+
+def test_administrators_cannot_change_their_own_quota() -> None:
+    given = account.given(OPENED, ISSUED)
+    for total in (5, 2_000):
+        own = GrantQuota(member_id=ALICE, total_referrals=total, by=ALICE, reason="more for me")
+        given.when(own).then_rejected("second_person_required")

@@ -9,9 +9,17 @@ from pydantic import Field
 
 from chassis.views.boards import Boards
 from chassis.views.read_models import ReadModels
-from contracts.points import LEADERBOARD, LeaderboardPage, LeaderboardRow, StandingView
+from contracts.messages import UnixTime, View
+from contracts.points import (
+    CLOSED_BOARDS,
+    ENDED_MONTHS,
+    LEADERBOARD,
+    LeaderboardPage,
+    LeaderboardRow,
+    StandingView,
+)
 from contracts.ranking import ALL_TIME, day_of, end_of, last_closed, month_of, points_on, rank_in
-from contracts.referrals import DayClosed
+from contracts.referrals import Board, DayClosed
 from contracts.streams import MEMBERS
 from gateway.api.closed_days import ClosedDays
 from gateway.api.ledgers import load_ledger
@@ -22,6 +30,8 @@ from gateway.http.requests import read_query
 from gateway.http.responses import PRIVATE, Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
+MONTHS_PAGE: Final = 24
+
 
 class BoardQuery(Body):
     around: Annotated[
@@ -29,10 +39,35 @@ class BoardQuery(Body):
     ] = None
     limit: Annotated[int, Field(ge=1, le=100, strict=False)] = 10
     period: Annotated[
-        Literal["all", "month"], Field(description="All time, or the current month.")
+        Literal["all", "month"],
+        Field(
+            description="All time, or one month: the current one, or with `at` the month of the "
+            "last day that had ended then."
+        ),
     ] = "all"
     at: PastMoment | None = None
     cursor: Annotated[str, Field(pattern=r"^\d{1,9}$")] | None = None
+
+
+class EndedMonth(View):
+    """A month whose board is final."""
+
+    board: Board
+    """Such as 2026-11."""
+    at: UnixTime
+    """The end of the month: `period=month` with this `at` shows its board."""
+    members: int
+    """Members who earned points in it."""
+
+
+class EndedMonths(View):
+    items: tuple[EndedMonth, ...]
+    next: str | None = None
+    """Cursor of the next page."""
+
+
+class MonthsQuery(Body):
+    cursor: Annotated[str, Field(pattern=r"^\d{1,6}$")] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +88,25 @@ class Leaderboard:
             raise invalid([FieldError("at", "This time is in the future.")])
         return json_response(page, headers=PRIVATE)
 
+    async def list_months(self, context: RequestContext) -> Response:
+        """Return the months whose boards are final, the latest first."""
+        first = int(read_query(context, MonthsQuery).cursor or 0)
+        page = await Boards(self.read_models, CLOSED_BOARDS).page(
+            ENDED_MONTHS, first=first, limit=MONTHS_PAGE
+        )
+        closed = [row.view for row in page.rows]
+        items = tuple(
+            EndedMonth(
+                board=each.board, at=end_of(date.fromisoformat(each.day)), members=each.members
+            )
+            for each in closed
+        )
+        after = first + len(items)
+        following = str(after) if items and after < page.total else None
+        return json_response(EndedMonths(items=items, next=following), headers=PRIVATE)
+
     async def _current(self, member_id: str, query: BoardQuery, now: int) -> LeaderboardPage:
-        board = _board(query, now)
+        board = ALL_TIME if query.period == "all" else month_of(day_of(now))
         own, around = MEMBERS.stream(member_id), query.around is not None
         page = await self._boards.page(
             board, member=own, around=around, first=int(query.cursor or 0), limit=query.limit
@@ -92,7 +144,8 @@ class Leaderboard:
                 "omit this parameter."
             )
             raise invalid([FieldError(field, detail)])
-        board, day = _board(query, at), last_closed(at)
+        day = last_closed(at)
+        board = ALL_TIME if query.period == "all" else month_of(day)
         close = (await self.closed_days.load(board, [day])).get(day)
         if close is None:
             raise not_found("No leaderboard was stored for that day.", code="day_not_closed")
@@ -134,10 +187,6 @@ class Leaderboard:
         return Boards(self.read_models, LEADERBOARD)
 
 
-def _board(query: BoardQuery, at: int) -> str:
-    return ALL_TIME if query.period == "all" else month_of(day_of(at))
-
-
 ROUTES: Final = (
     Route(
         "GET",
@@ -151,5 +200,16 @@ ROUTES: Final = (
         example={"limit": 10},
         response=LeaderboardPage,
         problems=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/leaderboard/months",
+        "list_months",
+        Auth.PERSON,
+        Leaderboard.list_months,
+        summary="The months whose leaderboards are final, the latest first",
+        limits=("reads",),
+        query=MonthsQuery,
+        response=EndedMonths,
     ),
 )

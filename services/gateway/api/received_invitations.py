@@ -35,7 +35,7 @@ from contracts.rejections import (
 from contracts.streams import INVITATIONS
 from contracts.tokens import token_digest
 from gateway.api.invitations import load_invitation
-from gateway.api.referrals import find_use
+from gateway.api.uses import find_use
 from gateway.http.bodies import Body
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands

@@ -14,7 +14,6 @@ from contracts.messages import Identifier, UnixTime, VerifiedAddress, View
 from contracts.referral_ids import ReferralIds
 from contracts.referrals import (
     CODE_OWNERS,
-    REFERRAL_OWNERS,
     REFERRALS,
     RESERVED_SECONDS,
     ConfirmReferral,
@@ -24,15 +23,15 @@ from contracts.referrals import (
     UseView,
     shown_state,
 )
-from contracts.rejections import UNKNOWN_REFERRAL
 from contracts.streams import MEMBERS
 from gateway.api.code_guesses import CodeGuesses, read_code
 from gateway.api.own_address import own_address
+from gateway.api.uses import find_use, owner_of_referral
 from gateway.http.bodies import Body, Empty
 from gateway.http.client_address import ClientAddresses
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands
-from gateway.http.problems import FieldError, invalid, not_found
+from gateway.http.problems import FieldError, invalid
 from gateway.http.requests import id_in_path, read_body
 from gateway.http.responses import Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
@@ -161,28 +160,6 @@ class Referrals:
 
     async def _referral(self, stream: str, use_id: str) -> UseView | None:
         return await Lists(self.read_models, REFERRALS).item(stream, use_id)
-
-
-async def find_use(
-    read_models: ReadModels, ids: ReferralIds, referrer_id: str, address: str
-) -> tuple[str, UseView | None]:
-    """Return the id of a person's use of a referrer's codes, and the use if there is one."""
-    possible = ids.use_ids(referrer_id, address)
-    uses = await Lists(read_models, REFERRALS).items(MEMBERS.stream(referrer_id), possible)
-    found = next((use for use in uses if use is not None), None)
-    return (possible[0], None) if found is None else (found.use_id, found)
-
-
-async def owner_of_referral(read_models: ReadModels, use_id: str) -> str:
-    """Return the id of the member who referred a person.
-
-    Raises:
-        Problem: 404 if there is no such referral.
-    """
-    stream = await read_models.entry(REFERRAL_OWNERS, use_id)
-    if stream is None:
-        raise not_found(UNKNOWN_REFERRAL)
-    return MEMBERS.key(stream)
 
 
 def _check_address(context: RequestContext, address: str) -> bool:

@@ -17,7 +17,7 @@ from contracts.referrals import (
 )
 from contracts.rejections import UNKNOWN_REFERRAL
 from gateway.api.members import Explanation
-from gateway.api.referrals import owner_of_referral
+from gateway.api.uses import owner_of_referral
 from gateway.http.bodies import Body
 from gateway.http.commands import Commands
 from gateway.http.requests import id_in_path, read_body, read_query

@@ -10,6 +10,7 @@ from gateway.http.routing import RequestContext
 
 STATUS: Final[dict[RejectionKind, int]] = {
     "invalid": 422,
+    "forbidden": 403,
     "not_found": 404,
     "conflict": 409,
     "gone": 410,

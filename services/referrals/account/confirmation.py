@@ -1,6 +1,5 @@
 """Decide on a referral when the invited person signs up (pure)."""
 
-from collections.abc import Sequence
 from functools import reduce
 from typing import assert_never
 
@@ -15,14 +14,13 @@ from contracts.referrals import (
     ReferralDelayed,
     ReferralHeld,
     ReferralRejected,
-    UseEvent,
 )
 from referrals.account import rings, status
-from referrals.account.claims import address_claim, person_claim
 from referrals.account.policies import Policies
 from referrals.account.referrals import Past
 from referrals.account.reservation import find, known_use, reserve, unknown_referral
-from referrals.account.state import Account, Campaign, Member, OpenedAccount, with_referral
+from referrals.account.state import Campaign, Member, OpenedAccount, with_referral
+from referrals.account.uniqueness import is_referred_elsewhere
 from referrals.guards import HOUR, Evidence, GuardRules, assess
 
 NOT_ELIGIBLE = "not eligible"
@@ -104,52 +102,6 @@ def _seat_taken() -> Rejected:
     )
 
 
-def claims(event: ReferralConfirmed) -> tuple[str, ...]:
-    """Return the claims on the person and on the address: the first confirmation wins both."""
-    return (person_claim(event.invited_id), address_claim(event.address_digest))
-
-
-def requires_unclaimed(
-    account: Account,
-    events: Sequence[AccountEvent],
-    context: DecisionContext,
-    ids: ReferralIds,
-) -> list[str]:
-    """Return the claims that must be free for the confirmations among these events to be right.
-
-    The address must not have been claimed by an earlier digest, and no referral is known that
-    would close a ring, unless an administrator has approved the referral.
-    """
-    if not isinstance(account, OpenedAccount):
-        return []
-    required: list[str] = []
-    state: OpenedAccount = account
-    for event in events:
-        if isinstance(event, ReferralConfirmed):
-            earlier = ids.earlier_address_digests(_address(state, event.use_id))
-            required += map(address_claim, earlier)
-            if event.by is None:
-                required += rings.required_claims(account, context)
-        if isinstance(event, UseEvent):
-            state = with_referral(state, event)
-    return required
-
-
-def is_referred_elsewhere(
-    account: OpenedAccount,
-    use_id: str,
-    invited_id: str,
-    context: DecisionContext,
-    ids: ReferralIds,
-) -> bool:
-    """Return whether the person has been referred by another account or with another address."""
-    address = _address(account, use_id)
-    digests = (ids.address_digest(address), *ids.earlier_address_digests(address))
-    if not context.taken.isdisjoint({person_claim(invited_id), *map(address_claim, digests)}):
-        return True
-    return account.referrals.has_referred(invited_id)
-
-
 def evidence(
     account: OpenedAccount,
     command: ConfirmReferral,
@@ -158,8 +110,7 @@ def evidence(
 ) -> Evidence:
     """Return the evidence about a sign-up at this time (UNIX seconds), before it is assessed.
 
-    `referred_by` lists who referred the referrer, who referred that member, and so on; default:
-    the one that the account knows.
+    Default of `referred_by`: the member who is known to have referred the referrer.
     """
     referral = account.referrals.open[command.use_id]
     others = account.referrals.others_detailed(but=command.use_id)
@@ -187,10 +138,7 @@ def after_delay(
     context: DecisionContext,
     policies: Policies,
 ) -> ReferralConfirmed | ReferralHeld | ReferralRejected:
-    """Confirm a delayed referral, unless something has happened in the meantime.
-
-    It is rejected if another member has referred the person, and held if it would close a ring.
-    """
+    """Confirm a delayed referral; reject a person who was referred by now, and hold a ring."""
     if is_referred_elsewhere(account, use_id, invited_id, context, policies.ids):
         return _rejected_as_referred_before(account, use_id, invited_id, context)
     upline = rings.upline(account, context)
@@ -236,16 +184,11 @@ def _confirmed(
         use_id=command.use_id,
         invited_id=command.invited_id,
         network=command.network,
-        address_digest=ids.address_digest(_address(account, command.use_id)),
+        address_digest=ids.address_digest(account.referrals.open[command.use_id].invited_user),
         assessment=assessment,
         confirmed_at=context.at,
         team=isinstance(account, Campaign),
     )
-
-
-def _address(account: OpenedAccount, use_id: str) -> str:
-    """Return the address of a referral that is open."""
-    return account.referrals.open[use_id].invited_user
 
 
 def _delayed(

@@ -45,7 +45,16 @@ from contracts.referrals import (
     WithdrawCredit,
 )
 from contracts.rejections import UNKNOWN_ACCOUNT
-from referrals.account import codes, confirmation, credit, opening, quota, reservation, review
+from referrals.account import (
+    codes,
+    confirmation,
+    credit,
+    opening,
+    quota,
+    reservation,
+    review,
+    uniqueness,
+)
 from referrals.account.policies import Policies
 from referrals.account.settlement import settle
 from referrals.account.state import Account, Campaign, Member, NotOpened, OpenedAccount, evolve
@@ -81,7 +90,7 @@ def account_decider(
     def requires_unclaimed(
         account: Account, events: Sequence[AccountEvent], context: DecisionContext
     ) -> Sequence[str]:
-        return confirmation.requires_unclaimed(account, events, context, policies.ids)
+        return uniqueness.requires_unclaimed(account, events, context, policies.ids)
 
     return Decider(NotOpened(), decide, evolve, claims, requires_unclaimed)
 
@@ -204,7 +213,7 @@ def claims(event: AccountEvent) -> tuple[str, ...]:
         case CodeIssued():
             return (codes.claim(event.code),)
         case ReferralConfirmed():
-            return confirmation.claims(event)
+            return uniqueness.claims(event)
         case (
             AccountOpened()
             | CampaignOpened()

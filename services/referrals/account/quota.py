@@ -2,6 +2,7 @@
 
 from chassis.decide.decider import DecisionContext, Rejected
 from contracts.referrals import AccountEvent, GrantQuota, QuotaGranted
+from referrals.account.second_person import require_other_account
 from referrals.account.state import OpenedAccount
 
 
@@ -9,6 +10,7 @@ def grant(
     account: OpenedAccount, command: GrantQuota, context: DecisionContext
 ) -> list[AccountEvent]:
     """Set the account's total; it cannot fall below the number of seats taken."""
+    require_other_account(account, command.by)
     if command.total_referrals < account.seats_taken:
         raise Rejected(
             f"totalReferrals: {account.seats_taken} referrals are already reserved or confirmed. "

@@ -14,10 +14,11 @@ from contracts.referrals import (
     ReverseReferral,
 )
 from referrals.account import status
-from referrals.account.confirmation import is_referred_elsewhere
 from referrals.account.referrals import REVERSIBLE, Past, Referral
 from referrals.account.reservation import find
+from referrals.account.second_person import require_other_referral
 from referrals.account.state import Campaign, OpenedAccount
+from referrals.account.uniqueness import is_referred_elsewhere
 
 
 def approve(
@@ -25,6 +26,7 @@ def approve(
 ) -> list[AccountEvent]:
     """Confirm a held or delayed referral; approving it again changes nothing."""
     referral = find(account, command.use_id)
+    require_other_referral(account, referral, command.by)
     if referral.name == "confirmed":
         return []
     referral, pending = _require_pending(referral)
@@ -52,6 +54,7 @@ def reject(
 ) -> list[AccountEvent]:
     """Reject a held or delayed referral; rejecting it again changes nothing."""
     referral = find(account, command.use_id)
+    require_other_referral(account, referral, command.by)
     if referral.name == "rejected":
         return []
     _, pending = _require_pending(referral)
@@ -75,6 +78,7 @@ def reverse(
     A confirmation is final once `REVERSIBLE` later ones of the account are confirmed.
     """
     referral = find(account, command.use_id)
+    require_other_referral(account, referral, command.by)
     if isinstance(referral, Past):
         return _reverse_past(referral)
     match referral.status:
@@ -90,6 +94,7 @@ def reverse(
                     reason=command.reason,
                     confirmed_at=confirmed.confirmed_at,
                     reversed_at=context.at,
+                    team=isinstance(account, Campaign),
                 )
             ]
         case (

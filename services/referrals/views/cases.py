@@ -56,7 +56,8 @@ def _with_case(view: CasesView, event: ReferralHeld | ReferralDelayed) -> CasesV
         until=None if isinstance(event, ReferralHeld) else event.until,
         assessment=event.assessment,
     )
-    return view.model_copy(update={"cases": (*view.cases, opened)})
+    others = (case for case in view.cases if case.use_id != event.use_id)
+    return view.model_copy(update={"cases": (*others, opened)})
 
 
 def _without_case(view: CasesView, use_id: str) -> CasesView:

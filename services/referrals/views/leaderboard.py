@@ -8,8 +8,8 @@ from typing import Final
 from contracts.addresses import masked
 from contracts.points import StandingView
 from contracts.ranking import ALL_TIME, day_of, month_of
-from contracts.referrals import AccountOpened, ReferralConfirmed
-from referrals.points import PointEvent, counted_at, points_of
+from contracts.referrals import AccountOpened
+from referrals.points import PointEvent, counted_at, is_of_campaign, points_of
 
 CLOCK_RANGE: Final = 2**33
 """UNIX seconds before which scores can be compared (the year 2242)."""
@@ -23,7 +23,7 @@ def opened(view: StandingView | None, event: AccountOpened) -> StandingView:
 
 def with_points(view: StandingView | None, event: PointEvent) -> StandingView | None:
     """Return the view with the points of an event; a campaign earns none."""
-    if isinstance(event, ReferralConfirmed) and event.team:
+    if is_of_campaign(event):
         return view
     view = view or StandingView(member_id=event.member_id)
     points, at = points_of(event), counted_at(event)

@@ -66,8 +66,10 @@ def with_reversal(view: PointsView, event: ReferralReversed) -> State:
     return with_points(view, "referral_reversed", event)
 
 
-def with_pending(view: PointsView, event: ReferralDelayed | ReferralHeld) -> State:
-    """Add points that count once the referral is confirmed."""
+def with_pending(view: PointsView, state: State, event: ReferralDelayed | ReferralHeld) -> State:
+    """Add points that count once the referral is confirmed; they can be held after a delay."""
+    if (pending := _pending(state)) is not None:
+        return _with_entry(view, pending, pending.model_copy(update={"cause": _cause(view)}))
     at = event.held_at if isinstance(event, ReferralHeld) else event.delayed_at
     rules = rules_at(at)
     entry = NumberedEntry(
@@ -92,9 +94,7 @@ def with_pending_voided(view: PointsView, state: State, event: ReferralRejected)
 
 
 def with_confirmation(view: PointsView, state: State, event: ReferralConfirmed) -> State:
-    """Add the points of a confirmed referral, or let pending ones count; a campaign earns none."""
-    if event.team:
-        return state
+    """Add the points of a confirmed referral, or let pending ones count."""
     view = view.model_copy(update={"invited": view.invited + 1})
     if (pending := _pending(state)) is None:
         return with_points(view, "referral", event)
