@@ -23,6 +23,7 @@ from contracts.referrals import (
     UseView,
     shown_state,
 )
+from contracts.rejections import UNKNOWN_REFERRAL
 from contracts.streams import MEMBERS
 from gateway.api.code_guesses import CodeGuesses, read_code
 from gateway.api.own_address import own_address
@@ -110,7 +111,7 @@ class Referrals:
         body = await read_body(context, Confirmation)
         command = await self._confirmation(context, body)
         accepted = await self.commands.execute(context, command)
-        referral = await self._referral(command.stream, command.use_id)
+        referral = await Lists(self.read_models, REFERRALS).item(command.stream, command.use_id)
         if referral is None or referral.state == "reserved":
             return pending_response(context, accepted.command_id)
         _hide_position(context)
@@ -157,9 +158,6 @@ class Referrals:
             invited_user=invited_user,
             network=self.addresses.of(context.request),
         )
-
-    async def _referral(self, stream: str, use_id: str) -> UseView | None:
-        return await Lists(self.read_models, REFERRALS).item(stream, use_id)
 
 
 def _check_address(context: RequestContext, address: str) -> bool:
