@@ -5,7 +5,7 @@ day's close, which records how many members had how many points. Nothing here do
 a `PointsView` and the closes of the days that `days_of` names.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
@@ -177,15 +177,11 @@ def chart(points: Iterable[tuple[UnixTime, int]]) -> ChartResponse:
     )
 
 
-def points_chart(view: PointsView, days: Iterable[date]) -> ChartResponse:
-    """Return the member's points at the end of each day, from when the account was opened."""
-    ends = map(end_of, days)
-    return chart((at, points_at(view.entries, at)) for at in ends if at >= view.since)
-
-
-def rank_chart(view: PointsView, closes: Closes) -> ChartResponse:
-    """Return the member's rank at the end of each closed day."""
-    return chart((end_of(day), rank) for day, rank in ranks_of(view, closes).items())
+def daily_points(view: PointsView, days: Iterable[date]) -> Iterator[tuple[UnixTime, int]]:
+    """Yield the member's points at the end of each day, from when the account was opened."""
+    for at in map(end_of, days):
+        if at >= view.since:
+            yield at, points_at(view.entries, at)
 
 
 def invite_stats(

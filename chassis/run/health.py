@@ -20,6 +20,7 @@ WRITABLE_SECONDS: Final = 60
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 Check = Callable[[], Awaitable[bool]]
+Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 Exposition = Callable[[], Awaitable[bytes]]
 """Returns the metrics in Prometheus' text format."""
 
@@ -36,6 +37,8 @@ class Health:
     """True when the process is about to end: it is not ready, whatever the checks return."""
     outages: Outages = OUTAGES
     """What interrupts operations of this process, in addition to the checks."""
+    _running: "asyncio.Task[dict[str, str]] | None" = None
+    """The checks that public requests share."""
 
     async def failing(self) -> dict[str, str]:
         """Return what is not ready, each with a short reason, which may be empty.
@@ -56,14 +59,26 @@ class Health:
         """Respond 200 if every check passes, otherwise 503 with what is not ready and why."""
         return _readiness(await self.failing())
 
-    async def public_readyz(self, _request: web.Request) -> web.Response:
-        """Respond like `readyz`, without reasons, which name hosts and tables."""
-        return _readiness(dict.fromkeys(await self.failing(), ""))
+    async def public_readyz(self, _request: web.Request) -> web.StreamResponse:
+        """Respond like `readyz`, without reasons, which name hosts and tables.
 
-    def add_routes(self, app: web.Application, *, public: bool = False) -> None:
-        """Serve /healthz and /readyz; on a public port without reasons."""
+        Requests that arrive while the checks run share their result.
+        """
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self.failing())
+        return _readiness(dict.fromkeys(await asyncio.shield(self._running), ""))
+
+    def add_routes(self, app: web.Application) -> None:
+        """Serve /healthz and /readyz, for the platform only."""
         app.router.add_get("/healthz", self.healthz)
-        app.router.add_get("/readyz", self.public_readyz if public else self.readyz)
+        app.router.add_get("/readyz", self.readyz)
+
+    def add_public_routes(
+        self, app: web.Application, limited: Callable[[Handler], Handler]
+    ) -> None:
+        """Serve /healthz, and /readyz without reasons and through `limited`, on a public port."""
+        app.router.add_get("/healthz", self.healthz)
+        app.router.add_get("/readyz", limited(self.public_readyz))
 
 
 def writable(redis: Any, service: str) -> Check:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -24,6 +24,7 @@ from gateway.edge.cors import Cors
 from gateway.edge.endpoint import Admission, add_routes
 from gateway.edge.metrics import Metrics
 from gateway.edge.middleware import RequestMiddleware
+from gateway.edge.page_limits import PageLimits
 from gateway.edge.tracing import RequestTracing
 from gateway.http.change_feed import ChangeFeed
 from gateway.http.client_address import ClientAddresses
@@ -104,8 +105,9 @@ def _public(dependencies: Dependencies, middleware: RequestMiddleware) -> web.Ap
         read_models=dependencies.read_models,
     )
     add_routes(app, bind(dependencies), admission)
-    add_description(app, _description())
-    middleware.health.add_routes(app, public=True)
+    pages = PageLimits(dependencies.limiter, dependencies.addresses)
+    add_description(app, _description(), partial(pages.limited, "pages"))
+    middleware.health.add_public_routes(app, partial(pages.limited, "probes"))
     app.on_response_prepare.append(middleware.prepare_stream)
     app.on_shutdown.append(dependencies.streams.close)
     app.on_cleanup.append(middleware.access_log.close)

@@ -109,7 +109,8 @@ def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:
 def _bind_points(given: Dependencies) -> Iterator[BoundRoute]:
     closed_days = ClosedDays(given.read_models)
     yield from bound(
-        points.ROUTES, points.Points(given.read_models, given.own_documents, closed_days)
+        points.ROUTES,
+        points.Points(given.read_models, given.own_documents, closed_days, given.limiter),
     )
     yield from bound(leaderboard.ROUTES, leaderboard.Leaderboard(given.read_models, closed_days))
 

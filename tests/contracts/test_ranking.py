@@ -15,6 +15,7 @@ from contracts.ranking import (
     Period,
     Position,
     chart,
+    daily_points,
     day_of,
     days_between,
     end_of,
@@ -23,10 +24,8 @@ from contracts.ranking import (
     month_of,
     pending_at,
     points_at,
-    points_chart,
     points_on,
     position_at,
-    rank_chart,
     rank_in,
     ranks_of,
     referred_at,
@@ -210,10 +209,9 @@ def test_an_empty_chart_has_no_extremes() -> None:
 def test_charts_have_a_point_per_day_since_the_account_was_opened() -> None:
     days = days_between(MORNING - 2 * DAY, MORNING)
     view = member(entry(100, MORNING - DAY), since=MORNING - DAY)
-    points = points_chart(view, days)
+    points = chart(daily_points(view, days))
     assert [point.value for point in points.data] == [100, 100]
-    ranks = rank_chart(view, closes((300, 1), (100, 1)))
-    assert [(point.timestamp, point.value) for point in ranks.data] == [(end_of(days[1]), 2)]
+    assert ranks_of(view, closes((300, 1), (100, 1))) == {days[1]: 2}
 
 
 def test_current_statistics_compare_the_live_rank_with_the_rank_at_the_start() -> None:

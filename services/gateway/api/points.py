@@ -31,10 +31,9 @@ from contracts.ranking import (
     days_between,
     end_of,
     invite_stats,
-    points_chart,
-    rank_chart,
 )
 from contracts.streams import MEMBERS
+from gateway.api.charts import points_chart, rank_chart
 from gateway.api.closed_days import ClosedDays
 from gateway.api.ledgers import load_ledger
 from gateway.http.bodies import Body
@@ -43,8 +42,12 @@ from gateway.http.problems import FieldError, Problem, invalid, malformed, not_f
 from gateway.http.requests import read_query
 from gateway.http.responses import PRIVATE, Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
+from gateway.limits.rate_limit import charge_person
+from token_bucket import RateLimiter
 
 MAX_CHART_POINTS: Final = 366
+DAYS_OF_REQUEST: Final = 30
+"""Days of a chart that are charged as one request."""
 LEDGER_PAGE: Final = 50
 _SERIES: Final = frozenset({"points", "rank"})
 
@@ -84,6 +87,7 @@ class Points:
     read_models: ReadModels
     own_documents: OwnDocuments
     closed_days: ClosedDays
+    limiter: RateLimiter
 
     async def show_ledger(self, context: RequestContext) -> Response:
         """Return the entries that make up the caller's points, newest first."""
@@ -114,16 +118,18 @@ class Points:
         return json_response(invite_stats(view, closes, period, current), headers=PRIVATE)
 
     async def show_charts(self, context: RequestContext) -> Response:
-        """Return points and ranks at the ends of days."""
+        """Return points and ranks at the ends of days; each further month is another request."""
         query = read_query(context, ChartQuery)
-        view = await self._own_points(context)
         series, days = _series(query), _days(query, int(time.time()))
+        if further := len(days) // DAYS_OF_REQUEST:
+            context.info.decision = await charge_person(self.limiter, "reads", context, further)
+        view = await self._own_points(context)
         charts = ChartsResponse()
         if "points" in series:
-            charts = charts.model_copy(update={"points": points_chart(view, days)})
+            charts = charts.model_copy(update={"points": await points_chart(view, days)})
         if "rank" in series:
-            closes = await self.closed_days.load(ALL_TIME, days)
-            charts = charts.model_copy(update={"rank": rank_chart(view, closes)})
+            ranks = await rank_chart(view, self.closed_days, days)
+            charts = charts.model_copy(update={"rank": ranks})
         # omits the series that were not requested, but no null inside the others
         return Response(200, charts.model_dump_json(exclude_unset=True).encode(), PRIVATE)
 
@@ -207,7 +213,7 @@ ROUTES: Final = (
         "referral_chart",
         Auth.PERSON,
         Points.show_charts,
-        summary="Your points and ranks at the ends of days",
+        summary="Your points and ranks at the ends of days; each further month counts as a request",
         limits=("reads",),
         prefetch=POINTS_SUMMARY,
         query=ChartQuery,

@@ -43,7 +43,8 @@ class Cors:
         """Add the CORS headers to a response, if any origin is allowed."""
         if not self.origins:
             return
-        response.headers["Vary"] = "Origin"
+        vary = response.headers.get("Vary")
+        response.headers["Vary"] = "Origin" if vary is None else f"{vary}, Origin"
         if self._allows(request):
             response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
             response.headers["Access-Control-Expose-Headers"] = _RESPONSE_HEADERS

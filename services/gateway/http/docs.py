@@ -1,12 +1,13 @@
 """Serve the API description: the OpenAPI document, and a page that loads from this host only."""
 
+import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from typing import Any, Final
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway.http.conditional import has_current
 from gateway.http.docs_page.page import SCRIPT_PATH, STYLE_PATH, render
@@ -15,6 +16,11 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    "Cache-Control": "public, max-age=300",
+    "Vary": "Accept-Encoding",
+}
 
 
 class Description:
@@ -25,25 +31,51 @@ class Description:
         self.page = render(document).encode()
 
 
-def add_description(app: web.Application, description: Description) -> None:
-    """Serve the description at `/v1/openapi.json` and `/docs`."""
+Handler = Callable[[Any], Awaitable[web.StreamResponse]]
+
+
+def add_description(
+    app: web.Application, description: Description, limited: Callable[[Handler], Handler]
+) -> None:
+    """Serve the description at `/v1/openapi.json` and `/docs`, each through `limited`."""
     assets = files("gateway.http.docs_page")
-    _serve(app, "/v1/openapi.json", description.json, "application/json")
-    _serve(app, "/docs", description.page, "text/html")
-    _serve(app, STYLE_PATH, assets.joinpath("style.css").read_bytes(), "text/css")
-    _serve(app, SCRIPT_PATH, assets.joinpath("try.js").read_bytes(), "text/javascript")
+    pages = {
+        "/v1/openapi.json": (description.json, "application/json"),
+        "/docs": (description.page, "text/html"),
+        STYLE_PATH: (assets.joinpath("style.css").read_bytes(), "text/css"),
+        SCRIPT_PATH: (assets.joinpath("try.js").read_bytes(), "text/javascript"),
+    }
+    for path, (body, content_type) in pages.items():
+        app.router.add_get(path, limited(_Page(body, content_type).serve))
 
 
-def _serve(app: web.Application, path: str, body: bytes, content_type: str) -> None:
-    etag = hashlib.sha256(body).hexdigest()[:16]
-    headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "public, max-age=300"}
+class _Page:
+    """Serve a file from memory: as it is, or compressed once."""
 
-    async def serve(request: web.Request) -> web.StreamResponse:
+    def __init__(self, body: bytes, content_type: str) -> None:
+        self._identity, self._compressed = body, gzip.compress(body, mtime=0)
+        self._content_type = content_type
+        self._digest = hashlib.sha256(body).hexdigest()[:16]
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Return the file, or 304 if the client has it in this encoding."""
+        compressed = accepts_gzip(request)
+        etag = f"{self._digest}-gzip" if compressed else self._digest
         if has_current(request, f'"{etag}"'):
-            response = web.Response(status=304, headers=headers)
+            response = web.Response(status=304, headers=_HEADERS)
         else:
-            response = web.Response(body=body, content_type=content_type, headers=headers)
+            body = self._compressed if compressed else self._identity
+            response = web.Response(body=body, content_type=self._content_type, headers=_HEADERS)
+            if compressed:
+                response.headers[hdrs.CONTENT_ENCODING] = "gzip"
         response.etag = etag
         return response
 
-    app.router.add_get(path, serve)
+
+def accepts_gzip(request: web.Request) -> bool:
+    """Return whether `Accept-Encoding` allows gzip; a quality of 0 forbids it."""
+    for entry in ",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())).lower().split(","):
+        coding, _, quality = entry.replace(" ", "").partition(";q=")
+        if coding in ("gzip", "x-gzip"):
+            return quality.strip("0.") != "" or not quality
+    return False

@@ -42,6 +42,9 @@ _LIMITS: Final = (
     Limit("code-uses", 600, HOUR, Scope.GLOBAL),
     Limit("codes", 20, DAY, Scope.USER),
     Limit("documents", 300, MINUTE, Scope.ADDRESS),
+    # counted by each process
+    Limit("pages", 300, MINUTE, Scope.ADDRESS),
+    Limit("probes", 6_000, MINUTE, Scope.ADDRESS),
 )
 
 
