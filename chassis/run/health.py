@@ -59,7 +59,7 @@ class Health:
         """Respond 200 if every check passes, otherwise 503 with what is not ready and why."""
         return _readiness(await self.failing())
 
-    async def public_readyz(self, _request: web.Request) -> web.StreamResponse:
+    async def public_readyz(self, _request: web.Request) -> web.Response:
         """Respond like `readyz`, without reasons, which name hosts and tables.
 
         Requests that arrive while the checks run share their result.
