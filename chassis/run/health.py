@@ -7,12 +7,15 @@ from typing import Any, Final
 
 import structlog
 from aiohttp import web
+from redis.exceptions import ResponseError
 
 from chassis.resilience.outages import OUTAGES, Outages
 from chassis.resilience.refusals import reason_of
 
 CHECK_SECONDS: Final = 1.0
 """Seconds after which a check counts as failed."""
+SHARD_SECONDS: Final = 0.8
+"""Seconds after which a shard is reported that does not answer: before its check is."""
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 """Paths that the platform requests every few seconds."""
 WRITABLE_SECONDS: Final = 60
@@ -81,16 +84,38 @@ class Health:
         app.router.add_get("/readyz", limited(self.public_readyz))
 
 
+class ShardFailed(ResponseError):
+    """The primary of a shard refuses a write, or does not answer."""
+
+
 def writable(redis: Any, service: str) -> Check:
     """Return a check that Redis accepts a write: one that refuses writes still answers PING.
 
-    The key is in the hash slot of the service's control hash, and expires.
+    In a cluster every primary has to accept one; the first that does not is named. The keys expire;
+    that of a single server is in the hash slot of the service's control hash.
     """
 
+    def key(number: int) -> str:
+        return f"{{{service}:{number}}}:writable" if number else f"{{{service}}}:writable"
+
     async def check() -> bool:
-        return bool(await redis.set(f"{{{service}}}:writable", "1", ex=WRITABLE_SECONDS))
+        (node, name), *others = await redis.key_on_each_primary(key)
+        if not others:
+            return bool(await node.set(name, "1", ex=WRITABLE_SECONDS))
+        await asyncio.gather(*(_write(*each) for each in ((node, name), *others)))
+        return True
 
     return check
+
+
+async def _write(node: Any, key: str) -> None:
+    try:
+        async with asyncio.timeout(SHARD_SECONDS):
+            await node.set(key, "1", ex=WRITABLE_SECONDS)
+    except TimeoutError:
+        raise ShardFailed(f"shard {node.address}: no answer within {SHARD_SECONDS} s") from None
+    except Exception as error:
+        raise ShardFailed(f"shard {node.address}: {reason_of(error)}") from error
 
 
 async def start_health_server(

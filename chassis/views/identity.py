@@ -6,6 +6,7 @@ owns the read models stores under `{service}:verified` which nodes it has compar
 readers trust the absence of a value only on these nodes.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -99,7 +100,9 @@ class VerifiedRead:
     """Hold the reply of a read, and what is known about the nodes that took part in it."""
 
     control: Mapping[bytes, bytes]
-    """The control hash, read before the value or in the same step."""
+    """The control hash, read at the same time as the value or before it."""
+    verified: Verified
+    """The verified nodes, read with the control hash."""
     complete: bool
     """False: a node is not verified, so that an absent value may have been lost."""
     reply: Any
@@ -112,24 +115,34 @@ class VerifiedReader:
     redis: Any
     service: str
 
-    async def read(self, read: Read) -> VerifiedRead:
-        """Read control hash and verified nodes, then the value; one round trip on a single server.
+    async def read(self, read: Read, before: Verified | None) -> VerifiedRead:
+        """Read control hash, verified nodes and the value in one round trip.
 
-        The order matters: a node is verified only for what is read from it after its verification.
+        A node is verified only for what is read from it after its verification. In a cluster both
+        are read at the same time, and that is the case if the node was among `before`: the verified
+        nodes as they were read earlier. Otherwise the value is read once more.
         """
-        control, verified = control_key(self.service), verified_key(self.service)
-        owned = (Read(control, ("HGETALL", control)), Read(verified, ("HGETALL", verified)))
-        home = await self.redis.node_for(control)
+        keys = control_key(self.service), verified_key(self.service)
+        owned = tuple(Read(key, ("HGETALL", key)) for key in keys)
+        home = await self.redis.node_for(keys[0])
         node = await self.redis.node_for(read.key)
         if home is node is self.redis:  # a single server: one call, which shares its write
             identity, (control_pairs, verified_pairs, reply) = await _run(home, *owned, read)
-            home_identity = node_identity = identity
-        else:
-            home_identity, (control_pairs, verified_pairs) = await _run(home, *owned)
-            node_identity, (reply,) = await _run(node, read)
-        known = Verified(_hash(verified_pairs))
-        complete = all(_holds_everything(each, known) for each in (home_identity, node_identity))
-        return VerifiedRead(_hash(control_pairs), complete, reply)
+            if not identity.is_primary:
+                home.leave_replica()
+            verified = Verified(_hash(verified_pairs))
+            complete = _holds_everything(identity, verified)
+            return VerifiedRead(_hash(control_pairs), verified, complete, reply)
+        at_home, at_node = await asyncio.gather(_run(home, *owned), _run(node, read))
+        home_identity, (control_pairs, verified_pairs) = at_home
+        verified = Verified(_hash(verified_pairs))
+        if before is None or not _holds_everything(at_node[0], before):
+            at_node = await _run(node, read)
+        node_identity, (reply,) = at_node
+        if not node_identity.is_primary:
+            node.leave_replica()
+        complete = all(_holds_everything(each, verified) for each in (home_identity, node_identity))
+        return VerifiedRead(_hash(control_pairs), verified, complete, reply)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from chassis.resilience.refusals import Unavailable
 from chassis.views.generations import serving
-from chassis.views.identity import Read, VerifiedReader
+from chassis.views.identity import Read, Verified, VerifiedReader
 from chassis.views.keys import (
     DOCUMENT_FIELD,
     VERSION_FIELD,
@@ -93,6 +93,8 @@ class ReadModels:
 
     redis: Any
     _served: dict[str, _Served] = field(default_factory=lambda: defaultdict(_Served))
+    _verified: dict[str, Verified] = field(default_factory=dict)
+    """Service -> its verified Redis nodes, as they were read last."""
 
     def prefetch(self, ref: DocumentRef[V], stream: str) -> PendingDocument | None:
         """Request a document now, to be read by `document` later, or cancelled.
@@ -199,7 +201,8 @@ class ReadModels:
         reader = VerifiedReader(self.redis, ref.service)
         while True:
             started = time.monotonic()
-            found = await reader.read(read(generation))
+            found = await reader.read(read(generation), self._verified.get(ref.service))
+            self._verified[ref.service] = found.verified
             latest = self._latest(ref, found.control, started)
             if not found.complete:
                 raise ReadModelsLost(ref.service, ref.name)

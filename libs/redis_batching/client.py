@@ -157,6 +157,23 @@ class BatchingRedis(Redis):
         node: BatchingRedis = self if router is None else await router.node_for(key)
         return node
 
+    async def key_on_each_primary(
+        self, name: Callable[[int], str]
+    ) -> "list[tuple[BatchingRedis, str]]":
+        """Return each primary with a key that it holds: `name(n)` of the smallest such `n`.
+
+        Raises:
+            RedisError: The topology is not known yet, and cannot be read.
+        """
+        router = await self.router()
+        return [(self, name(0))] if router is None else await router.key_on_each_primary(name)
+
+    @property
+    def address(self) -> str:
+        """Return the host and port, or the socket file, that connections are made to."""
+        options = self.connection_pool.connection_kwargs
+        return str(options.get("path") or f"{options.get('host')}:{options.get('port')}")
+
     async def router(self) -> Router | None:
         """Return what routes commands in a cluster, or None if there is a single server.
 
@@ -166,6 +183,10 @@ class BatchingRedis(Redis):
         if not self._server_known and self.open_cluster is not None:
             await self.probe()
         return self._router
+
+    def leave_replica(self) -> None:
+        """Make every connection again, by name: the server has turned out to be a replica."""
+        self.failovers.notice(self.failovers.count)
 
     async def probe(self) -> None:
         """Make sure that there is a connection to the server.
@@ -269,7 +290,7 @@ class BatchingRedis(Redis):
         return [call for call in batch if not call[2].done()]
 
     async def _wait_for_calls(self, connection: Any) -> bool:
-        """Return whether a call has arrived within `IDLE_SECONDS`, and the connection is open."""
+        """Return whether a call has arrived within `IDLE_SECONDS`, and the connection is sound."""
         if self._closing:
             return False
         woken = asyncio.get_running_loop().create_future()
@@ -282,8 +303,9 @@ class BatchingRedis(Redis):
         finally:
             if woken in self._idle:
                 self._idle.remove(woken)
-        # if it was closed meanwhile, the next worker takes the calls: nothing has been written
-        return bool(self._calls) and not redis_internals.is_closed(connection)
+        # if it was closed or outdated meanwhile, the next worker takes the calls
+        sound = not (redis_internals.is_closed(connection) or connection.should_reconnect())
+        return bool(self._calls) and sound
 
     async def _execute(self, connection: Any, batch: list[Call]) -> None:
         try:

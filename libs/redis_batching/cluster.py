@@ -36,6 +36,11 @@ MAX_ROUNDS: Final = 5
 REFRESH_SECONDS: Final = 0.2
 """Seconds between two refreshes of the topology in the background, at least."""
 
+CLOSE_SECONDS: Final = 3.0
+"""Longest time for which closing waits for commands that are looking for their node."""
+MOST_NAMES: Final = 4_096
+"""Names that are tried to find a key on each primary."""
+
 HOST: Final = "127.0.0.1"
 """Host of nodes that do not know their own, if the URL names a socket file."""
 
@@ -184,6 +189,19 @@ class Cluster:
         """Return a client of the primary that holds a key."""
         return await self._node_of(slot_of_key(key))
 
+    async def key_on_each_primary(self, name: Callable[[int], str]) -> list[tuple[Any, str]]:
+        """Return each primary with a key that it holds; one with next to no slots is left out."""
+        if not self._nodes:
+            await self.refresh()
+        found: dict[Node, str] = {}
+        for number in range(MOST_NAMES):
+            key = name(number)
+            if (node := self._slots[slot_of_key(key)]) is not None:
+                found.setdefault(node, key)
+            if len(found) == len(self._nodes):
+                break
+        return list(found.items())
+
     async def reachable_node(self) -> BatchingRedis:
         """Return a client of some primary that can be reached.
 
@@ -214,13 +232,13 @@ class Cluster:
         await asyncio.shield(self._loading)
 
     async def aclose(self) -> None:
-        """Wait for the commands in flight, which may still be looking for a node, then close."""
-        while True:
-            while self._tasks:
-                await asyncio.wait(self._tasks)
-            await asyncio.gather(*(each.aclose() for each in (self._seed, *self._nodes.values())))
-            if not self._tasks:
-                return
+        """Wait a while for commands in flight, which may be looking for their node, then close."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*(each.aclose() for each in (self._seed, *self._nodes.values())))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _open(self, address: Address | None, *, allow_replica: bool = False) -> Node:
         """Return a new client of the node at an address, or of the one that the URL names."""
@@ -301,13 +319,14 @@ class Cluster:
     async def _dispatch_later(self, call: Call, slot: int | None) -> None:
         try:
             node = await (self.reachable_node() if slot is None else self._node_of(slot))
-        except (RedisError, OSError) as error:
-            _set_exception(call[2], error)
+        except (RedisError, OSError, asyncio.CancelledError) as error:
+            _set_exception(call[2], _closed(error))
         else:
             node.enqueue(call)
 
     async def _repeat_elsewhere(self, node: Node, calls: Sequence[Call], error: Exception) -> None:
-        await _quietly(self.refresh())
+        with contextlib.suppress(asyncio.CancelledError):  # the client was closed
+            await _quietly(self.refresh())
         for call in calls:
             slot = slot_of(call[0])
             others = [each for each in self._nodes.values() if each is not node]
@@ -412,8 +431,8 @@ class Cluster:
         """Pass the result or the error of some work on to a caller."""
         try:
             result = await work()
-        except (RedisError, OSError) as error:
-            _set_exception(future, error)
+        except (RedisError, OSError, asyncio.CancelledError) as error:
+            _set_exception(future, _closed(error))
         else:
             if isinstance(result, Exception):
                 _set_exception(future, result)
@@ -440,6 +459,11 @@ async def _quietly(work: Awaitable[None]) -> None:
     """Await work in the background whose failure shows in the commands that depend on it."""
     with contextlib.suppress(RedisError, OSError):
         await work
+
+
+def _closed(error: BaseException) -> Exception:
+    """Return the error for a caller whose command was given up because the client was closed."""
+    return error if isinstance(error, Exception) else RedisConnectionError("the client was closed")
 
 
 def _set_exception(future: "asyncio.Future[Any]", error: Exception) -> None:

@@ -8,7 +8,7 @@ from redis_batching.batches import Command
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 
 SLOTS: Final = 16_384
@@ -48,6 +48,9 @@ class Router(Protocol):
 
     async def node_for(self, key: str | bytes) -> Any:
         """Return a client of the primary that holds a key."""
+
+    async def key_on_each_primary(self, name: "Callable[[int], str]") -> "list[tuple[Any, str]]":
+        """Return each primary with a key that it holds."""
 
     async def reachable_node(self) -> Any:
         """Return a client of some primary that can be reached."""

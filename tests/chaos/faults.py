@@ -73,7 +73,7 @@ class Faults:
 
     async def _fail_over(self, *, keep_old: bool, lag: float = 0) -> None:
         pair = self.system.redis_pair
-        await pair.follow_anew()
+        await pair.replace_replica()
         if lag:
             pair.freeze()
             await asyncio.sleep(lag)  # what is written meanwhile is lost

@@ -16,6 +16,7 @@ from deploy.local.settings import LocalSettings
 from tests.chaos import checks
 from tests.chaos.clients import table
 from tests.chaos.readers import Readers
+from tests.chaos.repairs import COLUMNS, phases, until_right, wrong_streams
 from tests.chaos.world import World, run_world
 
 ROUNDS = int(os.environ.get("FAILOVER_ROUNDS", "1"))
@@ -48,7 +49,8 @@ async def test_reads_are_right_after_a_failover_to_a_replica_that_lags(world: Wo
         await world.verdict()
     statuses = ", ".join(f"{n:,} {status}" for status, n in sorted(readers.statuses.items()))
     title = f"CHAOS_SEED={SEED}: reads {statuses}; 0 false"
-    table(title, ["lag", "old primary", "writes", "behind", "all reads right after"], rows)
+    columns = ["lag", "old primary", "writes", "behind", *COLUMNS, "all reads right"]
+    table(title, columns, rows)
 
 
 async def fail_over(world: World, *, lag: float, keep_old: bool) -> list[object]:
@@ -57,25 +59,18 @@ async def fail_over(world: World, *, lag: float, keep_old: bool) -> list[object]
     await pair.remove_replica()
     async with world.load(CLIENTS):
         await world.progress(10)
-        await pair.follow_anew()
+        await pair.replace_replica()
         if lag:
             pair.freeze()
             await asyncio.sleep(lag)  # what is written meanwhile is lost
-        moment, over = time.time() * 1000, time.monotonic()
+        moment = time.time()
         await pair.fail_over(keep_old=keep_old)
-
-        def untouched(items: list[checks.Item]) -> bool:
-            return int(items[-1]["t"]["N"]) < moment
-
-        behind = len(await checks.wrong_reads(world.system, world.activity, untouched))
-        right: float | None = None
-        while time.monotonic() < over + REPAIR_SECONDS:
-            wrong = await checks.wrong_reads(world.system, world.activity, untouched)
-            right = None if wrong else right or time.monotonic() - over
-            await asyncio.sleep(0.5)  # how often it looks
-    assert await checks.wrong_reads(world.system, world.activity, untouched) == []
+        behind, right = await until_right(world, moment, REPAIR_SECONDS)
+        await asyncio.sleep(moment + REPAIR_SECONDS - time.time())  # it is to stay so under load
+    assert await wrong_streams(world, moment) == set()
     world.system.assert_alive()
     await world.settle()
     assert await checks.wrong_reads(world.system, world.activity) == []
     writes, old = len(world.activity.writes) - before, "replica" if keep_old else "dead"
-    return [f"{lag:.1f} s", old, writes, behind, f"{right or REPAIR_SECONDS:.1f} s"]
+    timed = [*phases(world.system, moment), f"{right:.1f} s"]
+    return [f"{lag:.1f} s", old, writes, behind, *timed]

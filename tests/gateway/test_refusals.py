@@ -21,7 +21,9 @@ from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 from tests.support.refusing_redis import READS, REFUSALS, WRITES, RefusingRedis
 
-pytestmark = pytest.mark.single_node("a proxy that refuses is in front of one server")
+pytestmark = pytest.mark.single_node(
+    "clients learn the addresses of nodes, so gateway and services would be refused alike"
+)
 
 OPEN = {"Idempotency-Key": "open"}
 CODE = {"Idempotency-Key": "code"}

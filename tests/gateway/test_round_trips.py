@@ -16,7 +16,9 @@ from tests.gateway.conftest import GatewayClient, Gateways
 from tests.gateway.environment import ALICE
 from tests.support.redis_server import RedisServer
 
-pytestmark = pytest.mark.single_node("a proxy counts the round trips of one server")
+pytestmark = pytest.mark.single_node(
+    "test_round_trips_on_a_cluster.py counts in front of every node"
+)
 
 UNKNOWN, NO_CODE = "00000-00000", "00000-00001"
 VALID = "/v1/referral/valid?referral_code="

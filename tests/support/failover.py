@@ -1,4 +1,4 @@
-"""Imitate a failover to a replica that lacks the last writes, on one Redis or one shard."""
+"""Imitate a failover to replicas that lack the last writes, of one Redis or of every shard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,23 +21,24 @@ for i = 1, #ARGV, 3 do redis.call('RESTORE', ARGV[i], ARGV[i + 1], ARGV[i + 2]) 
 
 @dataclass(frozen=True)
 class Copy:
-    """Hold a copy of a database, as a lagging replica has it."""
+    """Hold a copy of each node's database, as lagging replicas have it."""
 
-    words: Sequence[Any]
-    """For each key: its name, its time to live in milliseconds (0: none), its serialised value."""
+    nodes: Sequence[tuple[Any, Sequence[Any]]]
+    """Client of a node -> for each key: name, time to live in milliseconds (0: none), value."""
 
     @property
     def keys(self) -> frozenset[bytes]:
-        return frozenset(self.words[::3])
+        return frozenset(key for _, words in self.nodes for key in words[::3])
 
     @classmethod
-    async def of(cls, node: Any) -> "Copy":
-        """Copy the database of one node in one step."""
-        return cls(await node.eval(_COPY, 0))
+    async def of(cls, redis: Any) -> "Copy":
+        """Copy the database of a server, of one node, or of each node; each in one step."""
+        return cls([(node, await node.eval(_COPY, 0)) for node in await redis.primaries()])
 
-    async def take_over(self, node: Any) -> None:
-        """Replace the database by this copy, under another identity, in one step."""
-        pipe = node.pipeline(transaction=True)
-        pipe.execute_command("DEBUG", "CHANGE-REPL-ID")
-        pipe.eval(_RESTORE, 0, *self.words)
-        await pipe.execute()
+    async def take_over(self) -> None:
+        """Replace each database by its copy, under another identity, in one step."""
+        for node, words in self.nodes:
+            pipe = node.pipeline(transaction=True)
+            pipe.execute_command("DEBUG", "CHANGE-REPL-ID")
+            pipe.eval(_RESTORE, 0, *words)
+            await pipe.execute()

@@ -1,7 +1,7 @@
 """Run a Redis cluster: three shards by default, with a replica each if a test fails over."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -28,12 +28,14 @@ class RedisCluster:
     replicas: bool = False
     node_timeout: int = 2_000
     """Milliseconds after which a silent node is considered failed."""
+    announced: Sequence[int] = ()
+    """Ports that clients are given instead of those of the servers: proxies listen on them."""
     servers: list[RedisServer] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         """URL of the first node; clients find the others."""
-        return self.servers[0].url
+        return f"redis://{HOST}:{self.announced[0]}/0" if self.announced else self.servers[0].url
 
     async def start(self) -> None:
         """Start the cluster, or its servers again, which remember each other."""
@@ -133,17 +135,13 @@ class RedisCluster:
             with contextlib.suppress(RedisError):  # a replica has no say
                 await self._on(server, "CLUSTER", "SETSLOT", slot, "STABLE")
 
-    @property
-    def _options(self) -> tuple[str, ...]:
-        return (
-            "--cluster-enabled", "yes", "--cluster-node-timeout", str(self.node_timeout),
-        )  # fmt: skip
-
     async def _create(self) -> None:
-        for port in _ports(self.shards * (2 if self.replicas else 1)):
-            folder = self.folder / str(port)
-            folder.mkdir(parents=True)
-            self.servers.append(RedisServer(folder, port, self._options))
+        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(self.node_timeout)]
+        for number, port in enumerate(_ports(self.shards * (2 if self.replicas else 1))):
+            announced = self.announced[number] if self.announced else port
+            ports = ["--cluster-announce-port", str(announced)]
+            ports += ["--cluster-announce-bus-port", str(port + BUS_OFFSET)]
+            self.servers.append(RedisServer(self.folder / str(port), port, (*options, *ports)))
             await self.servers[-1].start()
         await self._assign_slots()
         for server in self.servers[1:]:
@@ -197,7 +195,8 @@ class RedisCluster:
         return next(server for server in self.servers if server.running)
 
     def _at(self, port: int) -> RedisServer:
-        return next(server for server in self.servers if server.port == port)
+        ports = self.announced or [server.port for server in self.servers]
+        return self.servers[ports.index(port)]
 
 
 @contextlib.asynccontextmanager

@@ -54,7 +54,7 @@ class RedisPair:
         await replica.run("REPLICAOF", HOST, self.link.port)
         await eventually(self.in_step, seconds=FOLLOW_SECONDS)
 
-    async def follow_anew(self) -> None:
+    async def replace_replica(self) -> None:
         """Replace the replica by a new server."""
         await self.remove_replica()
         replica = await _started(self.primary.folder.parent)

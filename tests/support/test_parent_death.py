@@ -67,7 +67,7 @@ async def _is_gone(pid: int) -> bool:
 
 
 def _exists(pid: int) -> bool:
-    """Return whether a process runs; one that nobody waits for any more is not running."""
+    """Return whether a process runs; one that has ended and waits to be collected does not."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:

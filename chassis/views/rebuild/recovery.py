@@ -76,6 +76,9 @@ class Recovery(Generic[E]):
         """
         nodes = await identities(self.projector.redis)
         if not all(node.is_primary for node in nodes):
+            self.projector.redis.leave_replica()  # its name may lead to the new primary by now
+            nodes = await identities(self.projector.redis)
+        if not all(node.is_primary for node in nodes):
             log.warning("redis_is_a_replica", nodes=[node.key for node in nodes])
             return
         await self._nodes.announce()

@@ -1,15 +1,18 @@
 """Project again what a Redis node lost: recent streams from memory, all others by their heads."""
 
-from collections.abc import Mapping
+import contextlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
+from chassis.log.event_store import UnknownEvent
+from chassis.views.change import Target
 from chassis.views.generations import Generation, parse_generations
 from chassis.views.inspection import Inspection
 from chassis.views.keys import control_key, pending_key, plan_key
-from chassis.views.projector import Projector
+from chassis.views.projector import SHORT, Projector
 from chassis.views.rebuild.parallel import together
 from contracts.messages import Event
 
@@ -69,6 +72,7 @@ class Repair(Generic[E]):
     async def _repair(self, heads: Heads, counts: RepairCounts) -> None:
         counts.streams += len(heads)
         inspection = Inspection(self.projector)
+        behind: dict[str, list[Target[E]]] = defaultdict(list)
         for generation in await self._generations():
             target = self.projector.target(generation.name, generation.number)
             if target is None:  # a read model that this build does not have
@@ -76,10 +80,25 @@ class Repair(Generic[E]):
             lagging = await inspection.lagging(target, heads)
             if generation.version == target.model.version:
                 counts.repaired += len(lagging)
-                await together(lagging, partial(self.projector.catch_up, target), PARALLEL_STREAMS)
+                for stream in lagging:
+                    behind[stream].append(target)
             else:
                 counts.left_to_others += len(lagging)
                 await self._leave_to_others(generation, {s: heads[s][0] for s in lagging})
+        await together(
+            behind,
+            lambda stream: self._catch_up(stream, heads[stream][0], behind[stream]),
+            PARALLEL_STREAMS,
+        )
+
+    async def _catch_up(self, stream: str, version: int, targets: Sequence[Target[E]]) -> None:
+        """Bring read models to the head of a stream; a short one is loaded once for all of them."""
+        history = None
+        if version <= SHORT:
+            with contextlib.suppress(UnknownEvent):  # each read model parks the stream
+                history = await self.projector.store.load(stream)
+        for target in targets:
+            await self.projector.catch_up(target, stream, history)
 
     async def _leave_to_others(self, generation: Generation, versions: Mapping[str, int]) -> None:
         """Record streams for the instances whose fold version writes the generation."""

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 from redis.exceptions import ClusterCrossSlotError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from redis_batching import BatchingRedis, connect
-from redis_batching.cluster import parse_slots
+from redis_batching.cluster import Cluster, parse_slots
 from redis_batching.routing import slot_of
 from tests.support.eventually import eventually
 from tests.support.redis_cluster import RedisCluster, redis_cluster
@@ -197,6 +198,22 @@ async def test_closing_waits_for_commands_that_are_looking_for_their_nodes(
     calls: list[Any] = [client.set(key, "v") for key in KEYS]
     await client.aclose()
     assert all(call.done() and call.result() for call in calls)
+
+
+async def test_closing_gives_up_commands_that_find_no_node(
+    cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(_cluster: Cluster) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("redis_batching.cluster.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(Cluster, "refresh", hang)
+    client = connect(cluster.url)
+    calls: list[Any] = [client.get("k"), client.dbsize(), client.echo("v")]
+    await client.router()
+    await client.aclose()
+    for reply in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(reply, RedisConnectionError)
 
 
 async def test_a_url_may_lead_to_a_replica(cluster: RedisCluster) -> None:

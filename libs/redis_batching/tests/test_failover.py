@@ -132,6 +132,18 @@ async def test_a_connection_that_only_reads_leaves_a_demoted_server(
     await eventually(reads_from_the_new_primary)
 
 
+async def test_a_caller_that_notices_a_replica_leaves_it_with_its_next_command(
+    client: BatchingRedis, pair: RedisPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if an idle worker still has a connection to it."""
+    monkeypatch.setattr("redis_batching.client.IDLE_SECONDS", 5.0)
+    await client.get("k")
+    await pair.fail_over()
+    assert (await client.info("replication"))["role"] == "slave"
+    client.leave_replica()
+    assert (await client.info("replication"))["role"] == "master"
+
+
 async def test_a_replica_is_refused_unless_the_caller_allows_it(pair: RedisPair) -> None:
     pair.name.target = pair.replica.port
     async with connect(pair.url) as client:

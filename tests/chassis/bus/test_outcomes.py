@@ -157,7 +157,7 @@ async def test_a_stored_outcome_that_cannot_be_read_is_not_known_yet(
         assert await listener.wait("id", announced, 0.01) is None
 
 
-@pytest.mark.single_node("the proxy forwards to one socket file")
+@pytest.mark.single_node("clients learn the addresses of nodes, past a proxy")
 @pytest.mark.parametrize("refusal", REFUSALS)
 async def test_a_subscription_that_redis_refuses_is_tried_again(
     refusal: str, redis_server: RedisServer, tmp_path: Path

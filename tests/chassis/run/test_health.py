@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,10 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from chassis.resilience.outages import Outages
 from chassis.run import health
 from chassis.run.health import Health, writable
+from deploy.local.settings import HOST
+from redis_batching import connect
+from tests.support.eventually import eventually
+from tests.support.redis_cluster import redis_cluster
 
 
 async def passing() -> bool:
@@ -71,12 +77,38 @@ async def test_an_outage_is_named_with_its_reason_until_it_ends() -> None:
 
 async def test_redis_is_ready_only_if_it_accepts_a_write() -> None:
     class OutOfMemory:
+        async def key_on_each_primary(self, name: Callable[[int], str]) -> list[Any]:
+            return [(self, name(0))]
+
         async def set(self, *_: object, **__: object) -> bool:
             raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
     status, body = await readyz(Health({"redis": writable(OutOfMemory(), "counting")}))
     assert (status, body["missing"]) == (503, ["redis"])
     assert body["detail"].startswith("not ready: redis: OOM command not allowed")
+
+
+@pytest.mark.stack
+async def test_redis_is_ready_only_if_every_shard_accepts_a_write(tmp_path: Path) -> None:
+    """A shard that is full, one that is a replica, and one that hangs."""
+    async with redis_cluster(tmp_path) as cluster, connect(cluster.url) as redis:
+        checked = Health({"redis": writable(redis, "counting")})
+        assert await checked.failing() == {}
+        for server in cluster.servers:
+            await server.configure(min_replicas_to_write="1")
+            named = f"shard {HOST}:{server.port}: NOREPLICAS"
+            assert (await checked.failing())["redis"].startswith(named)
+            await server.configure(min_replicas_to_write="0")
+            assert await checked.failing() == {}
+        for server in cluster.servers:
+            server.suspend()
+            assert (await checked.failing())["redis"].startswith(f"shard {HOST}:{server.port}: ")
+            server.resume()
+            await eventually(lambda: _passes(checked))
+
+
+async def _passes(health: Health) -> bool:
+    return not await health.failing()
 
 
 async def test_slow_checks_fail_together_after_one_time_limit(

@@ -141,7 +141,6 @@ async def test_a_view_of_an_older_build_is_continued(redis: Any, memory_store: S
     await _equals_the_fold(redis, memory_store)
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 @pytest.mark.parametrize("model", [COUNTERS, ORDERING, LISTING], ids=lambda model: model.name)
 async def test_events_that_a_failover_takes_back_are_not_folded_twice(
     redis: Any, memory_store: Store, model: ReadModel[Event]
@@ -159,7 +158,7 @@ async def test_events_that_a_failover_takes_back_are_not_folded_twice(
             return await Projector._since(self, *arguments)
 
         async def apply(self, changes: Sequence[Any]) -> list[bytes]:
-            await copy.take_over(redis)
+            await copy.take_over()
             return await Projector.apply(self, changes)
 
     await Slow(redis, memory_store, SERVICE, MODELS).catch_up(target, STREAM)

@@ -103,6 +103,19 @@ async def assert_equal_to_log(watcher: ReadModelWatcher[Event]) -> None:
         assert parity.matches, parity
 
 
+async def fill_memory(redis: Any) -> None:
+    """Let each node evict keys, according to its policy."""
+    for node in await redis.primaries():
+        used = (await node.info("memory"))["used_memory"]
+        await node.config_set("maxmemory", used - 10_000)
+        keys = (f"other-{number}" for number in count())
+        while await redis.node_for(key := next(keys)) is not node:
+            pass
+        await redis.set(key, "x" * 1_000)
+        await node.config_set("maxmemory", 0)
+        assert (await node.info("stats"))["evicted_keys"] > 0
+
+
 async def test_an_absent_value_is_absent_once_the_node_is_verified(
     redis: Any, watch: Watch
 ) -> None:
@@ -115,7 +128,6 @@ async def test_an_absent_value_is_absent_once_the_node_is_verified(
     assert await Boards(reader, ORDER_BOARDS).view("counter-x") is None
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 async def test_after_a_failover_an_absent_value_is_unknown(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -125,7 +137,7 @@ async def test_after_a_failover_an_absent_value_is_unknown(
     await project(watcher, "counter-old", Counted(by=1), store=memory_store)
     copy = await Copy.of(redis)
     await project(watcher, "counter-new", Counted(by=1), Named(name="n"), store=memory_store)
-    await copy.take_over(redis)
+    await copy.take_over()
     reader = ReadModels(redis)
     boards = Boards(reader, ORDER_BOARDS)
     assert await reader.document(COUNTER_VIEWS, "counter-old")  # what is there is served
@@ -146,7 +158,6 @@ async def test_after_a_failover_an_absent_value_is_unknown(
     await assert_equal_to_log(watcher)
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 async def test_a_prefetched_document_is_not_absent_after_a_failover(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -156,13 +167,12 @@ async def test_a_prefetched_document_is_not_absent_after_a_failover(
     await project(watcher, "counter-new", Counted(by=1), store=memory_store)
     reader = ReadModels(redis)
     assert await reader.served(COUNTER_VIEWS)
-    await copy.take_over(redis)
+    await copy.take_over()
     prefetched = reader.prefetch(COUNTER_VIEWS, "counter-new")
     with pytest.raises(ReadModelsLost):
         await reader.document(COUNTER_VIEWS, "counter-new", prefetched)
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 async def test_each_instance_repairs_the_streams_that_it_projected(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -171,19 +181,18 @@ async def test_each_instance_repairs_the_streams_that_it_projected(
     await look(first)
     await look(second)
     copy = await Copy.of(redis)
-    await copy.take_over(redis)
+    await copy.take_over()
     await look(first)
     first_copy = await Copy.of(redis)
     await project(second, "counter-late", Counted(by=1), store=memory_store)
     for key in set(await redis.keys("*")) - first_copy.keys:
         await redis.delete(key)  # it was written to the old primary
     await look(first)
-    assert await redis.exists(*first_copy.keys)
+    assert all([await redis.exists(key) for key in first_copy.keys])
     await look(second)
     assert (await read(redis, "counter-late")) == await fold_log(memory_store, "counter-late")
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 async def test_an_instance_that_projected_nothing_repairs_every_stream(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -193,13 +202,38 @@ async def test_an_instance_that_projected_nothing_repairs_every_stream(
     for number in range(300):
         stream = f"counter-{number}"
         await project(writer, stream, Counted(by=number), Named(name=stream), store=memory_store)
-    await copy.take_over(redis)
+    await copy.take_over()
     other = watch()
     await look(other)
     await assert_equal_to_log(other)
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
+async def test_a_stream_is_loaded_once_for_all_read_models_that_lack_it(
+    redis: Any, watch: Watch, memory_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading it for each of them took most of the time of a repair."""
+    watcher = watch()
+    await look(watcher)
+    copy = await Copy.of(redis)
+    for number in range(20):
+        stream = f"counter-{number}"
+        await project(watcher, stream, Counted(by=2), Named(name=stream), store=memory_store)
+    await copy.take_over()
+    loaded: list[str] = []
+    load = MemoryEventStore.load
+
+    async def counting(self: Store, stream: str, **options: Any) -> Any:
+        loaded.append(stream)
+        return await load(self, stream, **options)
+
+    monkeypatch.setattr(MemoryEventStore, "load", counting)
+    assert (await Repair(watcher.projector).recent()).repaired == 20 * len(ALL)
+    assert sorted(loaded) == sorted(f"counter-{number}" for number in range(20))
+    monkeypatch.undo()
+    await look(watcher)
+    await assert_equal_to_log(watcher)
+
+
 async def test_a_second_failover_during_the_repair_is_repaired_as_well(
     redis: Any, watch: Watch, memory_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,12 +241,12 @@ async def test_a_second_failover_during_the_repair_is_repaired_as_well(
     await look(watcher)
     copy = await Copy.of(redis)
     await project(watcher, "counter-new", Counted(by=1), store=memory_store)
-    await copy.take_over(redis)
+    await copy.take_over()
     repair = Repair.all_heads
 
     async def fail_over_again(self: Repair[Event]) -> Any:
         counts = await repair(self)
-        await copy.take_over(redis)
+        await copy.take_over()
         return counts
 
     monkeypatch.setattr(Repair, "all_heads", fail_over_again)
@@ -225,7 +259,6 @@ async def test_a_second_failover_during_the_repair_is_repaired_as_well(
     assert await ReadModels(redis).document(COUNTER_VIEWS, "counter-none") is None
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 async def test_a_node_that_returns_is_verified_again(
     redis: Any, watch: Watch, memory_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,7 +274,8 @@ async def test_a_node_that_returns_is_verified_again(
 
     monkeypatch.setattr("chassis.views.rebuild.recovery.identities", other_identities)
     await look(watcher)
-    await redis.hset(verified_key(SERVICE), nodes[0].key, nodes[0].evicted_keys)
+    for node in nodes:
+        await redis.hset(verified_key(SERVICE), node.key, node.evicted_keys)
     for key in await redis.keys("*counter*"):
         await redis.delete(key)
     monkeypatch.undo()
@@ -249,7 +283,6 @@ async def test_a_node_that_returns_is_verified_again(
     assert await read(redis, "counter-a") == await fold_log(memory_store, "counter-a")
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 async def test_read_models_of_another_fold_version_are_repaired_by_its_instances(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -258,7 +291,7 @@ async def test_read_models_of_another_fold_version_are_repaired_by_its_instances
     newer = watch((replace(COUNTERS, version=2),))
     copy = await Copy.of(redis)
     await project(old, "counter-a", Counted(by=1), store=memory_store)
-    await copy.take_over(redis)
+    await copy.take_over()
     await newer.recovery.look()
     with pytest.raises(ReadModelsLost):
         await ReadModels(redis).document(COUNTER_VIEWS, "counter-b")
@@ -272,7 +305,6 @@ async def test_without_an_owner_that_verifies_an_absent_value_is_absent(redis: A
     assert await ReadModels(redis).document(COUNTER_VIEWS, "counter-a") is None
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 async def test_evicted_read_models_are_rebuilt(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -282,10 +314,7 @@ async def test_evicted_read_models_are_rebuilt(
         await project(watcher, f"counter-{number}", Counted(by=number), store=memory_store)
     await look(watcher)
     await redis.config_set("maxmemory-policy", "allkeys-random")
-    used = (await redis.info("memory"))["used_memory"]
-    await redis.config_set("maxmemory", int(used * 0.98))
-    await redis.set("other", "x" * 10_000)
-    await redis.config_set("maxmemory", 0)
+    await fill_memory(redis)
     reader = ReadModels(redis)
 
     async def absent() -> list[int]:
@@ -298,7 +327,6 @@ async def test_evicted_read_models_are_rebuilt(
                 pass
         return found
 
-    assert (await redis.info("stats"))["evicted_keys"] > 0
     assert await absent() == []
     with pytest.raises(EvictionPolicy, match="allkeys-random"):
         await watcher.recovery.look()
@@ -310,7 +338,6 @@ async def test_evicted_read_models_are_rebuilt(
     await watcher.recovery.look()
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 async def test_evictions_that_go_on_are_not_answered_by_rebuild_after_rebuild(
     redis: Any, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,18 +360,13 @@ async def test_evictions_that_go_on_are_not_answered_by_rebuild_after_rebuild(
         await ReadModels(redis).document(COUNTER_VIEWS, "counter-none")
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 async def test_evicted_keys_with_a_time_to_live_are_no_loss(redis: Any, watch: Watch) -> None:
     watcher = watch()
     await look(watcher)
     await redis.config_set("maxmemory-policy", "volatile-ttl")
-    for number in range(100):
+    for number in range(300):
         await redis.set(f"outcome-{number}", "x" * 1000, ex=1000)
-    used = (await redis.info("memory"))["used_memory"]
-    await redis.config_set("maxmemory", int(used * 0.98))
-    await redis.set("other", "x" * 10_000)
-    await redis.config_set("maxmemory", 0)
-    assert (await redis.info("stats"))["evicted_keys"] > 0
+    await fill_memory(redis)
     reader = ReadModels(redis)
     assert await reader.document(COUNTER_VIEWS, "counter-none") is None
     before = await served(redis, "counters")
@@ -353,7 +375,7 @@ async def test_evicted_keys_with_a_time_to_live_are_no_loss(redis: Any, watch: W
     assert await reader.document(COUNTER_VIEWS, "counter-none") is None
     nodes = await identities(redis)
     verified = await VerifiedNodes(redis, SERVICE).read()
-    assert verified.evicted_keys(nodes[0]) == nodes[0].evicted_keys
+    assert [verified.evicted_keys(node) for node in nodes] == [n.evicted_keys for n in nodes]
 
 
 @pytest.mark.parametrize(
@@ -453,7 +475,7 @@ class Stress:
             copy = await Copy.of(node)
             enough = self.answers + self.chance.randrange(1, 12)
             await eventually(partial(_answered, self, enough))
-            await copy.take_over(node)
+            await copy.take_over()
         self.stop.set()
 
     async def run(self, instances: Mapping[str, ReadModelWatcher[Event]]) -> None:
@@ -475,7 +497,6 @@ async def _score(boards: Boards[Any], stream: str) -> float | None:
     return (await boards.page("even", member=stream)).member_score
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_no_reader_misses_what_was_stored_while_replicas_take_over(
     redis: Any, memory_store: Store, watch: Watch, seed: int
@@ -539,6 +560,31 @@ async def test_ten_failovers_to_a_real_replica_that_lags_lose_nothing(
     assert stress.false_absences == []
 
 
+async def test_a_demoted_primary_is_left_at_the_next_look(
+    memory_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It closes no connection and refuses no read, and nothing is written meanwhile."""
+    monkeypatch.setattr("redis_batching.primary_connection.VERIFY_SECONDS", 600)
+    async with (
+        two_servers(tmp_path / "one", tmp_path / "two") as (primary, replica),
+        paired(primary, replica) as pair,
+        connect(pair.url) as redis,
+        connect(pair.url) as reading,
+    ):
+        watcher = ReadModelWatcher(Projector(redis, memory_store, SERVICE, ALL))
+        await look(watcher)
+        reader = ReadModels(reading)
+        assert await reader.document(COUNTER_VIEWS, "counter-a") is None
+        await pair.fail_over()
+        with pytest.raises(ReadModelsLost):
+            await reader.document(COUNTER_VIEWS, "counter-a")
+        await look(watcher)
+        (node,) = await identities(redis)
+        assert node.run_id == (await pair.primary.info("server"))["run_id"]
+        assert (await VerifiedNodes(redis, SERVICE).read()).covers([node])
+        assert await reader.document(COUNTER_VIEWS, "counter-a") is None
+
+
 async def _answered(stress: Stress, enough: int) -> bool:
     return stress.answers >= enough
 
@@ -554,7 +600,6 @@ async def _is_served(redis: Any, store: Store, name: str) -> bool:
         return False
 
 
-@pytest.mark.single_node("the failover is made by copying one server")
 async def test_the_watcher_repairs_without_a_new_event(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -567,7 +612,7 @@ async def test_the_watcher_repairs_without_a_new_event(
         stream = f"counter-{number}"
         copy = await Copy.of(redis)
         await project(watcher, stream, Counted(by=1), Named(name=stream), store=memory_store)
-        await copy.take_over(redis)
+        await copy.take_over()
 
         async def equal(stream: str = stream) -> bool:
             try:

@@ -6,25 +6,19 @@ import pytest
 from redis.exceptions import ResponseError
 
 from chassis.views.scripts import LuaScript
+from tests.support.command_counts import calls_of_commands
 
 pytestmark = pytest.mark.stack
 
 INCREMENT = LuaScript("return redis.call('INCRBY', KEYS[1], ARGV[1])")
 
 
-async def _calls(redis: Any) -> dict[str, int]:
-    stats = await redis.info("commandstats")
-    return {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
-
-
-@pytest.mark.single_node("counts the commands of one server")
 async def test_a_script_is_sent_once_and_then_run_by_its_digest(redis: Any) -> None:
     await redis.script_flush()
-    before = await _calls(redis)
+    before = await calls_of_commands(redis)
     assert [await INCREMENT.run(redis, ["n"], [2]) for _ in range(3)] == [2, 4, 6]
-    after = await _calls(redis)
-    assert after["evalsha"] - before.get("evalsha", 0) == 3
-    assert after["eval"] - before.get("eval", 0) == 1
+    made = await calls_of_commands(redis) - before
+    assert (made["evalsha"], made["eval"]) == (3, 1)
 
 
 async def test_a_batch_repeats_only_the_calls_of_a_lost_script(redis: Any) -> None:
