@@ -5,18 +5,29 @@ else is read. Otherwise the snapshot holds the state, and an index names the com
 that are older than the newest commits, so that a redelivered command is still recognised. Both are
 hints: a snapshot is used only if its commit is in the log, and the log confirms what the index
 names.
+
+One command adds at most `MAX_INDEXED` commands to the index. A stream that an older build has
+written has more: until the index has caught up, the log is searched for those that it lacks.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from chassis.decide.decider import Decider
-from chassis.log.event_store import Commit, EventStore, History, Origin, Snapshot
+from chassis.log.event_store import (
+    Commit,
+    EventStore,
+    ExecutedCommand,
+    History,
+    Origin,
+    Snapshot,
+)
 from chassis.log.slices import slices
 from contracts.messages import Event
 
@@ -25,6 +36,8 @@ E = TypeVar("E", bound=Event)
 
 REDELIVERY_DAYS: Final = 15
 """Days for which a command id is recognised; SQS keeps a message for fourteen at most."""
+MAX_INDEXED: Final = 500
+"""Commands that one command adds to the index, at most: a fraction of a second of writing."""
 _DAY_MS: Final = 24 * 3600 * 1000
 _MOST_OVERSIZED: Final = 1_000
 
@@ -86,11 +99,15 @@ class Streams(Generic[S, E]):
         snapshot, indexed = await asyncio.gather(
             self.store.snapshot(stream), self.store.indexed_commit(stream, origin.command_id)
         )
-        if snapshot is not None and snapshot.indexed < history.after:  # snapshots were not saved
-            history = await self.store.load(stream, after=snapshot.indexed)
+        if snapshot is not None and snapshot.version <= history.after:  # later ones were not saved
+            history = await self.store.load(stream, after=snapshot.first - 1)
         state = self._state(snapshot, history)
         if state is None or snapshot is None:
             return await self.fold(await self.store.load(stream), snapshot=snapshot)
+        if indexed is None and snapshot.indexed < history.after:
+            indexed = await self.store.find_command(
+                stream, origin.command_id, after=snapshot.indexed, until=history.after
+            )
         earlier = None if indexed is None else await self.store.commit(stream, indexed)
         if earlier is not None and not earlier.results_from(origin):
             earlier = None  # the log was restored from a backup, and the index was not
@@ -111,11 +128,7 @@ class Streams(Generic[S, E]):
         if snapshots is None or not self._due(snapshots, history, loaded.snapshot):
             return
         valid = _of_this_log(history, loaded.snapshot)
-        oldest = commit.origin.at - REDELIVERY_DAYS * _DAY_MS
-        # the newest commits of each load until the next snapshot include the rest
-        older = history.commits[: len(history.commits) - (snapshots.newest - snapshots.every)]
-        indexed = valid.indexed if valid else 0
-        unindexed = [each for each in older if each.first > indexed and each.origin.at > oldest]
+        commands, indexed = await self._unindexed(snapshots, history, valid.indexed if valid else 0)
         state = await self._fold(loaded.state, commit.events)
         snapshot = Snapshot(
             stream=commit.stream,
@@ -123,14 +136,38 @@ class Streams(Generic[S, E]):
             schema=snapshots.schema,
             state=snapshots.state.dump_json(state),
             fingerprint=commit.fingerprint,
-            indexed=max(indexed, older[-1].last if older else 0),
+            indexed=indexed,
         )
         await self.store.index_commands(
-            unindexed, expires_at=commit.origin.at // 1000 + REDELIVERY_DAYS * _DAY_MS // 1000
+            commands, expires_at=commit.origin.at // 1000 + REDELIVERY_DAYS * _DAY_MS // 1000
         )
         replaces = loaded.snapshot.fingerprint if loaded.snapshot and not valid else ""
         if not await self.store.save_snapshot(snapshot, replaces=replaces):
             self._note_oversized(snapshot)
+
+    async def _unindexed(
+        self, snapshots: Snapshots[S], history: History[E], indexed: int
+    ) -> tuple[Sequence[ExecutedCommand], int]:
+        """Return the commands to add to the index now, and the version that it then reaches.
+
+        These are the oldest `MAX_INDEXED` that can be redelivered and are not in the index, except
+        those that the newest commits of every load until the next snapshot will include.
+        """
+        count = len(history.commits) - (snapshots.newest - snapshots.every)
+        older = history.commits[: max(0, count)]
+        end = older[-1].last if older else indexed
+        at = history.commits[-1].origin.at - REDELIVERY_DAYS * _DAY_MS
+        if indexed >= history.after:
+            lacking = (each for each in older if each.first > indexed and each.origin.at > at)
+            commands = [each.executed for each in islice(lacking, MAX_INDEXED + 1)]
+        else:
+            found = await self.store.executed_commands(
+                history.head.stream, after=indexed, limit=MAX_INDEXED + 1
+            )
+            commands = [each for each in found if each.last <= end]
+        some = commands[:MAX_INDEXED]
+        reached = some[-1].last if len(commands) > MAX_INDEXED else max(indexed, end)
+        return [each for each in some if each.at > at], reached
 
     def _due(self, snapshots: Snapshots[S], history: History[E], stored: Snapshot | None) -> bool:
         """Return whether enough commits follow the last snapshot of a stream that needs one."""
@@ -140,7 +177,7 @@ class Streams(Generic[S, E]):
         if head.version - self.oversized.get(head.stream, -snapshots.every) < snapshots.every:
             return False
         valid = _of_this_log(history, stored)
-        if valid is None or valid.schema != snapshots.schema:
+        if valid is None or valid.schema != snapshots.schema or valid.indexed < history.after:
             return True
         since = history.since(valid.version)
         return since is None or len(since.commits) >= snapshots.every

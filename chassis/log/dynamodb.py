@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 import orjson
@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from chassis.log.codec import Codec
 from chassis.log.dynamodb_items import (
+    COMMAND_ATTRIBUTES,
     HEAD_ATTRIBUTES,
     CommitItems,
     Item,
@@ -19,6 +20,8 @@ from chassis.log.dynamodb_items import (
     decode_snapshot,
     encode_command,
     encode_snapshot,
+    event_count,
+    executed_command,
     head_of,
     last_version,
     snapshot_key,
@@ -28,6 +31,7 @@ from chassis.log.event_store import (
     Commit,
     CommitTooLarge,
     Conflict,
+    ExecutedCommand,
     Head,
     HeadsPage,
     History,
@@ -56,6 +60,9 @@ _BATCH_ATTEMPTS: Final = 5
 _THROTTLED: Final[Any] = {
     "Error": {"Code": "ThrottlingException", "Message": "items of a batch were not written"}
 }
+_FILTERED_PAGE: Final = 10_000
+"""Items that DynamoDB filters for one reply, of which at most one is returned."""
+
 
 _TOO_LARGE: Final = re.compile(r"[Ii]tem size .*exceed|exceed.* maximum allowed size")
 
@@ -168,8 +175,39 @@ class DynamoDBEventStore(Generic[E]):
                 raise
         return True
 
-    async def index_commands(self, commits: Iterable[Commit[E]], *, expires_at: int) -> None:
-        entries = [encode_command(commit, expires_at) for commit in commits]
+    async def executed_commands(
+        self, stream: str, *, after: int, limit: int
+    ) -> Sequence[ExecutedCommand]:
+        items: list[Item] = []
+        options = {"Limit": limit, "ProjectionExpression": COMMAND_ATTRIBUTES}
+        async for page in self._query(stream, after, **options):
+            items += page
+            if len(items) >= limit:
+                break
+        return [executed_command(item) for item in items[:limit]]
+
+    async def find_command(
+        self, stream: str, command_id: str, *, after: int, until: int
+    ) -> int | None:
+        options = {
+            "KeyConditionExpression": "p = :p AND s BETWEEN :first AND :until",
+            "FilterExpression": "c = :command",
+            "ProjectionExpression": "s",
+            "ExpressionAttributeValues": {
+                ":p": {"S": stream},
+                ":first": {"N": str(after + 1)},
+                ":until": {"N": str(until)},
+                ":command": {"S": command_id},
+            },
+            "Limit": _FILTERED_PAGE,
+        }
+        async for page in self._query(stream, after, **options):
+            for item in page:
+                return int(item["s"]["N"])
+        return None
+
+    async def index_commands(self, commands: Sequence[ExecutedCommand], *, expires_at: int) -> None:
+        entries = [encode_command(command, expires_at) for command in commands]
         batches = [entries[start : start + _BATCH] for start in range(0, len(entries), _BATCH)]
         async for some in slices(batches, _BATCHES_AT_ONCE):
             await asyncio.gather(*map(self._write_batch, some))
@@ -202,7 +240,7 @@ class DynamoDBEventStore(Generic[E]):
         async for items, next_cursor, units in self._scan(segment, segments, cursor):
             commits: list[Commit[E]] = []
             unreadable: list[tuple[str, str]] = []
-            async for some in slices(items):
+            async for some in slices(items, weigh=event_count):
                 for item in some:
                     try:
                         commits.append(self._items.decode(item))
@@ -278,7 +316,7 @@ class DynamoDBEventStore(Generic[E]):
         commits: list[Commit[E]] = []
         if len(items) >= PAGE_COMMITS:
             await asyncio.sleep(0)  # parsing them took as long as decoding them will
-        async for some in slices(items):
+        async for some in slices(items, weigh=event_count):
             commits += [self._items.decode(item) for item in some]
         return commits
 

@@ -18,6 +18,7 @@ from chassis.log.event_store import (
     MAX_COMMIT_BYTES,
     Commit,
     CommitTooLarge,
+    ExecutedCommand,
     Head,
     Origin,
     Snapshot,
@@ -30,6 +31,8 @@ Item = dict[str, dict[str, Any]]
 
 HEAD_ATTRIBUTES = "p, s, n, t"
 """Projection expression of what `head_of` and `last_version` read."""
+COMMAND_ATTRIBUTES = "p, s, n, t, c"
+"""Projection expression of what `executed_command` reads."""
 
 
 class CommitItems(Generic[E]):
@@ -157,13 +160,29 @@ def command_key(stream: str, command_id: str) -> Item:
     return {"k": {"S": f"command#{stream}#{command_id}"}}
 
 
-def encode_command(commit: Commit[Any], expires_at: int) -> Item:
+def encode_command(command: ExecutedCommand, expires_at: int) -> Item:
     """Return the item that names the commit of a command, until `expires_at` (UNIX seconds)."""
     return {
-        **command_key(commit.stream, commit.origin.command_id),
-        "s": {"N": str(commit.first)},
+        **command_key(command.stream, command.command_id),
+        "s": {"N": str(command.first)},
         "ttl": {"N": str(expires_at)},
     }
+
+
+def executed_command(item: Item) -> ExecutedCommand:
+    """Return the command of a commit's item, whose events may be missing or unreadable."""
+    return ExecutedCommand(
+        stream=item["p"]["S"],
+        command_id=str(item.get("c", {}).get("S", "")),
+        first=_number(item, "s"),
+        last=last_version(item),
+        at=_number(item, "t"),
+    )
+
+
+def event_count(item: Item) -> int:
+    """Return the number of events in a commit's item; 1 if it is malformed."""
+    return max(1, _number(item, "n"))
 
 
 def _number(item: Item, name: str) -> int:

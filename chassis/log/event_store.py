@@ -2,7 +2,7 @@
 
 import bisect
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -116,6 +116,18 @@ class Commit(Generic[E]):
         return Head(self.stream, self.last)
 
     @property
+    def size(self) -> int:
+        """The number of events."""
+        return len(self.events)
+
+    @property
+    def executed(self) -> "ExecutedCommand":
+        """The command that it results from, as the index stores it."""
+        return ExecutedCommand(
+            self.stream, self.origin.command_id, self.first, self.last, self.origin.at
+        )
+
+    @property
     def fingerprint(self) -> str:
         """Identify the commit among all that could be at its version: `<last>.<first>.<digest>`.
 
@@ -158,6 +170,18 @@ def check_contiguous(commits: Sequence[Commit[Any]], *, complete: bool) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutedCommand:
+    """Name a command and the commit that results from it: versions `first` to `last`."""
+
+    stream: str
+    command_id: str
+    first: int
+    last: int
+    at: int
+    """Milliseconds since the UNIX epoch."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Hold the state of a stream at the end of one of its commits, so that loading starts there."""
 
@@ -171,6 +195,12 @@ class Snapshot:
     indexed: int = 0
     """Version up to which `index_commands` has stored the command ids of the stream."""
 
+    @property
+    def first(self) -> int:
+        """First version of the commit that ends at `version`; 1 if the fingerprint is damaged."""
+        parts = self.fingerprint.split(".")
+        return int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else 1
+
 
 @dataclass(frozen=True, slots=True)
 class History(Generic[E]):
@@ -183,6 +213,11 @@ class History(Generic[E]):
     @property
     def events(self) -> tuple[E, ...]:
         return tuple(event for commit in self.commits for event in commit.events)
+
+    @property
+    def size(self) -> int:
+        """The number of events."""
+        return sum(commit.size for commit in self.commits)
 
     @property
     def fingerprint(self) -> str:
@@ -333,8 +368,25 @@ class EventStore(Protocol[E]):
         it does not belong to this log.
         """
 
-    async def index_commands(self, commits: Iterable[Commit[E]], *, expires_at: int) -> None:
-        """Store which command each of these commits results from, for `indexed_commit`.
+    async def executed_commands(
+        self, stream: str, *, after: int, limit: int
+    ) -> Sequence[ExecutedCommand]:
+        """Return the commands of the first `limit` commits after version `after`, in order.
+
+        The events are not decoded.
+        """
+
+    async def find_command(
+        self, stream: str, command_id: str, *, after: int, until: int
+    ) -> int | None:
+        """Return the first version of a command's commit, or None if there is none.
+
+        Searches the commits that begin after version `after`, up to version `until`, without
+        decoding their events: it costs the read units of all of them.
+        """
+
+    async def index_commands(self, commands: Sequence[ExecutedCommand], *, expires_at: int) -> None:
+        """Store the commit of each of these commands, for `indexed_commit`.
 
         `expires_at` is in UNIX seconds; the entries may be deleted after it.
         """

@@ -1,9 +1,10 @@
 """Store events in memory, for tests and examples; passes the tests of the DynamoDB store."""
 
 import asyncio
+import bisect
 import zlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -14,6 +15,7 @@ from chassis.log.event_store import (
     Commit,
     CommitTooLarge,
     Conflict,
+    ExecutedCommand,
     Head,
     HeadsPage,
     History,
@@ -47,6 +49,13 @@ class StoredCommit:
     def last(self) -> int:
         return self.first + self.count - 1
 
+    @property
+    def executed(self) -> ExecutedCommand:
+        """The command that it results from."""
+        return ExecutedCommand(
+            self.stream, self.origin.command_id, self.first, self.last, self.origin.at
+        )
+
 
 @dataclass(slots=True)
 class MemoryEventStore(Generic[E]):
@@ -61,9 +70,10 @@ class MemoryEventStore(Generic[E]):
 
     async def load(self, stream: str, *, after: int = 0) -> History[E]:
         await asyncio.sleep(0)  # let other tasks run, as a network call would
-        stored = [commit for commit in self._commits(stream) if commit.first > after]
+        stored = self._commits(stream)
+        stored = stored[_position(stored, after + 1) :]
         commits: list[Commit[E]] = []
-        async for some in slices(stored):
+        async for some in slices(stored, weigh=_count):
             commits += map(self._decode, some)
         check_contiguous(commits, complete=after == 0)
         version = commits[-1].last if commits else after
@@ -75,8 +85,8 @@ class MemoryEventStore(Generic[E]):
 
     async def commit(self, stream: str, first: int) -> Commit[E] | None:
         await asyncio.sleep(0)
-        found = (stored for stored in self._commits(stream) if stored.first == first)
-        return next(map(self._decode, found), None)
+        stored = self._stored_at(stream, first)
+        return None if stored is None else self._decode(stored)
 
     async def head(self, stream: str) -> Head:
         await asyncio.sleep(0)
@@ -95,12 +105,11 @@ class MemoryEventStore(Generic[E]):
         check_claims(claims, unclaimed)
         await asyncio.sleep(0)
         place = head.version + 1
-        for stored in self._commits(head.stream):
-            if stored.first == place:
-                existing = self._decode(stored)
-                if existing.results_from(origin):
-                    return existing
-                raise Conflict(head)
+        if (taken := self._stored_at(head.stream, place)) is not None:
+            existing = self._decode(taken)
+            if existing.results_from(origin):
+                return existing
+            raise Conflict(head)
         for claim in (*claims, *unclaimed):
             if (holder := self.claims.get(claim, head.stream)) != head.stream:
                 raise ClaimTaken(claim, holder)
@@ -125,11 +134,27 @@ class MemoryEventStore(Generic[E]):
             self.snapshots[snapshot.stream] = snapshot
         return True
 
-    async def index_commands(self, commits: Iterable[Commit[E]], *, expires_at: int) -> None:
+    async def executed_commands(
+        self, stream: str, *, after: int, limit: int
+    ) -> Sequence[ExecutedCommand]:
+        await asyncio.sleep(0)
+        stored = self._commits(stream)
+        start = _position(stored, after + 1)
+        return [each.executed for each in stored[start : start + limit]]
+
+    async def find_command(
+        self, stream: str, command_id: str, *, after: int, until: int
+    ) -> int | None:
+        await asyncio.sleep(0)
+        stored = self._commits(stream)
+        some = stored[_position(stored, after + 1) : _position(stored, until + 1)]
+        return next((each.first for each in some if each.origin.command_id == command_id), None)
+
+    async def index_commands(self, commands: Sequence[ExecutedCommand], *, expires_at: int) -> None:
         del expires_at  # the entries of a test do not outlive it
         await asyncio.sleep(0)
-        for commit in commits:
-            self.commands[commit.stream, commit.origin.command_id] = commit.first
+        for command in commands:
+            self.commands[command.stream, command.command_id] = command.first
 
     async def indexed_commit(self, stream: str, command_id: str) -> int | None:
         await asyncio.sleep(0)
@@ -180,6 +205,21 @@ class MemoryEventStore(Generic[E]):
     def _commits(self, stream: str) -> list[StoredCommit]:
         return self.streams.get(stream, [])
 
+    def _stored_at(self, stream: str, first: int) -> StoredCommit | None:
+        """Return the commit that begins at a version, however long the stream is."""
+        stored = self._commits(stream)
+        index = _position(stored, first)
+        return stored[index] if index < len(stored) and stored[index].first == first else None
+
     def _decode(self, stored: StoredCommit) -> Commit[E]:
         events = self.codec.decode(stored.encoding, stored.data)
         return Commit(stored.stream, stored.first, events, stored.origin)
+
+
+def _position(stored: Sequence[StoredCommit], first: int) -> int:
+    """Return the index of the first commit that begins at this version or later."""
+    return bisect.bisect_left(stored, first, key=lambda commit: commit.first)
+
+
+def _count(stored: StoredCommit) -> int:
+    return stored.count

@@ -156,7 +156,7 @@ async def fold_in_slices(model: ReadModel[E], history: History[E]) -> FieldChang
     """Return the changes by a complete history; other tasks run between two slices of it."""
     changes: dict[str | BoardMember, bytes | float | None] = {}
     stream = history.head.stream
-    async for commits in slices(history.commits):
+    async for commits in slices(history.commits, weigh=lambda commit: commit.size):
         events = tuple(event for commit in commits for event in commit.events)
         needed = {name: changes.get(name) for name in model.needs(stream, events)}
         stored = {name: value for name, value in needed.items() if isinstance(value, bytes)}

@@ -36,7 +36,8 @@ from contracts.messages import Event
 E = TypeVar("E", bound=Event)
 
 SHORT: Final = 100
-"""Commits of a stream that are folded from the first event at every command."""
+"""Commits of a stream that are folded from the first event at every command, if they hold no more
+events than a slice."""
 _SETTLED: Final = (b"applied", b"duplicate")
 """Statuses after which a read model holds the change."""
 
@@ -112,9 +113,9 @@ class Projector(Generic[E]):
         incomplete: dict[str, History[E] | None] = {}
         for stream, because in page.unreadable:
             await self._park(target, stream, UnknownEvent(because))
-        async for some in slices([*histories_of_page(page.commits)]):
+        async for some in slices([*histories_of_page(page.commits)], weigh=_weight):
             for stream, history in some:
-                if history is None or len(history.commits) > SLICE:
+                if history is None or history.size > SLICE:
                     incomplete[stream] = history
                 elif (change := await self._change_or_park(target, history)) is not None:
                     changes[stream] = change
@@ -163,8 +164,11 @@ class Projector(Generic[E]):
         A short history is folded from the first event and applied in one round trip. A longer one
         continues from what is stored, which takes another round trip.
         """
-        if history.complete and len(history.commits) <= SHORT:
-            built = [(t, c) for t in targets if (c := await self._change_or_park(t, history))]
+        if history.complete and len(history.commits) <= SHORT and history.size <= SLICE:
+            built: list[tuple[Target[E], Change]] = []
+            async for some in slices(targets, weigh=lambda _target: history.size):
+                changes = [(t, await self._change_or_park(t, history)) for t in some]
+                built += [(target, change) for target, change in changes if change]
             control, statuses = await self._read_control_and_apply([change for _, change in built])
             behind = _unsettled(built, statuses)
         else:
@@ -187,13 +191,15 @@ class Projector(Generic[E]):
         control, found = await self._read_control_and_stored(targets, last)
         built: list[tuple[Target[E], Change]] = []
         behind: list[Target[E]] = []
-        for target, (position, stored) in zip(targets, found, strict=True):
-            if position == Position(history.head.version, history.fingerprint):
-                self.counts.duplicates += 1
-            elif position.version != last.after or not _holds(history, position):
-                behind.append(target)
-            elif change := await self._change_or_park(target, last, stored, position):
-                built.append((target, change))
+        every = [*zip(targets, found, strict=True)]
+        async for some in slices(every, weigh=lambda _target: last.size):
+            for target, (position, stored) in some:
+                if position == Position(history.head.version, history.fingerprint):
+                    self.counts.duplicates += 1
+                elif position.version != last.after or not _holds(history, position):
+                    behind.append(target)
+                elif change := await self._change_or_park(target, last, stored, position):
+                    built.append((target, change))
         statuses = await self.apply([change for _, change in built])
         return control, behind + _unsettled(built, statuses)
 
@@ -240,7 +246,7 @@ class Projector(Generic[E]):
 
     async def _advance(self, target: Target[E], base: Position, history: History[E]) -> bytes:
         """Fold and apply a history that begins at `base`, slice by slice; return the status."""
-        async for commits in slices(history.commits):
+        async for commits in slices(history.commits, weigh=lambda commit: commit.size):
             part = History(commits[-1].head, tuple(commits), base.version)
             position, stored = await self._stored(target, part)
             if position != base:
@@ -317,6 +323,12 @@ class Projector(Generic[E]):
     @property
     def _versions(self) -> dict[str, int]:
         return {model.name: model.version for model in self.models}
+
+
+def _weight(of_page: tuple[str, History[E] | None]) -> int:
+    """Return how many events of a page a stream has; 0 if it is loaded later."""
+    _, history = of_page
+    return 0 if history is None else history.size
 
 
 def _unsettled(

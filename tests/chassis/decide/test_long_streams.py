@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from chassis.decide import streams
 from chassis.decide.decider import DecisionContext, Rejected
 from chassis.decide.repository import Repository
 from chassis.decide.streams import REDELIVERY_DAYS, Snapshots
-from chassis.log.event_store import CommandIdReused, EventStore, Snapshot
+from chassis.log.event_store import CommandIdReused, EventStore, ExecutedCommand, Snapshot
 from chassis.log.memory import MemoryEventStore
 from chassis.log.slices import SLICE
 from contracts.messages import Metadata
@@ -267,6 +268,72 @@ async def test_a_long_history_is_decoded_and_folded_in_slices() -> None:
     assert 0 < work.most <= SLICE
 
 
+async def test_commits_of_many_events_are_divided_by_their_events() -> None:
+    """A slice of commits that hold hundreds of events each would block the loop for seconds."""
+    work = WorkPerTurn()
+    codec = type(CODEC)(Counted | Named)
+    decode = codec.decode
+    codec.decode = lambda *stored: work.did(  # type: ignore[method-assign]
+        decoded := decode(*stored), len(decoded)
+    )
+    store: MemoryEventStore[Event] = MemoryEventStore(codec)
+    for _ in range(30):
+        await append(store, "counter-wide", *[Counted(by=1)] * 90)
+    work.most = work.now = 0
+    async with work:
+        await store.load("counter-wide")
+    assert work.most == 180
+
+
+async def test_one_command_adds_a_limited_number_of_commands_to_the_index(
+    counter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older build has written the stream: all its commands, at once, would take minutes."""
+    monkeypatch.setattr(streams, "MAX_INDEXED", 10)
+    store = IndexWritesCounted(CODEC)
+    counters = Repository(store, COUNTER, SNAPSHOTS)
+    commands = await count(Repository(store, COUNTER), counter, 40)
+    for number in range(1, 5):
+        commands += await count(counters, counter, 1)
+        assert len(store.commands) == min(10 * number, 38 + number - 1)
+        for each in commands:
+            again = await counters.execute(Count(counter=counter), each)
+            assert again.repeated
+            assert len(again.history.commits) <= SNAPSHOTS.newest
+    assert store.most_indexed == 10
+    snapshot = await store.snapshot(f"counter-{counter}")
+    assert snapshot is not None
+    assert snapshot.indexed >= (await store.head(snapshot.stream)).version - SNAPSHOTS.newest
+
+
+async def test_commands_are_recognised_while_the_index_catches_up_and_processes_die(
+    counter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MAX_INDEXED", 4)
+    store = Crashing(CODEC)
+    counters = Repository(store, COUNTER, SNAPSHOTS)
+    commands = await count(Repository(store, COUNTER), counter, 30)
+    for number in range(20):
+        store.crash = number % 2 == 0
+        commands.append(metadata())
+        try:
+            await counters.execute(Count(counter=counter), commands[-1])
+        except ConnectionError:
+            store.crash = False
+        for each in commands:
+            assert (await counters.execute(Count(counter=counter), each)).repeated
+    assert (await store.head(f"counter-{counter}")).version == 50
+
+
+class IndexWritesCounted(MemoryEventStore[Event]):
+    most_indexed: int = 0
+    """Commands that one call has added to the index, at most."""
+
+    async def index_commands(self, commands: Sequence[ExecutedCommand], *, expires_at: int) -> None:
+        self.most_indexed = max(self.most_indexed, len(commands))
+        await super().index_commands(commands, expires_at=expires_at)
+
+
 @dataclass
 class WorkPerTurn:
     """Count steps of work between two turns of the event loop."""
@@ -274,8 +341,8 @@ class WorkPerTurn:
     now: int = 0
     most: int = 0
 
-    def did(self, result: Any) -> Any:
-        self.now += 1
+    def did(self, result: Any, steps: int = 1) -> Any:
+        self.now += steps
         self.most = max(self.most, self.now)
         return result
 

@@ -220,12 +220,32 @@ async def test_one_commit_is_loaded_by_its_first_version(store: Store) -> None:
 async def test_the_commit_of_an_indexed_command_is_found(store: Store) -> None:
     stream = fresh()
     commits = await write(store, stream, *[1] * 30)  # more than one request of 25
-    await store.index_commands(commits, expires_at=2_000_000_000)
+    await store.index_commands([each.executed for each in commits], expires_at=2_000_000_000)
     for commit in (commits[0], commits[29]):
         found = await store.indexed_commit(stream, commit.origin.command_id)
         assert found == commit.first
     assert await store.indexed_commit(stream, str(uuid4())) is None
     assert await store.indexed_commit(fresh(), commits[0].origin.command_id) is None
+
+
+async def test_the_commands_of_a_stream_are_listed_without_their_events(store: Store) -> None:
+    stream = fresh()
+    commits = await write(store, stream, 2, 1, 3)
+    executed = [each.executed for each in commits]
+    assert await store.executed_commands(stream, after=0, limit=3) == executed
+    assert await store.executed_commands(stream, after=2, limit=1) == executed[1:2]
+    assert await store.executed_commands(stream, after=6, limit=1) == []
+
+
+async def test_a_command_is_found_in_a_part_of_its_stream(store: Store) -> None:
+    stream = fresh()
+    commits = await write(store, stream, 2, 1, 3)
+    command_id = commits[1].origin.command_id
+    assert await store.find_command(stream, command_id, after=0, until=6) == 3
+    assert await store.find_command(stream, command_id, after=2, until=3) == 3
+    assert await store.find_command(stream, command_id, after=3, until=6) is None
+    assert await store.find_command(stream, command_id, after=0, until=2) is None
+    assert await store.find_command(fresh(), command_id, after=0, until=6) is None
 
 
 async def test_a_claim_named_twice_is_refused_as_dynamodb_refuses_it(store: Store) -> None:

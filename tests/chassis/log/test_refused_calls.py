@@ -7,16 +7,16 @@ from botocore.exceptions import ClientError
 
 from chassis.log.event_store import (
     ClaimTaken,
-    Commit,
     CommitTooLarge,
     Conflict,
+    ExecutedCommand,
     Head,
     Origin,
     UnreadableCommit,
 )
 from chassis.resilience.outage import is_outage
 from chassis.resilience.refusals import dependency_of
-from tests.chassis.events import Counted, Named
+from tests.chassis.events import Counted
 from tests.chassis.stores import dynamodb_store
 
 ORIGIN = Origin("c1", "hash", "correlation", 1_800_000_000_000)
@@ -135,8 +135,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return attempts
 
 
-COMMITS: list[Commit[Counted | Named]] = [
-    Commit("counter-a", first, (Counted(by=1),), ORIGIN) for first in (1, 2, 3)
+COMMANDS = [
+    ExecutedCommand("counter-a", f"c{first}", first, first, ORIGIN.at) for first in (1, 2, 3)
 ]
 
 
@@ -144,14 +144,14 @@ async def test_items_that_a_throttled_batch_leaves_are_written_after_growing_pau
     pauses: list[int],
 ) -> None:
     client = ThrottledBatches(3)
-    await dynamodb_store(client).index_commands(COMMITS, expires_at=0)
-    assert len(client.written) == len(COMMITS)
+    await dynamodb_store(client).index_commands(COMMANDS, expires_at=0)
+    assert len(client.written) == len(COMMANDS)
     assert pauses == [1, 2, 3]
 
 
 async def test_a_batch_that_stays_throttled_is_an_outage(pauses: list[int]) -> None:
     with pytest.raises(ClientError) as raised:
-        await dynamodb_store(ThrottledBatches(1_000)).index_commands(COMMITS, expires_at=0)
+        await dynamodb_store(ThrottledBatches(1_000)).index_commands(COMMANDS, expires_at=0)
     assert is_outage(raised.value)
     assert dependency_of(raised.value) == "dynamodb"
     assert pauses

@@ -1,5 +1,6 @@
 """A long or restored stream is projected from what is stored, and equals the fold of the log."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -182,6 +183,50 @@ async def test_a_long_stream_is_caught_up_in_slices(redis: Any, memory_store: St
         assert max(folded.sizes) <= SLICE
         assert sum(folded.sizes) == 3 * SLICE - 1
     await _equals_the_fold(redis, memory_store)
+
+
+async def test_a_stream_of_few_commits_with_many_events_is_not_folded_again(
+    redis: Any, memory_store: Store
+) -> None:
+    await serve_models(redis)
+    folded = [_Folded(model) for model in MODELS]
+    projector = Projector(redis, memory_store, SERVICE, folded)
+    events: list[Event] = [Named(name="a"), *[Counted(by=1)] * (SLICE - 1)]
+    await projector.project(await append(memory_store, STREAM, *events))
+    history = await append(memory_store, STREAM, Counted(by=1))
+    for each in folded:
+        each.sizes.clear()
+    await projector.project(history)
+    assert [each.sizes for each in folded] == [[1]] * len(MODELS)
+    await _equals_the_fold(redis, memory_store)
+
+
+async def test_other_tasks_run_between_the_read_models_of_a_large_commit(
+    redis: Any, memory_store: Store
+) -> None:
+    await serve_models(redis)
+    turns: list[int] = []
+
+    class Folded(_Folded):
+        def changes(self, stream: str, events: Any, stored: Any) -> Any:
+            turns.append(turn)
+            return super().changes(stream, events, stored)
+
+    turn = 0
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            await asyncio.sleep(0)
+            turn += 1
+
+    projector = Projector(redis, memory_store, SERVICE, [Folded(model) for model in MODELS])
+    await projector.project(await append(memory_store, STREAM, Named(name="a")))
+    turns.clear()
+    counting = asyncio.create_task(count_turns())
+    await projector.project(await append(memory_store, STREAM, *[Counted(by=1)] * SLICE))
+    counting.cancel()
+    assert len(turns) == len(set(turns)) == len(MODELS)
 
 
 def _stored_commit(template: Any, first: int, event: Event) -> Any:
