@@ -5,6 +5,7 @@ A referral is made in two steps: `ReserveReferral` reserves a seat for half an h
 it. The referrer's stream decides on both, so that no seat is assigned twice.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
@@ -597,6 +598,55 @@ class UsersEntry(View):
     """All codes that have not been revoked."""
 
 
+class NumberedReferral(Referral):
+    """A person who was referred, as an item of a list."""
+
+    number: int
+    """Its place among the items of the list."""
+
+
+class MoreReferrals(View):
+    """The number of a member's referrals that are not part of the account but items of a list."""
+
+    used: int = 0
+    pending: int = 0
+    added: int = 0
+    """Items that were ever added; the next one has this number."""
+
+
+class StoredAccount(UsersEntry):
+    """A member's account as it is stored: with its referrals, as far as they are not too many.
+
+    The bytes of an account whose referrals are all part of it are those of a `UsersEntry`.
+    """
+
+    more: MoreReferrals | None = Field(None, exclude_if=lambda more: more is None)
+
+    def with_listed(self, listed: Iterable[Referral]) -> UsersEntry:
+        """Return the account with all of its referrals, of which these are items of the list."""
+        fields = {name: getattr(self, name) for name in UsersEntry.model_fields}
+        others = (
+            Referral.model_construct(
+                invited_user=each.invited_user,
+                timestamp=each.timestamp,
+                confirmed=each.confirmed,
+                use_id=each.use_id,
+            )
+            for each in listed
+        )
+        return UsersEntry(**fields | {"referrals": (*self.referrals, *others)})
+
+
+INLINE_REFERRALS: Final = 50
+"""Referrals that are part of the document of an account; the others are items of a list."""
+_MORE: Final = b',"more":{'
+
+
+def lacks_referrals(body: bytes) -> bool:
+    """Return whether some referrals of a stored account are items of the list."""
+    return _MORE in body[-100:]  # it is the last field, and has three numbers
+
+
 class ReferralValidity(View):
     """Whether a code can be used now; unknown, spent and revoked codes are not distinguished."""
 
@@ -630,7 +680,9 @@ class CodesView(View):
     """Number of people whom the member can still refer."""
     codes: tuple[CodeView, ...] = ()
     open_uses: dict[str, StoredReferralCode] = Field(default_factory=dict)
-    """Use id -> code, for seats that are reserved or taken."""
+    """Use id -> code, for seats that are reserved or taken, `INLINE_REFERRALS` at most."""
+    more_uses: int = 0
+    """Number of the other seats, whose codes are items of a list."""
 
     def state_of(self, code: CodeView, at: float) -> CodeState:
         """Return whether one of these codes can be used at a time (UNIX seconds)."""
@@ -639,6 +691,12 @@ class CodesView(View):
     def find(self, code: str) -> CodeView | None:
         """Return one of these codes by its stored form."""
         return next((each for each in self.codes if each.code == code), None)
+
+
+class CodeUse(View):
+    """The code of a seat that is reserved or taken."""
+
+    code: StoredReferralCode
 
 
 UseState = Literal[
@@ -707,10 +765,15 @@ class DueView(View):
 
 # Read models
 
-ACCOUNTS: Final = DocumentRef(SERVICE, "members", UsersEntry)
+ACCOUNT_LISTS: Final = ListRef(SERVICE, "members", StoredAccount, NumberedReferral)
+"""Accounts; those of their referrals that are items are in the order `MORE_REFERRALS`."""
+MORE_REFERRALS: Final = "more"
+ACCOUNTS: Final = DocumentRef(SERVICE, ACCOUNT_LISTS.name, UsersEntry)
+"""The documents of accounts: complete, unless they have too many referrals."""
 CODE_OWNERS: Final = IndexRef(SERVICE, "codes")
 """Referral code -> stream of its owner."""
-MEMBER_CODES: Final = DocumentRef(SERVICE, "member-codes", CodesView)
+CODE_LISTS: Final = ListRef(SERVICE, "member-codes", CodesView, CodeUse)
+MEMBER_CODES: Final = DocumentRef(SERVICE, CODE_LISTS.name, CODE_LISTS.view)
 REFERRALS: Final = ListRef(SERVICE, "use-list", UsesSummary, UseView)
 """Ordered by number, in the order `ALL_REFERRALS` and in one order for each `ShownState`."""
 REFERRALS_SUMMARY: Final = DocumentRef(REFERRALS.service, REFERRALS.name, REFERRALS.view)

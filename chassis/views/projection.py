@@ -208,6 +208,7 @@ class Listing(Generic[E, V, I]):
         del stream  # the list's key names it
         summary = _parsed(self.ref.view, stored.get(DOCUMENT_FIELD))
         items: dict[str, I | None] = {}
+        existed: set[str] = set()
         scores: dict[BoardMember, float | None] = {}
         for event in events:
             ids = tuple(self.touched(event))
@@ -219,11 +220,12 @@ class Listing(Generic[E, V, I]):
             if not after.items.keys() <= set(ids):
                 raise ValueError(f"{event} changes items that it does not touch")
             summary = after.summary
+            existed |= {*before, *after.items}
             for item_id in ids:
                 items[item_id] = after.items.get(item_id)
                 scores |= self._scores(item_id, before.get(item_id), items[item_id])
         changes: dict[str | BoardMember, bytes | float | None] = {DOCUMENT_FIELD: _dumped(summary)}
-        changes |= {item_field(item_id): _dumped(item) for item_id, item in items.items()}
+        changes |= {item_field(each): _dumped(items[each]) for each in items if each in existed}
         return changes | scores
 
     def removal(self, stream: str, stored: Stored) -> FieldChanges:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Final, TypeVar, assert_never
 
-from chassis.views.projection import Index, Listing, Ordering, Projection
+from chassis.views.projection import Index, Listing, Ordering
 from contracts.messages import View
 from contracts.points import (
     CLOSED_BOARDS,
@@ -17,10 +17,10 @@ from contracts.points import (
 )
 from contracts.ranking import month_of
 from contracts.referrals import (
-    ACCOUNTS,
+    ACCOUNT_LISTS,
+    CODE_LISTS,
     CODE_OWNERS,
     DUE_REFERRALS,
-    MEMBER_CODES,
     REFERRAL_OWNERS,
     REFERRALS,
     REVIEW_CASES,
@@ -30,7 +30,6 @@ from contracts.referrals import (
     CodeBrought,
     CodeIssued,
     CodeRevoked,
-    CodesView,
     CreditWithdrawn,
     DayClosed,
     QuotaGranted,
@@ -45,7 +44,6 @@ from contracts.referrals import (
     ReferralReversed,
     ReferralStep,
     ReferredCredited,
-    UsersEntry,
 )
 from contracts.streams import MEMBERS
 from referrals.points import PendingEvent, PointEvent, is_of_campaign
@@ -54,55 +52,55 @@ from referrals.views import cases, codes, due, entry, leaderboard, ledger, refer
 V = TypeVar("V", bound=View)
 
 
-def fold_entry(view: UsersEntry | None, event: ReferralEvent) -> UsersEntry | None:
+def fold_entry(state: entry.State, event: ReferralEvent) -> entry.State:
     """Return a member's entry after one event; campaigns have none."""
     if isinstance(event, AccountOpened):
-        return entry.opened(event)
-    if view is None:
-        return None
+        return entry.State(entry.opened(event), {})
+    if (view := state.summary) is None:
+        return state
     match event:
         case CodeIssued():
-            return entry.with_code(view, event)
+            return entry.State(entry.with_code(view, event), {})
         case CodeRevoked():
-            return entry.without_code(view, event)
+            return entry.State(entry.without_code(view, event), {})
         case QuotaGranted():
-            return entry.with_total(view, event)
+            return entry.State(entry.with_total(view, event), {})
         case ReferralReserved():
-            return entry.with_referral(view, event)
+            return entry.with_referral(view, state, event)
         case ReferralConfirmed():
-            return entry.with_confirmation(view, event)
+            return entry.with_confirmation(view, state, event)
         case ReferralRejected() | ReferralReleased() | ReferralExpired() | ReferralReversed():
-            return entry.without_referral(view, event.use_id)
+            return entry.without_referral(view, state, event.use_id)
         case CampaignOpened() | CodeBrought() | ReferralDelayed() | ReferralHeld():
-            return view
+            return state
         case ReferredCredited() | CreditWithdrawn() | DayClosed():
-            return view
+            return state
         case _:
             assert_never(event)
 
 
-def fold_codes(view: CodesView | None, event: ReferralEvent) -> CodesView | None:
+def fold_codes(state: codes.State, event: ReferralEvent) -> codes.State:
     """Return an account's codes after one event."""
     if isinstance(event, DayClosed):
-        return view
-    view = codes.at_next_version(view, event.member_id)
+        return state
+    view = codes.at_next_version(state.summary, event.member_id)
     match event:
         case AccountOpened() | CampaignOpened():
-            return codes.opened(view, event)
+            return codes.State(codes.opened(view, event), {})
         case CodeIssued():
-            return codes.with_code(view, event)
+            return codes.State(codes.with_code(view, event), {})
         case CodeRevoked():
-            return codes.with_code_revoked(view, event)
+            return codes.State(codes.with_code_revoked(view, event), {})
         case QuotaGranted():
-            return codes.with_total(view, event)
+            return codes.State(codes.with_total(view, event), {})
         case ReferralReserved():
             return codes.with_seat_taken(view, event)
         case ReferralRejected() | ReferralReleased() | ReferralExpired() | ReferralReversed():
-            return codes.with_seat_freed(view, event.use_id)
+            return codes.with_seat_freed(view, state, event.use_id)
         case CodeBrought() | ReferralDelayed() | ReferralHeld() | ReferralConfirmed():
-            return view
+            return state._replace(summary=view)
         case ReferredCredited() | CreditWithdrawn():
-            return view
+            return state._replace(summary=view)
         case _:
             assert_never(event)
 
@@ -213,9 +211,9 @@ def close_entries(event: ReferralEvent) -> Mapping[str, str | None]:
 
 
 MODELS: Final = (
-    Projection(ACCOUNTS, fold_entry, version=2),
+    Listing(ACCOUNT_LISTS, entry.touched, fold_entry, entry.scores, version=3),
     Index(CODE_OWNERS, code_entries),
-    Projection(MEMBER_CODES, fold_codes),
+    Listing(CODE_LISTS, codes.touched, fold_codes, codes.scores, version=2),
     Listing(REFERRALS, referral_list.touched, referral_list.fold, referral_list.scores),
     Index(REFERRAL_OWNERS, referral_entries),
     Listing(POINTS, ledger.touched, fold_ledger, ledger.scores, version=2),

@@ -1,8 +1,12 @@
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from contracts.messages import Metadata
+from contracts.referral_code import normalise
+from contracts.referrals import INLINE_REFERRALS, GrantQuota, ReferralReserved, ReserveReferral
 from gateway.http import own_documents
 from tests.gateway.conftest import GatewayClient
 from tests.gateway.environment import ALICE
@@ -25,6 +29,36 @@ async def test_an_account_is_served_as_the_bytes_in_redis(client: GatewayClient)
     keys = await client.redis.keys(f"*{{members:*member-{ALICE}*")
     stored = [await client.redis.hget(key, "d") for key in keys]
     assert stored == [read.body]
+
+
+async def test_an_account_lists_all_of_its_referrals_however_many(client: GatewayClient) -> None:
+    opened = await client.post("/v1/me", client.issuer.id())
+    code = normalise(opened.json["referralCode"])
+    addresses = [f"p{number}@example.org" for number in range(INLINE_REFERRALS + 3)]
+    granted = GrantQuota(member_id=ALICE, total_referrals=100, by="root", reason="a test")
+    await execute(client, granted)
+    for address in addresses:
+        await execute(
+            client,
+            ReserveReferral(member_id=ALICE, code=code, invited_user=address, verified=True),
+        )
+    read = await client.get("/v1/me", client.issuer.access())
+    assert read.json.keys() == opened.json.keys()
+    history = await client.bus.stores["referrals"].load(f"member-{ALICE}")
+    uses = [each.use_id for each in history.events if isinstance(each, ReferralReserved)]
+    assert len(uses) == len(addresses)
+    assert [each["useId"] for each in read.json["referrals"]] == uses
+    fields = {tuple(each) for each in read.json["referrals"]}
+    assert fields == {("invitedUser", "timestamp", "confirmed", "useId")}
+    assert (read.json["referralsPending"], read.json["referralsRemaining"]) == (len(uses), 47)
+    etag = read.headers["ETag"]
+    again = await client.get("/v1/me", client.issuer.access(), headers={"If-None-Match": etag})
+    assert again.status == 304
+
+
+async def execute(client: GatewayClient, command: Any) -> None:
+    handler = client.bus.service("referrals").application.handler
+    await handler.execute(command, Metadata(command_id=str(uuid4()), correlation_id="test"))
 
 
 async def test_an_unchanged_account_answers_304(client: GatewayClient) -> None:

@@ -37,8 +37,8 @@ from referrals.projections import (
     fold_ledger,
     of_referrals,
 )
+from referrals.views import codes, entry, ledger, referral_list
 from referrals.views import due as due_view
-from referrals.views import ledger, referral_list
 from tests.referrals.examples import DECIDER, IDS
 from tests.support.scenario import NOON
 
@@ -318,27 +318,32 @@ class Seats(RuleBasedStateMachine):
     def views_agree_with_the_stream(self) -> None:
         for name, events in self.streams.items():
             member = self.member(name)
-            entry = codes = ranked = due = None
+            ranked = due = None
+            account: entry.State = ListState(None, {})
+            code_state: codes.State = ListState(None, {})
             uses: referral_list.State = ListState(None, {})
             ledger_state: ledger.State = ListState(None, {})
             for event in events:
-                entry, codes = fold_entry(entry, event), fold_codes(codes, event)
+                account = _with_all(account, fold_entry(account, event))
+                code_state = _with_all(code_state, fold_codes(code_state, event))
                 uses = _with_all(uses, referral_list.fold(uses, event))
                 due = fold_due(due, event)
                 ledger_state = _with_all(
                     ledger_state, fold_ledger(_touched(ledger_state, event), event)
                 )
                 ranked = fold_leaderboard(ranked, event)
-            points = ledger_state.summary
-            assert entry is not None
-            assert codes is not None
+            points, member_entry = ledger_state.summary, account.summary
+            assert member_entry is not None
+            assert code_state.summary is not None
             assert points is not None
             assert ranked is not None
             states = self.states(name)
             confirmed = sum(state == "confirmed" for state in states.values())
-            assert entry.referrals_remaining == codes.remaining == member.seats_left
-            assert entry.referrals_used == points.invited == confirmed
-            assert entry.referrals_used + entry.referrals_pending == member.seats_taken
+            assert member_entry.referrals_remaining == member.seats_left
+            assert code_state.summary.remaining == member.seats_left
+            assert member_entry.referrals_used == points.invited == confirmed
+            used = member_entry.referrals_used + member_entry.referrals_pending
+            assert used == member.seats_taken
             assert points.points == ranked.points == 100 * confirmed
             waiting = {use_id for use_id, s in states.items() if s in ("reserved", "delayed")}
             assert set(due.due if due else ()) == waiting

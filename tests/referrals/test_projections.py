@@ -1,16 +1,17 @@
 """Read models: the entry of a member, and the index of codes."""
 
+from chassis.views.projection import ListState
 from contracts.referral_code import shown
-from contracts.referrals import UsersEntry
+from contracts.referrals import NumberedReferral, StoredAccount, UsersEntry
 from referrals.projections import code_entries, fold_entry
 from tests.referrals.examples import ALICE, CODE, ISSUED, OPENED
 
 
 def entry_after(*events: object) -> UsersEntry | None:
-    entry = None
+    state: ListState[StoredAccount, NumberedReferral] = ListState(None, {})
     for event in events:
-        entry = fold_entry(entry, event)  # type: ignore[arg-type]
-    return entry
+        state = fold_entry(state, event)  # type: ignore[arg-type]
+    return state.summary and UsersEntry.model_validate_json(state.summary.model_dump_json())
 
 
 def test_a_new_member_has_ten_referrals_and_a_valid_code() -> None:
@@ -27,9 +28,9 @@ def test_a_new_member_has_ten_referrals_and_a_valid_code() -> None:
 
 
 def test_an_account_without_a_code_cannot_refer() -> None:
-    entry = entry_after(OPENED)
-    assert entry is not None
-    assert not entry.referral_is_valid
+    account = entry_after(OPENED)
+    assert account is not None
+    assert not account.referral_is_valid
 
 
 def test_a_code_is_indexed_to_its_owner() -> None:

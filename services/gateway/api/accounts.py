@@ -10,6 +10,7 @@ from contracts.messages import Identifier, VerifiedAddress
 from contracts.referrals import ACCOUNTS, CODE_OWNERS, OpenAccount, UsersEntry
 from contracts.rejections import CODE_NOT_USABLE
 from contracts.streams import MEMBERS
+from gateway.api.account_documents import load_account, with_all_referrals
 from gateway.api.code_guesses import read_code
 from gateway.api.own_address import own_address
 from gateway.http.bodies import Body, Empty
@@ -70,13 +71,15 @@ class Accounts:
         document = await self.own_documents.load(context, ACCOUNTS)
         if document is None:
             raise not_found("You have no account yet.", code="no_account")
+        stream = MEMBERS.stream(context.caller.subject)
+        document = await with_all_referrals(self.read_models, stream, document)
         return document_response(context, document)
 
     async def _open(
         self, context: RequestContext, command: OpenAccount, headers: dict[str, str]
     ) -> Response:
         accepted = await self.commands.execute(context, command)
-        document = await self.read_models.document(ACCOUNTS, command.stream)
+        document = await load_account(self.read_models, command.stream)
         if document is None:
             return pending_response(context, accepted.command_id)
         return Response(201, document.body, headers | {ETAG: etag_of(document)})

@@ -14,8 +14,8 @@ from chassis.views.read_models import ReadModels
 from contracts.messages import View
 from contracts.points import LEADERBOARD, POINTS_SUMMARY
 from contracts.ranking import ALL_TIME
-from contracts.referrals import ACCOUNTS
 from contracts.streams import INVITATIONS, INVITERS, MEMBERS
+from gateway.api.account_documents import load_account
 from gateway.api.invitations import own_invitations
 from gateway.http.bodies import Body
 from gateway.http.event_topics import State, Topic, document_state
@@ -90,7 +90,7 @@ def _topics(text: str) -> list[str]:
 
 
 async def _account(read_models: ReadModels, member_id: str) -> State | None:
-    return document_state(await read_models.document(ACCOUNTS, MEMBERS.stream(member_id)))
+    return document_state(await load_account(read_models, MEMBERS.stream(member_id)))
 
 
 async def _points(read_models: ReadModels, member_id: str) -> State | None:
