@@ -15,7 +15,7 @@ from chassis.bus.commands import IncomingCommand
 from chassis.bus.outcomes import Outcomes
 from chassis.decide.decider import Rejected
 from chassis.decide.repository import Decision, Repository
-from chassis.log.event_store import CommandIdReused, CommitTooLarge, Head, History
+from chassis.log.event_store import CommandIdReused, CommitTooLarge, Head
 from chassis.resilience.failpoint import failpoint
 from chassis.resilience.outage import retry_through_outage
 from chassis.views.projector import Projector
@@ -48,9 +48,7 @@ class CommandHandler(Generic[S, C, E]):
         with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
             return await retry_through_outage(lambda: self._once(incoming))
 
-    async def execute(
-        self, command: C, metadata: Metadata, history: History[E] | None = None
-    ) -> Decision[E]:
+    async def execute(self, command: C, metadata: Metadata) -> Decision[S, E]:
         """Handle a command that this service gives to itself: decide, append, project, announce.
 
         Its outcome is not stored, since no caller waits for it.
@@ -58,14 +56,13 @@ class CommandHandler(Generic[S, C, E]):
         Args:
             command: The command.
             metadata: Its ids and its actor.
-            history: The complete stream as the caller last saw it; saves loading it.
 
         Raises:
             Rejected: the domain rejected the command.
         """
         incoming = IncomingCommand.internal(command, metadata)
         with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
-            return await retry_through_outage(lambda: self._execute(incoming, history))
+            return await retry_through_outage(lambda: self._execute(incoming))
 
     async def _once(self, incoming: IncomingCommand[C]) -> CommandOutcome:
         failpoint("before_load")
@@ -99,11 +96,9 @@ class CommandHandler(Generic[S, C, E]):
             return _outcome(incoming, Head(incoming.command.stream, 0), _TOO_LARGE)
         return _outcome(incoming, decision.head)
 
-    async def _execute(
-        self, incoming: IncomingCommand[C], history: History[E] | None = None
-    ) -> Decision[E]:
+    async def _execute(self, incoming: IncomingCommand[C]) -> Decision[S, E]:
         decision = await self.repository.execute(
-            incoming.command, incoming.metadata, digest=incoming.digest, history=history
+            incoming.command, incoming.metadata, digest=incoming.digest
         )
         await self._publish(decision, incoming.metadata.traceparent)
         log.info(
@@ -114,7 +109,7 @@ class CommandHandler(Generic[S, C, E]):
         )
         return decision
 
-    async def _publish(self, decision: Decision[E], traceparent: str | None) -> None:
+    async def _publish(self, decision: Decision[S, E], traceparent: str | None) -> None:
         """Update read models and inform subscribers, before the sender learns the outcome."""
         await self.projector.project(decision.history)
         failpoint("after_project")

@@ -33,11 +33,13 @@ _CONFLICT_BACKOFF = wait_random_exponential(multiplier=0.005)
 
 
 @dataclass(frozen=True, slots=True)
-class Decision(Generic[E]):
+class Decision(Generic[S, E]):
     """Describe the result of a command."""
 
     history: History[E]
     """The stream including the decision; from its first event unless a snapshot was used."""
+    state: S
+    """The state at the head of `history`."""
     commit: Commit[E] | None
     """None if there was nothing to do."""
     repeated: bool = False
@@ -72,16 +74,13 @@ class Repository(Generic[S, C, E]):
         metadata: Metadata,
         *,
         digest: str | None = None,
-        history: History[E] | None = None,
-    ) -> Decision[E]:
+    ) -> Decision[S, E]:
         """Carry out a command once, however often it is delivered.
 
         Args:
             command: The command.
             metadata: Its ids and its actor.
             digest: The hash of the body as its sender computed it; default: of `command`.
-            history: The complete stream as the caller last saw it, to save loading it. The stream
-                is loaded anyway after a conflict and before a rejection or an empty decision.
 
         Raises:
             Rejected: the domain rejected the command, or a claim was taken twice in a row.
@@ -89,10 +88,6 @@ class Repository(Generic[S, C, E]):
             Conflict: other writers won `ATTEMPTS` times; deliver the command again.
         """
         digest = digest or command.body_hash
-        if history is not None and history.complete:
-            decision = await self._attempt_on(history, command, metadata, digest)
-            if decision is not None:
-                return decision
         taken: dict[str, str] = {}
         return await retry(
             lambda: self._around_claims(command, metadata, digest, taken),
@@ -101,19 +96,21 @@ class Repository(Generic[S, C, E]):
             stop=stop_after_attempt(ATTEMPTS),
         )
 
-    async def _attempt_on(
-        self, history: History[E], command: C, metadata: Metadata, digest: str
-    ) -> Decision[E] | None:
-        """Attempt the command without loading the stream; None if it may be out of date."""
-        try:
-            decision = await self._attempt(command, metadata, digest, {}, history)
-        except (Rejected, Conflict, ClaimTaken):
-            return None
-        return decision if decision.commit is not None else None
+    async def state(self, stream: str) -> S:
+        """Return the state at the head of a stream, however long it is.
+
+        Raises:
+            UnknownEvent: an event cannot be read.
+        """
+        return (await self._streams.load(stream)).state
+
+    @property
+    def _streams(self) -> Streams[S, E]:
+        return Streams(self.store, self.decider, self.snapshots, self._oversized)
 
     async def _around_claims(
         self, command: C, metadata: Metadata, digest: str, taken: dict[str, str]
-    ) -> Decision[E]:
+    ) -> Decision[S, E]:
         """Attempt the command; after a taken claim attempt it again, adding the claim to `taken`.
 
         A fresh context may lead to another claim, or the domain may do without it.
@@ -133,8 +130,7 @@ class Repository(Generic[S, C, E]):
         metadata: Metadata,
         digest: str,
         taken: Mapping[str, str],
-        known: History[E] | None = None,
-    ) -> Decision[E]:
+    ) -> Decision[S, E]:
         context = replace(self.now(), taken=frozenset(taken), holders=dict(taken))
         origin = Origin(
             command_id=metadata.command_id,
@@ -145,16 +141,15 @@ class Repository(Generic[S, C, E]):
             actor=metadata.actor,
         )
         # 1. load
-        streams = Streams(self.store, self.decider, self.snapshots, self._oversized)
-        loaded = await (streams.fold(known) if known else streams.load(command.stream, origin))
+        loaded = await self._streams.load(command.stream, origin)
         failpoint("after_load")
         history = loaded.history
         if (earlier := loaded.earlier or history.commit_from(origin)) is not None:
-            return Decision(history, earlier, repeated=True)
+            return Decision(history, loaded.state, earlier, repeated=True)
         # 2. decide
         events = self.decider.decide(loaded.state, command, context)
         if not events:
-            return Decision(history, commit=None)
+            return Decision(history, loaded.state, commit=None)
         # 3. append
         claims = dict.fromkeys(claim for event in events for claim in self.decider.claims(event))
         required = dict.fromkeys(self.decider.requires_unclaimed(loaded.state, events, context))
@@ -164,8 +159,9 @@ class Repository(Generic[S, C, E]):
             history.head, events, origin, claims=tuple(claims), unclaimed=unclaimed
         )
         failpoint("after_append")
-        await streams.save_snapshot(loaded, commit)
-        return Decision(history.with_commit(commit), commit)
+        state = self.decider.fold(commit.events, loaded.state)
+        await self._streams.save_snapshot(loaded, commit, state)
+        return Decision(history.with_commit(commit), state, commit)
 
 
 def _is_conflict(error: BaseException) -> bool:

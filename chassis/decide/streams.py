@@ -84,8 +84,8 @@ class Streams(Generic[S, E]):
     oversized: dict[str, int]
     """Stream -> version at which its snapshot exceeded an item and was not saved."""
 
-    async def load(self, stream: str, origin: Origin) -> LoadedStream[S, E]:
-        """Load a stream and look for the commit of this command.
+    async def load(self, stream: str, origin: Origin | None = None) -> LoadedStream[S, E]:
+        """Load a stream, and look for the commit of this command if there is one.
 
         Raises:
             CommandIdReused: a commit has the same command id and another body.
@@ -97,23 +97,37 @@ class Streams(Generic[S, E]):
         if history.complete:
             return await self.fold(history)
         snapshot, indexed = await asyncio.gather(
-            self.store.snapshot(stream), self.store.indexed_commit(stream, origin.command_id)
+            self.store.snapshot(stream), self._indexed(stream, origin)
         )
         if snapshot is not None and snapshot.version <= history.after:  # later ones were not saved
             history = await self.store.load(stream, after=snapshot.first - 1)
         state = self._state(snapshot, history)
         if state is None or snapshot is None:
             return await self.fold(await self.store.load(stream), snapshot=snapshot)
+        since = history.since(snapshot.version)
+        state = await self._fold(state, () if since is None else since.events)
+        earlier = None
+        if origin is not None:
+            earlier = await self._earlier(origin, history, snapshot, indexed)
+        return LoadedStream(history, state, earlier, snapshot)
+
+    async def _indexed(self, stream: str, origin: Origin | None) -> int | None:
+        if origin is None:
+            return None
+        return await self.store.indexed_commit(stream, origin.command_id)
+
+    async def _earlier(
+        self, origin: Origin, history: History[E], snapshot: Snapshot, indexed: int | None
+    ) -> Commit[E] | None:
+        """Return the commit of this command that is older than `history`, if there is one."""
         if indexed is None and snapshot.indexed < history.after:
             indexed = await self.store.find_command(
-                stream, origin.command_id, after=snapshot.indexed, until=history.after
+                snapshot.stream, origin.command_id, after=snapshot.indexed, until=history.after
             )
-        earlier = None if indexed is None else await self.store.commit(stream, indexed)
-        if earlier is not None and not earlier.results_from(origin):
-            earlier = None  # the log was restored from a backup, and the index was not
-        since = history.since(snapshot.version)
-        events = () if since is None else since.events
-        return LoadedStream(history, await self._fold(state, events), earlier, snapshot)
+        commit = None if indexed is None else await self.store.commit(snapshot.stream, indexed)
+        if commit is None or not commit.results_from(origin):
+            return None  # the log was restored from a backup, and the index was not
+        return commit
 
     async def fold(
         self, history: History[E], snapshot: Snapshot | None = None
@@ -122,14 +136,13 @@ class Streams(Generic[S, E]):
         state = await self._fold(self.decider.initial, history.events)
         return LoadedStream(history, state, snapshot=snapshot)
 
-    async def save_snapshot(self, loaded: LoadedStream[S, E], commit: Commit[E]) -> None:
-        """Save a snapshot after a commit if one is due, and the index of older commands first."""
+    async def save_snapshot(self, loaded: LoadedStream[S, E], commit: Commit[E], state: S) -> None:
+        """Save the state after a commit if that is due, and the index of older commands first."""
         snapshots, history = self.snapshots, loaded.history.with_commit(commit)
         if snapshots is None or not self._due(snapshots, history, loaded.snapshot):
             return
         valid = _of_this_log(history, loaded.snapshot)
         commands, indexed = await self._unindexed(snapshots, history, valid.indexed if valid else 0)
-        state = await self._fold(loaded.state, commit.events)
         snapshot = Snapshot(
             stream=commit.stream,
             version=commit.last,

@@ -11,6 +11,7 @@ import aiohttp
 from botocore.config import Config
 
 from chassis.decide.decider import Decider
+from chassis.decide.streams import Snapshots
 from chassis.log.codec import Codec
 from chassis.run.service import Application, Handlers, Service
 from compute.analysis import Labels, Parameters, read_labels
@@ -20,7 +21,7 @@ from compute.domain import analyses
 from compute.handlers import on_analysis_requested
 from compute.projections import ANALYSIS_VIEWS
 from compute.settings import Settings
-from compute.state import Analysis
+from compute.state import STORED_STATE, Analysis
 from compute.worker import Worker
 from contracts.compute import (
     REPORT,
@@ -118,6 +119,7 @@ COMPUTE: Final = Service(
     decider=decider,
     codec=Codec[ComputeEvent](ComputeEvent),
     read_models=(ANALYSIS_VIEWS,),
+    snapshots=Snapshots(STORED_STATE),
     subscription=SUBSCRIPTION,
     subscribers=subscribers,
     compose=compose,

@@ -1,4 +1,4 @@
-"""Track one run of an analysis and carry out its commands without loading the stream again."""
+"""Track one run of an analysis and carry out its commands."""
 
 import uuid
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from typing import Any
 
 from chassis.bus.command_handler import CommandHandler
 from chassis.decide.decider import Rejected
-from chassis.log.event_store import History
 from compute.state import Analysis, Requested, Running
 from contracts.compute import ComputeCommand, ComputeEvent, analysis_stream
 from contracts.messages import Metadata
@@ -34,22 +33,19 @@ class Job:
 
 @dataclass(slots=True)
 class Run:
-    """Hold the stream as this worker last saw it, and the state that follows from it."""
+    """Hold the state of the analyses as this worker last saw it."""
 
     job: Job
     number: int
     analysis: Analysis
-    _history: History[ComputeEvent] = field(repr=False)
     _handler: Handler = field(repr=False)
 
     @classmethod
     async def load(cls, job: Job, handler: Handler) -> "Run | None":
         """Load the active run of a job; None if no run is active."""
-        repository = handler.repository
-        history = await repository.store.load(job.stream)
-        analysis = repository.decider.fold(history.events)
+        analysis = await handler.repository.state(job.stream)
         if isinstance(analysis, Requested | Running):
-            return cls(job, analysis.run, analysis, history, handler)
+            return cls(job, analysis.run, analysis, handler)
         return None
 
     async def execute(self, command: Callable[..., ComputeCommand], **fields: Any) -> None:
@@ -68,8 +64,7 @@ class Run:
             command_id=str(uuid.uuid4()), correlation_id=self.job.correlation_id, actor="compute"
         )
         try:
-            decision = await self._handler.execute(message, metadata, self._history)
+            decision = await self._handler.execute(message, metadata)
         except Rejected as error:
             raise RunSuperseded(error.detail) from error
-        self._history = decision.history
-        self.analysis = self._handler.repository.decider.fold(decision.history.events)
+        self.analysis = decision.state

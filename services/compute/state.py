@@ -1,7 +1,9 @@
 """Represent the analyses of one token as the phase of its latest run."""
 
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Annotated, Final, Literal, assert_never
+
+from pydantic import Field, TypeAdapter
 
 from compute.chain_facts import PinnedBlock
 from contracts.compute import (
@@ -18,11 +20,12 @@ from contracts.compute import (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Describe a stored range of transfers; `block_hash` identifies its last block's branch."""
+    """Describe a stored range of transfers."""
 
     from_block: int
     to_block: int
     block_hash: str
+    """Hash of `to_block`, which identifies its branch; empty if the range is too old to change."""
     count: int
     """Transfers in the range."""
     segment: str
@@ -33,9 +36,15 @@ Checkpoints = tuple[Checkpoint, ...]
 """Consecutive ranges; they outlive runs, so that a run reads only new blocks."""
 
 
+REORGANISED: Final = 50
+"""Newest ranges whose hashes are stored; a chain that leaves an older one is read again."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotRequested:
     """Represent a token that was never analysed."""
+
+    phase: Literal["not_requested"] = "not_requested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class Requested:
     updated_at: int
     """UNIX seconds of the last event."""
     checkpoints: Checkpoints
+    phase: Literal["requested"] = "requested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,7 @@ class Running:
     pinned: PinnedBlock
     started_at: int
     """UNIX seconds."""
+    phase: Literal["running"] = "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,7 @@ class Completed:
     completed_at: int
     """UNIX seconds."""
     checkpoints: Checkpoints
+    phase: Literal["completed"] = "completed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +93,17 @@ class Failed:
     checkpoints: Checkpoints
     code: FailureCode
     detail: str
+    phase: Literal["failed"] = "failed"
 
 
 Analysis = NotRequested | Requested | Running | Completed | Failed
 """The analyses of one token: the phase of its latest run."""
 ActiveRun = Requested | Running
+
+STORED_STATE: Final[TypeAdapter[Analysis]] = TypeAdapter(
+    Annotated[Analysis, Field(discriminator="phase")]
+)
+"""How the state is stored in a snapshot."""
 
 
 def checkpoints_of(analysis: Analysis) -> Checkpoints:
@@ -116,7 +134,7 @@ def evolve(analysis: Analysis, event: ComputeEvent) -> Analysis:
                 event.run, event.started_at, checkpoints, _pinned(event), event.started_at
             )
         case RangeSynced():
-            return _checkpointed(analysis, (*checkpoints, _checkpoint(event)), event.synced_at)
+            return _checkpointed(analysis, _extended(checkpoints, event), event.synced_at)
         case AnalysisRewound():
             kept = tuple(each for each in checkpoints if each.to_block <= event.to_block)
             return _checkpointed(analysis, kept, event.rewound_at)
@@ -140,6 +158,15 @@ def _checkpointed(analysis: Analysis, checkpoints: Checkpoints, at: int) -> Anal
 
 def _pinned(event: AnalysisStarted) -> PinnedBlock:
     return PinnedBlock(event.block, event.block_hash, event.block_timestamp, event.finalized)
+
+
+def _extended(checkpoints: Checkpoints, event: RangeSynced) -> Checkpoints:
+    """Append a range, and drop the hash of the one that has become old."""
+    recent = len(checkpoints) - REORGANISED
+    if recent < 0:
+        return (*checkpoints, _checkpoint(event))
+    old = replace(checkpoints[recent], block_hash="")
+    return (*checkpoints[:recent], old, *checkpoints[recent + 1 :], _checkpoint(event))
 
 
 def _checkpoint(event: RangeSynced) -> Checkpoint:

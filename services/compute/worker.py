@@ -137,6 +137,8 @@ class Worker:
         checkpoints = checkpoints_of(run.analysis)
         last_valid = -1
         for checkpoint in reversed(checkpoints):
+            if not checkpoint.block_hash:
+                break
             if await chain.block_hash(checkpoint.to_block) == checkpoint.block_hash:
                 last_valid = checkpoint.to_block
                 break

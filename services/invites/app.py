@@ -10,6 +10,7 @@ from botocore.config import Config
 
 from chassis.bus.commands import CommandSender
 from chassis.bus.schedule import DueCommands, Schedule
+from chassis.decide.streams import Snapshots
 from chassis.log.codec import Codec
 from chassis.run.service import Application, Handlers, Service
 from chassis.views.boards import Boards
@@ -20,7 +21,7 @@ from contracts.referrals import ReserveReferral
 from contracts.registry import subscribers
 from contracts.streams import INVITATIONS
 from invites.domain import INVITES as DECIDER
-from invites.domain import StreamState
+from invites.domain import STORED_STATE, StreamState
 from invites.feedback_handler import FeedbackHandler
 from invites.handlers import CommandHandlerWithMail, EventHandler
 from invites.mail_provider import SES, MailProvider
@@ -125,6 +126,7 @@ INVITES: Final = Service(
     decider=DECIDER,
     codec=Codec[InviteEvent](InviteEvent),
     read_models=MODELS,
+    snapshots=Snapshots(STORED_STATE),
     subscription=SUBSCRIPTION,
     sends=(TendInvite, ReserveReferral),
     subscribers=subscribers,

@@ -1,7 +1,9 @@
 """Decide on every stream of the service: invitations, inviters and suppressions (pure)."""
 
 from dataclasses import dataclass, replace
-from typing import Final, assert_never
+from typing import Annotated, Final, assert_never
+
+from pydantic import Field, TypeAdapter
 
 from chassis.decide.decider import Decider, DecisionContext
 from contracts.invites import (
@@ -23,16 +25,20 @@ from invites.suppression import (
     Suppression,
 )
 
-__all__ = ["INVITATIONS", "INVITERS", "INVITES", "SUPPRESSIONS", "StreamState"]
+__all__ = ["INVITATIONS", "INVITERS", "INVITES", "STORED_STATE", "SUPPRESSIONS", "StreamState"]
 
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
     """Hold the state of one stream: that of its aggregate, and the initial state of the others."""
 
-    invitation: Invitation
-    inviter: Inviter
-    suppression: Suppression
+    invitation: Annotated[Invitation, Field(discriminator="phase")]
+    inviter: Annotated[Inviter, Field(discriminator="phase")]
+    suppression: Annotated[Suppression, Field(discriminator="phase")]
+
+
+STORED_STATE: Final[TypeAdapter[StreamState]] = TypeAdapter(StreamState)
+"""How the state is stored in a snapshot."""
 
 
 def evolve(state: StreamState, event: InviteEvent) -> StreamState:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 from chassis.decide.decider import Decider, DecisionContext, Rejected
 from contracts.addresses import folded
@@ -23,6 +23,7 @@ from contracts.invites import (
     SendInvite,
     SendInvites,
 )
+from invites.answered import Answered
 from invites.rules import DAY, RULES, InviteRules
 
 _REJECTIONS: Final[Mapping[RowCode, str]] = {
@@ -43,6 +44,8 @@ _REJECTIONS: Final[Mapping[RowCode, str]] = {
 class NotRegistered:
     """Represent a member whose account this service does not know: they cannot invite yet."""
 
+    phase: Literal["not_registered"] = "not_registered"
+
 
 @dataclass(frozen=True, slots=True)
 class Registered:
@@ -52,13 +55,14 @@ class Registered:
     email: str
     open: Mapping[str, str] = field(default_factory=dict)
     """Folded address -> id of the open invitation to it."""
-    answered: frozenset[str] = frozenset()
-    """Folded addresses that accepted or declined: they are not invited again."""
+    answered: Answered = field(default_factory=Answered)
+    """Addresses that accepted or declined: they are not invited again."""
     addresses: Mapping[str, str] = field(default_factory=dict)
     """Id of an open invitation -> folded address."""
     day: int = 0
     """Day of the latest invitation, in days since the UNIX epoch."""
     admitted_that_day: int = 0
+    phase: Literal["registered"] = "registered"
 
     def admitted_on(self, day: int) -> int:
         """Return how many invitations were admitted on that day."""
@@ -99,12 +103,14 @@ def _close(inviter: Registered, event: InviteClosed) -> Registered:
     address = inviter.addresses.get(event.invite_id)
     if address is None:
         return inviter
-    answered = {address} if event.ending in ("accepted", "declined") else set[str]()
+    answered = inviter.answered
+    if event.ending in ("accepted", "declined"):
+        answered = answered.with_address(address)
     return replace(
         inviter,
         open=_without(inviter.open, address),
         addresses=_without(inviter.addresses, event.invite_id),
-        answered=inviter.answered | answered,
+        answered=answered,
     )
 
 

@@ -1,7 +1,7 @@
 """Suppress all mail to an address: the aggregate of `suppression-…` (pure)."""
 
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 from chassis.decide.decider import Decider, DecisionContext
 from contracts.invites import (
@@ -19,12 +19,15 @@ from contracts.invites import (
 class NotSuppressed:
     """Represent an address that gets mail."""
 
+    phase: Literal["not_suppressed"] = "not_suppressed"
+
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
     """Represent an address that gets no mail."""
 
     reason: Reason
+    phase: Literal["suppressed"] = "suppressed"
 
 
 Suppression = NotSuppressed | Suppressed

@@ -1,7 +1,9 @@
 """Follow the mails of one invitation from request to result (pure)."""
 
 from dataclasses import dataclass, field, replace
-from typing import assert_never
+from typing import Annotated, Literal, assert_never
+
+from pydantic import Field
 
 from contracts.invites import (
     InviteReminded,
@@ -26,6 +28,7 @@ class Waiting:
     not_before: int = 0
     """UNIX seconds before which a postponed mail is not tried again."""
     retries: int = 0
+    step: Literal["waiting"] = "waiting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,14 @@ class Sending:
     retries: int = 0
     repeats: int = 0
     """Number of earlier starts in a row that have no result."""
+    step: Literal["sending"] = "sending"
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """Represent a mail that was sent, withheld, or given up."""
+
+    step: Literal["finished"] = "finished"
 
 
 Progress = Waiting | Sending | Finished
@@ -52,7 +58,7 @@ class Mailing:
 
     number: int = 1
     """Number of the mail requested last; results of earlier mails may still arrive."""
-    progress: Progress = field(default_factory=Waiting)
+    progress: Annotated[Progress, Field(discriminator="step")] = field(default_factory=Waiting)
     finished: int = 0
     """Highest number of a mail that was sent, withheld, or given up."""
     token_generation: int = 1

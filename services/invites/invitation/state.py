@@ -1,6 +1,7 @@
 """Represent an invitation in each of its phases (pure)."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from chassis.decide.decider import Rejected
 from contracts.invites import InviteRequested
@@ -29,12 +30,15 @@ class Record:
 class NotRequested:
     """Represent a stream without events."""
 
+    phase: Literal["not_requested"] = "not_requested"
+
 
 @dataclass(frozen=True, slots=True)
 class Active:
     """Represent an invitation that waits for an answer."""
 
     record: Record
+    phase: Literal["active"] = "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Accepted:
     record: Record
     reservation_requested_at: int = 0
     """UNIX seconds of the latest request for a reservation."""
+    phase: Literal["accepted"] = "accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Declined:
     """Represent an invitation that was declined."""
 
     record: Record
+    phase: Literal["declined"] = "declined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class Revoked:
     """Represent an invitation that its inviter has withdrawn."""
 
     record: Record
+    phase: Literal["revoked"] = "revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class Expired:
     """Represent an invitation that was not answered in time; a resend makes it active again."""
 
     record: Record
+    phase: Literal["expired"] = "expired"
 
 
 Requested = Active | Accepted | Declined | Revoked | Expired

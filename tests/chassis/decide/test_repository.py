@@ -69,37 +69,14 @@ async def test_a_redelivered_command_changes_nothing(counters: Counters, counter
     assert again.history.head.version == 3  # read models are projected nevertheless
 
 
-async def test_a_known_history_saves_the_load(
-    counters: Counters, counter: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = await counters.execute(Count(counter=counter, by=2), metadata())
-
-    async def loaded(*_: object, **__: object) -> None:
-        raise AssertionError("the stream was loaded")
-
-    monkeypatch.setattr(type(counters.store), "load", loaded)
-    command = Count(counter=counter)
-    second = await counters.execute(command, metadata(), history=first.history)
-    assert second.head.version == 3
-    assert second.history.commits == (first.commit, second.commit)
-
-
-@pytest.mark.parametrize("by", [1, -1], ids=["conflict", "rejection"])
-async def test_an_outdated_history_is_loaded_again(
-    counters: Counters, counter: str, by: int
-) -> None:
-    outdated = (await counters.execute(Count(counter=counter, by=0), metadata())).history
-    await counters.execute(Count(counter=counter), metadata())
-    decision = await counters.execute(Count(counter=counter, by=by), metadata(), history=outdated)
-    assert decision.head.version == 2
-
-
-async def test_a_rejection_on_a_known_history_is_confirmed_by_a_load(
-    counters: Counters, counter: str
-) -> None:
-    known = (await counters.execute(Count(counter=counter), metadata())).history
-    with pytest.raises(Rejected):
-        await counters.execute(Count(counter=counter, by=-2), metadata(), history=known)
+async def test_a_decision_contains_the_state_after_it(counters: Counters, counter: str) -> None:
+    once = metadata()
+    states = [
+        (await counters.execute(Count(counter=counter, by=by), each)).state
+        for by, each in ((2, once), (0, metadata()), (3, metadata()), (2, once))
+    ]
+    assert states == [2, 2, 5, 5]
+    assert await counters.state(f"counter-{counter}") == 5
 
 
 async def test_another_body_under_the_same_id_is_rejected(counters: Counters, counter: str) -> None:
