@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chassis.decide.decider import DecisionContext, Rejected
 from chassis.log.codec import Codec
 from chassis.log.event_store import MAX_COMMIT_BYTES
+from chassis.log.slices import SLICE
 from contracts.referrals import (
     AccountOpened,
     ApproveReferral,
@@ -137,6 +138,11 @@ def test_a_commit_that_expires_two_thousand_reservations_fits_into_the_log() -> 
         assert len(codec.encode(events)) < MAX_COMMIT_BYTES / 2
         history += events
     assert decide(history, settle, later(DAY)) == []
+
+
+def test_a_commit_of_expirations_is_no_more_work_than_half_a_slice() -> None:
+    """Each expiration copies up to two thousand open referrals: 500 took a tenth of a second."""
+    assert MAX_EXPIRATIONS_PER_COMMIT <= SLICE // 2
 
 
 def test_a_command_about_an_overdue_reservation_finds_it_expired_among_many() -> None:

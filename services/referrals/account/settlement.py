@@ -20,8 +20,12 @@ MAX_CONFIRMATIONS_PER_COMMIT: Final = 4
 
 The claims of each can turn out to be taken, which costs one more attempt at the command.
 """
-MAX_EXPIRATIONS_PER_COMMIT: Final = 500
-"""Limit of reservations that one commit expires, so that it always fits into the log."""
+MAX_EXPIRATIONS_PER_COMMIT: Final = 100
+"""Limit of reservations that one commit expires.
+
+The commit always fits into the log, and no fold of it blocks the event loop: each expiration copies
+the open referrals, of which there may be two thousand.
+"""
 
 Settled = ReferralExpired | ReferralConfirmed | ReferralHeld | ReferralRejected
 
