@@ -388,10 +388,11 @@ async def costs_of(bench: Bench) -> list[Cost]:
         )
         cost = Cost(commits, seats)
         cost.block = bench.longest
-        catching_up = await bench.catch_up(account)
+        waited = bench.units.waited
+        latencies = await bench.catch_up(account)
         print(
-            f"  then the index caught up in {len(catching_up)} commands, "
-            f"the slowest of {max(catching_up):.2f} s"
+            f"  then the index caught up in {len(latencies)} commands: {sum(latencies):.2f} s, "
+            f"of which {bench.units.waited - waited:.2f} s in requests"
         )
         async with bench.watching():
             await bench.measure(cost, account, COMMANDS)
