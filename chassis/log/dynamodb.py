@@ -52,7 +52,9 @@ E = TypeVar("E", bound=Event)
 log = structlog.get_logger(__name__)
 
 PAGE_COMMITS: Final = 200
-"""Commits on one page: parsing a larger reply would block the event loop for too long."""
+"""Commits on one page of a scan: parsing a larger reply would block the event loop for too long."""
+QUERY_COMMITS: Final = 100
+"""Commits on one page of a stream, as many as are read of a long one."""
 _BATCH: Final = 25
 """Items of one BatchWriteItem."""
 _BATCHES_AT_ONCE: Final = 8
@@ -302,7 +304,7 @@ class DynamoDBEventStore(Generic[E]):
             "KeyConditionExpression": "p = :p AND s > :after",
             "ExpressionAttributeValues": {":p": {"S": stream}, ":after": {"N": str(after)}},
             "ConsistentRead": True,
-            "Limit": PAGE_COMMITS,
+            "Limit": QUERY_COMMITS,
             **options,
         }
         while True:
@@ -314,7 +316,7 @@ class DynamoDBEventStore(Generic[E]):
 
     async def _decoded(self, items: Sequence[Item]) -> list[Commit[E]]:
         commits: list[Commit[E]] = []
-        if len(items) >= PAGE_COMMITS:
+        if len(items) >= QUERY_COMMITS:
             await asyncio.sleep(0)  # parsing them took as long as decoding them will
         async for some in slices(items, weigh=event_count):
             commits += [self._items.decode(item) for item in some]

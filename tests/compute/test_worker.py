@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from chassis.bus.command_handler import CommandHandler
 from chassis.bus.commands import IncomingCommand
 from chassis.log.codec import Codec
-from chassis.log.event_store import History
+from chassis.log.event_store import Head, Origin
 from chassis.log.memory import MemoryEventStore
 from compute import worker as worker_module
 from compute.app import COMPUTE
@@ -21,7 +21,14 @@ from compute.run import Job
 from compute.state import Analysis, Completed, Failed, Running, checkpoints_of, synced_to
 from compute.transfers import TransferRange, TransferRow, Transfers
 from compute.worker import FAILPOINTS, Worker
-from contracts.compute import AnalysisStarted, ComputeEvent, RequestAnalysis, report_key
+from contracts.compute import (
+    AnalysisFailed,
+    AnalysisRequested,
+    AnalysisStarted,
+    ComputeEvent,
+    RequestAnalysis,
+    report_key,
+)
 from contracts.compute import reports_cache as cache_prefix
 from contracts.messages import Metadata
 from readthrough import RAO, MemoryTable, Stored, VersionedStore
@@ -120,17 +127,6 @@ class MemorySegments:
         return self.stored[key]
 
 
-@dataclass(slots=True)
-class CountingStore(MemoryEventStore[ComputeEvent]):
-    """Counts the loads of streams."""
-
-    loads: int = 0
-
-    async def load(self, stream: str, *, after: int = 0) -> History[ComputeEvent]:
-        self.loads += 1
-        return await MemoryEventStore.load(self, stream, after=after)
-
-
 @dataclass
 class WorkerHarness:
     """A worker with everything it needs, in memory and in Redis."""
@@ -140,7 +136,9 @@ class WorkerHarness:
     runner: FakeRunner = field(default_factory=FakeRunner)
     table: MemoryTable = field(default_factory=MemoryTable)
     segments: MemorySegments = field(default_factory=MemorySegments)
-    store: CountingStore = field(default_factory=lambda: CountingStore(Codec(ComputeEvent)))
+    store: MemoryEventStore[ComputeEvent] = field(
+        default_factory=lambda: MemoryEventStore(Codec(ComputeEvent))
+    )
     max_transfers: int = 1_000
     services: Services = field(init=False)
     handler: CommandHandler[Any, Any, Any] = field(init=False)
@@ -200,14 +198,33 @@ async def test_a_request_leads_to_a_report(harness: WorkerHarness) -> None:
     assert Stored.from_bytes(cached) == body
 
 
-async def test_a_run_loads_its_stream_once(harness: WorkerHarness) -> None:
+async def test_a_run_of_a_token_with_many_runs_decodes_the_newest_commits_only(
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = Head(JOB.stream, 0)
+    for run in range(1, 301):
+        for event in (
+            AnalysisRequested(chain_id=1, token_address=TOKEN, requested_at=1, run=run),
+            AnalysisFailed(run=run, code="provider_unavailable", detail="No.", failed_at=1),
+        ):
+            origin = Origin(f"{run} {event.type}", "", "", at=1)
+            head = (await harness.store.append(head, [event], origin)).head
     await harness.request()
-    harness.store.loads = 0
+    decode, decoded = harness.store.codec.decode, [0]
+
+    def counted(*stored: Any) -> Any:
+        decoded[0] += 1
+        return decode(*stored)
+
+    monkeypatch.setattr(harness.store.codec, "decode", counted)
     await harness.worker.work(JOB)
-    assert harness.store.loads == 1
+    of_the_run = decoded[0]
+    commands = ["AnalysisStarted", *["RangeSynced"] * 5, "AnalysisCompleted"]
+    assert (await harness.event_types())[-7:] == commands
+    assert of_the_run <= 102 * (len(commands) + 1)
 
 
-async def test_a_run_loads_its_stream_again_after_a_conflict(
+async def test_a_run_that_another_worker_has_ended_is_left_alone(
     harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await harness.request()
@@ -217,7 +234,6 @@ async def test_a_run_loads_its_stream_again_after_a_conflict(
         monkeypatch.undo()
         monkeypatch.setattr(worker_module, "CHECKPOINT_TRANSFERS", 20)
         harness.chain.broken = AnalysisFailure("provider_unavailable", "No response.")
-        harness.store.loads = 0
         await harness.worker.work(JOB)  # fails the run
         async for read in sync(*arguments):
             yield read
@@ -225,8 +241,6 @@ async def test_a_run_loads_its_stream_again_after_a_conflict(
     monkeypatch.setattr(harness.chain, "sync", while_another_worker_starts)
     await harness.worker.work(JOB)
     assert isinstance(await harness.state(), Failed)
-    of_the_other, after_the_conflict, of_this_test = 1, 1, 1
-    assert harness.store.loads == of_the_other + after_the_conflict + of_this_test
 
 
 async def test_a_worker_does_nothing_without_an_active_run(harness: WorkerHarness) -> None:
