@@ -17,6 +17,7 @@ from chassis.log.codec import Codec
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import Commit
 from chassis.resilience.failpoint import COMMAND_STEPS
+from chassis.views.projection import ListState
 from chassis.views.read_models import ReadModels
 from contracts.messages import CommandOutcome
 from contracts.referrals import (
@@ -24,9 +25,10 @@ from contracts.referrals import (
     CODE_OWNERS,
     AccountOpened,
     CodeIssued,
+    NumberedReferral,
     OpenAccount,
     ReferralEvent,
-    UsersEntry,
+    StoredAccount,
 )
 from referrals.projections import fold_entry
 from tests.support.boto import Boto, boto
@@ -89,13 +91,13 @@ class World:
         assert Counter(c.origin.command_id for c in commits) == {command.member_id: 1}
         assert [c.first for c in commits] == [1]
         assert (outcome.state, outcome.position.version) == ("accepted", 2)
-        entry: UsersEntry | None = None
+        state = ListState[StoredAccount, NumberedReferral](None, {})
         for event in commits[0].events:
-            entry = fold_entry(entry, event)
+            state = fold_entry(state, event)
         reader = ReadModels(self.redis)
         document = await reader.document(ACCOUNTS, command.stream)
         assert document is not None
-        assert UsersEntry.model_validate_json(document.body) == entry
+        assert StoredAccount.model_validate_json(document.body) == state.summary
         assert document.version == 2
         issued = commits[0].events[1]
         assert isinstance(issued, CodeIssued)
