@@ -32,7 +32,7 @@ def calls(folder: str) -> set[str]:
     return {
         call
         for path in (ROOT / folder).rglob("*.py")
-        for call in re.findall(r"\b_client\.([a-z_]+)\(", path.read_text())
+        for call in re.findall(r"\b_?client\.([a-z_]+)\(", path.read_text())
     }
 
 
@@ -57,6 +57,49 @@ def test_a_service_may_make_every_call_of_the_event_store(template: Any, service
     made = calls("chassis/log")
     assert {"describe_table", "query", "put_item", "transact_write_items", "scan"} <= made
     assert set().union(*(permissions(call) for call in made)) <= allowed
+
+
+@pytest.mark.parametrize(
+    ("service", "source", "resource", "made"),
+    [
+        (
+            "compute",
+            "libs/readthrough",
+            "ComputeReports.Arn",
+            {"DescribeTable", "Query", "PutItem"},
+        ),
+        (
+            "gateway",
+            "libs/readthrough",
+            "ComputeReports.Arn",
+            {"DescribeTable", "Query", "PutItem"},
+        ),
+        (
+            "compute",
+            "services/compute/chain",
+            "${ComputeSegments.Arn}/*",
+            {"GetObject", "PutObject"},
+        ),
+        ("invites", "services/invites", "*", {"GetAccount"}),
+        ("invites", "services/invites", "identity/*", {"SendEmail"}),
+    ],
+)
+def test_a_service_may_make_every_call_of_its_other_clients(
+    template: Any, service: str, source: str, resource: str, made: set[str]
+) -> None:
+    policy = template["Resources"][f"{service.title()}Policy"]["Properties"]["PolicyDocument"]
+    allowed = {
+        action.partition(":")[2]
+        for statement in policy["Statement"]
+        if any(str(each).endswith(resource) for each in as_list(statement["Resource"]))
+        for action in as_list(statement["Action"])
+    }
+    assert made <= allowed
+    assert made <= set().union(*map(permissions, calls(source)))
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def test_an_operator_may_resend_and_discard_every_dead_letter(template: Any) -> None:
