@@ -29,9 +29,9 @@ from compute.app import COMPUTE
 from invites.app import INVITES
 from redis_batching.connection import connect
 from referrals.app import REFERRALS
-from referrals.settings import Settings as ReferralsSettings
 from tests.compute.service import compute_settings
 from tests.invites.service import invites_settings
+from tests.referrals.service import referrals_settings
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.single_node("commands are refused in front of one client")
@@ -76,7 +76,10 @@ STORE_ERRORS = {
     "a mistake": ZeroDivisionError("a mistake of this program"),
 }
 SERVICES: dict[str, tuple[Service[Any, Any, Any, Any], Any]] = {
-    "referrals": (REFERRALS, lambda: ReferralsSettings(tick_seconds=0.01)),
+    "referrals": (
+        REFERRALS,
+        lambda: referrals_settings().model_copy(update={"tick_seconds": 0.01}),
+    ),
     "invites": (INVITES, invites_settings),
     "compute": (COMPUTE, compute_settings),
 }
