@@ -36,6 +36,11 @@ from contracts.compute import (
 from contracts.registry import subscribers
 from readthrough import DAO, RAO, VersionedStore
 
+_S3: Final = Config(
+    retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=30
+)
+"""A segment has a few megabytes; botocore's own timeouts, a minute each, would hold an analysis."""
+
 Compute = Application[Settings, Analysis, ComputeCommand, ComputeEvent]
 
 LABELS: Final = "2026-11"
@@ -51,10 +56,9 @@ def decider(settings: Settings) -> Decider[Analysis, ComputeCommand, ComputeEven
 @asynccontextmanager
 async def compose(application: Compute) -> AsyncIterator[Handlers]:
     """Open the HTTP session and the S3 client of the worker, and yield the handlers."""
-    config = Config(retries={"mode": "standard", "total_max_attempts": 5})
     async with (
-        aiohttp.ClientSession() as session,
-        aioboto3.Session().client("s3", config=config) as s3,
+        aiohttp.ClientSession(trust_env=True) as session,
+        aioboto3.Session().client("s3", config=_S3) as s3,
     ):
         worker = make_worker(application, session, s3)
         yield Handlers(on_event=on_analysis_requested(worker))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SEND_LINGER_SECONDS = 0.005
 """Batching window for outgoing commands, in seconds; small compared with the round trip."""
-_DYNAMODB = Config(
+_AWS = Config(
     retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=3
 )
 """Two attempts: a caller is waiting, and will retry before a third attempt could help."""
@@ -57,9 +57,9 @@ async def open_clients(
         stack.push_async_callback(redis.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
         broker = await stack.enter_async_context(_bus(traces))
-        sqs = await stack.enter_async_context(aioboto3.Session().client("sqs"))
+        sqs = await stack.enter_async_context(aioboto3.Session().client("sqs", config=_AWS))
         dynamodb = await stack.enter_async_context(
-            aioboto3.Session().client("dynamodb", config=_DYNAMODB)
+            aioboto3.Session().client("dynamodb", config=_AWS)
         )
         queues = QueueCheck(sqs, [commands_queue(settings.stack, service) for service in SERVICES])
         keys = [KeySet(jwks_fetcher(session, pool.jwks_url)) for pool in settings.pools()]
