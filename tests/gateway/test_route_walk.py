@@ -111,7 +111,7 @@ async def test_a_strange_header_is_no_error_on_any_read(gateways: Gateways) -> N
     names = ("Prefer", "If-None-Match", "X-Min-Position", "traceparent", "X-Request-ID", "Origin")
     values = ['"', "W/", "wait=" + "9" * 6_000, "ä", '"' * 6_000, ",,,", "=", "member-@"]
     for route in READS:
-        if route.streams:
+        if route.streams or route.pending:
             continue
         for name in names:
             for value in values:
