@@ -35,6 +35,10 @@ from contracts.texts import lines, one_line
 
 SERVICE: Final = "invites"
 MAX_BULK = 200
+MAX_RESENDS: Final = 3
+"""Number of times that one invitation can be resent."""
+RESEND_PAUSE_SECONDS: Final = 24 * 3600
+"""Time that has to pass between two mails of one invitation."""
 Name = Annotated[str, Field(max_length=80), AfterValidator(one_line), Personal()]
 """The inviter's name in a mail: one line; `contracts.texts` says which characters."""
 Note = Annotated[str, Field(max_length=280), AfterValidator(lines), Personal()]

@@ -155,13 +155,6 @@ class ClosedBoard(View):
     members: int
 
 
-class LedgerPage(View):
-    points: int
-    pending: int
-    items: tuple[LedgerEntry, ...]
-    next: str | None = None
-
-
 # Read models
 
 POINTS: Final = ListRef(SERVICE, "ledger", PointsView, NumberedEntry)

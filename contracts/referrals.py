@@ -136,7 +136,7 @@ class ReserveReferral(ReferralsCommand):
     Reserving again for the same person is the same success, which does not extend the reservation.
     """
 
-    excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network", "verified"})
+    excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"network", "verified", "invite_id"})
     type: Literal["ReserveReferral"] = "ReserveReferral"
     member_id: Identifier | None = None
     """The referrer. None: the code does not exist; the command is sent and rejected nevertheless,
@@ -147,6 +147,8 @@ class ReserveReferral(ReferralsCommand):
     verified: bool = False
     """Whether the address is known to be the caller's, or a program vouches for the caller. To
     others, an address that has used a code looks like one that has not."""
+    invite_id: Identifier | None = None
+    """The invitation that the person has accepted, if the seat is reserved for that reason."""
 
     @property
     def stream(self) -> str:
@@ -415,6 +417,8 @@ class ReferralReserved(UseEvent):
     network: Network | None = None
     reserved_at: UnixTime
     expires_at: UnixTime
+    invite_id: Identifier | None = None
+    """The accepted invitation that the seat was reserved for."""
 
 
 class ReferralConfirmed(UseEvent):
@@ -727,6 +731,8 @@ class UseView(View):
     invited_id: Identifier | None = None
     number: int = 0
     """Its place among all reservations of the member, from 0."""
+    invite_id: Identifier | None = None
+    """The invitation that brought the person, if there was one."""
 
 
 class UsesSummary(View):
@@ -780,5 +786,7 @@ REFERRALS_SUMMARY: Final = DocumentRef(REFERRALS.service, REFERRALS.name, REFERR
 ALL_REFERRALS: Final = "all"
 REFERRAL_OWNERS: Final = IndexRef(SERVICE, "use-owners")
 """Use id -> stream of the referrer."""
+INVITED_USES: Final = IndexRef(SERVICE, "invited-uses")
+"""Invitation id -> id of the use that the accepted invitation led to."""
 DUE_REFERRALS: Final = BoardRef(SERVICE, "due", DueView)
 REVIEW_CASES: Final = BoardRef(SERVICE, "cases", CasesView)

@@ -10,6 +10,7 @@ from gateway.api import (
     clusters,
     code_validity,
     codes,
+    explanations,
     invitations,
     jobs,
     leaderboard,
@@ -110,7 +111,13 @@ def _bind_points(given: Dependencies) -> Iterator[BoundRoute]:
     closed_days = ClosedDays(given.read_models)
     yield from bound(
         points.ROUTES,
-        points.Points(given.read_models, given.own_documents, closed_days, given.limiter),
+        points.Points(
+            given.read_models,
+            given.own_documents,
+            closed_days,
+            given.limiter,
+            explanations.Explanations(given.read_models),
+        ),
     )
     yield from bound(leaderboard.ROUTES, leaderboard.Leaderboard(given.read_models, closed_days))
 

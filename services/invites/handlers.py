@@ -110,6 +110,7 @@ class EventHandler:
             code=event.code,
             invited_user=event.email,
             verified=True,  # the token was in a mail to this address
+            invite_id=event.invite_id,
         )
         ids, repeated = incoming.metadata, incoming.redelivered
         await retry_through_outage(lambda: self.sender.send(command, ids, repeated=repeated))

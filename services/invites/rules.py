@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from contracts.invites import MAX_RESENDS, RESEND_PAUSE_SECONDS
+
 HOUR: Final = 3_600
 DAY: Final = 24 * HOUR
 SENDING_TIMEOUT: Final = 120
@@ -18,9 +20,9 @@ class InviteRules:
     per_day: int = 200
     """Invitations that one inviter sends on one day (UTC)."""
     expire_after: int = 14 * DAY
-    resends: int = 3
+    resends: int = MAX_RESENDS
     """Number of times that one invitation can be resent."""
-    resend_pause: int = DAY
+    resend_pause: int = RESEND_PAUSE_SECONDS
     remind_after: int = 3 * DAY
     """Time from the first mail to the reminder."""
     reservation_seconds: int = HOUR // 2

@@ -21,6 +21,7 @@ from contracts.referrals import (
     CODE_LISTS,
     CODE_OWNERS,
     DUE_REFERRALS,
+    INVITED_USES,
     REFERRAL_OWNERS,
     REFERRALS,
     REVIEW_CASES,
@@ -188,6 +189,13 @@ def referral_entries(event: ReferralEvent) -> Mapping[str, str | None]:
     return {}
 
 
+def invitation_entries(event: ReferralEvent) -> Mapping[str, str | None]:
+    """Return invitation id -> use id for a seat that an accepted invitation reserved."""
+    if isinstance(event, ReferralReserved) and event.invite_id is not None:
+        return {event.invite_id: event.use_id}
+    return {}
+
+
 def fold_board(view: ClosedBoard | None, event: ReferralEvent) -> ClosedBoard | None:
     """Return what is listed of a board's day once it is closed."""
     if not isinstance(event, DayClosed):
@@ -214,8 +222,9 @@ MODELS: Final = (
     Listing(ACCOUNT_LISTS, entry.touched, fold_entry, entry.scores, version=3),
     Index(CODE_OWNERS, code_entries),
     Listing(CODE_LISTS, codes.touched, fold_codes, codes.scores, version=2),
-    Listing(REFERRALS, referral_list.touched, referral_list.fold, referral_list.scores),
+    Listing(REFERRALS, referral_list.touched, referral_list.fold, referral_list.scores, version=2),
     Index(REFERRAL_OWNERS, referral_entries),
+    Index(INVITED_USES, invitation_entries),
     Listing(POINTS, ledger.touched, fold_ledger, ledger.scores, version=2),
     Ordering(LEADERBOARD, fold_leaderboard, leaderboard.scores, version=2),
     Ordering(DUE_REFERRALS, of_referrals(due.fold), due.scores),

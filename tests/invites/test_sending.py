@@ -446,6 +446,7 @@ async def test_accepting_sends_a_reservation_command_to_referrals(service: Invit
     assert {sent.queue for sent in service.sent} == {"test-referrals-commands.fifo"}
     assert len({sent.headers[COMMAND_ID] for sent in service.sent}) == 1
     body = service.sent[0].body
+    assert body["inviteId"] == invite_id
     assert (body["memberId"], body["code"]) == ("alice", "MVA00W4CZS")
     assert body["invitedUser"] == "bob@example.org"
     closed = (await service.store.load("inviter-alice")).events[-1]

@@ -12,8 +12,6 @@ from contracts.addresses import digest
 from contracts.invites import (
     ADMITTED_INVITES,
     INVITES,
-    Happening,
-    InviteState,
     InviteView,
     Locale,
     Name,
@@ -22,10 +20,11 @@ from contracts.invites import (
     RevokeInvite,
     SendInvite,
 )
-from contracts.messages import EmailAddress, Identifier, UnixTime, View
+from contracts.messages import EmailAddress, View
 from contracts.referrals import MEMBER_CODES
 from contracts.rejections import UNKNOWN_INVITATION
 from contracts.streams import INVITATIONS, INVITERS
+from gateway.api.invited_people import InvitationDetails, describe_invitations
 from gateway.http.bodies import Body, Empty
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands
@@ -47,17 +46,6 @@ class NewInvitation(Body):
     """The language of the mail."""
     name: Name = ""
     """Your name as the mail shows it; default: your masked address."""
-
-
-class InvitationDetails(View):
-    """An invitation of the caller, and what has happened to it."""
-
-    invite_id: Identifier
-    email: str
-    state: InviteState
-    requested_at: UnixTime
-    expires_at: UnixTime
-    timeline: tuple[Happening, ...]
 
 
 class InvitationList(View):
@@ -113,7 +101,8 @@ class Invitations:
         view = await load_invitation(self.read_models, INVITATIONS.stream(invite_id))
         if view is None or view.inviter_id != context.caller.subject:
             raise not_found("You have no such invitation.")
-        return json_response(_details(view), headers=PRIVATE)
+        (details,) = await describe_invitations(self.read_models, [view])
+        return json_response(details, headers=PRIVATE)
 
     async def resend(self, context: RequestContext) -> Response:
         """Send the mail again with a new token; the old token stops working."""
@@ -139,7 +128,7 @@ class Invitations:
 async def own_invitations(models: ReadModels, own: str, first: int = 0) -> InvitationList:
     """Return a page of a member's invitations, newest first."""
     page = await Boards(models, INVITES).page(INVITERS.stream(own), first=first, limit=PAGE)
-    items = tuple(_details(row.view) for row in page.rows)
+    items = await describe_invitations(models, [row.view for row in page.rows])
     after = first + len(items)
     return InvitationList(items=items, next=str(after) if after < page.total else None)
 
@@ -166,17 +155,6 @@ async def usable_code(own_documents: OwnDocuments, context: RequestContext) -> s
             return code.code
     detail = "None of your referral codes can be used, or you have no seats left."
     raise Problem(409, "no_code", detail)
-
-
-def _details(view: InviteView) -> InvitationDetails:
-    return InvitationDetails(
-        invite_id=view.invite_id,
-        email=view.email,
-        state=view.state,
-        requested_at=view.requested_at,
-        expires_at=view.expires_at,
-        timeline=view.timeline,
-    )
 
 
 ROUTES: Final = (

@@ -19,7 +19,6 @@ from contracts.points import (
     POINTS_SUMMARY,
     ChartsResponse,
     InviteStatsResponse,
-    LedgerPage,
     PointsView,
 )
 from contracts.ranking import (
@@ -35,6 +34,7 @@ from contracts.ranking import (
 from contracts.streams import MEMBERS
 from gateway.api.charts import points_chart, rank_chart
 from gateway.api.closed_days import ClosedDays
+from gateway.api.explanations import Explanations, LedgerPage
 from gateway.api.ledgers import load_ledger
 from gateway.http.bodies import Body
 from gateway.http.own_documents import OwnDocuments
@@ -88,9 +88,10 @@ class Points:
     own_documents: OwnDocuments
     closed_days: ClosedDays
     limiter: RateLimiter
+    explanations: Explanations
 
     async def show_ledger(self, context: RequestContext) -> Response:
-        """Return the entries that make up the caller's points, newest first."""
+        """Return the entries that make up the caller's points, newest first, each explained."""
         query = read_query(context, LedgerQuery)
         await self._check_account(context)
         after = None if query.cursor is None else float(query.cursor)
@@ -100,10 +101,11 @@ class Points:
         if page.summary is None:
             raise _no_account()
         view = page.summary.view
+        entries = [row.view for row in page.items]
         ledger = LedgerPage(
             points=view.points,
             pending=view.pending,
-            items=tuple(row.view for row in page.items),
+            items=await self.explanations.explain(context.caller.subject, entries),
             next=None if page.next is None else str(int(page.next)),
         )
         return json_response(ledger, headers=PRIVATE)
@@ -227,7 +229,7 @@ ROUTES: Final = (
         "show_ledger",
         Auth.PERSON,
         Points.show_ledger,
-        summary="The entries that make up your points, each with its cause",
+        summary="The entries that make up your points, each with its cause in words",
         limits=("reads",),
         prefetch=POINTS_SUMMARY,
         query=LedgerQuery,

@@ -8,6 +8,7 @@ from pydantic import Field
 from chassis.views.lists import Lists
 from chassis.views.read_models import ReadModels
 from contracts.messages import Identifier, UnixTime, View
+from contracts.referral_code import ShownReferralCode, shown
 from contracts.referrals import (
     ALL_REFERRALS,
     REFERRALS,
@@ -17,6 +18,7 @@ from contracts.referrals import (
     shown_state,
 )
 from contracts.streams import MEMBERS
+from gateway.api.invited_people import typed_addresses
 from gateway.http.bodies import Body
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.requests import read_query
@@ -31,7 +33,13 @@ class ReferralDetails(View):
 
     use_id: Identifier
     invited_user: str
-    """Masked."""
+    """The address that you invited, if your invitation brought the person; otherwise masked."""
+    code: ShownReferralCode
+    """The code that the person used."""
+    invite_id: Identifier | None = None
+    """Your invitation that brought the person, if there was one."""
+    reserved_at: UnixTime
+    """When the person used the code."""
     state: ShownState
     timestamp: UnixTime
     """When the referral reached this state."""
@@ -73,15 +81,20 @@ class ReferredPeople:
             after=None if query.cursor is None else float(query.cursor),
             limit=PAGE,
         )
-        items = tuple(_details(row.view) for row in page.items)
+        uses = [row.view for row in page.items]
+        typed = await typed_addresses(self.read_models, context.caller.subject, uses)
+        items = tuple(_details(use, typed.get(use.invite_id or "")) for use in uses)
         following = None if page.next is None else str(int(page.next))
         return json_response(ReferralList(items=items, next=following), headers=PRIVATE)
 
 
-def _details(use: UseView) -> ReferralDetails:
+def _details(use: UseView, typed: str | None) -> ReferralDetails:
     return ReferralDetails(
         use_id=use.use_id,
-        invited_user=use.invited_user,
+        invited_user=typed or use.invited_user,
+        code=shown(use.code),
+        invite_id=use.invite_id,
+        reserved_at=use.reserved_at,
         state=shown_state(use.state),
         timestamp=use.settled_at or use.reserved_at,
         expires_at=use.expires_at if use.state == "reserved" else None,

@@ -61,6 +61,7 @@ def reserve(
             network=command.network,
             reserved_at=context.at,
             expires_at=context.at + RESERVED_SECONDS,
+            invite_id=command.invite_id if isinstance(command, ReserveReferral) else None,
         )
     ]
 

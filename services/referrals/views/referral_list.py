@@ -64,6 +64,7 @@ def _reserved(summary: UsesSummary, event: ReferralReserved) -> UseView:
         reserved_at=event.reserved_at,
         expires_at=event.expires_at,
         number=summary.reserved,
+        invite_id=event.invite_id,
     )
 
 
