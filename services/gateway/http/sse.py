@@ -91,12 +91,11 @@ class EventStreams:
         seen = last_event_id(context.request, followed, [topic.name for topic in topics])
         if context.is_head:
             return web.StreamResponse(headers=_HEADERS)
+        states = [await topic.load() for topic in topics]
+        sending = _Sending(context, followed, topics, _checked(seen, topics, states))
+        if sending.is_complete(states):
+            return Response(204, headers={"Cache-Control": "no-store"})
         with self.streams.add(context.caller) as stream, self.changes.watch_several() as watcher:
-            watcher.follow({followed})
-            states = [await topic.load() for topic in topics]
-            sending = _Sending(context, followed, topics, _checked(seen, topics, states))
-            if sending.is_complete(states):
-                return Response(204, headers={"Cache-Control": "no-store"})
             close_if_unacknowledged(context.request)
             sending.response = web.StreamResponse(headers=_HEADERS)
             await sending.response.prepare(context.request)
@@ -108,7 +107,9 @@ class EventStreams:
         disconnected = self._disconnected(sending.context.request)
         ends = (stream.ended, disconnected, self.closing)
         await sending.write(b"retry: %d\n\n" % RETRY_MILLISECONDS)
-        self.end_revoked()  # it may have been revoked while the state was loaded
+        watcher.follow({sending.followed})
+        if self.revocations.is_revoked(stream.caller):  # while the states were loaded
+            return
         while not any(end.is_set() for end in ends) and not sending.context.caller_expired():
             watcher.changed.clear()
             states = [await _load(topic) for topic in sending.topics]
