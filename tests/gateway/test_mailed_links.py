@@ -96,7 +96,7 @@ async def test_an_exceeded_limit_is_a_page_too(gateways: Gateways) -> None:
     assert b"Try again in" in page.body
 
 
-async def test_a_person_is_told_on_a_page_that_the_request_takes_longer(
+async def test_a_request_that_takes_longer_is_a_page_too(
     client: GatewayClient, gateways: Gateways
 ) -> None:
     hurried = await gateways.open(outcome_wait_seconds=0.05)
