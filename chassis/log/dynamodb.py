@@ -151,9 +151,8 @@ class DynamoDBEventStore(Generic[E]):
         raise Conflict(head)
 
     async def snapshot(self, stream: str) -> Snapshot | None:
-        reply = await self._client.get_item(
-            TableName=self._meta, Key=snapshot_key(stream), ConsistentRead=True
-        )
+        # not a consistent read, which costs twice: an older snapshot of the same log is as good
+        reply = await self._client.get_item(TableName=self._meta, Key=snapshot_key(stream))
         item = reply.get("Item")
         return None if item is None else decode_snapshot(stream, item)
 

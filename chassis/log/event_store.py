@@ -359,7 +359,10 @@ class EventStore(Protocol[E]):
         """
 
     async def snapshot(self, stream: str) -> Snapshot | None:
-        """Return the newest snapshot of a stream, or None if there is none that can be read."""
+        """Return a snapshot of a stream, or None if there is none that can be read.
+
+        It may be an older one than was saved last, for a moment.
+        """
 
     async def save_snapshot(self, snapshot: Snapshot, *, replaces: str = "") -> bool:
         """Save a snapshot unless a newer one exists; return False if it exceeds one item.

@@ -162,6 +162,34 @@ async def test_a_snapshot_that_was_not_saved_for_long_does_not_hide_a_command(
     assert (await store.head(stream)).version == 29
 
 
+async def test_an_older_snapshot_than_the_newest_leads_to_the_same_decisions(
+    counter: str,
+) -> None:
+    """Snapshots are read without consistency, at half the price."""
+    store = Lagging(CODEC)
+    counters = Repository(store, COUNTER, SNAPSHOTS)
+    commands = await count(counters, counter, 30)
+    for each in commands:
+        assert (await counters.execute(Count(counter=counter), each)).repeated
+    with pytest.raises(Rejected):
+        await counters.execute(Count(counter=counter, by=-31), metadata())
+    assert (await counters.execute(Count(counter=counter, by=-30), metadata())).state == 0
+
+
+class Lagging(MemoryEventStore[Event]):
+    """Returns the snapshot before the one that was saved last."""
+
+    older: Snapshot | None = None
+
+    async def snapshot(self, stream: str) -> Snapshot | None:
+        del stream
+        return self.older
+
+    async def save_snapshot(self, snapshot: Snapshot, *, replaces: str = "") -> bool:
+        self.older = self.snapshots.get(snapshot.stream)
+        return await super().save_snapshot(snapshot, replaces=replaces)
+
+
 async def test_a_state_that_exceeds_an_item_is_not_an_error(counter: str) -> None:
     store = NoRoom(CODEC)
     counters = Repository(store, COUNTER, SNAPSHOTS)
