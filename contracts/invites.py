@@ -109,6 +109,7 @@ class InviteRow(Message):
 class SendInvite(InviterStreamCommand):
     """Invite a person by e-mail (`send_invite`)."""
 
+    excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"code", "no_code"})
     type: Literal["SendInvite"] = "SendInvite"
     email: EmailAddress
     note: Note = ""
@@ -117,16 +118,20 @@ class SendInvite(InviterStreamCommand):
     """Name of the inviter in the mail; default: the masked address."""
     code: ReferralCode | None = None
     """The inviter's referral code, with which an accepted invitation reserves a seat."""
+    no_code: bool = False
+    """None of the inviter's codes can be used: the invitation is rejected."""
 
 
 class SendInvites(InviterStreamCommand):
     """Invite many people at once; each row is admitted or rejected separately."""
 
+    excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"code", "no_code"})
     type: Literal["SendInvites"] = "SendInvites"
     job_id: Identifier
     rows: Annotated[tuple[InviteRow, ...], Field(min_length=1, max_length=MAX_BULK)]
     name: Name = ""
     code: ReferralCode | None = None
+    no_code: bool = False
 
 
 class CloseInvite(InviterStreamCommand):

@@ -77,8 +77,8 @@ class Command(Message):
     service: ClassVar[str]
     """The service that decides on the command."""
     excluded_from_hash: ClassVar[frozenset[str]] = frozenset()
-    """Fields that describe how the command arrived, such as the client's network. A repetition of
-    the same command may differ in them."""
+    """Fields that the sender adds to what was requested, such as the client's network. A repetition
+    of the same command may differ in them."""
     type: str
 
     @classmethod
@@ -99,10 +99,19 @@ class Command(Message):
         Fields with their default value do not count, so that a field that is added later, with a
         default, does not turn a repetition into another command.
         """
-        body = self.model_dump(
-            mode="json", exclude_defaults=True, exclude=set(self.excluded_from_hash)
-        ) | {"type": self.type}
-        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+        return self._hash_without(self.excluded_from_hash)
+
+    @property
+    def body_hashes(self) -> frozenset[str]:
+        """Return all digests of this command, by any build.
+
+        Builds that exclude fewer fields have stored digests that the excluded fields count in.
+        """
+        return frozenset({self.body_hash, self._hash_without(frozenset())})
+
+    def _hash_without(self, excluded: frozenset[str]) -> str:
+        body = self.model_dump(mode="json", exclude_defaults=True, exclude=set(excluded))
+        canonical = json.dumps(body | {"type": self.type}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
@@ -177,3 +186,5 @@ class CommandOutcome(View):
     position: Position
     rejection: Rejection | None = None
     actor: str | None = None
+    repeated: bool = False
+    """An earlier request had sent the command, and it was carried out then."""

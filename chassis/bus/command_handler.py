@@ -90,11 +90,13 @@ class CommandHandler(Generic[S, C, E]):
         except CommandIdReused as reuse:
             # the sender compares the digests and sees that the command was not handled
             log.warning("command_id_reused", stream=reuse.commit.stream)
-            return _outcome(incoming, reuse.commit.head, digest=reuse.commit.origin.body_hash)
+            return _outcome(
+                incoming, reuse.commit.head, digest=reuse.commit.origin.body_hash, repeated=True
+            )
         except CommitTooLarge as error:  # nothing was written, and no repetition makes it smaller
             log.warning("command_too_large", because=str(error))
             return _outcome(incoming, Head(incoming.command.stream, 0), _TOO_LARGE)
-        return _outcome(incoming, decision.head)
+        return _outcome(incoming, decision.head, repeated=_by_another_request(decision, incoming))
 
     async def _execute(self, incoming: IncomingCommand[C]) -> Decision[S, E]:
         decision = await self.repository.execute(
@@ -127,11 +129,20 @@ def _log_context(incoming: IncomingCommand[C]) -> Mapping[str, str]:
     }
 
 
+def _by_another_request(decision: Decision[E], incoming: IncomingCommand[C]) -> bool:
+    """Return whether the command was carried out for an earlier request, not a redelivery."""
+    if not decision.repeated or decision.commit is None:
+        return False
+    return decision.commit.origin.correlation_id != incoming.metadata.correlation_id
+
+
 def _outcome(
     incoming: IncomingCommand[C],
     head: Head,
     rejection: Rejection | None = None,
     digest: str | None = None,
+    *,
+    repeated: bool = False,
 ) -> CommandOutcome:
     return CommandOutcome(
         command_id=incoming.metadata.command_id,
@@ -141,4 +152,5 @@ def _outcome(
         position=Position(stream=head.stream, version=head.version),
         rejection=rejection,
         actor=incoming.metadata.actor,
+        repeated=repeated,
     )

@@ -79,6 +79,10 @@ class Outcomes:
         stored = await self._redis.get(_key(command_id))
         return None if stored is None else read_outcome(stored)
 
+    async def forget(self, command_id: str) -> None:
+        """Delete the outcome of a command, so that it is decided again when it is sent again."""
+        await self._redis.delete(_key(command_id))
+
     async def find(self, command_id: str) -> CommandOutcome | None:
         """Return the outcome of a command as far as this build knows it.
 

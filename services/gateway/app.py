@@ -31,10 +31,12 @@ from gateway.http.client_address import ClientAddresses
 from gateway.http.commands import Commands
 from gateway.http.docs import Description, add_description
 from gateway.http.idempotency import StoredResponses
+from gateway.http.keyed_requests import KeyedRequests
 from gateway.http.openapi import describe
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.preferences import WaitTimes
 from gateway.http.redis_losses import RedisLosses
+from gateway.http.sent_commands import SentCommands
 from gateway.http.sse import EventStreams
 from gateway.limits.proof_of_work import ProofOfWork
 from gateway.limits.rate_limit import PREFIX_GROUPS
@@ -103,6 +105,7 @@ def _public(dependencies: Dependencies, middleware: RequestMiddleware) -> web.Ap
         limiter=dependencies.limiter,
         addresses=dependencies.addresses,
         read_models=dependencies.read_models,
+        keyed_requests=dependencies.keyed_requests,
     )
     add_routes(app, bind(dependencies), admission)
     pages = PageLimits(dependencies.limiter, dependencies.addresses)
@@ -137,11 +140,15 @@ def _dependencies(
     read_models = ReadModels(redis)
     streams = EventStreams(changes, revocations)
     revocations.on_change = streams.end_revoked
+    commands = _commands(settings, clients, listener, addresses)
     return Dependencies(
         settings=settings,
         tokens=TokenCache(_verifier(settings, clients.keys), revocations),
         revocations=revocations,
-        commands=_commands(settings, clients, listener, addresses),
+        commands=commands,
+        keyed_requests=KeyedRequests(
+            StoredResponses(redis), listener.outcomes, addresses, commands.waits
+        ),
         limiter=_limiter(settings, redis, metrics),
         proofs=ProofOfWork(redis, settings.proof_of_work_bits),
         addresses=addresses,
@@ -158,11 +165,8 @@ def _commands(
 ) -> Commands:
     return Commands(
         sender=CommandSender(clients.publisher, settings.stack),
-        outcomes=listener.outcomes,
+        sent=SentCommands(listener.outcomes, clients.redis, RedisLosses(clients.redis)),
         listener=listener,
-        responses=StoredResponses(clients.redis),
-        redis=clients.redis,
-        losses=RedisLosses(clients.redis),
         addresses=addresses,
         waits=WaitTimes(settings.outcome_wait_seconds, settings.max_wait_seconds),
     )

@@ -8,6 +8,7 @@ from gateway.api.reports import Reports
 from gateway.http.change_feed import ChangeFeed
 from gateway.http.client_address import ClientAddresses
 from gateway.http.commands import Commands
+from gateway.http.keyed_requests import KeyedRequests
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.sse import EventStreams
 from gateway.limits.proof_of_work import ProofOfWork
@@ -23,6 +24,7 @@ class Dependencies:
     tokens: TokenCache
     revocations: RevocationList
     commands: Commands
+    keyed_requests: KeyedRequests
     limiter: RateLimiter
     proofs: ProofOfWork
     addresses: ClientAddresses

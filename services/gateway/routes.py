@@ -28,6 +28,7 @@ from gateway.api import (
 from gateway.api.closed_days import ClosedDays
 from gateway.api.code_details import CodeLinks
 from gateway.api.code_guesses import CodeGuesses
+from gateway.api.inviters import Inviters
 from gateway.dependencies import Dependencies
 from gateway.http.routing import AnyRoute, BoundRoute, bound
 
@@ -64,7 +65,7 @@ def bind(dependencies: Dependencies) -> Iterator[BoundRoute]:
     yield from _bind_invitations(dependencies)
     yield from _bind_clusters(dependencies)
     yield from _bind_administration(dependencies)
-    yield from bound(operations.ROUTES, operations.Operations(dependencies.commands))
+    yield from bound(operations.ROUTES, operations.Operations(dependencies.commands.sent))
 
 
 def _bind_accounts(given: Dependencies) -> Iterator[BoundRoute]:
@@ -123,10 +124,11 @@ def _bind_points(given: Dependencies) -> Iterator[BoundRoute]:
 
 
 def _bind_invitations(given: Dependencies) -> Iterator[BoundRoute]:
-    commands, read_models, own = given.commands, given.read_models, given.own_documents
-    yield from bound(invitations.ROUTES, invitations.Invitations(commands, read_models, own))
+    commands, read_models = given.commands, given.read_models
+    inviting = Inviters(read_models, given.own_documents, given.changes, commands.waits)
+    yield from bound(invitations.ROUTES, invitations.Invitations(commands, read_models, inviting))
     yield from bound(
-        bulk_invitations.ROUTES, bulk_invitations.BulkInvitations(commands, read_models, own)
+        bulk_invitations.ROUTES, bulk_invitations.BulkInvitations(commands, read_models, inviting)
     )
     yield from bound(
         received_invitations.ROUTES,

@@ -128,9 +128,9 @@ def decide(
         case RegisterInviter():
             return register(inviter, command, context)
         case SendInvite():
-            return send(_registered(inviter), command, context, rules)
+            return send(_with_seat(inviter, command), command, context, rules)
         case SendInvites():
-            return send_many(_registered(inviter), command, context, rules)
+            return send_many(_with_seat(inviter, command), command, context, rules)
         case CloseInvite():
             return close(inviter, command, context)
         case _:
@@ -193,9 +193,22 @@ def close(inviter: Inviter, command: CloseInvite, context: DecisionContext) -> l
     ]
 
 
-def _registered(inviter: Inviter) -> Registered:
+def _with_seat(inviter: Inviter, command: SendInvite | SendInvites) -> Registered:
+    """Return the inviter if there is a seat to offer.
+
+    Raises:
+        Rejected: there is no account, or none of its codes can be used.
+    """
     if isinstance(inviter, NotRegistered):
-        raise Rejected("You need an account to invite others. Open one first.", code="no_account")
+        raise Rejected(
+            "You need an account to invite others. Open one first.",
+            code="no_account",
+            kind="not_found",
+        )
+    if command.no_code:
+        raise Rejected(
+            "None of your referral codes can be used, or you have no seats left.", code="no_code"
+        )
     return inviter
 
 

@@ -7,9 +7,9 @@ import pytest
 from multidict import istr
 from redis.asyncio import Redis
 
-from contracts.referrals import OpenAccount
 from gateway.http import idempotency as answers_of
 from gateway.http.ids import keyed_command_id
+from gateway.http.keyed_requests import fingerprint
 from gateway.http.responses import Response
 from tests.gateway.conftest import GatewayClient, Gateways, Reply
 from tests.gateway.environment import ALICE
@@ -64,10 +64,14 @@ async def test_a_stored_response_outlives_the_gateway(gateways: Gateways) -> Non
 async def test_a_response_is_stored_with_case_insensitive_headers(redis: Redis) -> None:
     """`istr` names are stored like other strings."""
     answers = answers_of.StoredResponses(redis)
-    claim = answers_of.Claim(COMMAND_ID, "digest", "digest:token")
-    await answers.end(claim, Response(201, b"body", {istr("ETag"): '"1"', "Location": "/v1/me"}))
-    kept = await answers.begin(COMMAND_ID, "digest")
-    assert isinstance(kept, Response)
+    claim = await answers.begin(COMMAND_ID, "request")
+    assert isinstance(claim, answers_of.Claim)
+    created = Response(201, b"body", {istr("ETag"): '"1"', "Location": "/v1/me"})
+    await answers.store(claim, "command", created)
+    stored = await answers.begin(COMMAND_ID, "request")
+    assert isinstance(stored, answers_of.StoredResponse)
+    assert stored.fits_request
+    kept = stored.response
     assert (kept.status, kept.body, kept.headers["ETag"]) == (201, b"body", '"1"')
 
 
@@ -139,8 +143,8 @@ async def test_the_claim_of_a_killed_gateway_lapses(
     client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers_of, "_LEASE", 300)
-    command = OpenAccount(member_id=ALICE, email=f"{ALICE[-8:]}@example.com", network="127.0.0.1")
-    await client.gateway.dependencies.commands.responses.begin(COMMAND_ID, command.body_hash)
+    request = fingerprint("open_own_account", {}, b"{}")
+    await client.gateway.dependencies.keyed_requests.responses.begin(COMMAND_ID, request)
     assert (await client.post("/v1/me", client.issuer.id(), headers=KEYED)).status == 409
 
     async def lapsed() -> bool:
@@ -274,7 +278,7 @@ async def test_a_rejection_of_a_service_becomes_a_problem(client: GatewayClient)
     assert refresh.status == 501
     assert refresh.json["detail"]
     invite = await client.post("/v1/invites", token, json={"email": "bob@example.com"})
-    assert (invite.status, invite.json["code"]) == (409, "no_account")
+    assert (invite.status, invite.json["code"]) == (404, "no_account")
     queues = [sent.queue for sent in client.bus.sent]
     assert queues == ["test-compute-commands.fifo", "test-invites-commands.fifo"]
     assert client.bus.sent[0].body["tokenAddress"] == TOKEN.lower()

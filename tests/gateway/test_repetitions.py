@@ -168,3 +168,26 @@ async def test_an_operation_whose_outcome_alone_is_lost_does_not_stay_pending(
     assert (await client.get(where, access)).status == 503
     again = await client.post("/v1/me", client.issuer.id(), headers=KEYED)
     assert again.status == 201
+
+
+async def test_an_operation_without_an_outcome_ends_as_unknown_after_an_hour(
+    client: GatewayClient,
+) -> None:
+    """Otherwise a client polls until the operation is forgotten."""
+    client.bus.held = True
+    access, headers = client.issuer.access(), KEYED | {"Prefer": "respond-async"}
+    where = (await client.post("/v1/me", client.issuer.id(), headers=headers)).headers["Location"]
+    assert (await client.get(where, access)).status == 202
+    await client.redis.expire(f"operation:{COMMAND_ID}", 23 * 3600 - 1)
+    unknown = await client.get(where, access)
+    assert (unknown.status, unknown.json["state"]) == (200, "unknown")
+    assert (await client.get(where, client.issuer.access(str(uuid.uuid4())))).status == 404
+    client.bus.release()
+
+    async def accepted() -> bool:
+        operation = await client.get(where, access)
+        return bool(operation.json["state"] == "accepted")
+
+    await eventually(accepted)
+    await client.redis.delete(f"operation:{COMMAND_ID}", f"outcome:{COMMAND_ID}")
+    assert (await client.get(where, access)).status == 404

@@ -128,8 +128,8 @@ async def test_an_idempotency_key_takes_two_more_round_trips(
 ) -> None:
     headers = {"Idempotency-Key": f"key-{ALICE}"}
     assert (await client.post("/v1/me", client.issuer.id(CAROL), headers=headers)).status == 201
-    # the claim together with a possible outcome, and the stored response
-    kept = [["EVALSHA"], ["EVALSHA"], ["EVALSHA", "GET"], ["HMGET"], ["EVALSHA"]]
+    # after the address's limit: the claim together with a possible outcome; and last the response
+    kept = [["EVALSHA"], ["EVALSHA", "GET"], ["EVALSHA"], ["HMGET"], ["EVALSHA"]]
     assert trips.trips == kept
 
 
@@ -159,3 +159,13 @@ async def test_every_code_takes_the_same_round_trips(
     unknown = [*limits, *guesses, ["HMGET"], ["EVALSHA"], *guesses]
     assert await check(UNKNOWN) == (False, unknown)
     assert await check(NO_CODE) == (None, limits)  # a text that no code can be reveals nothing
+
+
+async def test_a_replay_takes_two_round_trips(client: GatewayClient, trips: Onlooker) -> None:
+    headers = {"Idempotency-Key": f"key-{ALICE}"}
+    token = client.issuer.id(CAROL)
+    assert (await client.post("/v1/me", token, headers=headers)).status == 201
+    trips.trips.clear()
+    assert (await client.post("/v1/me", token, headers=headers)).status == 201
+    # the stored response, and the limit of repetitions
+    assert trips.trips == [["EVALSHA", "GET"], ["EVALSHA"]]

@@ -264,6 +264,8 @@ class DeliveringBus(MemoryBus):
     """Refuse to publish."""
     held: bool = False
     """Hold commands back until `release`."""
+    held_queues: set[str] = field(default_factory=set)
+    """Hold the messages to these queues back until `release`."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
 
@@ -272,6 +274,9 @@ class DeliveringBus(MemoryBus):
             raise OSError("the bus is down")
         await super().publish(message, queue, **options)
         sent = self.waiting.pop()
+        if sent.queue in self.held_queues:
+            self.waiting.append(sent)
+            return
         if sent.is_announcement:
             self._deliver_soon(sent)
             return
@@ -285,6 +290,7 @@ class DeliveringBus(MemoryBus):
 
     def release(self) -> None:
         self.held = False
+        self.held_queues.clear()
         while self.waiting:
             self._deliver_soon(self.waiting.popleft())
 

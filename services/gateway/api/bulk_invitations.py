@@ -10,11 +10,10 @@ from chassis.views.read_models import ReadModels
 from contracts.invites import BULK_RESULTS, BulkResult, SendInvites
 from contracts.messages import Identifier, View
 from gateway.api.bulk_rows import BulkRows, NewInvitations, RejectedRow, read_rows
-from gateway.api.invitations import usable_code
+from gateway.api.inviters import Inviters
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands
 from gateway.http.ids import new_command_id
-from gateway.http.own_documents import OwnDocuments
 from gateway.http.preferences import idempotency_key
 from gateway.http.responses import Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
@@ -43,18 +42,20 @@ class BulkInvitations:
 
     commands: Commands
     read_models: ReadModels
-    own_documents: OwnDocuments
+    inviters: Inviters
 
     async def send(self, context: RequestContext) -> Response:
         """Invite the people in all valid rows."""
         body = await read_rows(context)
         rows, rejected = body.checked()
+        offered = await self.inviters.offered_code(context)
         command = SendInvites(
             inviter_id=context.caller.subject,
             job_id=_job_id(context, body),
             rows=rows,
             name=body.name,
-            code=await usable_code(self.own_documents, context),
+            code=offered.code,
+            no_code=offered.none_usable,
         )
         accepted = await self.commands.execute(context, command)
         stored = await self.read_models.entry(BULK_RESULTS, command.job_id)
@@ -81,6 +82,11 @@ def _job_id(context: RequestContext, body: BulkRows) -> str:
     return hashlib.sha256(name).hexdigest()[:32]
 
 
+async def _canonical_body(context: RequestContext) -> bytes:
+    """Return the rows: two forms with one file differ in their boundaries."""
+    return (await read_rows(context)).canonical
+
+
 def _detail(accepted: int, rejected: int) -> str:
     """Return what becomes of the rows, in words for the inviter."""
     people = "1 invitation is" if accepted == 1 else f"{accepted} invitations are"
@@ -101,6 +107,7 @@ ROUTES: Final = (
         success=202,
         body=NewInvitations,
         max_body_bytes=MAX_BYTES,
+        canonical_body=_canonical_body,
         example={"rows": [{"email": "bob@example.com"}]},
         alternatives={CSV: "email,note,locale\nbob@example.com,See you there!,en\n"},
         response=BulkInvitation,

@@ -1,6 +1,5 @@
 """Serve invitations by e-mail to their inviters: send, list, show, resend and revoke."""
 
-import time
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -21,15 +20,14 @@ from contracts.invites import (
     SendInvite,
 )
 from contracts.messages import EmailAddress, View
-from contracts.referrals import MEMBER_CODES
 from contracts.rejections import UNKNOWN_INVITATION
 from contracts.streams import INVITATIONS, INVITERS
 from gateway.api.invited_people import InvitationDetails, describe_invitations
+from gateway.api.inviters import Inviters
 from gateway.http.bodies import Body, Empty
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands
-from gateway.http.own_documents import OwnDocuments
-from gateway.http.problems import Problem, not_found
+from gateway.http.problems import not_found
 from gateway.http.requests import id_in_path, read_body, read_query
 from gateway.http.responses import PRIVATE, Response, accepted_response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
@@ -64,18 +62,20 @@ class Invitations:
 
     commands: Commands
     read_models: ReadModels
-    own_documents: OwnDocuments
+    inviters: Inviters
 
     async def send(self, context: RequestContext) -> Response:
         """Invite a person; the response does not depend on whether the address is a member's."""
         body = await read_body(context, NewInvitation)
+        offered = await self.inviters.offered_code(context)
         command = SendInvite(
             inviter_id=context.caller.subject,
             email=body.email,
             note=body.note,
             locale=body.locale,
             name=body.name,
-            code=await usable_code(self.own_documents, context),
+            code=offered.code,
+            no_code=offered.none_usable,
         )
         accepted = await self.commands.execute(context, command)
         key = f"{command.inviter_id}/{digest(command.email)}"
@@ -136,25 +136,6 @@ async def own_invitations(models: ReadModels, own: str, first: int = 0) -> Invit
 async def load_invitation(read_models: ReadModels, stream: str) -> InviteView | None:
     """Return an invitation by its stream; None if there is none."""
     return await Boards(read_models, INVITES).view(stream)
-
-
-async def usable_code(own_documents: OwnDocuments, context: RequestContext) -> str | None:
-    """Return the caller's first usable code, whose seats the invitation offers.
-
-    None if the caller has no account: the service rejects the invitation then.
-
-    Raises:
-        Problem: 409 if none of the codes can be used.
-    """
-    document = await own_documents.load(context, MEMBER_CODES)
-    if document is None:
-        return None
-    view, now = document.view, time.time()
-    for code in view.codes:
-        if view.state_of(code, now) == "active":
-            return code.code
-    detail = "None of your referral codes can be used, or you have no seats left."
-    raise Problem(409, "no_code", detail)
 
 
 ROUTES: Final = (

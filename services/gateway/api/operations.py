@@ -3,21 +3,23 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from contracts.messages import Position, Rejection, View
+from contracts.messages import CommandOutcome, Position, Rejection, View
 from gateway.http.command_responses import pending_response
-from gateway.http.commands import Commands, Pending
 from gateway.http.requests import id_in_path
 from gateway.http.responses import PRIVATE, Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
+from gateway.http.sent_commands import Pending, SentCommands, Unknown
 
 
 class Operation(View):
     """The outcome of a request that was answered with 202."""
 
     command_id: str
-    command: str
-    state: Literal["accepted", "rejected"]
-    position: Position
+    command: str | None
+    """What was requested; null if the state is `unknown`."""
+    state: Literal["accepted", "rejected", "unknown"]
+    """`unknown` after an hour without an outcome: do not wait any longer."""
+    position: Position | None
     rejection: Rejection | None
 
 
@@ -25,22 +27,36 @@ class Operation(View):
 class Operations:
     """Show callers the outcomes of their commands."""
 
-    commands: Commands
+    sent: SentCommands
 
     async def get(self, context: RequestContext) -> Response:
-        """Return the outcome; 202 while there is none."""
+        """Return the outcome; 202 while there is none, and `unknown` after an hour."""
         command_id = id_in_path(context, "command_id", "There is no such operation.")
-        outcome = await self.commands.outcome(command_id, context.caller.subject)
-        if isinstance(outcome, Pending):
-            return pending_response(context, command_id)
-        operation = Operation(
-            command_id=outcome.command_id,
-            command=outcome.command,
-            state=outcome.state,
-            position=outcome.position,
-            rejection=outcome.rejection,
-        )
+        outcome = await self.sent.outcome(command_id, context.caller.subject)
+        match outcome:
+            case Pending():
+                return pending_response(context, command_id)
+            case Unknown():
+                operation = _unknown(command_id)
+            case CommandOutcome():
+                operation = _operation(outcome)
         return json_response(operation, headers=PRIVATE)
+
+
+def _operation(outcome: CommandOutcome) -> Operation:
+    return Operation(
+        command_id=outcome.command_id,
+        command=outcome.command,
+        state=outcome.state,
+        position=outcome.position,
+        rejection=outcome.rejection,
+    )
+
+
+def _unknown(command_id: str) -> Operation:
+    return Operation(
+        command_id=command_id, command=None, state="unknown", position=None, rejection=None
+    )
 
 
 ROUTES: Final = (

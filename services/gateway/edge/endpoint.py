@@ -12,8 +12,10 @@ from contracts.streams import MEMBERS
 from gateway.auth.authorize import RULES, Rule, bearer_token, takes_token
 from gateway.http.client_address import ClientAddresses
 from gateway.http.command_responses import CommandRejected, RespondNow
+from gateway.http.keyed_requests import KeyedRequests, Repetition
 from gateway.http.pages import HTML, accepts_html, as_page
-from gateway.http.problems import malformed
+from gateway.http.preferences import IDEMPOTENCY_KEY
+from gateway.http.problems import Problem, malformed
 from gateway.http.requests import receive_body
 from gateway.http.responses import Response, problem_response
 from gateway.http.routing import (
@@ -40,6 +42,7 @@ class Admission:
     addresses: ClientAddresses
     read_models: ReadModels
     """Read models that routes prefetch from."""
+    keyed_requests: KeyedRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,6 @@ class Endpoint:
                 if route.prefetch is not None:
                     stream = MEMBERS.stream(caller.subject)
                     context.prefetched = admission.read_models.prefetch(route.prefetch, stream)
-            limiter = admission.limiter
-            plans = limiter.plans(route.limits, route.cost)
-            info.decision = await charge(limiter, plans, caller, request, admission.addresses)
-            self._check_query(request)
-            if request.method not in SAFE_METHODS:
-                context.body = await receive_body(request, route.max_body_bytes)
             response = await self._respond(context)
         finally:
             context.cancel_prefetch()
@@ -85,8 +82,9 @@ class Endpoint:
             raise malformed("This path takes no query parameters.", code="unknown_parameter")
 
     async def _respond(self, context: RequestContext) -> Response | web.StreamResponse:
-        """Run the handler, and complete the command that it executed, if any."""
+        """Admit the request, run the handler, and complete the command that it executed, if any."""
         try:
+            await self._admit(context)
             response = await self.handle(context)
             if context.execution is None or not isinstance(response, Response):
                 return response
@@ -101,11 +99,53 @@ class Endpoint:
             if context.execution is not None:
                 await context.execution.release()
 
+    async def _admit(self, context: RequestContext) -> None:
+        """Charge the limits of the request; those of repetitions if its key was used before.
+
+        Raises:
+            Problem: the request is not admitted.
+            RespondNow: the key has a stored response.
+        """
+        request, route, admission = context.request, self.route, self.admission
+        limits, cost, repetition = route.limits, route.cost, None
+        is_keyed = route.sends_command and IDEMPOTENCY_KEY in request.headers
+        if is_keyed:
+            context.body = await receive_body(request, route.max_body_bytes)
+            repetition = await admission.keyed_requests.begin(context)
+        if repetition is not None:
+            limits, cost = _limits_of_repetitions(context.known_caller), 1
+        plans = admission.limiter.plans(limits, cost)
+        context.info.decision = await charge(
+            admission.limiter, plans, context.known_caller, request, admission.addresses
+        )
+        if repetition is not None:
+            _answer(repetition)
+        self._check_query(request)
+        if not is_keyed and request.method not in SAFE_METHODS:
+            context.body = await receive_body(request, route.max_body_bytes)
+
     async def _verify(self, token: str, request: web.Request) -> Caller:
         """Verify a token that is not cached; charge the client's address for it first."""
         limiter, addresses = self.admission.limiter, self.admission.addresses
         await charge(limiter, limiter.plans(UNVERIFIED), None, request, addresses)
         return await self.admission.tokens.verify(token)
+
+
+def _limits_of_repetitions(caller: Caller | None) -> tuple[str, ...]:
+    """Return the limits of requests that send no new command."""
+    if caller is None:
+        return ("repetitions-address",)
+    return ("services",) if caller.is_service else ("repetitions",)
+
+
+def _answer(repetition: Repetition) -> None:
+    match repetition.answer:
+        case Problem() as problem:
+            raise problem
+        case Response() as response:
+            raise RespondNow(response)
+        case None:
+            pass
 
 
 def add_routes(app: web.Application, routes: Iterable[BoundRoute], admission: Admission) -> None:

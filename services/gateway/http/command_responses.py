@@ -32,16 +32,23 @@ class RespondNow(Exception):
 def pending_response(context: RequestContext, command_id: str) -> Response:
     """Return 202 for a command whose outcome is not visible yet."""
     if context.known_caller is None:  # anonymous callers cannot read operations
-        return accepted_response(
-            context.request_id,
-            "Your request was accepted and is being processed. Repeat it to see the result.",
-            location=context.request.path,
-        )
-    return accepted_response(
+        return repeat_later(context)
+    response = accepted_response(
         context.request_id,
         "Your request was accepted and is being processed.",
         location=f"/v1/operations/{command_id}",
     )
+    return response._replace(is_final=False)
+
+
+def repeat_later(context: RequestContext) -> Response:
+    """Return 202 for a request that shows its result when it is repeated."""
+    response = accepted_response(
+        context.request_id,
+        "Your request was accepted and is being processed. Repeat it to see the result.",
+        location=context.request.path,
+    )
+    return response._replace(is_final=False)
 
 
 def raise_if_rejected(outcome: CommandOutcome) -> None:

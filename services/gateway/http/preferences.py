@@ -12,6 +12,7 @@ from gateway.http.problems import malformed
 from gateway.http.requests import single_header
 
 X_MIN_POSITION: Final = istr("X-Min-Position")
+IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
 MAX_KEY_CHARACTERS: Final = 255
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}", re.ASCII)
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"', re.ASCII)
@@ -34,7 +35,7 @@ def idempotency_key(request: web.Request) -> str | None:
     Raises:
         Problem: 400 if it is empty, too long, or has characters other than printable ASCII.
     """
-    raw = single_header(request, "Idempotency-Key")
+    raw = single_header(request, IDEMPOTENCY_KEY)
     if raw is None:
         return None
     quoted = _QUOTED.fullmatch(raw)

@@ -48,9 +48,8 @@ class RedisLosses:
         await self.look()
         return self.clock() - self.last < RECENT_SECONDS
 
-    async def happened_since(self, key: str, lifetime: float) -> bool:
-        """Return whether data was lost after a key was written with this time to live (seconds)."""
-        age = lifetime - float(await self.redis.ttl(key))
+    def happened_after(self, age: float) -> bool:
+        """Return whether data was lost after something was stored `age` seconds ago."""
         return self.clock() - age < self.last
 
     async def look(self) -> None:

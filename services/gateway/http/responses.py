@@ -28,6 +28,8 @@ class Response(NamedTuple):
     body: bytes = b""
     headers: Mapping[str, str] = NO_HEADERS
     content_type: str = JSON_TYPE
+    is_final: bool = True
+    """False for a response that says that there is no result yet; it is not stored under a key."""
 
     def with_headers(self, headers: Mapping[str, str]) -> "Response":
         """Return a copy with these headers added or replaced."""

@@ -204,6 +204,8 @@ class Route(Generic[F]):
     """Error statuses besides those that every route of this kind may send."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """Body members, query parameters and path parameters of a valid request."""
+    canonical_body: Callable[[RequestContext], Awaitable[bytes]] | None = None
+    """Returns a body in the form that is the same for repetitions; default: by the model `body`."""
     alternatives: Mapping[str, str] = field(default_factory=dict)
     """Further content types of the body, with an example of each."""
 
