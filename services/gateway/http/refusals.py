@@ -48,6 +48,7 @@ FINAL: Final = frozenset(
         "resent_out",
         "reservation_ended",
         "seat_taken",
+        "second_person_required",
         "taken",
         "token_replaced",
         "too_large",
