@@ -129,7 +129,7 @@ def _log_context(incoming: IncomingCommand[C]) -> Mapping[str, str]:
     }
 
 
-def _by_another_request(decision: Decision[E], incoming: IncomingCommand[C]) -> bool:
+def _by_another_request(decision: Decision[S, E], incoming: IncomingCommand[C]) -> bool:
     """Return whether the command was carried out for an earlier request, not a redelivery."""
     if not decision.repeated or decision.commit is None:
         return False
