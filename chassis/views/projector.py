@@ -72,7 +72,7 @@ class Projector(Generic[E]):
         wanted = self._targets
         while True:
             targets = [t for each in wanted - written if (t := self.target(*each)) is not None]
-            control = await self._write(targets, history)
+            control = await self.write(targets, history)
             written |= wanted
             self._targets = wanted = self.writable(control)
             if wanted <= written:
@@ -80,6 +80,25 @@ class Projector(Generic[E]):
                 if history.commits:
                     self.lag_seconds = max(0.0, time.time() - history.commits[-1].origin.at / 1000)
                 return
+
+    async def write(self, targets: Sequence[Target[E]], history: History[E]) -> dict[bytes, bytes]:
+        """Bring the targets to the head of `history`; return the control hash, read meanwhile.
+
+        A short history is folded from the first event and applied in one round trip. A longer one
+        continues from what is stored, which takes another round trip.
+        """
+        if history.complete and len(history.commits) <= SHORT and history.size <= SLICE:
+            built: list[tuple[Target[E], Change]] = []
+            async for some in slices(targets, weigh=lambda _target: history.size):
+                changes = [(t, await self._change_or_park(t, history)) for t in some]
+                built += [(target, change) for target, change in changes if change]
+            control, statuses = await self._read_control_and_apply([change for _, change in built])
+            behind = _unsettled(built, statuses)
+        else:
+            control, behind = await self._continue(targets, history)
+        for target in behind:
+            await self.catch_up(target, history.head.stream, history)
+        return control
 
     async def catch_up(
         self, target: Target[E], stream: str, history: History[E] | None = None
@@ -157,25 +176,6 @@ class Projector(Generic[E]):
     def parked(self) -> ParkedStreams:
         """The parked streams of this service."""
         return ParkedStreams(self.redis, self.service)
-
-    async def _write(self, targets: Sequence[Target[E]], history: History[E]) -> dict[bytes, bytes]:
-        """Bring the targets to the head of `history`; return the control hash, read meanwhile.
-
-        A short history is folded from the first event and applied in one round trip. A longer one
-        continues from what is stored, which takes another round trip.
-        """
-        if history.complete and len(history.commits) <= SHORT and history.size <= SLICE:
-            built: list[tuple[Target[E], Change]] = []
-            async for some in slices(targets, weigh=lambda _target: history.size):
-                changes = [(t, await self._change_or_park(t, history)) for t in some]
-                built += [(target, change) for target, change in changes if change]
-            control, statuses = await self._read_control_and_apply([change for _, change in built])
-            behind = _unsettled(built, statuses)
-        else:
-            control, behind = await self._continue(targets, history)
-        for target in behind:
-            await self.catch_up(target, history.head.stream, history)
-        return control
 
     async def _continue(
         self, targets: Sequence[Target[E]], history: History[E]

@@ -71,9 +71,9 @@ async def fail_over(world: World, number: int, *, lag: float) -> list[object]:
         else:
             await shards.cluster.promote(replica, "TAKEOVER")
         promoted = time.time()
-        behind, right = await until_right(world, promoted, REPAIR_SECONDS)
-        await world.progress(PROGRESS)
-        resumed = time.time() - promoted
+        (behind, right), resumed = await asyncio.gather(
+            until_right(world, promoted, REPAIR_SECONDS), _until_resumed(world, promoted)
+        )
         await shards.cluster.stop_falling_behind(replica)
         await primary.start()  # empty: it becomes the replica
         await shards.cluster.replica_of(replica)
@@ -81,3 +81,9 @@ async def fail_over(world: World, number: int, *, lag: float) -> list[object]:
     writes, how = len(world.activity.writes) - before, "vote" if by_vote else "command"
     timed = [*phases(world.system, promoted), f"{resumed:.1f} s", f"{right:.1f} s"]
     return [number % 3, how, f"{lag:.1f} s", writes, behind, *timed]
+
+
+async def _until_resumed(world: World, promoted: float) -> float:
+    """Return the seconds from the promotion until further writes were acknowledged."""
+    await world.progress(PROGRESS)
+    return time.time() - promoted

@@ -18,22 +18,54 @@ from gateway.edge.errors import problem_for
 from tests.gateway.conftest import GatewayClient, Gateways, Reply
 from tests.gateway.environment import ALICE
 from tests.support.eventually import eventually
+from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_server import RedisServer
-from tests.support.refusing_redis import READS, REFUSALS, WRITES, RefusingRedis
-
-pytestmark = pytest.mark.single_node(
-    "clients learn the addresses of nodes, so gateway and services would be refused alike"
+from tests.support.refusing_redis import (
+    READS,
+    REFUSALS,
+    WRITES,
+    RefusingCluster,
+    RefusingRedis,
+    refusing_cluster,
 )
+from tests.support.topology import CLUSTER
 
 OPEN = {"Idempotency-Key": "open"}
 CODE = {"Idempotency-Key": "code"}
 
 
+@pytest.fixture(scope="module")
+async def proxies(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[RefusingCluster | None]:
+    """The proxies in front of a cluster, if the tests run on one."""
+    if CLUSTER:
+        async with refusing_cluster(tmp_path_factory.mktemp("cluster")) as proxies:
+            yield proxies
+    else:
+        yield None
+
+
+@pytest.fixture(scope="module")
+def redis_server(
+    redis_server: RedisServer, proxies: RefusingCluster | None
+) -> RedisServer | RedisCluster:
+    return redis_server if proxies is None else proxies.cluster
+
+
 @pytest.fixture
 async def refusing(
-    gateways: Gateways, redis_server: RedisServer, tmp_path: Path
+    gateways: Gateways,
+    redis_server: RedisServer,
+    tmp_path: Path,
+    proxies: RefusingCluster | None,
 ) -> AsyncIterator[RefusingRedis]:
     """A Redis that refuses commands of the gateway, and none of the services."""
+    if proxies is not None:
+        gateways.redis_url = proxies.url
+        yield proxies
+        proxies.accept()
+        return
     redis = RefusingRedis(str(redis_server.folder / "redis.sock"), f"{tmp_path}/redis.sock")
     async with redis.running():
         gateways.redis_url = redis.url

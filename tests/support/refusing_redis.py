@@ -4,6 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.local.ports import unused_ports
+from deploy.local.settings import HOST
+from tests.support.redis_cluster import RedisCluster, redis_cluster
+from tests.support.redis_server import RedisServer
 
 REFUSALS = (
     "OOM command not allowed when used memory > 'maxmemory'.",
@@ -37,6 +44,8 @@ class RefusingRedis:
     """Name of a command -> the error that it is answered with."""
     refusals: int = 0
     """Number of commands that were refused."""
+    client_name: str = ""
+    """Refuse only commands of the clients of this name; empty: of all clients."""
 
     @property
     def url(self) -> str:
@@ -57,7 +66,12 @@ class RefusingRedis:
             server.close()
 
     async def _serve(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
-        redis, commands = await asyncio.open_unix_connection(self.upstream)
+        await self._forward(client, answers, self.upstream)
+
+    async def _forward(
+        self, client: asyncio.StreamReader, answers: asyncio.StreamWriter, upstream: str
+    ) -> None:
+        redis, commands = await asyncio.open_unix_connection(upstream)
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 await self._exchange(client, answers, redis, commands)
@@ -72,10 +86,14 @@ class RefusingRedis:
         redis: asyncio.StreamReader,
         commands: asyncio.StreamWriter,
     ) -> None:
+        is_refused = not self.client_name
         while True:
             command = await read_reply(client)
-            name = command.split(b"\r\n", 3)[2].decode().upper()
-            if (error := self.refused.get(name)) is not None:
+            words = command.split(b"\r\n")[2::2]
+            name = words[0].decode().upper()
+            if words[1:] == [b"SETNAME", self.client_name.encode()]:
+                is_refused = True
+            if is_refused and (error := self.refused.get(name)) is not None:
                 self.refusals += 1
                 answers.write(f"-{error}\r\n".encode())
                 continue
@@ -84,6 +102,43 @@ class RefusingRedis:
                 await _copy_both_ways(client, answers, redis, commands)
                 return
             answers.write(await read_reply(redis))
+
+
+@dataclass
+class RefusingCluster(RefusingRedis):
+    """Stand in front of every node of a cluster, which announces the ports of these proxies.
+
+    All clients go through them, so they refuse the clients of one name only.
+    """
+
+    cluster: RedisCluster = field(default_factory=lambda: RedisCluster(Path()))
+
+    @property
+    def url(self) -> str:
+        return f"{self.cluster.url}?client_name={self.client_name}"
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["RefusingCluster"]:
+        async with contextlib.AsyncExitStack() as stack:
+            for port, node in zip(self.cluster.announced, self.cluster.servers, strict=True):
+                server = await asyncio.start_server(self._serving(node), HOST, port)
+                stack.callback(server.close)
+            yield self
+
+    def _serving(self, node: RedisServer) -> Any:
+        async def serve(client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+            await self._forward(client, answers, f"{node.folder}/redis.sock")
+
+        return serve
+
+
+@contextlib.asynccontextmanager
+async def refusing_cluster(folder: Path) -> AsyncIterator[RefusingCluster]:
+    """Run a cluster behind proxies that refuse commands of the clients named `refused`."""
+    async with redis_cluster(folder, announced=unused_ports(3)) as cluster:
+        proxies = RefusingCluster("", "", client_name="refused", cluster=cluster)
+        async with proxies.running():
+            yield proxies
 
 
 async def _copy_both_ways(

@@ -93,12 +93,12 @@ class Repair(Generic[E]):
 
     async def _catch_up(self, stream: str, version: int, targets: Sequence[Target[E]]) -> None:
         """Bring read models to the head of a stream; a short one is loaded once for all of them."""
-        history = None
         if version <= SHORT:
-            with contextlib.suppress(UnknownEvent):  # each read model parks the stream
-                history = await self.projector.store.load(stream)
+            with contextlib.suppress(UnknownEvent):  # each read model parks the stream, below
+                await self.projector.write(targets, await self.projector.store.load(stream))
+                return
         for target in targets:
-            await self.projector.catch_up(target, stream, history)
+            await self.projector.catch_up(target, stream)
 
     async def _leave_to_others(self, generation: Generation, versions: Mapping[str, int]) -> None:
         """Record streams for the instances whose fold version writes the generation."""
