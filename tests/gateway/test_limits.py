@@ -56,6 +56,13 @@ async def test_an_expensive_request_takes_more_tokens(
     assert response.headers["RateLimit"].startswith(f'"reads";r={left};')
 
 
+async def test_drawing_a_qr_code_counts_as_five_reads(client: GatewayClient) -> None:
+    opened = await client.post("/v1/me", client.issuer.id())
+    path = f"/v1/referral/codes/{opened.json['referralCode']}/qr"
+    picture = await client.get(path, client.issuer.access())
+    assert (picture.status, picture.headers["RateLimit"][:15]) == (200, '"reads";r=115;t')
+
+
 def code(number: int) -> str:
     symbols = f"{number:09d}"
     return symbols + check_symbol(symbols)

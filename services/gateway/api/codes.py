@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 import segno
@@ -100,11 +101,8 @@ class Codes:
         code, view = _code_in_path(context), await self._own_codes(context)
         if (found := view.find(code)) is None:
             raise _no_code()
-        picture = io.BytesIO()
-        # error correction M: a print with a smudge can still be read
-        qr = segno.make(self.links.url(found), error="m", micro=False)
-        qr.save(picture, kind="svg", scale=8, title="Referral code", xmldecl=False)
-        return Response(200, picture.getvalue(), {"Cache-Control": "private, max-age=3600"}, SVG)
+        headers = {"Cache-Control": "private, max-age=3600"}
+        return Response(200, _picture(self.links.url(found)), headers, SVG)
 
     async def _own_codes(self, context: RequestContext) -> CodesView:
         document = await self.own_documents.load(context, MEMBER_CODES)
@@ -112,6 +110,16 @@ class Codes:
         if view is None or not view.opened:
             raise not_found("You have no account yet.", code="no_account")
         return view
+
+
+@lru_cache(maxsize=1_024)
+def _picture(url: str) -> bytes:
+    """Return the QR code of a URL as SVG; it takes milliseconds to draw."""
+    picture = io.BytesIO()
+    # error correction M: a print with a smudge can still be read
+    qr = segno.make(url, error="m", micro=False)
+    qr.save(picture, kind="svg", scale=8, title="Referral code", xmldecl=False)
+    return picture.getvalue()
 
 
 def _chosen_name(body: NewCode) -> tuple[str | None, ShownReferralCode | None]:
@@ -211,6 +219,7 @@ ROUTES: Final = (
         Codes.show_qr,
         summary="QR code (SVG) linking to this code's page",
         limits=("reads",),
+        cost=5,
         prefetch=MEMBER_CODES,
         media=SVG,
         example=_EXAMPLE,
