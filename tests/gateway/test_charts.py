@@ -1,6 +1,7 @@
 """A year of charts does not hold up other requests, and costs as much as it takes."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from contracts.points import LedgerEntry, PointsView
-from contracts.ranking import ALL_TIME, DAY
+from contracts.points import InviteStatsResponse, LedgerEntry, PointsView
+from contracts.ranking import ALL_TIME, DAY, Period, Position, invite_stats
 from contracts.referrals import BoardLevel, BoardPlace, DayClosed
-from gateway.api.charts import points_chart, rank_chart
+from gateway.api import charts
+from gateway.api.charts import points_chart, rank_chart, statistics
 from gateway.api.closed_days import SLICE, ClosedDays
 from tests.gateway.conftest import Gateways
 
@@ -78,6 +80,23 @@ async def test_other_tasks_run_between_the_days_of_a_rank_chart(view: PointsView
     assert turns >= len(YEAR)
     assert max(stored.loads) == SLICE
     assert sum(stored.loads) == len(YEAR)
+
+
+@pytest.mark.parametrize(("entries", "in_thread"), [(10, False), (4_000, True)])
+async def test_a_long_ledger_is_added_up_in_a_thread(
+    entries: int, view: PointsView, monkeypatch: pytest.MonkeyPatch, *, in_thread: bool
+) -> None:
+    threads: list[bool] = []
+
+    def added(*given: Any) -> InviteStatsResponse:
+        threads.append(threading.current_thread() is not threading.main_thread())
+        return invite_stats(*given)
+
+    monkeypatch.setattr(charts, "invite_stats", added)
+    ledger = view.model_copy(update={"entries": view.entries[:entries]})
+    period = Period("30d", int(time.time()))
+    stats = await statistics(ledger, {}, period, Position(1, 3))
+    assert (stats.points, threads) == (entries, [in_thread])
 
 
 async def test_the_days_of_a_chart_are_loaded_in_their_order() -> None:

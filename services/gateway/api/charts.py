@@ -1,12 +1,26 @@
-"""Compute charts day by day: other requests are served between two days."""
+"""Compute charts and statistics in such a way that other requests are served meanwhile."""
 
 import asyncio
 from collections.abc import Sequence
 from datetime import date
+from typing import Final
 
-from contracts.points import ChartResponse, PointsView
-from contracts.ranking import ALL_TIME, chart, daily_points, end_of, ranks_of
+from contracts.points import ChartResponse, InviteStatsResponse, PointsView
+from contracts.ranking import (
+    ALL_TIME,
+    Closes,
+    Period,
+    Position,
+    chart,
+    daily_points,
+    end_of,
+    invite_stats,
+    ranks_of,
+)
 from gateway.api.closed_days import ClosedDays
+
+ADDED_IN_LOOP: Final = 2_000
+"""Entries of a ledger that may be added up on the event loop: a fraction of a millisecond."""
 
 
 async def points_chart(view: PointsView, days: Sequence[date]) -> ChartResponse:
@@ -26,3 +40,12 @@ async def rank_chart(
     async for day, close in closed_days.each(ALL_TIME, days):
         ranks |= ranks_of(view, {day: close})
     return chart((end_of(day), rank) for day, rank in ranks.items())
+
+
+async def statistics(
+    view: PointsView, closes: Closes, period: Period, current: Position | None
+) -> InviteStatsResponse:
+    """Return what `invite_stats` does; a long ledger is added up in a thread."""
+    if len(view.entries) * (len(period.days) + 1) <= ADDED_IN_LOOP:
+        return invite_stats(view, closes, period, current)
+    return await asyncio.to_thread(invite_stats, view, closes, period, current)

@@ -29,10 +29,9 @@ from contracts.ranking import (
     Window,
     days_between,
     end_of,
-    invite_stats,
 )
 from contracts.streams import MEMBERS
-from gateway.api.charts import points_chart, rank_chart
+from gateway.api.charts import points_chart, rank_chart, statistics
 from gateway.api.closed_days import ClosedDays
 from gateway.api.explanations import Explanations, LedgerPage
 from gateway.api.ledgers import load_ledger
@@ -117,7 +116,8 @@ class Points:
         period = Period(query.window, _as_of(query.at, int(time.time()), view))
         closes = await self.closed_days.load(ALL_TIME, period.days)
         current = await self._current_position(context) if query.at is None else None
-        return json_response(invite_stats(view, closes, period, current), headers=PRIVATE)
+        stats = await statistics(view, closes, period, current)
+        return json_response(stats, headers=PRIVATE)
 
     async def show_charts(self, context: RequestContext) -> Response:
         """Return points and ranks at the ends of days; each further month is another request."""
