@@ -1,8 +1,9 @@
-"""Run the local stack: python -m deploy.local up | down | demo | token | provision | serve."""
+"""Run the local stack, and act on it: `python -m deploy.local --help`."""
 
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 
 from deploy.local.demo_users import DEMO_USERS, PROGRAM, UserPool
@@ -11,25 +12,16 @@ from deploy.local.provision import read_environment, wait_for
 from deploy.local.runner import down, running, serve, up
 from deploy.local.settings import HOST, PORTS, SERVICES, LocalSettings
 
+Run = Callable[[LocalSettings, argparse.Namespace], int]
+"""Run a verb with its arguments; return the exit code."""
+
 
 def main() -> int:
     """Run one verb of the command line; return the exit code."""
     arguments = _parser().parse_args()
     isolate_environment()
-    settings = LocalSettings()
-    match arguments.verb:
-        case "up":
-            return up(settings)
-        case "down":
-            return down(settings)
-        case "serve":
-            return serve(settings, arguments.service)
-        case "token":
-            return _token(settings, arguments.who, arguments.use)
-        case "demo":
-            return _demo(settings, keep=arguments.keep)
-        case _:
-            return _provision(settings, stay=arguments.stay)
+    code: int = arguments.run(LocalSettings(), arguments)
+    return code
 
 
 def _demo(settings: LocalSettings, *, keep: bool) -> int:
@@ -43,17 +35,43 @@ def _demo(settings: LocalSettings, *, keep: bool) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.local")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("up", help="run the stack in the foreground")
-    verbs.add_parser("down", help="stop it")
-    played = verbs.add_parser("demo", help="follow one member through the system")
+    verbs = parser.add_subparsers(required=True)
+
+    def verb(name: str, description: str, run: Run) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=description)
+        added.set_defaults(run=run)
+        return added
+
+    verb("up", "run the stack in the foreground", lambda settings, _: up(settings))
+    verb("down", "stop it", lambda settings, _: down(settings))
+    played = verb(
+        "demo",
+        "follow one member through the system",
+        lambda settings, given: _demo(settings, keep=given.keep),
+    )
     played.add_argument("--keep", action="store_true", help="leave the stack up")
-    serving = verbs.add_parser("serve", help="run one service of the stack")
+    serving = verb(
+        "serve", "run one service", lambda settings, given: serve(settings, given.service)
+    )
     serving.add_argument("service", choices=SERVICES)
-    token = verbs.add_parser("token", help="print a fresh token")
+    token = verb(
+        "token",
+        "print a fresh token",
+        lambda settings, given: _token(settings, given.who, given.use),
+    )
     token.add_argument("who", help=f"an e-mail address, or {PROGRAM!r} for a program's token")
     token.add_argument("use", nargs="?", choices=("id", "access"), default="id")
-    provision = verbs.add_parser("provision", help="deploy the template and write the environment")
+    limits = verb(
+        "limits",
+        "raise the limits per address",
+        lambda settings, given: _limits(settings, given.times),
+    )
+    limits.add_argument("times", type=int, help="how many times as much; 1 restores them")
+    provision = verb(
+        "provision",
+        "deploy the template and write the environment",
+        lambda settings, given: _provision(settings, stay=given.stay),
+    )
     provision.add_argument(
         "--stay", action="store_true", help="wait until the stack is up, say so, and stay"
     )
@@ -62,8 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _token(settings: LocalSettings, who: str, use: str) -> int:
     if running(settings) is None or not settings.service_env.exists():
-        print("The system is not up. Start it: make up, or make demo KEEP=1", file=sys.stderr)
-        return 1
+        return _report_that_it_is_down()
     if "@" not in who and who != PROGRAM:
         print(f"Whose token? USER=alice@example.com, or USER={PROGRAM}", file=sys.stderr)
         return 2
@@ -73,6 +90,24 @@ def _token(settings: LocalSettings, who: str, use: str) -> int:
     else:
         print(users.token(who, "access" if use == "access" else "id"))
     return 0
+
+
+def _limits(settings: LocalSettings, times: int) -> int:
+    from deploy.local.rate_limits import raise_limits  # noqa: PLC0415  as above
+
+    if running(settings) is None:
+        return _report_that_it_is_down()
+    if times < 1:
+        print("How many times as much? TIMES=100, or TIMES=1 to restore", file=sys.stderr)
+        return 2
+    for line in raise_limits(settings.redis_url, times):
+        print(line)
+    return 0
+
+
+def _report_that_it_is_down() -> int:
+    print("The system is not up. Start it: make up, or make demo KEEP=1", file=sys.stderr)
+    return 1
 
 
 def _provision(settings: LocalSettings, *, stay: bool) -> int:
