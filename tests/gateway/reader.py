@@ -5,8 +5,8 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.gateway.pages import SHELL, Reply, Snippet, Step, difference
@@ -80,6 +80,8 @@ class Reader:
     """Values of names: given from the start, or shown by a response."""
     look_up: Callable[[str], Awaitable[str | None]]
     """Return the value of a name that a snippet mentions; None if it is unknown."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the shell, in addition to those of this process and the names."""
 
     async def follow(self, step: Step) -> None:
         for snippet in step.snippets:
@@ -93,7 +95,7 @@ class Reader:
 
     async def run(self, snippet: Snippet) -> Reply:
         if snippet.language == SHELL:
-            return await shell(snippet.text, self.names)
+            return await shell(snippet.text, {**self.environment, **self.names})
         known = {camel(name): value for name, value in self.names.items()}
         consts = [
             f"const {name} = {json.dumps(value)};\n"

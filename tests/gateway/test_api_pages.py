@@ -1,12 +1,12 @@
 """The pages of docs/api document every route, and their snippets get the responses they show."""
 
 import re
+import secrets
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 from redis.asyncio import Redis
 
@@ -16,18 +16,13 @@ from deploy.local.programs import Program
 from deploy.local.provision import chain_environment, wait_for
 from deploy.local.settings import SERVICES
 from gateway.http.routing import AnyRoute
-from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
-from tests.gateway.page_people import PagePeople, subject
+from tests.gateway.page_people import PagePeople
 from tests.gateway.pages import OVERVIEW, RESOURCES, SCRIPT, SHELL, snippets, steps
-from tests.gateway.reader import Browser, Reader, browser
-from tests.support.eventually import eventually
-from tests.support.rate_limits import restore_limits, suspend_limits
+from tests.gateway.reader import Browser, Reader, SnippetFailed, browser
+from tests.support.rate_limits import restore_limits
 from tests.support.stack import Stack, running
-from token_bucket import Scope
 
-WITHOUT_ACCOUNT = ("accounts",)
-"""Pages whose reader has no account yet."""
 DOCUMENTED = re.compile(r"`((?:GET|POST|DELETE) /v1/[^`?]*)`")
 PARAMETER = re.compile(r"\{\w+\}")
 PATH = re.compile(r"(/v1/(?:[\w/.-]|\$\{\w+\}|\$\w+)+)")
@@ -80,6 +75,13 @@ def test_a_page_has_snippets_in_both_languages(page: Path) -> None:
     assert {snippet.language for snippet in snippets(page)} == {SHELL, SCRIPT}
 
 
+@page
+def test_every_loop_that_waits_ends(page: Path) -> None:
+    endless = re.compile(r"\b(?:while|until)\b")
+    waiting = [one for one in snippets(page) if re.search(r"setTimeout|\bsleep\b", one.text)]
+    assert not [f"line {one.line}" for one in waiting if endless.search(one.text)]
+
+
 # What happens
 
 
@@ -94,24 +96,20 @@ def chain(stack: Stack) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
-    """A complete stack that does not limit addresses: all readers have the same one."""
+    """Serve from a complete stack with the limits that are the default."""
     ours = chain_environment(chain)
-    limits = [
-        limit.name for limit in default_limits().limits.values() if limit.scope is not Scope.USER
-    ]
-    async with Redis.from_url(stack.settings.redis_url) as redis:
-        await suspend_limits(redis, limits)
-        for name in ("compute", "gateway"):
-            stack.service(name).stop()
-            stack.service(name).start(**ours)
-        for name in SERVICES:
-            stack.service(name).start()
-        for name in SERVICES:
-            await stack.service(name).ready()
-        yield stack.service("gateway").url
-        await restore_limits(redis)
     for name in ("compute", "gateway"):
         stack.service(name).stop()
+        stack.service(name).start(**ours)
+    for name in SERVICES:
+        stack.service(name).start()
+    for name in SERVICES:
+        await stack.service(name).ready()
+    yield stack.service("gateway").url
+    for name in ("compute", "gateway"):
+        stack.service(name).stop()
+    async with Redis.from_url(stack.settings.redis_url) as redis:
+        await restore_limits(redis)
 
 
 @pytest.fixture(scope="module")
@@ -124,32 +122,26 @@ async def window() -> AsyncIterator[Browser]:
 
 
 @pytest.mark.stack
-@page
-async def test_the_snippets_of_a_page_get_the_documented_responses(
-    page: Path, window: Browser, gateway: str, stack: Stack
+@pytest.mark.timeout(420)
+async def test_one_person_gets_the_documented_responses_of_all_pages(
+    window: Browser, gateway: str, stack: Stack
 ) -> None:
-    """Read by a new person, from top to bottom."""
-    people = PagePeople(stack.users, stack.settings.aws_url)
-    if page.stem not in WITHOUT_ACCOUNT:
-        await open_account(people, gateway, stack.settings.redis_url)
-    reader = Reader(window, {"GATEWAY": gateway, "CHAIN": "local", "TOKEN": TOKEN}, people)
-    for step in steps(page):
-        await reader.follow(step)
+    """Follow every step, in the order of the overview, with default limits and no other retries."""
+    alice = f"alice-{secrets.token_hex(4)}@example.com"
+    failed = list[str]()
+    for page in (OVERVIEW, *in_order()):
+        people = PagePeople(stack.users, stack.settings.aws_url, alice)
+        names = {"GATEWAY": gateway, "CHAIN": "local", "TOKEN": TOKEN}
+        reader = Reader(window, names, people, stack.settings.environment())
+        try:
+            for step in steps(page):
+                await reader.follow(step)
+        except SnippetFailed as error:
+            failed.append(f"{page.name}, {error}")
+    assert not failed, "\n\n".join(failed)
 
 
-async def open_account(people: PagePeople, gateway: str, redis_url: str) -> None:
-    """Open the reader's account, and wait until all services know it."""
-    token = await people("ID_TOKEN") or ""
-    headers = {"Authorization": f"Bearer {token}"}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{gateway}/v1/me", headers=headers) as response,
-    ):
-        assert response.status == 201
-    async with Redis.from_url(redis_url) as redis:
-        known = f"invites:{{inviters:*:inviter-{subject(token)}}}"
-
-        async def registered() -> bool:
-            return any([True async for _ in redis.scan_iter(match=known)])
-
-        await eventually(registered)
+def in_order() -> list[Path]:
+    """Return the pages in the order of the overview."""
+    names = re.findall(r"\]\(api/([\w-]+\.md)\)", OVERVIEW.read_text())
+    return [OVERVIEW.parent / "api" / name for name in dict.fromkeys(names)]
