@@ -93,15 +93,18 @@ def _token(settings: LocalSettings, who: str, use: str) -> int:
 
 
 def _limits(settings: LocalSettings, times: int) -> int:
+    from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415  as above
+
     from deploy.local.rate_limits import raise_limits  # noqa: PLC0415  as above
 
-    if running(settings) is None:
-        return _report_that_it_is_down()
     if times < 1:
         print("How many times as much? TIMES=100, or TIMES=1 to restore", file=sys.stderr)
         return 2
-    for line in raise_limits(settings.redis_url, times):
-        print(line)
+    try:
+        for line in raise_limits(settings.redis_url, times):
+            print(line)
+    except RedisConnectionError:
+        return _report_that_it_is_down()
     return 0
 
 
