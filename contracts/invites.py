@@ -49,10 +49,14 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MailKind = Literal["first", "resent", "reminder"]
 Reason = Literal["bounce", "complaint", "unsubscribe", "member"]
 """Why an address receives no mail; `member`: it has an account."""
+WithheldReason = Literal["bounce", "complaint", "unsubscribe", "member", "budget"]
+"""Why a mail is withheld; `budget`: the person has got enough mails lately."""
 FeedbackKind = Literal["delivered", "delayed", "bounced", "rejected", "complained"]
 """`rejected`: SES accepted the mail, and then refused to send it."""
 Ending = Literal["accepted", "declined", "revoked", "expired"]
-RowCode = Literal["already_invited", "too_many_active", "too_many_today", "own_address"]
+RowCode = Literal[
+    "already_invited", "invited_often", "too_many_active", "too_many_today", "own_address"
+]  # fmt: skip
 
 
 # Commands
@@ -198,7 +202,7 @@ class StartSending(InvitationStreamCommand):
     mail: Annotated[int, Field(ge=1), Safe]
     token_hash: Digest
     unsubscribe_hash: Digest
-    withheld: Reason | None = None
+    withheld: WithheldReason | None = None
     patience: Count = 120
     """Seconds after which an earlier start without a result is taken for a crash."""
 
@@ -406,7 +410,7 @@ class MailWithheld(InvitationStreamEvent):
 
     type: Literal["MailWithheld"] = "MailWithheld"
     mail: int
-    reason: Reason
+    reason: WithheldReason
     withheld_at: UnixTime
 
 

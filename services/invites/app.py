@@ -28,6 +28,7 @@ from invites.mail_provider import SES, MailProvider
 from invites.mailer import InvitationMailer
 from invites.operator import PREVIEW
 from invites.projections import DUE_BOARD, MODELS
+from invites.recipient_budget import RecipientBudget
 from invites.rules import SENDING_TIMEOUT
 from invites.sending_rate import SendingRate
 from invites.settings import Settings
@@ -53,7 +54,10 @@ async def compose(application: Invites) -> AsyncIterator[Handlers]:
     settings, rate = application.settings, sending_rate(application)
     async with aioboto3.Session().client("sesv2", config=_SES_CONFIG) as client:
         ses = SES(
-            client, settings.mail_from, settings.mail_configuration_set, rate.set_account_rate
+            client,
+            settings.mail_profile.address,
+            settings.mail_configuration_set,
+            rate.set_account_rate,
         )
         yield make_handlers(application, ses, rate, background=(ses.watch_quota,))
 
@@ -73,6 +77,7 @@ def make_handlers(
         handler=application.handler,
         provider=provider,
         rate=rate,
+        budget=RecipientBudget(application.resources.redis),
         tokens=tokens,
         profile=settings.mail_profile,
         timeout=settings.mail_patience_seconds,
@@ -126,7 +131,7 @@ INVITES: Final = Service(
     decider=DECIDER,
     codec=Codec[InviteEvent](InviteEvent),
     read_models=MODELS,
-    snapshots=Snapshots(STORED_STATE),
+    snapshots=Snapshots(STORED_STATE, schema=2),
     subscription=SUBSCRIPTION,
     sends=(TendInvite, ReserveReferral),
     subscribers=subscribers,

@@ -30,12 +30,18 @@ _REJECTIONS: Final[Mapping[RowCode, str]] = {
     "already_invited": (
         "You have already invited this person. Look for them in your list of invitations."
     ),
+    "invited_often": (
+        "You have invited this person twice lately and taken both invitations back. "
+        "Wait two weeks before you invite them again."
+    ),
     "own_address": (
         "This is your own address. Enter the address of the person that you want to invite."
     ),
     "too_many_active": ("You have too many open invitations. Revoke one, or wait for a reply."),
     "too_many_today": "You have sent as many invitations as a day allows. Try again tomorrow.",
 }
+REMEMBERED_REVOCATIONS: Final = 1_000
+"""People whose revoked invitations are remembered, the newest: five days at the daily limit."""
 
 # State
 
@@ -57,6 +63,8 @@ class Registered:
     """Folded address -> id of the open invitation to it."""
     answered: Answered = field(default_factory=Answered)
     """Addresses that accepted or declined: they are not invited again."""
+    revoked: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Folded address -> UNIX seconds of the latest revocations, the oldest first."""
     addresses: Mapping[str, str] = field(default_factory=dict)
     """Id of an open invitation -> folded address."""
     day: int = 0
@@ -111,7 +119,21 @@ def _close(inviter: Registered, event: InviteClosed) -> Registered:
         open=_without(inviter.open, address),
         addresses=_without(inviter.addresses, event.invite_id),
         answered=answered,
+        revoked=_revoke(inviter.revoked, address, event),
     )
+
+
+def _revoke(
+    revoked: Mapping[str, tuple[int, ...]], address: str, event: InviteClosed
+) -> Mapping[str, tuple[int, ...]]:
+    """Add a revocation, and forget those that count no more."""
+    if event.ending != "revoked":
+        return revoked
+    since = event.closed_at - RULES.revocation_window
+    counted = [(name, times) for name, times in revoked.items() if times[-1] > since]
+    others = [each for each in counted if each[0] != address][-REMEMBERED_REVOCATIONS + 1 :]
+    times = (*revoked.get(address, ()), event.closed_at)[-RULES.revocations :]
+    return {**dict(others), address: times}
 
 
 def _without(entries: Mapping[str, str], key: str) -> dict[str, str]:
@@ -220,6 +242,9 @@ def _rejection(
         return "own_address"
     if address in inviter.open or address in inviter.answered:
         return "already_invited"
+    since = context.at - rules.revocation_window
+    if sum(at > since for at in inviter.revoked.get(address, ())) >= rules.revocations:
+        return "invited_often"
     if len(inviter.open) >= rules.active:
         return "too_many_active"
     if inviter.admitted_on(context.at // DAY) >= rules.per_day:

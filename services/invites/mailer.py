@@ -31,6 +31,7 @@ from contracts.invites import (
     Reason,
     RecordSent,
     StartSending,
+    WithheldReason,
 )
 from contracts.messages import Metadata
 from contracts.streams import INVITATIONS, SUPPRESSIONS
@@ -40,6 +41,7 @@ from invites.invitation.mailing import Finished, Progress, Sending
 from invites.invitation.state import Active, NotRequested, Record
 from invites.mail import MailContent, MailProfile, compose
 from invites.mail_provider import MailDeferred, MailProvider, MailRefused
+from invites.recipient_budget import RecipientBudget
 from invites.rules import SENDING_TIMEOUT
 from invites.sending_rate import SendingRate
 from invites.suppression import Suppressed
@@ -63,6 +65,7 @@ class InvitationMailer:
     handler: CommandHandler[StreamState, InviteCommand, InviteEvent]
     provider: MailProvider
     rate: SendingRate
+    budget: RecipientBudget
     tokens: Tokens
     profile: MailProfile
     timeout: int = SENDING_TIMEOUT
@@ -77,7 +80,7 @@ class InvitationMailer:
         if self._is_lost(record.mailing.progress):
             await self._give_up(record, "no_result", correlation_id)
             return
-        withheld = await self._suppression(record.request)
+        withheld = await self._withheld(record)
         if withheld is None:
             await self.rate.wait()
         failpoint("before_intent")
@@ -186,6 +189,18 @@ class InvitationMailer:
             return None
         record = invitation.record
         return None if isinstance(record.mailing.progress, Finished) else record
+
+    async def _withheld(self, record: Record) -> WithheldReason | None:
+        """Return why the mail must not be sent, None if it may be."""
+        suppression = await self._suppression(record.request)
+        if suppression is not None:
+            return suppression
+        key = self.tokens.address_key(record.request.email)
+        mail = f"{record.request.invite_id}/{record.mailing.number}"
+        if await self.budget.take(key, mail, self.clock()):
+            return None
+        log.warning("mail_over_budget", invite=record.request.invite_id)
+        return "budget"
 
     async def _suppression(self, request: InviteRequested) -> Reason | None:
         """Return why the person gets no mail, under any spelling of the address."""

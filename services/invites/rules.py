@@ -19,6 +19,15 @@ class InviteRules:
     """Open invitations of one inviter."""
     per_day: int = 200
     """Invitations that one inviter sends on one day (UTC)."""
+    revocations: int = 2
+    """Revoked invitations to one person within `revocation_window`; after that the inviter has to
+    wait before inviting the person again, because each of them was a mail."""
+    revocation_window: int = 14 * DAY
+    mails_per_day: int = 5
+    """Mails that one person gets within a day, from all inviters."""
+    mails: int = 20
+    """Mails that one person gets within `mail_days`, from all inviters."""
+    mail_days: int = 30
     expire_after: int = 14 * DAY
     resends: int = MAX_RESENDS
     """Number of times that one invitation can be resent."""

@@ -1,8 +1,10 @@
 """Define the settings that the invites service reads from its environment."""
 
-from pydantic import EmailStr, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from chassis.run.settings import ServiceSettings
+from contracts.addresses import mail_address
+from contracts.messages import EmailAddress
 from invites.mail import MailProfile
 from invites.rules import SENDING_TIMEOUT
 
@@ -19,8 +21,8 @@ class Settings(ServiceSettings):
         description="Secret key of tokens and address digests. Keep it: tokens that were sent stay "
         "valid with another key, but suppressed addresses are no longer recognised.",
     )
-    mail_from: EmailStr = "hello@vouch.example"
-    mail_reply_to: EmailStr | None = None
+    mail_from: EmailAddress = "hello@vouch.example"
+    mail_reply_to: EmailAddress | None = None
     mail_rate: float = Field(
         10.0, gt=0, description="Mails per second of all instances together, at most."
     )
@@ -53,9 +55,9 @@ class Settings(ServiceSettings):
     def mail_profile(self) -> MailProfile:
         """Return the settings that all mails have in common."""
         return MailProfile(
-            address=self.mail_from,
+            address=mail_address(self.mail_from),
             product=self.product_name,
             invite_url=self.invite_url,
             unsubscribe_url=self.unsubscribe_url,
-            reply_to=self.mail_reply_to,
+            reply_to=mail_address(self.mail_reply_to) if self.mail_reply_to else None,
         )

@@ -17,7 +17,7 @@ from contracts.invites import (
     SendInvites,
 )
 from invites.domain import INVITERS
-from invites.inviter import decider
+from invites.inviter import REMEMBERED_REVOCATIONS, Registered, decider
 from invites.rules import RULES
 from tests.invites.examples import ALICE, DAY, later
 from tests.support.scenario import NOON, Scenario
@@ -95,6 +95,64 @@ def test_a_person_who_has_answered_is_not_invited_again(
         assert isinstance(again._events()[0], InviteAdmitted)
     else:
         again.then_rejected("already_invited")
+
+
+def test_a_person_whose_invitations_were_revoked_is_invited_again_after_two_weeks() -> None:
+    events: list[InviterEvent] = [ALICE]
+    for number in range(2):
+        context = replace(later(number), entropy=bytes([number]) * 32)
+        (event,) = INVITERS.decide(INVITERS.fold(events), SEND, context)
+        assert isinstance(event, InviteAdmitted)
+        closed = InviteClosed(
+            inviter_id="alice",
+            invite_id=event.invite_id,
+            ending="revoked",
+            closed_at=NOON.at + number,
+        )
+        events += [event, closed]
+    inviter.given(*events).when(SEND).then_rejected("invited_often")
+    rows = bulk("bob+x@example.com", "carol@example.com")
+    *_, result = INVITERS.decide(INVITERS.fold(events), rows, NOON)
+    assert isinstance(result, BulkAdmitted)
+    assert result.rejected == (RowRefused(row=1, code="invited_often"),)
+    after = INVITERS.decide(INVITERS.fold(events), SEND, later(14 * DAY))
+    assert isinstance(after[0], InviteAdmitted)
+
+
+def test_revocations_that_count_no_more_are_forgotten() -> None:
+    events: list[InviterEvent] = [ALICE]
+    for number in range(50):
+        command = SendInvite(inviter_id="alice", email=f"p{number}@example.com")
+        context = replace(later(number * DAY), entropy=bytes([number]) * 32)
+        (event,) = INVITERS.decide(INVITERS.fold(events), command, context)
+        assert isinstance(event, InviteAdmitted)
+        closed = InviteClosed(
+            inviter_id="alice", invite_id=event.invite_id, ending="revoked", closed_at=context.at
+        )
+        events += [event, closed]
+    state = INVITERS.fold(events)
+    assert isinstance(state, Registered)
+    assert len(state.revoked) == 14
+
+
+def test_an_inviter_remembers_the_newest_revocations() -> None:
+    events: list[InviterEvent] = [ALICE]
+    for number in range(REMEMBERED_REVOCATIONS + 20):
+        invite_id = f"{number:032x}"
+        admitted_one = InviteAdmitted(
+            inviter_id="alice",
+            invite_id=invite_id,
+            email=f"p{number}@example.com",
+            admitted_at=NOON.at,
+        )
+        closed = InviteClosed(
+            inviter_id="alice", invite_id=invite_id, ending="revoked", closed_at=NOON.at
+        )
+        events += [admitted_one, closed]
+    state = INVITERS.fold(events)
+    assert isinstance(state, Registered)
+    assert next(iter(state.revoked)) == "p20@example.com"
+    assert len(state.revoked) == REMEMBERED_REVOCATIONS
 
 
 def test_an_event_that_closes_an_unknown_invitation_is_ignored() -> None:

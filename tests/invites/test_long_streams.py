@@ -12,6 +12,7 @@ from contracts.invites import (
     InviteAdmitted,
     InviteClosed,
     InviteDeclined,
+    InviteDelayed,
     InviteDelivered,
     InviteEvent,
     InviteExpired,
@@ -107,6 +108,9 @@ steps = st.sampled_from(
             email="bob@example.org",
             wanted_at=1,
         ),
+        of_invitation(InviteDelayed, feedback_id="d", because="busy", delayed_at=1),
+        of_invitation(SendingFailed, mail=1, because="gone", failed_at=1, feedback_id="r"),
+        InviteClosed(inviter_id="alice", invite_id=f"{1:032x}", ending="revoked", closed_at=1),
         AddressSuppressed(address_key=OUT, reason="complaint", suppressed_at=1),
     ]
 )

@@ -7,6 +7,7 @@ from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.parser import BytesParser
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -17,6 +18,7 @@ from contracts.invites import SendInvite
 from contracts.tokens import token_digest
 from invites.mail import MailContent, MailProfile, compose
 from invites.sanitize import WORD_JOINER
+from invites.settings import Settings
 from invites.tokens import Tokens
 from invites.wording import locale_for
 
@@ -229,6 +231,15 @@ def test_every_text_that_the_edge_accepts_arrives_unchanged(name: str, note: str
 def test_a_domain_is_mailed_as_a_labels() -> None:
     raw = compose(PROFILE, replace(CONTENT, to="fresh@bücher.example")).as_bytes()
     assert b"\r\nTo: fresh@xn--bcher-kva.example\r\n" in raw
+
+
+def test_a_sender_with_an_international_domain_is_mailed_as_a_labels() -> None:
+    values: dict[str, Any] = {
+        "invites_key": "k" * 32, "mail_from": "hi@bücher.example", "mail_reply_to": "hi@例子.广告"
+    }  # fmt: skip
+    raw = compose(Settings(**values).mail_profile, CONTENT).as_bytes()
+    assert b"\r\nFrom: Vouch <hi@xn--bcher-kva.example>\r\n" in raw
+    assert b"\r\nReply-To: hi@xn--fsqu00a.xn--4rr70v\r\n" in raw
 
 
 @pytest.mark.parametrize("to", ["jörg@example.com", "bob@corp.local", "a\r\nBcc: x@example.com"])
