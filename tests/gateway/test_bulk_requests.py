@@ -1,12 +1,16 @@
 """Bulk requests of every documented size and form are accepted; a bad row is its own result."""
 
 import json
+import random
 from typing import Any
 
 import aiohttp
 import pytest
 
-from contracts.invites import MAX_BULK
+from chassis.log.codec import Codec
+from chassis.log.event_store import MAX_COMMIT_BYTES
+from contracts.invites import MAX_BULK, InviteAdmitted, InviteRow, SendInvites
+from faststream_sqs.wire import MAX_MESSAGE_BYTES
 from tests.gateway.conftest import GatewayClient, Gateways, Reply
 from tests.gateway.environment import ALICE
 from tests.gateway.routes_walk import unlimited
@@ -77,11 +81,28 @@ async def test_two_hundred_rows_with_full_notes_are_accepted(
         assert [row["note"] for row in command["rows"]] == [rows[0]["note"]] * MAX_BULK
 
 
-async def test_two_hundred_rows_with_full_notes_are_invited(client: GatewayClient) -> None:
-    response = await send(client, _json({"rows": people("\U00020000" * LONG_NOTE)}, escaped=True))
-    assert response.status == 202, response.body
-    assert response.json["accepted"] + len(response.json["rejected"]) == MAX_BULK
-    assert {each["code"] for each in response.json["rejected"]} <= {"too_many_active"}
+def test_two_hundred_full_rows_fit_into_one_message_and_one_commit() -> None:
+    chance = random.Random(1)  # characters that compress badly
+    notes = [
+        "".join(chr(chance.randrange(0x20000, 0x2A000)) for _ in range(280)) for _ in people("")
+    ]
+    rows = [InviteRow(email=row["email"], note=n) for row, n in zip(people(""), notes, strict=True)]
+    command = SendInvites(inviter_id=ALICE, job_id="0" * 32, rows=tuple(rows), name="n" * 80)
+    assert len(command.model_dump_json().encode()) < MAX_MESSAGE_BYTES
+    admitted = [
+        InviteAdmitted(
+            inviter_id=ALICE,
+            inviter_email="a" * 254,
+            invite_id=f"{number:032x}",
+            email=row.email,
+            note=row.note,
+            name=command.name,
+            admitted_at=1_790_000_000,
+        )
+        for number, row in enumerate(rows)
+    ]
+    _, stored = Codec[InviteAdmitted](InviteAdmitted).encode(admitted)
+    assert len(stored) < MAX_COMMIT_BYTES
 
 
 def _json(content: Any, *, escaped: bool) -> bytes:
