@@ -1,8 +1,8 @@
 """Derive the ids that stand for an e-mail address where the address itself must not appear.
 
 A use id names one person's use of one referrer's codes, and an address digest claims an address for
-the person who was referred with it. Both are keyed: without the key, nobody can test whether an id
-belongs to an address, although the referrer knows the masked addresses and the ids of its uses.
+the person who was referred with it. Both are keyed. Without the key, a referrer cannot test whether
+an id belongs to an address, although it knows the ids of its uses and the masked addresses.
 """
 
 import hashlib

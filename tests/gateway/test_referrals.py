@@ -227,7 +227,7 @@ async def test_a_member_can_issue_random_and_vanity_codes(client: GatewayClient)
         ({"kind": "vanity"}, "4 to 8"),
         ({"code": "NICE"}, "set kind to vanity"),
         ({"expiresAt": 1}, "passed"),
-        ({"maxUses": 0}, "greater"),
+        ({"maxUses": 0}, "1 or more"),
     ):
         rejected = await client.post(CODES, access, json=body)
         assert rejected.status == 422, body
