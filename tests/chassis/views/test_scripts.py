@@ -46,8 +46,17 @@ async def test_no_call_fails_while_the_scripts_are_flushed_again_and_again(redis
             await redis.script_flush()
             return await redis.execute_many(commands)
 
+        async def evalsha(self, *words: Any) -> Any:
+            await redis.script_flush()
+            return await redis.evalsha(*words)
+
+        async def eval(self, *words: Any) -> Any:
+            await redis.script_flush()
+            return await redis.eval(*words)
+
         async def script_load(self, text: str) -> Any:
             return await redis.script_load(text)
 
     commands = [INCREMENT.command(["flushed"], [2]), INCREMENT.command(["flushed"], [3])]
     assert await INCREMENT.run_together(Flushing(), commands) == [2, 5]
+    assert await INCREMENT.run(Flushing(), ["flushed"], [1]) == 6
