@@ -235,17 +235,18 @@ class Bench:
         await self._write(MEMBERS.stream(member_id), past_events(member_id, commits, seats))
         return Account(self.handler, member_id)
 
-    async def catch_up(self, account: Account) -> list[float]:
-        """Execute commands until the index has all older commands; return their latencies in s."""
-        stream, latencies = MEMBERS.stream(account.member_id), list[float]()
+    async def catch_up(self, account: Account) -> Cost:
+        """Execute commands until the index has all older commands."""
+        stream, cost = MEMBERS.stream(account.member_id), Cost(0)
         store = self.handler.repository.store
         while True:
-            started = time.perf_counter()
+            started, waited = time.perf_counter(), self.units.waited
             await account.command()
-            latencies.append(time.perf_counter() - started)
+            cost.latencies.append(time.perf_counter() - started)
+            cost.waited += self.units.waited - waited
             snapshot, head = await store.snapshot(stream), await store.head(stream)
             if snapshot is not None and head.version - snapshot.indexed <= SHORT:
-                return latencies
+                return cost
 
     async def measure(self, cost: Cost, account: Account, commands: int) -> None:
         for _ in range(commands):
@@ -388,11 +389,10 @@ async def costs_of(bench: Bench) -> list[Cost]:
         )
         cost = Cost(commits, seats)
         cost.block = bench.longest
-        waited = bench.units.waited
-        latencies = await bench.catch_up(account)
+        behind = await bench.catch_up(account)
         print(
-            f"  then the index caught up in {len(latencies)} commands: {sum(latencies):.2f} s, "
-            f"of which {bench.units.waited - waited:.2f} s in requests"
+            f"  then the index caught up in {len(behind.latencies)} commands: "
+            f"{sum(behind.latencies):.2f} s, of which {behind.waited:.2f} s in requests"
         )
         async with bench.watching():
             await bench.measure(cost, account, COMMANDS)
