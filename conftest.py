@@ -14,6 +14,7 @@ from redis_batching.connection import connect
 from tests.support.processes import forbid_processes
 from tests.support.redis_cluster import RedisCluster, redis_cluster
 from tests.support.redis_server import RedisServer
+from tests.support.refusing_redis import RefusingCluster, refusing_cluster
 from tests.support.shared_aws import SharedAws
 from tests.support.stack import Stack, local_aws, local_settings, wait_for_aws
 from tests.support.stack import redis_server as shared_redis
@@ -154,6 +155,18 @@ async def redis_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
     await server.start()
     yield server
     await server.kill()
+
+
+@pytest.fixture(scope="module")
+async def proxies(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[RefusingCluster | None]:
+    """Start a cluster behind proxies for the tests of one module; None on a single server."""
+    if CLUSTER:
+        async with refusing_cluster(tmp_path_factory.mktemp("refusing")) as proxies:
+            yield proxies
+    else:
+        yield None
 
 
 @pytest.fixture(scope="session")

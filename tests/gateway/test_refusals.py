@@ -26,24 +26,10 @@ from tests.support.refusing_redis import (
     WRITES,
     RefusingCluster,
     RefusingRedis,
-    refusing_cluster,
 )
-from tests.support.topology import CLUSTER
 
 OPEN = {"Idempotency-Key": "open"}
 CODE = {"Idempotency-Key": "code"}
-
-
-@pytest.fixture(scope="module")
-async def proxies(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[RefusingCluster | None]:
-    """The proxies in front of a cluster, if the tests run on one."""
-    if CLUSTER:
-        async with refusing_cluster(tmp_path_factory.mktemp("cluster")) as proxies:
-            yield proxies
-    else:
-        yield None
 
 
 @pytest.fixture(scope="module")

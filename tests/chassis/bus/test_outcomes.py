@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from chassis.bus import subscription
 from chassis.bus.outcomes import CHANNEL, OutcomeListener, Outcomes
 from contracts.messages import CommandOutcome, Position, Rejection
+from redis_batching import connect
 from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
-from tests.support.refusing_redis import READS, REFUSALS, RefusingRedis
+from tests.support.refusing_redis import READS, REFUSALS, RefusingCluster, RefusingRedis
 
 pytestmark = pytest.mark.stack
 
@@ -157,19 +157,30 @@ async def test_a_stored_outcome_that_cannot_be_read_is_not_known_yet(
         assert await listener.wait("id", announced, 0.01) is None
 
 
-@pytest.mark.single_node("clients learn the addresses of nodes, past a proxy")
+@pytest.fixture
+async def refusing(
+    redis_server: RedisServer, proxies: RefusingCluster | None, tmp_path: Path
+) -> AsyncIterator[RefusingRedis]:
+    """A Redis that refuses commands."""
+    if proxies is not None:
+        yield proxies
+        return
+    redis = RefusingRedis(str(redis_server.folder / "redis.sock"), f"{tmp_path}/redis.sock")
+    async with redis.running():
+        yield redis
+
+
 @pytest.mark.parametrize("refusal", REFUSALS)
 async def test_a_subscription_that_redis_refuses_is_tried_again(
-    refusal: str, redis_server: RedisServer, tmp_path: Path
+    refusal: str, refusing: RefusingRedis
 ) -> None:
-    refusing = RefusingRedis(str(redis_server.folder / "redis.sock"), f"{tmp_path}/redis.sock")
-    async with refusing.running(), Redis.from_url(refusing.url) as redis:
+    async with connect(refusing.url) as redis:
         refusing.refuse(refusal, READS)
         listener = OutcomeListener(redis, Outcomes(redis))
         listening = asyncio.create_task(listener.run())
         await eventually(lambda: _refused(refusing))
+        await eventually(lambda: _failed(listener))
         assert not listener.listening
-        assert listener.subscription.last_error
         refusing.accept()
         await eventually(lambda: _listening(listener))
         listening.cancel()
@@ -178,7 +189,7 @@ async def test_a_subscription_that_redis_refuses_is_tried_again(
 async def test_a_listener_is_not_listening_while_redis_is_away(
     redis_server: RedisServer,
 ) -> None:
-    async with Redis.from_url(redis_server.url) as redis:
+    async with connect(redis_server.url) as redis:
         listener = OutcomeListener(redis, Outcomes(redis))
         listening = asyncio.create_task(listener.run())
         await eventually(lambda: _listening(listener))
@@ -193,7 +204,7 @@ async def test_a_silent_connection_is_replaced(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscription, "SILENCE_SECONDS", 0.1)
-    async with Redis.from_url(redis_server.url) as redis:
+    async with connect(redis_server.url) as redis:
         listener = OutcomeListener(redis, Outcomes(redis))
         listening = asyncio.create_task(listener.run())
         await eventually(lambda: _listening(listener))
@@ -208,6 +219,10 @@ async def test_a_silent_connection_is_replaced(
 
 async def _lost(listener: OutcomeListener) -> bool:
     return not listener.listening
+
+
+async def _failed(listener: OutcomeListener) -> bool:
+    return bool(listener.subscription.last_error)
 
 
 async def _refused(redis: RefusingRedis) -> bool:
