@@ -141,7 +141,8 @@ async def test_a_transaction_that_a_full_redis_aborts_is_an_outage(redis: Any) -
         pipe = redis.pipeline(transaction=True)
         with pytest.raises(redis_errors.ResponseError) as raised:
             await pipe.set("a", 1).set("b", 2).execute()
-        replies = await redis.execute_many([("MULTI",), ("SET", "a", 1), ("EXEC",)])
+        node = await redis.node_for("a")
+        replies = await node.execute_many([("MULTI",), ("SET", "a", 1), ("EXEC",)])
     finally:
         await redis.config_set("maxmemory", 0)
     assert is_outage(raised.value)
