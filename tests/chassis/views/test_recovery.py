@@ -20,7 +20,7 @@ from chassis.views.backlog import Backlog
 from chassis.views.boards import Boards
 from chassis.views.identity import EvictionPolicy, VerifiedNodes, identities
 from chassis.views.inspection import Inspection
-from chassis.views.keys import board_key, control_key, verified_key
+from chassis.views.keys import board_key, control_key, generations_prefix, verified_key
 from chassis.views.projection import ReadModel
 from chassis.views.projector import Projector
 from chassis.views.read_models import ReadModels, ReadModelsLost
@@ -305,6 +305,13 @@ async def test_without_an_owner_that_verifies_an_absent_value_is_absent(redis: A
     assert await ReadModels(redis).document(COUNTER_VIEWS, "counter-a") is None
 
 
+async def use_often(redis: Any, *, but: str) -> None:
+    """Read all keys that do not match a pattern, so that Redis evicts those that do before them."""
+    rare = {key async for key in redis.scan_iter(match=but)}
+    often = [("TOUCH", key) async for key in redis.scan_iter() if key not in rare]
+    await redis.execute_many(often * 300)
+
+
 async def test_evicted_read_models_are_rebuilt(
     redis: Any, watch: Watch, memory_store: Store
 ) -> None:
@@ -313,8 +320,11 @@ async def test_evicted_read_models_are_rebuilt(
     for number in range(200):
         await project(watcher, f"counter-{number}", Counted(by=number), store=memory_store)
     await look(watcher)
-    await redis.config_set("maxmemory-policy", "allkeys-random")
+    await redis.config_set("maxmemory-policy", "allkeys-lfu")
+    await redis.config_set("maxmemory-samples", 64)
+    await use_often(redis, but=f"{generations_prefix(SERVICE, COUNTERS.name)}*")
     await fill_memory(redis)
+    await redis.config_set("maxmemory-samples", 5)
     reader = ReadModels(redis)
 
     async def absent() -> list[int]:
@@ -328,7 +338,7 @@ async def test_evicted_read_models_are_rebuilt(
         return found
 
     assert await absent() == []
-    with pytest.raises(EvictionPolicy, match="allkeys-random"):
+    with pytest.raises(EvictionPolicy, match="allkeys-lfu"):
         await watcher.recovery.look()
     await watcher.look()
     assert await absent() == []
