@@ -44,7 +44,7 @@ down: setup  ## stop the system, wherever it was started
 token: setup  ## print a fresh token: USER=alice@example.com [USE=access], or USER=service
 	@$(BIN)/python -m deploy.local token "$(USER)" $(or $(USE),id)
 
-limits: setup  ## raise the limits per address of the running system, where everybody has the same one: TIMES=100
+limits: setup  ## raise the limits per address of the running system, where all callers share one: TIMES=100
 	@$(BIN)/python -m deploy.local limits $(or $(TIMES),100)
 
 rebuild: setup  ## rebuild a read model of the running system: SERVICE=referrals [NAME=members]

@@ -1,4 +1,4 @@
-"""The page of the API shows every operation, and can be read and used by everybody."""
+"""The page of the API shows every operation, and can be read and used by all people."""
 
 import gzip
 import re

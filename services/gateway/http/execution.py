@@ -24,7 +24,7 @@ class KeyedExecution:
     responses: StoredResponses
     outcomes: Outcomes
     command_id: str
-    """The id of the command that the key stands for."""
+    """The id of the command that the key names."""
     claim: Claim | None = None
     """None if a response is stored, or once the claim has been released."""
     outcome: CommandOutcome | None = None
