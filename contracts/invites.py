@@ -146,6 +146,14 @@ class CloseInvite(InviterStreamCommand):
     ending: Ending
 
 
+class ReleaseInvitee(InviterStreamCommand):
+    """Let the inviter invite a person again whose accepted invitation got no seat."""
+
+    type: Literal["ReleaseInvitee"] = "ReleaseInvitee"
+    invite_id: Identifier
+    email: KnownAddress
+
+
 class RequestInvite(InvitationStreamCommand):
     """Start the stream of an admitted invitation."""
 
@@ -179,6 +187,14 @@ class AcceptInvite(InvitationStreamCommand):
 
     type: Literal["AcceptInvite"] = "AcceptInvite"
     token_hash: Digest
+
+
+class RecordSeat(InvitationStreamCommand):
+    """Record whether a seat was reserved for the invited person, as the referrals service says."""
+
+    type: Literal["RecordSeat"] = "RecordSeat"
+    refused: Annotated[str, Field(max_length=64)] | None = None
+    """Code of the refusal; None: the seat is reserved."""
 
 
 class DeclineInvite(InvitationStreamCommand):
@@ -263,13 +279,14 @@ class SuppressAddress(InvitesCommand):
         return SUPPRESSIONS.stream(self.address_key)
 
 
-InviterCommand = RegisterInviter | SendInvite | SendInvites | CloseInvite
+InviterCommand = RegisterInviter | SendInvite | SendInvites | CloseInvite | ReleaseInvitee
 SuppressionCommand = SuppressAddress
 InvitationCommand = (
     RequestInvite
     | ResendInvite
     | RevokeInvite
     | AcceptInvite
+    | RecordSeat
     | DeclineInvite
     | Unsubscribe
     | StartSending
@@ -342,6 +359,16 @@ class InviteClosed(Event):
     invite_id: Identifier
     ending: Ending
     closed_at: UnixTime
+
+
+class InviteeReleased(Event):
+    """Record that the person may be invited again: the accepted invitation got no seat."""
+
+    type: Literal["InviteeReleased"] = "InviteeReleased"
+    inviter_id: Identifier
+    invite_id: Identifier
+    email: KnownAddress
+    released_at: UnixTime
 
 
 class InviteRequested(Event):
@@ -498,6 +525,24 @@ class ReservationWanted(InvitationStreamEvent):
     wanted_at: UnixTime
 
 
+class SeatReserved(InvitationStreamEvent):
+    """Record that the invited person has a seat."""
+
+    type: Literal["SeatReserved"] = "SeatReserved"
+    reserved_at: UnixTime
+
+
+class SeatRefused(InvitationStreamEvent):
+    """Record that there is no seat for the invited person."""
+
+    type: Literal["SeatRefused"] = "SeatRefused"
+    inviter_id: Identifier
+    email: KnownAddress
+    code: str
+    """Code of the refusal."""
+    refused_at: UnixTime
+
+
 class InviteDeclined(InvitationStreamEvent):
     """Record that the invited person has declined."""
 
@@ -531,7 +576,7 @@ class AddressSuppressed(Event):
     suppressed_at: UnixTime
 
 
-InviterEvent = InviterRegistered | InviteAdmitted | BulkAdmitted | InviteClosed
+InviterEvent = InviterRegistered | InviteAdmitted | BulkAdmitted | InviteClosed | InviteeReleased
 SuppressionEvent = AddressSuppressed
 InvitationEvent = (
     InviteRequested
@@ -549,6 +594,8 @@ InvitationEvent = (
     | Unsubscribed
     | InviteAccepted
     | ReservationWanted
+    | SeatReserved
+    | SeatRefused
     | InviteDeclined
     | InviteRevoked
     | InviteExpired
@@ -566,6 +613,7 @@ SubscribedEvent = (
     | InviteReminded
     | InviteAccepted
     | ReservationWanted
+    | SeatRefused
     | InviteDeclined
     | InviteRevoked
     | InviteExpired
@@ -594,6 +642,9 @@ InviteState = Literal[
 ]  # fmt: skip
 
 
+SeatState = Literal["pending", "reserved", "refused"]
+
+
 class Happening(View):
     """An entry of an invitation's timeline."""
 
@@ -619,6 +670,8 @@ class InviteView(View):
     """Digest of the only valid token."""
     due_at: UnixTime | None = None
     """When the schedule has to act on the invitation."""
+    seat: SeatState | None = None
+    """Whether the person who accepted has got a seat; None before, and without a code."""
 
 
 class BulkResult(View):

@@ -28,6 +28,7 @@ from gateway.api import (
 from gateway.api.closed_days import ClosedDays
 from gateway.api.code_details import CodeLinks
 from gateway.api.code_guesses import CodeGuesses
+from gateway.api.invitation_seats import InvitationSeats
 from gateway.api.inviters import Inviters
 from gateway.dependencies import Dependencies
 from gateway.http.routing import AnyRoute, BoundRoute, bound
@@ -100,6 +101,7 @@ def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:
             commands=given.commands,
             read_models=given.read_models,
             guesses=guesses,
+            seats=_seats(given),
             addresses=given.addresses,
             ids=given.settings.referral_ids,
         ),
@@ -132,10 +134,13 @@ def _bind_invitations(given: Dependencies) -> Iterator[BoundRoute]:
     )
     yield from bound(
         received_invitations.ROUTES,
-        received_invitations.ReceivedInvitations(
-            commands, read_models, given.settings.referral_ids
-        ),
+        received_invitations.ReceivedInvitations(commands, read_models, _seats(given)),
     )
+
+
+def _seats(given: Dependencies) -> InvitationSeats:
+    ids, waits = given.settings.referral_ids, given.commands.waits
+    return InvitationSeats(given.read_models, ids, given.changes, waits)
 
 
 def _bind_clusters(given: Dependencies) -> Iterator[BoundRoute]:

@@ -22,17 +22,26 @@ class Answered:
 
     def __contains__(self, address: str) -> bool:
         """Return whether this folded address is remembered."""
-        digest, at = _digest(address), -1
-        while (at := self.digests.find(digest, at + 1)) >= 0:
-            if at % _LENGTH == 0:
-                return True
-        return False
+        return self._place(address) is not None
 
     def with_address(self, address: str) -> "Answered":
         """Return the answers with one more; the oldest is forgotten if there are too many."""
         if address in self:
             return self
         return Answered((self.digests + _digest(address))[-REMEMBERED_ANSWERS * _LENGTH :])
+
+    def without_address(self, address: str) -> "Answered":
+        """Return the answers without this one."""
+        if (at := self._place(address)) is None:
+            return self
+        return Answered(self.digests[:at] + self.digests[at + _LENGTH :])
+
+    def _place(self, address: str) -> int | None:
+        digest, at = _digest(address), -1
+        while (at := self.digests.find(digest, at + 1)) >= 0:
+            if at % _LENGTH == 0:
+                return at
+        return None
 
 
 def _digest(address: str) -> str:

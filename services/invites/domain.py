@@ -18,7 +18,8 @@ from contracts.invites import (
 )
 from invites.invitation.decide import INVITATIONS
 from invites.invitation.state import Invitation, NotRequested
-from invites.inviter import INVITERS, Inviter, NotRegistered
+from invites.inviter import INVITERS
+from invites.inviter_state import Inviter, NotRegistered
 from invites.suppression import (
     SUPPRESSIONS,
     NotSuppressed,

@@ -24,8 +24,10 @@ from contracts.invites import (
     InviteResent,
     InviteRevoked,
     RegisterInviter,
+    ReleaseInvitee,
     RequestInvite,
     ReservationWanted,
+    SeatRefused,
     SubscribedEvent,
     SuppressAddress,
     TendInvite,
@@ -82,6 +84,7 @@ class EventHandler:
                 | InviteBounced()
                 | InviteComplained()
                 | Unsubscribed()
+                | SeatRefused()
             ):
                 pass
             case _ as unknown:
@@ -131,6 +134,12 @@ def commands_for(event: SubscribedEvent, tokens: Tokens) -> list[InviteCommand]:
             return [_close(event)]
         case InviteBounced() | InviteComplained() | Unsubscribed():
             return _suppressions(event)
+        case SeatRefused():
+            return [
+                ReleaseInvitee(
+                    inviter_id=event.inviter_id, invite_id=event.invite_id, email=event.email
+                )
+            ]
         case InviteRequested() | InviteResent() | InviteReminded() | ReservationWanted():
             return []
         case _:

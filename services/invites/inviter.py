@@ -1,10 +1,9 @@
-"""Admit the invitations of one member, within limits: the aggregate of `inviter-…` (pure)."""
+"""Decide which invitations of a member are admitted, within limits (pure)."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, Literal, assert_never
+from typing import Final, assert_never
 
 from chassis.decide.decider import Decider, DecisionContext, Rejected
 from contracts.addresses import folded
@@ -13,17 +12,19 @@ from contracts.invites import (
     CloseInvite,
     InviteAdmitted,
     InviteClosed,
+    InviteeReleased,
     InviterCommand,
     InviterEvent,
     InviteRow,
     InviterRegistered,
     RegisterInviter,
+    ReleaseInvitee,
     RowCode,
     RowRefused,
     SendInvite,
     SendInvites,
 )
-from invites.answered import Answered
+from invites.inviter_state import Inviter, NotRegistered, Registered, admit, evolve
 from invites.rules import DAY, RULES, InviteRules
 
 _REJECTIONS: Final[Mapping[RowCode, str]] = {
@@ -40,107 +41,6 @@ _REJECTIONS: Final[Mapping[RowCode, str]] = {
     "too_many_active": ("You have too many open invitations. Revoke one, or wait for a reply."),
     "too_many_today": "You have sent as many invitations as a day allows. Try again tomorrow.",
 }
-REMEMBERED_REVOCATIONS: Final = 1_000
-"""People whose revoked invitations are remembered, the newest: five days at the daily limit."""
-
-# State
-
-
-@dataclass(frozen=True, slots=True)
-class NotRegistered:
-    """Represent a member whose account this service does not know: they cannot invite yet."""
-
-    phase: Literal["not_registered"] = "not_registered"
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """Represent a member who may invite others."""
-
-    member_id: str
-    email: str
-    open: Mapping[str, str] = field(default_factory=dict)
-    """Folded address -> id of the open invitation to it."""
-    answered: Answered = field(default_factory=Answered)
-    """Addresses that accepted or declined: they are not invited again."""
-    revoked: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Folded address -> UNIX seconds of the latest revocations, the oldest first."""
-    addresses: Mapping[str, str] = field(default_factory=dict)
-    """Id of an open invitation -> folded address."""
-    day: int = 0
-    """Day of the latest invitation, in days since the UNIX epoch."""
-    admitted_that_day: int = 0
-    phase: Literal["registered"] = "registered"
-
-    def admitted_on(self, day: int) -> int:
-        """Return how many invitations were admitted on that day."""
-        return self.admitted_that_day if day == self.day else 0
-
-
-Inviter = NotRegistered | Registered
-
-# Evolve
-
-
-def evolve(inviter: Inviter, event: InviterEvent) -> Inviter:
-    match event:
-        case InviterRegistered():
-            return Registered(event.member_id, event.email)
-        case InviteAdmitted():
-            return inviter if isinstance(inviter, NotRegistered) else _admit(inviter, event)
-        case InviteClosed():
-            return inviter if isinstance(inviter, NotRegistered) else _close(inviter, event)
-        case BulkAdmitted():
-            return inviter
-        case _:
-            assert_never(event)
-
-
-def _admit(inviter: Registered, event: InviteAdmitted) -> Registered:
-    day, address = event.admitted_at // DAY, folded(event.email)
-    return replace(
-        inviter,
-        open={**inviter.open, address: event.invite_id},
-        addresses={**inviter.addresses, event.invite_id: address},
-        day=day,
-        admitted_that_day=inviter.admitted_on(day) + 1,
-    )
-
-
-def _close(inviter: Registered, event: InviteClosed) -> Registered:
-    address = inviter.addresses.get(event.invite_id)
-    if address is None:
-        return inviter
-    answered = inviter.answered
-    if event.ending in ("accepted", "declined"):
-        answered = answered.with_address(address)
-    return replace(
-        inviter,
-        open=_without(inviter.open, address),
-        addresses=_without(inviter.addresses, event.invite_id),
-        answered=answered,
-        revoked=_revoke(inviter.revoked, address, event),
-    )
-
-
-def _revoke(
-    revoked: Mapping[str, tuple[int, ...]], address: str, event: InviteClosed
-) -> Mapping[str, tuple[int, ...]]:
-    """Add a revocation, and forget those that count no more."""
-    if event.ending != "revoked":
-        return revoked
-    since = event.closed_at - RULES.revocation_window
-    counted = [(name, times) for name, times in revoked.items() if times[-1] > since]
-    others = [each for each in counted if each[0] != address][-REMEMBERED_REVOCATIONS + 1 :]
-    times = (*revoked.get(address, ()), event.closed_at)[-RULES.revocations :]
-    return {**dict(others), address: times}
-
-
-def _without(entries: Mapping[str, str], key: str) -> dict[str, str]:
-    return {name: value for name, value in entries.items() if name != key}
-
-
-# Decide
 
 
 def decide(
@@ -155,6 +55,8 @@ def decide(
             return send_many(_with_seat(inviter, command), command, context, rules)
         case CloseInvite():
             return close(inviter, command, context)
+        case ReleaseInvitee():
+            return release(inviter, command, context)
         case _:
             assert_never(command)
 
@@ -190,7 +92,7 @@ def send_many(
             rejected.append(RowRefused(row=row.row, code=code))
             continue
         event = _admitted(inviter, command, row, number, context)
-        inviter = _admit(inviter, event)
+        inviter = admit(inviter, event)
         admitted.append(event)
     result = BulkAdmitted(
         inviter_id=command.inviter_id,
@@ -211,6 +113,22 @@ def close(inviter: Inviter, command: CloseInvite, context: DecisionContext) -> l
             invite_id=command.invite_id,
             ending=command.ending,
             closed_at=context.at,
+        )
+    ]
+
+
+def release(
+    inviter: Inviter, command: ReleaseInvitee, context: DecisionContext
+) -> list[InviterEvent]:
+    """Let the person be invited again, unless that was done already."""
+    if isinstance(inviter, NotRegistered) or folded(command.email) not in inviter.answered:
+        return []
+    return [
+        InviteeReleased(
+            inviter_id=command.inviter_id,
+            invite_id=command.invite_id,
+            email=command.email,
+            released_at=context.at,
         )
     ]
 

@@ -28,6 +28,7 @@ from contracts.invites import (
     InviteDeclined,
     InviteDelayed,
     InviteDelivered,
+    InviteeReleased,
     InviteEvent,
     InviteExpired,
     InviteReminded,
@@ -42,6 +43,8 @@ from contracts.invites import (
     InviteView,
     MailWithheld,
     ReservationWanted,
+    SeatRefused,
+    SeatReserved,
     SendingFailed,
     SendingPostponed,
     SendingStarted,
@@ -71,7 +74,7 @@ def fold_inviter(view: InviterView | None, event: InviteEvent) -> InviterView | 
     match event:
         case InviterRegistered():
             return InviterView(member_id=event.member_id, registered_at=event.registered_at)
-        case InviteAdmitted() | BulkAdmitted() | InviteClosed():
+        case InviteAdmitted() | BulkAdmitted() | InviteClosed() | InviteeReleased():
             return view
         case _:
             assert_never(event)
@@ -144,7 +147,13 @@ def _changes(view: InviteView, event: InvitationEvent) -> dict[str, Any]:
             return _moved(view, "expired", event.expired_at, due_at=None)
         case InviteComplained() | Unsubscribed():  # only the recipient and the service know
             return {"due_at": view.due_at and view.expires_at}
-        case InviteRequested() | ReservationWanted():
+        case ReservationWanted():
+            return {"seat": "pending"}
+        case SeatReserved():
+            return {"seat": "reserved"}
+        case SeatRefused():
+            return _noted(view, "no_seat", event.refused_at) | {"seat": "refused"}
+        case InviteRequested():
             return {}
         case _:
             assert_never(event)
@@ -201,7 +210,8 @@ def _invitation_entries(event: InvitationEvent) -> Entries:
             InviteRequested() | InviteResent() | InviteReminded() | MailWithheld()
             | SendingPostponed() | SendingFailed() | InviteDelivered() | InviteDelayed()
             | InviteBounced() | InviteComplained() | Unsubscribed() | InviteAccepted()
-            | ReservationWanted() | InviteDeclined() | InviteRevoked() | InviteExpired()
+            | ReservationWanted() | SeatReserved() | SeatRefused() | InviteDeclined()
+            | InviteRevoked() | InviteExpired()
         ):  # fmt: skip
             return {}
         case _:
@@ -218,22 +228,19 @@ def _inviter_entries(event: InviterEvent) -> Entries:
                 job_id=event.job_id, accepted=event.accepted, rejected=event.rejected
             )
             return {BULK_RESULTS: {event.job_id: result.model_dump_json()}}
-        case InviterRegistered() | InviteClosed():
+        case InviterRegistered() | InviteClosed() | InviteeReleased():
             return {}
         case _:
             assert_never(event)
 
 
 def _index(ref: IndexRef) -> Index[InviteEvent]:
-    def entries(event: InviteEvent) -> Mapping[str, str]:
-        return index_entries(event).get(ref, {})
-
-    return Index(ref, entries)
+    return Index(ref, lambda event: index_entries(event).get(ref, {}))
 
 
 MODELS: Final = (
     Projection(INVITER_PROFILES, fold_inviter),
-    Ordering(INVITES, fold_invite, boards, version=2),
+    Ordering(INVITES, fold_invite, boards, version=3),
     _index(INVITE_TOKENS),
     _index(UNSUBSCRIBE_TOKENS),
     _index(MAIL_MESSAGES),

@@ -36,6 +36,10 @@ class InviteRules:
     """Time from the first mail to the reminder."""
     reservation_seconds: int = HOUR // 2
     """Duration of a reservation; accepting again after that requests it again."""
+    seat_pause: int = 60
+    """Pause after which accepting again requests a seat again that was refused."""
+    seat_attempts: int = 10
+    """Number of times that a seat is requested for one invitation while it is refused."""
     first_pause: int = 30
     """Pause before the first retry of a mail; doubles with every retry."""
     longest_pause: int = HOUR

@@ -13,6 +13,7 @@ from chassis.log.codec import Codec
 from chassis.run.service import Application, Handlers, Service
 from chassis.views.boards import Boards
 from chassis.views.read_models import ReadModels
+from contracts.invites import RecordSeat
 from contracts.referrals import (
     DUE_REFERRALS,
     SERVICE,
@@ -29,6 +30,7 @@ from referrals.domain import STORED_STATE, State, referrals_decider
 from referrals.handlers import commands_for
 from referrals.operator import WHAT_IF
 from referrals.projections import MODELS
+from referrals.seats import CommandHandlerWithReports
 from referrals.settings import Settings
 from referrals.views.due import DUE_BOARD
 
@@ -40,7 +42,9 @@ _SETTLE_COMMANDS: Final = uuid.UUID("0d8a3c38-1c3c-5c59-8a0d-9d9b52b7d4f1")
 @asynccontextmanager
 async def compose(application: Referrals) -> AsyncIterator[Handlers]:
     """Yield the handlers, and the schedule that settles referrals and closes days."""
+    sender = CommandSender(application.resources.sending, application.settings.stack)
     yield Handlers(
+        on_command=CommandHandlerWithReports(application.handler, sender).handle,
         on_event=reaction(application.handler, commands_for),
         background=(schedule(application).run,),
     )
@@ -81,7 +85,7 @@ REFERRALS: Final = Service(
     read_models=MODELS,
     snapshots=Snapshots(STORED_STATE, schema=1),
     subscription=SUBSCRIPTION,
-    sends=(SettleReferrals,),
+    sends=(SettleReferrals, RecordSeat),
     subscribers=subscribers,
     compose=compose,
     operator_commands=(WHAT_IF,),

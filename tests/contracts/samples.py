@@ -59,6 +59,7 @@ from contracts.invites import (
     InviteComplained,
     InviteDeclined,
     InviteDelivered,
+    InviteeReleased,
     InviteExpired,
     InviteReminded,
     InviteRequested,
@@ -72,13 +73,17 @@ from contracts.invites import (
     MailWithheld,
     PostponeSending,
     RecordFeedback,
+    RecordSeat,
     RecordSent,
     RegisterInviter,
+    ReleaseInvitee,
     RequestInvite,
     ResendInvite,
     ReservationWanted,
     RevokeInvite,
     RowRefused,
+    SeatRefused,
+    SeatReserved,
     SendingFailed,
     SendingPostponed,
     SendingStarted,
@@ -380,6 +385,8 @@ WRITTEN: tuple[Message, ...] = (
     REFUSED,
     SendInvites(inviter_id="alice", job_id="job-1", rows=(INVITE_ROW,), name="Alice", code=CODE),
     CloseInvite(inviter_id="alice", invite_id=INVITE, ending="declined"),
+    ReleaseInvitee(inviter_id="alice", invite_id=INVITE, email=BOB),
+    RecordSeat(invite_id=INVITE, refused="code_not_usable"),
     RequestInvite(
         invite_id=INVITE,
         inviter_id="alice",
@@ -420,6 +427,7 @@ WRITTEN: tuple[Message, ...] = (
         inviter_id="alice", job_id="job-1", accepted=1, rejected=(REFUSED,), admitted_at=AT
     ),
     InviteClosed(inviter_id="alice", invite_id=INVITE, ending="expired", closed_at=AT),
+    InviteeReleased(inviter_id="alice", invite_id=INVITE, email=BOB, released_at=AT),
     InviteRequested(
         invite_id=INVITE,
         inviter_id="alice",
@@ -457,6 +465,10 @@ WRITTEN: tuple[Message, ...] = (
     Unsubscribed(invite_id=INVITE, unsubscribed_at=AT, address_key=DIGEST),
     InviteAccepted(invite_id=INVITE, inviter_id="alice", accepted_at=AT),
     ReservationWanted(invite_id=INVITE, inviter_id="alice", code=CODE, email=BOB, wanted_at=AT),
+    SeatReserved(invite_id=INVITE, reserved_at=AT),
+    SeatRefused(
+        invite_id=INVITE, inviter_id="alice", email=BOB, code="code_not_usable", refused_at=AT
+    ),
     InviteDeclined(invite_id=INVITE, inviter_id="alice", declined_at=AT),
     InviteRevoked(invite_id=INVITE, inviter_id="alice", revoked_at=AT),
     InviteExpired(invite_id=INVITE, inviter_id="alice", expired_at=AT),

@@ -3,7 +3,7 @@
 import ast
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from contracts.invites import SendInvite
+from contracts.invites import RowCode, SendInvite
 from gateway.http.idempotency import (
     STORED_SECONDS,
     Claim,
@@ -359,7 +359,7 @@ async def test_a_key_at_another_path_is_rejected(client: GatewayClient) -> None:
 
 def test_every_refusal_of_a_service_is_either_passing_or_final() -> None:
     """A keyword `code="…"` in a service's domain names a refusal."""
-    codes = {"too_large", "discarded", "taken"}
+    codes = {"too_large", "discarded", "taken", *get_args(RowCode)}
     for service in SERVICES:
         for path in Path("services", service).rglob("*.py"):
             codes |= {

@@ -23,10 +23,13 @@ from contracts.invites import (
     InviteView,
     MailWithheld,
     PostponeSending,
+    RecordSeat,
     RecordSent,
     ResendInvite,
     ReservationWanted,
     RevokeInvite,
+    SeatRefused,
+    SeatReserved,
     SendingFailed,
     SendingPostponed,
     SendingStarted,
@@ -36,7 +39,7 @@ from contracts.invites import (
     Unsubscribed,
 )
 from invites.domain import INVITATIONS
-from invites.invitation.state import Active, NotRequested
+from invites.invitation.state import Accepted, Active, NotRequested
 from invites.projections import fold_invite
 from tests.invites.examples import (
     ACCEPTED,
@@ -237,6 +240,65 @@ def test_accepting_again_requests_another_reservation_only_after_the_first_has_l
     )
 
 
+RESERVE = RecordSeat(invite_id=ID)
+REFUSE = RecordSeat(invite_id=ID, refused="code_not_usable")
+RESERVED = SeatReserved(invite_id=ID, reserved_at=NOON.at)
+REFUSED = SeatRefused(
+    invite_id=ID,
+    inviter_id="alice",
+    email="bob@example.org",
+    code="code_not_usable",
+    refused_at=NOON.at,
+)
+
+
+def test_what_became_of_the_seat_is_recorded_once() -> None:
+    accepted = invitation.given(*MAILED, ACCEPTED, WANTED)
+    accepted.when(RESERVE).then(RESERVED)
+    accepted.when(REFUSE).then(REFUSED)
+    invitation.given(*MAILED, ACCEPTED, WANTED, RESERVED).when(RESERVE).then_nothing()
+    invitation.given(*MAILED, ACCEPTED, WANTED, REFUSED).when(REFUSE).then_nothing()
+    invitation.given(*MAILED, ACCEPTED, WANTED, REFUSED).when(RESERVE).then(RESERVED)
+
+
+@pytest.mark.parametrize("events", [(), MAILED])
+def test_a_seat_of_an_invitation_that_was_not_accepted_is_ignored(
+    events: tuple[InvitationEvent, ...],
+) -> None:
+    for command in (RESERVE, REFUSE):
+        invitation.given(*events).when(command).then_nothing()
+
+
+def test_accepting_again_requests_a_refused_seat_again_after_a_pause_and_not_for_ever() -> None:
+    refused = invitation.given(*MAILED, ACCEPTED, WANTED, REFUSED)
+    refused.at(later(59)).when(ACCEPT).then_nothing()
+    again = replace_at(WANTED, 60)
+    refused.at(later(60)).when(ACCEPT).then(again)
+    often = invitation.given(*MAILED, ACCEPTED, *(WANTED, REFUSED) * 10)
+    often.at(later(DAY)).when(ACCEPT).then_nothing()
+    had = invitation.given(*MAILED, ACCEPTED, *(WANTED, REFUSED) * 9, WANTED, RESERVED)
+    had.at(later(1_800)).when(ACCEPT).then(replace_at(WANTED, 1_800))
+
+
+def replace_at(wanted: ReservationWanted, seconds: int) -> ReservationWanted:
+    return wanted.model_copy(update={"wanted_at": NOON.at + seconds})
+
+
+def test_the_view_shows_what_became_of_the_seat() -> None:
+    def seat(*events: InvitationEvent) -> tuple[str | None, str]:
+        view = None
+        for event in (*MAILED, ACCEPTED, *events):
+            view = fold_invite(view, event)
+        assert view is not None
+        return view.seat, view.timeline[-1].what
+
+    assert seat() == (None, "accepted")
+    assert seat(WANTED) == ("pending", "accepted")
+    assert seat(WANTED, RESERVED) == ("reserved", "accepted")
+    assert seat(WANTED, REFUSED) == ("refused", "no_seat")
+    assert seat(WANTED, REFUSED, WANTED) == ("pending", "no_seat")
+
+
 @pytest.mark.parametrize(
     ("ended", "accept", "decline"),
     [
@@ -294,6 +356,8 @@ COMMANDS: Sequence[Any] = (
     feedback("complained", "f-3"),
     ACCEPT,
     AcceptInvite(invite_id=ID, token_hash=OTHER),
+    RESERVE,
+    REFUSE,
     DECLINE,
     RESEND,
     REVOKE,
@@ -345,3 +409,5 @@ def test_any_order_of_commands_leaves_one_answer_and_one_mail_at_a_time(
         assert isinstance(state, Active) == (view.due_at is not None)
         assert view.token_hash == (state.record.mailing.token_hash or "")
         assert view.expires_at == state.record.expires_at
+        if isinstance(state, Accepted) and "ReservationWanted" in types:
+            assert view.seat == state.seat

@@ -9,15 +9,18 @@ from contracts.invites import (
     CloseInvite,
     InviteAdmitted,
     InviteClosed,
+    InviteeReleased,
     InviterEvent,
     InviteRow,
     RegisterInviter,
+    ReleaseInvitee,
     RowRefused,
     SendInvite,
     SendInvites,
 )
 from invites.domain import INVITERS
-from invites.inviter import REMEMBERED_REVOCATIONS, Registered, decider
+from invites.inviter import decider
+from invites.inviter_state import REMEMBERED_REVOCATIONS, Registered
 from invites.rules import RULES
 from tests.invites.examples import ALICE, DAY, later
 from tests.support.scenario import NOON, Scenario
@@ -221,3 +224,31 @@ def test_a_note_may_have_lines_but_no_invisible_characters() -> None:
     for hostile in ("\u202eevil", "a\rb", "x" * 10_000, "nul\x00"):
         with pytest.raises(ValidationError):
             SendInvite(inviter_id="alice", email="bob@example.com", note=hostile)
+
+
+def test_a_person_whose_accepted_invitation_got_no_seat_can_be_invited_again() -> None:
+    events = admitted(SEND)
+    invite_id = INVITERS.fold(events).open["bob@example.com"]  # type: ignore[union-attr]
+    closed = InviteClosed(
+        inviter_id="alice", invite_id=invite_id, ending="accepted", closed_at=NOON.at
+    )
+    release = ReleaseInvitee(inviter_id="alice", invite_id=invite_id, email="bob@example.com")
+    released = InviteeReleased(
+        inviter_id="alice", invite_id=invite_id, email="bob@example.com", released_at=NOON.at
+    )
+    inviter.given(*events, closed).when(SEND).then_rejected("already_invited")
+    inviter.given(*events, closed).when(release).then(released)
+    inviter.given(*events, closed, released).when(release).then_nothing()
+    inviter.given(*events).when(release).then_nothing()
+    inviter.when(release).then_nothing()
+    again = inviter.given(*events, closed, released).when(SEND)._events()
+    assert [event.type for event in again] == ["InviteAdmitted"]
+
+
+@pytest.mark.parametrize("command", [SEND, bulk("bob@example.com")])
+def test_an_invitation_without_a_usable_code_is_rejected(
+    command: SendInvite | SendInvites,
+) -> None:
+    without = command.model_copy(update={"no_code": True})
+    inviter.given(ALICE).when(without).then_rejected("no_code")
+    inviter.when(without).then_rejected("no_account")

@@ -11,6 +11,7 @@ from contracts.invites import (
     Happening,
     InviteState,
     InviteView,
+    SeatState,
 )
 from contracts.messages import Identifier, UnixTime, View
 from contracts.referrals import INVITED_USES, UseView
@@ -30,6 +31,8 @@ class InvitationDetails(View):
     timeline: tuple[Happening, ...]
     use_id: Identifier | None = None
     """The use of your code that the accepted invitation led to."""
+    seat: SeatState | None = None
+    """Whether the person who accepted has got a seat; you can invite a refused one again."""
     resends_left: int
     """How often the mail can be sent again."""
     resendable_at: UnixTime | None
@@ -77,6 +80,7 @@ def _details(view: InviteView, use_id: str | None) -> InvitationDetails:
         expires_at=view.expires_at,
         timeline=view.timeline,
         use_id=use_id,
+        seat=view.seat,
         resends_left=left,
         resendable_at=max([view.requested_at, *resent_at]) + RESEND_PAUSE_SECONDS if left else None,
     )

@@ -8,11 +8,10 @@ follow every link.
 import time
 from dataclasses import dataclass
 from html import escape
-from typing import Annotated, Final
-
-from pydantic import Field
+from typing import Final
 
 from chassis.views.read_models import ReadModels
+from contracts.addresses import masked
 from contracts.invites import (
     INVITE_TOKENS,
     UNSUBSCRIBE_TOKENS,
@@ -25,7 +24,6 @@ from contracts.invites import (
 from contracts.messages import Identifier, UnixTime, View
 from contracts.read_models import IndexRef
 from contracts.referral_code import shown
-from contracts.referral_ids import ReferralIds
 from contracts.rejections import (
     INVITATION_EXPIRED,
     INVITATION_REPLACED,
@@ -34,10 +32,10 @@ from contracts.rejections import (
 )
 from contracts.streams import INVITATIONS
 from contracts.tokens import token_digest
+from gateway.api.invitation_seats import InvitationSeats, Token
 from gateway.api.invitations import load_invitation
-from gateway.api.uses import find_use
 from gateway.http.bodies import Body
-from gateway.http.command_responses import pending_response
+from gateway.http.command_responses import repeat_later
 from gateway.http.commands import Commands
 from gateway.http.pages import HTML, page_response
 from gateway.http.problems import Problem, not_found
@@ -46,8 +44,6 @@ from gateway.http.responses import Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
 _EXAMPLE: Final = {"token": "A" * 43}
-
-Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 
 class InvitationToken(Body):
@@ -63,11 +59,15 @@ class ReceivedInvitation(View):
     state: InviteState
     expires_at: UnixTime
     referral_code: str | None
+    invited: str
+    """The masked address that was invited: only a person with this address can take the seat."""
 
 
 class AcceptedInvitation(View):
     use_id: Identifier | None
-    """The seat that is being reserved, to be confirmed after sign-up; null without a code."""
+    """The reserved seat, to be confirmed after sign-up; null without a code."""
+    invited: str
+    """The masked address that was invited: sign up with this address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class ReceivedInvitations:
 
     commands: Commands
     read_models: ReadModels
-    ids: ReferralIds
+    seats: InvitationSeats
 
     async def look_up(self, context: RequestContext) -> Response:
         """Return what an invitation says, without changing anything."""
@@ -91,24 +91,24 @@ class ReceivedInvitations:
             state="sent" if view.state == "requested" else view.state,
             expires_at=view.expires_at,
             referral_code=shown(view.code) if view.code else None,
+            invited=masked(view.email),
         )
         return json_response(invitation)
 
     async def accept(self, context: RequestContext) -> Response:
-        """Accept an invitation, which reserves a seat with the inviter."""
+        """Accept an invitation, which reserves a seat with the inviter; wait for the seat."""
         body = await read_body(context, InvitationToken)
         stream = await self._stream(INVITE_TOKENS, body.token)
         command = AcceptInvite(
             invite_id=INVITATIONS.key(stream), token_hash=token_digest(body.token)
         )
-        accepted = await self.commands.execute(context, command)
-        view = await load_invitation(self.read_models, command.stream)
-        if view is None:
-            return pending_response(context, accepted.command_id)
-        seat = None
-        if view.code is not None:
-            seat, _ = await find_use(self.read_models, self.ids, view.inviter_id, view.email)
-        return json_response(AcceptedInvitation(use_id=seat))
+        await self.commands.execute(context, command)
+        accepted = await self.seats.find(context, command.stream)
+        if accepted is None:
+            return repeat_later(context)
+        return json_response(
+            AcceptedInvitation(use_id=accepted.use_id, invited=masked(accepted.view.email))
+        )
 
     async def decline(self, context: RequestContext) -> Response:
         """Decline an invitation; its inviter cannot invite this address again."""

@@ -26,11 +26,12 @@ from contracts.referrals import (
 from contracts.rejections import UNKNOWN_REFERRAL
 from contracts.streams import MEMBERS
 from gateway.api.code_guesses import CodeGuesses, read_code
+from gateway.api.invitation_seats import InvitationSeats, Token
 from gateway.api.own_address import own_address
 from gateway.api.uses import find_use, owner_of_referral
 from gateway.http.bodies import Body, Empty
 from gateway.http.client_address import ClientAddresses
-from gateway.http.command_responses import pending_response
+from gateway.http.command_responses import hide_position, pending_response
 from gateway.http.commands import Commands
 from gateway.http.problems import FieldError, invalid
 from gateway.http.requests import id_in_path, read_body
@@ -60,6 +61,8 @@ class ReservedReferral(View):
 class Confirmation(Body):
     sub: Identifier | None = None
     """For programs: the person who signed up. People confirm for themselves only."""
+    invitation_token: Token | None = None
+    """The token of the invitation: with another address, you learn which one was invited."""
 
 
 class ConfirmedReferral(View):
@@ -73,6 +76,7 @@ class Referrals:
     commands: Commands
     read_models: ReadModels
     guesses: CodeGuesses
+    seats: InvitationSeats
     addresses: ClientAddresses
     ids: ReferralIds
 
@@ -102,9 +106,8 @@ class Referrals:
             if referral is None:
                 return pending_response(context, accepted.command_id)
             reserved = _reserved(referral)
-        _hide_position(context)
-        location = {"Location": f"/v1/referral/uses/{use_id}/confirm"}
-        return json_response(reserved, 201, location)
+        hide_position(context)
+        return json_response(reserved, 201, {"Location": f"/v1/referral/uses/{use_id}/confirm"})
 
     async def confirm(self, context: RequestContext) -> Response:
         """Take the reserved seat: with the invited person's ID token, or by a program."""
@@ -114,7 +117,7 @@ class Referrals:
         referral = await Lists(self.read_models, REFERRALS).item(command.stream, command.use_id)
         if referral is None or referral.state == "reserved":
             return pending_response(context, accepted.command_id)
-        _hide_position(context)
+        hide_position(context)
         return json_response(ConfirmedReferral(state=_confirmed_state(referral.state)))
 
     async def release(self, context: RequestContext) -> Response:
@@ -151,6 +154,8 @@ class Referrals:
             detail = "You can confirm for yourself only. Omit this field."
             raise invalid([FieldError("sub", detail)])
         invited_user = own_address(caller)
+        if body.invitation_token is not None:
+            await self.seats.check_address(body.invitation_token, use_id, invited_user)
         return ConfirmReferral(
             member_id=await owner_of_referral(self.read_models, use_id),
             use_id=use_id,
@@ -191,13 +196,6 @@ def _reserved(use: UseView) -> ReservedReferral:
     if state in ("confirmed", "held"):
         return ReservedReferral(use_id=use.use_id, state=state, expires_at=None)
     return ReservedReferral(use_id=use.use_id, expires_at=use.expires_at)
-
-
-def _hide_position(context: RequestContext) -> None:
-    """Leave out `X-Position`: it names the referrer's account, and counts its events."""
-    caller = context.known_caller
-    if context.execution is not None and not (caller is not None and caller.is_service):
-        context.execution.hide_position()
 
 
 def _confirmed_state(state: UseState) -> Literal["confirmed", "held", "rejected"]:

@@ -51,6 +51,13 @@ def repeat_later(context: RequestContext) -> Response:
     return response._replace(is_final=False)
 
 
+def hide_position(context: RequestContext) -> None:
+    """Leave out `X-Position`: it names another person's account, and counts its events."""
+    caller = context.known_caller
+    if context.execution is not None and not (caller is not None and caller.is_service):
+        context.execution.hide_position()
+
+
 def raise_if_rejected(outcome: CommandOutcome) -> None:
     """Raise `CommandRejected` if the outcome is a rejection."""
     if (rejection := outcome.rejection) is not None:

@@ -22,6 +22,7 @@ from gateway.http.ids import keyed_command_id
 from gateway.http.json_body import parse_json
 from gateway.http.preferences import WaitTimes, idempotency_key
 from gateway.http.problems import Problem
+from gateway.http.refusals import passes
 from gateway.http.requests import check
 from gateway.http.responses import Response
 from gateway.http.routing import RequestContext
@@ -89,6 +90,8 @@ class KeyedRequests:
         if isinstance(outcome, BaseException):
             raise outcome
         keyed.outcome = outcome
+        if outcome is not None and passes(outcome):
+            return None  # it is decided again, and charged again
         return Repetition(None) if keyed.repeated or outcome is not None else None
 
 

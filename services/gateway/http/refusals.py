@@ -11,6 +11,7 @@ PASSING: Final[Mapping[str, str]] = {
     "not_found": "what the request is about was requested, and is made a moment later",
     "code_not_usable": "a reservation expires, or the quota is raised",
     "too_many_unused": "reservations that expired unused are counted for a day",
+    "invited_often": "some weeks pass after the last invitation",
     "too_many_active": "open invitations are answered or expire",
     "too_many_today": "the next day begins",
     "too_many_codes": "a code expires or is revoked",

@@ -19,7 +19,7 @@ _LIMITS: Final = (
     Limit("accounts", 10, HOUR, Scope.USER),
     Limit("services", 6_000, MINUTE, Scope.USER),
     # instead of the limits above and below, for a request whose Idempotency-Key was used before
-    Limit("repetitions", 600, MINUTE, Scope.USER),
+    Limit("repetitions", 120, MINUTE, Scope.USER),
     Limit("repetitions-address", 120, MINUTE, Scope.ADDRESS),
     Limit("invites", 10, DAY, Scope.USER),
     Limit("invite-bulks", 5, DAY, Scope.USER),

@@ -9,7 +9,10 @@ from contracts.invites import (
     InvitationEvent,
     InviteAccepted,
     InviteDeclined,
+    RecordSeat,
     ReservationWanted,
+    SeatRefused,
+    SeatReserved,
     Unsubscribe,
     Unsubscribed,
 )
@@ -32,7 +35,7 @@ from invites.rules import InviteRules
 def accept(
     invitation: Invitation, command: AcceptInvite, context: DecisionContext, rules: InviteRules
 ) -> list[InvitationEvent]:
-    """Accept once; accepting again requests the reservation again if it has lapsed."""
+    """Accept once; accepting again requests a seat again if it has lapsed or was refused."""
     match requested := _with_token(invitation, command.token_hash):
         case Active(record=record):
             _check_not_expired(record, context)
@@ -42,9 +45,8 @@ def accept(
                 accepted_at=context.at,
             )
             return [accepted, *_reservation(record, context)]
-        case Accepted(record=record, reservation_requested_at=requested_at):
-            lapsed = context.at >= requested_at + rules.reservation_seconds
-            return _reservation(record, context) if lapsed else []
+        case Accepted(record=record) as earlier:
+            return _reservation(record, context) if _lapsed(earlier, context.at, rules) else []
         case Declined(record=record):
             _check_not_expired(record, context)
             raise Rejected(
@@ -58,6 +60,35 @@ def accept(
             raise _expired()
         case _:
             assert_never(requested)
+
+
+def _lapsed(accepted: Accepted, at: int, rules: InviteRules) -> bool:
+    if accepted.seat == "refused":
+        pause, allowed = rules.seat_pause, accepted.attempts < rules.seat_attempts
+        return allowed and at >= accepted.reservation_requested_at + pause
+    return at >= accepted.reservation_requested_at + rules.reservation_seconds
+
+
+def record_seat(
+    invitation: Invitation, command: RecordSeat, context: DecisionContext
+) -> list[InvitationEvent]:
+    """Record what became of the seat of an accepted invitation, once for each request."""
+    if not isinstance(invitation, Accepted):
+        return []
+    if command.refused is None:
+        reserved = SeatReserved(invite_id=command.invite_id, reserved_at=context.at)
+        return [] if invitation.seat == "reserved" else [reserved]
+    if invitation.seat == "refused":
+        return []
+    request = invitation.record.request
+    refused = SeatRefused(
+        invite_id=command.invite_id,
+        inviter_id=request.inviter_id,
+        email=request.email,
+        code=command.refused,
+        refused_at=context.at,
+    )
+    return [refused]
 
 
 def decline(

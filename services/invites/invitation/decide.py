@@ -12,6 +12,7 @@ from contracts.invites import (
     InvitationEvent,
     PostponeSending,
     RecordFeedback,
+    RecordSeat,
     RecordSent,
     RequestInvite,
     ResendInvite,
@@ -43,6 +44,8 @@ def decide(
             return lifecycle.process_due(invitation, command, context, rules)
         case AcceptInvite():
             return answers.accept(invitation, command, context, rules)
+        case RecordSeat():
+            return answers.record_seat(invitation, command, context)
         case DeclineInvite():
             return answers.decline(invitation, command, context)
         case Unsubscribe():

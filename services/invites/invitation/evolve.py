@@ -19,6 +19,8 @@ from contracts.invites import (
     InviteSent,
     MailWithheld,
     ReservationWanted,
+    SeatRefused,
+    SeatReserved,
     SendingFailed,
     SendingPostponed,
     SendingStarted,
@@ -79,8 +81,8 @@ def _evolve(invitation: Requested, event: InvitationEvent) -> Requested:
             return replace(invitation, record=unsubscribed)
         case InviteAccepted():
             return Accepted(record)
-        case ReservationWanted():
-            return _reserve(invitation, event)
+        case ReservationWanted() | SeatReserved() | SeatRefused():
+            return _seat(invitation, event) if isinstance(invitation, Accepted) else invitation
         case InviteDeclined():
             return Declined(record)
         case InviteRevoked():
@@ -109,7 +111,18 @@ def _feedback(record: Record, feedback_id: str, *, unwanted: bool = False) -> Re
     )
 
 
-def _reserve(invitation: Requested, event: ReservationWanted) -> Requested:
-    if isinstance(invitation, Accepted):
-        return replace(invitation, reservation_requested_at=event.wanted_at)
-    return invitation
+def _seat(accepted: Accepted, event: ReservationWanted | SeatReserved | SeatRefused) -> Accepted:
+    match event:
+        case ReservationWanted():
+            return replace(
+                accepted,
+                reservation_requested_at=event.wanted_at,
+                seat="pending",
+                attempts=accepted.attempts + 1,
+            )
+        case SeatReserved():
+            return replace(accepted, seat="reserved", attempts=0)
+        case SeatRefused():
+            return replace(accepted, seat="refused")
+        case _:
+            assert_never(event)

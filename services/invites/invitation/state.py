@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from chassis.decide.decider import Rejected
-from contracts.invites import InviteRequested
+from contracts.invites import InviteRequested, SeatState
 from contracts.rejections import UNKNOWN_INVITATION
 from invites.invitation.mailing import Mailing
 
@@ -49,6 +49,10 @@ class Accepted:
     reservation_requested_at: int = 0
     """UNIX seconds of the latest request for a reservation."""
     phase: Literal["accepted"] = "accepted"
+    seat: SeatState = "pending"
+    """What became of the latest request."""
+    attempts: int = 0
+    """Number of requests since a seat was reserved last."""
 
 
 @dataclass(frozen=True, slots=True)
