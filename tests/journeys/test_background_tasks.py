@@ -24,7 +24,7 @@ from chassis.resilience.outages import OUTAGES
 from chassis.run.assembly import assemble
 from chassis.run.resources import Resources
 from chassis.run.serve import run_background
-from chassis.run.service import Application, Service
+from chassis.run.service import Application, Handlers, Service
 from compute.app import COMPUTE
 from invites.app import INVITES
 from redis_batching.connection import connect
@@ -212,3 +212,32 @@ async def outlive(name: str, redis_url: str, dependency: str, error: Exception) 
 
         await eventually(recovered)
         assert not work.done()
+
+
+@pytest.mark.usefixtures("redis")
+async def test_a_task_of_a_service_that_fails_is_started_again(redis_database: str) -> None:
+    started = asyncio.Event()
+    failures = iter([REDIS_ERRORS["OOM"], REDIS_ERRORS["a mistake"]])
+
+    async def work() -> None:
+        for failure in failures:
+            raise failure
+        started.set()
+        await asyncio.Event().wait()
+
+    broker: Any = IdleBroker()
+    redis: Any = connect(redis_database)
+    resources = Resources(redis, broker, lambda _name, codec: MemoryEventStore(codec))
+    application = assemble(REFERRALS, referrals_settings(), resources)
+    with capture_logs():
+        running = asyncio.create_task(run_background(application, Handlers(background=(work,))))
+        await asyncio.wait(
+            [running, asyncio.create_task(started.wait())],
+            return_when=asyncio.FIRST_COMPLETED,
+            timeout=20,
+        )
+        assert started.is_set()
+        assert not running.done()
+        running.cancel()
+        await asyncio.wait([running])
+    await redis.aclose()
