@@ -151,7 +151,7 @@ class ReleaseInvitee(InviterStreamCommand):
 
     type: Literal["ReleaseInvitee"] = "ReleaseInvitee"
     invite_id: Identifier
-    email: KnownAddress
+    email: Annotated[KnownAddress, Field(max_length=320)]
 
 
 class RequestInvite(InvitationStreamCommand):
