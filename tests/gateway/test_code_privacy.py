@@ -28,6 +28,7 @@ from tests.gateway.test_referrals import (
     refer,
     reserve,
 )
+from tests.support.eventually import eventually
 
 __all__ = ["client"]
 CAROL, DORA = f"{'c' * 35}1", f"{'d' * 35}1"
@@ -121,6 +122,24 @@ async def test_responses_to_strangers_do_not_name_the_referrer(client: GatewayCl
 
 
 # An inviter with the source code
+
+
+async def test_an_operation_does_not_name_the_referrer_either(client: GatewayClient) -> None:
+    code = await account(client)
+    body, late = {"referralCode": code, "user": address(BOB)}, {"Prefer": "respond-async"}
+    token = client.issuer.access(BOB)
+    held = await client.post(USES, token, json=body, headers=late)
+    assert held.status == 202
+
+    async def done() -> Reply | None:
+        look = await client.get(held.headers["Location"], token)
+        return look if look.status == 200 else None
+
+    look = await eventually(done)
+    assert look is not None
+    assert look.json["state"] == "accepted"
+    assert look.json["position"] is None
+    assert ALICE not in look.body.decode()
 
 
 def guesses(sub: str, code: str, candidate: str) -> Iterator[str]:

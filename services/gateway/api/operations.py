@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from cognito_jwt import Caller
 from contracts.messages import CommandOutcome, Position, Rejection, View
+from contracts.streams import MEMBERS
 from gateway.http.command_responses import pending_response
 from gateway.http.requests import id_in_path
 from gateway.http.responses import PRIVATE, Response, json_response
@@ -20,6 +22,7 @@ class Operation(View):
     state: Literal["accepted", "rejected", "unknown"]
     """`unknown` after an hour without an outcome: do not wait any longer."""
     position: Position | None
+    """Null if nothing happened, and for changes of another person's account."""
     rejection: Rejection | None
 
 
@@ -39,18 +42,25 @@ class Operations:
             case Unknown():
                 operation = _unknown(command_id)
             case CommandOutcome():
-                operation = _operation(outcome)
+                operation = _operation(outcome, context.caller)
         return json_response(operation, headers=PRIVATE)
 
 
-def _operation(outcome: CommandOutcome) -> Operation:
+def _operation(outcome: CommandOutcome, caller: Caller) -> Operation:
     return Operation(
         command_id=outcome.command_id,
         command=outcome.command,
         state=outcome.state,
-        position=outcome.position,
+        position=outcome.position if _may_see(caller, outcome.position) else None,
         rejection=outcome.rejection,
     )
+
+
+def _may_see(caller: Caller, position: Position | None) -> bool:
+    """Return whether a position names no other person's account, or the caller manages accounts."""
+    if position is None or caller.is_service or caller.is_admin:
+        return True
+    return position.stream not in MEMBERS or MEMBERS.key(position.stream) == caller.subject
 
 
 def _unknown(command_id: str) -> Operation:
