@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from chassis.resilience.outages import OUTAGES
 from deploy.local.environment import isolate_environment
 from deploy.local.settings import LocalSettings
 from redis_batching.connection import connect
@@ -25,6 +26,12 @@ STARTS_PROCESSES = {"aws", "redis_url", "redis_database", "redis_server"}
 ON_A_CLUSTER = {"redis_database", "redis_server", "cluster"}
 """Fixtures whose Redis is a cluster in `make test-cluster`, which runs the tests that use one."""
 _AWS = pytest.StashKey[SharedAws]()
+
+
+@pytest.fixture(autouse=True)
+def _no_outage_outlives_its_test() -> Iterator[None]:
+    yield
+    OUTAGES._current.clear()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -43,15 +43,16 @@ async def supervise(
     loop = asyncio.get_running_loop()
     operation = "supervised", name
     failures = 0
-    while True:
-        started = loop.time()
-        recovered = loop.call_later(stable_seconds, outages.succeeded, operation)
-        try:
-            if await attempt(name, work, outages=outages, operation=operation):
-                return
-        finally:
-            recovered.cancel()
-        failures = 1 if loop.time() - started >= stable_seconds else failures + 1
-        await outages.pause(pause_seconds(failures))
-        if outages.stopping:
-            return
+    try:
+        while not outages.stopping:
+            started = loop.time()
+            recovered = loop.call_later(stable_seconds, outages.succeeded, operation)
+            try:
+                if await attempt(name, work, outages=outages, operation=operation):
+                    return
+            finally:
+                recovered.cancel()
+            failures = 1 if loop.time() - started >= stable_seconds else failures + 1
+            await outages.pause(pause_seconds(failures))
+    finally:
+        outages.abandoned(operation)  # unless it has succeeded

@@ -4,13 +4,17 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import MagicMock
 
+from aiohttp import web
+
 from gateway import api
+from gateway.http.responses import Response
 from gateway.http.routing import RequestContext
 from gateway.routes import ROUTES, bind
 
+RESPONSES = {Response, web.StreamResponse}
 MODULES = [import_module(f"gateway.api.{each.name}") for each in pkgutil.iter_modules(api.__path__)]
 
 
@@ -23,7 +27,8 @@ def handlers() -> Iterator[Callable[..., Any]]:
             for name, method in inspect.getmembers(cls, inspect.iscoroutinefunction):
                 signature = inspect.signature(method)
                 takes = [each.annotation for each in signature.parameters.values()][1:]
-                responds = signature.return_annotation is not None
+                returned = signature.return_annotation
+                responds = RESPONSES & {returned, *get_args(returned)}
                 if takes == [RequestContext] and responds and not name.startswith("_"):
                     yield method
 
