@@ -24,6 +24,8 @@ from tests.support.redis_server import RedisServer
 
 LATENCY_SECONDS = 0.005
 """Delay of each reply: commands that do not wait for each other are sent meanwhile."""
+REPETITIONS = 2
+"""Requests per code: a pause of the machine may divide what is sent at once. The limit is ten."""
 UNKNOWN = "00000-00000"
 VALID = "/v1/referral/valid?referral_code="
 NOT_COUNTED = {b"HELLO", b"CLIENT", b"CLUSTER", b"INFO", b"PING", b"SUBSCRIBE"}
@@ -129,9 +131,12 @@ async def test_every_code_takes_the_same_round_trips_on_a_cluster(
     async def check(code: str, document: bytes = usable) -> tuple[bool, int]:
         await redis.hset(key, "d", document)
         await client.get(VALID + code)  # opens connections and reads the verified nodes
-        before = trips.count
-        valid = (await client.get(VALID + code)).json["valid"]
-        return valid, trips.count - before
+        taken = []
+        for _ in range(REPETITIONS):
+            before = trips.count
+            valid = (await client.get(VALID + code)).json["valid"]
+            taken.append(trips.count - before)
+        return valid, min(taken)
 
     expired = usable.replace(b'"expiresAt":null', b'"expiresAt":1')
     assert usable != expired
