@@ -34,6 +34,7 @@ BACKGROUND = {
     b"gateway:limits",
     b"gateway:{losses}",
     b"gateway:{revocations}:version",
+    b"gateway:{revocations}:list",
 }
 """Read periodically, independent of requests."""
 
