@@ -34,6 +34,11 @@ def typed_address(text: str) -> str:
     Raises:
         ValueError: with a text that says what to do; it does not repeat the address.
     """
+    return _typed(text)[0]
+
+
+def _typed(text: str) -> tuple[str, ValidatedEmail]:
+    """Return an address as it was typed, in lower case, and the forms of its domain."""
     text = text.strip()
     if (named := _NAMED.fullmatch(text)) is not None:
         text = named[1].strip()
@@ -48,7 +53,7 @@ def typed_address(text: str) -> str:
             "public domain, such as example.com."
         )
     _check_length(f"{local}@{parsed.ascii_domain}")
-    return text.lower()
+    return text.lower(), parsed
 
 
 def verified_address(text: str) -> str:
@@ -75,11 +80,8 @@ def mail_address(address: str) -> str:
     Raises:
         ValueError: no mail can be sent to the address.
     """
-    local, _, domain = typed_address(address).rpartition("@")
-    parsed = _parsed_domain(domain)
-    if parsed is None:
-        raise ValueError("No mail can be sent to this domain.")
-    return f"{local}@{parsed.ascii_domain}"
+    typed, domain = _typed(address)
+    return f"{typed.rpartition('@')[0]}@{domain.ascii_domain}"
 
 
 def folded(address: str) -> str:

@@ -37,6 +37,11 @@ class Readers:
             finally:
                 self.stopped.set()
 
+    def summary(self) -> str:
+        """Return how many reads got which status, and how many were wrong."""
+        statuses = ", ".join(f"{n:,} {status}" for status, n in sorted(self.statuses.items()))
+        return f"reads {statuses}; {len(self.wrong)} false"
+
     async def _run(self) -> None:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
             while not self.stopped.is_set():

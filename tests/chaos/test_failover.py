@@ -47,8 +47,7 @@ async def test_reads_are_right_after_a_failover_to_a_replica_that_lags(world: Wo
                 rows.append(await fail_over(world, lag=lag, keep_old=number % 2 == 0))
                 assert readers.wrong == []
         await world.verdict()
-    statuses = ", ".join(f"{n:,} {status}" for status, n in sorted(readers.statuses.items()))
-    title = f"CHAOS_SEED={SEED}: reads {statuses}; 0 false"
+    title = f"CHAOS_SEED={SEED}: {readers.summary()}"
     columns = ["lag", "old primary", "writes", "behind", *COLUMNS, "all reads right"]
     table(title, columns, rows)
 

@@ -48,8 +48,7 @@ async def test_nothing_is_lost_when_the_replica_of_a_killed_shard_takes_over(wor
             await world.settle()
         await world.verdict()
     assert readers.wrong == []
-    statuses = ", ".join(f"{n:,} {status}" for status, n in sorted(readers.statuses.items()))
-    title = f"CHAOS_SEED={SEED}: reads {statuses}; 0 false"
+    title = f"CHAOS_SEED={SEED}: {readers.summary()}"
     columns = ["shard", "promoted by", "lag", "writes", "behind", *COLUMNS]
     table(title, [*columns, "writes again", "all reads right"], rows)
 

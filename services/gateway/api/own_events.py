@@ -112,7 +112,7 @@ async def _rank(read_models: ReadModels, member_id: str) -> State | None:
 async def _invitations(read_models: ReadModels, member_id: str) -> State | None:
     """Return the newest invitations, as the list of them begins.
 
-    They come from many streams, without a common version: a checksum tells states apart.
+    They come from several streams and have no version: a checksum shows whether they changed.
     """
     page = await own_invitations(read_models, member_id)
     body = page.model_dump_json().encode()

@@ -1,7 +1,5 @@
 """Load documents of the caller's own stream, and let callers read their own writes."""
 
-import asyncio
-import contextlib
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,13 +11,12 @@ from gateway.http.change_feed import ChangeFeed
 from gateway.http.preferences import X_MIN_POSITION, minimum_version
 from gateway.http.problems import unavailable
 from gateway.http.routing import RequestContext
+from gateway.http.waiting import wait_until_found
 
 V = TypeVar("V", bound=View)
 
 WAIT_SECONDS = 2.0
 """Seconds a read waits until the caller's own last write is visible."""
-LOOKS = 10
-"""Number of times it looks within these seconds, besides when the stream changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +45,16 @@ class OwnDocuments:
             return document
         return await self._wait(ref, stream, wanted)
 
-    async def _wait(self, ref: DocumentRef[V], stream: str, wanted: int) -> Document[V] | None:
-        with self.changes.watch(stream) as changed:
-            for _ in range(LOOKS):
-                changed.clear()
-                document = await self.read_models.document(ref, stream)
-                if wanted <= _version(document):
-                    return document
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(WAIT_SECONDS / LOOKS):
-                        await changed.wait()
-        detail = "Your last change is not visible yet. Try again shortly."
-        raise unavailable("position_not_reached", detail)
+    async def _wait(self, ref: DocumentRef[V], stream: str, wanted: int) -> Document[V]:
+        async def look() -> Document[V] | None:
+            document = await self.read_models.document(ref, stream)
+            return document if wanted <= _version(document) else None
+
+        document = await wait_until_found(self.changes, stream, look, WAIT_SECONDS)
+        if document is None:
+            detail = "Your last change is not visible yet. Try again shortly."
+            raise unavailable("position_not_reached", detail)
+        return document
 
 
 def _version(document: Document[Any] | None) -> int:

@@ -19,14 +19,10 @@ REMEMBERED_SECONDS: Final = 24 * 3600
 class Pending:
     """Represent a command that was sent and has no known outcome yet."""
 
-    command_id: str
-
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """Represent a command that was sent, and whose outcome did not come in time."""
-
-    command_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ class SentCommands:
         age = REMEMBERED_SECONDS - await self.redis.ttl(_key(command_id))
         if self.losses.happened_after(age):
             raise outcome_lost()
-        return Pending(command_id) if age < PENDING_SECONDS else Unknown(command_id)
+        return Pending() if age < PENDING_SECONDS else Unknown()
 
 
 def _key(command_id: str) -> str:
