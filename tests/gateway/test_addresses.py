@@ -6,6 +6,7 @@ import pytest
 
 from tests.gateway.conftest import GatewayClient, Gateways
 from tests.gateway.environment import ALICE
+from tests.gateway.written_logs import log_of_requests
 from tests.support.eventually import eventually
 
 BOB = "5e1f0c2a-0000-4000-8000-000000000b0b"
@@ -64,14 +65,7 @@ async def test_a_verified_address_that_cannot_be_stored_is_explained_and_not_log
         response = await client.post(path, token, json=body)
         assert (response.status, response.json["code"]) == (409, "email_not_usable")
         assert "Change it in your profile" in response.json["detail"]
-    lines = ""
-
-    async def written() -> bool:
-        nonlocal lines
-        lines += capsys.readouterr().out
-        return lines.count("request_completed") >= 2
-
-    await eventually(written)
+    lines = await log_of_requests(capsys, 2)
     assert "Traceback" not in lines
     assert not any(part in lines for part in (address, "sam", "example.com") if len(part) > 1)
 
