@@ -189,5 +189,6 @@ async def test_an_operation_without_an_outcome_ends_as_unknown_after_an_hour(
         return bool(operation.json["state"] == "accepted")
 
     await eventually(accepted)
-    await client.redis.delete(f"operation:{COMMAND_ID}", f"outcome:{COMMAND_ID}")
+    for key in (f"operation:{COMMAND_ID}", f"outcome:{COMMAND_ID}"):
+        await client.redis.delete(key)
     assert (await client.get(where, access)).status == 404
