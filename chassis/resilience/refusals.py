@@ -44,7 +44,7 @@ _OUR_SCRIPT: Final = re.compile(
 _OUR_REDIS_CLASSES: Final = (DataError, LockError, NoScriptError, PubSubError, WatchError)
 _LASTING: Final = re.compile(
     r"\b(WRONGTYPE|CROSSSLOT|NOPROTO|DENIED)\b|[Uu]nknown (sub)?command|DB index|invalid DB"
-    r"|wrong number of arg|syntax error|is not an integer"
+    r"|wrong number of arg|syntax error|is not an integer|^maxmemory-policy "
 )
 """Refusals of Redis that last until an operator acts."""
 _PREFIXES: Final[tuple[tuple[type[Exception], str], ...]] = (

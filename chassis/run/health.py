@@ -84,6 +84,10 @@ class Health:
         app.router.add_get("/readyz", limited(self.public_readyz))
 
 
+class CheckFailed(Exception):
+    """A check has failed; the text is the reason that is reported."""
+
+
 class ShardFailed(ResponseError):
     """The primary of a shard refuses a write, or does not answer."""
 
@@ -155,6 +159,8 @@ async def _reason(check: Check) -> str | None:
             return None if await check() else ""
     except TimeoutError:
         return f"no answer within {CHECK_SECONDS} s"
+    except CheckFailed as failed:
+        return str(failed)
     except Exception as error:  # noqa: BLE001  whatever is wrong, the check fails
         log.debug("check_failed", because=str(error))
         return reason_of(error)

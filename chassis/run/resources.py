@@ -15,6 +15,7 @@ from chassis.decide.repository import decision_context
 from chassis.log.codec import Codec
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import EventStore
+from chassis.resilience.outages import OUTAGES
 from chassis.run.settings import LogTables, ServiceSettings
 from faststream_sqs import SQSBroker
 from redis_batching.connection import connect
@@ -53,6 +54,15 @@ class Resources:
         return self.broker if self.publisher is None else self.publisher
 
 
+def report_receive(queue: str, error: Exception | None) -> None:
+    """Register that messages cannot be received from a queue; None: that they can again."""
+    operation = "receive", queue
+    if error is None:
+        OUTAGES.succeeded(operation)
+    else:
+        OUTAGES.failed(operation, error)
+
+
 @contextlib.asynccontextmanager
 async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
     """Open the clients for the duration of the context; connections are made on first use."""
@@ -76,6 +86,7 @@ async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
             reject="dlq",
             send_linger=SEND_LINGER_SECONDS,
             ack_linger=ACK_LINGER_SECONDS,
+            on_receive=report_receive,
             logger=logging.getLogger("faststream_sqs"),
             log_level=logging.DEBUG,
         )

@@ -12,7 +12,7 @@ from chassis.resilience.outages import OUTAGES
 from chassis.resilience.supervision import supervise
 from chassis.run.assembly import subscribe
 from chassis.run.eviction import check_eviction_policy
-from chassis.run.health import start_health_server, writable
+from chassis.run.health import CheckFailed, start_health_server, writable
 from chassis.run.metrics import ServiceMetrics
 from chassis.run.service import Application, Handlers
 from chassis.views.rebuild.watch import ReadModelWatcher
@@ -39,7 +39,9 @@ async def _serve(application: Application[Any, Any, Any, Any], handlers: Handler
     settings, broker = application.settings, application.resources.broker
 
     async def read_models() -> bool:
-        return not await ReadModelWatcher(application.rebuilder.projector).unserved()
+        if unserved := await ReadModelWatcher(application.rebuilder.projector).unserved():
+            raise CheckFailed(f"not built yet: {', '.join(unserved)}")
+        return True
 
     async def queue() -> bool:
         return broker.running and await broker.ping(timeout=2)

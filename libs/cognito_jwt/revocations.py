@@ -127,13 +127,22 @@ class RevocationList:
     async def watch(self) -> None:
         """Refresh the copy every `POLL_SECONDS`; run as a task, never returns.
 
-        While Redis is unavailable the copy stays in force.
+        While Redis is unavailable the copy stays in force; the first failure is logged, and the
+        end.
         """
+        failing = False
         while True:
             try:
                 await self.refresh()
             except RedisError as error:
-                log.warning("revocations_refresh_failed", because=str(error))
+                if not failing:
+                    because = str(error) or type(error).__name__
+                    log.warning("revocations_refresh_failed", because=because)
+                failing = True
+            else:
+                if failing:
+                    log.info("revocations_refreshed_again")
+                failing = False
             await asyncio.sleep(POLL_SECONDS)
 
     async def refresh(self) -> None:

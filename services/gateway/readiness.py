@@ -2,14 +2,10 @@
 
 from chassis.bus.outcomes import OutcomeListener
 from chassis.bus.subscription import ChannelSubscription
-from chassis.run.health import Check, writable
+from chassis.run.health import Check, CheckFailed, writable
 from chassis.views.identity import ensure_no_eviction, maxmemory_policies
 from gateway.clients import Clients
 from gateway.dependencies import Dependencies
-
-
-class NotReady(Exception):
-    """A check has failed; the text gives the reason."""
 
 
 def checks(
@@ -46,5 +42,5 @@ def checks(
 
 def _listening(subscription: ChannelSubscription) -> bool:
     if not subscription.listening:
-        raise NotReady(subscription.last_error or "not subscribed yet")
+        raise CheckFailed(subscription.last_error or "not subscribed yet")
     return True

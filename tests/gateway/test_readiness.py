@@ -1,12 +1,16 @@
 """The gateway is ready while Redis and SQS answer, and otherwise names what does not."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
+from chassis.resilience.outages import Outages
 from chassis.run.health import Health
 from gateway.clients import QueueCheck
+from gateway.http.redis_losses import POLL_SECONDS, RETRY_SECONDS, RedisLosses
 from tests.gateway.conftest import GatewayClient
 from tests.support.eventually import eventually
 
@@ -50,7 +54,7 @@ async def test_a_subscription_that_is_lost_is_named(task: str, client: GatewayCl
         "changes": gateway.dependencies.changes.subscription,
     }[task]
     subscription.listening, subscription.last_error = False, "ConnectionError: gone"
-    assert "ConnectionError: gone" in (await failing())[task]
+    assert (await failing())[task] == "ConnectionError: gone"
 
 
 async def test_a_background_task_that_fails_is_named_and_started_again(
@@ -68,6 +72,7 @@ async def test_a_background_task_that_fails_is_named_and_started_again(
 
     monkeypatch.setattr(type(losses), "look", fail_once)
     monkeypatch.setattr("gateway.http.redis_losses.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("gateway.http.redis_losses.RETRY_SECONDS", 0.3)
 
     async def named() -> bool:
         return any("losses of Redis" in name for name in await client.gateway.health.failing())
@@ -77,3 +82,30 @@ async def test_a_background_task_that_fails_is_named_and_started_again(
 
     await eventually(named)
     await eventually(recovered)
+
+
+async def test_an_outage_ends_with_the_first_look_that_succeeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A gateway stays unready for no longer than Redis is away."""
+    outages, pauses = Outages(), []
+    losses = RedisLosses(None, outages=outages)
+    looks = iter([RedisConnectionError("away")] * 5)
+    named: list[dict[str, str]] = []
+
+    async def look(_: RedisLosses) -> None:
+        for error in looks:
+            raise error
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        named.append(outages.reasons)
+        if not outages.reasons:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(RedisLosses, "look", look)
+    monkeypatch.setattr("gateway.http.redis_losses.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await losses.watch()
+    assert [set(reasons) for reasons in named] == [{"redis"}] * 5 + [set()]
+    assert pauses == [RETRY_SECONDS] * 5 + [POLL_SECONDS]

@@ -1,3 +1,4 @@
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from structlog.testing import capture_logs
 
 from cognito_jwt import Revocation, RevocationList
 
@@ -168,3 +170,44 @@ async def _fresh(redis: Any) -> RevocationList:
     started = RevocationList(redis)
     await started.refresh()
     return started
+
+
+async def test_an_outage_of_redis_is_logged_once(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revocations = RevocationList(redis)
+    looks = iter([RedisConnectionError("away")] * 20)
+
+    async def refresh(_: RevocationList) -> None:
+        for error in looks:
+            raise error
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(RevocationList, "refresh", refresh)
+    monkeypatch.setattr("cognito_jwt.revocations.POLL_SECONDS", 0)
+    with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        await revocations.watch()
+    assert [line["event"] for line in logs] == ["revocations_refresh_failed"]
+
+
+async def test_the_end_of_an_outage_of_redis_is_logged(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revocations = RevocationList(redis)
+    looks = iter([RedisConnectionError("away"), RedisConnectionError("away"), None, None])
+
+    async def refresh(_: RevocationList) -> None:
+        for error in looks:
+            if error is not None:
+                raise error
+            return
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(RevocationList, "refresh", refresh)
+    monkeypatch.setattr("cognito_jwt.revocations.POLL_SECONDS", 0)
+    with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        await revocations.watch()
+    assert [line["event"] for line in logs] == [
+        "revocations_refresh_failed",
+        "revocations_refreshed_again",
+    ]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from faststream.security import BaseSecurity
     from faststream.specification.schema.extra import Tag, TagDict
 
+    from faststream_sqs.broker.config import OnReceive
     from faststream_sqs.faststream_internals import (
         BrokerMiddleware,
         CodecProto,
@@ -64,6 +65,8 @@ class SQSBroker(SQSRegistrator, SQSPublishing):
         reject: How a rejected message is settled: `"delete"` (the default); `"dlq"` sends it with
             its attributes to the queue's redrive target and then deletes it; `"leave"` returns it
             as a nack does, so that the redrive policy counts it.
+        on_receive: Called as `on_receive(queue, error)` whenever a subscriber cannot receive, and
+            with None as the error when it can again. Default: both are logged, once each.
         graceful_timeout: Seconds that `stop()` may take to finish polls and handlers. None or 0
             cancels both at once. Default: 15.
         decoder: Default decoder.
@@ -104,6 +107,7 @@ class SQSBroker(SQSRegistrator, SQSPublishing):
         send_linger: float | None = None,
         declare: Declare = "passive",
         reject: "Reject" = "delete",
+        on_receive: "OnReceive | None" = None,
         graceful_timeout: float | None = 15.0,
         decoder: "CustomCallable | None" = None,
         parser: "CustomCallable | None" = None,
@@ -160,6 +164,7 @@ class SQSBroker(SQSRegistrator, SQSPublishing):
                 options=client,
                 declare=declare,
                 reject=reject,
+                on_receive=on_receive,
                 ack_linger=ack_linger,
                 send_linger=send_linger,
                 producer=SQSProducer(parser=parser, decoder=decoder),

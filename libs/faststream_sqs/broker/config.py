@@ -1,8 +1,9 @@
 """Hold the configuration of a broker or router."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from faststream.exceptions import IncorrectState
 
@@ -20,6 +21,10 @@ from faststream_sqs.subscriber.settlement import Reject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+OnReceive: TypeAlias = Callable[[str, Exception | None], None]
+"""Is called with the name of a queue, and why receiving from it failed: each time it fails, and
+with None when it succeeds again."""
 
 
 def _driver_annotations() -> UnderlyingDriverAnnotations:
@@ -51,6 +56,7 @@ class SQSBrokerConfig(BrokerConfig):
     reject: Reject = "delete"
     ack_linger: float = 0.005
     send_linger: float | None = None
+    on_receive: OnReceive | None = None
     in_memory: bool = False
     _connection: SQSConnection | None = field(default=None, init=False, repr=False)
     default_driver_annotations: UnderlyingDriverAnnotations = field(

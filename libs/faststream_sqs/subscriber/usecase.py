@@ -156,7 +156,7 @@ class SQSSubscriber(SubscriberUsecase[Any]):
             if failing:
                 failing = False
                 pauses = backoff(1.0, _LONGEST_BACKOFF)
-                self._report(logging.INFO, f"receiving from {self.queue_name} again", None)
+                self._receiving_again()
             attempt_id = uuid4().hex
             run.pool.unreserve(credit - len(messages))
             await self._take_in(run, messages)
@@ -183,9 +183,17 @@ class SQSSubscriber(SubscriberUsecase[Any]):
         missing = is_missing_queue(error)
         if missing:
             inbox.lost_queue()
-        if first:
+        if self._outer_config.on_receive is not None:
+            self._outer_config.on_receive(self.queue_name, error)
+        elif first:
             what = "does not exist" if missing else "cannot be received from"
             self._report(logging.ERROR, f"queue {self.queue_name} {what}, trying on", error)
+
+    def _receiving_again(self) -> None:
+        if self._outer_config.on_receive is not None:
+            self._outer_config.on_receive(self.queue_name, None)
+        else:
+            self._report(logging.INFO, f"receiving from {self.queue_name} again", None)
 
     async def _handle(self, inbox: Inbox, unit: Unit) -> bool:
         """Handle one unit and return whether the next one of its group may follow."""

@@ -77,6 +77,36 @@ def test_a_missing_queue_is_logged_once_and_found_when_it_appears() -> None:
     warp(main)
 
 
+def test_failing_receives_are_reported_to_the_callback_instead_of_the_log() -> None:
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs")
+        logger, lines = listening()
+        reports: list[tuple[str, str | None]] = []
+        broker = broker_of(
+            model,
+            logger=logger,
+            on_receive=lambda queue, error: reports.append((queue, error and str(error))),
+        )
+        handled: list[str] = []
+
+        @broker.subscriber("jobs", wait_time_seconds=1)
+        async def handle(body: str) -> None:
+            handled.append(body)
+
+        model.fail("ReceiveMessage", "AccessDenied", times=2)
+        model.put("jobs", "a")
+        await broker.start()
+        await model.until(lambda: handled == ["a"])
+        await broker.stop()
+        assert [queue for queue, _ in reports] == ["jobs"] * 3
+        assert [error is None for _, error in reports] == [False, False, True]
+        assert "AccessDenied" in str(reports[0][1])
+        assert [text for level, text in lines.texts if level >= logging.ERROR] == []
+
+    warp(main)
+
+
 def test_failing_receives_back_off_and_recover() -> None:
     async def main() -> None:
         model = SQSModel(latency=0)

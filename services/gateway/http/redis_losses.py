@@ -6,11 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chassis.resilience.outages import OUTAGES, Outages
+from chassis.resilience.supervision import attempt
 from chassis.views.identity import NodeIdentity, identities
 
 KEY: Final = "gateway:{losses}"
 """A Redis hash: identity of a node -> when it was first seen (UNIX seconds), its evicted keys."""
 POLL_SECONDS: Final = 5.0
+RETRY_SECONDS: Final = 1.0
+"""Pause after a look that failed: the gateway is not ready until one succeeds."""
 RECENT_SECONDS: Final = 3_600.0
 """How long after a loss an operation that is not found may have been lost."""
 
@@ -26,18 +30,19 @@ class RedisLosses:
     redis: Any
     clock: Callable[[], float] = time.time
     """UNIX seconds."""
+    outages: Outages = OUTAGES
+    """Where failing looks are registered."""
     last: float = float("-inf")
     """When the last loss was noticed, as of the last look (UNIX seconds)."""
 
     async def watch(self) -> None:
         """Look every `POLL_SECONDS`; run as a task, never returns.
 
-        Raises:
-            RedisError: Redis is unavailable.
+        A look that fails is registered, and repeated soon, whatever the error is.
         """
         while True:
-            await self.look()
-            await asyncio.sleep(POLL_SECONDS)
+            looked = await attempt("losses of Redis", self.look, outages=self.outages)
+            await asyncio.sleep(POLL_SECONDS if looked else RETRY_SECONDS)
 
     async def is_recent(self) -> bool:
         """Look now; return whether outcomes may have been lost a short time ago.

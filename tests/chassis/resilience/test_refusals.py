@@ -18,6 +18,7 @@ from redis.asyncio.connection import DefaultParser
 from chassis.log.event_store import CommitTooLarge, Conflict, Head, UnknownEvent
 from chassis.resilience.outage import is_outage
 from chassis.resilience.refusals import Unavailable, dependency_of, needs_operator, reason_of
+from chassis.views.identity import EvictionPolicy
 from chassis.views.read_models import ReadModelsLost
 from faststream_sqs.exceptions import BatchPublishError, EntryFailedError, MessageTooLargeError
 
@@ -535,6 +536,12 @@ OOM = "OOM command not allowed when used memory > 'maxmemory'."
         (botocore.exceptions.NoCredentialsError(), "aws",
          "NoCredentialsError Unable to locate credentials", True),
         (TimeoutError(), "network", "TimeoutError", False),
+        (
+            EvictionPolicy("allkeys-lru"),
+            "redis",
+            f"EvictionPolicy {EvictionPolicy('allkeys-lru')}",
+            True,
+        ),
         (
             ReadModelsLost("referrals", "members"),
             "read models",

@@ -26,7 +26,7 @@ from chassis.log.memory import MemoryEventStore
 from chassis.resilience.outages import OUTAGES
 from chassis.run.assembly import assemble, subscribe
 from chassis.run.health import Health
-from chassis.run.resources import Resources
+from chassis.run.resources import Resources, report_receive
 from chassis.run.service import Application, Handlers, Service
 from chassis.run.settings import ServiceSettings
 from contracts.messages import Metadata
@@ -152,7 +152,7 @@ async def counting(redis_url: str) -> AsyncIterator[Counting]:
     model = SQSModel()
     model.create_with_dead_letters(QUEUE, 100)
     model.create(ANNOUNCED)
-    broker = broker_of(model, reject="dlq")
+    broker = broker_of(model, reject="dlq", on_receive=report_receive)
     redis = connect(redis_url)
     refusals = {name: Refusals() for name in ("redis", "dynamodb", "sqs")}
     store = RefusingStore(CODEC)
@@ -241,6 +241,36 @@ async def test_a_refusal_delays_commands_and_loses_none(
         events = [line["event"] for line in logs if line["event"].startswith("outage")]
         assert events == ["outage_started", "outage_ended"]
         assert [line for line in logs if line["event"] == "message_returned"] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "because"),
+    [("AccessDenied", "AccessDenied"), ("QueueDoesNotExist", "NonExistentQueue")],
+)
+async def test_a_queue_that_cannot_be_received_from_is_named(
+    redis: Any,  # noqa: ARG001  empties the database
+    redis_database: str,
+    code: str,
+    because: str,
+) -> None:
+    async with counting(redis_database) as service:
+        with capture_logs() as logs:
+            service.model.fail("ReceiveMessage", code, times=2)
+
+            async def named() -> str | None:
+                return (await Health({}).failing()).get("sqs")
+
+            reason = await eventually(named)
+            (outcome,) = await service.outcomes([await service.send(Count(counter="a"))])
+    assert outcome.state == "accepted"
+    assert because in reason
+    assert OUTAGES.current == []
+    outages = [line for line in logs if line["event"].startswith("outage")]
+    assert [(line["event"], line["name"]) for line in outages] == [
+        ("outage_started", "sqs"),
+        ("outage_ended", "sqs"),
+    ]
+    assert outages[0]["log_level"] == "error"
 
 
 async def test_a_command_whose_events_are_too_large_is_rejected_at_once(
