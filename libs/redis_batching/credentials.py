@@ -29,3 +29,11 @@ class PasswordFile(CredentialProvider):
         except (OSError, UnicodeDecodeError) as error:
             raise AuthenticationError(f"{self.path} cannot be read: {error}") from None
         return (self.username, password) if self.username else (password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """Return the same; the base class would log a warning at each new connection.
+
+        Raises:
+            AuthenticationError: The file cannot be read.
+        """
+        return self.get_credentials()
