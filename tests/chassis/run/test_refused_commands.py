@@ -260,7 +260,7 @@ async def test_a_queue_that_cannot_be_received_from_is_named(
             async def named() -> str | None:
                 return (await Health({}).failing()).get("sqs")
 
-            reason = await eventually(named)
+            reason: Any = await eventually(named)
             (outcome,) = await service.outcomes([await service.send(Count(counter="a"))])
     assert outcome.state == "accepted"
     assert because in reason
