@@ -10,7 +10,7 @@ from deploy.local.demo_users import DEMO_USERS, PROGRAM, UserPool
 from deploy.local.environment import isolate_environment
 from deploy.local.provision import read_environment, wait_for
 from deploy.local.runner import down, running, serve, up
-from deploy.local.settings import HOST, PORTS, SERVICES, LocalSettings
+from deploy.local.settings import HOST, SERVICES, LocalSettings
 
 Run = Callable[[LocalSettings, argparse.Namespace], int]
 """Run a verb with its arguments; return the exit code."""
@@ -100,8 +100,10 @@ def _limits(settings: LocalSettings, times: int) -> int:
     if times < 1:
         print("How many times as much? TIMES=100, or TIMES=1 to restore", file=sys.stderr)
         return 2
+    if not settings.ready.exists():
+        return _report_that_it_is_down()
     try:
-        for line in raise_limits(settings.redis_url, times):
+        for line in raise_limits(settings.as_started().redis_url, times):
             print(line)
     except RedisConnectionError:
         return _report_that_it_is_down()
@@ -128,7 +130,7 @@ def _stay(settings: LocalSettings) -> int:
     for service in SERVICES:
         ready = f"http://{HOST}:{settings.port_of(service)}/readyz"
         wait_for(service, partial(answers, ready))
-    settings.ready.write_text(settings.model_dump_json(include=set(PORTS)))
+    settings.note_ports()
     print(
         f"\nVouch is up at {settings.gateway_url}\n\n"
         f"  the API    {settings.gateway_url}/docs\n"

@@ -117,6 +117,10 @@ class LocalSettings(BaseSettings):
             **{_port_variable(service): self.port_of(service) for service in SERVICES},
         }
 
+    def note_ports(self) -> None:
+        """Write the file `ready`."""
+        self.ready.write_text(self.model_dump_json(include=set(PORTS)))
+
     def as_started(self) -> "LocalSettings":
         """Return these settings with the ports of the stack that is up."""
         return self.model_copy(update=json.loads(self.ready.read_text()))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from redis import Redis
 
 from deploy.folders import ROOT
 from deploy.local.bootstrap import answers
@@ -19,7 +20,8 @@ from deploy.local.ports import is_free, port_conflicts, unused_ports
 from deploy.local.provision import read_environment, wait_for, write_environment
 from deploy.local.runner import MARK, down, leftover_processes, start_problems
 from deploy.local.settings import HOST, LocalSettings, settings_class
-from tests.support.stack import Stack, local_settings
+from gateway.limits.table import LIMIT_OVERRIDES
+from tests.support.stack import Stack, local_settings, redis_server
 
 pytestmark = pytest.mark.stack
 
@@ -175,6 +177,25 @@ def test_a_token_needs_a_stack(tmp_path: Path) -> None:
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "make up" in output
+
+
+def test_limits_are_raised_in_the_stack_of_this_checkout_only(tmp_path: Path) -> None:
+    """The shell may name the ports of another stack, as the default ports do."""
+    ours, other = (local_settings(tmp_path / name) for name in ("ours", "other"))
+    shell = other.model_copy(update={"state": ours.state})
+    with redis_server(ours) as url, redis_server(other) as other_url:
+        assert raises_limits(shell) == 1
+        ours.note_ports()
+        assert raises_limits(shell) == 0
+        with Redis.from_url(url) as redis, Redis.from_url(other_url) as stranger:
+            assert redis.exists(LIMIT_OVERRIDES)
+            assert not stranger.exists(LIMIT_OVERRIDES)
+
+
+def raises_limits(settings: LocalSettings) -> int:
+    process = deploy_local(settings, "limits", "2")
+    process.communicate(timeout=30)
+    return process.returncode
 
 
 def test_the_stack_starts_heals_stays_on_loopback_and_stops_completely(tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
         stack.service(name).start()
     for name in SERVICES:
         await stack.service(name).ready()
+    stack.settings.note_ports()
     yield stack.service("gateway").url
+    stack.settings.ready.unlink()
     for name in ("compute", "gateway"):
         stack.service(name).stop()
     async with Redis.from_url(stack.settings.redis_url) as redis:
