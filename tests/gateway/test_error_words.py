@@ -101,7 +101,12 @@ def _explained(body: bytes) -> None:
     ("body", "words"),
     [
         (b'\xef\xbb\xbf{"a": 1}', "byte order mark (BOM)"),
-        ('{"a": 1}'.encode("utf-16"), "not UTF-8 text: see byte 1"),
+        ('{"a": 1}'.encode("utf-16"), "UTF-16 or UTF-32"),
+        ('{"a": 1}'.encode("utf-16-le"), "UTF-16 or UTF-32"),
+        ('{"a": 1}'.encode("utf-16-be"), "UTF-16 or UTF-32"),
+        ('{"a": 1}'.encode("utf-32"), "UTF-16 or UTF-32"),
+        ("{}".encode("utf-32-be"), "UTF-16 or UTF-32"),
+        (b'{"a": "\xe9"}', "not UTF-8 text: see byte 8"),
         (b'{"a": "line\nbreak"}', "line break"),
         (b'{"a": "\\ud800"}', "half of a character"),
         (b'{"\\udfff": 1}', "half of a character"),

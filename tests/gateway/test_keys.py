@@ -26,6 +26,7 @@ from gateway.http.responses import Response
 from redis_batching.connection import connect
 from tests.gateway.conftest import GatewayClient, Gateways, Reply
 from tests.gateway.environment import ALICE
+from tests.gateway.pages import OVERVIEW, RESOURCES
 from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 from tests.support.services import build_read_models
@@ -38,6 +39,8 @@ ROWS = {"rows": [{"email": "bob@example.org"}, {"email": "carol@example.org"}]}
 SERVICES = ("referrals", "invites", "compute")
 TO_ITSELF = frozenset({"not_wanted", "postponed", "range_out_of_order", "run_over", "under_way"})
 """Refusals of commands that only a service sends to itself."""
+IMPOSSIBLE = frozenset({"invalid_code", "invalid_id"})
+"""Refusals of commands that the gateway does not send: it checks the request first."""
 
 
 async def with_account(client: GatewayClient, sub: str = ALICE) -> str:
@@ -373,6 +376,12 @@ def test_every_refusal_of_a_service_is_either_passing_or_final() -> None:
     codes = {code for code in codes if code.islower()}
     assert codes - TO_ITSELF - PASSING.keys() - FINAL == set()
     assert not PASSING.keys() & FINAL
+
+
+def test_every_refusal_that_a_caller_can_get_is_documented() -> None:
+    pages = "".join(page.read_text() for page in (OVERVIEW, *RESOURCES))
+    codes = (PASSING.keys() | FINAL) - IMPOSSIBLE
+    assert {code for code in codes if f"`{code}`" not in pages} == set()
 
 
 CREATED = Response(201, b"created")

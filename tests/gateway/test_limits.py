@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from contracts.referral_code import check_symbol
+from gateway.limits.rate_limit import time_to_wait
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
 from tests.gateway.conftest import GatewayClient, Gateways
@@ -54,6 +55,23 @@ async def test_an_expensive_request_takes_more_tokens(
     response = await client.get(path, client.issuer.access())
     assert response.status == 404
     assert response.headers["RateLimit"].startswith(f'"reads";r={left};')
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (60, "60 s"),
+        (119, "119 s"),
+        (121, "3 minutes"),
+        (4_318, "72 minutes"),
+        (4_320, "72 minutes"),
+        (10_801, "4 hours"),
+        (86_400, "24 hours"),
+    ],
+)
+def test_a_time_to_wait_is_rounded_up_to_what_people_count_in(seconds: int, words: str) -> None:
+    assert time_to_wait(seconds) == words
 
 
 async def test_drawing_a_qr_code_counts_as_five_reads(client: GatewayClient) -> None:

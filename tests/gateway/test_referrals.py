@@ -372,11 +372,11 @@ async def test_administrators_need_a_second_person_for_their_own_referrals_and_q
     quota = f"/v1/admin/members/{ALICE}/quota"
     more = {"totalReferrals": 2_000, "reason": "more for me"}
     refused = await client.post(quota, own, json=more)
-    assert (refused.status, refused.json["code"]) == (403, "second_person_required")
+    assert (refused.status, refused.json["code"]) == (409, "second_person_required")
     assert "another administrator" in refused.json["detail"]
     assert (await client.post(quota, other, json=more)).status == 200
     reverse, why = f"/v1/admin/uses/{use_id}/reverse", {"reason": "a mistake"}
     for token in (own, client.issuer.access(BOB, **ADMIN)):
         refused = await client.post(reverse, token, json=why)
-        assert (refused.status, refused.json["code"]) == (403, "second_person_required")
+        assert (refused.status, refused.json["code"]) == (409, "second_person_required")
     assert (await client.post(reverse, other, json=why)).status == 204

@@ -144,6 +144,8 @@ async def test_an_operation_that_redis_has_lost_is_not_reported_as_unknown(
     assert (await client.get(where, access)).json["state"] == "accepted"
     unknown = f"/v1/operations/{uuid.uuid4()}"
     assert (await client.get(unknown, access)).status == 503
+    for impossible in ("undefined", "0" * 32, str(uuid.uuid4()).upper(), f"{uuid.uuid4()}a"):
+        assert (await client.get(f"/v1/operations/{impossible}", access)).status == 404
     losses = client.gateway.dependencies.commands.losses
     monkeypatch.setattr(losses, "clock", lambda: time.time() + 3_700)
     assert (await client.get(unknown, access)).status == 404

@@ -20,12 +20,14 @@ from readthrough import Version
 
 PAGE: Final = 100
 
-Limit = Annotated[str, Field(pattern=r"^([1-9]\d?|[1-4]\d\d|500)$", description="1 to 500.")]
+Limit = Annotated[
+    str, Field(pattern=r"^([1-9][0-9]?|[1-4][0-9][0-9]|500)$", description="1 to 500.")
+]
 
 
 class HoldersQuery(Body):
     limit: Limit | None = None
-    cursor: Annotated[str, Field(pattern=r"^\d{1,10}-\d{1,6}$")] | None = None
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,10}-[0-9]{1,6}$")] | None = None
 
 
 class HistoryQuery(Body):

@@ -39,7 +39,7 @@ LASTING_SECONDS: Final = 600
 LASTING: Final[dict[FailureCode, int]] = {"no_contract": 404, "not_erc20": 422, "too_large": 422}
 """Failures that a repetition does not cure -> status for callers that request the report."""
 
-Seconds = Annotated[str, Field(pattern=r"^\d{1,10}$", description="UNIX seconds.")]
+Seconds = Annotated[str, Field(pattern=r"^[0-9]{1,10}$", description="UNIX seconds.")]
 
 
 class ClusterQuery(Body):

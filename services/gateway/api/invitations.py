@@ -53,7 +53,7 @@ class InvitationList(View):
 
 
 class InvitationQuery(Body):
-    cursor: Annotated[str, Field(pattern=r"^\d{1,6}$")] | None = None
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,6}$")] | None = None
 
 
 @dataclass(frozen=True, slots=True)

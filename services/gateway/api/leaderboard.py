@@ -46,7 +46,7 @@ class BoardQuery(Body):
         ),
     ] = "all"
     at: PastMoment | None = None
-    cursor: Annotated[str, Field(pattern=r"^\d{1,9}$")] | None = None
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,9}$")] | None = None
 
 
 class EndedMonth(View):
@@ -67,7 +67,7 @@ class EndedMonths(View):
 
 
 class MonthsQuery(Body):
-    cursor: Annotated[str, Field(pattern=r"^\d{1,6}$")] | None = None
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,6}$")] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Serve operations: the outcomes of requests that were answered with 202."""
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -7,10 +8,14 @@ from cognito_jwt import Caller
 from contracts.messages import CommandOutcome, Position, Rejection, View
 from contracts.streams import MEMBERS
 from gateway.http.command_responses import pending_response
+from gateway.http.problems import not_found
 from gateway.http.requests import id_in_path
 from gateway.http.responses import PRIVATE, Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 from gateway.http.sent_commands import Pending, SentCommands, Unknown
+
+_NO_OPERATION: Final = "There is no such operation."
+_COMMAND_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 class Operation(View):
@@ -34,7 +39,7 @@ class Operations:
 
     async def get(self, context: RequestContext) -> Response:
         """Return the outcome; 202 while there is none, and `unknown` after an hour."""
-        command_id = id_in_path(context, "command_id", "There is no such operation.")
+        command_id = _command_id(context)
         outcome = await self.sent.outcome(command_id, context.caller.subject)
         match outcome:
             case Pending():
@@ -44,6 +49,18 @@ class Operations:
             case CommandOutcome():
                 operation = _operation(outcome, context.caller)
         return json_response(operation, headers=PRIVATE)
+
+
+def _command_id(context: RequestContext) -> str:
+    """Return the id in the path; what cannot be an id was not lost either, but never existed.
+
+    Raises:
+        Problem: 404.
+    """
+    command_id = id_in_path(context, "command_id", _NO_OPERATION)
+    if _COMMAND_ID.fullmatch(command_id) is None:
+        raise not_found(_NO_OPERATION)
+    return command_id
 
 
 def _operation(outcome: CommandOutcome, caller: Caller) -> Operation:

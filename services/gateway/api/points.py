@@ -71,12 +71,12 @@ class ChartQuery(Body):
     ]
     to: PastMoment | None = None
     step: Annotated[
-        str, Field(pattern=r"^[1-9]\d?d$", description="Days between two points, such as 7d.")
+        str, Field(pattern=r"^[1-9][0-9]?d$", description="Days between two points, such as 7d.")
     ] = "1d"
 
 
 class LedgerQuery(Body):
-    cursor: Annotated[str, Field(pattern=r"^\d{1,9}$")] | None = None
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,9}$")] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class ReferralQuery(Body):
         ]
         | None
     ) = None
-    cursor: Annotated[str, Field(pattern=r"^\d{1,9}$")] | None = None
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,9}$")] | None = None
 
 
 @dataclass(frozen=True, slots=True)

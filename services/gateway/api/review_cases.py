@@ -43,7 +43,7 @@ class OpenCases(View):
 
 
 class CasesQuery(Body):
-    cursor: Annotated[str, Field(pattern=r"^\d{1,9}$")] | None = None
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,9}$")] | None = None
 
 
 @dataclass(frozen=True, slots=True)

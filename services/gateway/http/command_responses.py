@@ -10,7 +10,7 @@ from gateway.http.routing import RequestContext
 
 STATUS: Final[dict[RejectionKind, int]] = {
     "invalid": 422,
-    "forbidden": 403,
+    "forbidden": 409,  # 403 is for tokens only: clients respond with the log-in screen
     "not_found": 404,
     "conflict": 409,
     "gone": 410,

@@ -56,10 +56,17 @@ def _decoded(raw: bytes) -> str:
         raise _Unacceptable(
             "The body begins with a byte order mark (BOM). Send it as UTF-8 without BOM."
         )
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _is_wide(raw):
+        raise _Unacceptable("The body is encoded in UTF-16 or UTF-32. Send it as UTF-8.")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _Unacceptable(f"The body is not UTF-8 text: see byte {error.start + 1}.") from error
+
+
+def _is_wide(raw: bytes) -> bool:
+    """Return whether ASCII characters take two or four bytes."""
+    return b"\0\0" in (raw[0:3:2], raw[1:4:2])
 
 
 def _parsed(text: str) -> object:

@@ -1,5 +1,6 @@
 """Charge requests to the rate limits of their callers, and report the limits in headers."""
 
+import math
 from collections.abc import MutableMapping
 from typing import Final
 
@@ -84,7 +85,7 @@ def limit_exceeded(decision: Decision) -> Problem:
     allowed = " and ".join(f"{limit.quantity} in {_span(limit.window)}" for limit in limits)
     wait, own = decision.retry_after, decision.plan.limits[: decision.plan.own]
     source = "" if any(limit in own for limit in limits) else " from your network"
-    detail = f"Too many requests{source}: {allowed} are allowed. Try again in {_span(wait)}."
+    detail = f"Too many requests{source}: {allowed} are allowed. Try again in {time_to_wait(wait)}."
     problem = too_many([limit.name for limit in limits], detail, wait)
     headers = dict(problem.headers)
     add_headers(decision, headers)
@@ -97,6 +98,14 @@ def add_headers(decision: Decision, headers: MutableMapping[str, str]) -> None:
     if decision.plan.policy_header:
         headers[RATE_LIMIT] = decision.rate_limit_header
         headers[RATE_LIMIT_POLICY] = decision.plan.policy_header
+
+
+def time_to_wait(seconds: int) -> str:
+    """Return a time in words; from two minutes on rounded up, since `Retry-After` is exact."""
+    for beyond, size, name in ((10_800, 3_600, "hours"), (119, 60, "minutes")):
+        if seconds > beyond:
+            return f"{math.ceil(seconds / size)} {name}"
+    return f"{seconds} s"
 
 
 def _span(seconds: int) -> str:
