@@ -262,3 +262,19 @@ async def test_an_invalid_file_sends_no_invitation(
     assert response.status == status
     assert response.json["detail"]
     assert len(client.bus.sent) == commands
+
+
+async def test_a_client_that_has_the_current_invitations_gets_304(client: GatewayClient) -> None:
+    sent = await send(client)
+    await mailed(client)
+    name, access = sent.json["invite"], client.issuer.access()
+    await shown(client, "sent", name)
+    paths = (INVITES, f"{INVITES}/{name}")
+    tags = {path: (await client.get(path, access)).headers["ETag"] for path in paths}
+    for path, tag in tags.items():
+        again = await client.get(path, access, headers={"If-None-Match": tag})
+        assert (again.status, again.body) == (304, b"")
+    await client.call("DELETE", f"{INVITES}/{name}", access)
+    await shown(client, "revoked", name)
+    for path, tag in tags.items():
+        assert (await client.get(path, access, headers={"If-None-Match": tag})).status == 200

@@ -27,9 +27,10 @@ from gateway.api.inviters import Inviters
 from gateway.http.bodies import Body, Empty
 from gateway.http.command_responses import pending_response
 from gateway.http.commands import Commands
+from gateway.http.conditional import view_response
 from gateway.http.problems import not_found
 from gateway.http.requests import id_in_path, read_body, read_query
-from gateway.http.responses import PRIVATE, Response, accepted_response, json_response
+from gateway.http.responses import Response, accepted_response
 from gateway.http.routing import Auth, RequestContext, Route
 
 PAGE: Final = 50
@@ -93,7 +94,7 @@ class Invitations:
         """Return the caller's invitations, newest first."""
         first = int(read_query(context, InvitationQuery).cursor or 0)
         page = await own_invitations(self.read_models, context.caller.subject, first)
-        return json_response(page, headers=PRIVATE)
+        return view_response(context, page)
 
     async def get(self, context: RequestContext) -> Response:
         """Return one of the caller's invitations."""
@@ -102,7 +103,7 @@ class Invitations:
         if view is None or view.inviter_id != context.caller.subject:
             raise not_found("You have no such invitation.")
         (details,) = await describe_invitations(self.read_models, [view])
-        return json_response(details, headers=PRIVATE)
+        return view_response(context, details)
 
     async def resend(self, context: RequestContext) -> Response:
         """Send the mail again with a new token; the old token stops working."""
@@ -161,6 +162,7 @@ ROUTES: Final = (
         summary="Your invitations and what has happened to them, newest first",
         limits=("reads",),
         query=InvitationQuery,
+        conditional=True,
         response=InvitationList,
     ),
     Route(
@@ -171,6 +173,7 @@ ROUTES: Final = (
         Invitations.get,
         summary="One of your invitations, with its timeline",
         limits=("reads",),
+        conditional=True,
         example=_EXAMPLE,
         response=InvitationDetails,
         problems=(404,),

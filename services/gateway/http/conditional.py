@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aiohttp import hdrs, web
 from multidict import istr
+from pydantic import BaseModel
 
 from chassis.views.read_models import Document
 from gateway.http.responses import Response
@@ -27,6 +28,12 @@ def etag_response(context: RequestContext, body: bytes, etag: str) -> Response:
     if has_current(context.request, etag):
         return Response(304, b"", headers)
     return Response(200, body, headers)
+
+
+def view_response(context: RequestContext, view: BaseModel) -> Response:
+    """Return a view that has no version, with a checksum as its ETag, or 304."""
+    body = view.model_dump_json().encode()
+    return etag_response(context, body, f'"{zlib.crc32(body):08x}"')
 
 
 def etag_of(document: Document[Any]) -> str:
