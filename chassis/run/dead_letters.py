@@ -44,6 +44,13 @@ def _queues(application: App) -> dict[str, str]:
     return queues | {name: f"{stack}-{service.name}-{name}" for name in service.queues}
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} messages are none: name 1 or more")
+    return number
+
+
 def _arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     helps = {
@@ -58,7 +65,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
             "--queue", metavar="QUEUE", help="commands, events or a further queue; default: all"
         )
         added.add_argument(
-            "--limit", type=int, default=LIMIT, help=f"messages per queue; default: {LIMIT:,}"
+            "--limit", type=_positive, default=LIMIT, help=f"messages per queue; default: {LIMIT:,}"
         )
         if action == "list":
             added.set_defaults(ids=[])

@@ -57,6 +57,25 @@ async def test_a_subscription_that_is_lost_is_named(task: str, client: GatewayCl
     assert (await failing())[task] == "ConnectionError: gone"
 
 
+async def test_readyz_names_an_eviction_policy_that_is_set_after_the_start(
+    client: GatewayClient,
+) -> None:
+    nodes = await client.gateway.dependencies.read_models.redis.primaries()
+    for node in nodes:
+        await node.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        failing = await client.gateway.health.failing()
+    finally:
+        for node in nodes:
+            await node.config_set("maxmemory-policy", "noeviction")
+    assert "set it to noeviction" in failing["eviction policy"]
+
+    async def ready() -> bool:
+        return not await client.gateway.health.failing()
+
+    await eventually(ready)
+
+
 async def test_a_background_task_that_fails_is_named_and_started_again(
     client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
