@@ -44,13 +44,6 @@ def _queues(application: App) -> dict[str, str]:
     return queues | {name: f"{stack}-{service.name}-{name}" for name in service.queues}
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} messages are none: name 1 or more")
-    return number
-
-
 def _arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     helps = {
@@ -65,7 +58,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
             "--queue", metavar="QUEUE", help="commands, events or a further queue; default: all"
         )
         added.add_argument(
-            "--limit", type=_positive, default=LIMIT, help=f"messages per queue; default: {LIMIT:,}"
+            "--limit", type=int, default=LIMIT, help=f"messages per queue; default: {LIMIT:,}"
         )
         if action == "list":
             added.set_defaults(ids=[])
@@ -94,6 +87,8 @@ async def _dead_letters(application: App, arguments: argparse.Namespace) -> int:
 def _wrong(arguments: argparse.Namespace, queues: Mapping[str, str]) -> str | None:
     if arguments.queue is not None and arguments.queue not in queues:
         return f"unknown queue: {arguments.queue}; known: {', '.join(queues)}"
+    if arguments.limit < 1:
+        return f"--limit {arguments.limit} reads nothing: name 1 or more messages"
     if arguments.action == "list":
         return None
     everything = getattr(arguments, "all", False)

@@ -56,15 +56,25 @@ class Settlement:
     async def delete(self, messages: Sequence[SQSRawMessage]) -> None:
         """Delete a message: awaited and in order on FIFO queues, else queued with others.
 
+        A message whose hold has ended may not be deleted any more; then it is delivered again.
+
         Raises:
-            Exception: FIFO only: the first failure, after every message was tried.
+            Exception: FIFO only: the first failure of a message that is held, after every message
+                was tried.
         """
         if not messages:
             return
         fifo = is_fifo(messages[0].queue_url)
         deletes = [self._queue_delete(message, awaited=fifo) for message in messages]
         if fifo:
-            await _all(deletes)
+            await asyncio.wait(deletes)
+            await _all(
+                [
+                    each
+                    for message, each in zip(messages, deletes, strict=True)
+                    if message.outcome is not Outcome.LOST
+                ]
+            )
         elif self._connection.delete_backlog(messages[0].queue_url) > _BACKLOG:
             await asyncio.wait(deletes)
 
@@ -111,6 +121,9 @@ class Settlement:
                 return
             if (error := future.exception()) is None:
                 message.outcome = Outcome.DELETED
+            elif message.outcome is Outcome.LOST:
+                text = f"message {message.message_id} was handled too late, and is delivered again"
+                self._log(logging.WARNING, text, error)
             elif not awaited:
                 self._log(logging.ERROR, f"message {message.message_id} was not deleted", error)
 

@@ -1,6 +1,7 @@
 """How messages are kept from their receipt to their end, under virtual time."""
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -91,6 +92,38 @@ def test_refused_credentials_do_not_end_the_hold_of_a_message(code: str) -> None
         assert handled == 1
         failures = [text for _, text in lines.texts if "could not be extended" in text]
         assert len(failures) <= 1  # of ten attempts
+
+    warp(main)
+
+
+def test_a_message_that_was_handled_after_its_hold_had_ended_is_no_error() -> None:
+    """It is delivered again; its delete is refused, since the receipt handle has expired."""
+
+    async def main() -> None:
+        model = SQSModel()
+        model.create("jobs.fifo", VisibilityTimeout=10)
+        logger, lines = listening()
+        brokers = [broker_of(model, logger=logger) for _ in range(2)]
+        handled = 0
+
+        async def handle(_: Any) -> None:
+            nonlocal handled
+            handled += 1
+            await asyncio.sleep(30 if handled == 1 else 80)
+            model.notify()
+
+        model.fail_entries("ChangeMessageVisibilityBatch", 0, sender_fault=True)
+        model.put("jobs.fifo", "x", "group")
+        for broker in brokers:
+            broker.subscriber("jobs.fifo", wait_time_seconds=1)(handle)
+            await broker.start()
+        await model.until(lambda: not model.bodies("jobs.fifo") and handled == 2)
+        await asyncio.sleep(100)
+        for broker in brokers:
+            await broker.stop()
+        assert [text for level, text in lines.texts if level >= logging.ERROR] == []
+        (late,) = [text for _, text in lines.texts if "handled too late" in text]
+        assert late.startswith("message ")
 
     warp(main)
 

@@ -284,6 +284,8 @@ async def test_a_discarded_message_is_printed_and_its_sender_gets_an_outcome(
     ("words", "because"),
     [
         (("list", "--queue", "melons"), "known: commands, events, feedback"),
+        (("list", "--limit", "0"), "name 1 or more"),
+        (("resend", "--all", "--limit", "-3"), "name 1 or more"),
         (("resend",), "or all with --all"),
         (("show",), "by their ids"),
         (("discard", "x", "--all", "--yes"), "by their ids"),
