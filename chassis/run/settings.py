@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from redis.asyncio.connection import parse_url
 
 EXIT_CONFIGURATION: Final = 78
 """Exit code of a process whose settings are wrong (EX_CONFIG of sysexits.h)."""
@@ -68,6 +69,10 @@ class ProcessSettings(BaseSettings):
                 "is not a URL of Redis; a password with one of the characters / ? # @ : % has to "
                 "be percent-encoded"
             )
+        try:
+            parse_url(url.get_secret_value())
+        except ValueError:  # its text may quote the URL
+            raise ValueError("has an option after the ? with a value that it cannot have") from None
         return url
 
     @field_validator("traces")
@@ -176,6 +181,9 @@ def _is_redis_url(url: str) -> bool:
     if parts.scheme == "unix":
         return bool(parts.path)
     has_host = bool(parts.hostname) and port != 0
+    database = parts.path.strip("/")
+    if database and not database.isdecimal():
+        return False  # redis-py would use database 0
     return parts.scheme in ("redis", "rediss") and has_host and not _has_cut_password(parts)
 
 

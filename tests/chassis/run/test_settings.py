@@ -42,6 +42,8 @@ WRONG: dict[str, tuple[str, ...]] = {
         f"redis://[{SECRET}",
         f"redis://:{SECRET}@",
         f":{SECRET}@cache.example:6379",
+        f"redis://:{SECRET}@cache.example:6379/first",
+        f"redis://cache.example:6379/0?socket_timeout={SECRET}",
         f" rediss ://:{SECRET}@cache.example",
     ),
     "CHAINS": (
@@ -176,6 +178,7 @@ def test_a_process_with_a_wrong_setting_says_so_without_a_traceback(
         "redis://127.0.0.1:6399/0",
         "rediss://user:p%40ss%2F@cache.example:6379/0",
         "redis://cache.example",
+        "rediss://cache.example:6379/2?ssl_ca_certs=/etc/redis-ca.pem&socket_timeout=2.5",
         "unix:///tmp/redis.sock",
         "redis://[::1]:6379/1?protocol=3",
     ],
