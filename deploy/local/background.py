@@ -13,6 +13,8 @@ from deploy.local.runner import running, start_problems
 from deploy.local.settings import LocalSettings
 
 TAIL_LINES = 30
+START_SECONDS = 240
+"""Time in which the stack has to be up; a busy machine takes minutes."""
 
 
 class DidNotStart(Exception):
@@ -24,7 +26,7 @@ def stack(settings: LocalSettings, *, keep: bool) -> Iterator[LocalSettings]:
     """Yield the settings of a stack whose gateway can serve.
 
     Raises:
-        DidNotStart: a port is taken, or a process ended.
+        DidNotStart: a port is taken, a process ended, or it takes too long.
     """
     if running(settings) is not None:
         wait_for("the stack that is being started", settings.ready.exists)
@@ -34,7 +36,7 @@ def stack(settings: LocalSettings, *, keep: bool) -> Iterator[LocalSettings]:
     process = _start(settings)
     stays = False
     try:
-        wait_for("the stack", lambda: _ready(settings, process), seconds=90)
+        _wait_until_ready(settings, process)
         print(f" ready in {time.monotonic() - started:.0f} s")
         yield settings
         stays = keep
@@ -62,10 +64,21 @@ def _start(settings: LocalSettings) -> "subprocess.Popen[bytes]":
         )
 
 
+def _wait_until_ready(settings: LocalSettings, process: "subprocess.Popen[bytes]") -> None:
+    try:
+        wait_for("the stack", lambda: _ready(settings, process), seconds=START_SECONDS)
+    except TimeoutError as error:
+        raise DidNotStart(_end_of_log(settings, str(error))) from None
+
+
 def _ready(settings: LocalSettings, process: "subprocess.Popen[bytes]") -> bool:
     if process.poll() is not None:
-        lines = settings.log.read_text(errors="replace").splitlines()
-        # the runner's own lines say how it stopped, not why
-        tail = [line for line in lines if " system " not in line][-TAIL_LINES:]
-        raise DidNotStart("\n".join(["the stack ended before it was up:", *tail]))
+        raise DidNotStart(_end_of_log(settings, "the stack ended before it was up"))
     return settings.ready.exists()
+
+
+def _end_of_log(settings: LocalSettings, because: str) -> str:
+    lines = settings.log.read_text(errors="replace").splitlines()
+    # the runner's own lines say how it stopped, not why
+    tail = [line for line in lines if " system " not in line][-TAIL_LINES:]
+    return "\n".join([f"{because}; the end of {os.path.relpath(settings.log)}:", *tail])

@@ -13,7 +13,7 @@ from deploy.local.settings import CHAIN_ID, REGION
 TEMPLATE = ROOT / "deploy" / "template.yaml"
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
 NEEDED = ("UserPoolId", "ClientId", "ServiceClientId", "Issuer", "SegmentsBucket")
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 180
 
 
 class NotDeployed(Exception):

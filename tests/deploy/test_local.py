@@ -14,6 +14,8 @@ import pytest
 from redis import Redis
 
 from deploy.folders import ROOT
+from deploy.local import background
+from deploy.local.background import DidNotStart
 from deploy.local.bootstrap import answers
 from deploy.local.environment import isolate_environment
 from deploy.local.ports import is_free, port_conflicts, unused_ports
@@ -169,6 +171,25 @@ def test_the_runner_gives_up_on_a_service_that_cannot_start() -> None:
     )
     assert done.returncode == 1
     assert "failed 3 times at its start" in done.stdout
+
+
+def test_a_stack_that_takes_too_long_is_reported_with_the_end_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = LocalSettings(LOCAL_STATE=tmp_path)
+    settings.log.write_text("18:00 system | started\n18:00 stack  | waiting for the template\n")
+
+    def start(_: LocalSettings) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+
+    monkeypatch.setattr(background, "_start", start)
+    monkeypatch.setattr(background, "START_SECONDS", 0.1)
+    with pytest.raises(DidNotStart) as raised, background.stack(settings, keep=False):
+        pass
+    first, *tail = str(raised.value).splitlines()
+    assert "not ready within" in first
+    assert "up.log" in first
+    assert tail == ["18:00 stack  | waiting for the template"]
 
 
 def test_a_token_needs_a_stack(tmp_path: Path) -> None:
