@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
 from redis.exceptions import (
     AskError,
+    BusyLoadingError,
     ClusterDownError,
     DataError,
     LockError,
@@ -54,6 +55,7 @@ _PREFIXES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (ReadOnlyError, "READONLY"),
     (NoPermissionError, "NOPERM"),
     (TryAgainError, "TRYAGAIN"),
+    (BusyLoadingError, "LOADING"),
 )
 """Codes that redis-py has cut from the text."""
 
@@ -123,6 +125,7 @@ _OPERATORS: Final = re.compile(
     r"|OptInRequired|UnrecognizedClient|InvalidClientTokenId|InvalidAccessKeyId|ExpiredToken"
     r"|TokenRefreshRequired|InvalidToken|IncompleteSignature|Signature|RequestTimeTooSkewed"
     r"|MissingAuthenticationToken|InvalidSecurity|^K(ms|MS)|ResourceNotFound|NoSuchBucket"
+    r"|TableNotFound|RequestExpired"
     r"|NonExistentQueue|QueueDoesNotExist|Credential|Token(Provider|Retriev)|Profile|NoRegion"
     r"|Unauthorized|^NO(PERM|AUTH)$|^WRONGPASS|Authentication|Authorization|AccountSuspended"
     r"|NotVerified|SendingPaused|IdentityToken|IDPRejected|MalformedPolicy|PackedPolicy|RegionDisabled|InvalidGrant"

@@ -518,6 +518,9 @@ OOM = "OOM command not allowed when used memory > 'maxmemory'."
             "NOPERM No permissions to access a key",
             True,
         ),
+        (answered("LOADING Redis is loading"), "redis", "LOADING Redis is loading", False),
+        (refused("RequestExpired"), "dynamodb", "RequestExpired", True),
+        (refused("TableNotFoundException"), "dynamodb", "TableNotFoundException", True),
         (answered("WRONGPASS invalid"), "redis", "AuthenticationError invalid", True),
         (
             refused("AccessDeniedException", "Query", "not authorized"),
