@@ -13,8 +13,8 @@ def grant(
     require_other_account(account, command.by)
     if command.total_referrals < account.seats_taken:
         raise Rejected(
-            f"totalReferrals: {account.seats_taken} referrals are already reserved or confirmed. "
-            "Choose at least this number.",
+            f"totalReferrals: Choose at least {account.seats_taken}, the number of referrals that "
+            "are already reserved or confirmed.",
             code="quota_in_use",
         )
     if command.total_referrals == account.total_referrals:
