@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from redis.asyncio import Redis
 
@@ -42,6 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     isolate_environment()
+    hypothesis.settings.register_profile(
+        "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )  # a property is true or false, however busy the machine is
+    hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(optionalhook=True)
