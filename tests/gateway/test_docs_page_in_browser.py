@@ -1,6 +1,7 @@
 """Axe finds nothing on /docs in Chromium, and its forms send requests."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -22,6 +23,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.timeout(300)
 async def test_the_page_is_accessible_and_sends_requests(stack: Stack) -> None:
     gateway = (await stack.service("gateway").start().ready()).url
     process = await asyncio.create_subprocess_exec(
@@ -29,10 +31,14 @@ async def test_the_page_is_accessible_and_sends_requests(stack: Stack) -> None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    printed, errors = await process.communicate()
+    try:
+        printed, errors = await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
     assert process.returncode == 0, errors.decode()
     found = json.loads(printed)
-    assert found["shown"] == ["403"] * 4
+    assert found["shown"] == ["403"] * 2
     assert found | {"shown": []} == {
         "violations": [],
         "elsewhere": [],
