@@ -13,7 +13,7 @@ from deploy.local.settings import HOST
 from tests.support.eventually import eventually
 
 PAUSE_SECONDS = 0.004
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 
 REFUSED = "connection refused"
 BROKEN = "connection broken"
