@@ -1,7 +1,9 @@
 """How messages are kept from their receipt to their end, under virtual time."""
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,9 +12,23 @@ from faststream.exceptions import (
     SkipMessage,
 )
 
+from faststream_sqs import SQSBroker
 from faststream_sqs.tests.scripted import SQSModel
 from faststream_sqs.tests.support import broker_of, current, listening, now
 from faststream_sqs.tests.warp import warp
+
+
+@contextlib.asynccontextmanager
+async def consuming(
+    brokers: Sequence[SQSBroker], queue: str, handle: Callable[[Any], Awaitable[None]]
+) -> AsyncIterator[None]:
+    """Let several brokers handle the messages of one queue."""
+    for broker in brokers:
+        broker.subscriber(queue, wait_time_seconds=1)(handle)
+        await broker.start()
+    yield
+    for broker in brokers:
+        await broker.stop()
 
 
 def test_a_long_handler_keeps_its_message_through_failing_extensions() -> None:
@@ -54,12 +70,8 @@ def test_an_outage_of_extensions_is_outlived() -> None:
 
         model.fail("ChangeMessageVisibilityBatch", "RequestThrottled", times=10)
         model.put("jobs", "x")
-        for broker in brokers:
-            broker.subscriber("jobs", wait_time_seconds=1)(handle)
-            await broker.start()
-        await model.until(lambda: not model.bodies("jobs"))
-        for broker in brokers:
-            await broker.stop()
+        async with consuming(brokers, "jobs", handle):
+            await model.until(lambda: not model.bodies("jobs"))
         assert handled == 1
         assert any("could not be extended" in text for _, text in lines.texts)
 
@@ -80,15 +92,10 @@ def test_refused_credentials_do_not_end_the_hold_of_a_message(code: str) -> None
             handled += 1
             await asyncio.sleep(200)
 
-        for broker in brokers:
-            broker.subscriber("jobs", wait_time_seconds=1)(handle)
         model.put("jobs", "x")
         model.fail("ChangeMessageVisibilityBatch", code, status=403, times=10)
-        for broker in brokers:
-            await broker.start()
-        await model.until(lambda: not model.bodies("jobs"))
-        for broker in brokers:
-            await broker.stop()
+        async with consuming(brokers, "jobs", handle):
+            await model.until(lambda: not model.bodies("jobs"))
         assert handled == 1
         failures = [text for _, text in lines.texts if "could not be extended" in text]
         assert len(failures) <= 1  # of ten attempts
@@ -114,13 +121,9 @@ def test_a_message_that_was_handled_after_its_hold_had_ended_is_no_error() -> No
 
         model.fail_entries("ChangeMessageVisibilityBatch", 0, sender_fault=True)
         model.put("jobs.fifo", "x", "group")
-        for broker in brokers:
-            broker.subscriber("jobs.fifo", wait_time_seconds=1)(handle)
-            await broker.start()
-        await model.until(lambda: not model.bodies("jobs.fifo") and handled == 2)
-        await asyncio.sleep(100)
-        for broker in brokers:
-            await broker.stop()
+        async with consuming(brokers, "jobs.fifo", handle):
+            await model.until(lambda: not model.bodies("jobs.fifo") and handled == 2)
+            await asyncio.sleep(100)
         assert [text for level, text in lines.texts if level >= logging.ERROR] == []
         (late,) = [text for _, text in lines.texts if "handled too late" in text]
         assert late.startswith("message ")
@@ -266,12 +269,8 @@ def test_a_short_extension_is_followed_by_the_heartbeat_in_time() -> None:
             await asyncio.sleep(30)
 
         model.put("jobs", "x")
-        for broker in brokers:
-            broker.subscriber("jobs", wait_time_seconds=1)(handle)
-            await broker.start()
-        await model.until(lambda: not model.bodies("jobs"))
-        for broker in brokers:
-            await broker.stop()
+        async with consuming(brokers, "jobs", handle):
+            await model.until(lambda: not model.bodies("jobs"))
         assert handled == 1
 
     warp(main)
