@@ -20,6 +20,8 @@ from tests.support.stack import Service, Stack, local_settings, stop
 SERVICES = ("referrals", "invites")
 """The services that a system runs by default, next to the gateway."""
 VISIBILITY_SECONDS = 3
+SHOWN_ERRORS = 3
+"""Errors of a service that are shown when a test fails; one has its traceback in its line."""
 
 
 @dataclass
@@ -101,9 +103,12 @@ class System:
             raise
 
     def print_logs(self) -> None:
-        """Print the last log lines of each service."""
+        """Print the errors of each service, the first ones in full, and its last log lines."""
         for service in self.stack.services.values():
-            print(f"--- {service.name}\n{service.log.read_text()[-6_000:]}")  # noqa: T201
+            text = service.log.read_text()
+            errors = [line for line in text.splitlines() if '"level":"error"' in line]
+            shown = "\n".join(errors[:SHOWN_ERRORS])
+            print(f"--- {service.name}: {len(errors)} errors\n{shown}\n{text[-2_000:]}")  # noqa: T201
 
     async def rebuilds_ended(self) -> list[int]:
         codes = [await asyncio.to_thread(process.wait, 60) for process in self.rebuilds]
