@@ -31,6 +31,8 @@ class PrimaryConnection(AbstractConnection):
       made again, by name, before its next use.
     - A connection that the server has closed while it was idle is made again before it is used,
       so its first command is not lost. This is safe for any command: nothing has been written.
+    - A write to a connection that is closed meanwhile, for instance between connecting and the
+      first command, fails with an error of redis-py, also under uvloop, which raises another one.
     - redis-py writes under `asyncio.wait_for`, which before Python 3.12 swallows a cancellation
       that arrives in the tick in which the write ends: a cancelled task would go on for ever.
     """
@@ -99,10 +101,20 @@ class PrimaryConnection(AbstractConnection):
         return [pack(args)]
 
     async def send_packed_command(self, *args: Any, **options: Any) -> None:
-        """Write, and keep a cancellation that arrives as the write ends."""
+        """Write, and keep a cancellation that arrives as the write ends.
+
+        Raises:
+            RedisError: The connection broke, or was closed before the write.
+        """
         task = asyncio.current_task()
         before = task.cancelling() if task else 0
-        await super().send_packed_command(*args, **options)
+        try:
+            await super().send_packed_command(*args, **options)
+        except (RuntimeError, AttributeError) as error:  # of uvloop, and of a removed writer
+            if not redis_internals.is_gone(self):
+                raise
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError("the connection to Redis was closed") from error
         if task and task.cancelling() > before:
             await self.disconnect(nowait=True)  # the next caller must not read this reply
             raise asyncio.CancelledError

@@ -20,7 +20,14 @@ _HANG_UP: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP",
 
 
 async def write(connection: Any, packed: bytes) -> None:
-    """Write packed commands to a connected connection."""
+    """Write packed commands to a connected connection.
+
+    Raises:
+        RedisConnectionError: The connection has been closed; nothing was written.
+        OSError: The connection broke.
+    """
+    if is_gone(connection):
+        raise RedisConnectionError("the connection to Redis was closed")
     connection._writer.write(packed)  # noqa: SLF001  see above
     await connection._writer.drain()  # noqa: SLF001
 
@@ -77,6 +84,15 @@ def is_closed(connection: Any) -> bool:
     poll = select.poll()
     poll.register(socket.fileno(), _HANG_UP)
     return any(events & _HANG_UP for _, events in poll.poll(0))
+
+
+def is_gone(connection: Any) -> bool:
+    """Return whether nothing can be written any more, although the connection has not noticed.
+
+    A write then raises `RuntimeError` under uvloop, and is dropped silently under asyncio.
+    """
+    writer = connection._writer  # noqa: SLF001  see above
+    return writer is None or writer.is_closing()
 
 
 def abort(connection: Any) -> None:
