@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, MutableMapping
 from importlib.util import find_spec
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import botocore.session
@@ -17,10 +17,20 @@ from redis.asyncio.connection import parse_url
 
 EXIT_CONFIGURATION: Final = 78
 """Exit code of a process whose settings are wrong (EX_CONFIG of sysexits.h)."""
+_ENDPOINTS: Final = "AWS_ENDPOINT_URL"
+"""Start of the variables that lead botocore to another endpoint, for one service or for all."""
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,23}")
 """What may be printed of a place inside a setting: longer parts may be of a secret."""
 
 T = TypeVar("T", bound=BaseSettings)
+HealthPort = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=65_535,
+        description="Internal port of /healthz, /readyz and /metrics; 0 takes any free port.",
+    ),
+]
 
 
 class ConfigurationError(Exception):
@@ -99,14 +109,14 @@ class ServiceSettings(ProcessSettings):
     """Configure a service that receives commands."""
 
     health_host: str = "127.0.0.1"
-    health_port: int = Field(description="Internal port of /healthz, /readyz and /metrics.")
+    health_port: HealthPort
     events_table: str = Field(
         "", description="Table of the event log; default: <stack>-<service>-events."
     )
     meta_table: str = Field(
         "", description="Table of claims and snapshots; default: <stack>-<service>-meta."
     )
-    max_workers: int = Field(16, description="Messages that are handled at the same time.")
+    max_workers: int = Field(16, ge=1, description="Messages that are handled at the same time.")
     receive_wait_seconds: int = Field(
         5,
         ge=1,
@@ -161,15 +171,30 @@ def _problems_of_aws() -> list[str]:
         region = botocore.session.Session().get_config_variable("region")
     except BotoCoreError as error:
         return [f"AWS_PROFILE: {error}"]
+    problems = [
+        f"{name}: is not a URL.\n    Set it to: http(s)://host:port, or leave it out to use AWS."
+        for name, url in sorted(os.environ.items())
+        if name.startswith(_ENDPOINTS) and url and not _is_web_url(url)
+    ]
     if region is None:
-        return ["AWS_REGION: is missing.\n    Set it to: the region of the stack, as eu-west-2."]
-    return []
+        missing = "AWS_REGION: is missing.\n    Set it to: the region of the stack, as eu-west-2."
+        problems.append(missing)
+    return problems
 
 
 def use_region(environment: MutableMapping[str, str]) -> None:
     """Make botocore use AWS_REGION, which other SDKs and the platforms use, too."""
     if region := environment.get("AWS_REGION"):
         environment.setdefault("AWS_DEFAULT_REGION", region)
+
+
+def _is_web_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # its text quotes the URL
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
 
 
 def _is_redis_url(url: str) -> bool:

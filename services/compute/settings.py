@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from chassis.run.settings import ServiceSettings
+from chassis.run.settings import HealthPort, ServiceSettings
 from compute.analysis import Parameters
 from compute.chain import Chains, ChainSettings, require_ids
 
@@ -18,7 +18,7 @@ FUNDING_CALLS: Final = 50
 class Settings(ServiceSettings):
     """Configure the compute service."""
 
-    health_port: int = 8083
+    health_port: HealthPort = 8083
     chains: dict[str, ChainSettings] = Field(
         {},
         description='Chains by name: {"base": {"urls": ["https://…"], "perSecond": 10}}.',

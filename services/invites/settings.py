@@ -2,7 +2,7 @@
 
 from pydantic import Field, SecretStr
 
-from chassis.run.settings import ServiceSettings
+from chassis.run.settings import HealthPort, ServiceSettings
 from contracts.addresses import mail_address
 from contracts.messages import EmailAddress
 from invites.mail import MailProfile
@@ -12,7 +12,7 @@ from invites.rules import SENDING_TIMEOUT
 class Settings(ServiceSettings):
     """Configure the invites service."""
 
-    health_port: int = 8082
+    health_port: HealthPort = 8082
     tick_seconds: float = Field(
         5.0, gt=0, description="Seconds between two rounds of the schedule."
     )

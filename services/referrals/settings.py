@@ -2,14 +2,14 @@
 
 from pydantic import Field, SecretStr
 
-from chassis.run.settings import ServiceSettings
+from chassis.run.settings import HealthPort, ServiceSettings
 from contracts.referral_ids import EARLIER_KEYS, KEY, ReferralIds
 
 
 class Settings(ServiceSettings):
     """Configure the referrals service."""
 
-    health_port: int = 8081
+    health_port: HealthPort = 8081
     max_workers: int = Field(
         64,
         ge=1,
