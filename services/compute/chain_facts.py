@@ -1,7 +1,7 @@
 """Define the facts that an analysis needs from a chain in addition to the transfers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 Address = str
 """`0x` and forty hexadecimal digits in lower case."""
@@ -45,15 +45,85 @@ class Funding:
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """Describe the code at an address at the pinned block."""
+
+    size: int
+    """Bytes; 0 for an account without code."""
+    hash: str
+    """`0x` and the 64 digits of the Keccak-256 hash; that of nothing if `size` is 0."""
+    start: bytes
+    """The first `CODE_START_BYTES` bytes: enough for delegations and minimal proxies."""
+
+
+CODE_START_BYTES = 192
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Describe who acted in a transaction, from its receipt."""
+
+    sender: Address
+    """The account that signed it: for an ERC-4337 operation the bundler."""
+    recipient: Address | None
+    """The called address; None if the transaction created a contract."""
+    accounts: frozenset[Address]
+    """Smart accounts whose operation it executed: ERC-4337 senders and Safes, by their logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Identify the last native payment that an address sent."""
+
+    recipient: Address
+    tx_hash: str
+    block: int
+    value: int
+    """In wei."""
+    remaining: int
+    """Native balance of the sender after that block, in wei."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Hold what a contract returned to view functions that identify pools, lockers and accounts.
+
+    Each is the raw return data; a function that reverted or returned nothing is left out.
+    """
+
+    results: Mapping[str, bytes]
+    """By signature, such as `"token0()"`."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequiredFacts:
-    """List the addresses about which an analysis needs facts from the chain."""
+    """List what an analysis needs to know from the chain next; empty when it has all facts.
+
+    A fact that was requested once is not requested again, even if it could not be found.
+    """
 
     kinds: tuple[Address, ...] = ()
     """Addresses to check for contract code."""
     funders: tuple[Address, ...] = ()
-    """Addresses whose first funder is needed; finding it takes an archive endpoint."""
+    """Addresses whose first funder is needed; finding it takes an archive endpoint.
+
+    Ordered by importance: the fetch stops when its budget of calls is spent.
+    """
     balances: tuple[Address, ...] = ()
     """Addresses whose `balanceOf` is needed."""
+    codes: tuple[Address, ...] = ()
+    """Addresses whose code is needed."""
+    nonces: tuple[Address, ...] = ()
+    """Addresses whose number of sent transactions is needed."""
+    transactions: tuple[str, ...] = ()
+    """Hashes of the transactions whose sender is needed."""
+    sweeps: tuple[Address, ...] = ()
+    """Addresses whose last native payment is needed; it takes an archive endpoint."""
+    probes: tuple[Address, ...] = ()
+    """Contracts to ask what they are."""
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, each.name) for each in fields(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +137,20 @@ class ChainFacts:
     """The addresses of `RequiredFacts.kinds` that have code, EIP-7702 delegations excepted."""
     funders: Mapping[Address, Funding | None] = field(default_factory=dict)
     """First funder by address; None if it cannot be found (internal transfer, genesis)."""
-    balances: Mapping[Address, int] = field(default_factory=dict)
-    """`balanceOf` by address, in the token's smallest unit."""
+    balances: Mapping[Address, int | None] = field(default_factory=dict)
+    """`balanceOf` by address, in the token's smallest unit; None if it returned no number."""
+    codes: Mapping[Address, Code] = field(default_factory=dict)
+    nonces: Mapping[Address, int] = field(default_factory=dict)
+    """Number of transactions sent, by address."""
+    transactions: Mapping[str, Transaction | None] = field(default_factory=dict)
+    """By hash; None if the endpoints no longer return it."""
+    sweeps: Mapping[Address, Sweep | None] = field(default_factory=dict)
+    """By address; None if it never sent native coins."""
+    probes: Mapping[Address, Probe] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Number of facts that were not fetched because the budget of calls was spent, by fact."""
+    calls: int = 0
+    """Calls that fetching the facts took, each call of a batch counted."""
     archive: bool = True
     """False if the endpoint keeps no old states; then no funder was looked for."""
     warnings: tuple[str, ...] = ()
