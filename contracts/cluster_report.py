@@ -10,11 +10,25 @@ from contracts.messages import Message, UnixTime, View
 Amount = Annotated[
     str, Field(pattern=r"^\d+$", description="A decimal string, in the token's smallest unit.")
 ]
+SignedAmount = Annotated[
+    str,
+    Field(pattern=r"^-?\d+$", description="A decimal string, in the token's smallest unit."),
+]
 Share = Annotated[float, Field(ge=0, le=1)]
+CirculatingShare = Annotated[Share, Field(description="Of the circulating supply.")]
+SupplyShare = Annotated[
+    Share | None,
+    Field(description="Of the total supply; null in reports that were made without it."),
+]
 ShownAddress = Annotated[str, Field(description="With the checksum of EIP-55.")]
 Kind = Literal["eoa", "contract", "exchange", "bridge", "pool", "locker", "burn"]
 Confidence = Literal["high", "medium", "low"]
-EvidenceType = Literal["firstFunder", "firstSource", "deposit", "sweep"]
+EvidenceType = Literal[
+    "firstFunder", "firstSource", "deposit", "sweep", "bundle", "nativeSweep", "creation"
+]
+SuspicionKind = Literal["snipers", "bundlers", "insiders", "equalAmounts", "serialTimes"]
+Basis = Literal["label", "code", "behaviour", "convention"]
+"""What the exclusion of an address rests on."""
 
 
 class AsOf(Message):
@@ -37,19 +51,23 @@ class TokenFacts(Message):
 
 
 class Supply(Message):
-    """How the supply is distributed; the four shares add up to 1."""
+    """How the supply is distributed; the five shares add up to 1."""
 
     burned: Share
     contracts: Share = Field(description="Held by contracts, pools, lockers and bridges.")
     exchanges: Share
     circulating: Share = Field(
-        description="Held by people. Other shares refer to this part of the supply."
+        description="Held by people; what each `share` refers to. `shareOfSupply` refers to all."
+    )
+    unknown: Share = Field(
+        default=0, description="Counted by `totalSupply()`, held by addresses that are not known."
     )
 
 
 class Member(Message):
     address: ShownAddress
-    share: Share
+    share: CirculatingShare
+    share_of_supply: SupplyShare = None
     amount: Amount
     kind: Kind
     label: str | None = None
@@ -65,6 +83,9 @@ class Evidence(Message):
     tx_hash: str
     block: int
     why: str
+    via: tuple[ShownAddress, ...] = Field(
+        (), description="The addresses that the payment passed through, in order."
+    )
 
 
 class Cluster(Message):
@@ -72,7 +93,8 @@ class Cluster(Message):
 
     id: str = Field(description="Unchanged while the member with the lowest address is unchanged.")
     rank: int
-    share: Share
+    share: CirculatingShare
+    share_of_supply: SupplyShare = None
     amount: Amount
     num_members: int
     label: str | None = None
@@ -90,8 +112,52 @@ class Distribution(Message):
     source: ShownAddress
     type: Literal["firstSource", "firstFunder", "sweep"]
     recipients: int
-    share: Share = Field(description="Held by all recipients together.")
+    share: Share = Field(description="Of the circulating supply, held by all recipients together.")
+    share_of_supply: SupplyShare = None
     label: str | None = None
+
+
+class Sighting(Message):
+    """A transaction, or a block without a particular one, in which something was seen."""
+
+    block: int
+    tx_hash: str | None = None
+
+
+class Suspicion(Message):
+    """Wallets that behaved conspicuously; it does not follow that they have one owner."""
+
+    kind: SuspicionKind
+    num_wallets: int
+    wallets: tuple[ShownAddress, ...] = Field(description="The largest holders among them.")
+    amount: Amount
+    share: CirculatingShare
+    share_of_supply: SupplyShare = None
+    why: str
+    evidence: tuple[Sighting, ...]
+
+
+class Exclusion(Message):
+    """An address that takes no part in clusters, and the reason."""
+
+    address: ShownAddress
+    kind: Kind
+    basis: Basis
+    why: str
+    source: str | None = Field(None, description="Where its label was published.")
+    label: str | None = None
+    amount: Amount
+    share_of_supply: SupplyShare = None
+
+
+class Limit(Message):
+    """Something that the report cannot know, or does not state exactly."""
+
+    code: str
+    text: str
+    share: Share | None = Field(
+        None, description="Of the total supply, that this concerns; null if it is not known."
+    )
 
 
 class Concentration(Message):
@@ -153,6 +219,9 @@ class ClusterReport(View):
     metrics: Metrics
     flags: tuple[Flag, ...]
     quality: Quality
+    suspicions: tuple[Suspicion, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
 
 class Freshness(Message):
@@ -172,6 +241,14 @@ class ServedReport(ClusterReport):
     freshness: Freshness | None = None
 
 
+class BalanceChange(Message):
+    """What a holder received less what they sent, in the time before the report's block."""
+
+    day: SignedAmount = Field(description="In 24 hours.")
+    week: SignedAmount = Field(description="In 7 days.")
+    month: SignedAmount = Field(description="In 30 days.")
+
+
 class Holder(Message):
     address: ShownAddress
     rank: int
@@ -179,9 +256,14 @@ class Holder(Message):
     share: Share = Field(
         description="Of the circulating supply; for infrastructure, of the total supply."
     )
+    share_of_supply: SupplyShare = None
     kind: Kind
     label: str | None = None
+    label_source: str | None = Field(None, description="Where the label was published.")
     cluster_id: str | None = None
+    change: BalanceChange | None = Field(
+        None, description="Null if the transfers do not add up to the holder's balance."
+    )
 
 
 class HoldersPage(View):
@@ -195,9 +277,13 @@ class HoldersPage(View):
 class GraphNode(Message):
     id: ShownAddress
     cluster_id: str | None
-    share: Share
+    share: CirculatingShare
+    share_of_supply: SupplyShare = None
     kind: Kind
     label: str | None = None
+    intermediary: bool = Field(
+        default=False, description="True if it holds nothing, and is shown because it connects."
+    )
 
 
 class GraphEdge(Message):
@@ -205,14 +291,94 @@ class GraphEdge(Message):
     target: ShownAddress
     type: EvidenceType
     tx_hash: str
+    via: tuple[ShownAddress, ...] = ()
+
+
+class BlockTime(Message):
+    """A block and its time."""
+
+    block: int
+    timestamp: UnixTime | None = Field(
+        None, description="Estimated from the blocks around it; null if it cannot be."
+    )
+
+
+class HolderTransfers(Message):
+    """All transfers from one shown holder to another."""
+
+    source: ShownAddress
+    target: ShownAddress
+    amount: Amount
+    count: int
+    first: BlockTime
+    last: BlockTime
 
 
 class ClusterGraph(View):
-    """Members as nodes, evidence as edges."""
+    """Members as nodes, evidence as edges, and what the largest holders sent each other."""
 
     computed_at: UnixTime
     nodes: tuple[GraphNode, ...]
     edges: tuple[GraphEdge, ...]
+    transfers: tuple[HolderTransfers, ...] = Field(
+        (), description="The largest amounts first; they show trade, not ownership."
+    )
+
+
+class TokenMetadata(View):
+    """What is known about a token itself."""
+
+    token_address: ShownAddress
+    chain: str
+    chain_id: int
+    as_of: AsOf
+    computed_at: UnixTime
+    token: TokenFacts
+    created: BlockTime
+    supply: Supply
+    holders: int
+    transfers: int
+
+
+class TokenScoreComponent(Message):
+    """One part of a score."""
+
+    name: Literal[
+        "largestEntity", "topTen", "deployer", "spread", "freshWallets", "suspicions", "verified"
+    ]
+    weight: int = Field(ge=0, le=100, description="The weights of all components add up to 100.")
+    value: float = Field(description="What was measured.")
+    score: float = Field(ge=0, le=100, description="100 is the best.")
+    why: str
+
+
+class TokenScore(View):
+    """How widely a token is held, from 0 to 100, and the parts of that number."""
+
+    computed_at: UnixTime
+    as_of: AsOf
+    score: int | None = Field(ge=0, le=100, description="Null if there is nothing to measure.")
+    rules: str = Field(description="The version of components and weights.")
+    components: tuple[TokenScoreComponent, ...]
+    limits: tuple[Limit, ...] = ()
+
+
+class HolderChartPoint(Message):
+    """How many addresses held a token after a block."""
+
+    block: int
+    timestamp: UnixTime | None = None
+    holders: int
+    transfers: int = Field(description="All transfers so far.")
+    top10: Share = Field(description="Of what personal wallets held then; by today's kinds.")
+
+
+class HolderChart(View):
+    """The number of holders over time, by the transfers."""
+
+    computed_at: UnixTime
+    as_of: AsOf
+    items: tuple[HolderChartPoint, ...] = Field(description="The earliest first.")
 
 
 class ReportMetrics(View):

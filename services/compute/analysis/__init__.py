@@ -1,5 +1,6 @@
 """Find wallets with one owner, from a token's transfers and a few chain facts (pure)."""
 
+from compute.analysis.findings import Findings
 from compute.analysis.labels import InvalidLabels, Label, Labels, read_labels
 from compute.analysis.ledger import replay
 from compute.analysis.method import find_groups
@@ -53,7 +54,6 @@ def analyse(
     ledger = replay(transfers, facts.token.total_supply, parameters)
     nodes = nodes_of(ledger, facts, labels)
     groups, distributors = find_groups(nodes, ledger, facts, parameters)
-    builder = ReportBuilder(
-        ledger, nodes, facts, labels, parameters, groups, distributors, chain, computed_at
-    )
+    findings = Findings(groups, distributors)
+    builder = ReportBuilder(ledger, nodes, facts, labels, parameters, findings, chain, computed_at)
     return builder.build()

@@ -26,6 +26,8 @@ class Edge:
     block: int
     why: str
     """The reason in words, for the report."""
+    via: tuple[int, ...] = ()
+    """The nodes that the payment passed through, in order."""
 
 
 def components(count: int, sources: NDArray[np.uint32], targets: NDArray[np.uint32]) -> Groups:

@@ -1,7 +1,7 @@
 """Add up who holds the supply, by kind of holder."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,18 @@ class Holdings:
     def base_of(self, kind: Kind) -> int:
         """Return the amount that a holder's share refers to; infrastructure holds none of it."""
         return self.circulating if kind == "eoa" else self.totals.total()
+
+    def amount_of(self, nodes: Iterable[int]) -> int:
+        """Return what these nodes hold together."""
+        return sum(self.balances[node] for node in nodes)
+
+    def share(self, amount: int) -> float:
+        """Return an amount as a share of the circulating supply."""
+        return share_of(amount, self.circulating)
+
+    def share_of_supply(self, amount: int) -> float:
+        """Return an amount as a share of the total supply."""
+        return share_of(amount, self.totals.total())
 
     def wallets(self) -> list[int]:
         """Return the personal accounts that hold something."""
@@ -70,4 +82,4 @@ def holdings_of(nodes: Nodes, ledger: Ledger, total_supply: int) -> Holdings:
 
 def share_of(part: int, total: int) -> float:
     """Return a share between 0 and 1, rounded to twelve digits; 0 of an empty total."""
-    return round(part / total, 12) if total > 0 else 0.0
+    return min(1.0, round(part / total, 12)) if total > 0 else 0.0

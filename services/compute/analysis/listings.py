@@ -14,14 +14,14 @@ def largest_holders(
 ) -> tuple[Holder, ...]:
     """Return the `count` largest holders, the largest first."""
     cluster_of = {member.address: cluster.id for cluster in clusters for member in cluster.members}
-    holders = [n for n, balance in enumerate(nodes.balances) if balance > 0]
+    holders = [n for n, balance in enumerate(holdings.balances) if balance > 0]
     largest = heapq.nsmallest(
-        count, holders, key=lambda n: (-nodes.balances[n], nodes.addresses[n])
+        count, holders, key=lambda n: (-holdings.balances[n], nodes.addresses[n])
     )
     listed = []
     for rank, node in enumerate(largest, start=1):
         address, balance, kind = (
-            checksum_address(nodes.addresses[node]), nodes.balances[node], nodes.kinds[node],
+            checksum_address(nodes.addresses[node]), holdings.balances[node], nodes.kinds[node],
         )  # fmt: skip
         listed.append(
             Holder(
@@ -29,8 +29,10 @@ def largest_holders(
                 rank=rank,
                 amount=str(balance),
                 share=share_of(balance, holdings.base_of(kind)),
+                share_of_supply=holdings.share_of_supply(balance),
                 kind=kind,
                 label=nodes.label_name(node),
+                label_source=nodes.labels[node].source if node in nodes.labels else None,
                 cluster_id=cluster_of.get(address),
             )
         )
@@ -46,13 +48,14 @@ def graph_of(clusters: Iterable[Cluster], computed_at: int) -> ClusterGraph:
                 id=member.address,
                 cluster_id=cluster.id,
                 share=member.share,
+                share_of_supply=member.share_of_supply,
                 kind=member.kind,
                 label=member.label,
             )
             for member in cluster.members
         ]
         edges += [
-            GraphEdge(source=e.from_, target=e.to, type=e.type, tx_hash=e.tx_hash)
+            GraphEdge(source=e.from_, target=e.to, type=e.type, tx_hash=e.tx_hash, via=e.via)
             for e in cluster.evidence
         ]
     return ClusterGraph(computed_at=computed_at, nodes=tuple(nodes), edges=tuple(edges))

@@ -8,13 +8,13 @@ that were first for more wallets than one owner has.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.analysis.findings import Distributor, Group
 from compute.analysis.graph import (
     Edge,
     Groups,
@@ -30,26 +30,6 @@ from compute.chain_facts import ChainFacts, Funding
 from contracts.cluster_report import Confidence, EvidenceType
 
 DAY_SECONDS: Final = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Represent nodes with one owner, and the evidence for it."""
-
-    nodes: tuple[int, ...]
-    edges: tuple[Edge, ...]
-    confidence: Confidence
-    split: bool = False
-    """True if the group was cut out of a component too large for one owner."""
-
-
-@dataclass(frozen=True, slots=True)
-class Distributor:
-    """Represent an address that was first for more wallets than one owner has."""
-
-    node: int
-    type: EvidenceType
-    recipients: tuple[int, ...]
 
 
 def find_groups(

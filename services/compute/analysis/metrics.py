@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 
 from compute.analysis.concentration import concentration
+from compute.analysis.findings import Group
 from compute.analysis.holdings import Holdings
 from compute.analysis.labels import ZERO
 from compute.analysis.ledger import Ledger
-from compute.analysis.method import Group
 from compute.analysis.nodes import Nodes
 from compute.chain_facts import ChainFacts
 from contracts.cluster_report import Cluster, Metrics, Quality

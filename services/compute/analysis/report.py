@@ -1,16 +1,16 @@
 """Build the report: clusters with their shares and evidence, metrics, flags and quality."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from compute.analysis.disclosures import exclusions_of, limits_of, suspicions_of
+from compute.analysis.findings import Distributor, Findings, Group
 from compute.analysis.flags import flags_of
 from compute.analysis.graph import Edge
-from compute.analysis.holdings import Holdings, holdings_of, share_of
+from compute.analysis.holdings import Holdings, holdings_of
 from compute.analysis.labels import Labels
 from compute.analysis.ledger import Ledger
 from compute.analysis.listings import graph_of, largest_holders
-from compute.analysis.method import Distributor, Group
 from compute.analysis.metrics import metrics_of, quality_of
 from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import ALGORITHM, Parameters
@@ -49,8 +49,7 @@ class ReportBuilder:
     facts: ChainFacts
     labels: Labels
     parameters: Parameters
-    groups: Sequence[Group]
-    distributors: Sequence[Distributor]
+    findings: Findings
     chain: str
     """The chain's name."""
     computed_at: int
@@ -68,8 +67,8 @@ class ReportBuilder:
         )
 
     def _report(self, holdings: Holdings) -> ClusterReport:
-        clusters = self._clusters(holdings.circulating)
-        metrics = metrics_of(self.nodes, holdings, self.facts, self.groups, clusters)
+        clusters = self._clusters(holdings)
+        metrics = metrics_of(self.nodes, holdings, self.facts, self.findings.groups, clusters)
         quality = quality_of(self.nodes, self.ledger, self.facts)
         return ClusterReport(
             token_address=checksum_address(self.facts.token.address),
@@ -84,10 +83,13 @@ class ReportBuilder:
             supply=holdings.supply(),
             clusters=clusters,
             num_clusters=len(clusters),
-            distributions=self._distributions(holdings.circulating),
+            distributions=self._distributions(holdings),
             metrics=metrics,
             flags=flags_of(clusters, metrics, quality),
             quality=quality,
+            suspicions=suspicions_of(self.findings, self.nodes, holdings),
+            exclusions=exclusions_of(self.findings, self.nodes, holdings),
+            limits=limits_of(self.findings, holdings),
         )
 
     def _as_of(self) -> AsOf:
@@ -109,40 +111,42 @@ class ReportBuilder:
             deployer=token.deployer and checksum_address(token.deployer),
         )
 
-    def _clusters(self, circulating: int) -> tuple[Cluster, ...]:
+    def _clusters(self, holdings: Holdings) -> tuple[Cluster, ...]:
         """Return the groups as clusters, ranked by their balance."""
-        ranked = sorted(self.groups, key=lambda group: (-self._amount(group.nodes), group.nodes))
+        ranked = sorted(
+            self.findings.groups,
+            key=lambda group: (-holdings.amount_of(group.nodes), group.nodes),
+        )
         return tuple(
-            self._cluster(group, rank, circulating) for rank, group in enumerate(ranked, start=1)
+            self._cluster(group, rank, holdings) for rank, group in enumerate(ranked, start=1)
         )
 
-    def _amount(self, nodes: Sequence[int]) -> int:
-        return sum(max(0, self.nodes.balances[node]) for node in nodes)
-
-    def _cluster(self, group: Group, rank: int, circulating: int) -> Cluster:
-        balances, addresses = self.nodes.balances, self.nodes.addresses
+    def _cluster(self, group: Group, rank: int, holdings: Holdings) -> Cluster:
+        balances, addresses = holdings.balances, self.nodes.addresses
         names = sorted(addresses[node] for node in group.nodes)
         members = sorted(group.nodes, key=lambda n: (-balances[n], addresses[n]))
-        amount = self._amount(group.nodes)
+        amount = holdings.amount_of(group.nodes)
         return Cluster(
             id=_cluster_id(self.facts.chain_id, self.facts.token.address, names[0]),
             rank=rank,
-            share=share_of(amount, circulating),
+            share=holdings.share(amount),
+            share_of_supply=holdings.share_of_supply(amount),
             amount=str(amount),
             num_members=len(members),
             label="deployer" if self.facts.token.deployer in names else None,
             confidence=group.confidence,
             split=group.split,
-            members=tuple(self._member(node, circulating) for node in members),
+            members=tuple(self._member(node, holdings) for node in members),
             evidence=tuple(self._evidence(edge) for edge in sorted(group.edges, key=_by_time)),
         )
 
-    def _member(self, node: int, circulating: int) -> Member:
-        address, balance = self.nodes.addresses[node], max(0, self.nodes.balances[node])
+    def _member(self, node: int, holdings: Holdings) -> Member:
+        address, balance = self.nodes.addresses[node], holdings.balances[node]
         funding = self.facts.funders.get(address)
         return Member(
             address=checksum_address(address),
-            share=share_of(balance, circulating),
+            share=holdings.share(balance),
+            share_of_supply=holdings.share_of_supply(balance),
             amount=str(balance),
             kind=self.nodes.kinds[node],
             label=self.nodes.label_name(node),
@@ -150,26 +154,30 @@ class ReportBuilder:
         )
 
     def _evidence(self, edge: Edge) -> Evidence:
+        names = self.nodes.addresses
         return Evidence(
             type=edge.type,
-            from_=checksum_address(self.nodes.addresses[edge.source]),
-            to=checksum_address(self.nodes.addresses[edge.target]),
+            from_=checksum_address(names[edge.source]),
+            to=checksum_address(names[edge.target]),
             tx_hash=edge.tx_hash,
             block=edge.block,
             why=edge.why,
+            via=tuple(checksum_address(names[node]) for node in edge.via),
         )
 
-    def _distributions(self, circulating: int) -> tuple[Distribution, ...]:
-        listed = [self._distribution(each, circulating) for each in self.distributors]
+    def _distributions(self, holdings: Holdings) -> tuple[Distribution, ...]:
+        listed = [self._distribution(each, holdings) for each in self.findings.distributors]
         return tuple(sorted(listed, key=lambda d: (-d.recipients, d.source, d.type)))
 
-    def _distribution(self, distributor: Distributor, circulating: int) -> Distribution:
+    def _distribution(self, distributor: Distributor, holdings: Holdings) -> Distribution:
+        amount = holdings.amount_of(distributor.recipients)
         return Distribution.model_validate(
             {
                 "source": checksum_address(self.nodes.addresses[distributor.node]),
                 "type": distributor.type,
                 "recipients": len(distributor.recipients),
-                "share": share_of(self._amount(distributor.recipients), circulating),
+                "share": holdings.share(amount),
+                "share_of_supply": holdings.share_of_supply(amount),
                 "label": self.nodes.label_name(distributor.node),
             }
         )

@@ -159,7 +159,7 @@ def small() -> SimulatedToken:
 def test_a_small_report_by_hand() -> None:
     report = analysed(small()).report
     assert report.supply.model_dump() == {
-        "burned": 0, "contracts": 0.3, "exchanges": 0, "circulating": 0.7,
+        "burned": 0, "contracts": 0.3, "exchanges": 0, "circulating": 0.7, "unknown": 0,
     }  # fmt: skip
     (cluster,) = report.clusters
     assert cluster.share == pytest.approx(2 / 7)
