@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from compute.analysis import AnalysisOutput, Labels, Parameters, analyse, required_facts
-from compute.chain_facts import ChainFacts, RequiredFacts, TokenInfo
+from compute.chain_facts import ChainFacts, RequiredFacts
 from compute.ports import AnalysisResult
 from compute.transfers import Transfers
 from contracts.cluster_report import Holder
@@ -42,12 +42,10 @@ class ThreadedAnalysisRunner:
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="analysis")
     )
 
-    async def required_facts(
-        self, chain_id: int, transfers: Transfers, token: TokenInfo
-    ) -> RequiredFacts:
-        chain = self.chains[chain_id]
+    async def required_facts(self, transfers: Transfers, facts: ChainFacts) -> RequiredFacts:
+        chain = self.chains[facts.chain_id]
         return await self._run(
-            lambda: required_facts(transfers, token, chain.labels, chain.parameters)
+            lambda: required_facts(transfers, facts, chain.labels, chain.parameters)
         )
 
     async def analyse(

@@ -1,7 +1,8 @@
 """Define the facts that an analysis needs from a chain in addition to the transfers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 Address = str
 """`0x` and forty hexadecimal digits in lower case."""
@@ -42,6 +43,8 @@ class Funding:
     block: int
     timestamp: int
     """UNIX seconds."""
+    via: Address | None = None
+    """The contract that `funder` called to pay, such as a multisender; None if it paid itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +98,26 @@ class Probe:
     """By signature, such as `"token0()"`."""
 
 
+FIRST_CALLS: Final = 15_000
+"""Ten minutes of calls to an endpoint that accepts 25 a second."""
+_LISTS: Final = (
+    "kinds", "funders", "balances", "codes", "nonces", "transactions", "sweeps", "probes",
+)  # fmt: skip
+"""The fields of `RequiredFacts` that name what is required."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequiredFacts:
     """List what an analysis needs to know from the chain next; empty when it has all facts.
 
-    A fact that was requested once is not requested again, even if it could not be found.
+    A fact that was requested once is not requested again, even if it could not be found. Each
+    list is ordered by importance: the fetch stops when its budget of calls is spent.
     """
 
     kinds: tuple[Address, ...] = ()
     """Addresses to check for contract code."""
     funders: tuple[Address, ...] = ()
-    """Addresses whose first funder is needed; finding it takes an archive endpoint.
-
-    Ordered by importance: the fetch stops when its budget of calls is spent.
-    """
+    """Addresses whose first funder is needed; finding it takes an archive endpoint."""
     balances: tuple[Address, ...] = ()
     """Addresses whose `balanceOf` is needed."""
     codes: tuple[Address, ...] = ()
@@ -121,9 +130,30 @@ class RequiredFacts:
     """Addresses whose last native payment is needed; it takes an archive endpoint."""
     probes: tuple[Address, ...] = ()
     """Contracts to ask what they are."""
+    calls: int = FIRST_CALLS
+    """The most calls that fetching these facts may take. First funders and sweeps stop there."""
+    used_by: Mapping[Address, int] = field(default_factory=dict)
+    """Block by which an address of `funders` was certainly in use, such as that of its first token
+    transfer; it shortens the search and may be left out."""
 
     def __bool__(self) -> bool:
-        return any(getattr(self, each.name) for each in fields(self))
+        return any(getattr(self, name) for name in _LISTS)
+
+    def without(self, requested: "RequiredFacts") -> "RequiredFacts":
+        """Return these facts without those that were requested before."""
+        new: dict[str, Any] = {}
+        for name in _LISTS:
+            known = frozenset(getattr(requested, name))
+            new[name] = tuple(each for each in getattr(self, name) if each not in known)
+        return replace(self, **new)
+
+    def merged(self, later: "RequiredFacts") -> "RequiredFacts":
+        """Return the facts of both requests, each once, these first."""
+        both: dict[str, Any] = {
+            name: tuple(dict.fromkeys((*getattr(self, name), *getattr(later, name))))
+            for name in _LISTS
+        }
+        return RequiredFacts(**both, used_by={**self.used_by, **later.used_by})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +185,28 @@ class ChainFacts:
     """False if the endpoint keeps no old states; then no funder was looked for."""
     warnings: tuple[str, ...] = ()
     """Codes of facts that could not be fetched; shown in the report's `quality`."""
+    requested: RequiredFacts = field(default_factory=RequiredFacts)
+    """All that was requested so far, whether it was found or not."""
+
+    def merged(self, later: "ChainFacts") -> "ChainFacts":
+        """Return the facts of both fetches; one of the later replaces the same of the earlier."""
+        skipped = {
+            name: self.skipped.get(name, 0) + later.skipped.get(name, 0)
+            for name in {**self.skipped, **later.skipped}
+        }
+        return replace(
+            later,
+            contracts=self.contracts | later.contracts,
+            funders={**self.funders, **later.funders},
+            balances={**self.balances, **later.balances},
+            codes={**self.codes, **later.codes},
+            nonces={**self.nonces, **later.nonces},
+            transactions={**self.transactions, **later.transactions},
+            sweeps={**self.sweeps, **later.sweeps},
+            probes={**self.probes, **later.probes},
+            skipped=skipped,
+            calls=self.calls + later.calls,
+            archive=self.archive and later.archive,
+            warnings=tuple(dict.fromkeys((*self.warnings, *later.warnings))),
+            requested=self.requested.merged(later.requested),
+        )

@@ -35,7 +35,7 @@ class Chain(Protocol):
     async def fetch_facts(
         self, token: TokenInfo, pinned: PinnedBlock, required: RequiredFacts
     ) -> ChainFacts:
-        """Return the required facts at the pinned block."""
+        """Return the required facts at the pinned block, and what was `requested`."""
 
 
 class SegmentStore(Protocol):
@@ -64,10 +64,11 @@ class AnalysisResult:
 class AnalysisRunner(Protocol):
     """Run the computation outside the event loop."""
 
-    async def required_facts(
-        self, chain_id: int, transfers: Transfers, token: TokenInfo
-    ) -> RequiredFacts:
-        """Return the facts that must be fetched from the chain before `analyse`."""
+    async def required_facts(self, transfers: Transfers, facts: ChainFacts) -> RequiredFacts:
+        """Return what to fetch from the chain next, given `facts`; nothing if all is known.
+
+        It lists only what was not `requested` before, so that asking again comes to an end.
+        """
 
     async def analyse(
         self, transfers: Transfers, facts: ChainFacts, computed_at: int

@@ -14,7 +14,7 @@ import structlog
 
 from chassis.resilience.failpoint import failpoint
 from chassis.resilience.refusals import Unavailable
-from compute.chain_facts import PinnedBlock, TokenInfo
+from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
 from compute.ports import AnalysisFailure, AnalysisResult, AnalysisRunner, Chain, SegmentStore
 from compute.run import Handler, Job, Run, RunSuperseded
 from compute.state import Checkpoint, Running, checkpoints_of, synced_to
@@ -41,6 +41,8 @@ CHECKPOINT_TRANSFERS: Final = 50_000
 CHECKPOINT_SECONDS: Final = 5.0
 """A range is stored once it has this many transfers, or took this long to read."""
 DETAIL_CHARACTERS: Final = 500
+FACT_ROUNDS: Final = 8
+"""Rounds of fetching facts, at most: what one round finds decides what the next asks for."""
 
 log = structlog.get_logger(__name__)
 
@@ -100,8 +102,7 @@ class Worker:
             raise RunSuperseded("a later run has started")
         computed_at = run.analysis.started_at
         transfers = (await self._transfers(run.analysis.checkpoints)).until(pinned.number)
-        required = await self.runner.required_facts(run.job.chain_id, transfers, token)
-        facts = await chain.fetch_facts(token, pinned, required)
+        facts = await self._facts(chain, token, pinned, transfers)
         result = await self.runner.analyse(transfers, facts, computed_at)
         failpoint("before_report")
         await self._store_result(run.job, result, computed_at)
@@ -190,6 +191,18 @@ class Worker:
             segment=key,
         )
         failpoint("after_range")
+
+    async def _facts(
+        self, chain: Chain, token: TokenInfo, pinned: PinnedBlock, transfers: Transfers
+    ) -> ChainFacts:
+        """Fetch facts in rounds until the analysis requires no more."""
+        facts = await chain.fetch_facts(token, pinned, RequiredFacts())
+        for _ in range(FACT_ROUNDS):
+            required = await self.runner.required_facts(transfers, facts)
+            if not required:
+                break
+            facts = facts.merged(await chain.fetch_facts(token, pinned, required))
+        return facts
 
     async def _transfers(self, checkpoints: Sequence[Checkpoint]) -> Transfers:
         parts = [await self.segments.get(each.segment) for each in checkpoints if each.count]

@@ -20,7 +20,7 @@ from compute.ports import AnalysisFailure, AnalysisResult
 from compute.run import Job
 from compute.state import Analysis, Completed, Failed, Running, checkpoints_of, synced_to
 from compute.transfers import TransferRange, TransferRow, Transfers
-from compute.worker import FAILPOINTS, Worker
+from compute.worker import FACT_ROUNDS, FAILPOINTS, Worker
 from contracts.compute import (
     AnalysisFailed,
     AnalysisRequested,
@@ -89,8 +89,7 @@ class FakeChain:
     async def fetch_facts(
         self, token: TokenInfo, pinned: PinnedBlock, required: RequiredFacts
     ) -> ChainFacts:
-        del required
-        return ChainFacts(1, pinned, token)
+        return ChainFacts(1, pinned, token, requested=required, calls=1)
 
 
 @dataclass
@@ -98,17 +97,19 @@ class FakeRunner:
     """An analysis that records which blocks it was given."""
 
     seen: list[list[int]] = field(default_factory=list)
+    rounds: int = 2
+    """Rounds of facts that it asks for."""
+    facts: list[ChainFacts] = field(default_factory=list)
 
-    async def required_facts(
-        self, chain_id: int, transfers: Transfers, token: TokenInfo
-    ) -> RequiredFacts:
-        del chain_id, transfers, token
-        return RequiredFacts()
+    async def required_facts(self, transfers: Transfers, facts: ChainFacts) -> RequiredFacts:
+        del transfers
+        number = len(facts.requested.nonces)
+        return RequiredFacts(nonces=(str(number),)) if number < self.rounds else RequiredFacts()
 
     async def analyse(
         self, transfers: Transfers, facts: ChainFacts, computed_at: int
     ) -> AnalysisResult:
-        del facts
+        self.facts.append(facts)
         self.seen.append([int(block) for block in transfers.block])
         report = b'{"at":%d,"transfers":%d}' % (computed_at, len(transfers))
         return AnalysisResult(report, b"[]", b"{}", b"{}", 2, 0.5)
@@ -196,6 +197,18 @@ async def test_a_request_leads_to_a_report(harness: WorkerHarness) -> None:
     body = await VersionedStore(harness.table).body(head, "report")
     cached: Any = await harness.redis.get(f"cluster-report_{KEY}")
     assert Stored.from_bytes(cached) == body
+
+
+@pytest.mark.parametrize(("rounds", "made"), [(0, 0), (3, 3), (1_000_000, FACT_ROUNDS)])
+async def test_facts_are_fetched_in_rounds_until_no_more_are_required(
+    rounds: int, made: int, harness: WorkerHarness
+) -> None:
+    harness.runner.rounds = rounds
+    await harness.request()
+    await harness.worker.work(JOB)
+    (facts,) = harness.runner.facts
+    assert facts.requested.nonces == tuple(map(str, range(made)))
+    assert facts.calls == 1 + made
 
 
 async def test_a_run_of_a_token_with_many_runs_decodes_the_newest_commits_only(

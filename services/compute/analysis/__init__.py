@@ -8,7 +8,7 @@ from compute.analysis.nodes import nodes_of
 from compute.analysis.parameters import ALGORITHM, Parameters
 from compute.analysis.report import AnalysisOutput, ReportBuilder
 from compute.analysis.required_facts import facts_required_by
-from compute.chain_facts import ChainFacts, RequiredFacts, TokenInfo
+from compute.chain_facts import ChainFacts, RequiredFacts
 from compute.transfers import Transfers
 
 __all__ = [
@@ -25,11 +25,12 @@ __all__ = [
 
 
 def required_facts(
-    transfers: Transfers, token: TokenInfo, labels: Labels, parameters: Parameters
+    transfers: Transfers, facts: ChainFacts, labels: Labels, parameters: Parameters
 ) -> RequiredFacts:
-    """Return the facts that must be fetched from the chain before `analyse`."""
-    ledger = replay(transfers, token.total_supply, parameters)
-    return facts_required_by(ledger, token, labels, parameters)
+    """Return what to fetch from the chain next, given `facts`; nothing if all is known."""
+    ledger = replay(transfers, facts.token.total_supply, parameters)
+    required = facts_required_by(ledger, facts.token, labels, parameters)
+    return required.without(facts.requested)
 
 
 def analyse(
@@ -45,7 +46,7 @@ def analyse(
 
     Args:
         transfers: All transfers of the token up to the pinned block.
-        facts: The facts that `required_facts` lists.
+        facts: The facts that `required_facts` listed, round after round.
         labels: Addresses known to be infrastructure.
         parameters: Thresholds of the method.
         chain: The chain's name, for the report.

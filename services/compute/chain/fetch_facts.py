@@ -48,6 +48,7 @@ async def fetch_facts(
         balances=balances,
         archive=funders is not None,
         warnings=tuple(warnings),
+        requested=required,
     )
 
 

@@ -233,13 +233,13 @@ def test_a_token_without_transfers_has_an_empty_report() -> None:
 def test_facts_are_required_for_large_and_linked_addresses() -> None:
     simulated = simulated_token(5)
     required = required_facts(
-        simulated.transfers(), simulated.facts().token, Labels("none"), Parameters()
+        simulated.transfers(), simulated.facts(), Labels("none"), Parameters()
     )
     assert simulated.contracts <= set(required.kinds)
     assert ZERO not in required.kinds
     few = required_facts(
         simulated.transfers(),
-        simulated.facts().token,
+        simulated.facts(),
         Labels("none"),
         Parameters(funders_of=3, verify=2),
     )

@@ -243,9 +243,10 @@ async def test_logs_that_a_provider_leaves_out_are_detected(
         token = await evm.token(TOKEN, pinned)
         read = [each.transfers async for each in evm.sync(TOKEN, 0, pinned.number)]
         transfers, labels = Transfers.concatenate(read), Labels("none")
-        facts = await evm.fetch_facts(
-            token, pinned, required_facts(transfers, token, labels, Parameters(funders_of=0))
-        )
+        facts = await evm.fetch_facts(token, pinned, RequiredFacts())
+        required = required_facts(transfers, facts, labels, Parameters(funders_of=0))
+        facts = facts.merged(await evm.fetch_facts(token, pinned, required))
+        assert not required_facts(transfers, facts, labels, Parameters(funders_of=0))
         analysis = analyse(transfers, facts, labels, Parameters(), chain="local", computed_at=1)
         quality[most] = analysis.report.quality
     assert quality[None].balances_verified
