@@ -181,6 +181,9 @@ bench-boards: setup  ## leaderboard of a million members: one page, and the clos
 bench-clusters: setup  ## cluster analysis of a million transfers: growth, memory, and networkx: MILLIONS=1
 	@$(BIN)/python benchmarks/clusters.py $(MILLIONS)
 
+bench-worlds: setup  ## judge cluster analysis on simulated launches: WORLDS="--split tuning"
+	@$(BIN)/python -m benchmarks.worlds $(WORLDS)
+
 bench-invites: setup  ## ten thousand invitations: SES and SQS calls, memory: INVITES=10000
 	@$(BIN)/python benchmarks/bulk_invites.py
 

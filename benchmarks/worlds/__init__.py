@@ -1,0 +1,1 @@
+"""Judge cluster analysis on simulated launches whose true owners are known."""

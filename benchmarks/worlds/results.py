@@ -1,0 +1,107 @@
+"""Run scenarios over their seeds, and sum up the verdicts."""
+
+import gc
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from benchmarks.worlds.judge import JudgedCluster, Verdict, judge
+from benchmarks.worlds.run import Analysed, analysed
+from benchmarks.worlds.scenario import PRECISION, Scenario, Split
+from compute.analysis import Parameters
+
+CALLS_PER_HOLDER = 3.0
+"""Calls that a token of up to 5,000 holders may take: 25 a second, ten minutes."""
+CALLS_OF_A_SMALL_TOKEN = 1_500
+"""Calls that any token may take: a minute, which finds its creation and reads its logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Hold the verdict on one world and what the analysis cost."""
+
+    verdict: Verdict
+    analysed: Analysed | None
+    calls: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Hold the verdicts on one scenario, one per seed."""
+
+    scenario: Scenario
+    worlds: Sequence[Measured]
+
+    @property
+    def precisions(self) -> list[float]:
+        return [each.verdict.precision for each in self.worlds]
+
+    @property
+    def recalls(self) -> list[float]:
+        return [each.verdict.recall for each in self.worlds if each.verdict.recall is not None]
+
+    @property
+    def clusters(self) -> list[JudgedCluster]:
+        return [cluster for each in self.worlds for cluster in each.verdict.clusters]
+
+    @property
+    def accusations(self) -> int:
+        return sum(each.verdict.accusations for each in self.worlds)
+
+    @property
+    def holders(self) -> int:
+        return round(mean(each.verdict.holders for each in self.worlds))
+
+    @property
+    def calls_per_holder(self) -> float:
+        return mean(each.calls / max(1, each.verdict.holders) for each in self.worlds)
+
+    def violations(self) -> list[str]:
+        """Return what is wrong with this scenario, in words."""
+        found = []
+        if min(self.precisions) < PRECISION:
+            found.append(f"precision {min(self.precisions):.3f} is below {PRECISION}")
+        least = self.scenario.recall
+        if least is not None and self.recalls and mean(self.recalls) < least:
+            found.append(f"recall {mean(self.recalls):.3f} is below {least}")
+        if self.accusations:
+            found.append(f'{self.accusations} clusters rated "high" mix owners')
+        over = [each for each in self.worlds if each.calls > allowed_calls(each.verdict.holders)]
+        if over:
+            found.append(f"{over[0].calls} calls for {over[0].verdict.holders} holders")
+        return found
+
+
+def allowed_calls(holders: int) -> float:
+    """Return the calls that an analysis of a token may take."""
+    return CALLS_OF_A_SMALL_TOKEN + CALLS_PER_HOLDER * holders
+
+
+def measure(
+    scenario: Scenario,
+    split: Split | None,
+    *,
+    scale: int = 1,
+    keep: bool = False,
+    parameters: Parameters | None = None,
+) -> Result:
+    """Analyse the worlds of a scenario; `keep` keeps their facts for further analyses."""
+    worlds = []
+    for seed in scenario.seeds(split):
+        world = scenario.world(seed, scale)
+        done = analysed(world, parameters)
+        verdict = judge(world, done.report)
+        worlds.append(Measured(verdict, done if keep else None, done.calls, done.seconds))
+        gc.collect()
+    return Result(scenario, worlds)
+
+
+def calibration(results: Iterable[Result]) -> dict[str, tuple[int, int]]:
+    """Return, by confidence, how many clusters there are and how many have one owner."""
+    table = dict.fromkeys(("high", "medium", "low"), (0, 0))
+    for result in results:
+        for cluster in result.clusters:
+            count, right = table[cluster.confidence]
+            table[cluster.confidence] = count + 1, right + (not cluster.mixed)
+    return table
