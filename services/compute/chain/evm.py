@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from compute.chain.endpoint import RpcError
 from compute.chain.fetch_facts import fetch_facts
+from compute.chain.rejections import RpcError
 from compute.chain.rpc import RpcClient, Unreachable
 from compute.chain.token import NoContract, NotAToken, read_token
 from compute.chain.transfer_logs import Window, read_transfers

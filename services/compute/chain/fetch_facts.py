@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from compute.chain.endpoint import RpcError
+from compute.chain.rejections import RpcError
 from compute.chain.rpc import Call, RpcClient
 from compute.chain.token import BALANCE_OF, address_word, is_contract, number
 from compute.chain_facts import (

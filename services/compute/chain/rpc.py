@@ -1,7 +1,11 @@
-"""Call one chain over JSON-RPC 2.0: batches, and failover between its endpoints."""
+"""Call one chain over JSON-RPC 2.0: batches, and failover between its endpoints.
+
+A result is believed at once. Everything else an endpoint may send (an error, a null, a revert, no
+return data) is believed only after the other endpoints have been asked, and after several answers
+if it may pass: a limit, a missing block or a broken backend say nothing about the chain.
+"""
 
 import asyncio
-import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,18 +14,24 @@ from typing import Any, Final
 import aiohttp
 import structlog
 
-from compute.chain.endpoint import Endpoint, EndpointFailure, RpcError, result_of
+from compute.chain.answers import Call, Params
+from compute.chain.doubts import Group
+from compute.chain.endpoint import (
+    AVOIDED_SECONDS,
+    BATCH,
+    FIRST_PAUSE_SECONDS,
+    Endpoint,
+    EndpointFailure,
+)
+from compute.chain.exchange import Answer, Exchange
+from compute.chain.rejections import RpcError
 
-BATCH: Final = 50
-"""Calls per HTTP request, at most."""
 ROUNDS: Final = 6
 """Attempts per endpoint before the chain counts as unreachable; about a minute."""
 
 log = structlog.get_logger(__name__)
 
-Params = Sequence[Any]
-Call = tuple[str, Params]
-"""A method and its parameters."""
+__all__ = ["BATCH", "ROUNDS", "Call", "Params", "RpcClient", "Unreachable"]
 
 
 class Unreachable(Exception):
@@ -30,6 +40,10 @@ class Unreachable(Exception):
 
 def _accept_all(_results: Sequence[Any]) -> bool:
     return True
+
+
+def _believe(_call: Call, _result: Any) -> bool:
+    return False
 
 
 @dataclass(slots=True)
@@ -42,27 +56,31 @@ class RpcClient:
     chain_id: int
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    calls: int = 0
-    """Calls made so far; each call of a batch counts."""
-    _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    _exchange: Exchange = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._exchange = Exchange(self.session, self.clock, self.sleep)
+
+    @property
+    def calls(self) -> int:
+        """Calls made so far; each call of a batch counts."""
+        return self._exchange.calls
 
     async def call(self, method: str, *params: Any) -> Any:
         """Make one call and return its result.
 
         Raises:
-            RpcError: the endpoint rejected the call.
+            RpcError: the endpoints rejected the call.
             Unreachable: no endpoint responds.
         """
-        (result,) = await self.batch([(method, params)])
-        if isinstance(result, RpcError):
-            raise result
+        (result,) = await self.call_all([(method, params)])
         return result
 
     async def call_all(self, calls: Sequence[Call]) -> list[Any]:
         """Make several calls and return all results, in order.
 
         Raises:
-            RpcError: an endpoint rejected one of the calls.
+            RpcError: the endpoints rejected one of the calls.
             Unreachable: no endpoint responds.
         """
         results = await self.batch(calls)
@@ -77,7 +95,7 @@ class RpcClient:
         """Return a block, with its full transactions if asked for; None if it does not exist.
 
         Raises:
-            RpcError: the endpoint rejected the call.
+            RpcError: the endpoints rejected the call.
             Unreachable: no endpoint responds.
         """
         tag = hex(number_or_tag) if isinstance(number_or_tag, int) else number_or_tag
@@ -85,90 +103,133 @@ class RpcClient:
         return block
 
     async def batch(
-        self, calls: Sequence[Call], accept: Callable[[Sequence[Any]], bool] = _accept_all
+        self,
+        calls: Sequence[Call],
+        *,
+        doubted: Callable[[Call, Any], bool] = _believe,
     ) -> list[Any]:
         """Make several calls and return the result or `RpcError` of each, in order.
 
-        Each group of `BATCH` calls goes to one endpoint. Results that `accept` returns False for
-        are taken as those of an endpoint that lags behind, and another endpoint is called.
+        A call that one endpoint rejects is sent to another one, without the other calls. A result
+        that `doubted` returns True for is believed only if no endpoint has a better one.
 
         Raises:
             Unreachable: no endpoint responds.
         """
         results: list[Any] = []
         for first in range(0, len(calls), BATCH):
-            results += await self._with_failover(calls[first : first + BATCH], accept)
+            group = Group(calls[first : first + BATCH], doubted)
+            results += await self._complete(group, _accept_all)
         return results
 
-    async def _with_failover(
-        self, calls: Sequence[Call], accept: Callable[[Sequence[Any]], bool]
+    async def together(
+        self, calls: Sequence[Call], accept: Callable[[Sequence[Any]], bool] = _accept_all
     ) -> list[Any]:
+        """Make a few calls to one endpoint and return the result or `RpcError` of each, in order.
+
+        Results that `accept` returns False for are taken as those of an endpoint that lags behind,
+        and another endpoint is called.
+
+        Raises:
+            Unreachable: no endpoint responds.
+        """
+        return await self._complete(Group(calls, _believe, together=True), accept)
+
+    async def _complete(self, group: Group, accept: Callable[[Sequence[Any]], bool]) -> list[Any]:
         reason = "no endpoint is configured"
         for _ in range(ROUNDS * len(self.endpoints)):
-            endpoint = await self._choose()
+            endpoint = await self._choose(group)
+            calls = [group.calls[n] for n in group.pending]
             try:
-                await self._check_chain(endpoint)
-                results = await self._send(endpoint, calls)
+                answers = await self._ask(endpoint, calls, accept)
             except EndpointFailure as failure:
-                reason = str(failure)
-                self._pause(endpoint, reason, failure.pause)
+                reason = self._fail(endpoint, failure)
                 continue
-            if accept(results):
-                endpoint.failures = 0
-                return results
-            reason = "it lags behind"
-            self._pause(endpoint, reason)
+            failed = group.add(endpoint.name, answers)
+            if failed is None:
+                endpoint.succeeded()
+            else:
+                reason = self._fail(endpoint, failed)
+            if group.settle(self._awaited()):
+                self._prefer_others(group)
+                return group.results()
         raise Unreachable(
             f"no endpoint of chain {self.chain_id} responds; the last reason: {reason}"
         )
 
-    def _pause(self, endpoint: Endpoint, reason: str, seconds: float | None = None) -> None:
-        endpoint.pause(self.clock(), seconds)
-        log.warning("endpoint_failed", endpoint=endpoint.name, reason=reason)
+    async def _ask(
+        self, endpoint: Endpoint, calls: Sequence[Call], accept: Callable[[Sequence[Any]], bool]
+    ) -> list[Answer]:
+        """Return the endpoint's answer to each call.
 
-    async def _choose(self) -> Endpoint:
-        """Return the first endpoint that is not paused; else wait for the one that is next."""
+        Raises:
+            EndpointFailure: it does not respond properly, or lags behind.
+        """
+        await self._check_chain(endpoint)
+        answers = await self._exchange.send(endpoint, calls)
+        if not accept(answers):
+            self._avoid(endpoint, calls)
+            raise EndpointFailure("it lags behind")
+        return answers
+
+    def _prefer_others(self, group: Group) -> None:
+        """Let endpoints that have rejected what others answer be asked last for a while."""
+        by_name = {each.name: each for each in self.endpoints}
+        for name, call in group.corrected():
+            self._avoid(by_name[name], [call])
+
+    def _awaited(self) -> frozenset[str]:
+        """Return the endpoints that may still know better."""
+        return frozenset(each.name for each in self.endpoints if not each.is_lost)
+
+    def _avoid(self, endpoint: Endpoint, calls: Sequence[Call]) -> None:
+        for method, _ in calls:
+            endpoint.avoided[method] = self.clock() + AVOIDED_SECONDS
+
+    def _fail(self, endpoint: Endpoint, failure: EndpointFailure) -> str:
+        """Pause an endpoint and return the reason."""
+        endpoint.fail(self.clock(), failure)
+        log.warning("endpoint_failed", endpoint=endpoint.name, reason=str(failure))
+        return str(failure)
+
+    async def _choose(self, group: Group) -> Endpoint:
+        """Return the endpoint that was asked least often, then one that suits; wait until it may.
+
+        An endpoint that is paused is waited for only if the others have been asked already.
+        """
         usable = [each for each in self.endpoints if not each.excluded]
         if not usable:
             raise Unreachable(f"no endpoint belongs to chain {self.chain_id}")
         now = self.clock()
-        for endpoint in usable:
-            if endpoint.paused_until <= now:
-                return endpoint
-        next_ready = min(usable, key=lambda each: each.paused_until)
-        await self.sleep(next_ready.paused_until - now)
-        return next_ready
+        near = [each for each in usable if not (each.is_lost and each.paused_until > now)]
+        candidates = near or usable
+        fewest = min(group.asked(each.name) for each in candidates)
+        least = [each for each in candidates if group.asked(each.name) == fewest]
+        ready = [each for each in least if each.paused_until <= now]
+        if not ready:
+            chosen = min(least, key=lambda each: each.paused_until)
+            await self.sleep(chosen.paused_until - now)
+            return chosen
+        if fewest:
+            await self.sleep(FIRST_PAUSE_SECONDS * 2 ** (fewest - 1))
+        return min(ready, key=lambda each: self._avoids(each, group, now))
+
+    @staticmethod
+    def _avoids(endpoint: Endpoint, group: Group, now: float) -> bool:
+        return any(endpoint.avoided.get(group.calls[n][0], 0) > now for n in group.pending)
 
     async def _check_chain(self, endpoint: Endpoint) -> None:
         """Verify, once per endpoint, that it serves this chain."""
         if endpoint.checked:
             return
-        (reported,) = await self._send(endpoint, [("eth_chainId", ())])
+        (reported,) = await self._exchange.send(endpoint, [("eth_chainId", ())])
+        if isinstance(reported, EndpointFailure):
+            raise reported
         if not isinstance(reported, str):
             raise EndpointFailure("it does not report its chain id")
-        if int(reported, 16) != self.chain_id:
+        number = int(reported, 16)
+        if number != self.chain_id:
             endpoint.excluded = True
-            log.error("endpoint_excluded", endpoint=endpoint.name, chain_id=int(reported, 16))
-            raise EndpointFailure(f"it serves chain {int(reported, 16)}")
+            log.error("endpoint_excluded", endpoint=endpoint.name, chain_id=number)
+            raise EndpointFailure(f"it serves chain {number}")
         endpoint.checked = True
-
-    async def _send(self, endpoint: Endpoint, calls: Sequence[Call]) -> list[Any]:
-        await self.sleep(endpoint.reserve(len(calls), self.clock()))
-        self.calls += len(calls)
-        requests = [
-            {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
-            for method, params in calls
-        ]
-        single = len(requests) == 1
-        response = await endpoint.post(self.session, requests[0] if single else requests)
-        if isinstance(response, RpcError):
-            return [response] * len(calls)
-        if isinstance(response, dict) and not single:  # the endpoint does not support batches
-            return [(await self._send(endpoint, [call]))[0] for call in calls]
-        responses = [response] if isinstance(response, dict) else response
-        if not isinstance(responses, list):
-            raise EndpointFailure("its response is not JSON-RPC")
-        by_id = {each.get("id"): each for each in responses if isinstance(each, dict)}
-        if any(request["id"] not in by_id for request in requests):
-            raise EndpointFailure("its response leaves calls out")
-        return [result_of(by_id[request["id"]]) for request in requests]

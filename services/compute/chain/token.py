@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Final
 
-from compute.chain.endpoint import RpcError
+from compute.chain.rejections import RpcError
 from compute.chain.rpc import Call, RpcClient
 from compute.chain_facts import PinnedBlock, TokenInfo
 

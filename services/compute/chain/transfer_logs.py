@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from compute.chain.endpoint import RpcError
+from compute.chain.rejections import RpcError
 from compute.chain.rpc import RpcClient
 from compute.transfers import ADDRESS_BYTES, WORD_BYTES, Bytes, TransferRange, Transfers
 
@@ -104,7 +104,7 @@ async def _query(
         "toBlock": hex(to),
     }
     calls = [("eth_getBlockByNumber", (hex(to), False)), ("eth_getLogs", (query,))]
-    end, logs = await rpc.batch(calls, accept=lambda results: isinstance(results[0], dict))
+    end, logs = await rpc.together(calls, lambda results: isinstance(results[0], dict))
     if not isinstance(logs, (list, RpcError)):
         logs = RpcError(0, "the response is not a list of logs")
     return end, logs

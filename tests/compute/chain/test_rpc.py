@@ -101,11 +101,20 @@ async def test_an_unreachable_chain_does_not_show_the_url(providers: Providers) 
     assert SECRET not in repr(failure.value.__cause__)
 
 
-async def test_a_rejected_call_raises_and_does_not_fail_over(providers: Providers) -> None:
-    first = await providers.serve(scripted(error(-32602, "invalid params")), "first")
-    second = await providers.serve(scripted("0x5"), "second")
+async def test_a_rejected_call_raises_if_every_endpoint_rejects_it(providers: Providers) -> None:
+    rejected = scripted(error(-32602, "invalid params"))
+    first, second = await providers.serve(rejected, "first"), await providers.serve(rejected, "2nd")
     with pytest.raises(RpcError, match="-32602: invalid params"):
         await providers.rpc(first, second).call("eth_call")
+
+
+async def test_a_call_that_one_endpoint_rejects_is_sent_to_the_other(providers: Providers) -> None:
+    first = await providers.serve(scripted(error(-32602, "invalid params")), "first")
+    second = await providers.serve(scripted("0x05"), "second")
+    rpc = providers.rpc(first, second)
+    assert await rpc.call("eth_call") == "0x05"
+    assert await rpc.call("eth_call") == "0x05"
+    assert rpc.calls == 2 + 2 + 1  # the first endpoint is asked once only
 
 
 async def test_an_endpoint_of_another_chain_is_excluded(providers: Providers) -> None:
