@@ -11,12 +11,10 @@ import argparse
 import sys
 from statistics import mean
 
-from benchmarks.worlds import known_held_out, known_tuning
 from benchmarks.worlds.results import Result, calibration, measure
-from benchmarks.worlds.scenario import SCENARIOS, Scenario, Split
+from benchmarks.worlds.scenario import Scenario, Split
+from benchmarks.worlds.scenarios import SCENARIOS
 
-MODULES = (known_tuning, known_held_out)
-"""Importing them registers their scenarios."""
 TITLE = (
     "scenario                              split      P mean   P min  R mean   R min"
     "  clusters  high-mixed  holders  calls/holder"

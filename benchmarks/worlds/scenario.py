@@ -42,12 +42,13 @@ class Scenario:
 SCENARIOS: Final[dict[str, Scenario]] = {}
 
 
-def scenario(split: Split, *, recall: float | None = RECALL) -> Callable[[Build], Build]:
-    """Register a function as a scenario, named for it."""
+def scenario(*, recall: float | None = RECALL) -> Callable[[Build], Build]:
+    """Register a function as a scenario, named for it; its package says who may look at it."""
 
     def register(build: Build) -> Build:
         name = build.__name__.replace("_", "-")
         assert name not in SCENARIOS
+        split: Split = "held-out" if ".held_out." in build.__module__ else "tuning"
         SCENARIOS[name] = Scenario(name, build, split, recall)
         return build
 

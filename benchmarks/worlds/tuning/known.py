@@ -18,7 +18,7 @@ from benchmarks.worlds.teams import (
 from benchmarks.worlds.world import SUPPLY, World
 
 
-@scenario("tuning")
+@scenario()
 def plain_launch(world: World, scale: int) -> None:
     """Pay a team directly, and add stars, shared funders and sinks."""
     exchange = start(world)
@@ -37,7 +37,7 @@ def plain_launch(world: World, scale: int) -> None:
     buyers(world, exchange, 50 * scale)
 
 
-@scenario("tuning")
+@scenario()
 def bundle_through_go_betweens(world: World, scale: int) -> None:
     """Fund each wallet of a bundle through a fresh wallet."""
     exchange = start(world, pool=False, coins=60)
@@ -55,7 +55,7 @@ def bundle_through_go_betweens(world: World, scale: int) -> None:
     buyers(world, exchange, 150 * scale)
 
 
-@scenario("tuning")
+@scenario()
 def bundle_in_one_transaction(world: World, scale: int) -> None:
     """Let the deployer buy in one transaction for wallets that a mixer paid."""
     exchange = start(world, pool=False)
@@ -68,7 +68,7 @@ def bundle_in_one_transaction(world: World, scale: int) -> None:
     buyers(world, exchange, 150 * scale)
 
 
-@scenario("tuning")
+@scenario()
 def unlabelled_exchanges(world: World, scale: int) -> None:
     """Fund the team and the buyers from exchanges that no one has labelled."""
     exchange = start(world)
@@ -83,7 +83,7 @@ def unlabelled_exchanges(world: World, scale: int) -> None:
     buyers(world, exchange, 40 * scale)
 
 
-@scenario("tuning")
+@scenario()
 def multisender_pays_the_team(world: World, scale: int) -> None:
     """Let a contract take the sum from the deployer and pay the team."""
     exchange = start(world)
@@ -94,7 +94,7 @@ def multisender_pays_the_team(world: World, scale: int) -> None:
     buyers(world, exchange, 150 * scale)
 
 
-@scenario("tuning", recall=None)
+@scenario(recall=None)
 def multisender_pays_everybody(world: World, scale: int) -> None:
     """Let a contract pay the team and 200 real receivers: no one can tell them apart."""
     exchange = start(world)
@@ -111,7 +111,7 @@ def multisender_pays_everybody(world: World, scale: int) -> None:
     buyers(world, exchange, 100 * scale)
 
 
-@scenario("tuning")
+@scenario()
 def drainer(world: World, scale: int) -> None:
     """Let a stranger's transactions move the tokens of twenty victims to one wallet."""
     exchange = ordinary(world, scale)
@@ -131,7 +131,7 @@ def drainer(world: World, scale: int) -> None:
             )  # fmt: skip
 
 
-@scenario("tuning")
+@scenario()
 def one_wei_to_cold_wallets(world: World, scale: int) -> None:
     """Send one wei to pairs of wallets that never had native coins."""
     exchange = ordinary(world, scale)
@@ -148,7 +148,7 @@ def one_wei_to_cold_wallets(world: World, scale: int) -> None:
             world.tx(duster, each, value=1)
 
 
-@scenario("tuning")
+@scenario()
 def one_wei_before_real_coins(world: World, scale: int) -> None:
     """Send dust to new wallets; real coins from the exchange follow, and they buy."""
     exchange = ordinary(world, scale)
@@ -165,7 +165,7 @@ def one_wei_before_real_coins(world: World, scale: int) -> None:
         world.buy(each, world.amount())
 
 
-@scenario("tuning")
+@scenario()
 def safe_pays_the_team(world: World, scale: int) -> None:
     """Let the deployer fill a Safe, and the Safe pay the team."""
     exchange = start(world)
@@ -180,7 +180,7 @@ def safe_pays_the_team(world: World, scale: int) -> None:
     buyers(world, exchange, 150 * scale)
 
 
-@scenario("tuning")
+@scenario()
 def exchange_paid_team_collects(world: World, scale: int) -> None:
     """Connect the team only by the collection of its tokens by the deployer."""
     exchange = start(world)
@@ -192,7 +192,7 @@ def exchange_paid_team_collects(world: World, scale: int) -> None:
     world.require([world.deployer, *team])
 
 
-@scenario("tuning")
+@scenario()
 def framing_by_dust(world: World, scale: int) -> None:
     """Let a stranger pay small sums to a hundred pairs of holders."""
     exchange = ordinary(world, scale)
@@ -208,7 +208,7 @@ def framing_by_dust(world: World, scale: int) -> None:
             world.tx(attacker, victim, value=ETHER // 10_000)
 
 
-@scenario("tuning", recall=None)
+@scenario(recall=None)
 def owner_fans_out_to_500(world: World, scale: int) -> None:
     """Spread tokens over more wallets than a method may attribute to one owner."""
     exchange = start(world, coins=400)

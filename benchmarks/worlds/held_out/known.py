@@ -18,7 +18,7 @@ from benchmarks.worlds.teams import (
 from benchmarks.worlds.world import SUPPLY, World
 
 
-@scenario("held-out")
+@scenario()
 def many_small_groups(world: World, scale: int) -> None:
     """Hide groups among the smallest of more than a thousand holders."""
     exchange = start(world)
@@ -27,7 +27,7 @@ def many_small_groups(world: World, scale: int) -> None:
     buyers(world, exchange, 1_100 * scale)
 
 
-@scenario("held-out")
+@scenario()
 def bundle_through_a_peel_chain(world: World, scale: int) -> None:
     """Fund a bundle by a chain of fresh wallets, each of which hands on the rest."""
     exchange = start(world, pool=False, coins=60)
@@ -49,7 +49,7 @@ def bundle_through_a_peel_chain(world: World, scale: int) -> None:
     buyers(world, exchange, 150 * scale)
 
 
-@scenario("held-out")
+@scenario()
 def bundle_through_three_hops(world: World, scale: int) -> None:
     """Put three fresh wallets between the payer and each wallet of a bundle."""
     exchange = start(world, pool=False, coins=60)
@@ -74,7 +74,7 @@ def bundle_through_three_hops(world: World, scale: int) -> None:
     buyers(world, exchange, 150 * scale)
 
 
-@scenario("held-out", recall=None)
+@scenario(recall=None)
 def bundle_in_the_launch_block(world: World, scale: int) -> None:
     """Let wallets that a mixer paid buy in the launch block, next to snipers."""
     exchange = start(world, pool=False)
@@ -90,7 +90,7 @@ def bundle_in_the_launch_block(world: World, scale: int) -> None:
     buyers(world, exchange, 150 * scale)
 
 
-@scenario("held-out", recall=None)
+@scenario(recall=None)
 def exchange_paid_team(world: World, scale: int) -> None:
     """Fund the team from a labelled exchange; nothing else connects it."""
     exchange = start(world)
@@ -100,7 +100,7 @@ def exchange_paid_team(world: World, scale: int) -> None:
     buyers(world, exchange, 150 * scale)
 
 
-@scenario("held-out")
+@scenario()
 def unlabelled_deposit_addresses(world: World, scale: int) -> None:
     """Let thirty hot wallets that no one has labelled pay out and take deposits."""
     exchange = start(world)
@@ -124,7 +124,7 @@ def unlabelled_deposit_addresses(world: World, scale: int) -> None:
         shared_funder(world, exchange, world.random.randint(4, 12))
 
 
-@scenario("held-out")
+@scenario()
 def multisender_without_a_stop(world: World, scale: int) -> None:
     """Let a contract move each share directly from the deployer to the team."""
     exchange = start(world)
@@ -139,7 +139,7 @@ def multisender_without_a_stop(world: World, scale: int) -> None:
     buyers(world, exchange, 150 * scale)
 
 
-@scenario("held-out")
+@scenario()
 def multisender_then_collection(world: World, scale: int) -> None:
     """Pay the team among real receivers; later it collects."""
     exchange = start(world)
@@ -159,7 +159,7 @@ def multisender_then_collection(world: World, scale: int) -> None:
     world.require([collector, *team])
 
 
-@scenario("held-out", recall=None)
+@scenario(recall=None)
 def profits_swept_in_native_coins(world: World, scale: int) -> None:
     """Let the team sell, and send all its native coins to one address."""
     exchange = start(world)
@@ -175,7 +175,7 @@ def profits_swept_in_native_coins(world: World, scale: int) -> None:
         world.sweep(member, target)
 
 
-@scenario("held-out")
+@scenario()
 def minted_at_creation(world: World, scale: int) -> None:
     """Mint to the team in the transaction that creates the token."""
     exchange = service(world, 3, label="An exchange")
@@ -191,7 +191,7 @@ def minted_at_creation(world: World, scale: int) -> None:
     buyers(world, exchange, 150 * scale)
 
 
-@scenario("held-out")
+@scenario()
 def desk_of_forty(world: World, scale: int) -> None:
     """Let a desk that no one has labelled be the first source of forty people."""
     exchange = ordinary(world, scale)

@@ -1,0 +1,1 @@
+"""Define the scenarios that are held out while a method is tuned."""
