@@ -1,8 +1,9 @@
 """Add and compare 256-bit amounts exactly, a column at a time.
 
-A column is an array (limbs, n) of 32-bit digits, the lowest first, each in 64 bits: four thousand
-million amounts can be added before a digit overflows. A column is normalized when every digit is
-below 2^32; only normalized columns can be compared.
+A column is an array (digits, n) of digits of base 2^32, the lowest first. While amounts are added,
+each digit has 64 bits: four thousand million amounts can be added before one overflows. A column
+is normalized when every digit is below 2^32; only normalized columns can be compared, and they may
+be stored with 32 bits each.
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,15 @@ from numpy.typing import NDArray
 
 from compute.transfers import WORD_BYTES, Bytes
 
-Column = NDArray[np.uint64]
+Column = NDArray[Any]
+"""Digits are numpy's uint64 or uint32."""
 Indexes = NDArray[np.uint32]
+Mask = NDArray[np.bool_]
 
 _BITS = np.uint64(32)
 _MASK = np.uint64(2**32 - 1)
+_SLICE = 1 << 20
+"""Amounts that are worked on at once, where several copies of them are needed."""
 
 
 def column(values: Bytes) -> Column:
@@ -60,7 +65,8 @@ class Grouping:
         if not len(self.order):
             return np.zeros((1, 0), np.uint64)
         kept = None if only is None else only[self.order]
-        return normalize(np.stack([self._sum(digit, kept) for digit in amounts]))
+        sums: Column = np.stack([self._sum(digit, kept) for digit in amounts])
+        return normalize(sums)
 
     def _sum(self, digit: NDArray[np.uint64], kept: NDArray[np.bool_] | None) -> Column:
         if not digit.any():  # round amounts have many zero digits
@@ -94,19 +100,19 @@ def normalize(amounts: Column) -> Column:
 
 def at_least(amounts: Column, share: Fraction, of: Column) -> NDArray[np.bool_]:
     """Return where an amount is at least this share of the other; exact."""
-    return ~_less(_times(amounts, share.denominator), _times(of, share.numerator))
+    return ~less(_times(amounts, share.denominator), _times(of, share.numerator))
 
 
 def more_than(amounts: Column, share: Fraction, of: Column) -> NDArray[np.bool_]:
     """Return where an amount is more than this share of the other; exact."""
-    return _less(_times(of, share.numerator), _times(amounts, share.denominator))
+    return less(_times(of, share.numerator), _times(amounts, share.denominator))
 
 
 def reaches(amounts: Column, least: int) -> NDArray[np.bool_]:
     """Return where an amount is at least `least`."""
     digits = max(1, -(-least.bit_length() // 32))
     low = [np.uint64((least >> (32 * n)) & (2**32 - 1)) for n in range(digits)]
-    return ~_less(amounts, low)
+    return ~less(amounts, low)
 
 
 def integers(amounts: Column) -> Sequence[int]:
@@ -123,11 +129,61 @@ def _times(amounts: Column, factor: int) -> Column:
     return normalize(amounts * np.uint64(factor))
 
 
-def _less(left: Sequence[Any] | Column, right: Sequence[Any] | Column) -> NDArray[np.bool_]:
-    """Compare by the highest digit that differs."""
-    less: Any = np.False_
-    for n in range(max(len(left), len(right))):
+def less(left: Sequence[Any] | Column, right: Sequence[Any] | Column) -> Mask:
+    """Return where the left of two normalized columns is less than the right."""
+    result: Any = np.False_
+    for n in range(max(len(left), len(right))):  # the highest digit that differs decides
         own = left[n] if n < len(left) else np.uint64(0)
         other = right[n] if n < len(right) else np.uint64(0)
-        less = (own < other) | ((own == other) & less)
-    return np.asarray(less, bool)
+        result = (own < other) | ((own == other) & result)
+    return np.asarray(result, bool)
+
+
+def minus(left: Column, right: Column) -> Column:
+    """Return the difference of two normalized columns, without its sign."""
+    count = left.shape[1]
+    out = np.zeros((max(len(left), len(right)), count), np.uint32)
+    for start in range(0, count, _SLICE):
+        part = slice(start, start + _SLICE)
+        one, other = left[:, part], right[:, part]
+        swap, borrow = less(one, other), np.int64(0)
+        for n in range(len(out)):
+            difference = _digit(one, n) - _digit(other, n)
+            difference = np.where(swap, -difference, difference) - borrow
+            borrow = (difference < 0).astype(np.int64)
+            out[n, part] = difference + (borrow << 32)
+    return out
+
+
+def _digit(amounts: Column, n: int) -> Any:
+    return amounts[n].astype(np.int64) if n < len(amounts) else np.int64(0)
+
+
+def compact(amounts: Column) -> NDArray[np.uint32]:
+    """Return a normalized column with 32 bits for each digit, without high digits that are zero."""
+    used = len(amounts)
+    while used > 1 and not amounts[used - 1].any():
+        used -= 1
+    return np.asarray(amounts[:used], np.uint32)
+
+
+def total_of(amounts: Column, where: Mask) -> int:
+    """Return the sum of a normalized column, where the mask is True."""
+    return sum(
+        int(np.add.reduce(digit, dtype=np.uint64, where=where)) << (32 * n)
+        for n, digit in enumerate(amounts)
+    )
+
+
+def floats(amounts: Column) -> NDArray[np.float64]:
+    """Return a normalized column as rounded numbers."""
+    out = np.zeros(amounts.shape[1])
+    for n, digit in enumerate(amounts):
+        out += digit * 2.0 ** (32 * n)
+    return out
+
+
+def add_at(totals: NDArray[np.uint64], indexes: NDArray[Any], amounts: Column) -> None:
+    """Add amounts to the totals (digits, a) at these indexes, which may repeat; no carries."""
+    for total, digit in zip(totals, amounts, strict=False):
+        np.add.at(total, indexes, digit.astype(np.uint64))

@@ -4,26 +4,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.addresses import AddressBook
 from compute.analysis.amounts import (
     Column,
-    Grouping,
     Indexes,
+    Mask,
+    add_at,
     at_least,
-    column,
-    integers,
+    compact,
+    floats,
     more_than,
+    normalize,
     reaches,
-    scatter,
 )
+from compute.analysis.balances import Balances
 from compute.analysis.labels import ZERO
+from compute.analysis.pairs import Pairs, pairs_of
 from compute.analysis.parameters import Parameters
 from compute.transfers import Transfers
 
 Rows = NDArray[np.int64]
+NO_ROW: Final = np.uint32(2**32 - 1)
+"""First row of an address that received nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,9 +47,16 @@ class Links:
     def __len__(self) -> int:
         return len(self.source)
 
-    def where(self, keep: NDArray[np.bool_]) -> "Links":
+    def where(self, keep: Mask) -> "Links":
         """Return the links where `keep` is True."""
         return Links(self.source[keep], self.target[keep], self.row[keep], self.share[keep])
+
+    @classmethod
+    def joined(cls, parts: Sequence["Links"]) -> "Links":
+        """Return the links of all parts."""
+        none = (np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.int64), np.empty(0))
+        columns = [none, *[(each.source, each.target, each.row, each.share) for each in parts]]
+        return cls(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,24 +64,34 @@ class Ledger:
     """Hold the exact amounts that each address received and sent."""
 
     transfers: Transfers
+    pairs: Pairs
+    """What each address sent to each other."""
     received: Column
+    """(digits, a)"""
     sent: Column
+    """(digits, a)"""
+    first_row: NDArray[np.uint32]
+    """(a,) the row of the first tokens that each address received, or `NO_ROW`."""
     first_sources: Links
     """From the sender of a wallet's first tokens, if that sent enough of them, to the wallet."""
     sweeps: Links
     """From a wallet to the one address that got more than half of all it ever sent."""
 
     @cached_property
-    def balances(self) -> Sequence[int]:
+    def balances(self) -> Balances:
         """By index; below zero where the log is incomplete."""
-        pairs = zip(integers(self.received), integers(self.sent), strict=True)
-        return [received - sent for received, sent in pairs]
+        return Balances.of(self.received, self.sent)
 
-    @property
+    @cached_property
+    def addresses(self) -> AddressBook:
+        """The addresses by index, and their indexes."""
+        return AddressBook(self.transfers.addresses)
+
+    @cached_property
     def supply(self) -> int:
         """Sum of the balances of all addresses but the zero address: minted less burned."""
         zero = self.index_of(ZERO)
-        return sum(self.balances) - (0 if zero is None else self.balances[zero])
+        return self.balances.total() - (0 if zero is None else self.balances[zero])
 
     def received_by(self, index: int) -> int:
         """Return all that an address ever received."""
@@ -76,83 +100,56 @@ class Ledger:
 
     def index_of(self, address: str) -> int | None:
         """Return the index of an address; None if it is in no transfer."""
-        return _find(self.transfers.addresses, bytes.fromhex(address[2:]))
-
-
-def _find(names: NDArray[np.uint8], wanted: bytes) -> int | None:
-    low, high = 0, len(names)
-    while low < high:  # addresses are in ascending order: bisect
-        middle = (low + high) // 2
-        if names[middle].tobytes() < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    found = low < len(names) and names[low].tobytes() == wanted
-    return low if found else None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Flow:
-    """Hold the transfers that move an amount from one address to another."""
-
-    row: Rows
-    sender: Indexes
-    recipient: Indexes
-    amount: Column
+        return self.addresses.number(address)
 
 
 def replay(transfers: Transfers, supply: int, parameters: Parameters) -> Ledger:
-    """Replay all transfers; amounts are dust relative to `supply`.
-
-    Transfers of zero, or from an address to itself, are ignored: many tokens let any caller log
-    them in another address's name.
-    """
-    amounts = column(transfers.value)
-    count = len(transfers.addresses)
-    real = np.flatnonzero((transfers.sender != transfers.recipient) & amounts.any(axis=0))
-    flow = _Flow(real, transfers.sender[real], transfers.recipient[real], amounts[:, real])
-    received, first_sources = _received(flow, count, supply, parameters)
-    sent, sweeps = _sent(flow, count, supply, parameters)
-    return Ledger(transfers, received, sent, first_sources, sweeps)
-
-
-def _received(flow: _Flow, count: int, supply: int, parameters: Parameters) -> tuple[Column, Links]:
-    """Sum the amounts that each address received, and find its first source."""
-    by_recipient = Grouping.by(flow.recipient)
-    target, first = by_recipient.keys, by_recipient.first
-    total = by_recipient.sums(flow.amount)
-    source_of = np.zeros(count, np.uint32)
-    source_of[target] = flow.sender[first]
-    given = by_recipient.sums(flow.amount, only=flow.sender == source_of[flow.recipient])
-    enough = at_least(given, parameters.receiver_share, total)
-    enough &= _above_dust(given, supply, parameters)
-    links = Links(flow.sender[first], target, flow.row[first], _shares(given, total))
-    return scatter(total, target, count), links.where(enough)
+    """Replay all transfers; amounts are dust relative to `supply`."""
+    pairs = pairs_of(transfers)
+    received, sent, first_row = _totals(pairs, len(transfers.addresses))
+    sources, sweeps = [], []
+    for part in pairs.slices():
+        ends, amounts = pairs.ends(part), pairs.amounts(part)
+        rows = pairs.first[part]
+        above_dust = reaches(amounts, ceil(parameters.supply_share * supply))
+        source = _Candidates(ends, amounts, rows).where(above_dust & (rows == first_row[ends[1]]))
+        total = received[:, source.ends[1]]
+        sources.append(
+            source.links(total, at_least(source.amounts, parameters.receiver_share, total))
+        )
+        sweep = _Candidates(ends, amounts, rows).where(above_dust)
+        total = sent[:, sweep.ends[0]]
+        sweeps.append(sweep.links(total, more_than(sweep.amounts, parameters.sweep_share, total)))
+    return Ledger(
+        transfers, pairs, received, sent, first_row, Links.joined(sources), Links.joined(sweeps)
+    )
 
 
-def _sent(flow: _Flow, count: int, supply: int, parameters: Parameters) -> tuple[Column, Links]:
-    """Sum the amounts that each address sent, and find the main recipient."""
-    wide = np.uint64(max(1, count))
-    by_pair = Grouping.by(flow.sender.astype(np.uint64) * wide + flow.recipient)
-    source = (by_pair.keys // wide).astype(np.uint32)
-    target = (by_pair.keys % wide).astype(np.uint32)
-    given = by_pair.sums(flow.amount)
-    by_source = Grouping.by(source)  # the pairs are ordered by sender
-    total = scatter(by_source.sums(given), by_source.keys, count)
-    most = more_than(given, parameters.sweep_share, total[:, source])
-    most &= _above_dust(given, supply, parameters)
-    shares = _shares(given, total[:, source])
-    return total, Links(source, target, flow.row[by_pair.first], shares).where(most)
+def _totals(pairs: Pairs, count: int) -> tuple[Column, Column, NDArray[np.uint32]]:
+    """Return what each address received and sent, and the row of its first tokens."""
+    received = np.zeros((len(pairs.digits), count), np.uint64)
+    sent, first_row = np.zeros_like(received), np.full(count, NO_ROW)
+    for part in pairs.slices():
+        (source, target), amounts = pairs.ends(part), pairs.amounts(part)
+        add_at(received, target, amounts)
+        add_at(sent, source, amounts)
+        np.minimum.at(first_row, target, pairs.first[part])
+    return compact(normalize(received)), compact(normalize(sent)), first_row
 
 
-def _above_dust(given: Column, supply: int, parameters: Parameters) -> NDArray[np.bool_]:
-    return reaches(given, ceil(parameters.supply_share * supply))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidates:
+    """Hold pairs that may become links."""
 
+    ends: tuple[Indexes, Indexes]
+    amounts: Column
+    rows: NDArray[np.uint32]
 
-def _shares(part: Column, total: Column) -> NDArray[np.float64]:
-    return _floats(part) / np.maximum(_floats(total), 1)
+    def where(self, keep: Mask) -> "_Candidates":
+        ends = (self.ends[0][keep], self.ends[1][keep])
+        return _Candidates(ends, self.amounts[:, keep], self.rows[keep])
 
-
-def _floats(amounts: Column) -> NDArray[np.float64]:
-    weights = 2.0 ** (32.0 * np.arange(len(amounts)))
-    return np.asarray(weights @ amounts.astype(np.float64), np.float64)
+    def links(self, total: Column, keep: Mask) -> Links:
+        """Return those to keep as links, with their share of a total."""
+        shares = floats(self.amounts) / np.maximum(floats(total), 1)
+        return Links(*self.ends, self.rows.astype(np.int64), shares).where(keep)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from compute.transfers import TransferRange, Transfers
+from compute.transfers import TransferRange, Transfers, texts_of
 
 FORMAT: Final = 1
 """Number of the storage format; another number is not read."""
@@ -19,10 +19,25 @@ class BrokenSegment(Exception):
 
 
 def pack(transfers: Transfers) -> bytes:
-    """Encode transfers as a compressed `.npz`: plain numpy columns, without pickled objects."""
+    """Encode transfers as a compressed `.npz`: plain numpy columns, without pickled objects.
+
+    The format has addresses in ascending order, and amounts as the log has them.
+    """
+    order = np.argsort(texts_of(transfers.addresses))
+    number = np.empty(len(order), np.uint32)
+    number[order] = np.arange(len(order), dtype=np.uint32)
     buffer = io.BytesIO()
-    columns = {name: getattr(transfers, name) for name in _COLUMNS}
-    np.savez_compressed(buffer, format=np.array(FORMAT), **columns)
+    np.savez_compressed(
+        buffer,
+        format=np.array(FORMAT),
+        addresses=transfers.addresses[order],
+        block=transfers.block,
+        log_index=transfers.log_index,
+        tx=transfers.tx,
+        sender=number[transfers.sender],
+        recipient=number[transfers.recipient],
+        value=transfers.value,
+    )
     return buffer.getvalue()
 
 
@@ -36,15 +51,17 @@ def unpack(raw: bytes, key: str) -> Transfers:
         with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
             if int(stored["format"]) != FORMAT:
                 raise BrokenSegment(f"{key}: unknown format {int(stored['format'])}")
-            transfers = Transfers(**{name: stored[name] for name in _COLUMNS})
+            columns = {name: stored[name] for name in _COLUMNS}
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise BrokenSegment(f"{key}: {error}") from error
-    lengths = {len(getattr(transfers, name)) for name in _COLUMNS[1:]}
+    lengths, block = {len(columns[name]) for name in _COLUMNS[1:]}, columns["block"]
     first, last = (int(part) for part in key.rsplit("/", 1)[1].split("-")[:2])
-    in_range = not len(transfers) or first <= transfers.block[0] <= transfers.block[-1] <= last
+    in_range = not len(block) or first <= block[0] <= block[-1] <= last
     if len(lengths) != 1 or not in_range:
         raise BrokenSegment(f"{key}: the rows do not match the key")
-    return transfers
+    addresses = columns.pop("addresses")
+    ends = {name: addresses[columns.pop(name)] for name in ("sender", "recipient")}
+    return Transfers.of(**columns, **ends)
 
 
 def key_of(chain_id: int, token: str, read: TransferRange) -> str:
