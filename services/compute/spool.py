@@ -18,6 +18,7 @@ class MemorySpool:
 
     def __init__(self, dtypes: Sequence[DTypeLike]) -> None:
         """Start with one empty column for each type."""
+        self._dtypes = list(dtypes)
         self._parts: list[Columns] = [[np.empty(0, dtype) for dtype in dtypes]]
 
     def __enter__(self) -> Self:
@@ -28,7 +29,8 @@ class MemorySpool:
 
     def append(self, columns: Columns) -> None:
         """Append rows; the columns have the same length."""
-        self._parts.append(columns)
+        typed = zip(columns, self._dtypes, strict=True)
+        self._parts.append([np.asarray(column, dtype) for column, dtype in typed])
 
     def columns(self) -> Columns:
         """Return everything that was appended."""

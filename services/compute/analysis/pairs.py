@@ -5,6 +5,7 @@ a time. So memory depends on the size of a part, and not on the number of transf
 files if the transfers are.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,8 @@ class Pairs:
 
     def slices(self) -> Iterator[slice]:
         """Yield consecutive slices that fit into memory."""
-        for start in range(0, len(self), PART_ROWS):
-            yield slice(start, min(start + PART_ROWS, len(self)))
+        for part in _parts(0, len(self)):
+            yield part
             release(self.key, self.count, self.first, self.last, *self.digits)
 
     def ends(self, part: slice | NDArray[Any]) -> tuple[Indexes, Indexes]:
@@ -73,19 +74,60 @@ class Pairs:
 
 
 def pairs_of(transfers: Transfers) -> Pairs:
-    """Sum all transfers by sender and recipient."""
+    """Sum all transfers by sender and recipient; what was summed before is taken from the files."""
     width = len(transfers.digits) + 1
     if transfers.scratch is None:
+        runs = [_run(transfers, part, width) for part in _parts(0, len(transfers))]
         with MemorySpool(_types(width)) as memory:
-            _write(transfers, width, memory, None)
+            _write(runs, memory)
         return _pairs(memory.columns())
-    directory = transfers.scratch / f"pairs-{len(transfers)}"
+    directory = transfers.scratch / f"pairs-{len(transfers)}-{width}"
     if not directory.exists():
         with TemporaryDirectory(dir=transfers.scratch, prefix="unfinished-") as unfinished:
-            with FileSpool(Path(unfinished) / "pairs", _types(width)) as spool:
-                _write(transfers, width, spool, Path(unfinished))
+            _sum_in(Path(unfinished), transfers, width)
             (Path(unfinished) / "pairs").rename(directory)
+        for other in _stored(transfers.scratch):
+            if other != directory:
+                shutil.rmtree(other)
+    return _stored_pairs(directory)
+
+
+def _sum_in(directory: Path, transfers: Transfers, width: int) -> None:
+    """Add the new rows to the sums of the earlier ones."""
+    rows, earlier = _earlier(transfers)
+    runs = [] if earlier is None else [_widened(earlier, width)]
+    for number, part in enumerate(_parts(rows, len(transfers))):
+        with FileSpool(directory / f"run-{number}", _types(width)) as run:
+            run.append(_run(transfers, part, width))
+        runs.append(run.columns())
+    with FileSpool(directory / "pairs", _types(width)) as spool:
+        _write(runs, spool)
+
+
+def _earlier(transfers: Transfers) -> tuple[int, Pairs | None]:
+    """Return the largest number of rows that are summed already, and their sums."""
+    found = [(int(each.name.split("-")[1]), each) for each in _stored(transfers.scratch)]
+    rows, directory = max((each for each in found if each[0] < len(transfers)), default=(0, None))
+    return rows, None if directory is None else _stored_pairs(directory)
+
+
+def _stored(scratch: Path | None) -> list[Path]:
+    return [] if scratch is None else list(scratch.glob("pairs-*"))
+
+
+def _stored_pairs(directory: Path) -> Pairs:
+    width = int(directory.name.split("-")[2])
     return _pairs(FileSpool(directory, _types(width)).columns())
+
+
+def _widened(pairs: Pairs, width: int) -> Columns:
+    zeros = [np.zeros(len(pairs), np.uint32)] * (width - len(pairs.digits))
+    return (pairs.key, pairs.count, pairs.first, pairs.last, *pairs.digits, *zeros)
+
+
+def _parts(start: int, stop: int) -> Iterator[slice]:
+    for at in range(start, stop, PART_ROWS):
+        yield slice(at, min(at + PART_ROWS, stop))
 
 
 def _types(width: int) -> Sequence[Any]:
@@ -97,16 +139,7 @@ def _pairs(columns: Columns) -> Pairs:
     return Pairs(key, count, first, last, digits)
 
 
-def _write(transfers: Transfers, width: int, spool: Spool, directory: Path | None) -> None:
-    runs = []
-    for number, part in enumerate(transfers.slices(PART_ROWS)):
-        columns = _run(transfers, part, width)
-        if directory is None or len(transfers) <= PART_ROWS:
-            runs.append(columns)
-            continue
-        with FileSpool(directory / f"run-{number}", _types(width)) as run:
-            run.append(columns)
-        runs.append(run.columns())
+def _write(runs: Sequence[Columns], spool: Spool) -> None:
     for merged in _merged(runs):
         spool.append(merged)
 

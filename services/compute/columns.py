@@ -1,0 +1,170 @@
+"""Store the merged transfers of a token as files of columns, and map them.
+
+The columns only grow, so that a smaller table is the beginning of a larger one. The manifest says
+how many rows are valid.
+"""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from compute.addresses import Salt
+from compute.spool import mapped
+from compute.transfers import ADDRESS_BYTES, WORD_BYTES, Transfers
+
+FORMAT: Final = 1
+WIDTHS: Final[dict[str, tuple[DTypeLike, int]]] = {
+    "block": (np.uint64, 0),
+    "log_index": (np.uint32, 0),
+    "tx": (np.uint8, WORD_BYTES),
+    "sender": (np.uint32, 0),
+    "recipient": (np.uint32, 0),
+}
+"""Type and width of each column; the digits of the amounts have one column each."""
+
+
+class ColumnsChanged(Exception):
+    """Report that the rows to be mapped are not stored any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Describe what is stored of a token."""
+
+    salt: Salt
+    segments: tuple[str, ...] = ()
+    """Keys of the segments that were appended, in order."""
+    rows: tuple[int, ...] = ()
+    """Rows up to the end of each segment."""
+    addresses: tuple[int, ...] = ()
+    """Addresses up to the end of each segment."""
+    digits: int = 1
+    format: int = field(default=FORMAT)
+
+    @property
+    def total(self) -> int:
+        """Number of all rows."""
+        return self.rows[-1] if self.rows else 0
+
+    @property
+    def last_address(self) -> int:
+        """Number of all addresses."""
+        return self.addresses[-1] if self.addresses else 0
+
+    def common(self, keys: Sequence[str]) -> "Manifest":
+        """Return the manifest of the segments that are the first of these keys, too."""
+        same = 0
+        for key, stored in zip(keys, self.segments, strict=False):
+            if key != stored:
+                break
+            same += 1
+        return replace(
+            self,
+            segments=self.segments[:same],
+            rows=self.rows[:same],
+            addresses=self.addresses[:same],
+        )
+
+    def appended(self, key: str, rows: int, addresses: int, digits: int) -> "Manifest":
+        """Return the manifest after a segment of `rows` rows."""
+        return replace(
+            self,
+            segments=(*self.segments, key),
+            rows=(*self.rows, self.total + rows),
+            addresses=(*self.addresses, addresses),
+            digits=max(digits, self.digits),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MappedTransfers(Transfers):
+    """Represent transfers whose columns are mapped files."""
+
+    directory: Path
+
+    @property
+    def scratch(self) -> Path:
+        """Return the directory of the files."""
+        return self.directory
+
+    def first(self, count: int) -> "MappedTransfers":
+        """Return the first `count` rows."""
+        return open_columns(self.directory, count)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process map the same files."""
+        return open_columns, (self.directory, len(self))
+
+
+def open_columns(directory: Path, count: int | None = None) -> MappedTransfers:
+    """Map the first `count` rows; by default all.
+
+    Raises:
+        ColumnsChanged: fewer rows are stored.
+    """
+    manifest = read_manifest(directory)
+    count = manifest.total if count is None else count
+    if count > manifest.total:
+        raise ColumnsChanged(f"{directory}: {manifest.total} rows, {count} expected")
+    columns: dict[str, Any] = {
+        name: mapped(directory / name, dtype, count, width)
+        for name, (dtype, width) in WIDTHS.items()
+    }
+    known = _addresses_of(manifest, count, columns["sender"], columns["recipient"])
+    return MappedTransfers(
+        addresses=mapped(directory / "addresses", np.uint8, known, ADDRESS_BYTES),
+        digits=tuple(
+            mapped(digit_path(directory, n), np.uint32, count) for n in range(manifest.digits)
+        ),
+        directory=directory,
+        **columns,
+    )
+
+
+def _addresses_of(
+    manifest: Manifest, count: int, sender: NDArray[np.uint32], recipient: NDArray[np.uint32]
+) -> int:
+    """Return the number of addresses in the first rows; they are in order of appearance."""
+    complete = int(np.searchsorted(manifest.rows, count, side="right"))
+    start = manifest.rows[complete - 1] if complete else 0
+    known = manifest.addresses[complete - 1] if complete else 0
+    ends = (sender[start:count], recipient[start:count])
+    return max([known, *(1 + int(each.max()) for each in ends if len(each))])
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Return what is stored; an empty manifest if nothing is, or in another format."""
+    try:
+        stored = json.loads((directory / "manifest.json").read_text())
+    except FileNotFoundError:
+        stored = {}
+    if stored.get("format") != FORMAT:
+        return Manifest(new_salt())
+    return Manifest(**{name: _tuple(value) for name, value in stored.items()})
+
+
+def new_salt() -> Salt:
+    """Return random factors for the hashes of addresses."""
+    return secrets.randbits(64) | 1, secrets.randbits(64) | 1, secrets.randbits(64) | 1
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Replace the manifest, in one step."""
+    unfinished = directory / "manifest.new"
+    unfinished.write_text(json.dumps(asdict(manifest)))
+    unfinished.rename(directory / "manifest.json")
+
+
+def digit_path(directory: Path, number: int) -> Path:
+    """Return the file of a digit of the amounts."""
+    return directory / f"digit-{number}"
