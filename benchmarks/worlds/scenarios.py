@@ -1,7 +1,16 @@
 """Import all scenarios, which registers them."""
 
-from benchmarks.worlds.held_out import known as held_out_known
+import benchmarks.worlds.held_out.accounts
+import benchmarks.worlds.held_out.known
+import benchmarks.worlds.held_out.mixture
+import benchmarks.worlds.held_out.services
+import benchmarks.worlds.held_out.trades
+import benchmarks.worlds.tuning.accounts
+import benchmarks.worlds.tuning.attacks
+import benchmarks.worlds.tuning.known
+import benchmarks.worlds.tuning.mixture
+import benchmarks.worlds.tuning.services
+import benchmarks.worlds.tuning.trades  # noqa: F401  as those above
 from benchmarks.worlds.scenario import SCENARIOS
-from benchmarks.worlds.tuning import accounts, attacks, known, services, trades
 
-__all__ = ["SCENARIOS", "accounts", "attacks", "held_out_known", "known", "services", "trades"]
+__all__ = ["SCENARIOS"]
