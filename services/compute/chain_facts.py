@@ -102,6 +102,7 @@ FIRST_CALLS: Final = 15_000
 """Ten minutes of calls to an endpoint that accepts 25 a second."""
 _LISTS: Final = (
     "kinds", "funders", "balances", "codes", "nonces", "transactions", "sweeps", "probes",
+    "blocks",
 )  # fmt: skip
 """The fields of `RequiredFacts` that name what is required."""
 
@@ -130,6 +131,8 @@ class RequiredFacts:
     """Addresses whose last native payment is needed; it takes an archive endpoint."""
     probes: tuple[Address, ...] = ()
     """Contracts to ask what they are."""
+    blocks: tuple[int, ...] = ()
+    """Numbers of the blocks whose time is needed."""
     calls: int = FIRST_CALLS
     """The most calls that fetching these facts may take. First funders and sweeps stop there."""
     used_by: Mapping[Address, int] = field(default_factory=dict)
@@ -177,6 +180,8 @@ class ChainFacts:
     sweeps: Mapping[Address, Sweep | None] = field(default_factory=dict)
     """By address; None if it never sent native coins."""
     probes: Mapping[Address, Probe] = field(default_factory=dict)
+    block_times: Mapping[int, int] = field(default_factory=dict)
+    """UNIX seconds by block number."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Number of facts that were not fetched because the budget of calls was spent, by fact."""
     calls: int = 0
@@ -204,6 +209,7 @@ class ChainFacts:
             transactions={**self.transactions, **later.transactions},
             sweeps={**self.sweeps, **later.sweeps},
             probes={**self.probes, **later.probes},
+            block_times={**self.block_times, **later.block_times},
             skipped=skipped,
             calls=self.calls + later.calls,
             archive=self.archive and later.archive,

@@ -52,10 +52,10 @@ def _fresh_wallets(nodes: Nodes, facts: ChainFacts) -> list[int]:
     ]
 
 
-def quality_of(nodes: Nodes, ledger: Ledger, facts: ChainFacts) -> Quality:
+def quality_of(nodes: Nodes, ledger: Ledger, holdings: Holdings, facts: ChainFacts) -> Quality:
     """Compare the transfers with the values that the token contract reports."""
     known = sum(funding is not None for funding in facts.funders.values())
-    mismatches = _mismatches(nodes, ledger, facts)
+    mismatches = _mismatches(nodes, ledger, holdings, facts)
     return Quality(
         balances_verified=not mismatches,
         funding_known=known / len(facts.funders) if facts.funders else 0.0,
@@ -64,18 +64,14 @@ def quality_of(nodes: Nodes, ledger: Ledger, facts: ChainFacts) -> Quality:
     )
 
 
-def _mismatches(nodes: Nodes, ledger: Ledger, facts: ChainFacts) -> list[str]:
+def _mismatches(nodes: Nodes, ledger: Ledger, holdings: Holdings, facts: ChainFacts) -> list[str]:
     """Return the codes of the ways in which the transfers contradict the token."""
     warnings = []
-    zero = nodes.index.get(ZERO)
+    zero = ledger.index_of(ZERO)
     burned = 0 if zero is None else ledger.received_by(zero)
     if facts.token.total_supply not in (ledger.supply, ledger.supply + burned):
         warnings.append("supply_differs_from_transfers")
-    if any(
-        nodes.balances[nodes.index[address]] != balance
-        for address, balance in facts.balances.items()
-        if address in nodes.index
-    ):
+    if holdings.differing or holdings.incredible:
         warnings.append("balances_differ_from_transfers")
     if any(balance < 0 for n, balance in enumerate(nodes.balances) if n != zero):
         warnings.append("negative_balances")

@@ -35,14 +35,16 @@ class Nodes:
 
 
 def nodes_of(ledger: Ledger, facts: ChainFacts, labels: Labels) -> Nodes:
-    """Assign a number and a kind to each address of the ledger and its funder."""
+    """Assign a number and a kind to each address of the ledger, its funder, and other holders."""
     addresses = ledger.transfers.all_addresses()
     index = {address: n for n, address in enumerate(addresses)}
-    funders = {f.funder for f in facts.funders.values() if f is not None} - index.keys()
-    for address in sorted(funders):
+    funders = {f.funder for f in facts.funders.values() if f is not None}
+    holders = {address for address, balance in facts.balances.items() if balance} - {ZERO}
+    others = (funders | holders) - index.keys()
+    for address in sorted(others):
         index[address] = len(addresses)
         addresses.append(address)
-    balances = [*ledger.balances, *[0] * len(funders)]
+    balances = [*ledger.balances, *[0] * len(others)]
     labelled = {index[each]: labels.known[each] for each in labels.known.keys() & index.keys()}
     kinds = _kinds(index, facts, labelled)
     return Nodes(addresses, index, balances, kinds, labelled, len(ledger.balances))

@@ -26,8 +26,8 @@ class Parameters:
     """Number of largest holders whose first funder is looked for."""
     kinds_of: int = 20_000
     """Number of largest holders that are checked for contract code."""
-    verify: int = 100
-    """Number of largest holders whose balance is compared with the token's `balanceOf`."""
+    verify: int = 100_000
+    """Number of largest holders whose balance is read from the token's `balanceOf`."""
     holders: int = 5_000
     """Number of largest holders that are listed."""
 

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+from compute.analysis.amount_limits import amount_limits
 from compute.analysis.disclosures import exclusions_of, limits_of, suspicions_of
 from compute.analysis.findings import Distributor, Findings, Group
 from compute.analysis.flags import flags_of
@@ -57,7 +58,7 @@ class ReportBuilder:
 
     def build(self) -> AnalysisOutput:
         """Build the report and the listings that are served separately."""
-        holdings = holdings_of(self.nodes, self.ledger, self.facts.token.total_supply)
+        holdings = holdings_of(self.nodes, self.ledger, self.facts)
         report = self._report(holdings)
         return AnalysisOutput(
             report,
@@ -69,7 +70,7 @@ class ReportBuilder:
     def _report(self, holdings: Holdings) -> ClusterReport:
         clusters = self._clusters(holdings)
         metrics = metrics_of(self.nodes, holdings, self.facts, self.findings.groups, clusters)
-        quality = quality_of(self.nodes, self.ledger, self.facts)
+        quality = quality_of(self.nodes, self.ledger, holdings, self.facts)
         return ClusterReport(
             token_address=checksum_address(self.facts.token.address),
             chain=self.chain,
@@ -80,7 +81,7 @@ class ReportBuilder:
             label_set=self.labels.version,
             parameters=self.parameters.as_json(),
             token=self._token(),
-            supply=holdings.supply(),
+            supply=holdings.shares(),
             clusters=clusters,
             num_clusters=len(clusters),
             distributions=self._distributions(holdings),
@@ -89,7 +90,10 @@ class ReportBuilder:
             quality=quality,
             suspicions=suspicions_of(self.findings, self.nodes, holdings),
             exclusions=exclusions_of(self.findings, self.nodes, holdings),
-            limits=limits_of(self.findings, holdings),
+            limits=(
+                *amount_limits(holdings, quality, self.facts),
+                *limits_of(self.findings, holdings),
+            ),
         )
 
     def _as_of(self) -> AsOf:

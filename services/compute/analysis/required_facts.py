@@ -3,19 +3,20 @@
 from compute.analysis.labels import DEAD, ZERO, Labels
 from compute.analysis.ledger import Ledger
 from compute.analysis.parameters import Parameters
-from compute.chain_facts import RequiredFacts, TokenInfo
+from compute.analysis.required_balances import required_balances
+from compute.analysis.times import required_blocks
+from compute.chain_facts import ChainFacts, RequiredFacts
 
 
 def facts_required_by(
-    ledger: Ledger, token: TokenInfo, labels: Labels, parameters: Parameters
+    ledger: Ledger, facts: ChainFacts, labels: Labels, parameters: Parameters
 ) -> RequiredFacts:
     """List the addresses whose kind, first funder or balance the analysis needs.
 
-    Kinds: the largest holders and both ends of every link. Funders and balances: the largest
-    holders.
+    Kinds: the largest holders and both ends of every link. Funders: the largest holders.
     """
     address, balances = ledger.transfers.address, ledger.balances
-    known = {ZERO, DEAD, token.address} | set(labels.known)
+    known = {ZERO, DEAD, facts.token.address} | set(labels.known)
     holders = [n for n, balance in enumerate(balances) if balance > 0]
     holders.sort(key=lambda n: (-balances[n], n))
     largest = [each for each in map(address, holders) if each not in known]
@@ -24,7 +25,9 @@ def facts_required_by(
     return RequiredFacts(
         kinds=tuple(kinds),
         funders=tuple(largest[: parameters.funders_of]),
-        balances=tuple(address(n) for n in holders[: parameters.verify]),
+        balances=required_balances(ledger, facts, parameters),
+        probes=(facts.token.address,),
+        blocks=required_blocks(facts),
     )
 
 

@@ -46,6 +46,7 @@ async def fetch_facts(
         contracts=contracts,
         funders=funders or {},
         balances=balances,
+        block_times=await _block_times(rpc, required.blocks),
         archive=funders is not None,
         warnings=tuple(warnings),
         requested=required,
@@ -59,6 +60,16 @@ async def _contracts(
     codes = await rpc.call_all([("eth_getCode", (address, block)) for address in addresses])
     pairs = zip(addresses, codes, strict=True)
     return frozenset(address for address, code in pairs if is_contract(code))
+
+
+async def _block_times(rpc: RpcClient, numbers: Sequence[int]) -> dict[int, int]:
+    """Return the times of the blocks that the endpoint has."""
+    blocks = await rpc.batch([("eth_getBlockByNumber", (hex(n), False)) for n in numbers])
+    return {
+        number: int(block["timestamp"], 16)
+        for number, block in zip(numbers, blocks, strict=True)
+        if isinstance(block, dict)
+    }
 
 
 async def _balances(

@@ -1,0 +1,39 @@
+"""Decide whose `balanceOf` an analysis needs."""
+
+from typing import Final
+
+from compute.analysis.labels import ZERO
+from compute.analysis.ledger import Ledger
+from compute.analysis.parameters import Parameters
+from compute.chain_facts import Address, ChainFacts
+
+OWNER: Final = "owner()"
+"""The function by which a contract names the address that controls it."""
+_ADDRESS_CHARACTERS: Final = 40
+_WORD_BYTES: Final = 32
+
+
+def required_balances(
+    ledger: Ledger, facts: ChainFacts, parameters: Parameters
+) -> tuple[Address, ...]:
+    """Return the addresses that hold something, or may hold it without a log.
+
+    The deployer and the owner may have been given the first supply without a log; who sent more
+    than they received was. The zero address holds what was burned, with some tokens.
+    """
+    balances, address = ledger.balances, ledger.transfers.address
+    by_amount = sorted(range(len(balances)), key=lambda n: (-balances[n], n))
+    overdrawn = [n for n in reversed(by_amount) if balances[n] < 0][: parameters.verify]
+    largest = [n for n in by_amount[: parameters.verify] if balances[n] > 0]
+    return tuple(dict.fromkeys((ZERO, *issuers(facts), *map(address, (*overdrawn, *largest)))))
+
+
+def issuers(facts: ChainFacts) -> tuple[Address, ...]:
+    """Return the token itself, its deployer and its owner, as far as they are known."""
+    probe = facts.probes.get(facts.token.address)
+    word = b"" if probe is None else probe.results.get(OWNER, b"")
+    owner = (
+        f"0x{word.hex()[-_ADDRESS_CHARACTERS:]}" if len(word) == _WORD_BYTES and any(word) else None
+    )
+    candidates = (facts.token.address, facts.token.deployer, owner)
+    return tuple(address for address in candidates if address is not None)
