@@ -109,9 +109,9 @@ def ours(transfers: Transfers, facts: ChainFacts) -> ClusterReport:
     return analysis.report
 
 
-def groups_of_ours(transfers: Transfers, supply: int) -> NDArray[np.int32]:
+def groups_of_ours(transfers: Transfers) -> NDArray[np.int32]:
     """Return for each address the number of its group, taking every address for a person."""
-    ledger, count = replay(transfers, supply, Parameters()), len(transfers.addresses)
+    ledger, count = replay(transfers, Parameters()), len(transfers.addresses)
     uniting, sweeps = ledger.first_sources, ledger.sweeps
     groups = components(count, uniting.source, uniting.target)
     joining = sweeps.where(attaching(groups, sweeps.source, sweeps.target))
@@ -176,7 +176,7 @@ def measure(count: int) -> dict[str, float]:
     peak = peak_bytes() - before
     sort, _ = timed(lambda: np.lexsort((transfers.recipient, transfers.sender)))
     supply = facts.token.total_supply
-    our_seconds, our_groups = timed(lambda: groups_of_ours(transfers, supply))
+    our_seconds, our_groups = timed(lambda: groups_of_ours(transfers))
     networkx_seconds, their_groups = timed(lambda: groups_of_networkx(transfers, supply))
     assert len(their_groups) == our_groups.max() + 1
     assert all(len(set(our_groups[list(part)].tolist())) == 1 for part in their_groups)

@@ -38,7 +38,7 @@ class SimulatedToken(TokenSimulation):
             token=TokenInfo(TOKEN, "Simulated", "SIM", 18, SUPPLY, self.deployer, 1),
             contracts=frozenset(self.contracts),
             funders=dict(self.funders),
-            balances=self.balances(),
+            balances={name: max(0, held) for name, held in self.balances().items()},
         )
 
 

@@ -77,7 +77,7 @@ def test_the_ledger_of_merged_segments_equals_a_simple_fold(
             transfers = merged(directory, dict(list(segments.items())[:number]))
             if chance.random() < 0.5 or number == len(segments):
                 known = [row for row in expected if row.block <= _last_block(transfers)]
-                require_fold(replay(transfers, 100, Parameters()), known)
+                require_fold(replay(transfers, Parameters()), known)
     assert same(transfers, Transfers.of_rows(expected))
 
 
@@ -96,9 +96,7 @@ def test_the_first_rows_are_those_until_a_block(
     assert same(transfers, Transfers.of_rows(row for row in expected if row.block <= block))
     assert same(transfers, Transfers.of_rows(expected).until(block))
     assert isinstance(transfers, MappedTransfers)
-    require_fold(
-        replay(transfers, 100, Parameters()), [row for row in expected if row.block <= block]
-    )
+    require_fold(replay(transfers, Parameters()), [row for row in expected if row.block <= block])
 
 
 def simple_rows(first: int, last: int, value: int = 1) -> list[TransferRow]:
@@ -119,14 +117,14 @@ def test_only_new_segments_are_appended(root: Path) -> None:
 
 def test_segments_of_an_abandoned_branch_are_dropped(root: Path) -> None:
     directory = new_directory(root)
-    replay(merged(directory, segments_of(simple_rows(1, 30), [10, 20])), 1, Parameters())
+    replay(merged(directory, segments_of(simple_rows(1, 30), [10, 20])), Parameters())
     found = [*simple_rows(1, 20), *simple_rows(21, 40, value=10**30)]
     changed = segments_of(found, [10, 20])
     last = list(changed)[-1]
     changed[last.replace("-1000000-", "-999999-")] = changed.pop(last)
     transfers = merged(directory, changed)
     assert same(transfers, Transfers.of_rows(found))
-    require_fold(replay(transfers, 1, Parameters()), found)
+    require_fold(replay(transfers, Parameters()), found)
 
 
 def test_rows_of_a_merge_that_was_killed_are_overwritten(

@@ -1,6 +1,5 @@
 """Find wallets with one owner, from a token's transfers and a few chain facts (pure)."""
 
-from compute.analysis.dust import held_by_transfers
 from compute.analysis.findings import Findings
 from compute.analysis.labels import InvalidLabels, Label, Labels, read_labels
 from compute.analysis.ledger import replay
@@ -29,7 +28,7 @@ def required_facts(
     transfers: Transfers, facts: ChainFacts, labels: Labels, parameters: Parameters
 ) -> RequiredFacts:
     """Return what to fetch from the chain next, given `facts`; nothing if all is known."""
-    ledger = replay(transfers, held_by_transfers(transfers), parameters)
+    ledger = replay(transfers, parameters)
     required = facts_required_by(ledger, facts, labels, parameters)
     return required.without(facts.requested)
 
@@ -53,7 +52,7 @@ def analyse(
         chain: The chain's name, for the report.
         computed_at: UNIX seconds, for the report.
     """
-    ledger = replay(transfers, held_by_transfers(transfers), parameters)
+    ledger = replay(transfers, parameters)
     nodes = nodes_of(ledger, facts, labels)
     groups, distributors = find_groups(nodes, ledger, facts, parameters)
     findings = Findings(groups, distributors)

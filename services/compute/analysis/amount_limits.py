@@ -53,5 +53,5 @@ def _balance_limits(holdings: Holdings) -> Iterator[Limit]:
             code="balances_from_transfers",
             text="These holders' balances were not read from the contract. Their amounts are what "
             "the transfers add up to, and may be wrong.",
-            share=holdings.share_of_supply(holdings.amount_of(holdings.unverified)),
+            share=holdings.share_of_supply(holdings.unverified),
         )

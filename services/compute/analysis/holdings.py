@@ -1,10 +1,15 @@
 """Add up who holds the supply, by kind of holder."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.analysis.amounts import Mask
+from compute.analysis.balances import Balances
 from compute.analysis.labels import ZERO
 from compute.analysis.ledger import Ledger
 from compute.analysis.nodes import Nodes
@@ -18,9 +23,11 @@ _INFRASTRUCTURE: Final = ("contract", "bridge", "pool", "locker")
 class Holdings:
     """Hold each node's part of the supply, and the totals by kind."""
 
-    balances: Sequence[int]
+    balances: Balances
     """By node, never negative, in the token's smallest unit."""
     kinds: Sequence[Kind]
+    wallets: Mask
+    """By node: a personal account that holds something."""
     totals: Counter[str]
     """By kind."""
     unknown: int
@@ -29,8 +36,8 @@ class Holdings:
     """Nodes whose `balanceOf` is not what the transfers add up to."""
     incredible: tuple[int, ...]
     """Nodes whose `balanceOf` is more than all that exists: what the transfers say is shown."""
-    unverified: tuple[int, ...]
-    """Nodes that hold something by the transfers, and whose `balanceOf` is not known."""
+    unverified: int
+    """What the nodes hold, by the transfers, whose `balanceOf` is not known."""
 
     @property
     def circulating(self) -> int:
@@ -63,13 +70,9 @@ class Holdings:
         """Return an amount as a share of the total supply."""
         return share_of(amount, self.supply)
 
-    def wallets(self) -> list[int]:
-        """Return the personal accounts that hold something."""
-        return [n for n, b in enumerate(self.balances) if b > 0 and self.kinds[n] == "eoa"]
-
     def holders(self) -> int:
         """Count the nodes that hold something."""
-        return sum(balance > 0 for balance in self.balances)
+        return int(self.balances.positive.sum())
 
     def shares(self) -> Supply:
         """Return the shares of the total supply."""
@@ -88,31 +91,29 @@ def holdings_of(nodes: Nodes, ledger: Ledger, facts: ChainFacts) -> Holdings:
     What the token reports as its supply counts only if at least half of it is held: then the rest
     is held by addresses that are not known.
     """
-    balances = [max(0, balance) for balance in nodes.balances]
+    logged = ledger.balances.extended(len(nodes.kinds) - len(ledger.balances))
     zero, said = nodes.index.get(ZERO), facts.token.total_supply
-    if zero is not None:
-        balances[zero] = _burned(nodes, ledger, zero, facts)
     known = _known(nodes, facts)
-    ceiling = max(said, sum(balances))
+    if zero is not None:
+        known[zero] = _burned(nodes, ledger, zero, facts)
+    ceiling = max(said, logged.total(logged.positive))
     incredible = tuple(node for node, balance in known.items() if balance > ceiling)
     for node in incredible:
         del known[node]
-    differing = tuple(n for n, balance in known.items() if balance != nodes.balances[n])
-    for node, balance in known.items():
-        balances[node] = balance
-    totals: Counter[str] = Counter()
-    for balance, kind in zip(balances, nodes.kinds, strict=True):
-        totals[kind] += balance
-    held = totals.total()
-    asked = known.keys() | {zero}
+    balances = _replaced(logged, known)
+    by_kind = {kind: _are(nodes.kinds, kind) for kind in get_args(Kind)}
+    totals = Counter({kind: balances.total(mask) for kind, mask in by_kind.items()})
+    held, asked = totals.total(), np.zeros(len(nodes.kinds), bool)
+    asked[list(known)] = True
     return Holdings(
         balances,
         nodes.kinds,
+        by_kind["eoa"] & balances.positive,
         totals,
         unknown=said - held if held < said <= 2 * held else 0,
-        differing=differing,
+        differing=tuple(n for n, each in known.items() if n != zero and each != logged[n]),
         incredible=incredible,
-        unverified=tuple(n for n, b in enumerate(balances) if b > 0 and n not in asked),
+        unverified=balances.total(~asked),
     )
 
 
@@ -135,6 +136,28 @@ def _burned(nodes: Nodes, ledger: Ledger, zero: int, facts: ChainFacts) -> int:
     if balance is not None:
         return min(balance, received)
     return received if facts.token.total_supply == ledger.supply + received else 0
+
+
+def _replaced(logged: Balances, known: Mapping[int, int]) -> Balances:
+    """Return the balances with those that are known instead; none is below zero."""
+    values = _digits(known.values())
+    width = max(len(logged.size), len(values))
+    size = np.zeros((width, len(logged)), np.uint32)
+    size[: len(logged.size)] = np.where(logged.negative, 0, logged.size)
+    at = list(known)
+    size[:, at] = 0
+    size[: len(values), at] = values
+    return Balances(size, np.zeros(len(logged), bool))
+
+
+def _digits(values: Iterable[int]) -> NDArray[np.uint32]:
+    """Return amounts as a column of eight digits."""
+    raw = b"".join(value.to_bytes(32, "little") for value in values)
+    return np.frombuffer(raw, "<u4").reshape(-1, 8).T.astype(np.uint32)
+
+
+def _are(kinds: Sequence[Kind], wanted: Kind) -> Mask:
+    return np.fromiter((kind == wanted for kind in kinds), bool, count=len(kinds))
 
 
 def share_of(part: int, total: int) -> float:

@@ -70,17 +70,14 @@ class Ledger:
     """(digits, a)"""
     sent: Column
     """(digits, a)"""
+    balances: Balances
+    """By index; below zero where the log is incomplete."""
     first_row: NDArray[np.uint32]
     """(a,) the row of the first tokens that each address received, or `NO_ROW`."""
     first_sources: Links
     """From the sender of a wallet's first tokens, if that sent enough of them, to the wallet."""
     sweeps: Links
     """From a wallet to the one address that got more than half of all it ever sent."""
-
-    @cached_property
-    def balances(self) -> Balances:
-        """By index; below zero where the log is incomplete."""
-        return Balances.of(self.received, self.sent)
 
     @cached_property
     def addresses(self) -> AddressBook:
@@ -103,15 +100,17 @@ class Ledger:
         return self.addresses.number(address)
 
 
-def replay(transfers: Transfers, supply: int, parameters: Parameters) -> Ledger:
-    """Replay all transfers; amounts are dust relative to `supply`."""
+def replay(transfers: Transfers, parameters: Parameters) -> Ledger:
+    """Replay all transfers; amounts are dust relative to what all addresses hold by them."""
     pairs = pairs_of(transfers)
     received, sent, first_row = _totals(pairs, len(transfers.addresses))
+    balances = Balances.of(received, sent)
+    least = ceil(parameters.supply_share * _held(transfers, balances))
     sources, sweeps = [], []
     for part in pairs.slices():
         ends, amounts = pairs.ends(part), pairs.amounts(part)
         rows = pairs.first[part]
-        above_dust = reaches(amounts, ceil(parameters.supply_share * supply))
+        above_dust = reaches(amounts, least)
         source = _Candidates(ends, amounts, rows).where(above_dust & (rows == first_row[ends[1]]))
         total = received[:, source.ends[1]]
         sources.append(
@@ -121,8 +120,20 @@ def replay(transfers: Transfers, supply: int, parameters: Parameters) -> Ledger:
         total = sent[:, sweep.ends[0]]
         sweeps.append(sweep.links(total, more_than(sweep.amounts, parameters.sweep_share, total)))
     return Ledger(
-        transfers, pairs, received, sent, first_row, Links.joined(sources), Links.joined(sweeps)
+        transfers,
+        pairs,
+        received,
+        sent,
+        balances,
+        first_row,
+        Links.joined(sources),
+        Links.joined(sweeps),
     )
+
+
+def _held(transfers: Transfers, balances: Balances) -> int:
+    """Return the sum of what all addresses but the zero address hold; it is never negative."""
+    return balances.total(balances.positive & transfers.addresses.any(axis=1))
 
 
 def _totals(pairs: Pairs, count: int) -> tuple[Column, Column, NDArray[np.uint32]]:

@@ -1,6 +1,5 @@
 """List the holders and the graph of a report, which are served separately."""
 
-import heapq
 from collections.abc import Iterable
 
 from compute.analysis.holdings import Holdings, share_of
@@ -14,12 +13,8 @@ def largest_holders(
 ) -> tuple[Holder, ...]:
     """Return the `count` largest holders, the largest first."""
     cluster_of = {member.address: cluster.id for cluster in clusters for member in cluster.members}
-    holders = [n for n, balance in enumerate(holdings.balances) if balance > 0]
-    largest = heapq.nsmallest(
-        count, holders, key=lambda n: (-holdings.balances[n], nodes.addresses[n])
-    )
     listed = []
-    for rank, node in enumerate(largest, start=1):
+    for rank, node in enumerate(holdings.balances.largest(count), start=1):
         address, balance, kind = (
             checksum_address(nodes.addresses[node]), holdings.balances[node], nodes.kinds[node],
         )  # fmt: skip

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from compute.analysis.concentration import concentration
+from compute.analysis.concentration import Shares, concentration
 from compute.analysis.findings import Group
 from compute.analysis.holdings import Holdings
 from compute.analysis.labels import ZERO
@@ -25,21 +26,28 @@ def metrics_of(
     clusters: Sequence[Cluster],
 ) -> Metrics:
     """Measure concentration per address and per entity; a wallet in no cluster is an entity."""
-    circulating = holdings.circulating
-    shares = {n: holdings.balances[n] / circulating for n in holdings.wallets()}
-    group_of = {n: number for number, group in enumerate(groups) for n in group.nodes}
-    entities: dict[int, float] = {}
-    for node, share in shares.items():
-        entity = group_of.get(node, -1 - node)
-        entities[entity] = entities.get(entity, 0.0) + share
-    fresh = sum(shares.get(n, 0.0) for n in _fresh_wallets(nodes, facts))
+    shares = wallet_shares(holdings)
+    entity = np.arange(len(shares))
+    for group in groups:
+        entity[list(group.nodes)] = group.nodes[0]
+    fresh = float(shares[_fresh_wallets(nodes, facts)].sum())
     return Metrics(
-        per_address=concentration(np.fromiter(shares.values(), float)),
-        per_entity=concentration(np.fromiter(entities.values(), float)),
+        per_address=concentration(shares),
+        per_entity=concentration(_sums(entity, shares)),
         largest_cluster_share=max((c.share for c in clusters), default=0.0),
-        deployer_cluster_share=sum(c.share for c in clusters if c.label == "deployer"),
+        deployer_cluster_share=max((c.share for c in clusters if c.label == "deployer"), default=0),
         fresh_wallet_share=min(1.0, fresh),
     )
+
+
+def _sums(entity: NDArray[np.int64], shares: Shares) -> Shares:
+    return np.asarray(np.bincount(entity, shares), np.float64)
+
+
+def wallet_shares(holdings: Holdings) -> Shares:
+    """Return each node's share of the circulating supply; 0 if it is not a personal account."""
+    held = np.where(holdings.wallets, holdings.balances.floats(), 0.0)
+    return held / max(1.0, float(holdings.circulating))
 
 
 def _fresh_wallets(nodes: Nodes, facts: ChainFacts) -> list[int]:
@@ -52,10 +60,10 @@ def _fresh_wallets(nodes: Nodes, facts: ChainFacts) -> list[int]:
     ]
 
 
-def quality_of(nodes: Nodes, ledger: Ledger, holdings: Holdings, facts: ChainFacts) -> Quality:
+def quality_of(ledger: Ledger, holdings: Holdings, facts: ChainFacts) -> Quality:
     """Compare the transfers with the values that the token contract reports."""
     known = sum(funding is not None for funding in facts.funders.values())
-    mismatches = _mismatches(nodes, ledger, holdings, facts)
+    mismatches = _mismatches(ledger, holdings, facts)
     return Quality(
         balances_verified=not mismatches,
         funding_known=known / len(facts.funders) if facts.funders else 0.0,
@@ -64,7 +72,7 @@ def quality_of(nodes: Nodes, ledger: Ledger, holdings: Holdings, facts: ChainFac
     )
 
 
-def _mismatches(nodes: Nodes, ledger: Ledger, holdings: Holdings, facts: ChainFacts) -> list[str]:
+def _mismatches(ledger: Ledger, holdings: Holdings, facts: ChainFacts) -> list[str]:
     """Return the codes of the ways in which the transfers contradict the token."""
     warnings = []
     zero = ledger.index_of(ZERO)
@@ -73,6 +81,7 @@ def _mismatches(nodes: Nodes, ledger: Ledger, holdings: Holdings, facts: ChainFa
         warnings.append("supply_differs_from_transfers")
     if holdings.differing or holdings.incredible:
         warnings.append("balances_differ_from_transfers")
-    if any(balance < 0 for n, balance in enumerate(nodes.balances) if n != zero):
+    overdrawn = np.flatnonzero(ledger.balances.negative)
+    if len(overdrawn[overdrawn != (-1 if zero is None else zero)]):
         warnings.append("negative_balances")
     return warnings

@@ -70,7 +70,7 @@ class ReportBuilder:
     def _report(self, holdings: Holdings) -> ClusterReport:
         clusters = self._clusters(holdings)
         metrics = metrics_of(self.nodes, holdings, self.facts, self.findings.groups, clusters)
-        quality = quality_of(self.nodes, self.ledger, holdings, self.facts)
+        quality = quality_of(self.ledger, holdings, self.facts)
         return ClusterReport(
             token_address=checksum_address(self.facts.token.address),
             chain=self.chain,

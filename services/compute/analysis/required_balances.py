@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import numpy as np
+
 from compute.analysis.labels import ZERO
 from compute.analysis.ledger import Ledger
 from compute.analysis.parameters import Parameters
@@ -21,10 +23,9 @@ def required_balances(
     The deployer and the owner may have been given the first supply without a log; who sent more
     than they received was. The zero address holds what was burned, with some tokens.
     """
-    balances, address = ledger.balances, ledger.transfers.address
-    by_amount = sorted(range(len(balances)), key=lambda n: (-balances[n], n))
-    overdrawn = [n for n in reversed(by_amount) if balances[n] < 0][: parameters.verify]
-    largest = [n for n in by_amount[: parameters.verify] if balances[n] > 0]
+    address, balances = ledger.transfers.address, ledger.balances
+    overdrawn = np.flatnonzero(balances.negative).tolist()[: parameters.verify]
+    largest = balances.largest(parameters.verify)
     return tuple(dict.fromkeys((ZERO, *issuers(facts), *map(address, (*overdrawn, *largest)))))
 
 

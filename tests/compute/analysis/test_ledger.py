@@ -85,7 +85,7 @@ def test_the_ledger_equals_a_simple_fold(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pairs, "PART_ROWS", part)
         patch.setattr(pairs, "_SAMPLE", 2)
-        ledger = replay(Transfers.of_rows(_same_logs(mixed, expected)), 100, Parameters())
+        ledger = replay(Transfers.of_rows(_same_logs(mixed, expected)), Parameters())
     require_fold(ledger, expected)
 
 
