@@ -28,10 +28,14 @@ class TokenInfo:
     symbol: str | None
     decimals: int | None
     total_supply: int
-    """In the token's smallest unit."""
+    """What the token reports, in its smallest unit; 0 if it reports none."""
     deployer: Address | None
-    """None if it is unknown, or if a factory contract created the token."""
+    """The account that signed the creation, also if it called a factory; None if unknown."""
     created_block: int
+    created_tx: str | None = None
+    """Hash of the transaction that created the token; None if unknown."""
+    owner: Address | None = None
+    """What the token's `owner()` or `getOwner()` returns; None if it has no owner."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def _is_log(each: Any) -> bool:
         return False
     if not (each.get("data") is None or is_bytes(each["data"])):
         return False
-    numbers = (each.get("blockNumber"), each.get("logIndex"))
+    numbers = map(each.get, ("blockNumber", "transactionIndex", "logIndex"))
     if not all(number is None or is_quantity(number) for number in numbers):
         return False
     return each.get("blockNumber") is None or is_hash(each.get("transactionHash"))

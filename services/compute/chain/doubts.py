@@ -116,13 +116,13 @@ class Group:
         return failures[0] if failures else None
 
     def corrected(self) -> list[tuple[str, Call]]:
-        """Return the calls that one endpoint answered and another rejected, with the latter."""
+        """Return the calls that one endpoint answered and another did not, with the latter."""
         return [
             (each.endpoint, call)
             for call, heard in zip(self.calls, self._heard, strict=True)
             if any(each.doubt is Doubt.NONE for each in heard)
             for each in heard
-            if each.doubt in (Doubt.FIRM, Doubt.PASSING)
+            if each.doubt is not Doubt.NONE
         ]
 
     def settle(self, awaited: frozenset[str]) -> bool:

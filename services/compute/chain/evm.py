@@ -3,15 +3,25 @@
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
 
 from compute.chain.fetch_facts import fetch_facts
 from compute.chain.rejections import RpcError
 from compute.chain.rpc import RpcClient, Unreachable
 from compute.chain.token import NoContract, NotAToken, read_token
-from compute.chain.transfer_logs import Window, read_transfers
+from compute.chain.transfer_logs import LogsRefused, Window, read_transfers
 from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
 from compute.ports import AnalysisFailure
 from compute.transfers import TransferRange
+
+_UNAVAILABLE: Final = (
+    "The chain could not be queried. What was read so far is stored; request the analysis again "
+    "later."
+)
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -40,14 +50,17 @@ class EvmChain:
             return await self._behind_head(self.finality_blocks)
 
     async def _finalized(self) -> Mapping[str, str] | None:
+        """Return the newest final block; None if the chain has no such tag, or never moves it."""
         try:
-            return await self.rpc.block("finalized")
+            block = await self.rpc.block("finalized")
         except RpcError:
             return None
+        return block if block and int(block["number"], 16) > 0 else None
 
     async def _behind_head(self, blocks: int) -> PinnedBlock:
+        """Return the block so far behind the head; the head of a chain that is shorter."""
         head = int(await self.rpc.call("eth_blockNumber"), 16)
-        block = await self.rpc.block(max(0, head - blocks))
+        block = await self.rpc.block(head - blocks if head > blocks else head)
         if block is None:
             raise Unreachable("the chain does not return a block that it reported")
         return _pinned(block, finalized=False)
@@ -94,9 +107,10 @@ def _unavailable() -> Iterator[None]:
     """Turn a failed query into an `AnalysisFailure`."""
     try:
         yield
+    except LogsRefused as error:
+        raise AnalysisFailure("provider_unavailable", str(error)) from error
     except (RpcError, Unreachable) as error:
-        raise AnalysisFailure(
-            "provider_unavailable",
-            "The chain could not be queried. What was read so far is stored; request the analysis "
-            f"again later. ({error})",
-        ) from error
+        raise AnalysisFailure("provider_unavailable", f"{_UNAVAILABLE} ({error})") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        log.exception("provider_response_not_understood")
+        raise AnalysisFailure("provider_unavailable", _UNAVAILABLE) from error

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from compute.chain.origin import is_contract
 from compute.chain.rejections import RpcError
 from compute.chain.rpc import Call, RpcClient
-from compute.chain.token import BALANCE_OF, address_word, is_contract, number
+from compute.chain.token import BALANCE_OF, address_word, number
 from compute.chain_facts import (
     Address,
     ChainFacts,

@@ -123,17 +123,21 @@ class RpcClient:
         return results
 
     async def together(
-        self, calls: Sequence[Call], accept: Callable[[Sequence[Any]], bool] = _accept_all
+        self,
+        calls: Sequence[Call],
+        accept: Callable[[Sequence[Any]], bool] = _accept_all,
+        *,
+        doubted: Callable[[Call, Any], bool] = _believe,
     ) -> list[Any]:
         """Make a few calls to one endpoint and return the result or `RpcError` of each, in order.
 
         Results that `accept` returns False for are taken as those of an endpoint that lags behind,
-        and another endpoint is called.
+        and another endpoint is called. `doubted` is as in `batch`.
 
         Raises:
             Unreachable: no endpoint responds.
         """
-        return await self._complete(Group(calls, _believe, together=True), accept)
+        return await self._complete(Group(calls, doubted, together=True), accept)
 
     async def _complete(self, group: Group, accept: Callable[[Sequence[Any]], bool]) -> list[Any]:
         reason = "no endpoint is configured"

@@ -2,7 +2,8 @@
 
 Providers limit a query by its blocks, its results, its bytes or its time, each with its own error
 message. A rejected query is repeated for fewer blocks; the message is only a hint, and never a
-reason to ask for as many again. A single block that is rejected is read from its receipts.
+reason to ask for as many again. A single block that is rejected is read from its receipts, and so
+are all that follow if an endpoint rejects every query for logs.
 """
 
 import re
@@ -10,28 +11,33 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
+from compute.chain.log_decoding import TRANSFER, Log, decode
 from compute.chain.rejections import RpcError
-from compute.chain.rpc import RpcClient
-from compute.transfers import ADDRESS_BYTES, WORD_BYTES, Bytes, TransferRange, Transfers
+from compute.chain.rpc import Call, RpcClient
+from compute.transfers import TransferRange
 
-TRANSFER: Final = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
-"""Keccak-256 of `Transfer(address,address,uint256)`."""
 FIRST_WINDOW: Final = 2_000
 MAX_WINDOW: Final = 500_000
 FEW_RESULTS: Final = 5_000
 """Results below which a window may grow."""
 SPARSE_RESULTS: Final = 1_000
 """Results below which a rejected size is tried again sooner."""
-TOPICS: Final = 3
-"""The event and its two indexed addresses; an ERC-721 transfer has a fourth topic."""
+REFUSED: Final = 3
+"""Single blocks in a row whose logs are rejected, after which receipts are read at once."""
+RECEIPT_BLOCKS: Final = 20
+"""Blocks whose receipts are read together."""
+LOGS_AGAIN: Final = 1_000
+"""Blocks read from receipts after which logs are asked for again."""
+MAX_RECEIPT_BLOCKS: Final = 50_000
+"""Blocks that are read from their receipts, one call each, at most."""
 _PAIR = re.compile(r"(0x[0-9a-fA-F]+|\b\d+)\s*(?:,|-|to|\.\.)\s*(0x[0-9a-fA-F]+|\d+)\b")
 _LIMIT = re.compile(
     r"(?:limit(?:ed)?|max(?:imum)?|up to|at most|exceeds?|than)\D{0,40}?(\d[\d,_]*)", re.IGNORECASE
 )
 
-Log = dict[str, Any]
+
+class LogsRefused(Exception):
+    """Report that the endpoints reject queries for logs, and what else there is takes too long."""
 
 
 @dataclass(slots=True)
@@ -43,8 +49,23 @@ class Window:
     """The most blocks that the provider has said it accepts."""
     rejected: int = MAX_WINDOW + 1
     """A size that was rejected recently."""
+    refused: int = 0
+    """Single blocks in a row whose logs were rejected."""
     _since: int = 0
     """Queries since that rejection."""
+    _from_receipts: int = 0
+    """Blocks read from receipts since logs were asked for."""
+
+    @property
+    def by_receipts(self) -> bool:
+        """True if the endpoints reject every query for logs."""
+        return self.refused >= REFUSED
+
+    def read_from_receipts(self, blocks: int) -> None:
+        """Count blocks that were read from receipts; ask for logs again after a while."""
+        self._from_receipts += blocks
+        if self._from_receipts >= LOGS_AGAIN:
+            self.refused, self._from_receipts = REFUSED - 1, 0
 
     def shrink(self, asked: int, hint: int | None, *, hard: bool) -> None:
         """Adapt after a query of `asked` blocks (more than one) was rejected.
@@ -71,23 +92,42 @@ async def read_transfers(
     """Yield consecutive ranges, without gaps, from block `first` to block `last`.
 
     Raises:
+        LogsRefused: the endpoints reject queries for logs, and there are too many blocks.
         RpcError: a single block is rejected, and its receipts too.
         Unreachable: no endpoint responds.
     """
     window = window or Window()
     at = first
     while at <= last:
-        to = min(at + window.size - 1, last)
-        end, logs = await _query(rpc, token, at, to)
-        if isinstance(logs, RpcError):
-            if to > at:
-                hint, hard = suggested_size(logs.message, at, to)
-                window.shrink(to - at + 1, hint, hard=hard)
+        if window.by_receipts:
+            read = await _from_receipts(rpc, token, at, last)
+            window.read_from_receipts(read.to_block - at + 1)
+        else:
+            found = await _from_logs(rpc, token, at, last, window)
+            if found is None:
                 continue
-            logs = await logs_from_receipts(rpc, token, at)
-        yield TransferRange(at, to, end["hash"], decode(logs, token, at, to))
-        window.grow(to - at + 1, len(logs))
-        at = to + 1
+            read = found
+        yield read
+        at = read.to_block + 1
+
+
+async def _from_logs(
+    rpc: RpcClient, token: str, at: int, last: int, window: Window
+) -> TransferRange | None:
+    """Return the transfers of a window of blocks; None if it is rejected, and smaller now."""
+    to = min(at + window.size - 1, last)
+    end, logs = await _query(rpc, token, at, to)
+    if isinstance(logs, RpcError):
+        if to > at:
+            hint, hard = suggested_size(logs.message, at, to)
+            window.shrink(to - at + 1, hint, hard=hard)
+            return None
+        window.refused += 1
+        logs = await logs_from_receipts(rpc, token, at)
+    else:
+        window.refused = 0
+    window.grow(to - at + 1, len(logs))
+    return TransferRange(at, to, end["hash"], decode(logs, token, at, to))
 
 
 async def _query(
@@ -103,11 +143,46 @@ async def _query(
         "fromBlock": hex(at),
         "toBlock": hex(to),
     }
-    calls = [("eth_getBlockByNumber", (hex(to), False)), ("eth_getLogs", (query,))]
-    end, logs = await rpc.together(calls, lambda results: isinstance(results[0], dict))
-    if not isinstance(logs, (list, RpcError)):
-        logs = RpcError(0, "the response is not a list of logs")
+    calls: list[Call] = [
+        ("eth_getBlockByNumber", (hex(to), False)),
+        ("eth_getLogs", (query,)),
+    ]
+    end, logs = await rpc.together(calls, _is_one_branch)
     return end, logs
+
+
+def _is_one_branch(results: Sequence[Any]) -> bool:
+    """Return True if the last block is there, and its logs are those of this very block."""
+    end, logs = results
+    if not isinstance(end, dict):
+        return False
+    found = logs if isinstance(logs, list) else []
+    hashes = (each.get("blockHash") for each in found if each.get("blockNumber") == end["number"])
+    return all(each in (None, end["hash"]) for each in hashes)
+
+
+async def _from_receipts(rpc: RpcClient, token: str, at: int, last: int) -> TransferRange:
+    """Return the transfers of a few blocks from their receipts.
+
+    Raises:
+        LogsRefused: there are too many blocks, or the endpoints have no receipts of them.
+    """
+    if last - at + 1 > MAX_RECEIPT_BLOCKS:
+        raise LogsRefused(
+            "The provider of this chain rejects queries for transfers (eth_getLogs), and "
+            f"{last - at + 1} blocks are too many to read one by one. Another endpoint is needed."
+        )
+    to = min(at + RECEIPT_BLOCKS - 1, last)
+    calls: list[Call] = [("eth_getBlockByNumber", (hex(to), False))]
+    calls += [("eth_getBlockReceipts", (hex(number),)) for number in range(at, to + 1)]
+    end, *receipts = await rpc.together(calls, lambda results: isinstance(results[0], dict))
+    if not all(isinstance(each, list) for each in receipts):
+        raise LogsRefused(
+            "The provider of this chain rejects queries for transfers (eth_getLogs) and for the "
+            "receipts of a block (eth_getBlockReceipts). Another endpoint is needed."
+        )
+    logs = [log for block in receipts for receipt in block for log in receipt["logs"]]
+    return TransferRange(at, to, end["hash"], decode(logs, token, at, to))
 
 
 def suggested_size(message: str, at: int, to: int) -> tuple[int | None, bool]:
@@ -131,42 +206,16 @@ def suggested_size(message: str, at: int, to: int) -> tuple[int | None, bool]:
 
 
 async def logs_from_receipts(rpc: RpcClient, token: str, block: int) -> list[Log]:
-    """Return a block's logs from its receipts, all at once or one by one."""
-    try:
-        receipts = await rpc.call("eth_getBlockReceipts", hex(block))
-    except RpcError:
+    """Return a block's logs from its receipts, all at once or one by one.
+
+    Raises:
+        RpcError: the endpoints have no receipts of the block.
+    """
+    (receipts,) = await rpc.batch([("eth_getBlockReceipts", (hex(block),))])
+    if not isinstance(receipts, list):
         hashes = (await rpc.block(block) or {}).get("transactions", ())
         receipts = await rpc.call_all([("eth_getTransactionReceipt", (each,)) for each in hashes])
+    if None in receipts:
+        raise RpcError(0, f"the receipts of block {block} are missing")
     logs = [each for receipt in receipts for each in receipt["logs"]]
-    return [each for each in logs if each["address"].lower() == token]
-
-
-def decode(logs: Sequence[Log], token: str, first: int, last: int) -> Transfers:
-    """Decode this token's ERC-20 transfers; drop everything else that a provider may send."""
-    valid = [each for each in logs if _is_transfer(each, token, first, last)]
-    return Transfers.of(
-        block=[int(each["blockNumber"], 16) for each in valid],
-        log_index=[int(each["logIndex"], 16) for each in valid],
-        tx=_rows([each["transactionHash"] for each in valid], WORD_BYTES),
-        sender=_rows([each["topics"][1][-40:] for each in valid], ADDRESS_BYTES),
-        recipient=_rows([each["topics"][2][-40:] for each in valid], ADDRESS_BYTES),
-        value=_rows([each["data"][2:66] for each in valid], WORD_BYTES),
-    )
-
-
-def _is_transfer(each: Log, token: str, first: int, last: int) -> bool:
-    topics: Sequence[str] = each.get("topics") or ()
-    data: str = each.get("data") or ""
-    return (
-        len(topics) == TOPICS
-        and topics[0] == TRANSFER
-        and each["address"].lower() == token
-        and not each.get("removed")
-        and len(data) >= 2 + 2 * WORD_BYTES
-        and first <= int(each["blockNumber"], 16) <= last
-    )
-
-
-def _rows(texts: Sequence[str], width: int) -> Bytes:
-    packed = bytes.fromhex("".join(text.removeprefix("0x") for text in texts))
-    return np.frombuffer(packed, np.uint8).reshape(-1, width)
+    return [each for each in logs if str(each["address"]).lower() == token]

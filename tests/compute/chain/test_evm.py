@@ -7,7 +7,8 @@ import pytest
 from compute.analysis import Labels, Parameters, analyse, required_facts
 from compute.chain import Chains, Endpoint, EvmChain, Unreachable
 from compute.chain.fetch_facts import NO_ARCHIVE, first_funders
-from compute.chain.token import is_contract, text
+from compute.chain.origin import is_contract
+from compute.chain.token import text
 from compute.chain_facts import RequiredFacts
 from compute.ports import AnalysisFailure
 from compute.settings import Settings

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from compute.chain import RpcError
+from compute.chain.log_decoding import decode
 from compute.chain.transfer_logs import (
     FIRST_WINDOW,
     Window,
-    decode,
     read_transfers,
     suggested_size,
 )
