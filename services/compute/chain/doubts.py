@@ -116,14 +116,20 @@ class Group:
         return failures[0] if failures else None
 
     def corrected(self) -> list[tuple[str, Call]]:
-        """Return the calls that one endpoint answered and another did not, with the latter."""
-        return [
+        """Return the calls that one endpoint answered and another did not, with the latter.
+
+        Calls that belong together count as one.
+        """
+        corrected = [
             (each.endpoint, call)
             for call, heard in zip(self.calls, self._heard, strict=True)
             if any(each.doubt is Doubt.NONE for each in heard)
             for each in heard
             if each.doubt is not Doubt.NONE
         ]
+        if self.together:
+            return [(name, call) for name, _ in corrected for call in self.calls]
+        return corrected
 
     def settle(self, awaited: frozenset[str]) -> bool:
         """Return True if every call has an answer; `awaited` may still answer."""

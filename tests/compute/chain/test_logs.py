@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 
-from compute.chain import RpcError
-from compute.chain.log_decoding import decode
+from compute.chain import EvmChain, RpcError
+from compute.chain.log_decoding import TRANSFER, decode
 from compute.chain.transfer_logs import (
     FIRST_WINDOW,
+    LogsRefused,
     Window,
     read_transfers,
     suggested_size,
 )
+from compute.ports import AnalysisFailure
 from compute.transfers import TransferRange, Transfers
 from deploy.local.chain import STYLES, RpcRejection, SimulatedChain
 from tests.compute.chain.conftest import Providers
@@ -105,15 +107,9 @@ async def test_a_provider_that_rejects_everything_is_given_up(
     simulated: SimulatedToken, providers: Providers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = SimulatedChain(simulated)
-    original = chain.answer
-
-    def refuse(method: str, params: list[Any]) -> Any:
-        if method in ("eth_getLogs", "eth_getBlockReceipts", "eth_getTransactionReceipt"):
-            raise RpcRejection(-32000, "not for you")
-        return original(method, params)
-
-    monkeypatch.setattr(chain, "answer", refuse)
-    with pytest.raises(RpcError, match="not for you"):
+    methods = ("eth_getLogs", "eth_getBlockReceipts", "eth_getTransactionReceipt")
+    refuse(chain, monkeypatch, *methods)
+    with pytest.raises(RpcError, match="not available"):
         await read(chain, providers, first=1)
 
 
@@ -167,6 +163,136 @@ def test_other_logs_are_left_out() -> None:
     logs = [good, *(change(good) | {"logIndex": hex(n)} for n, change in enumerate(wrong, 1))]
     (row,) = rows(decode(logs, TOKEN, 1, 8))
     assert row[5] == 7
+
+
+def transfer_log(**changes: Any) -> dict[str, Any]:
+    name = "0x" + "0" * 24 + "11" * 20
+    return {
+        "address": TOKEN,
+        "topics": [TRANSFER, name, name.replace("1", "2")],
+        "data": "0x" + "0" * 63 + "7",
+        "blockNumber": "0x5",
+        "transactionIndex": "0x0",
+        "logIndex": "0x0",
+        "transactionHash": "0x" + "ab" * 32,
+        "removed": False,
+    } | changes
+
+
+def test_addresses_may_be_in_the_data() -> None:
+    log = transfer_log()
+    first, second, value = log["topics"][1][2:], log["topics"][2][2:], log["data"][2:]
+    layouts = [
+        log,
+        log | {"topics": [TRANSFER], "data": f"0x{first}{second}{value}"},
+        log | {"topics": [TRANSFER, "0x" + first], "data": f"0x{second}{value}"},
+    ]
+    for layout in layouts:
+        (row,) = rows(decode([layout], TOKEN, 1, 8))
+        assert row[3:] == ("0x" + "11" * 20, "0x" + "22" * 20, 7)
+    no_address = log | {"topics": [TRANSFER], "data": f"0x{'f' * 64}{second}{value}"}
+    short = log | {"topics": [TRANSFER], "data": f"0x{first}{second}"}
+    assert rows(decode([no_address, short], TOKEN, 1, 8)) == []
+
+
+def test_a_pending_log_is_ignored() -> None:
+    pending = transfer_log(blockNumber=None, logIndex=None, transactionHash=None)
+    assert len(decode([pending, transfer_log()], TOKEN, 1, 8)) == 1
+
+
+@pytest.mark.parametrize("index", [lambda n: hex(n % 2), lambda _: None, lambda n: hex(2**40 + n)])
+def test_logs_that_are_counted_per_transaction_are_all_read(index: Any) -> None:
+    logs = [
+        transfer_log(
+            transactionHash=f"0x{n // 2:064x}",
+            transactionIndex=hex(n // 2),
+            logIndex=index(n),
+            data=f"0x{n:064x}",
+        )
+        for n in range(10)
+    ]
+    found = rows(decode(logs[::-1] if index(0) else logs, TOKEN, 1, 8))
+    assert [(row[1], row[5]) for row in found] == [(n, n) for n in range(10)]
+
+
+def test_a_log_that_is_sent_twice_counts_once() -> None:
+    log, other = transfer_log(), transfer_log(transactionHash="0x" + "cd" * 32)
+    assert len(decode([log, log], TOKEN, 1, 8)) == 1
+    assert len(decode([log, other, log, other], TOKEN, 1, 8)) == 2
+
+
+async def test_a_provider_without_logs_is_read_from_receipts(
+    simulated: SimulatedToken, providers: Providers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = SimulatedChain(simulated)
+    refuse(chain, monkeypatch, "eth_getLogs")
+    found = Transfers.concatenate([each.transfers for each in await read(chain, providers)])
+    assert rows(found) == expected(chain, simulated)
+    assert chain.calls.total() <= 2 * (chain.head + 1) + 50
+
+
+async def test_a_provider_without_logs_says_so_if_there_are_too_many_blocks(
+    simulated: SimulatedToken, providers: Providers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = SimulatedChain(simulated, gap=3)
+    monkeypatch.setattr("compute.chain.transfer_logs.MAX_RECEIPT_BLOCKS", 100)
+    refuse(chain, monkeypatch, "eth_getLogs")
+    with pytest.raises(LogsRefused, match="too many"):
+        await read(chain, providers)
+    assert chain.calls.total() <= 100
+
+
+async def test_a_provider_without_logs_and_receipts_says_so(
+    simulated: SimulatedToken, providers: Providers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = SimulatedChain(simulated)
+    refuse(chain, monkeypatch, "eth_getLogs", "eth_getBlockReceipts")
+    evm = EvmChain(await providers.of(chain))
+    with pytest.raises(AnalysisFailure, match="Another endpoint is needed") as failure:
+        async for _ in evm.sync(TOKEN, 0, chain.head):
+            pass
+    assert failure.value.code == "provider_unavailable"
+
+
+async def test_logs_are_read_from_the_endpoint_that_has_them(
+    simulated: SimulatedToken, providers: Providers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none, good = SimulatedChain(simulated), SimulatedChain(simulated)
+    refuse(none, monkeypatch, "eth_getLogs")
+    rpc = await providers.of(none, good)
+    found = [each.transfers async for each in read_transfers(rpc, TOKEN, 0, good.head)]
+    assert rows(Transfers.concatenate(found)) == expected(good, simulated)
+    assert none.calls["eth_getLogs"] == 1
+    assert none.calls["eth_getBlockReceipts"] == 0
+
+
+async def test_logs_of_another_branch_are_not_used(
+    simulated: SimulatedToken, providers: Providers
+) -> None:
+    """A load balancer may send two calls of one request to nodes on different branches."""
+    split, good = SimulatedChain(simulated), SimulatedChain(simulated)
+    original = split._get_logs
+
+    def elsewhere(query: dict[str, Any]) -> Any:
+        return [each | {"blockHash": "0x" + "ee" * 32} for each in original(query)]
+
+    split._get_logs = elsewhere  # type: ignore[method-assign]
+    rpc = await providers.of(split, good)
+    found = [each.transfers async for each in read_transfers(rpc, TOKEN, 0, good.head)]
+    assert rows(Transfers.concatenate(found)) == expected(good, simulated)
+    assert good.calls["eth_getLogs"] == 1
+
+
+def refuse(chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch, *methods: str) -> None:
+    original = chain.answer
+
+    def refused(method: str, params: list[Any]) -> Any:
+        result = original(method, params)
+        if method in methods:
+            raise RpcRejection(-32601, f"the method {method} is not available")
+        return result
+
+    monkeypatch.setattr(chain, "answer", refused)
 
 
 @pytest.mark.parametrize(
