@@ -1,20 +1,25 @@
 """Judge cluster analysis on simulated launches.
 
-    python -m benchmarks.worlds [--split tuning|held-out] [--only NAME] [--seed N] [--scale N]
-                                [--report-only]
+    python -m benchmarks.worlds [--split tuning|held-out] [--only NAME] [--scale N] [--large]
 
-Without options all scenarios run with all seeds, and every bound is checked: the exit code is 1 if
-one is broken. While a method is tuned only `--split tuning` may be looked at.
+Without options all scenarios run with all seeds, every signal of the method is switched off in
+turn, and every bound is checked: the exit code is 1 if one is broken. While a method is tuned only
+`--split tuning` may be looked at. `--large` runs tokens of 5,000 and 60,000 holders instead.
 """
 
 import argparse
 import sys
 from statistics import mean
 
-from benchmarks.worlds.results import Result, calibration, measure
+from benchmarks.worlds.ablation import ablations
+from benchmarks.worlds.judge import judge
+from benchmarks.worlds.results import Measured, Result, calibration, measure
+from benchmarks.worlds.run import analysed
 from benchmarks.worlds.scenario import Scenario, Split
 from benchmarks.worlds.scenarios import SCENARIOS
 
+LARGE = (("many-small-groups", 5), ("mixture", 12), ("many-small-groups", 55))
+"""Scenarios and scales that `--large` runs."""
 TITLE = (
     "scenario                              split      P mean   P min  R mean   R min"
     "  clusters  high-mixed  holders  calls/holder"
@@ -23,14 +28,17 @@ TITLE = (
 
 def main() -> int:
     options = _options()
+    if options.large:
+        return large()
     chosen = _chosen(options.split, options.only)
     print(TITLE)
     results = []
     for scenario in chosen:
-        result = measure(scenario, options.split, scale=options.scale)
+        result = measure(scenario, options.split, scale=options.scale, keep=True)
         print(row(result), flush=True)
         results.append(result)
     print_calibration(results)
+    print_ablations(results)
     return check(results)
 
 
@@ -39,6 +47,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--split", choices=("tuning", "held-out"))
     parser.add_argument("--only", default="", help="part of a scenario's name")
     parser.add_argument("--scale", type=int, default=1, help="multiplies the people")
+    parser.add_argument("--large", action="store_true", help="up to 60,000 holders")
     return parser.parse_args()
 
 
@@ -48,6 +57,20 @@ def _chosen(split: Split | None, only: str) -> list[Scenario]:
         for each in SCENARIOS.values()
         if only in each.name and (split is None or each.split == split)
     ]
+
+
+def large() -> int:
+    """Run tokens with many holders, and check the bounds on them."""
+    print(TITLE)
+    results = []
+    for name, scale in LARGE:
+        world = SCENARIOS[name].world(1, scale)
+        done = analysed(world)
+        verdict = judge(world, done.report)
+        measured = Measured(verdict, None, done.calls, done.seconds)
+        results.append(Result(SCENARIOS[name], [measured]))
+        print(f"{row(results[-1])}   {done.calls} calls, {done.seconds / 60:.1f} min at 25/s")
+    return check(results)
 
 
 def row(result: Result) -> str:
@@ -68,6 +91,16 @@ def print_calibration(results: list[Result]) -> None:
     for confidence, (count, right) in calibration(results).items():
         share = f"{right / count:>7.3f}" if count else f"{'-':>7}"
         print(f"{confidence:<12} {count:>8} {right:>14} {share}")
+
+
+def print_ablations(results: list[Result]) -> None:
+    """Print what becomes worse without each signal."""
+    print("\nwithout                P mean  R mean   scenarios that break")
+    for each in ablations(results):
+        lost = [f"{name} (precision)" for name in each.imprecise]
+        lost += [f"{name} (recall)" for name in each.incomplete]
+        line = f"{each.signal:<21} {each.precision:>7.3f} {each.recall:>7.3f}"
+        print(line + "   " + (", ".join(lost) or "-"), flush=True)
 
 
 def check(results: list[Result]) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from benchmarks.worlds.chain import DAY, ETHER, START
+from benchmarks.worlds.chain import DAY, ETHER, START, UNIT
 from benchmarks.worlds.world import SUPPLY, World
 
 BUSY: Final = 60_000
@@ -81,7 +81,7 @@ def buyers(world: World, exchange: Service, count: int, *, days: float = 5) -> l
     """
     found = [stranger(world, exchange) for _ in range(count)]
     gap = max(1, int(days * DAY / max(1, count)))
-    largest = min(2_000_000, 400_000_000 // max(1, count))
+    largest = min(2_000_000, world.held(world.pool) // UNIT * 2 // 5 // max(1, count))
     for buyer in found:
         world.wait(world.random.randint(1, 2 * gap))
         amount = world.amount(largest // 20, largest)

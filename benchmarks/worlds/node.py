@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from benchmarks.worlds.chain import Chain, Tx
 from benchmarks.worlds.codes import selector, word
+from benchmarks.worlds.programs import execute
 
 HEAD_DISTANCE: Final = 100
 """Blocks after the last transaction of a world."""
@@ -115,12 +116,20 @@ class Node:
         return 0 if history is None else history.at(block)
 
     def _eth_getTransactionCount(self, address: str, tag: str) -> str:  # noqa: N802
+        return hex(self.nonce(address, self._number(tag)))
+
+    def nonce(self, address: str, block: int) -> int:
+        """Return the number of transactions that an address has sent by a block."""
         history = self.chain.nonces.get(address)
-        return hex(0 if history is None else history.at(self._number(tag)))
+        return 0 if history is None else history.at(block)
 
     def _eth_call(self, call: dict[str, str], tag: str, *_overrides: object) -> str:
         data = call.get("data") or call.get("input") or "0x"
-        result = self.view(str(call.get("to", "")).lower(), data[2:], self._number(tag))
+        number = self._number(tag)
+        if call.get("to"):
+            result = self.view(call["to"].lower(), data[2:], number)
+        else:
+            result = execute(self, bytes.fromhex(data[2:]), number)
         if result is None:
             raise Rejection(_REVERTED, "execution reverted")
         return "0x" + result.hex()

@@ -56,6 +56,7 @@ class PacedClock:
 class Analysed:
     """Hold what an analysis of a world returned and what it cost."""
 
+    world: World
     report: ClusterReport
     transfers: Transfers
     facts: ChainFacts
@@ -72,9 +73,9 @@ def analysed(world: World, parameters: Parameters | None = None) -> Analysed:
     return asyncio.run(_analyse(world, parameters or Parameters()))
 
 
-def analysed_again(world: Analysed, parameters: Parameters) -> ClusterReport:
+def analysed_again(before: Analysed, parameters: Parameters) -> ClusterReport:
     """Analyse with other parameters, on the facts that were fetched before."""
-    return _report(world.transfers, world.facts, world.labels, parameters)
+    return _report(before.transfers, before.facts, before.labels, parameters)
 
 
 async def _analyse(world: World, parameters: Parameters) -> Analysed:
@@ -98,6 +99,7 @@ async def _analyse(world: World, parameters: Parameters) -> Analysed:
             break
         facts = facts.merged(await chain.fetch_facts(token, pinned, required))
     return Analysed(
+        world=world,
         report=_report(transfers, facts, labels, parameters),
         transfers=transfers,
         facts=facts,

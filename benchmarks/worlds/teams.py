@@ -20,7 +20,7 @@ def funded_by_exchange(world: World, exchange: Service, wallets: list[str]) -> N
 
 
 def bought_apart(world: World, wallets: list[str], days: float = 2) -> None:
-    """Let wallets buy one after the other, mixed with nobody in particular."""
+    """Let wallets buy one after the other, at random times."""
     gap = max(2, int(days * DAY / len(wallets)))
     for wallet, amount in shares(world, wallets):
         world.wait(world.random.randint(1, 2 * gap))

@@ -18,9 +18,9 @@ def delegated_team(world: World, scale: int) -> None:
         world.pay(world.deployer, member, 1)
     for account in team + crowd:
         world.delegate(account)
-    everybody = shares(world, team + crowd)
-    world.random.shuffle(everybody)
-    for account, amount in everybody:
+    receivers = shares(world, team + crowd)
+    world.random.shuffle(receivers)
+    for account, amount in receivers:
         world.wait(world.random.randint(5, 100))
         world.buy(account, amount)
     world.require([world.deployer, *team])

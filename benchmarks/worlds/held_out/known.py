@@ -146,12 +146,12 @@ def multisender_then_collection(world: World, scale: int) -> None:
     team = team_of(world)
     collector = world.wallet(world.owners[world.deployer])
     funded_by_exchange(world, exchange, [*team, collector])
-    everybody = team + [stranger(world, exchange) for _ in range(200 * scale)]
-    world.random.shuffle(everybody)
+    receivers = team + [stranger(world, exchange) for _ in range(200 * scale)]
+    world.random.shuffle(receivers)
     contract = disperser(world)
-    for first in range(0, len(everybody), 110):
+    for first in range(0, len(receivers), 110):
         world.wait(1)
-        paid = shares(world, everybody[first : first + 110], 2)
+        paid = shares(world, receivers[first : first + 110], 2)
         world.send_through(contract, world.deployer, paid)
     buyers(world, exchange, 60 * scale)
     world.buy(collector, world.amount())

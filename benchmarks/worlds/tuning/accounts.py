@@ -70,9 +70,9 @@ def airdrop_farm(world: World, scale: int) -> None:
     world.wait(50)
     world.pay_through(disperser(world), farmer, [(each, 0.05) for each in farm])
     crowd = [stranger(world, exchange) for _ in range(120 * scale)]
-    everybody = farm + crowd
-    world.random.shuffle(everybody)
-    for each in everybody:
+    receivers = farm + crowd
+    world.random.shuffle(receivers)
+    for each in receivers:
         world.wait(world.random.randint(1, 60))
         moves = [(claims, each, 250_000 * 10**18)]
         world.tx(each, claims, data="0x4e71d92d", moves=moves)

@@ -95,18 +95,18 @@ def multisender_pays_the_team(world: World, scale: int) -> None:
 
 
 @scenario(recall=None)
-def multisender_pays_everybody(world: World, scale: int) -> None:
+def multisender_pays_a_crowd(world: World, scale: int) -> None:
     """Let a contract pay the team and 200 real receivers: no one can tell them apart."""
     exchange = start(world)
     team = team_of(world)
     funded_by_exchange(world, exchange, team)
     crowd = [stranger(world, exchange) for _ in range(200 * scale)]
-    everybody = team + crowd
-    world.random.shuffle(everybody)
+    receivers = team + crowd
+    world.random.shuffle(receivers)
     contract = disperser(world)
-    for first in range(0, len(everybody), 110):
+    for first in range(0, len(receivers), 110):
         world.wait(1)
-        paid = shares(world, everybody[first : first + 110], 2)
+        paid = shares(world, receivers[first : first + 110], 2)
         world.send_through(contract, world.deployer, paid)
     buyers(world, exchange, 100 * scale)
 
