@@ -27,6 +27,8 @@ class Verdict:
     precision: float
     recall: float | None
     """None if no pair is required."""
+    suspected: float | None
+    """Share of the suspects that the report points out; None if there are none."""
     clusters: tuple[JudgedCluster, ...]
     holders: int
 
@@ -50,12 +52,22 @@ def judge(world: World, report: ClusterReport) -> Verdict:
     return Verdict(
         precision=right / (right + wrong) if right + wrong else 1.0,
         recall=len(found & required) / len(required) if required else None,
+        suspected=_suspected(world, report, groups),
         clusters=tuple(
             JudgedCluster(each.confidence, _count(world, group, uncertain)[1] > 0, len(group))
             for each, group in zip(report.clusters, groups, strict=True)
         ),
         holders=len(holders),
     )
+
+
+def _suspected(
+    world: World, report: ClusterReport, groups: Iterable[frozenset[str]]
+) -> float | None:
+    if not world.suspects:
+        return None
+    named = {name.lower() for each in report.suspicions for name in each.wallets}
+    return len(world.suspects & named.union(*groups)) / len(world.suspects)
 
 
 def _pairs(group: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -24,6 +24,8 @@ class People(Chain):
     """Groups of wallets that an analysis has to find, as far as they hold the token."""
     uncertain: list[frozenset[str]] = field(default_factory=list)
     """Groups of wallets whose pairs no one could judge from the chain; they count neither way."""
+    suspects: set[str] = field(default_factory=set)
+    """Wallets that an analysis has to point out, in a suspicion or in a cluster."""
     labels: dict[str, Label] = field(default_factory=dict)
     deployer: str = ""
     pool: str = ""

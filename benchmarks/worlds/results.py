@@ -7,7 +7,7 @@ from statistics import mean
 
 from benchmarks.worlds.judge import JudgedCluster, Verdict, judge
 from benchmarks.worlds.run import Analysed, analysed
-from benchmarks.worlds.scenario import PRECISION, Scenario, Split
+from benchmarks.worlds.scenario import PRECISION, SUSPECTED, Scenario, Split
 from compute.analysis import Parameters
 
 LEAST_CALLS = 15_000
@@ -68,6 +68,11 @@ class Result:
             found.append(f"recall {mean(self.recalls):.3f} is below {least}")
         if self.accusations:
             found.append(f'{self.accusations} clusters rated "high" mix owners')
+        suspected = [
+            v.suspected for each in self.worlds if (v := each.verdict).suspected is not None
+        ]
+        if suspected and mean(suspected) < SUSPECTED:
+            found.append(f"{mean(suspected):.3f} of the suspects are pointed out")
         over = [each for each in self.worlds if each.calls > allowed_calls(each.verdict.holders)]
         if over:
             found.append(f"{over[0].calls} calls for {over[0].verdict.holders} holders")

@@ -11,6 +11,8 @@ TUNING_SEEDS: Final = (1, 2)
 HELD_OUT_SEEDS: Final = (3, 4, 5)
 PRECISION: Final = 0.98
 RECALL: Final = 0.95
+SUSPECTED: Final = 0.9
+"""Least share of the suspects that a report must point out."""
 
 Build = Callable[[World, int], None]
 """Fill a world; the number scales how many people take part."""

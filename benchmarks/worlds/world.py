@@ -159,7 +159,13 @@ class World(People):
 
     # The launch
 
-    def deploy(self, deployer: str, recipients: Sequence[tuple[str, int]] | None = None) -> Tx:
+    def deploy(
+        self,
+        deployer: str,
+        recipients: Sequence[tuple[str, int]] | None = None,
+        *,
+        factory: str | None = None,
+    ) -> Tx:
         """Create the token; the supply goes to the deployer unless `recipients` says more."""
         self.deployer = deployer
         self.codes[self.token] = compiled(self.random, 7_000)
@@ -176,7 +182,8 @@ class World(People):
             "owner()": words(deployer),
         }
         self.views[self.token] = views
-        return self.tx(deployer, None, data="0x60806040", moves=moves, creates=self.token)
+        created = None if factory else self.token
+        return self.tx(deployer, factory, data="0x60806040", moves=moves, creates=created)
 
     def open_pool(self, amount: int = SUPPLY * 8 // 10, ether: float = 5) -> None:
         """Create a pool and let the deployer put tokens and coins into it."""

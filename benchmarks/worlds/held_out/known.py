@@ -82,6 +82,7 @@ def bundle_in_the_launch_block(world: World, scale: int) -> None:
     paid_by_mixer(world, mixer(world), team)
     snipers = [stranger(world, exchange) for _ in range(12)]
     world.open_pool()
+    world.suspects.update(team + snipers)
     first = shares(world, team + snipers)
     world.random.shuffle(first)
     for wallet, amount in first:

@@ -15,6 +15,7 @@ def copied_purchases(world: World, scale: int) -> None:
     exchange = ordinary(world, scale)
     team = shared_funder(world, exchange, 15)
     copies = [stranger(world, exchange) for _ in range(45)]
+    world.suspects.update(team)
     for number, member in enumerate(team):
         world.wait(world.random.randint(5, 100))
         amount = (400_000 + 1_000 * number) * UNIT

@@ -6,7 +6,7 @@ from benchmarks.worlds.crowd import buyers, stranger
 from benchmarks.worlds.people import ROUTER
 from benchmarks.worlds.scenario import scenario
 from benchmarks.worlds.teams import ordinary, shared_funder
-from benchmarks.worlds.world import World
+from benchmarks.worlds.world import SUPPLY, World
 
 
 @scenario()
@@ -98,3 +98,25 @@ def a_dust_of_tokens_to_new_wallets(world: World, scale: int) -> None:
     for each in targets:
         world.wait(world.random.randint(10, 200))
         world.buy(each, world.amount(200_000, 2_000_000))
+
+
+@scenario()
+def coins_for_fees_to_cold_wallets(world: World, scale: int) -> None:
+    """Send coins for fees to pairs of wallets that hold tokens, before their owners use them."""
+    exchange = ordinary(world, scale)
+    shared_funder(world, exchange, 12)
+    world.send(world.deployer, exchange.hot[0], SUPPLY // 10)
+    cold = [world.wallet() for _ in range(40)]
+    for each in cold:
+        world.wait(world.random.randint(1, 100))
+        exchange.withdraw_tokens(each, world.amount())
+    for first in range(0, len(cold), 2):
+        attacker = world.used(nonce=world.random.randint(2, 40))
+        for each in cold[first : first + 2]:
+            world.wait(5)
+            world.pay(attacker, each, world.random.uniform(0.0005, 0.002))
+    for each in cold[:30]:
+        world.wait(world.random.randint(10, 300))
+        exchange.withdraw(each, 0.2)
+        world.wait(world.random.randint(10, 300))
+        world.sell(each, world.held(each) // 3)

@@ -13,6 +13,7 @@ def snipers_in_one_block(world: World, scale: int) -> None:
     """Let bots of different people buy equal amounts in the launch block, through one router."""
     exchange = start(world, pool=False)
     snipers = [stranger(world, exchange) for _ in range(25)]
+    world.suspects.update(snipers)
     router = world.infrastructure(8_000)
     world.open_pool()
     for number, each in enumerate(snipers):
@@ -107,3 +108,18 @@ def vesting(world: World, scale: int) -> None:
     world.wait(500)
     moves = [(contract, each, amount) for each, amount in shares(world, investors[20:], 3)]
     world.tx(world.deployer, contract, data="0x5e3a4f8b", moves=moves)
+
+
+@scenario()
+def paid_promoters(world: World, scale: int) -> None:
+    """Let the deployer pay the team, and promoters who have used their wallets for long."""
+    exchange = start(world)
+    team = world.wallets(14, world.owners[world.deployer])
+    funded_by_exchange(world, exchange, team)
+    paid = shares(world, team) + shares(world, [world.used() for _ in range(12)], 3)
+    world.random.shuffle(paid)
+    for each, amount in paid:
+        world.wait(world.random.randint(1, 200))
+        world.send(world.deployer, each, amount)
+    world.require([world.deployer, *team])
+    buyers(world, exchange, 120 * scale)
