@@ -22,7 +22,8 @@ FailureCode = Literal[
 
 SERVICE: Final = "compute"
 REPORT, HOLDERS, GRAPH = "report", "holders", "graph"
-"""Names of the bodies of a result."""
+METADATA, SCORE, CHART = "metadata", "score", "holderchart"
+"""Names of the bodies of a result; results of earlier versions lack the second three."""
 
 
 def report_key(chain_id: int, token_address: str) -> str:

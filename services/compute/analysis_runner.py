@@ -78,6 +78,9 @@ def serialize(output: AnalysisOutput) -> AnalysisResult:
         holders=_HOLDERS.dump_json(output.holders),
         graph=output.graph.model_dump_json().encode(),
         summary=output.summary.model_dump_json().encode(),
+        metadata=output.metadata.model_dump_json().encode(),
+        score=output.score.model_dump_json().encode(),
+        chart=output.chart.model_dump_json().encode(),
         num_clusters=len(clusters),
         largest_share=min(1.0, clusters[0].share) if clusters else 0.0,
     )

@@ -56,6 +56,9 @@ class AnalysisResult:
     holders: bytes
     graph: bytes
     summary: bytes
+    metadata: bytes
+    score: bytes
+    chart: bytes
     num_clusters: int
     largest_share: float
     """Share of the circulating supply held by the largest cluster, 0 to 1."""

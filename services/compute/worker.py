@@ -20,9 +20,12 @@ from compute.run import Handler, Job, Run, RunSuperseded
 from compute.state import Checkpoint, Running, checkpoints_of, synced_to
 from compute.transfers import TransferRange, Transfers
 from contracts.compute import (
+    CHART,
     GRAPH,
     HOLDERS,
+    METADATA,
     REPORT,
+    SCORE,
     CompleteAnalysis,
     FailAnalysis,
     RecordRange,
@@ -211,7 +214,14 @@ class Worker:
     async def _store_result(self, job: Job, result: AnalysisResult, computed_at: int) -> None:
         """Store the result in the table before the cache, which may lose it."""
         key = report_key(job.chain_id, job.token_address)
-        bodies = {REPORT: result.report, HOLDERS: result.holders, GRAPH: result.graph}
+        bodies = {
+            REPORT: result.report,
+            HOLDERS: result.holders,
+            GRAPH: result.graph,
+            METADATA: result.metadata,
+            SCORE: result.score,
+            CHART: result.chart,
+        }
         try:
             await self.reports.put(key, computed_at, result.summary, bodies)
         except UnknownTable as error:

@@ -112,7 +112,7 @@ class FakeRunner:
         self.facts.append(facts)
         self.seen.append([int(block) for block in transfers.block])
         report = b'{"at":%d,"transfers":%d}' % (computed_at, len(transfers))
-        return AnalysisResult(report, b"[]", b"{}", b"{}", 2, 0.5)
+        return AnalysisResult(report, b"[]", b"{}", b"{}", b"{}", b"{}", b"{}", 2, 0.5)
 
 
 @dataclass

@@ -5,8 +5,8 @@ from compute.analysis.labels import InvalidLabels, Label, Labels, read_labels
 from compute.analysis.ledger import replay
 from compute.analysis.method import find_groups
 from compute.analysis.nodes import nodes_of
+from compute.analysis.output import AnalysisOutput, output_of
 from compute.analysis.parameters import ALGORITHM, Parameters
-from compute.analysis.report import AnalysisOutput, ReportBuilder
 from compute.analysis.required_facts import facts_required_by
 from compute.chain_facts import ChainFacts, RequiredFacts
 from compute.transfers import Transfers
@@ -56,5 +56,13 @@ def analyse(
     nodes = nodes_of(ledger, facts, labels)
     groups, distributors = find_groups(nodes, ledger, facts, parameters)
     findings = Findings(groups, distributors)
-    builder = ReportBuilder(ledger, nodes, facts, labels, parameters, findings, chain, computed_at)
-    return builder.build()
+    return output_of(
+        ledger,
+        nodes,
+        facts,
+        findings,
+        labels=labels,
+        parameters=parameters,
+        chain=chain,
+        computed_at=computed_at,
+    )

@@ -8,10 +8,9 @@ from compute.analysis.disclosures import exclusions_of, limits_of, suspicions_of
 from compute.analysis.findings import Distributor, Findings, Group
 from compute.analysis.flags import flags_of
 from compute.analysis.graph import Edge
-from compute.analysis.holdings import Holdings, holdings_of
+from compute.analysis.holdings import Holdings
 from compute.analysis.labels import Labels
 from compute.analysis.ledger import Ledger
-from compute.analysis.listings import graph_of, largest_holders
 from compute.analysis.metrics import metrics_of, quality_of
 from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import ALGORITHM, Parameters
@@ -20,25 +19,12 @@ from contracts.chains import checksum_address
 from contracts.cluster_report import (
     AsOf,
     Cluster,
-    ClusterGraph,
     ClusterReport,
     Distribution,
     Evidence,
-    Holder,
     Member,
-    ReportMetrics,
     TokenFacts,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisOutput:
-    """Hold everything that one analysis produces."""
-
-    report: ClusterReport
-    holders: tuple[Holder, ...]
-    graph: ClusterGraph
-    summary: ReportMetrics
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,23 +37,16 @@ class ReportBuilder:
     labels: Labels
     parameters: Parameters
     findings: Findings
+    """With the groups in the order in which the report shows them."""
+    holdings: Holdings
     chain: str
     """The chain's name."""
     computed_at: int
     """UNIX seconds."""
 
-    def build(self) -> AnalysisOutput:
-        """Build the report and the listings that are served separately."""
-        holdings = holdings_of(self.nodes, self.ledger, self.facts)
-        report = self._report(holdings)
-        return AnalysisOutput(
-            report,
-            largest_holders(self.nodes, holdings, report.clusters, self.parameters.holders),
-            graph_of(report.clusters, self.computed_at),
-            self._summary(report, holdings),
-        )
-
-    def _report(self, holdings: Holdings) -> ClusterReport:
+    def build(self) -> ClusterReport:
+        """Build the report; its clusters are in the order of the groups."""
+        holdings = self.holdings
         clusters = self._clusters(holdings)
         metrics = metrics_of(self.nodes, holdings, self.facts, self.findings.groups, clusters)
         quality = quality_of(self.ledger, holdings, self.facts)
@@ -116,13 +95,9 @@ class ReportBuilder:
         )
 
     def _clusters(self, holdings: Holdings) -> tuple[Cluster, ...]:
-        """Return the groups as clusters, ranked by their balance."""
-        ranked = sorted(
-            self.findings.groups,
-            key=lambda group: (-holdings.amount_of(group.nodes), group.nodes),
-        )
         return tuple(
-            self._cluster(group, rank, holdings) for rank, group in enumerate(ranked, start=1)
+            self._cluster(group, rank, holdings)
+            for rank, group in enumerate(self.findings.groups, start=1)
         )
 
     def _cluster(self, group: Group, rank: int, holdings: Holdings) -> Cluster:
@@ -184,17 +159,6 @@ class ReportBuilder:
                 "share_of_supply": holdings.share_of_supply(amount),
                 "label": self.nodes.label_name(distributor.node),
             }
-        )
-
-    def _summary(self, report: ClusterReport, holdings: Holdings) -> ReportMetrics:
-        return ReportMetrics(
-            computed_at=self.computed_at,
-            as_of=report.as_of,
-            num_clusters=report.num_clusters,
-            holders=holdings.holders(),
-            transfers=len(self.ledger.transfers),
-            circulating=report.supply.circulating,
-            metrics=report.metrics,
         )
 
 

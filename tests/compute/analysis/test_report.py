@@ -271,9 +271,11 @@ def test_holders_are_listed_by_balance() -> None:
         (int(holder.amount) for holder in analysis.holders), reverse=True
     )
     assert sum(h.cluster_id == analysis.report.clusters[0].id for h in analysis.holders) == 2
-    assert {node.id for node in analysis.graph.nodes} == {
-        member.address for member in analysis.report.clusters[0].members
+    cluster = analysis.report.clusters[0]
+    assert {node.id for node in analysis.graph.nodes if node.cluster_id == cluster.id} == {
+        member.address for member in cluster.members
     }
+    assert {node.id for node in analysis.graph.nodes} == {h.address for h in analysis.holders}
 
 
 def test_labels_are_read_for_one_chain() -> None:
