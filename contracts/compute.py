@@ -15,9 +15,16 @@ BlockNumber = Annotated[int, Field(ge=0)]
 BlockHash = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
 Run = Annotated[int, Field(ge=1, description="Counts the analyses of one token.")]
 FailureCode = Literal[
-    "no_contract", "not_erc20", "provider_unavailable", "too_large", "chain_unsettled"
+    "no_contract",
+    "not_erc20",
+    "provider_unavailable",
+    "too_large",
+    "chain_unsettled",
+    "not_computable",
 ]
-"""`no_contract` and `not_erc20` concern the token: a retry would fail in the same way."""
+"""All but `provider_unavailable` and `chain_unsettled` concern the token: another run fails too."""
+Step = Literal["preparation", "transfers", "facts", "analysis"]
+"""What a run is doing: choosing its block, reading transfers, fetching other facts, computing."""
 
 
 SERVICE: Final = "compute"
@@ -101,6 +108,14 @@ class RewindAnalysis(ClusterCommand):
     to_block: Annotated[int, Field(ge=-1, description="-1: no range remains valid."), Safe]
 
 
+class RecordProgress(ClusterCommand):
+    """Record that a run continues, although it has had nothing else to record for minutes."""
+
+    type: Literal["RecordProgress"] = "RecordProgress"
+    run: Annotated[Run, Safe]
+    step: Step
+
+
 class CompleteAnalysis(ClusterCommand):
     """Record that the report of a run is stored."""
 
@@ -120,7 +135,13 @@ class FailAnalysis(ClusterCommand):
 
 
 ComputeCommand = (
-    RequestAnalysis | StartAnalysis | RecordRange | RewindAnalysis | CompleteAnalysis | FailAnalysis
+    RequestAnalysis
+    | StartAnalysis
+    | RecordRange
+    | RewindAnalysis
+    | RecordProgress
+    | CompleteAnalysis
+    | FailAnalysis
 )
 
 
@@ -173,6 +194,15 @@ class AnalysisRewound(Event):
     rewound_at: UnixTime
 
 
+class AnalysisProgressed(Event):
+    """Record that the run continues, so that no other one is started next to it."""
+
+    type: Literal["AnalysisProgressed"] = "AnalysisProgressed"
+    run: Run
+    step: Step
+    progressed_at: UnixTime
+
+
 class AnalysisCompleted(Event):
     """Record that the report of the run is stored."""
 
@@ -198,6 +228,7 @@ ComputeEvent = (
     | AnalysisStarted
     | RangeSynced
     | AnalysisRewound
+    | AnalysisProgressed
     | AnalysisCompleted
     | AnalysisFailed
 )

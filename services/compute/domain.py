@@ -18,6 +18,7 @@ from compute.state import (
 from contracts.compute import (
     AnalysisCompleted,
     AnalysisFailed,
+    AnalysisProgressed,
     AnalysisRequested,
     AnalysisRewound,
     AnalysisStarted,
@@ -26,6 +27,7 @@ from contracts.compute import (
     ComputeEvent,
     FailAnalysis,
     RangeSynced,
+    RecordProgress,
     RecordRange,
     RequestAnalysis,
     RewindAnalysis,
@@ -38,10 +40,14 @@ FAILED_SECONDS: Final = 600
 """Time after a permanent failure during which requests do not start another run."""
 STALLED_SECONDS: Final = 1_800
 """Time without an event after which a run counts as lost and a request starts another one."""
-PERMANENT_FAILURES: Final = frozenset({"no_contract", "not_erc20", "too_large"})
+PROGRESS_SECONDS: Final = 60
+"""Time since the last event before which progress is not recorded."""
+PERMANENT_FAILURES: Final = frozenset({"no_contract", "not_erc20", "too_large", "not_computable"})
 """Failures that another run would only repeat."""
 
-RunCommand = StartAnalysis | RecordRange | RewindAnalysis | CompleteAnalysis | FailAnalysis
+RunCommand = (
+    StartAnalysis | RecordRange | RewindAnalysis | RecordProgress | CompleteAnalysis | FailAnalysis
+)
 """The commands that a worker issues during a run."""
 
 
@@ -61,6 +67,7 @@ def decide_on(
                 StartAnalysis()
                 | RecordRange()
                 | RewindAnalysis()
+                | RecordProgress()
                 | CompleteAnalysis()
                 | FailAnalysis()
             ):
@@ -147,6 +154,8 @@ def _continue(
             return _record(analysis, command, context)
         case RewindAnalysis():
             return _rewind(analysis, command, context)
+        case RecordProgress():
+            return _progress(analysis, command, context)
         case CompleteAnalysis():
             return [
                 AnalysisCompleted(
@@ -225,6 +234,15 @@ def _rewind(
             run=command.run, to_block=command.to_block, transfers=kept, rewound_at=context.at
         )
     ]
+
+
+def _progress(
+    analysis: ActiveRun, command: RecordProgress, context: DecisionContext
+) -> list[ComputeEvent]:
+    """Record progress unless another event has just shown that the run continues."""
+    if context.at - analysis.updated_at < PROGRESS_SECONDS:
+        return []
+    return [AnalysisProgressed(run=command.run, step=command.step, progressed_at=context.at)]
 
 
 def analyses(chains: frozenset[int]) -> Decider[Analysis, ComputeCommand, ComputeEvent]:

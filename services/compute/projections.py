@@ -8,6 +8,7 @@ from contracts.compute import (
     ANALYSIS_JOBS,
     AnalysisCompleted,
     AnalysisFailed,
+    AnalysisProgressed,
     AnalysisRequested,
     AnalysisRewound,
     AnalysisStarted,
@@ -23,8 +24,8 @@ def fold(view: AnalysisView | None, event: ComputeEvent) -> AnalysisView | None:
     """Apply an event to the view; None until the first request."""
     if isinstance(event, AnalysisRequested):
         return _queued(view, event)
-    if view is None:
-        return None
+    if view is None or isinstance(event, AnalysisProgressed):  # its state and progress stay
+        return view
     return view.model_copy(update=_changes(view, event))
 
 

@@ -1,14 +1,22 @@
 """Track one run of an analysis and carry out its commands."""
 
+import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from chassis.bus.command_handler import CommandHandler
 from chassis.decide.decider import Rejected
+from chassis.resilience.outage import is_outage
 from compute.state import Analysis, Requested, Running
-from contracts.compute import ComputeCommand, ComputeEvent, analysis_stream
+from contracts.compute import (
+    ComputeCommand,
+    ComputeEvent,
+    RecordProgress,
+    Step,
+    analysis_stream,
+)
 from contracts.messages import Metadata
 
 Handler = CommandHandler[Analysis, ComputeCommand, ComputeEvent]
@@ -39,6 +47,10 @@ class Run:
     number: int
     analysis: Analysis
     _handler: Handler = field(repr=False)
+    step: Step = "preparation"
+    """What the worker is doing."""
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    """Held while a command is carried out: progress is recorded next to the work."""
 
     @classmethod
     async def load(cls, job: Job, handler: Handler) -> "Run | None":
@@ -63,8 +75,31 @@ class Run:
         metadata = Metadata(
             command_id=str(uuid.uuid4()), correlation_id=self.job.correlation_id, actor="compute"
         )
+        async with self._writing:
+            try:
+                decision = await self._handler.execute(message, metadata)
+            except Rejected as error:
+                raise RunSuperseded(error.detail) from error
+            self.analysis = decision.state
+
+    async def _record_progress(self) -> None:
         try:
-            decision = await self._handler.execute(message, metadata)
-        except Rejected as error:
-            raise RunSuperseded(error.detail) from error
-        self.analysis = decision.state
+            await self.execute(RecordProgress, step=self.step)
+        except Exception as error:
+            if not is_outage(error):  # the next time repeats it, and the work waits for its end
+                raise
+
+    async def with_progress(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
+        """Do the work of the run, and record every so many seconds that it continues.
+
+        Raises:
+            RunSuperseded: another run has started; the work is cancelled.
+        """
+        task = asyncio.create_task(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=seconds))[0]:
+                await self._record_progress()
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+        task.result()

@@ -9,6 +9,7 @@ from compute.chain_facts import PinnedBlock
 from contracts.compute import (
     AnalysisCompleted,
     AnalysisFailed,
+    AnalysisProgressed,
     AnalysisRequested,
     AnalysisRewound,
     AnalysisStarted,
@@ -133,15 +134,28 @@ def evolve(analysis: Analysis, event: ComputeEvent) -> Analysis:
             return Running(
                 event.run, event.started_at, checkpoints, _pinned(event), event.started_at
             )
+        case RangeSynced() | AnalysisRewound() | AnalysisProgressed():
+            return _continued(analysis, event)
+        case AnalysisCompleted():
+            return Completed(event.run, event.completed_at, checkpoints)
+        case AnalysisFailed():
+            return Failed(event.run, event.failed_at, checkpoints, event.code, event.detail)
+        case _:
+            assert_never(event)
+
+
+def _continued(
+    analysis: Analysis, event: RangeSynced | AnalysisRewound | AnalysisProgressed
+) -> Analysis:
+    checkpoints = checkpoints_of(analysis)
+    match event:
         case RangeSynced():
             return _checkpointed(analysis, _extended(checkpoints, event), event.synced_at)
         case AnalysisRewound():
             kept = tuple(each for each in checkpoints if each.to_block <= event.to_block)
             return _checkpointed(analysis, kept, event.rewound_at)
-        case AnalysisCompleted():
-            return Completed(event.run, event.completed_at, checkpoints)
-        case AnalysisFailed():
-            return Failed(event.run, event.failed_at, checkpoints, event.code, event.detail)
+        case AnalysisProgressed():
+            return _checkpointed(analysis, checkpoints, event.progressed_at)
         case _:
             assert_never(event)
 

@@ -15,6 +15,7 @@ import structlog
 from chassis.resilience.failpoint import failpoint
 from chassis.resilience.refusals import Unavailable
 from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
+from compute.failures import computing
 from compute.ports import AnalysisFailure, AnalysisResult, AnalysisRunner, Chain, SegmentStore
 from compute.run import Handler, Job, Run, RunSuperseded
 from compute.state import Checkpoint, Running, checkpoints_of, synced_to
@@ -44,6 +45,8 @@ CHECKPOINT_TRANSFERS: Final = 50_000
 CHECKPOINT_SECONDS: Final = 5.0
 """A range is stored once it has this many transfers, or took this long to read."""
 DETAIL_CHARACTERS: Final = 500
+PROGRESS_SECONDS: Final = 300.0
+"""A sixth of the time after which a run without an event counts as lost."""
 FACT_ROUNDS: Final = 8
 """Rounds of fetching facts, at most: what one round finds decides what the next asks for."""
 
@@ -71,6 +74,8 @@ class Worker:
     max_transfers: int
     """Transfers of one token above which the analysis fails as `too_large`."""
     clock: Callable[[], float] = time.monotonic
+    progress_seconds: float = PROGRESS_SECONDS
+    """Time after which a run records that it continues."""
 
     async def work(self, job: Job) -> None:
         """Complete the active run; do nothing if no run is active."""
@@ -84,7 +89,8 @@ class Worker:
 
     async def _complete_or_fail(self, run: Run) -> None:
         try:
-            await self._analyse(run, self._chain(run.job))
+            work = self._analyse(run, self._chain(run.job))
+            await run.with_progress(work, self.progress_seconds)
         except AnalysisFailure as failure:
             code, detail = failure.code, failure.detail
             log.warning("analysis_failed", stream=run.job.stream, code=code, reason=detail)
@@ -99,14 +105,18 @@ class Worker:
 
     async def _analyse(self, run: Run, chain: Chain) -> None:
         pinned, token = await self._pin(run, chain)
-        await self._rewind(run, chain)
+        await self._rewind(run, chain, token)
+        run.step = "transfers"
         await self._sync(run, chain, token, pinned)
         if not isinstance(run.analysis, Running) or run.analysis.run != run.number:
             raise RunSuperseded("a later run has started")
         computed_at = run.analysis.started_at
         transfers = (await self._transfers(run.analysis.checkpoints)).until(pinned.number)
-        facts = await self._facts(chain, token, pinned, transfers)
-        result = await self.runner.analyse(transfers, facts, computed_at)
+        run.step = "facts"
+        facts = await self._facts(run, chain, token, pinned, transfers)
+        run.step = "analysis"
+        with computing(run.job.stream):
+            result = await self.runner.analyse(transfers, facts, computed_at)
         failpoint("before_report")
         await self._store_result(run.job, result, computed_at)
         failpoint("after_report")
@@ -136,9 +146,13 @@ class Worker:
         )
         return pinned, token
 
-    async def _rewind(self, run: Run, chain: Chain) -> None:
-        """Drop the checkpoints of a branch that the chain has left."""
+    async def _rewind(self, run: Run, chain: Chain, token: TokenInfo) -> None:
+        """Drop the checkpoints of a branch that the chain has left, or that begin too late."""
         checkpoints = checkpoints_of(run.analysis)
+        if token.created_tx and checkpoints and token.created_block < checkpoints[0].from_block:
+            log.warning("earlier_transfers_missing", stream=run.job.stream)
+            await run.execute(RewindAnalysis, to_block=-1)
+            return
         last_valid = -1
         for checkpoint in reversed(checkpoints):
             if not checkpoint.block_hash:
@@ -196,12 +210,13 @@ class Worker:
         failpoint("after_range")
 
     async def _facts(
-        self, chain: Chain, token: TokenInfo, pinned: PinnedBlock, transfers: Transfers
+        self, run: Run, chain: Chain, token: TokenInfo, pinned: PinnedBlock, transfers: Transfers
     ) -> ChainFacts:
         """Fetch facts in rounds until the analysis requires no more."""
         facts = await chain.fetch_facts(token, pinned, RequiredFacts())
         for _ in range(FACT_ROUNDS):
-            required = await self.runner.required_facts(transfers, facts)
+            with computing(run.job.stream):
+                required = await self.runner.required_facts(transfers, facts)
             if not required:
                 break
             facts = facts.merged(await chain.fetch_facts(token, pinned, required))

@@ -4,11 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.domain import FAILED_SECONDS, STALLED_SECONDS, TOO_FRESH_SECONDS, analyses
+from compute.domain import (
+    FAILED_SECONDS,
+    PROGRESS_SECONDS,
+    STALLED_SECONDS,
+    TOO_FRESH_SECONDS,
+    analyses,
+)
 from compute.state import Analysis, Requested, synced_to
 from contracts.compute import (
     AnalysisCompleted,
     AnalysisFailed,
+    AnalysisProgressed,
     AnalysisRequested,
     AnalysisRewound,
     AnalysisStarted,
@@ -16,6 +23,7 @@ from contracts.compute import (
     ComputeEvent,
     FailAnalysis,
     RangeSynced,
+    RecordProgress,
     RecordRange,
     RequestAnalysis,
     RewindAnalysis,
@@ -99,6 +107,22 @@ def test_a_request_replaces_a_stalled_run() -> None:
     later(STALLED_SECONDS - 1).given(requested(), started()).when(REQUEST).then_nothing()
 
 
+def test_progress_keeps_a_run_from_being_replaced() -> None:
+    record = RecordProgress(chain_id=1, token_address=TOKEN, run=1, step="facts")
+    at = NOON.at + STALLED_SECONDS - 1
+    progressed = AnalysisProgressed(run=1, step="facts", progressed_at=at)
+    begun = (requested(), started())
+    later(STALLED_SECONDS - 1).given(*begun).when(record).then(progressed)
+    later(STALLED_SECONDS).given(*begun, progressed).when(REQUEST).then_nothing()
+
+
+def test_progress_is_recorded_at_a_bounded_rate() -> None:
+    record = RecordProgress(chain_id=1, token_address=TOKEN, run=1, step="facts")
+    begun = (requested(), started())
+    later(PROGRESS_SECONDS - 1).given(*begun).when(record).then_nothing()
+    later(PROGRESS_SECONDS).given(*begun, completed()).when(record).then_rejected("run_over")
+
+
 def test_a_fresh_report_is_not_replaced() -> None:
     done = (requested(), started(), completed())
     later(TOO_FRESH_SECONDS - 1).given(*done).when(REQUEST).then_rejected("too_fresh")
@@ -173,6 +197,7 @@ def test_a_worker_of_an_earlier_run_cannot_write_to_the_next() -> None:
 EVENTS: list[ComputeEvent] = [
     requested(), requested(2), started(), started(2), synced(7, 50), synced(51, 90),
     AnalysisRewound(run=1, to_block=50, transfers=3, rewound_at=NOON.at),
+    AnalysisProgressed(run=1, step="facts", progressed_at=NOON.at),
     completed(), failed("no_contract"),
 ]  # fmt: skip
 

@@ -3,6 +3,7 @@ from functools import reduce
 from compute.projections import fold
 from contracts.compute import (
     AnalysisFailed,
+    AnalysisProgressed,
     AnalysisRewound,
     AnalysisView,
     ComputeEvent,
@@ -36,6 +37,13 @@ def test_a_rewind_reduces_the_progress() -> None:
     view = view_of(requested(), started(), synced(7, 50), synced(51, 90), rewound)
     assert view.state == "syncing"
     assert view.progress == Progress(from_block=7, to_block=50, head=90, transfers=3)
+
+
+def test_progress_without_a_range_changes_nothing() -> None:
+    before = (requested(), started(), synced(7, 90))
+    progressed = AnalysisProgressed(run=1, step="facts", progressed_at=NOON.at)
+    assert view_of(*before, progressed) == view_of(*before)
+    assert fold(None, progressed) is None
 
 
 def test_a_finished_job_links_to_its_report() -> None:

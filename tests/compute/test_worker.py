@@ -1,5 +1,6 @@
 """A worker carries an analysis from request to report: resumed, rewound, superseded, failing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,17 +16,27 @@ from chassis.log.memory import MemoryEventStore
 from compute import worker as worker_module
 from compute.app import COMPUTE
 from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
-from compute.domain import analyses
+from compute.domain import STALLED_SECONDS, analyses
 from compute.ports import AnalysisFailure, AnalysisResult
-from compute.run import Job
-from compute.state import Analysis, Completed, Failed, Running, checkpoints_of, synced_to
+from compute.run import Job, Run
+from compute.state import (
+    Analysis,
+    Completed,
+    Failed,
+    Requested,
+    Running,
+    checkpoints_of,
+    synced_to,
+)
 from compute.transfers import TransferRange, TransferRow, Transfers
 from compute.worker import FACT_ROUNDS, FAILPOINTS, Worker
 from contracts.compute import (
     AnalysisFailed,
+    AnalysisProgressed,
     AnalysisRequested,
     AnalysisStarted,
     ComputeEvent,
+    RecordProgress,
     RequestAnalysis,
     report_key,
 )
@@ -400,18 +411,132 @@ async def test_a_token_with_too_many_transfers_fails_early(harness: WorkerHarnes
     assert len(harness.chain.read) <= 4
 
 
-async def test_an_unexpected_error_propagates(
+@pytest.mark.parametrize("error", [ZeroDivisionError, ValueError, KeyError, MemoryError])
+@pytest.mark.parametrize("step", ["analyse", "required_facts"])
+async def test_a_computation_that_fails_ends_the_run(
+    step: str, error: type[Exception], harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await harness.request()
+
+    async def broken(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr(harness.runner, step, broken)
+    await harness.worker.work(JOB)
+    state = await harness.state()
+    assert isinstance(state, Failed)
+    assert state.code == "not_computable"
+
+
+async def test_an_error_of_a_dependency_propagates(
     harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await harness.request()
 
-    async def broken(*_: object) -> AnalysisResult:
-        raise ZeroDivisionError
+    async def broken(*_: object) -> Any:
+        raise ConnectionResetError
 
-    monkeypatch.setattr(harness.runner, "analyse", broken)
-    with pytest.raises(ZeroDivisionError):
+    monkeypatch.setattr(harness.segments, "get", broken)
+    with pytest.raises(ConnectionResetError):
         await harness.worker.work(JOB)
     assert isinstance(await harness.state(), Running)
+
+
+async def test_a_run_that_fetches_facts_for_long_records_that_it_continues(
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without that a request would start another run next to it."""
+    await harness.request()
+    fetch, progressed = harness.chain.fetch_facts, asyncio.Event()
+    record = Run._record_progress
+
+    async def slow(*arguments: Any) -> ChainFacts:
+        if progressed.is_set():
+            return await fetch(*arguments)
+        harness.services.clock = harness.services.now + STALLED_SECONDS - 1
+        await progressed.wait()
+        harness.services.clock = harness.services.now + STALLED_SECONDS - 1
+        await harness.request("again")
+        return await fetch(*arguments)
+
+    async def recorded(run: Run) -> None:
+        await record(run)
+        if run.step == "facts":
+            progressed.set()
+
+    monkeypatch.setattr(harness.chain, "fetch_facts", slow)
+    monkeypatch.setattr(Run, "_record_progress", recorded)
+    await replace(harness.worker, progress_seconds=0.001).work(JOB)
+    events = await harness.events()
+    assert any(isinstance(e, AnalysisProgressed) and e.step == "facts" for e in events)
+    assert sum(isinstance(e, AnalysisRequested) for e in events) == 1
+    assert isinstance(await harness.state(), Completed)
+
+
+async def test_a_superseded_run_stops_its_work(
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await harness.request()
+    cancelled = asyncio.Event()
+
+    async def for_ever(*_: object) -> ChainFacts:
+        harness.services.clock = harness.services.now + 2 * STALLED_SECONDS
+        try:
+            await harness.request("again")
+            return await asyncio.Future()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    monkeypatch.setattr(harness.chain, "fetch_facts", for_ever)
+    await replace(harness.worker, progress_seconds=0.01).work(JOB)
+    assert cancelled.is_set()
+    state = await harness.state()
+    assert isinstance(state, Requested)
+    assert state.run == 2
+
+
+async def test_an_outage_while_progress_is_recorded_keeps_the_work(
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await harness.request()
+    fetch, failed = harness.chain.fetch_facts, asyncio.Event()
+    execute = Run.execute
+
+    async def slow(*arguments: Any) -> ChainFacts:
+        await failed.wait()
+        return await fetch(*arguments)
+
+    async def unavailable(run: Run, command: Any, **fields: Any) -> None:
+        if command is RecordProgress:
+            failed.set()
+            raise ConnectionResetError
+        await execute(run, command, **fields)
+
+    monkeypatch.setattr(harness.chain, "fetch_facts", slow)
+    monkeypatch.setattr(Run, "execute", unavailable)
+    await replace(harness.worker, progress_seconds=0.01).work(JOB)
+    assert isinstance(await harness.state(), Completed)
+
+
+async def test_transfers_before_the_first_checkpoint_are_read_if_the_token_is_older(
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier run may have begun too late, because of a node without old states."""
+    token = harness.chain.token
+
+    async def late(*arguments: Any) -> TokenInfo:
+        return replace(await token(*arguments), created_block=51)
+
+    async def right(*arguments: Any) -> TokenInfo:
+        return replace(await token(*arguments), created_tx="0x" + "1" * 64)
+
+    await harness.request()
+    monkeypatch.setattr(harness.chain, "token", late)
+    await harness.worker.work(JOB)
+    monkeypatch.setattr(harness.chain, "token", right)
+    await run_again(harness)
+    assert harness.runner.seen == [list(range(51, 101)), list(range(1, 101))]
 
 
 async def test_a_superseded_worker_does_not_complete_the_run_again(

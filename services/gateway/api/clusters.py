@@ -36,7 +36,12 @@ _NOT_STARTED: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILA
 PATH: Final = "/v1/tokens/cluster/{chain}/{token_address}"
 LASTING_SECONDS: Final = 600
 """Seconds for which a lasting failure is reported before the token is analysed again."""
-LASTING: Final[dict[FailureCode, int]] = {"no_contract": 404, "not_erc20": 422, "too_large": 422}
+LASTING: Final[dict[FailureCode, int]] = {
+    "no_contract": 404,
+    "not_erc20": 422,
+    "too_large": 422,
+    "not_computable": 422,
+}
 """Failures that a repetition does not cure -> status for callers that request the report."""
 
 Seconds = Annotated[str, Field(pattern=r"^[0-9]{1,10}$", description="UNIX seconds.")]
