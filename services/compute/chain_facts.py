@@ -139,9 +139,8 @@ class RequiredFacts:
     """Numbers of the blocks whose time is needed."""
     calls: int = FIRST_CALLS
     """The most calls that fetching these facts may take. First funders and sweeps stop there."""
-    used_by: Mapping[Address, int] = field(default_factory=dict)
-    """Block by which an address of `funders` was certainly in use, such as that of its first token
-    transfer; it shortens the search and may be left out."""
+    blocks: Mapping[str, int] = field(default_factory=dict)
+    """Block of each of `transactions`, where it is known: several of a block are one call."""
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in _LISTS)
@@ -160,7 +159,7 @@ class RequiredFacts:
             name: tuple(dict.fromkeys((*getattr(self, name), *getattr(later, name))))
             for name in _LISTS
         }
-        return RequiredFacts(**both, used_by={**self.used_by, **later.used_by})
+        return RequiredFacts(**both, blocks={**self.blocks, **later.blocks})
 
 
 @dataclass(frozen=True, slots=True)

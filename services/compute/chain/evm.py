@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from compute.chain.fetch_facts import fetch_facts
+from compute.chain.multicall import MulticallLimits
 from compute.chain.rejections import RpcError
 from compute.chain.rpc import RpcClient, Unreachable
 from compute.chain.token import NoContract, NotAToken, read_token
@@ -37,6 +38,8 @@ class EvmChain:
     """First block to read if the endpoint keeps no old states."""
     _window: Window = field(default_factory=Window)
     """Shared by all jobs, so that the providers' limits are learnt once."""
+    _multicall: MulticallLimits = field(default_factory=MulticallLimits)
+    """Shared like `_window`."""
     _warnings: dict[str, list[str]] = field(default_factory=dict)
     """Warnings about each token, by its address."""
 
@@ -93,7 +96,9 @@ class EvmChain:
     ) -> ChainFacts:
         warnings = self._warnings.get(token.address, [])
         with _unavailable():
-            return await fetch_facts(self.rpc, token, pinned, required, warnings)
+            return await fetch_facts(
+                self.rpc, token, pinned, required, warnings=warnings, limits=self._multicall
+            )
 
 
 def _pinned(block: Mapping[str, str], *, finalized: bool) -> PinnedBlock:

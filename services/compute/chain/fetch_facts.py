@@ -1,22 +1,36 @@
-"""Fetch the facts an analysis requires: which addresses are contracts, balances, first funders."""
+"""Fetch the facts that an analysis requires, within its budget of calls.
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+What is cheap comes first: code, balances and what contracts are take one call for hundreds of
+addresses. First funders and sweeps take what is left of the budget.
+"""
 
-from compute.chain.origin import is_contract
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from compute.chain.accounts import Accounts
+from compute.chain.calls import Calls
+from compute.chain.first_funders import FirstFunders
+from compute.chain.multicall import Multicall, MulticallLimits
+from compute.chain.origin import DELEGATION
+from compute.chain.payments import Payments
+from compute.chain.probes import probe
+from compute.chain.receipts import Receipts
 from compute.chain.rejections import RpcError
-from compute.chain.rpc import Call, RpcClient
-from compute.chain.token import BALANCE_OF, address_word, number
+from compute.chain.rpc import RpcClient
+from compute.chain.sweeps import Sweeps
+from compute.chain.usage import Usage
 from compute.chain_facts import (
     Address,
     ChainFacts,
-    Funding,
+    Code,
     PinnedBlock,
     RequiredFacts,
     TokenInfo,
 )
 
 NO_ARCHIVE: Final = "funding_unknown_without_archive"
+_DELEGATION_BYTES: Final = 23
 
 
 async def fetch_facts(
@@ -24,126 +38,77 @@ async def fetch_facts(
     token: TokenInfo,
     pinned: PinnedBlock,
     required: RequiredFacts,
-    warnings: Sequence[str],
+    *,
+    warnings: Sequence[str] = (),
+    limits: MulticallLimits,
 ) -> ChainFacts:
     """Return the required facts at the pinned block, and add to `warnings` what is missing.
 
     Raises:
-        RpcError: a call was rejected that every endpoint supports.
         Unreachable: no endpoint responds.
     """
-    contracts = await _contracts(rpc, required.kinds, pinned)
-    balances = await _balances(rpc, token, required.balances, pinned)
-    wallets = [address for address in required.funders if address not in contracts]
-    try:
-        funders = await first_funders(rpc, wallets, pinned.number)
-    except RpcError:  # the endpoint keeps no old states; the rest of the report is unaffected
-        funders = None
-        warnings = [*warnings, NO_ARCHIVE]
-    return ChainFacts(
-        chain_id=rpc.chain_id,
-        pinned=pinned,
-        token=token,
-        contracts=contracts,
-        funders=funders or {},
-        balances=balances,
-        block_times=await _block_times(rpc, required.blocks),
-        archive=funders is not None,
-        warnings=tuple(warnings),
-        requested=required,
+    calls = Calls(rpc, required.calls)
+    accounts = Accounts(calls, Multicall(calls, limits))
+    facts = ChainFacts(rpc.chain_id, pinned, token, warnings=tuple(warnings), requested=required)
+    facts = await _current(facts, accounts, required)
+    facts = await _old(facts, accounts, required)
+    return replace(facts, skipped=_skipped(facts, required), calls=calls.made)
+
+
+async def _current(facts: ChainFacts, accounts: Accounts, required: RequiredFacts) -> ChainFacts:
+    """Add what the state at the pinned block says, and receipts."""
+    block = facts.pinned.number
+    addresses = tuple(dict.fromkeys((*required.codes, *required.kinds)))
+    codes = await accounts.codes(addresses, block) if addresses else {}
+    return replace(
+        facts,
+        codes=codes,
+        contracts=frozenset(each for each in required.kinds if _is_contract(codes.get(each))),
+        balances=await accounts.balances(facts.token.address, required.balances, block),
+        probes=await probe(accounts, required.probes, block),
+        nonces=await accounts.nonces(required.nonces, block),
+        transactions=await Receipts(accounts.calls).transactions(
+            required.transactions, required.blocks
+        ),
     )
 
 
-async def _contracts(
-    rpc: RpcClient, addresses: Sequence[Address], pinned: PinnedBlock
-) -> frozenset[Address]:
-    block = hex(pinned.number)
-    codes = await rpc.call_all([("eth_getCode", (address, block)) for address in addresses])
-    pairs = zip(addresses, codes, strict=True)
-    return frozenset(address for address, code in pairs if is_contract(code))
+async def _old(facts: ChainFacts, accounts: Accounts, required: RequiredFacts) -> ChainFacts:
+    """Add what only old states tell; without them the rest of the report is unaffected."""
+    payments = Payments(accounts)
+    wallets = [each for each in required.funders if each not in facts.contracts]
+    last, multicall = facts.pinned.number, accounts.multicall
+    sweeps = {}
+    try:
+        sweeps = await Sweeps(accounts, last).find(required.sweeps)
+        if wallets:
+            usage = Usage(accounts, multicall, await multicall.supported(last))
+            await FirstFunders(accounts.calls, usage, payments, wallets, last).search()
+    except RpcError:
+        facts = replace(facts, archive=False, warnings=(*facts.warnings, NO_ARCHIVE))
+    return replace(facts, funders=payments.found, sweeps=sweeps)
 
 
-async def _block_times(rpc: RpcClient, numbers: Sequence[int]) -> dict[int, int]:
-    """Return the times of the blocks that the endpoint has."""
-    blocks = await rpc.batch([("eth_getBlockByNumber", (hex(n), False)) for n in numbers])
-    return {
-        number: int(block["timestamp"], 16)
-        for number, block in zip(numbers, blocks, strict=True)
-        if isinstance(block, dict)
+def _is_contract(code: Code | None) -> bool:
+    """Return True for a contract's code; a delegated account (EIP-7702) is personal."""
+    if code is None or not code.size:
+        return False
+    return code.size != _DELEGATION_BYTES or code.start[:3] != bytes.fromhex(DELEGATION[2:])
+
+
+def _skipped(facts: ChainFacts, required: RequiredFacts) -> dict[str, int]:
+    """Return how many facts are missing, by name."""
+    wallets: tuple[Address, ...] = tuple(
+        each for each in required.funders if each not in facts.contracts
+    )
+    pairs = {
+        "codes": (required.codes, facts.codes),
+        "nonces": (required.nonces, facts.nonces),
+        "transactions": (required.transactions, facts.transactions),
+        "funders": (wallets, facts.funders),
+        "sweeps": (required.sweeps, facts.sweeps),
     }
-
-
-async def _balances(
-    rpc: RpcClient, token: TokenInfo, addresses: Sequence[Address], pinned: PinnedBlock
-) -> dict[Address, int]:
-    block = hex(pinned.number)
-    calls = [
-        ("eth_call", ({"to": token.address, "data": BALANCE_OF + address_word(address)}, block))
-        for address in addresses
-    ]
-    balances = map(number, await rpc.call_all(calls))
-    pairs = zip(addresses, balances, strict=True)
-    return {address: balance for address, balance in pairs if balance is not None}
-
-
-async def first_funders(
-    rpc: RpcClient, addresses: Sequence[Address], last: int
-) -> dict[Address, Funding | None]:
-    """Find who sent each address its first native coins, using plain calls.
-
-    Once an address has coins or has sent a transaction, it counts as used, for ever. Bisection
-    finds the first such block: all addresses together, two calls per address and step.
-
-    Args:
-        rpc: The chain.
-        addresses: Lower-case addresses, without contracts.
-        last: The last block to consider.
-
-    Raises:
-        RpcError: the endpoint keeps no old states.
-        Unreachable: no endpoint responds.
-    """
-    low, high = dict.fromkeys(addresses, 0), dict.fromkeys(addresses, last)
-    used_by_now = await _used(rpc, dict.fromkeys(addresses, last))
-    used = [address for address in addresses if used_by_now[address]]
-    while searching := [address for address in used if low[address] < high[address]]:
-        middle = {address: (low[address] + high[address]) // 2 for address in searching}
-        for address, is_used in (await _used(rpc, middle)).items():
-            if is_used:
-                high[address] = middle[address]
-            else:
-                low[address] = middle[address] + 1
-    first = {address: low[address] for address in used}
-    return dict.fromkeys(addresses) | await _payments(rpc, first)
-
-
-async def _used(rpc: RpcClient, blocks: Mapping[Address, int]) -> dict[Address, bool]:
-    """Return whether each address has been used by its block."""
-    calls: list[Call] = []
-    for address, block in blocks.items():
-        calls.append(("eth_getBalance", (address, hex(block))))
-        calls.append(("eth_getTransactionCount", (address, hex(block))))
-    results = await rpc.call_all(calls)
-    rows = zip(blocks, results[::2], results[1::2], strict=True)
-    return {address: int(coins, 16) > 0 or int(count, 16) > 0 for address, coins, count in rows}
-
-
-async def _payments(rpc: RpcClient, first: Mapping[Address, int]) -> dict[Address, Funding | None]:
-    """Find the payment to each address in its first block."""
-    numbers = sorted(set(first.values()))
-    blocks = await rpc.call_all([("eth_getBlockByNumber", (hex(n), True)) for n in numbers])
-    by_number = dict(zip(numbers, blocks, strict=True))
-    return {address: _payment(by_number[n], address, n) for address, n in first.items()}
-
-
-def _payment(block: Mapping[str, Any], address: Address, block_number: int) -> Funding | None:
-    """Return the block's first payment to an address; None if a contract call made it."""
-    for each in block["transactions"]:
-        if str(each.get("to")).lower() == address and int(each["value"], 16) > 0:
-            return Funding(
-                str(each["from"]).lower(),
-                each["hash"],
-                block_number,
-                int(block["timestamp"], 16),
-            )
-    return None
+    missing = {
+        name: sum(each not in found for each in asked) for name, (asked, found) in pairs.items()
+    }
+    return {name: count for name, count in missing.items() if count}

@@ -1,0 +1,36 @@
+"""Count the calls that fetching facts makes, and stop at a budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from compute.chain.rpc import Call, RpcClient
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Calls:
+    """Make calls within a budget; each call of a batch counts, repetitions do not."""
+
+    rpc: RpcClient = field(repr=False)
+    budget: int
+    made: int = 0
+
+    @property
+    def left(self) -> int:
+        """Calls that may still be made."""
+        return max(0, self.budget - self.made)
+
+    async def batch(self, calls: Sequence[Call]) -> list[Any]:
+        """Make several calls and return the result or `RpcError` of each, in order.
+
+        Raises:
+            Unreachable: no endpoint responds.
+        """
+        self.made += len(calls)
+        return await self.rpc.batch(calls)
+
+    def affordable(self, wanted: Sequence[T], each: float = 1) -> Sequence[T]:
+        """Return the first of these that the budget allows, at so many calls each."""
+        return wanted[: int(self.left / each)]

@@ -1,0 +1,111 @@
+"""Find the payment that gave an address its first native coins, in the block where it got them.
+
+A payment that names the address as its recipient is certain. One that a contract makes is not
+listed in the block: it counts as made by the sender of a transaction that sent coins to a contract
+and named the address in its data (as multisenders need it), if that transaction succeeded, if its
+coins cover the balance of the address after the block, and if no other sender's did.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from compute.chain.accounts import Accounts
+from compute.chain_facts import Address, Funding
+
+BLOCKS: Final = 10
+"""Blocks in one HTTP request; each has some hundred kilobytes."""
+
+Item = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Payments:
+    """Read blocks and find payments in them."""
+
+    accounts: Accounts
+    found: dict[Address, Funding | None] = field(default_factory=dict)
+    """By recipient; None if the block contains no payment to it."""
+
+    async def find(self, wanted: Mapping[int, Sequence[Address]]) -> None:
+        """Find the payments to addresses in the block in which each was used first."""
+        numbers = list(wanted)
+        for at in range(0, len(numbers), BLOCKS):
+            some = numbers[at : at + BLOCKS]
+            calls = [("eth_getBlockByNumber", (hex(n), True)) for n in some]
+            blocks = await self.accounts.calls.batch(calls)
+            for number, block in zip(some, blocks, strict=True):
+                await self._in_block(number, block, wanted[number])
+
+    async def _in_block(self, number: int, block: Any, addresses: Sequence[Address]) -> None:
+        self.found.update(dict.fromkeys(addresses))
+        if not isinstance(block, dict):  # too large for the provider, for example
+            return
+        payments = _direct(block)
+        for address in addresses:
+            if address in payments:
+                self.found[address] = _funding(block, payments[address])
+        others = [address for address in addresses if address not in payments]
+        await self._through_contracts(number, block, others)
+
+    async def _through_contracts(
+        self, number: int, block: Item, addresses: Sequence[Address]
+    ) -> None:
+        named = {address: _naming(block, address) for address in addresses}
+        named = {address: items for address, items in named.items() if items}
+        if not named:
+            return
+        receipts = await self._receipts([item for items in named.values() for item in items])
+        coins = await self.accounts.coins(list(named), number)
+        for address, items in named.items():
+            able = [
+                item
+                for item in items
+                if _succeeded(receipts.get(item["hash"]))
+                and 0 < coins.get(address, 0) <= int(item["value"], 16)
+            ]
+            if len({item["from"] for item in able}) == 1:
+                self.found[address] = _funding(block, able[0], receipts[able[0]["hash"]])
+
+    async def _receipts(self, items: Sequence[Item]) -> dict[str, Item]:
+        hashes = self.accounts.calls.affordable(list(dict.fromkeys(item["hash"] for item in items)))
+        calls = [("eth_getTransactionReceipt", (each,)) for each in hashes]
+        results = await self.accounts.calls.batch(calls)
+        return {h: each for h, each in zip(hashes, results, strict=True) if isinstance(each, dict)}
+
+
+def _direct(block: Item) -> dict[Address, Item]:
+    """Return the block's first payment to each address."""
+    payments: dict[Address, Item] = {}
+    for item in block["transactions"]:
+        if item.get("to") and int(item["value"], 16) > 0:
+            payments.setdefault(str(item["to"]).lower(), item)
+    return payments
+
+
+def _naming(block: Item, address: Address) -> list[Item]:
+    """Return the transactions that send coins to a contract and name the address in their data."""
+    name = address[2:]
+    return [
+        item
+        for item in block["transactions"]
+        if int(item["value"], 16) > 0 and name in str(item.get("input") or "").lower()
+    ]
+
+
+def _succeeded(receipt: Item | None) -> bool:
+    """Return True unless the transaction failed; receipts before 2017 do not say so."""
+    return receipt is not None and int(receipt.get("status") or "0x1", 16) == 1
+
+
+def _funding(block: Item, item: Item, receipt: Item | None = None) -> Funding:
+    via = None
+    if receipt is not None:
+        via = str(item.get("to") or receipt.get("contractAddress")).lower()
+    return Funding(
+        funder=str(item["from"]).lower(),
+        tx_hash=item["hash"],
+        block=int(block["number"], 16),
+        timestamp=int(block["timestamp"], 16),
+        via=via,
+    )
