@@ -139,7 +139,7 @@ class RequiredFacts:
     """Numbers of the blocks whose time is needed."""
     calls: int = FIRST_CALLS
     """The most calls that fetching these facts may take. First funders and sweeps stop there."""
-    blocks: Mapping[str, int] = field(default_factory=dict)
+    block_of: Mapping[str, int] = field(default_factory=dict)
     """Block of each of `transactions`, where it is known: several of a block are one call."""
 
     def __bool__(self) -> bool:
@@ -159,7 +159,7 @@ class RequiredFacts:
             name: tuple(dict.fromkeys((*getattr(self, name), *getattr(later, name))))
             for name in _LISTS
         }
-        return RequiredFacts(**both, blocks={**self.blocks, **later.blocks})
+        return RequiredFacts(**both, block_of={**self.block_of, **later.block_of})
 
 
 @dataclass(frozen=True, slots=True)

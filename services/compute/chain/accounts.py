@@ -41,7 +41,7 @@ class Accounts:
         self, targets: Sequence[tuple[Address, bytes]], block: int
     ) -> list[bytes | None]:
         """Return what each function returned; None if it failed or was not asked."""
-        if await self.multicall.supported(block):
+        if targets and await self.multicall.supported(block):
             items = [function_item(target, data) for target, data in targets]
             (records,) = await self.multicall.run(FUNCTIONS, [(block, items)])
             if not isinstance(records, RpcError):

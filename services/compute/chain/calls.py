@@ -9,6 +9,10 @@ from compute.chain.rpc import Call, RpcClient
 T = TypeVar("T")
 
 
+class BudgetSpent(Exception):
+    """Report that these calls would exceed the budget; none of them was made."""
+
+
 @dataclass(slots=True)
 class Calls:
     """Make calls within a budget; each call of a batch counts, repetitions do not."""
@@ -26,8 +30,11 @@ class Calls:
         """Make several calls and return the result or `RpcError` of each, in order.
 
         Raises:
+            BudgetSpent: there are more calls than are left.
             Unreachable: no endpoint responds.
         """
+        if len(calls) > self.left:
+            raise BudgetSpent(f"{len(calls)} calls, and {self.left} are left")
         self.made += len(calls)
         return await self.rpc.batch(calls)
 

@@ -67,8 +67,9 @@ async def _current(facts: ChainFacts, accounts: Accounts, required: RequiredFact
         balances=await accounts.balances(facts.token.address, required.balances, block),
         probes=await probe(accounts, required.probes, block),
         nonces=await accounts.nonces(required.nonces, block),
+        block_times=await _block_times(accounts.calls, required.blocks),
         transactions=await Receipts(accounts.calls).transactions(
-            required.transactions, required.blocks
+            required.transactions, required.block_of
         ),
     )
 
@@ -84,9 +85,20 @@ async def _old(facts: ChainFacts, accounts: Accounts, required: RequiredFacts) -
         if wallets:
             usage = Usage(accounts, multicall, await multicall.supported(last))
             await FirstFunders(accounts.calls, usage, payments, wallets, last).search()
-    except RpcError:
+    except RpcError:  # no endpoint keeps old states
         facts = replace(facts, archive=False, warnings=(*facts.warnings, NO_ARCHIVE))
     return replace(facts, funders=payments.found, sweeps=sweeps)
+
+
+async def _block_times(calls: Calls, numbers: Sequence[int]) -> dict[int, int]:
+    """Return the times of the blocks that the endpoint has."""
+    asked = calls.affordable(numbers)
+    blocks = await calls.batch([("eth_getBlockByNumber", (hex(n), False)) for n in asked])
+    return {
+        number: int(block["timestamp"], 16)
+        for number, block in zip(asked, blocks, strict=True)
+        if isinstance(block, dict)
+    }
 
 
 def _is_contract(code: Code | None) -> bool:

@@ -7,13 +7,14 @@ before a launch take a few calls each, one that was funded alone some years earl
 What is found soonest for the most important addresses is therefore searched first.
 """
 
+import contextlib
 import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from compute.chain.calls import Calls
+from compute.chain.calls import BudgetSpent, Calls
 from compute.chain.payments import Payments
 from compute.chain.rpc import BATCH
 from compute.chain.usage import Usage
@@ -62,6 +63,8 @@ class FirstFunders:
     """The last block to consider."""
     _unresolved: list[tuple[float, int, Interval]] = field(default_factory=list)
     _count: int = 0
+    _unused: tuple[int, ...] = ()
+    """Addresses that seem never to have been used."""
 
     @property
     def found(self) -> dict[Address, Funding | None]:
@@ -75,10 +78,15 @@ class FirstFunders:
             RpcError: no endpoint keeps the old states.
             Unreachable: no endpoint responds.
         """
+        with contextlib.suppress(BudgetSpent):
+            await self._search()
+
+    async def _search(self) -> None:
         ranks = tuple(range(len(self._affordable())))
         if not ranks:
             return
         await self._halve([Interval(-1, self.last, ranks)], [self.last])
+        await self._settle_unused()
         while chosen := self._next():
             found = [each for each in chosen if each.is_found]
             await self._pay(found)
@@ -89,8 +97,7 @@ class FirstFunders:
         """Return the addresses to search for: calls that are not shared suffice for fewer."""
         if self.usage.supported:
             return self.addresses
-        steps = max(1, self.last.bit_length())
-        return self.calls.affordable(self.addresses, 1.5 * steps + 2)
+        return self.calls.affordable(self.addresses, 1.5 * self.last.bit_length() + 2)
 
     def _next(self) -> list[Interval]:
         """Take the most urgent intervals; give up those that the budget does not allow."""
@@ -132,8 +139,21 @@ class FirstFunders:
         self._push(Interval(interval.low, block, before, interval.exact))
         if block < interval.high:
             self._push(Interval(block, interval.high, after, interval.exact))
-        else:  # the last block: they were never used
-            self.found.update(dict.fromkeys(self.addresses[rank] for rank in after))
+        else:  # the last block
+            self._unused += after
+
+    async def _settle_unused(self) -> None:
+        """Give up the addresses that were never used; search those that have been emptied."""
+        asked, used = self._unused, [False] * len(self._unused)
+        if not self.usage.is_certain(self.last):
+            asked = tuple(self.calls.affordable(asked, 2))
+            names = [self.addresses[rank] for rank in asked]
+            (used,) = await self.usage.exactly([(self.last, names)])
+        for rank, is_used in zip(asked, used, strict=True):
+            if is_used:
+                self._push(Interval(-1, self.last, (rank,), exact=True))
+            else:
+                self.found[self.addresses[rank]] = None
 
     def _names(self, interval: Interval) -> list[Address]:
         return [self.addresses[rank] for rank in interval.ranks]

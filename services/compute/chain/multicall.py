@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from compute.chain.calls import Calls
+from compute.chain.calls import BudgetSpent, Calls
 from compute.chain.programs import COINS, Program
 from compute.chain.rejections import RpcError
 from compute.chain.rpc import BATCH, Call, Unreachable
@@ -53,6 +53,7 @@ class _Part:
 
     @property
     def next(self) -> Items:
+        """The items to send next; none if all are done, or if it failed."""
         done = len(self.records)
         return () if self.error is not None else self.items[done : done + self.most]
 
@@ -66,10 +67,10 @@ class Multicall:
 
     async def supported(self, block: int) -> bool:
         """Return whether the chain's providers run programs; the answer is remembered."""
-        if self.limits.supported is None:
+        if self.limits.supported is None and self.calls.left:
             (result,) = await self.run(COINS, [(block, [bytes(20)])])
             self.limits.supported = not isinstance(result, RpcError)
-        return self.limits.supported
+        return bool(self.limits.supported)
 
     async def run(
         self, program: Program, requests: Sequence[tuple[int, Items]]
@@ -97,7 +98,7 @@ class Multicall:
                 part.records += records
                 if part.rejected:
                     self.limits.items[program.name] = part.most
-            elif len(part.next) == 1:
+            elif len(part.next) == 1 or not self.calls.left:
                 part.error = records
             else:
                 part.most, part.rejected = max(1, len(part.next) // SMALLER), True
@@ -106,6 +107,8 @@ class Multicall:
         calls = [_call(program, part) for part in parts]
         try:
             return await self.calls.batch(calls)
+        except BudgetSpent as error:
+            return [RpcError(NO_RESULT, str(error))] * len(parts)
         except Unreachable as error:
             if all(len(part.next) == 1 for part in parts):
                 raise

@@ -41,16 +41,16 @@ class Receipts:
     calls: Calls
 
     async def transactions(
-        self, hashes: Sequence[str], blocks: Mapping[str, int]
+        self, hashes: Sequence[str], block_of: Mapping[str, int]
     ) -> dict[str, Transaction | None]:
         """Return who acted in each transaction; None if no endpoint returns its receipt.
 
-        `blocks` may have the block of a transaction: several of one block are one call.
+        `block_of` may have the block of a transaction: several of one block are one call.
         """
         by_block: dict[int, list[str]] = {}
         for each in hashes:
-            if each in blocks:
-                by_block.setdefault(blocks[each], []).append(each)
+            if each in block_of:
+                by_block.setdefault(block_of[each], []).append(each)
         shared = [block for block, some in by_block.items() if len(some) >= TOGETHER]
         found = await self._of_blocks(self.calls.affordable(shared), frozenset(hashes))
         singly = [each for each in hashes if each not in found]

@@ -6,7 +6,7 @@ import pytest
 
 from compute.analysis import Labels, Parameters, analyse, required_facts
 from compute.chain import Chains, Endpoint, EvmChain, Unreachable
-from compute.chain.fetch_facts import NO_ARCHIVE, first_funders
+from compute.chain.fetch_facts import NO_ARCHIVE
 from compute.chain.origin import is_contract
 from compute.chain.token import text
 from compute.chain_facts import RequiredFacts
@@ -56,31 +56,6 @@ async def test_a_contract_that_is_no_token_fails_as_not_erc20(
     with pytest.raises(AnalysisFailure, match=r"not an ERC-20 token: totalSupply\(\)") as failure:
         await evm.token(pool, await evm.pinned())
     assert failure.value.code == "not_erc20"
-
-
-@pytest.mark.slow
-async def test_first_funders_are_found_by_bisection(
-    simulated: SimulatedToken, providers: Providers
-) -> None:
-    chain = SimulatedChain(simulated, gap=3)
-    rpc = await providers.of(chain)
-    names = sorted(simulated.funders)[:150]
-    found = await first_funders(rpc, names, chain.head)
-    for name in names:
-        funding, truth = found[name], simulated.funders[name]
-        assert (funding and funding.funder) == (truth and truth.funder)
-        assert (funding and funding.tx_hash) == (truth and truth.tx_hash)
-    steps = chain.head.bit_length() + 2
-    assert chain.calls["eth_getBalance"] <= steps * len(names)
-
-
-async def test_an_address_that_was_never_paid_has_no_funder(
-    simulated: SimulatedToken, providers: Providers
-) -> None:
-    chain = SimulatedChain(simulated)
-    rpc = await providers.of(chain)
-    unused = "0x" + "77" * 20
-    assert await first_funders(rpc, [unused], chain.head) == {unused: None}
 
 
 async def test_facts_are_fetched_at_the_pinned_block(
