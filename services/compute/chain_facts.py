@@ -80,7 +80,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Identify the last native payment that an address sent."""
+    """Identify an address's last transaction, which paid native coins."""
 
     recipient: Address
     tx_hash: str
@@ -95,7 +95,8 @@ class Sweep:
 class Probe:
     """Hold what a contract returned to view functions that identify pools, lockers and accounts.
 
-    Each is the raw return data; a function that reverted or returned nothing is left out.
+    Each is the return data, at most its first 256 bytes; a function that reverted or returned
+    nothing is left out.
     """
 
     results: Mapping[str, bytes]
@@ -181,7 +182,7 @@ class ChainFacts:
     transactions: Mapping[str, Transaction | None] = field(default_factory=dict)
     """By hash; None if the endpoints no longer return it."""
     sweeps: Mapping[Address, Sweep | None] = field(default_factory=dict)
-    """By address; None if it never sent native coins."""
+    """By address; None if its last transaction paid no native coins."""
     probes: Mapping[Address, Probe] = field(default_factory=dict)
     block_times: Mapping[int, int] = field(default_factory=dict)
     """UNIX seconds by block number."""
