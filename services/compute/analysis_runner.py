@@ -1,86 +1,121 @@
-"""Run analyses one at a time on a separate thread.
-
-numpy and scipy release the interpreter lock during long operations, so the event loop can extend
-message visibility and answer health checks in the meantime.
-"""
+"""Merge and analyse transfers in a separate process, next to the event loop."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TypeVar
+import fcntl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Final, Protocol
 
-from pydantic import TypeAdapter
-
-from compute.analysis import AnalysisOutput, Labels, Parameters, analyse, required_facts
+from compute.calculations import ChainProfile, append_stored, next_facts, result_of
 from compute.chain_facts import ChainFacts, RequiredFacts
-from compute.ports import AnalysisResult
-from compute.transfers import Transfers
-from contracts.cluster_report import Holder
+from compute.columns import StoredColumns, columns_until
+from compute.merging import evict, missing_segments
+from compute.ports import AnalysisFailure, AnalysisResult, MergedTransfers
+from compute.process import CallTimedOut, ProcessDied, SeparateProcess
 
-T = TypeVar("T")
+SEGMENTS_AT_ONCE: Final = 8
+"""Segments that are held in memory while they are merged: some megabytes each."""
 
-_HOLDERS = TypeAdapter(tuple[Holder, ...])
 
+class StoredSegments(Protocol):
+    """Read segments as they are stored."""
 
-@dataclass(frozen=True, slots=True)
-class ChainProfile:
-    """Configure the analyses of one chain."""
-
-    name: str
-    labels: Labels
-    parameters: Parameters
+    async def read(self, key: str) -> bytes:
+        """Return a segment."""
 
 
 @dataclass(frozen=True, slots=True)
-class ThreadedAnalysisRunner:
-    """Run each analysis on a single worker thread."""
+class LocalColumns:
+    """Merge segments into columns on the local disk."""
+
+    root: Path
+    most_bytes: int
+    """Disk space beyond which the columns of other tokens are deleted."""
+    segments: StoredSegments
+    process: SeparateProcess
+
+    async def merged(
+        self, chain_id: int, token: str, segments: Sequence[str], until: int
+    ) -> StoredColumns:
+        directory = self.root / str(chain_id) / token
+        with _failures():
+            missing = await self.process.call(missing_segments, directory, segments)
+            for keys in _batches(missing):
+                raw = await asyncio.gather(*map(self.segments.read, keys))
+                pairs = list(zip(keys, raw, strict=True))
+                await self.process.call(append_stored, directory, pairs)
+            await self.process.call(evict, self.root, directory, self.most_bytes)
+            return await self.process.call(columns_until, directory, until)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessAnalysisRunner:
+    """Run each step of an analysis in the separate process."""
 
     chains: Mapping[int, ChainProfile]
     """By chain id."""
-    _thread: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="analysis")
-    )
+    process: SeparateProcess
 
-    async def required_facts(self, transfers: Transfers, facts: ChainFacts) -> RequiredFacts:
-        chain = self.chains[facts.chain_id]
-        return await self._run(
-            lambda: required_facts(transfers, facts, chain.labels, chain.parameters)
-        )
+    async def required_facts(self, transfers: MergedTransfers, facts: ChainFacts) -> RequiredFacts:
+        with _failures():
+            return await self.process.call(
+                next_facts, transfers, facts, self.chains[facts.chain_id]
+            )
 
     async def analyse(
-        self, transfers: Transfers, facts: ChainFacts, computed_at: int
+        self, transfers: MergedTransfers, facts: ChainFacts, computed_at: int
     ) -> AnalysisResult:
-        chain = self.chains[facts.chain_id]
-
-        def compute() -> AnalysisResult:
-            output = analyse(
-                transfers,
-                facts,
-                chain.labels,
-                chain.parameters,
-                chain=chain.name,
-                computed_at=computed_at,
+        with _failures():
+            return await self.process.call(
+                result_of, transfers, facts, self.chains[facts.chain_id], computed_at
             )
-            return serialize(output)
-
-        return await self._run(compute)
-
-    async def _run(self, compute: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, compute)
 
 
-def serialize(output: AnalysisOutput) -> AnalysisResult:
-    """Return the JSON bodies of an analysis."""
-    clusters = output.report.clusters
-    return AnalysisResult(
-        report=output.report.model_dump_json().encode(),
-        holders=_HOLDERS.dump_json(output.holders),
-        graph=output.graph.model_dump_json().encode(),
-        summary=output.summary.model_dump_json().encode(),
-        metadata=output.metadata.model_dump_json().encode(),
-        score=output.score.model_dump_json().encode(),
-        chart=output.chart.model_dump_json().encode(),
-        num_clusters=len(clusters),
-        largest_share=min(1.0, clusters[0].share) if clusters else 0.0,
-    )
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Let an analysis fail that this machine cannot carry out; other errors are the program's."""
+    try:
+        yield
+    except MemoryError as error:
+        raise AnalysisFailure(
+            "too_large", "This token has more transfers than fit into the memory for analyses."
+        ) from error
+    except CallTimedOut as error:
+        raise AnalysisFailure(
+            "too_large", "This token takes longer to analyse than is allowed here."
+        ) from error
+    except ProcessDied as error:
+        if error.killed:
+            raise AnalysisFailure(
+                "too_large",
+                "The analysis was ended by the system, most likely for lack of memory. What was "
+                "read so far is stored; request the analysis again later.",
+            ) from error
+        raise AnalysisFailure(
+            "not_computable",
+            "The analysis of this token has crashed. What was read so far is stored; request the "
+            "analysis again later.",
+        ) from error
+
+
+def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), SEGMENTS_AT_ONCE):
+        yield keys[start : start + SEGMENTS_AT_ONCE]
+
+
+@contextmanager
+def columns_directory(parent: Path) -> Iterator[Path]:
+    """Reserve a directory for this process, and keep what an earlier one left in it."""
+    for number in count():
+        directory = parent / str(number)
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # another process uses it
+                continue
+            yield directory
+            return

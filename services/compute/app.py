@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 import aioboto3
 import aiohttp
@@ -15,10 +15,12 @@ from chassis.decide.streams import Snapshots
 from chassis.log.codec import Codec
 from chassis.run.service import Application, Handlers, Service
 from compute.analysis import Labels, Parameters, read_labels
-from compute.analysis_runner import ChainProfile, ThreadedAnalysisRunner
+from compute.analysis_runner import LocalColumns, ProcessAnalysisRunner, columns_directory
+from compute.calculations import ChainProfile
 from compute.chain import Endpoint, EvmChain, RpcClient, S3SegmentStore
 from compute.domain import analyses
 from compute.handlers import on_analysis_requested
+from compute.process import SeparateProcess
 from compute.projections import ANALYSIS_VIEWS
 from compute.settings import Settings
 from compute.state import STORED_STATE, Analysis
@@ -41,6 +43,10 @@ _S3: Final = Config(
 )
 """A segment has a few megabytes; botocore's own timeouts, a minute each, would hold an analysis."""
 
+GB: Final = 10**9
+ANALYSIS_SECONDS: Final = 1_500
+"""Time for one step of an analysis: less than a run may take without an event."""
+
 Compute = Application[Settings, Analysis, ComputeCommand, ComputeEvent]
 
 LABELS: Final = "2026-11"
@@ -56,15 +62,26 @@ def decider(settings: Settings) -> Decider[Analysis, ComputeCommand, ComputeEven
 @asynccontextmanager
 async def compose(application: Compute) -> AsyncIterator[Handlers]:
     """Open the HTTP session and the S3 client of the worker, and yield the handlers."""
+    settings = application.settings
     async with (
         aiohttp.ClientSession(trust_env=True) as session,
         aioboto3.Session().client("s3", config=_S3) as s3,
+        SeparateProcess.opened(int(settings.analysis_gigabytes * GB), ANALYSIS_SECONDS) as process,
     ):
-        worker = make_worker(application, session, s3)
-        yield Handlers(on_event=on_analysis_requested(worker))
+        segments = S3SegmentStore(settings.segments_bucket, s3)
+        with columns_directory(settings.columns_directory) as directory:
+            most_bytes = int(settings.columns_gigabytes * GB)
+            columns = LocalColumns(directory, most_bytes, segments, process)
+            worker = make_worker(application, session, segments, columns)
+            yield Handlers(on_event=on_analysis_requested(worker))
 
 
-def make_worker(application: Compute, session: aiohttp.ClientSession, s3: Any) -> Worker:
+def make_worker(
+    application: Compute,
+    session: aiohttp.ClientSession,
+    segments: S3SegmentStore,
+    columns: LocalColumns,
+) -> Worker:
     """Return the worker that runs the analyses."""
     settings, resources = application.settings, application.resources
     chains = settings.known_chains
@@ -72,9 +89,11 @@ def make_worker(application: Compute, session: aiohttp.ClientSession, s3: Any) -
     return Worker(
         handler=application.handler,
         chains={number: _chain(settings, name, session) for number, name in names.items()},
-        segments=S3SegmentStore(settings.segments_bucket, s3),
-        runner=ThreadedAnalysisRunner(
-            {number: _profile(settings, number, name) for number, name in names.items()}
+        segments=segments,
+        columns=columns,
+        runner=ProcessAnalysisRunner(
+            {number: _profile(settings, number, name) for number, name in names.items()},
+            columns.process,
         ),
         reports=VersionedStore(DAO(reports_table(settings.stack), client=resources.dynamodb)),
         cache=RAO(reports_cache(REPORT), client=resources.redis, tte=REPORTS_CACHE_SECONDS),

@@ -4,6 +4,7 @@ The columns only grow, so that a smaller table is the beginning of a larger one.
 how many rows are valid.
 """
 
+import hashlib
 import json
 import secrets
 from collections.abc import Sequence
@@ -57,6 +58,11 @@ class Manifest:
         """Number of all addresses."""
         return self.addresses[-1] if self.addresses else 0
 
+    def revision(self, count: int) -> str:
+        """Identify the segments that hold the first `count` rows."""
+        segments = sum(rows < count for rows in self.rows) + 1
+        return hashlib.sha256("\n".join(self.segments[:segments]).encode()).hexdigest()
+
     def common(self, keys: Sequence[str]) -> "Manifest":
         """Return the manifest of the segments that are the first of these keys, too."""
         same = 0
@@ -97,9 +103,37 @@ class MappedTransfers(Transfers):
         """Return the first `count` rows."""
         return open_columns(self.directory, count)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let another process map the same files."""
-        return open_columns, (self.directory, len(self))
+
+@dataclass(frozen=True, slots=True)
+class StoredColumns:
+    """Name the columns of a token for the process that maps them.
+
+    A mapped file that is truncated ends the process that reads it: the service maps none.
+    """
+
+    directory: Path
+    rows: int
+    revision: str
+    """Changes when other rows are stored in their place."""
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def open(self) -> MappedTransfers:
+        """Map the columns.
+
+        Raises:
+            ColumnsChanged: other rows are stored there now.
+        """
+        if read_manifest(self.directory).revision(self.rows) != self.revision:
+            raise ColumnsChanged(f"{self.directory}: not the rows of {self.revision}")
+        return open_columns(self.directory, self.rows)
+
+
+def columns_until(directory: Path, block: int) -> StoredColumns:
+    """Name the rows up to and including a block."""
+    rows = len(open_columns(directory).until(block))
+    return StoredColumns(directory, rows, read_manifest(directory).revision(rows))
 
 
 def open_columns(directory: Path, count: int | None = None) -> MappedTransfers:

@@ -1,10 +1,11 @@
 """Define the interfaces that the worker depends on, and the exception that ends an analysis."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
+from compute.columns import StoredColumns
 from compute.transfers import TransferRange, Transfers
 from contracts.compute import FailureCode
 
@@ -44,8 +45,18 @@ class SegmentStore(Protocol):
     async def put(self, chain_id: int, token: str, read: TransferRange) -> str:
         """Store a range and return its key."""
 
-    async def get(self, key: str) -> Transfers:
-        """Return the transfers stored under a key."""
+
+MergedTransfers = Transfers | StoredColumns
+"""All transfers of a token; stored ones are mapped where they are analysed."""
+
+
+class TransferColumns(Protocol):
+    """Merge the stored ranges of a token."""
+
+    async def merged(
+        self, chain_id: int, token: str, segments: Sequence[str], until: int
+    ) -> MergedTransfers:
+        """Return the transfers of these segments, in this order, up to and including a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +78,13 @@ class AnalysisResult:
 class AnalysisRunner(Protocol):
     """Run the computation outside the event loop."""
 
-    async def required_facts(self, transfers: Transfers, facts: ChainFacts) -> RequiredFacts:
+    async def required_facts(self, transfers: MergedTransfers, facts: ChainFacts) -> RequiredFacts:
         """Return what to fetch from the chain next, given `facts`; nothing if all is known.
 
         It lists only what was not `requested` before, so that asking again comes to an end.
         """
 
     async def analyse(
-        self, transfers: Transfers, facts: ChainFacts, computed_at: int
+        self, transfers: MergedTransfers, facts: ChainFacts, computed_at: int
     ) -> AnalysisResult:
         """Compute the report; `computed_at` is in UNIX seconds."""

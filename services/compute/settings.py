@@ -1,5 +1,6 @@
 """Define the settings that the compute service reads from its environment."""
 
+import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -27,9 +28,20 @@ class Settings(ServiceSettings):
         "vouch-compute-segments", description="S3 bucket for the transfers that were read."
     )
     max_transfers: int = Field(
-        5_000_000,
+        50_000_000,
         gt=0,
-        description="Transfers of one token, at most; each takes about 600 bytes of memory.",
+        description="Transfers of one token, at most; each takes about 200 bytes of disk.",
+    )
+    columns_directory: Path = Field(
+        Path(tempfile.gettempdir()) / "vouch-compute-columns",
+        description="Directory on a local disk for the merged transfers of the tokens in use; it "
+        "may be lost.",
+    )
+    columns_gigabytes: float = Field(
+        20, gt=0, description="Size of that directory above which tokens not in use are deleted."
+    )
+    analysis_gigabytes: float = Field(
+        4, gt=0, description="Memory of the process that analyses; a token that needs more fails."
     )
     funders_of: int | None = Field(
         None,

@@ -16,10 +16,18 @@ from chassis.resilience.failpoint import failpoint
 from chassis.resilience.refusals import Unavailable
 from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
 from compute.failures import computing
-from compute.ports import AnalysisFailure, AnalysisResult, AnalysisRunner, Chain, SegmentStore
+from compute.ports import (
+    AnalysisFailure,
+    AnalysisResult,
+    AnalysisRunner,
+    Chain,
+    MergedTransfers,
+    SegmentStore,
+    TransferColumns,
+)
 from compute.run import Handler, Job, Run, RunSuperseded
 from compute.state import Checkpoint, Running, checkpoints_of, synced_to
-from compute.transfers import TransferRange, Transfers
+from compute.transfers import TransferRange
 from contracts.compute import (
     CHART,
     GRAPH,
@@ -67,6 +75,7 @@ class Worker:
     chains: Mapping[int, Chain]
     """By chain id."""
     segments: SegmentStore
+    columns: TransferColumns
     runner: AnalysisRunner
     reports: VersionedStore
     cache: RAO
@@ -111,7 +120,7 @@ class Worker:
         if not isinstance(run.analysis, Running) or run.analysis.run != run.number:
             raise RunSuperseded("a later run has started")
         computed_at = run.analysis.started_at
-        transfers = (await self._transfers(run.analysis.checkpoints)).until(pinned.number)
+        transfers = await self._transfers(run.job, run.analysis.checkpoints, pinned)
         run.step = "facts"
         facts = await self._facts(run, chain, token, pinned, transfers)
         run.step = "analysis"
@@ -210,7 +219,12 @@ class Worker:
         failpoint("after_range")
 
     async def _facts(
-        self, run: Run, chain: Chain, token: TokenInfo, pinned: PinnedBlock, transfers: Transfers
+        self,
+        run: Run,
+        chain: Chain,
+        token: TokenInfo,
+        pinned: PinnedBlock,
+        transfers: MergedTransfers,
     ) -> ChainFacts:
         """Fetch facts in rounds until the analysis requires no more."""
         facts = await chain.fetch_facts(token, pinned, RequiredFacts())
@@ -222,9 +236,13 @@ class Worker:
             facts = facts.merged(await chain.fetch_facts(token, pinned, required))
         return facts
 
-    async def _transfers(self, checkpoints: Sequence[Checkpoint]) -> Transfers:
-        parts = [await self.segments.get(each.segment) for each in checkpoints if each.count]
-        return Transfers.concatenate(parts)
+    async def _transfers(
+        self, job: Job, checkpoints: Sequence[Checkpoint], pinned: PinnedBlock
+    ) -> MergedTransfers:
+        segments = [each.segment for each in checkpoints if each.count]
+        return await self.columns.merged(
+            job.chain_id, job.token_address, segments, until=pinned.number
+        )
 
     async def _store_result(self, job: Job, result: AnalysisResult, computed_at: int) -> None:
         """Store the result in the table before the cache, which may lose it."""

@@ -1,7 +1,7 @@
 """A worker carries an analysis from request to report: resumed, rewound, superseded, failing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from compute import worker as worker_module
 from compute.app import COMPUTE
 from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
 from compute.domain import STALLED_SECONDS, analyses
-from compute.ports import AnalysisFailure, AnalysisResult
+from compute.ports import AnalysisFailure, AnalysisResult, MergedTransfers
 from compute.run import Job, Run
 from compute.state import (
     Analysis,
@@ -112,14 +112,15 @@ class FakeRunner:
     """Rounds of facts that it asks for."""
     facts: list[ChainFacts] = field(default_factory=list)
 
-    async def required_facts(self, transfers: Transfers, facts: ChainFacts) -> RequiredFacts:
+    async def required_facts(self, transfers: MergedTransfers, facts: ChainFacts) -> RequiredFacts:
         del transfers
         number = len(facts.requested.nonces)
         return RequiredFacts(nonces=(str(number),)) if number < self.rounds else RequiredFacts()
 
     async def analyse(
-        self, transfers: Transfers, facts: ChainFacts, computed_at: int
+        self, transfers: MergedTransfers, facts: ChainFacts, computed_at: int
     ) -> AnalysisResult:
+        assert isinstance(transfers, Transfers)
         self.facts.append(facts)
         self.seen.append([int(block) for block in transfers.block])
         report = b'{"at":%d,"transfers":%d}' % (computed_at, len(transfers))
@@ -135,8 +136,11 @@ class MemorySegments:
         self.stored[key] = read.transfers
         return key
 
-    async def get(self, key: str) -> Transfers:
-        return self.stored[key]
+    async def merged(
+        self, chain_id: int, token: str, segments: Sequence[str], until: int
+    ) -> Transfers:
+        del chain_id, token
+        return Transfers.concatenate([self.stored[key] for key in segments]).until(until)
 
 
 @dataclass
@@ -169,6 +173,7 @@ class WorkerHarness:
             handler=self.handler,
             chains={1: self.chain},
             segments=self.segments,
+            columns=self.segments,
             runner=self.runner,
             reports=VersionedStore(self.table),
             cache=RAO(cache_prefix("report"), client=self.redis),

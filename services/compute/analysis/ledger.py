@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import ceil
 from typing import Final
 
@@ -100,8 +100,12 @@ class Ledger:
         return self.addresses.number(address)
 
 
+@lru_cache(maxsize=1)
 def replay(transfers: Transfers, parameters: Parameters) -> Ledger:
-    """Replay all transfers; amounts are dust relative to what all addresses hold by them."""
+    """Replay all transfers; amounts are dust relative to what all addresses hold by them.
+
+    The latest ledger is kept: an analysis asks for it in every round of fetching facts.
+    """
     pairs = pairs_of(transfers)
     received, sent, first_row = _totals(pairs, len(transfers.addresses))
     balances = Balances.of(received, sent)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from compute.analysis import AnalysisOutput, Label, Labels, Parameters, analyse, required_facts
-from compute.analysis_runner import serialize
+from compute.calculations import serialize
 from compute.chain_facts import (
     ChainFacts,
     Funding,
