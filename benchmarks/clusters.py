@@ -2,23 +2,29 @@
 
     python benchmarks/clusters.py [MILLIONS]
 
-Every size runs in a separate process, on one core. Times are CPU seconds of that process, so that
-other work on the machine counts little. The transfers are in memory: reading them is the chain's
-time. Three ratios are bounded, each of two measurements of the same process:
+Every size runs in separate processes, on one core: one appends the transfers to the columns on
+disk, segment by segment, another analyses them. Times are CPU seconds of a process, so that other
+work on the machine counts little. Bounded are ratios of two measurements of the same process, and
+memory:
 
 - the analysis to one sort of the same transfers by sender and recipient: any method that groups
   transfers has to sort or hash them at least once;
-- peak memory to the bytes of the columns that hold the transfers;
-- the part that finds the groups to the same in networkx; both must find the same groups.
+- the time per transfer, from 100,000 transfers on;
+- the most memory that the process of the analysis holds, mapped files and libraries included;
+- the part that finds the groups to the same in networkx; both must find the same groups. networkx
+  needs 1.5 kB for each transfer, so it runs up to a million.
 """
 
 import multiprocessing
 import os
 import resource
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -28,78 +34,107 @@ from numpy.typing import NDArray
 from benchmarks.bounds import Bound, check_bounds
 from compute.analysis import Labels, Parameters, analyse
 from compute.analysis.graph import attaching, components
-from compute.analysis.ledger import replay
+from compute.analysis.labels import ZERO
+from compute.analysis.ledger import Ledger, replay
 from compute.chain_facts import ChainFacts, Funding, PinnedBlock, TokenInfo
+from compute.columns import open_columns
+from compute.merging import append_segments, missing_segments
 from compute.transfers import Transfers
 from contracts.cluster_report import ClusterReport
 
-MAX_SORTS = 20.0
+MAX_SORTS = 16.0
 """CPU time of the analysis, in sorts of the same transfers."""
-MAX_COPIES = 8.0
-"""Peak memory, in sizes of the columns that hold the transfers."""
+MAX_BYTES = 300.0
+"""Resident memory for each transfer, beyond what the process holds before."""
 MIN_SPEEDUP = 10.0
 MAX_GROWTH = 1.5
-"""Growth of the time per transfer, from the smallest size to the largest."""
+"""Growth of the time per transfer, from `FEW` transfers to the largest size."""
+FEW = 100_000
+COMPARED = 1_000_000
+"""Transfers up to which networkx runs."""
+SEGMENT = 50_000
+UNIT = 10**18
 
 
-def simulated(count: int) -> tuple[Transfers, ChainFacts]:
-    """Return `count` transfers: half buys from a pool, a fifth groups of ten, the rest random."""
-    chance = np.random.default_rng(7)
-    people = count // 4
-    pool, deployer, zero = people, people + 1, people + 2
-    names = np.zeros((people + 3, 20), np.uint8)
-    names[:-1, :8] = chance.integers(0, 256, (people + 2, 8), np.uint8)
-    names[:-1, 16:] = _numbers(people + 2)
-    grouped, buys = count // 5, count // 2
-    stray = count - grouped - buys - 2
-    centres = np.arange(grouped) // 10 * 10 % people
-    members = (centres + 1 + np.arange(grouped) % 9) % people
-    sender = np.concatenate(
-        ([zero, deployer], centres, np.full(buys, pool), chance.integers(0, people, stray))
-    )
-    recipient = np.concatenate(
-        ([deployer, pool], members, np.arange(buys) % people, chance.integers(0, people, stray))
-    )
-    later = 2 + chance.permutation(count - 2)
-    order = np.concatenate(([0, 1], later))
-    value = np.zeros((count, 32), np.uint8)
-    value[:, 21:24] = chance.integers(1, 256, (count, 3), np.uint8)  # about 10^18 times 10^7
-    value[:2, :16] = 0
-    value[0, 10], value[1, 10] = 2, 1
-    transfers = Transfers.of(
-        block=np.arange(1, count + 1),
-        log_index=np.zeros(count),
-        tx=np.hstack((np.zeros((count, 28), np.uint8), _numbers(count))),
-        sender=names[sender[order]],
-        recipient=names[recipient[order]],
-        value=value,
-    )
-    return transfers, _facts(transfers, names, pool, deployer)
+class Simulation:
+    """Simulate transfers: half buys from a pool, a fifth groups of ten, the rest random."""
 
+    def __init__(self, count: int) -> None:
+        self.count, self.people = count, count // 4
+        self.pool, self.deployer, self.zero = self.people, self.people + 1, self.people + 2
+        self.chance = np.random.default_rng(7)
 
-def _numbers(count: int) -> Any:
-    return np.arange(count, dtype=">u4").view(np.uint8).reshape(-1, 4)
+    def names(self, numbers: Any) -> Any:
+        """Return the addresses (k, 20) of people, the pool, the deployer and the zero address."""
+        numbers = np.asarray(numbers, np.uint64)
+        names = np.zeros((len(numbers), 20), np.uint8)
+        names[:, :4] = _big_endian(numbers * np.uint64(2_654_435_761) % np.uint64(2**32))
+        names[:, 16:] = _big_endian(numbers)
+        names[numbers == self.zero] = 0
+        return names
 
+    def segments(self) -> Iterator[tuple[str, Transfers]]:
+        """Yield all transfers, a range of blocks at a time."""
+        sender, recipient = self._ends()
+        for start in range(0, self.count, SEGMENT):
+            part = slice(start, min(start + SEGMENT, self.count))
+            yield f"{start}", self._segment(start, sender[part], recipient[part])
 
-def _facts(transfers: Transfers, names: Any, pool: int, deployer: int) -> ChainFacts:
-    def text(index: int) -> str:
-        return f"0x{names[index].tobytes().hex()}"
+    def _ends(self) -> tuple[Any, Any]:
+        grouped, buys = self.count // 5, self.count // 2
+        stray = self.count - grouped - buys - 2
+        order = np.concatenate(([0, 1], 2 + self.chance.permutation(self.count - 2)))
+        centres = np.arange(grouped) // 10 * 10 % self.people
+        members = (centres + 1 + np.arange(grouped) % 9) % self.people
+        strays = self.chance.integers(0, self.people, (2, stray))
+        sender = np.concatenate(
+            ([self.zero, self.deployer], centres, np.full(buys, self.pool), strays[0])
+        ).astype(np.uint32)[order]
+        recipient = np.concatenate(
+            ([self.deployer, self.pool], members, np.arange(buys) % self.people, strays[1])
+        ).astype(np.uint32)[order]
+        return sender, recipient
 
-    shared_funder = "0x" + "99" * 20
-    funders = {
-        text(n): Funding(
-            shared_funder if n % 25 == 0 else text(n // 20 * 20), "0x" + "11" * 32, 1, 1
+    def _segment(self, start: int, sender: Any, recipient: Any) -> Transfers:
+        rows = np.arange(start, start + len(sender))
+        value = np.zeros((len(rows), 32), np.uint8)
+        value[:, 21:24] = self.chance.integers(1, 256, (len(rows), 3), np.uint8)
+        large = np.flatnonzero(sender % 500 == 0)  # what the others send is dust
+        value[large, 13] = self.chance.integers(1, 256, len(large), np.uint8)
+        if start == 0:  # the supply, and half of it to the pool
+            value[:2, :24] = 0
+            value[0, 10], value[1, 10] = 2, 1
+        return Transfers.of(
+            block=1 + rows,
+            log_index=np.zeros(len(rows)),
+            tx=np.hstack((np.zeros((len(rows), 28), np.uint8), _big_endian(rows))),
+            sender=self.names(sender),
+            recipient=self.names(recipient),
+            value=value,
         )
-        for n in range(1, min(1_000, pool))
-    }
-    last = len(transfers)
-    return ChainFacts(
-        chain_id=1,
-        pinned=PinnedBlock(last, "0x" + "22" * 32, 10**9, finalized=True),
-        token=TokenInfo("0x" + "70" * 20, "T", "T", 18, transfers.amount(0), text(deployer), 1),
-        contracts=frozenset({text(pool)}),
-        funders=funders,
-    )
+
+    def facts(self, supply: int) -> ChainFacts:
+        """Return first funders of the first thousand people."""
+        names = self.names(np.arange(self.zero + 1)[[*range(min(1_000, self.people)), -3, -2]])
+        *people, pool, deployer = [f"0x{name.tobytes().hex()}" for name in names]
+        shared = "0x" + "99" * 20
+        funders = {
+            people[n]: Funding(
+                shared if n % 25 == 0 else people[n // 20 * 20], "0x" + "11" * 32, 1, 1
+            )
+            for n in range(1, len(people))
+        }
+        return ChainFacts(
+            chain_id=1,
+            pinned=PinnedBlock(self.count, "0x" + "22" * 32, 10**9, finalized=True),
+            token=TokenInfo("0x" + "70" * 20, "T", "T", 18, supply, deployer, 1),
+            contracts=frozenset({pool}),
+            funders=funders,
+        )
+
+
+def _big_endian(numbers: Any) -> Any:
+    return np.asarray(numbers).astype(">u4").view(np.uint8).reshape(-1, 4)
 
 
 def ours(transfers: Transfers, facts: ChainFacts) -> ClusterReport:
@@ -122,7 +157,7 @@ def groups_of_ours(transfers: Transfers) -> NDArray[np.int32]:
     )
 
 
-def groups_of_networkx(transfers: Transfers, supply: int) -> list[set[int]]:
+def groups_of_networkx(transfers: Transfers, held: int) -> list[set[int]]:
     """Find the same groups in the same columns with networkx."""
     graph: Any = nx.DiGraph()
     graph.add_nodes_from(range(len(transfers.addresses)))
@@ -142,7 +177,7 @@ def groups_of_networkx(transfers: Transfers, supply: int) -> list[set[int]]:
     groups.add_nodes_from(graph)
     for recipient, sender in first.items():
         value = graph[sender][recipient]["value"]
-        if value * 20 >= received[recipient] and value * 1_000_000 >= supply:
+        if value * 20 >= received[recipient] and value * 1_000_000 >= held:
             groups.add_edge(sender, recipient)
     home = {
         node: number for number, part in enumerate(nx.connected_components(groups)) for node in part
@@ -151,7 +186,7 @@ def groups_of_networkx(transfers: Transfers, supply: int) -> list[set[int]]:
         (sender, recipient)
         for sender, recipient, value in graph.edges(data="value")
         if value * 2 > sent[sender]
-        and value * 1_000_000 >= supply
+        and value * 1_000_000 >= held
         and home[sender] != home[recipient]
     ]
     goals: dict[int, set[int]] = {}
@@ -167,29 +202,61 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - before, result
 
 
-def measure(count: int) -> dict[str, float]:
-    """Measure one size in this process, and check that both ways lead to the same groups."""
-    ours(*simulated(2_000))  # the first use imports modules
+def measure(count: int, directory: Path) -> dict[str, float]:
+    """Analyse the columns in this process, and check that networkx finds the same groups."""
+    transfers, simulation = open_columns(directory), Simulation(count)
+    warm = Simulation(2_000)
+    small = Transfers.concatenate([part for _, part in warm.segments()])
+    ours(small, warm.facts(small.amount(0)))  # the first use imports modules
     before = peak_bytes()
-    transfers, facts = simulated(count)
+    facts = simulation.facts(transfers.amount(0))
     seconds, report = timed(lambda: ours(transfers, facts))
-    peak = peak_bytes() - before
-    sort, _ = timed(lambda: np.lexsort((transfers.recipient, transfers.sender)))
-    supply = facts.token.total_supply
-    our_seconds, our_groups = timed(lambda: groups_of_ours(transfers))
-    networkx_seconds, their_groups = timed(lambda: groups_of_networkx(transfers, supply))
-    assert len(their_groups) == our_groups.max() + 1
-    assert all(len(set(our_groups[list(part)].tolist())) == 1 for part in their_groups)
-    return {
+    peak = peak_bytes()
+    row: dict[str, float] = {
         "transfers": count,
         "seconds": seconds,
-        "sort": sort,
         "megabytes": peak / 2**20,
-        "copies": peak / column_bytes(transfers),
+        "bytes": (peak - before) / count,
         "clusters": report.num_clusters,
-        "groups": our_seconds,
-        "networkx": networkx_seconds,
     }
+    row["sort"], _ = timed(lambda: np.lexsort((transfers.recipient, transfers.sender)))
+    if count <= COMPARED:
+        row |= compare(transfers)
+    return row
+
+
+def compare(transfers: Transfers) -> dict[str, float]:
+    """Find the groups with networkx, too."""
+    held = held_in(replay(transfers, Parameters()))
+    forget(transfers)
+    our_seconds, our_groups = timed(lambda: groups_of_ours(transfers))
+    networkx_seconds, their_groups = timed(lambda: groups_of_networkx(transfers, held))
+    assert len(their_groups) == our_groups.max() + 1
+    assert all(len(set(our_groups[list(part)].tolist())) == 1 for part in their_groups)
+    return {"groups": our_seconds, "networkx": networkx_seconds}
+
+
+def held_in(ledger: Ledger) -> int:
+    """Return the sum of what all addresses but the zero address hold."""
+    names = ledger.addresses
+    return sum(b for n, b in enumerate(ledger.balances) if b > 0 and names[n] != ZERO)
+
+
+def forget(transfers: Transfers) -> None:
+    """Drop what an earlier replay has stored."""
+    replay.cache_clear()
+    if transfers.scratch is not None:
+        for stored in transfers.scratch.glob("pairs-*"):
+            shutil.rmtree(stored)
+
+
+def merge(count: int, directory: Path) -> dict[str, float]:
+    """Append the transfers to the columns as the service does, and measure that alone."""
+    missing_segments(directory, [])
+    seconds = 0.0
+    for segment in Simulation(count).segments():
+        seconds += timed(partial(append_segments, directory, [segment]))[0]
+    return {"merge": seconds, "merge_megabytes": peak_bytes() / 2**20}
 
 
 def peak_bytes() -> int:
@@ -197,44 +264,52 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def column_bytes(transfers: Transfers) -> int:
-    """Return the size of all columns together."""
-    columns = (getattr(transfers, each.name) for each in fields(transfers))
-    return sum(column.nbytes for column in columns if isinstance(column, np.ndarray))
+def measure_in_processes(count: int) -> dict[str, float]:
+    """Measure one size in new processes, as memory is counted per process."""
+    with tempfile.TemporaryDirectory() as directory:
+        return _in_process(merge, count, Path(directory)) | _in_process(
+            measure, count, Path(directory)
+        )
 
 
-def measure_in_process(count: int) -> dict[str, float]:
-    """Run `measure` in a separate process, as memory is counted per process."""
+def _in_process(work: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, (count,))
+        return pool.apply(work, arguments)
 
 
 def main() -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     largest = int(float(sys.argv[1]) * 1_000_000) if len(sys.argv) > 1 else 1_000_000
-    sizes = [size for size in (10_000, 100_000) if size < largest] + [largest]
-    rows = [measure_in_process(size) for size in sizes]
-    print(" transfers   CPU s   us/transfer   sorts   peak MB   clusters   groups s   networkx s")
+    sizes = [size for size in (FEW, COMPARED) if size < largest] + [largest]
+    rows = [measure_in_processes(size) for size in sizes]
+    print(
+        "  transfers   merge CPU s   CPU s   us/transfer   sorts   peak MB   bytes/transfer"
+        "   clusters   groups s   networkx s"
+    )
     for row in rows:
         each = 1e6 * row["seconds"] / row["transfers"]
-        line = f"{row['transfers']:>10,}  {row['seconds']:>6.2f}  {each:>12.2f}"
-        line += f"  {row['seconds'] / row['sort']:>6.1f}  {row['megabytes']:>8.0f}"
-        line += f"  {row['clusters']:>9,}  {row['groups']:>9.3f}  {row['networkx']:>11.2f}"
+        line = f"{row['transfers']:>11,}  {row['merge']:>12.2f}  {row['seconds']:>6.2f}"
+        line += f"  {each:>12.2f}  {row['seconds'] / row['sort']:>6.1f}  {row['megabytes']:>8.0f}"
+        line += f"  {row['bytes']:>15.0f}  {row['clusters']:>9,}"
+        if "networkx" in row:
+            line += f"  {row['groups']:>9.3f}  {row['networkx']:>11.2f}"
         print(line)
     first, last = rows[0], rows[-1]
     growth = last["seconds"] / last["transfers"] * first["transfers"] / first["seconds"]
+    compared = [row for row in rows if "networkx" in row][-1]
     return check_bounds(
         Bound(
             "CPU of the analysis / one sort of the transfers",
             last["seconds"] / last["sort"],
             most=MAX_SORTS,
         ),
-        Bound("peak memory / bytes of the columns", last["copies"], most=MAX_COPIES),
+        Bound("resident memory, bytes per transfer", last["bytes"], most=MAX_BYTES),
+        Bound("resident memory in all, GB", last["megabytes"] / 1024, most=2),
         Bound("time per transfer, largest / smallest size", growth, most=MAX_GROWTH),
         Bound(
             "CPU of networkx / ours, for the groups",
-            last["networkx"] / last["groups"],
+            compared["networkx"] / compared["groups"],
             least=MIN_SPEEDUP,
         ),
     )
