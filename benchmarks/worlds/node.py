@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from benchmarks.worlds.chain import Chain, Tx
 from benchmarks.worlds.codes import selector, word
+from benchmarks.worlds.programs import execute
 
 HEAD_DISTANCE: Final = 100
 """Blocks after the last transaction of a world."""
@@ -125,7 +126,10 @@ class Node:
     def _eth_call(self, call: dict[str, str], tag: str, *_overrides: object) -> str:
         data = call.get("data") or call.get("input") or "0x"
         number = self._number(tag)
-        result = self.view(str(call.get("to", "")).lower(), data[2:], number)
+        if call.get("to"):
+            result = self.view(call["to"].lower(), data[2:], number)
+        else:
+            result = execute(self, bytes.fromhex(data[2:]), number)
         if result is None:
             raise Rejection(_REVERTED, "execution reverted")
         return "0x" + result.hex()
