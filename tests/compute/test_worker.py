@@ -441,7 +441,7 @@ async def test_an_error_of_a_dependency_propagates(
     async def broken(*_: object) -> Any:
         raise ConnectionResetError
 
-    monkeypatch.setattr(harness.segments, "get", broken)
+    monkeypatch.setattr(harness.segments, "merged", broken)
     with pytest.raises(ConnectionResetError):
         await harness.worker.work(JOB)
     assert isinstance(await harness.state(), Running)
