@@ -30,7 +30,7 @@ class Accounts:
 
     async def codes(self, addresses: Sequence[Address], block: int) -> dict[Address, Code]:
         """Return the code of each address."""
-        if await self.multicall.supported(block):
+        if addresses and await self.multicall.supported(block):
             (records,) = await self.multicall.run(CODES, [(block, _items(addresses))])
             if not isinstance(records, RpcError):
                 return dict(zip(addresses, map(_code, records), strict=True))

@@ -1,7 +1,9 @@
 """Count the calls that fetching facts makes, and stop at a budget."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, TypeVar
 
 from compute.chain.rpc import Call, RpcClient
@@ -37,6 +39,16 @@ class Calls:
             raise BudgetSpent(f"{len(calls)} calls, and {self.left} are left")
         self.made += len(calls)
         return await self.rpc.batch(calls)
+
+    @contextmanager
+    def at_most(self, share: Fraction) -> Iterator[None]:
+        """Make only a share of the calls that are left, and leave the others to what follows."""
+        budget = self.budget
+        self.budget = self.made + int(self.left * share)
+        try:
+            yield
+        finally:
+            self.budget = budget
 
     def affordable(self, wanted: Sequence[T], each: float = 1) -> Sequence[T]:
         """Return the first of these that the budget allows, at so many calls each."""

@@ -1,11 +1,13 @@
 """Fetch the facts that an analysis requires, within its budget of calls.
 
 What is cheap comes first: code, balances and what contracts are take one call for hundreds of
-addresses. First funders and sweeps take what is left of the budget.
+addresses. Each kind of fact may take a share of the calls that are left: none takes all, and some
+are left for the questions that the answers raise.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Final
 
 from compute.chain.accounts import Accounts
@@ -29,6 +31,12 @@ from compute.chain_facts import (
     TokenInfo,
 )
 
+STATE_SHARE: Final = Fraction(1, 2)
+"""Share of the calls left for codes, then for balances, then for probes."""
+ACTS_SHARE: Final = Fraction(1, 3)
+"""The same for receipts, then for nonces."""
+SWEEPS_SHARE: Final = Fraction(1, 5)
+FUNDERS_SHARE: Final = Fraction(4, 5)
 NO_ARCHIVE: Final = "funding_unknown_without_archive"
 _DELEGATION_BYTES: Final = 23
 
@@ -51,27 +59,40 @@ async def fetch_facts(
     accounts = Accounts(calls, Multicall(calls, limits))
     facts = ChainFacts(rpc.chain_id, pinned, token, warnings=tuple(warnings), requested=required)
     facts = await _current(facts, accounts, required)
+    facts = await _acts(facts, accounts, required)
     facts = await _old(facts, accounts, required)
     return replace(facts, skipped=_skipped(facts, required), calls=calls.made)
 
 
 async def _current(facts: ChainFacts, accounts: Accounts, required: RequiredFacts) -> ChainFacts:
-    """Add what the state at the pinned block says, and receipts."""
-    block = facts.pinned.number
-    addresses = tuple(dict.fromkeys((*required.codes, *required.kinds)))
-    codes = await accounts.codes(addresses, block) if addresses else {}
+    """Add what the state at the pinned block says."""
+    block, calls = facts.pinned.number, accounts.calls
+    with calls.at_most(STATE_SHARE):
+        addresses = tuple(dict.fromkeys((*required.codes, *required.kinds)))
+        codes = await accounts.codes(addresses, block)
+    with calls.at_most(STATE_SHARE):
+        balances = await accounts.balances(facts.token.address, required.balances, block)
+    with calls.at_most(STATE_SHARE):
+        probes = await probe(accounts, required.probes, block)
     return replace(
         facts,
         codes=codes,
         contracts=frozenset(each for each in required.kinds if _is_contract(codes.get(each))),
-        balances=await accounts.balances(facts.token.address, required.balances, block),
-        probes=await probe(accounts, required.probes, block),
-        nonces=await accounts.nonces(required.nonces, block),
-        block_times=await _block_times(accounts.calls, required.blocks),
-        transactions=await Receipts(accounts.calls).transactions(
-            required.transactions, required.block_of
-        ),
+        balances=balances,
+        probes=probes,
+        block_times=await _block_times(calls, required.blocks),
     )
+
+
+async def _acts(facts: ChainFacts, accounts: Accounts, required: RequiredFacts) -> ChainFacts:
+    """Add who signed transactions, and how many each address has signed."""
+    calls = accounts.calls
+    with calls.at_most(ACTS_SHARE):
+        receipts = Receipts(calls)
+        transactions = await receipts.transactions(required.transactions, required.block_of)
+    with calls.at_most(ACTS_SHARE):
+        nonces = await accounts.nonces(required.nonces, facts.pinned.number)
+    return replace(facts, transactions=transactions, nonces=nonces)
 
 
 async def _old(facts: ChainFacts, accounts: Accounts, required: RequiredFacts) -> ChainFacts:
@@ -81,10 +102,12 @@ async def _old(facts: ChainFacts, accounts: Accounts, required: RequiredFacts) -
     last, multicall = facts.pinned.number, accounts.multicall
     sweeps = {}
     try:
-        sweeps = await Sweeps(accounts, last).find(required.sweeps)
+        with accounts.calls.at_most(SWEEPS_SHARE):
+            sweeps = await Sweeps(accounts, last).find(required.sweeps)
         if wallets:
             usage = Usage(accounts, multicall, await multicall.supported(last))
-            await FirstFunders(accounts.calls, usage, payments, wallets, last).search()
+            with accounts.calls.at_most(FUNDERS_SHARE):
+                await FirstFunders(accounts.calls, usage, payments, wallets, last).search()
     except RpcError:  # no endpoint keeps old states
         facts = replace(facts, archive=False, warnings=(*facts.warnings, NO_ARCHIVE))
     return replace(facts, funders=payments.found, sweeps=sweeps)

@@ -22,6 +22,8 @@ from compute.chain_facts import Address, Funding
 
 RANKS: Final = 20
 """Softens the importance of an address, which is 1 / (its rank + this)."""
+STEPS: Final = 32
+"""Calls that one address may take; the last calls are not spread over more than they can find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Interval:
     low: int
     high: int
     ranks: tuple[int, ...]
-    """The addresses, by their rank in the request."""
+    """The addresses by their rank in the request, in ascending order."""
     exact: bool = False
     """True if their nonces must be asked for at every block."""
 
@@ -41,13 +43,20 @@ class Interval:
 
     @property
     def urgency(self) -> float:
-        """Return the importance that is gained per call of resolving the interval."""
-        blocks, addresses = self.high - self.low, len(self.ranks)
-        if addresses < blocks:
-            calls = addresses * (math.log2(blocks / addresses) + 2.5)
-        else:
-            calls = 2 * blocks - 1
-        return sum(1 / (rank + RANKS) for rank in self.ranks) / calls
+        """Return the importance gained per call of resolving the most important, or all of them."""
+        gained, most = 0.0, 0.0
+        for number, rank in enumerate(self.ranks, start=1):
+            gained += 1 / (rank + RANKS)
+            if number & (number - 1) == 0 or number == len(self.ranks):
+                most = max(most, gained / _calls(number, self.high - self.low))
+        return most
+
+
+def _calls(addresses: int, blocks: int) -> float:
+    """Estimate the calls for finding addresses in an interval of blocks."""
+    if addresses < blocks:
+        return addresses * (math.log2(blocks / addresses) + 2.5)
+    return 2 * blocks - 1
 
 
 @dataclass(slots=True)
@@ -102,7 +111,8 @@ class FirstFunders:
     def _next(self) -> list[Interval]:
         """Take the most urgent intervals; give up those that the budget does not allow."""
         chosen, left = list[Interval](), self.calls.left
-        while self._unresolved and len(chosen) < BATCH:
+        width = max(1, min(BATCH, left // STEPS))
+        while self._unresolved and len(chosen) < width:
             interval = heapq.heappop(self._unresolved)[2]
             if (cost := self._cost(interval)) <= left:
                 left -= cost

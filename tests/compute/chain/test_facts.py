@@ -62,9 +62,9 @@ def everything(wallets: Mapping[str, Wallet], calls: int) -> RequiredFacts:
 @pytest.mark.parametrize(
     ("holders", "each", "coverage"),
     [
-        (500, 3, 0.35),
-        (5_000, 3, 0.80),
-        pytest.param(60_000, 1.5, 0.80, marks=pytest.mark.slow),
+        (500, 30, 0.99),  # ten minutes at 25 calls a second, whatever the number of holders
+        (5_000, 3, 0.70),
+        pytest.param(60_000, 1.5, 0.70, marks=pytest.mark.slow),  # an hour
     ],
 )
 async def test_a_launch_takes_few_calls_per_holder(
@@ -83,7 +83,7 @@ async def test_a_launch_takes_few_calls_per_holder(
             f" {share:.1%}, of the 100 largest {sum(name in facts.funders for name in largest)}\n"
         )
     assert share > coverage
-    assert facts.skipped == {"funders": holders - len(facts.funders)}
+    assert facts.skipped.get("funders", 0) == holders - len(facts.funders)
     assert len(facts.codes) == holders
 
 
