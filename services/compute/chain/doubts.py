@@ -8,7 +8,7 @@ only after it was given several times.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from compute.chain.answers import Call
 from compute.chain.endpoint import EndpointFailure, TooHeavy
@@ -17,6 +17,8 @@ from compute.chain.rejections import LOGS, TOO_LARGE, Meaning, RpcError, meaning
 
 ENOUGH: Final = 3
 """Answers after which one that may pass is believed."""
+TWICE: Final = 2
+"""Answers after which a rejection is believed; logs are asked for again in smaller ranges."""
 SOURCES: Final = 2
 """Endpoints whose equal results are believed although they are in doubt."""
 _HEAVY: Final = frozenset({"eth_call", "eth_getBlockByNumber", "eth_getBlockReceipts"})
@@ -97,23 +99,21 @@ class Group:
         counts = [sum(h.endpoint == endpoint for h in self._heard[n]) for n in self.pending]
         return max(counts, default=0)
 
-    def add(self, endpoint: str, answers: Sequence[Answer]) -> EndpointFailure | None:
-        """Add an endpoint's answers to the pending calls; return the first that is a failure.
+    def failure_among(self, answers: Sequence[Answer]) -> EndpointFailure | None:
+        """Return the failure that makes the answers to calls that belong together useless."""
+        if self.together:
+            for call, answer in zip(self.calls, answers, strict=True):
+                if doubt_about(call, answer, self.doubted) is Doubt.FAILED:
+                    return cast("EndpointFailure", answer)
+        return None
 
-        Of calls that belong together, a failure discards the others' answers.
-        """
-        pending = self.pending
-        doubts = [
-            doubt_about(self.calls[n], answer, self.doubted)
-            for n, answer in zip(pending, answers, strict=True)
-        ]
-        failures = [each for each in answers if isinstance(each, EndpointFailure)]
-        if self.together and Doubt.FAILED in doubts:
-            return failures[0]
-        for n, doubt, answer in zip(pending, doubts, answers, strict=True):
+    def add(self, endpoint: str, answers: Sequence[Answer]) -> EndpointFailure | None:
+        """Add an endpoint's answers to the pending calls; return the first that is a failure."""
+        for n, answer in zip(self.pending, answers, strict=True):
+            doubt = doubt_about(self.calls[n], answer, self.doubted)
             if doubt is not Doubt.FAILED:
                 self._heard[n].append(_Heard(endpoint, doubt, _as_rejection(answer)))
-        return failures[0] if failures else None
+        return next((each for each in answers if isinstance(each, EndpointFailure)), None)
 
     def corrected(self) -> list[tuple[str, Call]]:
         """Return the calls that one endpoint answered and another did not, with the latter.
@@ -147,7 +147,8 @@ class Group:
         if len(results) >= SOURCES and (everyone or len({r.endpoint for r in results}) >= SOURCES):
             return True
         firm = all(each.doubt is Doubt.FIRM for each in heard)
-        return everyone and (firm or len(heard) >= ENOUGH)
+        enough = (1 if self.calls[n][0] == LOGS else TWICE) if firm else ENOUGH
+        return everyone and len(heard) >= enough
 
     def results(self) -> list[Any]:
         """Return the best answer to each call; of calls that belong together, the last one."""

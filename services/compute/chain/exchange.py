@@ -12,7 +12,7 @@ from compute.chain.endpoint import Endpoint, EndpointFailure, TooHeavy
 from compute.chain.rejections import LOGS, Meaning, RpcError, meaning_of, rejection_of
 
 NO_ANSWER: Final = object()
-"""Stands for a call of a batch that the response leaves out."""
+"""Marks a call of a batch that the response leaves out."""
 
 Answer = Any
 """A result, an `RpcError`, or the `EndpointFailure` of one call of a batch."""
@@ -33,17 +33,18 @@ class Exchange:
         """Return the answer to each call, in order.
 
         A batch that is refused as a batch, breaks off or leaves calls out is sent again in parts.
-
-        Raises:
-            EndpointFailure: the endpoint does not respond properly.
+        Once a request fails, the failure is the answer to the calls that are left.
         """
         answers: list[Answer] = []
         while len(answers) < len(calls):
             part = calls[len(answers) : len(answers) + endpoint.batch]
-            if len(part) == 1:
-                answers.append(await self._single(endpoint, part[0]))
-            else:
-                answers += await self._batch(endpoint, part)
+            try:
+                if len(part) == 1:
+                    answers.append(await self._single(endpoint, part[0]))
+                else:
+                    answers += await self._batch(endpoint, part)
+            except EndpointFailure as failure:
+                answers += [failure] * (len(calls) - len(answers))
         return answers
 
     async def _single(self, endpoint: Endpoint, call: Call) -> Answer:

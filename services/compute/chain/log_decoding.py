@@ -90,7 +90,7 @@ def _numbered(rows: Sequence[_Row]) -> list[_Row]:
     """Give each log of a block another index; the same log, sent twice, keeps its index.
 
     A log is identified by its transaction and its place there. Where two transactions of a block
-    have logs with the same index, or an index is missing, the logs are counted anew.
+    have logs with the same index, or an index is missing, the logs are numbered again.
     """
     by_block: dict[int, dict[tuple[str, int], _Row]] = {}
     for row in rows:

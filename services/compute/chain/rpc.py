@@ -140,14 +140,14 @@ class RpcClient:
         return await self._complete(Group(calls, doubted, together=True), accept)
 
     async def _complete(self, group: Group, accept: Callable[[Sequence[Any]], bool]) -> list[Any]:
-        reason = "no endpoint is configured"
-        for _ in range(ROUNDS * len(self.endpoints)):
+        reason, attempts = "no endpoint is configured", 0
+        while attempts < ROUNDS * len(self.endpoints):
             endpoint = await self._choose(group)
-            calls = [group.calls[n] for n in group.pending]
+            before = len(group.pending)
             try:
-                answers = await self._ask(endpoint, calls, accept)
+                answers = await self._ask(endpoint, group, accept)
             except EndpointFailure as failure:
-                reason = self._fail(endpoint, failure)
+                reason, attempts = self._fail(endpoint, failure), attempts + 1
                 continue
             failed = group.add(endpoint.name, answers)
             if failed is None:
@@ -157,12 +157,13 @@ class RpcClient:
             if group.settle(self._awaited()):
                 self._prefer_others(group)
                 return group.results()
+            attempts = attempts + 1 if len(group.pending) == before else 0
         raise Unreachable(
             f"no endpoint of chain {self.chain_id} responds; the last reason: {reason}"
         )
 
     async def _ask(
-        self, endpoint: Endpoint, calls: Sequence[Call], accept: Callable[[Sequence[Any]], bool]
+        self, endpoint: Endpoint, group: Group, accept: Callable[[Sequence[Any]], bool]
     ) -> list[Answer]:
         """Return the endpoint's answer to each call.
 
@@ -170,7 +171,10 @@ class RpcClient:
             EndpointFailure: it does not respond properly, or lags behind.
         """
         await self._check_chain(endpoint)
+        calls = [group.calls[n] for n in group.pending]
         answers = await self._exchange.send(endpoint, calls)
+        if (failure := group.failure_among(answers)) is not None:
+            raise failure
         if not accept(answers):
             self._avoid(endpoint, calls)
             raise EndpointFailure("it lags behind")
