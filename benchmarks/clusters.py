@@ -99,7 +99,7 @@ class Simulation:
         rows = np.arange(start, start + len(sender))
         value = np.zeros((len(rows), 32), np.uint8)
         value[:, 21:24] = self.chance.integers(1, 256, (len(rows), 3), np.uint8)
-        large = np.flatnonzero(sender % 500 == 0)  # what the others send is dust
+        large = np.flatnonzero((sender % 500 == 0) & (sender < self.people))  # the rest is dust
         value[large, 13] = self.chance.integers(1, 256, len(large), np.uint8)
         if start == 0:  # the supply, and half of it to the pool
             value[:2, :24] = 0

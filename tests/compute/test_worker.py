@@ -438,7 +438,7 @@ async def test_an_error_of_a_dependency_propagates(
 ) -> None:
     await harness.request()
 
-    async def broken(*_: object) -> Any:
+    async def broken(*_: object, **__: object) -> Any:
         raise ConnectionResetError
 
     monkeypatch.setattr(harness.segments, "merged", broken)
