@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from compute.addresses import Salt
-from compute.spool import mapped
+from compute.spool import mapped, release
 from compute.transfers import ADDRESS_BYTES, WORD_BYTES, Transfers
 
 FORMAT: Final = 1
@@ -98,6 +98,11 @@ class MappedTransfers(Transfers):
     def scratch(self) -> Path:
         """Return the directory of the files."""
         return self.directory
+
+    def release(self) -> None:
+        """Let the system forget the pages that were read."""
+        columns = (getattr(self, name) for name in WIDTHS)
+        release(self.addresses, *columns, *self.digits)
 
     def first(self, count: int) -> "MappedTransfers":
         """Return the first `count` rows."""

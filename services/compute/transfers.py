@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 ADDRESS_BYTES = 20
 WORD_BYTES = 32
-_SLICE = 1 << 20
-"""Rows that are read at once."""
+_SLICE = 1 << 20  # rows that are read at once
 
 Bytes = NDArray[np.uint8]
 Indexes = NDArray[np.uint32]
@@ -129,6 +128,9 @@ class Transfers:
             words[:, -n] = digit
         return words.view(np.uint8)
 
+    def release(self) -> None:
+        """Let the system forget the pages that were read, if the columns are mapped files."""
+
     def until(self, block: int) -> "Transfers":
         """Return the transfers up to and including this block."""
         count = int(np.searchsorted(self.block, np.uint64(block), side="right"))
@@ -162,6 +164,7 @@ class Transfers:
             hashes = words[first : part.stop]
             fresh = (hashes[1:] != hashes[:-1]).any(axis=1)
             starts.append(np.flatnonzero(fresh) + first + 1)
+            self.release()
         return np.concatenate(starts)
 
     def address(self, index: int) -> str:
@@ -211,9 +214,8 @@ def _order(block: NDArray[np.uint64], log_index: NDArray[np.uint32], tx: Bytes) 
     Some endpoints count logs by transaction: two logs of a block are the same if their
     transactions are, too.
     """
-    if (
-        (block[1:] > block[:-1]) | ((block[1:] == block[:-1]) & (log_index[1:] > log_index[:-1]))
-    ).all():
+    later = log_index[1:] > log_index[:-1]
+    if ((block[1:] > block[:-1]) | ((block[1:] == block[:-1]) & later)).all():
         return np.arange(len(block))
     hashes = np.ascontiguousarray(tx).view(np.uint64)
     order = np.lexsort((*hashes.T, log_index, block))

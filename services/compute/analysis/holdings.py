@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from compute.analysis.amounts import Mask
 from compute.analysis.balances import Balances
+from compute.analysis.kinds import are
 from compute.analysis.labels import ZERO
 from compute.analysis.ledger import Ledger
 from compute.analysis.nodes import Nodes
@@ -101,7 +102,7 @@ def holdings_of(nodes: Nodes, ledger: Ledger, facts: ChainFacts) -> Holdings:
     for node in incredible:
         del known[node]
     balances = _replaced(logged, known)
-    by_kind = {kind: _are(nodes.kinds, kind) for kind in get_args(Kind)}
+    by_kind = {kind: are(nodes.kinds, kind) for kind in get_args(Kind)}
     totals = Counter({kind: balances.total(mask) for kind, mask in by_kind.items()})
     held, asked = totals.total(), np.zeros(len(nodes.kinds), bool)
     asked[list(known)] = True
@@ -154,10 +155,6 @@ def _digits(values: Iterable[int]) -> NDArray[np.uint32]:
     """Return amounts as a column of eight digits."""
     raw = b"".join(value.to_bytes(32, "little") for value in values)
     return np.frombuffer(raw, "<u4").reshape(-1, 8).T.astype(np.uint32)
-
-
-def _are(kinds: Sequence[Kind], wanted: Kind) -> Mask:
-    return np.fromiter((kind == wanted for kind in kinds), bool, count=len(kinds))
 
 
 def share_of(part: int, total: int) -> float:

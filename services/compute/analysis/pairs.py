@@ -155,7 +155,7 @@ def _run(transfers: Transfers, part: slice, width: int) -> Columns:
     key, rows = key[order], rows[order]
     starts = _starts(key)
     at = rows + part.start
-    release(transfers.sender, transfers.recipient, *transfers.digits)
+    transfers.release()
     return (
         key[starts],
         np.diff(starts, append=len(key)),
