@@ -49,6 +49,8 @@ class Funding:
     """UNIX seconds."""
     via: Address | None = None
     """The contract that `funder` called to pay, such as a multisender; None if it paid itself."""
+    value: int | None = None
+    """In wei; None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

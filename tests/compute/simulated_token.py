@@ -1,6 +1,14 @@
 """Provide simulated tokens as an analysis receives them, and measure what it finds."""
 
-from compute.chain_facts import ChainFacts, PinnedBlock, TokenInfo
+from compute.chain_facts import (
+    ChainFacts,
+    Code,
+    PinnedBlock,
+    Probe,
+    RequiredFacts,
+    TokenInfo,
+    Transaction,
+)
 from compute.transfers import Transfers
 from deploy.local.chain.simulation import (
     SUPPLY,
@@ -23,6 +31,13 @@ __all__ = [
     "simulated_token",
 ]
 
+NONCE = 9
+"""Transactions that each wallet has sent."""
+_POOL = {
+    "token0()": bytes(12) + bytes.fromhex(TOKEN[2:]),
+    "token1()": bytes(12) + bytes.fromhex("77" * 20),
+}
+
 
 class SimulatedToken(TokenSimulation):
     """Return a simulation as the input of an analysis."""
@@ -36,10 +51,22 @@ class SimulatedToken(TokenSimulation):
             chain_id=1,
             pinned=PinnedBlock(last, hash_of(last), last * 12, finalized=True),
             token=TokenInfo(TOKEN, "Simulated", "SIM", 18, SUPPLY, self.deployer, 1),
-            contracts=frozenset(self.contracts),
+            codes={name: Code(1_000, hash_of(1), b"\x60") for name in self.contracts},
+            probes={name: Probe(_POOL) for name in self.contracts},
+            nonces=dict.fromkeys(self._wallets(), NONCE),
+            transactions={
+                row.tx_hash: Transaction(row.sender, TOKEN, frozenset()) for row in self.rows
+            },
             funders=dict(self.funders),
             balances={name: max(0, held) for name, held in self.balances().items()},
+            requested=RequiredFacts(codes=tuple(self.contracts)),
         )
+
+    def _wallets(self) -> set[str]:
+        """Return all addresses that appear but the contracts and exchanges."""
+        names = {name for row in self.rows for name in (row.sender, row.recipient)}
+        names |= {each.funder for each in self.funders.values() if each is not None}
+        return (names | self.funders.keys()) - self.contracts - self.exchanges
 
 
 def simulated_token(seed: int, scale: int = 1) -> SimulatedToken:

@@ -1,9 +1,8 @@
 """Find wallets with one owner, from a token's transfers and a few chain facts (pure)."""
 
-from compute.analysis.findings import Findings
 from compute.analysis.labels import InvalidLabels, Label, Labels, read_labels
 from compute.analysis.ledger import replay
-from compute.analysis.method import find_groups
+from compute.analysis.method import find
 from compute.analysis.nodes import nodes_of
 from compute.analysis.output import AnalysisOutput, output_of
 from compute.analysis.parameters import ALGORITHM, Parameters
@@ -29,7 +28,8 @@ def required_facts(
 ) -> RequiredFacts:
     """Return what to fetch from the chain next, given `facts`; nothing if all is known."""
     ledger = replay(transfers, parameters)
-    required = facts_required_by(ledger, facts, labels, parameters)
+    nodes = nodes_of(ledger, facts, labels, parameters)
+    required = facts_required_by(ledger, nodes, facts, labels, parameters)
     return required.without(facts.requested)
 
 
@@ -53,9 +53,8 @@ def analyse(
         computed_at: UNIX seconds, for the report.
     """
     ledger = replay(transfers, parameters)
-    nodes = nodes_of(ledger, facts, labels)
-    groups, distributors = find_groups(nodes, ledger, facts, parameters)
-    findings = Findings(groups, distributors)
+    nodes = nodes_of(ledger, facts, labels, parameters)
+    findings = find(nodes, ledger, facts, parameters)
     return output_of(
         ledger,
         nodes,

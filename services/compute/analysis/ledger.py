@@ -49,7 +49,11 @@ class Links:
 
     def where(self, keep: Mask) -> "Links":
         """Return the links where `keep` is True."""
-        return Links(self.source[keep], self.target[keep], self.row[keep], self.share[keep])
+        return self.take(np.flatnonzero(keep))
+
+    def take(self, order: Rows) -> "Links":
+        """Return the links at these positions, in this order."""
+        return Links(self.source[order], self.target[order], self.row[order], self.share[order])
 
     @classmethod
     def joined(cls, parts: Sequence["Links"]) -> "Links":

@@ -1,20 +1,24 @@
 """Apply the method "first source": which wallets belong together, and by which transactions.
 
 A wallet's first tokens and first native coins come from the person who set it up. Neither can be
-forged for a wallet that is already in use, since a stranger's payment comes second. Infrastructure
-(contracts, labelled exchanges, bridges, pools, burns) takes no part, nor do distributors: addresses
+forged for a wallet that is already in use, since a stranger's payment comes second; and a payment
+counts only if its sender acted. Infrastructure (contracts, labelled exchanges, bridges, pools,
+burns) takes no part, nor do services, recognised by what they did, nor distributors: addresses
 that were first for more wallets than one owner has.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.analysis.findings import Distributor, Group
+from compute.analysis.acts import Acts
+from compute.analysis.bundles import bundles
+from compute.analysis.confidence import confidence_of
+from compute.analysis.creation import creation_links
+from compute.analysis.findings import Distributor, ExcludedNode, Findings, Group
+from compute.analysis.funding import by_funder, funded_nodes, funding_edges, hubs
 from compute.analysis.graph import (
     Edge,
     Groups,
@@ -24,104 +28,178 @@ from compute.analysis.graph import (
     splitting_bridges,
 )
 from compute.analysis.ledger import Ledger, Links
+from compute.analysis.limits import limits_of
+from compute.analysis.lives import links_of_one_owner
 from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import Parameters
-from compute.chain_facts import ChainFacts, Funding
-from contracts.cluster_report import Confidence, EvidenceType
+from compute.analysis.suspicions import suspicions_of
+from compute.analysis.sweeping import collections, largest_rows, native_sweep_edges
+from compute.chain_facts import ChainFacts
+from contracts.cluster_report import EvidenceType
 
-DAY_SECONDS: Final = 86_400
 
-
-def find_groups(
-    nodes: Nodes, ledger: Ledger, facts: ChainFacts, parameters: Parameters
-) -> tuple[list[Group], list[Distributor]]:
-    """Find the groups with at least two current holders, and the distributors."""
-    wallets = np.fromiter((kind == "eoa" for kind in nodes.kinds), bool, count=len(nodes.kinds))
-    sources, by_source = _without_distributors(
-        ledger.first_sources, wallets, "firstSource", parameters
-    )
-    funders, by_funder = _funding(nodes, facts, parameters)
-    sweeps, by_sweep = _without_distributors(
-        ledger.sweeps, wallets, "sweep", parameters, centre="target"
-    )
-    uniting = [*_edges(ledger, sources, "firstSource", _why_source), *funders]
+def find(nodes: Nodes, ledger: Ledger, facts: ChainFacts, parameters: Parameters) -> Findings:
+    """Find the groups with at least two current holders, and what is suspected or unknown."""
+    acts = Acts(nodes, ledger, facts, parameters)
+    uniting = uniting_edges(acts)
     groups = components(len(nodes.addresses), *_ends(uniting))
-    attached = sweeps.where(attaching(groups, sweeps.source, sweeps.target))
-    edges = [*uniting, *_edges(ledger, attached, "sweep", _why_sweep)]
+    attached = _sweep_edges(acts, groups) + _native_edges(acts, groups)
+    edges = [*uniting, *attached]
     groups = components(len(nodes.addresses), *_ends(edges))
     found = [
         group
         for component in by_group(groups, edges).values()
         for group in _groups_in(component, facts, nodes, parameters)
     ]
-    distributors = [*by_source, *by_funder, *by_sweep]
-    return [group for group in found if _holders(group, nodes) > 1], distributors
+    kept = [group for group in found if _holders(group, nodes) > 1]
+    excluded = [
+        ExcludedNode(node, reason.basis, reason.why)
+        for node, reason in sorted(nodes.reasons.items())
+    ]
+    return Findings(
+        kept, distributors_of(acts), suspicions_of(acts, kept), excluded, limits_of(acts, kept)
+    )
+
+
+def uniting_edges(acts: Acts) -> list[Edge]:
+    """Return the edges that unite wallets: first sources, creation, bundles, first funders."""
+    ledger = acts.ledger
+    sources = acts.by_source(known_sources(acts, linked_sources(acts)))
+    created = _capped(creation_links(acts), acts)
+    return [
+        *_edges(acts, links_of_one_owner(acts, sources), "firstSource", _why_source),
+        *_edges(acts, links_of_one_owner(acts, created), "creation", _why_creation),
+        *(
+            Edge(
+                "bundle", signer, target, bundle.tx_hash, int(ledger.transfers.block[row]),
+                f"its first tokens, bought with those of {len(bundle.targets) - 1} others "
+                "in one transaction",
+            )
+            for signer, bundle in bundles(acts)
+            for row, target in zip(bundle.rows, bundle.targets, strict=True)
+            if signer != target
+        ),
+        *funding_edges(acts),
+    ]  # fmt: skip
+
+
+def linked_sources(acts: Acts) -> Links:
+    """Return the first sources between wallets, without distributors."""
+    links = between_wallets(acts.first_sources, acts.nodes)
+    counts = np.bincount(links.source, minlength=len(acts.nodes.addresses))
+    return links.where(counts[links.source] <= acts.parameters.hub_cap)
+
+
+def linked_sweeps(acts: Acts) -> Links:
+    """Return the sweeps between wallets, each with its largest transfer, without distributors."""
+    links = between_wallets(acts.ledger.sweeps, acts.nodes)
+    counts = np.bincount(links.target, minlength=len(acts.nodes.addresses))
+    links = links.where(counts[links.target] <= acts.parameters.sweep_sources)
+    return largest_rows(acts.ledger, links)
+
+
+def between_wallets(links: Links, nodes: Nodes) -> Links:
+    """Return the links between personal wallets that are no services."""
+    wallets = nodes.wallets
+    return links.where(wallets[links.source] & wallets[links.target])
+
+
+def known_sources(acts: Acts, links: Links) -> Links:
+    """Return the links whose source is known to be no service."""
+    known = {node: acts.is_known_person(node) for node in np.unique(links.source).tolist()}
+    return links.where(
+        np.fromiter((known[node] for node in links.source.tolist()), bool, count=len(links))
+    )
+
+
+def _capped(links: Links, acts: Acts) -> Links:
+    counts = np.bincount(links.source, minlength=len(acts.nodes.addresses))
+    return links.where(counts[links.source] <= acts.parameters.hub_cap)
+
+
+def distributors_of(acts: Acts) -> list[Distributor]:
+    """Return the wallets that were first for more wallets than one owner has, or collected."""
+    nodes, parameters = acts.nodes, acts.parameters
+    children = by_funder(funded_nodes(nodes, acts.facts, parameters))
+    return [
+        *_distributors(acts, acts.first_sources, "firstSource", "source", parameters.hub_cap),
+        *(
+            Distributor(node, "firstFunder", tuple(each.node for each in funded))
+            for node, funded in hubs(children, parameters).items()
+        ),
+        *_distributors(acts, acts.ledger.sweeps, "sweep", "target", parameters.sweep_sources),
+    ]
+
+
+def _distributors(
+    acts: Acts, links: Links, kind: EvidenceType, centre: Literal["source", "target"], cap: int
+) -> list[Distributor]:
+    personal = np.fromiter((kind == "eoa" for kind in acts.nodes.kinds), bool)
+    links = links.where(personal[links.source] & personal[links.target])
+    centres, others = (
+        (links.source, links.target) if centre == "source" else (links.target, links.source)
+    )
+    counts = np.bincount(centres, minlength=len(personal))
+    return [
+        Distributor(int(node), kind, tuple(others[centres == node].tolist()))
+        for node in np.flatnonzero(counts > cap)
+    ]
+
+
+def _sweep_edges(acts: Acts, groups: Groups) -> list[Edge]:
+    """Return the sweeps of tokens that attach a component to the only one that it sweeps to."""
+    sweeps = acts.by_source(linked_sweeps(acts))
+    known = {node: acts.is_known_person(node) for node in np.unique(sweeps.target).tolist()}
+    sweeps = sweeps.where(
+        np.fromiter((known[node] for node in sweeps.target.tolist()), bool, count=len(sweeps))
+    )
+    sweeps = links_of_one_owner(acts, sweeps, to_target=True)
+    sweeps = collections(acts, sweeps)
+    attached = sweeps.where(attaching(groups, sweeps.source, sweeps.target))
+    return _edges(acts, attached, "sweep", _why_sweep)
+
+
+def _native_edges(acts: Acts, groups: Groups) -> list[Edge]:
+    """Return the sweeps of native coins that attach a component, as those of tokens."""
+    edges = native_sweep_edges(acts)
+    kept = attaching(groups, *_ends(edges))
+    inside = [groups[edge.source] == groups[edge.target] for edge in edges]
+    return [
+        edge for edge, joins, within in zip(edges, kept, inside, strict=True) if joins or within
+    ]
 
 
 def _holders(group: Group, nodes: Nodes) -> int:
     return sum(nodes.balances[node] > 0 for node in group.nodes)
 
 
-def _without_distributors(
-    links: Links,
-    wallets: NDArray[np.bool_],
-    kind: EvidenceType,
-    parameters: Parameters,
-    centre: Literal["source", "target"] = "source",
-) -> tuple[Links, list[Distributor]]:
-    """Return the links between wallets without those of distributors, and the distributors."""
-    links = links.where(wallets[links.source] & wallets[links.target])
-    centres, others = (
-        (links.source, links.target) if centre == "source" else (links.target, links.source)
-    )
-    counts = np.bincount(centres, minlength=len(wallets))
-    distributors = [
-        Distributor(int(node), kind, tuple(others[centres == node].tolist()))
-        for node in np.flatnonzero(counts > parameters.hub_cap)
-    ]
-    return links.where(counts[centres] <= parameters.hub_cap), distributors
-
-
-def _funding(
-    nodes: Nodes, facts: ChainFacts, parameters: Parameters
-) -> tuple[list[Edge], list[Distributor]]:
-    """Return the edges from wallets to the wallets that they funded first, and distributors."""
-    funded = [
-        (nodes.index[funding.funder], nodes.index[address], funding)
-        for address, funding in sorted(facts.funders.items())
-        if funding is not None and address in nodes.index and funding.funder != address
-    ]
-    funded = [(a, b, f) for a, b, f in funded if nodes.is_wallet(a) and nodes.is_wallet(b)]
-    counts = Counter(source for source, _, _ in funded)
-    distributors = [
-        Distributor(node, "firstFunder", tuple(b for a, b, _ in funded if a == node))
-        for node, count in sorted(counts.items())
-        if count > parameters.hub_cap
-    ]
-    edges = [
-        Edge("firstFunder", a, b, f.tx_hash, f.block, "its first native coins")
-        for a, b, f in funded
-        if counts[a] <= parameters.hub_cap and (counts[a] > 1 or a < nodes.holders_end)
-    ]  # a funder that never held the token and funded one wallet unites it with no other
-    return edges, distributors
-
-
-def _edges(
-    ledger: Ledger, links: Links, kind: EvidenceType, why: Callable[[float], str]
-) -> list[Edge]:
-    transfers = ledger.transfers
+def _edges(acts: Acts, links: Links, kind: EvidenceType, why: Callable[[float], str]) -> list[Edge]:
+    transfers = acts.ledger.transfers
     rows = zip(
         links.source.tolist(), links.target.tolist(), links.row.tolist(), links.share.tolist(),
         strict=True,
     )  # fmt: skip
     return [
-        Edge(kind, a, b, transfers.tx_hash(row), int(transfers.block[row]), why(share))
+        Edge(
+            kind, a, b, transfers.tx_hash(row), int(transfers.block[row]), why(share),
+            via=_via(acts, a, row, kind),
+        )
         for a, b, row, share in rows
-    ]
+    ]  # fmt: skip
+
+
+def _via(acts: Acts, source: int, row: int, kind: EvidenceType) -> tuple[int, ...]:
+    """Return the contract that passed on a first payment, if one did."""
+    sender = int(acts.ledger.transfers.sender[row])
+    return (sender,) if kind == "firstSource" and sender != source else ()
 
 
 def _why_source(share: float) -> str:
     return f"its first tokens; {share:.1%} of all it received came from there"
+
+
+def _why_creation(share: float) -> str:
+    return f"minted as the token was created; {share:.1%} of all it received"
 
 
 def _why_sweep(share: float) -> str:
@@ -142,7 +220,7 @@ def _groups_in(
     bridges = splitting_bridges(edges)
     members = _members(edges)
     if len(members) <= parameters.split_above:
-        return [Group(members, tuple(edges), _confidence(edges, bridges, facts, nodes))]
+        return [Group(members, tuple(edges), confidence_of(edges, bridges, facts, nodes))]
     cut = set(bridges)
     kept = [edge for edge in edges if edge not in cut]
     groups: Groups = components(max(members) + 1, *_ends(kept))
@@ -152,27 +230,3 @@ def _groups_in(
 
 def _members(edges: Sequence[Edge]) -> tuple[int, ...]:
     return tuple(sorted({node for edge in edges for node in (edge.source, edge.target)}))
-
-
-def _confidence(
-    edges: Sequence[Edge], bridges: Sequence[Edge], facts: ChainFacts, nodes: Nodes
-) -> Confidence:
-    if bridges:
-        return "low"
-    if len({edge.type for edge in edges}) > 1 or _funded_within_a_day(edges, facts, nodes):
-        return "high"
-    return "medium"
-
-
-def _funded_within_a_day(edges: Sequence[Edge], facts: ChainFacts, nodes: Nodes) -> bool:
-    """Return True if one funder set up two of the wallets within a day."""
-    times: dict[int, list[int]] = {}
-    for edge in edges:
-        funding: Funding | None = facts.funders.get(nodes.addresses[edge.target])
-        if edge.type == "firstFunder" and funding is not None:
-            times.setdefault(edge.source, []).append(funding.timestamp)
-    return any(
-        later - earlier <= DAY_SECONDS
-        for timestamps in times.values()
-        for earlier, later in pairwise(sorted(timestamps))
-    )

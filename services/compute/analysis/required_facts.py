@@ -1,36 +1,231 @@
-"""Decide which facts to fetch from the chain before an analysis."""
+"""Decide which facts to fetch from the chain next, in rounds: each decides what follows.
 
+Codes first: they tell wallets from contracts. Then who signed the transactions of possible links,
+the first funders of wallets, and what contracts are. Then, for what would unite wallets only, who
+is a service, who acted, and who funded the go-betweens.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+import numpy as np
+
+from compute.analysis.accounts import looks_constructed
+from compute.analysis.acts import Acts
+from compute.analysis.amounts import reaches
+from compute.analysis.bundles import bundle_candidates
+from compute.analysis.creation import creation_mints
+from compute.analysis.funding import Funded, by_funder, funded_nodes, is_go_between
 from compute.analysis.labels import DEAD, ZERO, Labels
-from compute.analysis.ledger import Ledger
+from compute.analysis.ledger import Ledger, Links
+from compute.analysis.method import linked_sources, linked_sweeps
+from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import Parameters
 from compute.analysis.required_balances import required_balances
+from compute.analysis.sweeping import native_candidates
 from compute.analysis.times import required_blocks
-from compute.chain_facts import ChainFacts, RequiredFacts
+from compute.chain_facts import Address, ChainFacts, RequiredFacts
 
 
 def facts_required_by(
-    ledger: Ledger, facts: ChainFacts, labels: Labels, parameters: Parameters
+    ledger: Ledger, nodes: Nodes, facts: ChainFacts, labels: Labels, parameters: Parameters
 ) -> RequiredFacts:
-    """List the addresses whose kind, first funder or balance the analysis needs.
-
-    Kinds: the largest holders and both ends of every link. Funders: the largest holders.
-    """
-    address, balances = ledger.transfers.address, ledger.balances
-    known = {ZERO, DEAD, facts.token.address} | set(labels.known)
-    holders = [n for n, balance in enumerate(balances) if balance > 0]
-    holders.sort(key=lambda n: (-balances[n], n))
-    largest = [each for each in map(address, holders) if each not in known]
-    linked = [each for each in map(address, _link_ends(ledger)) if each not in known]
-    kinds = dict.fromkeys(largest[: parameters.kinds_of]) | dict.fromkeys(linked)
-    return RequiredFacts(
-        kinds=tuple(kinds),
-        funders=tuple(largest[: parameters.funders_of]),
-        balances=required_balances(ledger, facts, parameters),
-        probes=(facts.token.address,),
-        blocks=required_blocks(facts),
-    )
+    """List the facts that the analysis needs, whether they were requested before or not."""
+    needs = _Needs(Acts(nodes, ledger, facts, parameters), labels)
+    return needs.later() if facts.requested.codes else needs.first()
 
 
-def _link_ends(ledger: Ledger) -> list[int]:
-    links = (ledger.first_sources, ledger.sweeps)
-    return sorted({n for each in links for end in (each.source, each.target) for n in end.tolist()})
+@dataclass(frozen=True, eq=False)
+class _Needs:
+    """Derive the facts that are needed from those that are known."""
+
+    acts: Acts
+    labels: Labels
+
+    def first(self) -> RequiredFacts:
+        """Return the codes of holders and of both ends of every link, and some balances."""
+        parameters, names = self.acts.parameters, self.acts.nodes.addresses
+        known = {ZERO, DEAD, self.acts.facts.token.address} | self.labels.known.keys()
+        holders = self.holders
+        nodes = dict.fromkeys([*holders[: parameters.kinds_of], *self._link_ends()])
+        deployer = self.acts.facts.token.deployer
+        return RequiredFacts(
+            codes=tuple(names[node] for node in nodes if names[node] not in known),
+            balances=required_balances(self.acts.ledger, self.acts.facts, parameters),
+            probes=(self.acts.facts.token.address,),
+            blocks=required_blocks(self.acts.facts),
+            nonces=(deployer,) if deployer is not None else (),
+        )
+
+    def later(self) -> RequiredFacts:
+        """Return what follows from the codes, and from all that is known by now."""
+        names = self.acts.nodes.addresses
+        facts = self.acts.facts
+        nonces = [names[node] for node in dict.fromkeys(self._nonces())]
+        return RequiredFacts(
+            transactions=tuple(dict.fromkeys(self._transactions())),
+            nonces=tuple(nonces),
+            probes=tuple(dict.fromkeys(self._probes())),
+            funders=tuple(names[node] for node in dict.fromkeys(self._funders())),
+            sweeps=tuple(names[node] for node in self._sweeping()),
+            codes=tuple(names[node] for node in self._unknown_codes()),
+            balances=required_balances(self.acts.ledger, facts, self.acts.parameters),
+            blocks=required_blocks(facts),
+            calls=max(0, self._budget() - facts.calls),
+        )
+
+    def _budget(self) -> int:
+        """Return the calls that the analysis may take."""
+        parameters = self.acts.parameters
+        return max(parameters.least_calls, ceil(parameters.calls_per_holder * len(self.holders)))
+
+    @cached_property
+    def holders(self) -> list[int]:
+        """The holders above dust, the largest first."""
+        acts = self.acts
+        least = max(1, ceil(acts.parameters.supply_share * acts.ledger.supply))
+        large = reaches(acts.ledger.balances.size, least)
+        return acts.ledger.balances.largest(len(large), large)
+
+    def _link_ends(self) -> list[int]:
+        links = (self.acts.ledger.first_sources, self.acts.ledger.sweeps)
+        ends = [end for each in links for end in (each.source, each.target)]
+        return np.unique(np.concatenate(ends)).tolist() if ends else []
+
+    def _wallets(self) -> list[int]:
+        """Return the personal holders above dust, the largest first."""
+        return [node for node in self.holders if self.acts.nodes.is_wallet(node)]
+
+    def _by_importance(self, links: Links) -> Links:
+        """Return links in descending order of what their wallets hold."""
+        balances = self.acts.nodes.balances
+        weight = [
+            -max(balances[a], balances[b])
+            for a, b in zip(links.source.tolist(), links.target.tolist(), strict=True)
+        ]
+        order = np.array(sorted(range(len(weight)), key=weight.__getitem__), np.int64)
+        return links.take(order)
+
+    def _transactions(self) -> Iterator[str]:
+        """Yield the transactions that link wallets, if their senders acted."""
+        acts = self.acts
+        yield from self._creations()
+        for bundle in bundle_candidates(acts):
+            yield bundle.tx_hash
+        if acts.parameters.sender_acted:
+            for links in (linked_sources(acts), linked_sweeps(acts)):
+                yield from map(
+                    acts.ledger.transfers.tx_hash, self._by_importance(links).row.tolist()
+                )
+
+    def _funders(self) -> Iterator[int]:
+        """Yield the wallets whose first funder is needed, and the go-betweens that paid them."""
+        acts = self.acts
+        yield from self._wallets()[: acts.parameters.funders_of]
+        if not acts.parameters.hops:
+            return
+        children = by_funder(funded_nodes(acts.nodes, acts.facts, acts.parameters))
+        depth = self._depths()
+        for node, funded in sorted(children.items()):
+            if depth.get(node, 0) <= acts.parameters.hops and is_go_between(
+                node, acts.nodes, acts.facts, len(funded), acts.parameters
+            ):
+                yield node
+
+    def _depths(self) -> dict[int, int]:
+        """Return how many go-betweens lie between each funder and the nearest holder."""
+        nodes, facts = self.acts.nodes, self.acts.facts
+        found: dict[int, int] = {}
+        wave = [node for node in range(nodes.holders_end) if nodes.addresses[node] in facts.funders]
+        for depth in range(1, self.acts.parameters.hops + 2):
+            above = []
+            for node in wave:
+                funding = facts.funders.get(nodes.addresses[node])
+                funder = None if funding is None else nodes.index[funding.funder]
+                if funder is not None and funder >= nodes.holders_end and funder not in found:
+                    found[funder] = depth
+                    above.append(funder)
+            wave = above
+        return found
+
+    def _nonces(self) -> Iterator[int]:
+        """Yield the nodes of which it matters whether they are services, or ever acted."""
+        acts = self.acts
+        yield from self._burn_candidates()
+        yield from self._signers()
+        sources, sweeps = linked_sources(acts), linked_sweeps(acts)
+        for links in (self._by_importance(sources), self._by_importance(sweeps)):
+            yield from links.source.tolist()
+            yield from links.target.tolist()
+        for bundle in bundle_candidates(acts):
+            yield from bundle.targets
+        yield from creation_mints(acts).target.tolist()
+        for node, target, _ in native_candidates(acts):
+            yield from (node, target)
+        yield from self._funding_nonces()
+
+    def _signers(self) -> Iterator[int]:
+        """Yield who signed the creation of the token, and bundles."""
+        acts = self.acts
+        bundled = [each.tx_hash for each in bundle_candidates(acts)]
+        for tx_hash in (*self._creations(), *bundled):
+            transaction = acts.facts.transactions.get(tx_hash)
+            if transaction is not None:
+                yield acts.nodes.index[transaction.sender]
+
+    def _creations(self) -> list[str]:
+        acts = self.acts
+        if not acts.parameters.creation_mints:
+            return []
+        mints = creation_mints(acts)
+        return [acts.ledger.transfers.tx_hash(row) for row in mints.row.tolist()]
+
+    def _funding_nonces(self) -> Iterator[int]:
+        """Yield funders, and the wallets whose first funder would unite them with others."""
+        acts = self.acts
+        nodes = acts.nodes
+        children = by_funder(funded_nodes(nodes, acts.facts, acts.parameters))
+        ranked = sorted(children.items(), key=lambda item: (-self._importance(item[1]), item[0]))
+        for node, funded in ranked:
+            if len(funded) <= acts.parameters.hub_cap:
+                yield node
+        if acts.parameters.funded_acted or acts.parameters.own_life_nonce:
+            paid = {each.node for found in children.values() for each in found}
+            for node, funded in ranked:
+                unites = len(funded) > 1 or node < nodes.holders_end or node in paid
+                if unites and len(funded) <= acts.parameters.hub_cap:
+                    yield from (each.node for each in funded)
+
+    def _importance(self, funded: Iterable[Funded]) -> int:
+        return max(self.acts.nodes.balances[each.node] for each in funded)
+
+    def _burn_candidates(self) -> Iterator[int]:
+        if self.acts.parameters.burns:
+            nodes = self.acts.nodes
+            yield from (
+                node for node in self._wallets() if looks_constructed(nodes.addresses[node])
+            )
+
+    def _probes(self) -> Iterator[Address]:
+        """Yield the contracts that hold the token, and the sources of bundles."""
+        acts = self.acts
+        nodes = acts.nodes
+        for bundle in bundle_candidates(acts):
+            yield nodes.addresses[bundle.source]
+        for node in self.holders:
+            code = acts.facts.codes.get(nodes.addresses[node])
+            if code is not None and code.size > 0:
+                yield nodes.addresses[node]
+
+    def _sweeping(self) -> list[int]:
+        return self._wallets()[: self.acts.parameters.native_sweeps_of]
+
+    def _unknown_codes(self) -> list[int]:
+        """Return the payers behind contracts, and the recipients of native sweeps."""
+        nodes, facts = self.acts.nodes, self.acts.facts
+        found = {nodes.index[each.recipient] for each in facts.sweeps.values() if each is not None}
+        found |= set(np.unique(self.acts.first_sources.source).tolist())
+        known = {ZERO, DEAD, facts.token.address} | self.labels.known.keys()
+        return sorted(node for node in found if nodes.addresses[node] not in known)

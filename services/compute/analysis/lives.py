@@ -1,0 +1,82 @@
+"""Tell wallets that were set up for a token from those that have a life of their own.
+
+A payment to a wallet that its owner has used for long may be a gift, a wage or a sale: it shows
+no common owner. And who pays several such wallets is an employer, a trader or the host of an
+airdrop, so that the payments to fresh wallets show none either.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import Final, TypeVar
+
+import numpy as np
+
+from compute.analysis.acts import Acts
+from compute.analysis.ledger import NO_ROW, Links
+
+DAY_SECONDS: Final = 86_400
+_LEAST_ESTABLISHED: Final = 2
+"""Established wallets from which the share of them counts."""
+
+T = TypeVar("T")
+
+
+def is_fresh(acts: Acts, node: int) -> bool:
+    """Return True if a wallet was set up shortly before its first tokens, or was hardly used.
+
+    False if neither is known.
+    """
+    parameters = acts.parameters
+    if not parameters.own_life_nonce or node in acts.nodes.accounts:
+        return True
+    nonce = acts.facts.nonces.get(acts.nodes.addresses[node])
+    return nonce is not None and (
+        nonce <= parameters.own_life_nonce
+        or _age(acts, node) <= parameters.own_life_days * DAY_SECONDS
+    )
+
+
+def _age(acts: Acts, node: int) -> float:
+    """Return the seconds between a wallet's first coins and its first tokens; infinite if unknown.
+
+    The time of a block is estimated from the pinned block and that of the funding.
+    """
+    funding = acts.facts.funders.get(acts.nodes.addresses[node])
+    row = acts.ledger.first_row[node] if node < acts.nodes.holders_end else NO_ROW
+    if funding is None or row == NO_ROW:
+        return float("inf")
+    pinned = acts.facts.pinned
+    blocks = max(1, pinned.number - funding.block)
+    seconds = (pinned.timestamp - funding.timestamp) / blocks
+    return float(int(acts.ledger.transfers.block[row]) - funding.block) * seconds
+
+
+def of_one_owner(
+    acts: Acts, found: Iterable[T], centre: Callable[[T], int], other: Callable[[T], int]
+) -> tuple[list[T], set[int]]:
+    """Return what links fresh wallets only, and the centres that deal with established ones.
+
+    Nothing that such a centre did is evidence.
+    """
+    found = list(found)
+    fresh = cache(lambda node: is_fresh(acts, node))
+    count = Counter(map(centre, found))
+    established = Counter(centre(each) for each in found if not fresh(other(each)))
+    mixed = {
+        node
+        for node, number in established.items()
+        if number >= _LEAST_ESTABLISHED and number >= acts.parameters.mixed_share * count[node]
+    }
+    kept = [each for each in found if centre(each) not in mixed and fresh(other(each))]
+    return kept, mixed
+
+
+def links_of_one_owner(acts: Acts, links: Links, *, to_target: bool = False) -> Links:
+    """Return the links of fresh wallets; the centre is the source, or the target."""
+    centres, others = (links.target, links.source) if to_target else (links.source, links.target)
+    pairs: Sequence[tuple[int, int, int]] = list(
+        zip(centres.tolist(), others.tolist(), range(len(links)), strict=True)
+    )
+    kept, _ = of_one_owner(acts, pairs, lambda each: each[0], lambda each: each[1])
+    return links.take(np.array([each[2] for each in kept], np.int64))

@@ -1,0 +1,89 @@
+"""Find wallets that send what they have to one address, tokens or native coins."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compute.analysis.acts import Acts
+from compute.analysis.graph import Edge
+from compute.analysis.ledger import Ledger, Links
+from compute.analysis.lives import is_fresh, of_one_owner
+from compute.chain_facts import Sweep
+
+_REMAINING: Final = 10
+"""A payment that left less than a tenth of itself emptied the account."""
+_COLLECTED: Final = 3
+"""Wallets from which an address collects, rather than being paid."""
+
+
+def largest_rows(ledger: Ledger, sweeps: Links) -> Links:
+    """Return the sweeps with the row of their largest transfer instead of the first."""
+    transfers = ledger.transfers
+    target_of = np.full(len(transfers.addresses), -1, np.int64)
+    target_of[sweeps.source] = sweeps.target
+    rows = np.flatnonzero(target_of[transfers.sender] == transfers.recipient)
+    sender = transfers.sender[rows]
+    keys: list[NDArray[Any]] = [rows, *_descending(transfers.value[rows]), sender]
+    order = np.lexsort(keys)
+    ordered = sender[order]
+    first = np.ones(len(order), bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    largest = np.zeros(len(target_of), np.int64)
+    largest[ordered[first]] = rows[order[first]]
+    return Links(sweeps.source, sweeps.target, largest[sweeps.source], sweeps.share)
+
+
+def collections(acts: Acts, sweeps: Links) -> Links:
+    """Return the sweeps to fresh wallets, and to others that collect from several wallets.
+
+    A wallet that sends most of its tokens to a person who has used theirs for long pays for
+    something, as far as anyone can see.
+    """
+    counts = np.bincount(sweeps.target, minlength=len(acts.nodes.addresses))
+    targets = np.unique(sweeps.target).tolist()
+    fresh = [node for node in targets if counts[node] >= _COLLECTED or is_fresh(acts, node)]
+    return sweeps.where(np.isin(sweeps.target, np.array(fresh, np.uint32)))
+
+
+def _descending(value: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], ...]:
+    """Return keys that sort big-endian amounts in descending order, the least important first."""
+    words = np.ascontiguousarray(value).view(">u8").astype(np.uint64)
+    return tuple(~words[:, n] for n in reversed(range(words.shape[1])))
+
+
+def native_candidates(acts: Acts) -> Iterator[tuple[int, int, Sweep]]:
+    """Yield wallets that sent all their native coins to a wallet that others sent theirs to."""
+    found: dict[int, list[tuple[int, Sweep]]] = defaultdict(list)
+    nodes = acts.nodes
+    for address, sweep in sorted(acts.facts.sweeps.items()):
+        node = nodes.index.get(address)
+        if sweep is None or node is None or sweep.remaining * _REMAINING > sweep.value:
+            continue
+        target = nodes.index[sweep.recipient]
+        if target != node and nodes.is_wallet(node) and nodes.is_wallet(target):
+            found[target].append((node, sweep))
+    for target, sources in sorted(found.items()):
+        if 1 < len(sources) <= acts.parameters.sweep_sources:
+            yield from ((node, target, sweep) for node, sweep in sources)
+
+
+def native_sweeps(acts: Acts) -> list[tuple[int, int, Sweep]]:
+    """Return the native sweeps that are evidence: by fresh wallets, to no service."""
+    known = [each for each in native_candidates(acts) if acts.is_known_person(each[1])]
+    kept, _ = of_one_owner(acts, known, lambda each: each[1], lambda each: each[0])
+    several = Counter(target for _, target, _ in kept)
+    return [each for each in kept if several[each[1]] > 1]
+
+
+def native_sweep_edges(acts: Acts) -> list[Edge]:
+    """Return the edges of native sweeps."""
+    return [
+        Edge(
+            "nativeSweep", node, target, sweep.tx_hash, sweep.block,
+            "its last native coins went where others sent theirs",
+        )
+        for node, target, sweep in native_sweeps(acts)
+    ]  # fmt: skip
