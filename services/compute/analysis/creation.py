@@ -17,7 +17,9 @@ def creation_mints(acts: Acts) -> Links:
     links = links.where(block & acts.nodes.wallets[links.target])
     number = np.searchsorted(transfers.transaction_starts, links.row, side="right")
     created = number == 1  # the token's first transfers are in the transaction that created it
-    zero = acts.nodes.index.get(ZERO, -1)
+    index = acts.nodes.index
+    zero, deployer = index.get(ZERO, -1), index.get(acts.facts.token.deployer or ZERO, -1)
+    links, created = links.where(links.target != deployer), created[links.target != deployer]
     return links.where((links.source == zero) | (created & ~acts.nodes.wallets[links.source]))
 
 

@@ -27,13 +27,14 @@ from compute.analysis.graph import (
     components,
     splitting_bridges,
 )
+from compute.analysis.largest import with_largest_rows
 from compute.analysis.ledger import Ledger, Links
 from compute.analysis.limits import limits_of
 from compute.analysis.lives import links_of_one_owner
 from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import Parameters
 from compute.analysis.suspicions import suspicions_of
-from compute.analysis.sweeping import collections, largest_rows, native_sweep_edges
+from compute.analysis.sweeping import collections, native_sweep_edges
 from compute.chain_facts import ChainFacts
 from contracts.cluster_report import EvidenceType
 
@@ -64,7 +65,7 @@ def find(nodes: Nodes, ledger: Ledger, facts: ChainFacts, parameters: Parameters
 def uniting_edges(acts: Acts) -> list[Edge]:
     """Return the edges that unite wallets: first sources, creation, bundles, first funders."""
     ledger = acts.ledger
-    sources = acts.by_source(known_sources(acts, linked_sources(acts)))
+    sources = acted_sources(acts, known_sources(acts, linked_sources(acts)))
     created = _capped(creation_links(acts), acts)
     return [
         *_edges(acts, links_of_one_owner(acts, sources), "firstSource", _why_source),
@@ -90,12 +91,19 @@ def linked_sources(acts: Acts) -> Links:
     return links.where(counts[links.source] <= acts.parameters.hub_cap)
 
 
+def acted_sources(acts: Acts, links: Links) -> Links:
+    """Return the first sources of which the first and the largest transfer are the source's."""
+    links = acts.by_source(links)
+    largest = acts.by_source(with_largest_rows(acts.ledger, links))
+    return links.where(np.isin(links.target, largest.target))
+
+
 def linked_sweeps(acts: Acts) -> Links:
     """Return the sweeps between wallets, each with its largest transfer, without distributors."""
     links = between_wallets(acts.ledger.sweeps, acts.nodes)
     counts = np.bincount(links.target, minlength=len(acts.nodes.addresses))
     links = links.where(counts[links.target] <= acts.parameters.sweep_sources)
-    return largest_rows(acts.ledger, links)
+    return with_largest_rows(acts.ledger, links)
 
 
 def between_wallets(links: Links, nodes: Nodes) -> Links:

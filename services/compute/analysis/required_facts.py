@@ -19,6 +19,7 @@ from compute.analysis.bundles import bundle_candidates
 from compute.analysis.creation import creation_mints
 from compute.analysis.funding import Funded, by_funder, funded_nodes, is_go_between
 from compute.analysis.labels import DEAD, ZERO, Labels
+from compute.analysis.largest import with_largest_rows
 from compute.analysis.ledger import Ledger, Links
 from compute.analysis.method import linked_sources, linked_sweeps
 from compute.analysis.nodes import Nodes
@@ -115,7 +116,9 @@ class _Needs:
         for bundle in bundle_candidates(acts):
             yield bundle.tx_hash
         if acts.parameters.sender_acted:
-            for links in (linked_sources(acts), linked_sweeps(acts)):
+            sources = linked_sources(acts)
+            largest = with_largest_rows(acts.ledger, sources)
+            for links in (sources, linked_sweeps(acts), largest):
                 yield from map(
                     acts.ledger.transfers.tx_hash, self._by_importance(links).row.tolist()
                 )

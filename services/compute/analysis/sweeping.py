@@ -2,14 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compute.analysis.acts import Acts
 from compute.analysis.graph import Edge
-from compute.analysis.ledger import Ledger, Links
+from compute.analysis.ledger import Links
 from compute.analysis.lives import is_fresh, of_one_owner
 from compute.chain_facts import Sweep
 
@@ -17,23 +16,6 @@ _REMAINING: Final = 10
 """A payment that left less than a tenth of itself emptied the account."""
 _COLLECTED: Final = 3
 """Wallets from which an address collects, rather than being paid."""
-
-
-def largest_rows(ledger: Ledger, sweeps: Links) -> Links:
-    """Return the sweeps with the row of their largest transfer instead of the first."""
-    transfers = ledger.transfers
-    target_of = np.full(len(transfers.addresses), -1, np.int64)
-    target_of[sweeps.source] = sweeps.target
-    rows = np.flatnonzero(target_of[transfers.sender] == transfers.recipient)
-    sender = transfers.sender[rows]
-    keys: list[NDArray[Any]] = [rows, *_descending(transfers.value[rows]), sender]
-    order = np.lexsort(keys)
-    ordered = sender[order]
-    first = np.ones(len(order), bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    largest = np.zeros(len(target_of), np.int64)
-    largest[ordered[first]] = rows[order[first]]
-    return Links(sweeps.source, sweeps.target, largest[sweeps.source], sweeps.share)
 
 
 def collections(acts: Acts, sweeps: Links) -> Links:
@@ -46,12 +28,6 @@ def collections(acts: Acts, sweeps: Links) -> Links:
     targets = np.unique(sweeps.target).tolist()
     fresh = [node for node in targets if counts[node] >= _COLLECTED or is_fresh(acts, node)]
     return sweeps.where(np.isin(sweeps.target, np.array(fresh, np.uint32)))
-
-
-def _descending(value: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], ...]:
-    """Return keys that sort big-endian amounts in descending order, the least important first."""
-    words = np.ascontiguousarray(value).view(">u8").astype(np.uint64)
-    return tuple(~words[:, n] for n in reversed(range(words.shape[1])))
 
 
 def native_candidates(acts: Acts) -> Iterator[tuple[int, int, Sweep]]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.analysis import InvalidLabels, Labels, Parameters, analyse, read_labels, required_facts
+from compute.analysis import InvalidLabels, Labels, Parameters, analyse, read_labels
 from compute.analysis.amounts import Grouping, at_least, column, integers, more_than, reaches
 from compute.analysis.concentration import concentration
 from compute.analysis.ledger import replay
@@ -237,24 +237,6 @@ def test_a_token_without_transfers_has_an_empty_report() -> None:
     facts = simulated.facts()
     report = report_of(simulated, replace(facts, token=replace(facts.token, total_supply=0)))
     assert (report.num_clusters, report.supply.circulating) == (0, 0)
-
-
-def test_facts_are_required_for_large_and_linked_addresses() -> None:
-    simulated = simulated_token(5)
-    required = required_facts(
-        simulated.transfers(), simulated.facts(), Labels("none"), Parameters()
-    )
-    assert simulated.contracts <= set(required.kinds)
-    assert ZERO not in required.kinds
-    few = required_facts(
-        simulated.transfers(),
-        simulated.facts(),
-        Labels("none"),
-        Parameters(funders_of=3, verify=2),
-    )
-    assert len(few.funders) == 3
-    assert set(few.balances) >= {ZERO, simulated.deployer}
-    assert len(few.balances) == 4  # the token itself, and two holders: one is the deployer
 
 
 def test_fresh_wallets_were_funded_in_the_last_week() -> None:
