@@ -55,7 +55,7 @@ CHECKPOINT_SECONDS: Final = 5.0
 DETAIL_CHARACTERS: Final = 500
 PROGRESS_SECONDS: Final = 300.0
 """A sixth of the time after which a run without an event counts as lost."""
-FACT_ROUNDS: Final = 8
+FACT_ROUNDS: Final = 12
 """Rounds of fetching facts, at most: what one round finds decides what the next asks for."""
 
 log = structlog.get_logger(__name__)

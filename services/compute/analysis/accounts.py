@@ -103,8 +103,15 @@ def pool_of(probe: Probe | None, token: Address) -> str | None:
 
 _POOLS: Final = {
     "getPoolId()": "a pool of Balancer, by getPoolId()",
-    "get_virtual_price()": "a pool of Curve, by get_virtual_price()",
+    "coins(uint256)": "a pool of Curve, by coins(uint256)",
 }
+
+
+def locker_of(probe: Probe | None) -> str | None:
+    """Return what makes a contract a lock that opens at a time; None if nothing does."""
+    if probe is not None and {"beneficiary()", "releaseTime()"} <= probe.results.keys():
+        return "a lock, by beneficiary() and releaseTime()"
+    return None
 
 
 def looks_constructed(address: Address) -> bool:

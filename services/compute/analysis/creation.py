@@ -5,6 +5,7 @@ import numpy as np
 from compute.analysis.acts import Acts
 from compute.analysis.labels import ZERO
 from compute.analysis.ledger import Links
+from compute.chain_facts import TokenInfo
 
 
 def creation_mints(acts: Acts) -> Links:
@@ -12,15 +13,21 @@ def creation_mints(acts: Acts) -> Links:
 
     Paid by a contract: with a launchpad, the creator may buy in the transaction that creates.
     """
-    links, transfers = acts.first_sources, acts.ledger.transfers
-    block = transfers.block[links.row] == np.uint64(acts.facts.token.created_block)
-    links = links.where(block & acts.nodes.wallets[links.target])
-    number = np.searchsorted(transfers.transaction_starts, links.row, side="right")
-    created = number == 1  # the token's first transfers are in the transaction that created it
-    index = acts.nodes.index
-    zero, deployer = index.get(ZERO, -1), index.get(acts.facts.token.deployer or ZERO, -1)
-    links, created = links.where(links.target != deployer), created[links.target != deployer]
-    return links.where((links.source == zero) | (created & ~acts.nodes.wallets[links.source]))
+    links, transfers, index = acts.first_sources, acts.ledger.transfers, acts.nodes.index
+    token, wallets = acts.facts.token, acts.nodes.wallets
+    deployer = index.get(token.deployer or ZERO, -1)
+    block = transfers.block[links.row] == np.uint64(token.created_block)
+    links = links.where(block & wallets[links.target] & (links.target != deployer))
+    created = np.fromiter(
+        (_creates(token, transfers.tx_hash(row)) for row in links.row.tolist()), bool, len(links)
+    )
+    minted = links.source == index.get(ZERO, -1)
+    return links.where(created & (minted | ~wallets[links.source]))
+
+
+def _creates(token: TokenInfo, tx_hash: str) -> bool:
+    """Return True for the creation, and for what is in its block if the creation is unknown."""
+    return token.created_tx in (None, tx_hash)
 
 
 def creation_links(acts: Acts) -> Links:

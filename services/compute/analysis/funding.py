@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from compute.analysis.acts import Acts
 from compute.analysis.graph import Edge
+from compute.analysis.ledger import NO_ROW
 from compute.analysis.lives import of_one_owner
 from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import Parameters
@@ -119,12 +120,23 @@ def _kept(acts: Acts) -> Iterator[Funded]:
         if each.funder in many or not acts.is_known_person(each.funder):
             continue
         if each.node < nodes.holders_end:
-            if not parameters.funded_acted or acts.has_acted(each.node):
+            if not parameters.funded_acted or _set_up(each, acts):
                 yield each
         elif parameters.hops and is_go_between(
             each.node, nodes, facts, len(children[each.node]), parameters
         ):
             yield each
+
+
+def _set_up(funded: Funded, acts: Acts) -> bool:
+    """Return True if a wallet has acted, and had no tokens before its first coins.
+
+    Any stranger can be the first to send coins to a wallet that holds tokens and was never used.
+    """
+    row = acts.ledger.first_row[funded.node]
+    return acts.has_acted(funded.node) and (
+        row == NO_ROW or funded.funding.block <= int(acts.ledger.transfers.block[row])
+    )
 
 
 def _leaves(kept: list[Funded], nodes: Nodes) -> set[int]:

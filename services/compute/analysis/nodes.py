@@ -8,7 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.analysis.accounts import account_of, is_delegation, looks_constructed, pool_of
+from compute.analysis.accounts import (
+    account_of,
+    is_delegation,
+    locker_of,
+    looks_constructed,
+    pool_of,
+)
 from compute.analysis.labels import DEAD, ZERO, Label, Labels
 from compute.analysis.ledger import Ledger
 from compute.analysis.parameters import Parameters
@@ -167,6 +173,8 @@ class _Classes:
         pool = pool_of(probe, self.facts.token.address)
         if pool is not None:
             return "pool", pool
+        if (lock := locker_of(probe)) is not None:
+            return "locker", lock
         return "contract", f"a contract with {code.size:,} bytes of code"
 
     def _burns(self) -> list[int]:

@@ -49,7 +49,7 @@ class Parameters:
     probes: bool = True
     """Contracts that answer as pools do are pools."""
     funded_acted: bool = True
-    """A first funder links only wallets that have sent a transaction."""
+    """A first funder links only wallets that acted, and that had no tokens before its coins."""
     least_funding: int = 10**14
     """Wei below which a first payment is no evidence: it pays for no transaction."""
     hops: int = 3
@@ -58,8 +58,8 @@ class Parameters:
     """Transactions that a go-between may have sent, apart from those that funded holders."""
     sweep_sources: int = 25
     """Wallets whose tokens may be collected at one address, for it to be their owner's."""
-    native_sweeps_of: int = 50
-    """Number of largest holders whose last native payment is looked for."""
+    native_sweeps_of: int = 25
+    """Number of largest fresh wallets whose last native payment is looked for."""
     launch_blocks: int = 3
     """Blocks of the launch; who buys there is suspected of having known of it."""
     equal_wallets: int = 4

@@ -8,6 +8,7 @@ is a service, who acted, and who funded the go-betweens.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from math import ceil
 
 import numpy as np
@@ -21,6 +22,7 @@ from compute.analysis.funding import Funded, by_funder, funded_nodes, is_go_betw
 from compute.analysis.labels import DEAD, ZERO, Labels
 from compute.analysis.largest import with_largest_rows
 from compute.analysis.ledger import Ledger, Links
+from compute.analysis.lives import is_fresh
 from compute.analysis.method import linked_sources, linked_sweeps
 from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import Parameters
@@ -65,8 +67,10 @@ class _Needs:
         names = self.acts.nodes.addresses
         facts = self.acts.facts
         nonces = [names[node] for node in dict.fromkeys(self._nonces())]
+        block_of = dict(self._transactions())
         return RequiredFacts(
-            transactions=tuple(dict.fromkeys(self._transactions())),
+            transactions=tuple(block_of),
+            block_of=block_of,
             nonces=tuple(nonces),
             probes=tuple(dict.fromkeys(self._probes())),
             funders=tuple(names[node] for node in dict.fromkeys(self._funders())),
@@ -109,19 +113,18 @@ class _Needs:
         order = np.array(sorted(range(len(weight)), key=weight.__getitem__), np.int64)
         return links.take(order)
 
-    def _transactions(self) -> Iterator[str]:
-        """Yield the transactions that link wallets, if their senders acted."""
-        acts = self.acts
-        yield from self._creations()
-        for bundle in bundle_candidates(acts):
-            yield bundle.tx_hash
+    def _transactions(self) -> Iterator[tuple[str, int]]:
+        """Yield the transactions that link wallets, if their senders acted, and their blocks."""
+        acts, transfers = self.acts, self.acts.ledger.transfers
+        found = [creation_mints(acts)] if acts.parameters.creation_mints else []
         if acts.parameters.sender_acted:
-            sources = linked_sources(acts)
+            sources = self._by_importance(linked_sources(acts))
             largest = with_largest_rows(acts.ledger, sources)
-            for links in (sources, linked_sweeps(acts), largest):
-                yield from map(
-                    acts.ledger.transfers.tx_hash, self._by_importance(links).row.tolist()
-                )
+            found += [sources, self._by_importance(linked_sweeps(acts)), largest]
+        rows = [row for bundle in bundle_candidates(acts) for row in bundle.rows[:1]]
+        rows += [row for links in found for row in links.row.tolist()]
+        for row in rows:
+            yield transfers.tx_hash(row), int(transfers.block[row])
 
     def _funders(self) -> Iterator[int]:
         """Yield the wallets whose first funder is needed, and the go-betweens that paid them."""
@@ -215,6 +218,7 @@ class _Needs:
         """Yield the contracts that hold the token, and the sources of bundles."""
         acts = self.acts
         nodes = acts.nodes
+        yield acts.facts.token.address
         for bundle in bundle_candidates(acts):
             yield nodes.addresses[bundle.source]
         for node in self.holders:
@@ -223,7 +227,11 @@ class _Needs:
                 yield nodes.addresses[node]
 
     def _sweeping(self) -> list[int]:
-        return self._wallets()[: self.acts.parameters.native_sweeps_of]
+        """Return the largest fresh wallets, once their first funders are known."""
+        if not self.acts.facts.requested.funders:
+            return []
+        fresh = (node for node in self._wallets() if is_fresh(self.acts, node))
+        return list(islice(fresh, self.acts.parameters.native_sweeps_of))
 
     def _unknown_codes(self) -> list[int]:
         """Return the payers behind contracts, and the recipients of native sweeps."""

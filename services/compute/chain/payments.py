@@ -108,4 +108,5 @@ def _funding(block: Item, item: Item, receipt: Item | None = None) -> Funding:
         block=int(block["number"], 16),
         timestamp=int(block["timestamp"], 16),
         via=via,
+        value=None if via is not None else int(item["value"], 16),
     )

@@ -39,7 +39,7 @@ class Launch(SimulatedToken):
     probed: dict[str, Probe] = field(default_factory=dict)
     swept: dict[str, Sweep | None] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
-    clock: int = 0
+    clock: int = 400_000
     """Blocks that have passed in addition to those of the transfers."""
 
     def __post_init__(self) -> None:
@@ -87,7 +87,9 @@ class Launch(SimulatedToken):
         self.nonce[wallet] = nonce
         if funder is not None:
             at = self.block * 12 - OLD
-            self.funders[wallet] = Funding(funder, hash_of(10**11 + len(self.funders)), 0, at)
+            self.funders[wallet] = Funding(
+                funder, hash_of(10**11 + len(self.funders)), at // 12, at
+            )
         return wallet
 
     def facts(self) -> ChainFacts:
@@ -98,6 +100,7 @@ class Launch(SimulatedToken):
         nonces = {**dict.fromkeys(names | signers, 9), **facts.nonces, **self.nonce}
         return replace(
             facts,
+            token=replace(facts.token, created_block=self.rows[0].block),
             codes={**dict.fromkeys(nonces, NO_CODE), **facts.codes, **self.code},
             probes={**facts.probes, **self.probed},
             nonces={name: n for name, n in nonces.items() if name not in self.code},

@@ -91,6 +91,16 @@ def test_a_wallet_that_never_acted_belongs_to_no_funder() -> None:
     assert launch.clusters() == []
 
 
+def test_coins_for_a_wallet_that_holds_tokens_already_are_no_evidence() -> None:
+    launch = Launch(1)
+    stranger, wallets = launch.new_wallet(), [launch.new_wallet(funded=False) for _ in range(4)]
+    launch.buy(*wallets)
+    for each in wallets:
+        launch.fund(stranger, each)
+    assert launch.clusters() == []
+    assert launch.clusters(funded_acted=False) == [{stranger, *wallets}]
+
+
 def test_dust_before_the_real_coins_is_no_evidence() -> None:
     launch = Launch(1)
     paid_by_one(launch, value=10**9)

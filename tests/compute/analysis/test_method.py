@@ -5,10 +5,12 @@ from itertools import pairwise
 import pytest
 
 from compute.analysis import AnalysisOutput, Label, Labels, Parameters, analyse
+from compute.chain_facts import Funding
 from tests.compute.simulated_token import (
     SUPPLY,
     UNIT,
     SimulatedToken,
+    hash_of,
     precision_and_recall,
     simulated_token,
 )
@@ -167,8 +169,8 @@ def test_two_kinds_of_evidence_give_high_confidence() -> None:
     simulated.transfer(simulated.deployer, pool, SUPPLY // 2)
     by_tokens = simulated.star(pool, 3)
     by_both = simulated.star(pool, 3)
-    for member in by_both[1:]:
-        simulated.fund(by_both[0], member)
+    for number, member in enumerate(by_both[1:]):
+        simulated.funders[member] = Funding(by_both[0], hash_of(10**10 + number), 1, 12)
     confidence = {
         c.members[0].address.lower(): c.confidence for c in analysed(simulated).report.clusters
     }

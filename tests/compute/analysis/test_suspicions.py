@@ -4,8 +4,8 @@ from contracts.cluster_report import Suspicion
 from tests.compute.analysis.launch import SUPPLY, UNIT, Launch
 
 
-def suspicions(launch: Launch, **changes: object) -> dict[str, Suspicion]:
-    return {each.kind: each for each in launch.analysed(**changes).report.suspicions}
+def suspicions(launch: Launch, **changes: int) -> dict[str, Suspicion]:
+    return {each.kind: each for each in launch.analysed(None, **changes).report.suspicions}
 
 
 def addresses(suspicion: Suspicion) -> set[str]:
