@@ -14,7 +14,7 @@ from chassis.decide.decider import Decider
 from chassis.decide.streams import Snapshots
 from chassis.log.codec import Codec
 from chassis.run.service import Application, Handlers, Service
-from compute.analysis import Labels, Parameters, read_labels
+from compute.analysis import Labels, read_labels
 from compute.analysis_runner import LocalColumns, ProcessAnalysisRunner, columns_directory
 from compute.calculations import ChainProfile
 from compute.chain import Endpoint, EvmChain, RpcClient, S3SegmentStore
@@ -102,8 +102,7 @@ def make_worker(
 
 
 def _profile(settings: Settings, chain_id: int, name: str) -> ChainProfile:
-    parameters = Parameters(funders_of=settings.funders_on(name))
-    return ChainProfile(name, labels_of(settings, chain_id), parameters)
+    return ChainProfile(name, labels_of(settings, chain_id), settings.parameters_on(name))
 
 
 def _chain(settings: Settings, name: str, session: aiohttp.ClientSession) -> EvmChain:

@@ -1,6 +1,7 @@
 """Define the settings that the compute service reads from its environment."""
 
 import tempfile
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -11,9 +12,8 @@ from chassis.run.settings import HealthPort, ServiceSettings
 from compute.analysis import Parameters
 from compute.chain import Chains, ChainSettings, require_ids
 
-FUNDING_SECONDS: Final = 900
-FUNDING_CALLS: Final = 50
-"""Calls for one holder: two for each halving of twenty-odd million blocks."""
+FACT_SECONDS: Final = 600
+"""Seconds that the calls for the facts about a token may take; more with many holders."""
 
 
 class Settings(ServiceSettings):
@@ -46,8 +46,8 @@ class Settings(ServiceSettings):
     funders_of: int | None = Field(
         None,
         ge=0,
-        description="Number of the largest holders whose first funder is looked up, about 50 calls "
-        "each; default: as many as 15 minutes of calls allow, 1000 at most.",
+        description="Number of the largest holders whose first funder is looked up; default: as many "
+        "as the calls of ten minutes allow, or one and a half calls for each holder.",
     )
     labels_file: Path | None = Field(
         None, description="CSV file with more labels, in the format of services/compute/labels."
@@ -59,12 +59,12 @@ class Settings(ServiceSettings):
         require_ids(chains)
         return chains
 
-    def funders_on(self, chain: str) -> int:
-        """Return how many holders' first funders are looked up on this chain."""
-        if self.funders_of is not None:
-            return self.funders_of
-        affordable = int(self.chains[chain].rate * FUNDING_SECONDS / FUNDING_CALLS)
-        return min(Parameters().funders_of, affordable)
+    def parameters_on(self, chain: str) -> Parameters:
+        """Return the parameters of analyses of this chain."""
+        parameters = Parameters(least_calls=int(self.chains[chain].rate * FACT_SECONDS))
+        if self.funders_of is None:
+            return parameters
+        return replace(parameters, funders_of=self.funders_of)
 
     @cached_property
     def known_chains(self) -> Chains:

@@ -78,6 +78,7 @@ class SimulatedChain:
     _log_blocks: list[int] = field(default_factory=list)
     _tokens: dict[str, BalanceHistory] = field(default_factory=lambda: defaultdict(BalanceHistory))
     _coins: dict[str, BalanceHistory] = field(default_factory=lambda: defaultdict(BalanceHistory))
+    _nonces: dict[str, BalanceHistory] = field(default_factory=lambda: defaultdict(BalanceHistory))
     _included: int = 0
     """Rows of the simulation that are in blocks."""
 
@@ -102,7 +103,7 @@ class SimulatedChain:
             if not self._coins[address].blocks:
                 number = self._number_of(block)
                 payment = _payment(funding.tx_hash, funding.funder, address)
-                self._transactions[number].append(payment)
+                self._add(number, payment)
                 self._coins[address].add(number, COIN)
 
     def _number_of(self, block: int) -> int:
@@ -112,14 +113,22 @@ class SimulatedChain:
     def _include(self, row: TransferRow) -> None:
         number = self._number_of(row.block)
         creates = TOKEN if row.block == 1 else None
-        # no one can send from the zero address, which the log names as the minter
-        sender = self.simulation.deployer if creates else row.sender
-        self._transactions[number].append(_contract_call(row.tx_hash, sender, creates))
+        self._add(number, _contract_call(row.tx_hash, self._signer(row), creates))
         in_block = sum(known == number for known in self._log_blocks[-500:])
         self._logs.append(_log(number, in_block, row))
         self._log_blocks.append(number)
         self._tokens[row.sender].add(number, -row.value)
         self._tokens[row.recipient].add(number, row.value)
+
+    def _add(self, number: int, item: dict[str, Any]) -> None:
+        self._transactions[number].append(item)
+        self._nonces[item["from"]].add(number, 1)
+
+    def _signer(self, row: TransferRow) -> str:
+        """Return who signs a transfer: contracts do not, and the deployer mints."""
+        if row.block == 1:
+            return self.simulation.deployer
+        return row.recipient if row.sender in self.simulation.contracts else row.sender
 
     def mine(self, blocks: int) -> None:
         """Append empty blocks."""
@@ -150,7 +159,7 @@ class SimulatedChain:
             "eth_getLogs": self._get_logs,
             "eth_getCode": self._code,
             "eth_getBalance": self._balance,
-            "eth_getTransactionCount": lambda _address, tag: hex(0 * self._state(tag)),
+            "eth_getTransactionCount": self._nonce,
             "eth_call": self._call,
             "eth_getBlockReceipts": lambda tag: self._receipts(self._number(tag)),
             "eth_getTransactionReceipt": self._receipt,
@@ -227,9 +236,12 @@ class SimulatedChain:
     def _balance(self, address: str, tag: str) -> str:
         return hex(self._coins[address.lower()].at(self._state(tag)))
 
+    def _nonce(self, address: str, tag: str) -> str:
+        return hex(self._nonces[address.lower()].at(self._state(tag)))
+
     def _call(self, call: dict[str, str], tag: str) -> str:
         number, data = self._state(tag), call["data"]
-        if call["to"].lower() != TOKEN:
+        if call.get("to", "").lower() != TOKEN:
             raise RpcRejection(3, "execution reverted")
         if data.startswith(BALANCE_OF):
             return _word(max(0, self._tokens["0x" + data[-40:]].at(number)))
@@ -247,6 +259,8 @@ class SimulatedChain:
             self._in_block(
                 {
                     "transactionHash": each["hash"],
+                    "from": each["from"],
+                    "to": each["to"],
                     "contractAddress": each["creates"],
                     "logs": [one for one in logs if one["transactionHash"] == each["hash"]],
                 },

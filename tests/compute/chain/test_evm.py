@@ -183,12 +183,13 @@ def test_chains_are_configured_by_name_or_id() -> None:
     assert (local.rate, local.depth) == (10_000, 0)
 
 
-@pytest.mark.parametrize(("rate", "funders"), [(None, 450), (1, 18), (1_000, 1_000)])
-def test_the_number_of_funders_follows_from_the_rate(rate: int | None, funders: int) -> None:
+@pytest.mark.parametrize(("rate", "calls"), [(None, 15_000), (1, 600), (1_000, 600_000)])
+def test_the_budget_of_calls_follows_from_the_rate(rate: int | None, calls: int) -> None:
     chain = {"urls": ["https://example.com"], "perSecond": rate}
     settings = Settings.model_validate({"chains": {"base": chain}})
-    assert settings.funders_on("base") == funders
-    assert settings.model_copy(update={"funders_of": 7}).funders_on("base") == 7
+    assert settings.parameters_on("base").least_calls == calls
+    few = settings.model_copy(update={"funders_of": 7})
+    assert few.parameters_on("base").funders_of == 7
 
 
 @pytest.mark.parametrize(
