@@ -46,8 +46,8 @@ class Settings(ServiceSettings):
     funders_of: int | None = Field(
         None,
         ge=0,
-        description="Number of the largest holders whose first funder is looked up; default: as many "
-        "as the calls of ten minutes allow, or one and a half calls for each holder.",
+        description="Number of the largest holders whose first funder is looked up; default: "
+        "as many as ten minutes of calls allow, or one and a half calls for each holder.",
     )
     labels_file: Path | None = Field(
         None, description="CSV file with more labels, in the format of services/compute/labels."
