@@ -32,6 +32,9 @@ REPORT, HOLDERS, GRAPH = "report", "holders", "graph"
 METADATA, SCORE, CHART = "metadata", "score", "holderchart"
 """Names of the bodies of a result; results of earlier versions lack the second three."""
 
+CHAINS: Final = "chains"
+"""Key and name of the body that lists the ids of the chains with endpoints."""
+
 
 def report_key(chain_id: int, token_address: str) -> str:
     """Return the key of a token's reports in the table and in caches."""

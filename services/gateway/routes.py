@@ -21,8 +21,10 @@ from gateway.api import (
     received_invitations,
     referrals,
     referred_people,
+    report_parts,
     review_cases,
     token_revocation,
+    token_views,
     tokens,
 )
 from gateway.api.closed_days import ClosedDays
@@ -48,6 +50,7 @@ ROUTES: tuple[AnyRoute, ...] = (
     *tokens.ROUTES,
     *clusters.ROUTES,
     *cluster_views.ROUTES,
+    *token_views.ROUTES,
     *jobs.ROUTES,
     *operations.ROUTES,
     *members.ROUTES,
@@ -144,13 +147,15 @@ def _seats(given: Dependencies) -> InvitationSeats:
 
 
 def _bind_clusters(given: Dependencies) -> Iterator[BoundRoute]:
-    served = tokens.Tokens(given.settings.chains)
+    served = tokens.Tokens(given.settings.chains, given.reports)
     analyses = jobs.AnalysisJobs(given.read_models, given.changes)
     reports = clusters.Clusters(served, given.reports, analyses, given.commands, given.limiter)
-    views = cluster_views.ClusterViews(served, given.reports, reports)
+    parts = report_parts.ReportParts(served, given.reports, reports)
+    views = cluster_views.ClusterViews(served, given.reports, reports, parts)
     yield from bound(tokens.ROUTES, served)
     yield from bound(clusters.ROUTES, reports)
     yield from bound(cluster_views.ROUTES, views)
+    yield from bound(token_views.ROUTES, token_views.TokenViews(given.reports, parts))
     yield from bound(jobs.ROUTES, jobs.Jobs(analyses, given.commands.waits, given.streams))
 
 

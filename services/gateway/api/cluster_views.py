@@ -8,6 +8,7 @@ from pydantic import Field
 
 from contracts.cluster_report import ClusterGraph, HistoryPage, HoldersPage, ReportDiff
 from gateway.api.clusters import PATH, Clusters, Seconds
+from gateway.api.report_parts import AtQuery, ReportParts
 from gateway.api.reports import Reports, diff_key
 from gateway.api.tokens import EXAMPLE, Token, Tokens
 from gateway.http.bodies import Body
@@ -25,7 +26,7 @@ Limit = Annotated[
 ]
 
 
-class HoldersQuery(Body):
+class HoldersQuery(AtQuery):
     limit: Limit | None = None
     cursor: Annotated[str, Field(pattern=r"^[0-9]{1,10}-[0-9]{1,6}$")] | None = None
 
@@ -47,15 +48,16 @@ class ClusterViews:
     tokens: Tokens
     reports: Reports
     clusters: Clusters
+    parts: ReportParts
 
     async def list_holders(self, context: RequestContext) -> Response:
         """Return a page of holders; a cursor continues in the report that it began in."""
         token, query = self.tokens.in_path(context), read_query(context, HoldersQuery)
         if query.cursor is None:
-            newest = await self.reports.reports.get(token.report_key)
-            if newest is None:
+            computed_at = await self.parts.computed_at(token, query.at)
+            if computed_at is None:
                 return await self.clusters.respond_missing(context, token)
-            at, first = newest.stored.computed_at, 0
+            at, first = computed_at, 0
         else:
             at, first = map(int, query.cursor.split("-"))
         found = await self.reports.holders.get(f"{token.report_key}@{at}")
@@ -68,16 +70,8 @@ class ClusterViews:
         return Response(200, orjson.dumps(page), PRIVATE)
 
     async def get_graph(self, context: RequestContext) -> Response:
-        """Return the graph of the newest report."""
-        token = self.tokens.in_path(context)
-        newest = await self.reports.reports.get(token.report_key)
-        if newest is None:
-            return await self.clusters.respond_missing(context, token)
-        at = newest.stored.computed_at
-        found = await self.reports.graphs.get(f"{token.report_key}@{at}")
-        if found is None:
-            raise not_found("This report has no graph.", code="no_graph")
-        return etag_response(context, found.stored.body, f'"{at}"')
+        """Return the graph of the newest report, or of the one as of a past time."""
+        return await self.parts.respond(context, self.reports.graphs, "graph")
 
     async def list_history(self, context: RequestContext) -> Response:
         """Return a summary of each report, newest first."""
@@ -141,8 +135,9 @@ ROUTES: Final = (
         "get_cluster_graph",
         Auth.PERSON,
         ClusterViews.get_graph,
-        summary="Cluster members and the evidence that connects them, as nodes and edges",
+        summary="Cluster members, large holders, evidence and transfers, as nodes and edges",
         limits=("reads",),
+        query=AtQuery,
         conditional=True,
         waits=True,
         pending=True,

@@ -4,8 +4,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import orjson
+
 from contracts.cluster_report import ClusterReport, compare
-from contracts.compute import GRAPH, HOLDERS, REPORT, REPORTS_CACHE_SECONDS, reports_cache
+from contracts.compute import (
+    CHAINS,
+    CHART,
+    GRAPH,
+    HOLDERS,
+    METADATA,
+    REPORT,
+    REPORTS_CACHE_SECONDS,
+    SCORE,
+    reports_cache,
+)
 from readthrough import RAO, ReadThrough, Stored, Table, VersionedStore
 
 DIFF: Final = "diff"
@@ -25,8 +37,21 @@ class Reports:
     """Key: `<report_key>@<computed at>`."""
     graphs: ReadThrough
     """Key: `<report_key>@<computed at>`."""
+    metadata: ReadThrough
+    """Key: `<report_key>@<computed at>`."""
+    scores: ReadThrough
+    """Key: `<report_key>@<computed at>`."""
+    charts: ReadThrough
+    """Key: `<report_key>@<computed at>`."""
+    chains: ReadThrough
+    """Key: `CHAINS`."""
     diffs: ReadThrough
     """Key: a `diff_key`. A missing difference is computed while the caller waits."""
+
+    async def available_chains(self) -> frozenset[int]:
+        """Return the ids of the chains that have endpoints; none until compute has started."""
+        found = await self.chains.get(CHAINS)
+        return frozenset() if found is None else frozenset(orjson.loads(found.stored.body))
 
 
 def reports_of(table: Table, redis: Any) -> Reports:
@@ -43,6 +68,10 @@ def reports_of(table: Table, redis: Any) -> Reports:
         reports=reports,
         holders=reader(HOLDERS),
         graphs=reader(GRAPH),
+        metadata=reader(METADATA),
+        scores=reader(SCORE),
+        charts=reader(CHART),
+        chains=reader(CHAINS),
         diffs=reader(DIFF, compute=partial(_compare, store, reports)),
     )
 

@@ -1,4 +1,4 @@
-"""Read the token in a path, serve the supported chains, and announce planned resources."""
+"""Read the token in a path, and serve the supported chains."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,8 @@ from typing import Final
 from contracts.chains import checksum_address
 from contracts.compute import RequestAnalysis, report_key
 from contracts.messages import View
-from gateway.http.problems import Problem, malformed
+from gateway.api.reports import Reports
+from gateway.http.problems import malformed
 from gateway.http.responses import Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
@@ -16,15 +17,6 @@ _NUMBER: Final = re.compile(r"(?:eip155:)?([1-9][0-9]{0,15})", re.ASCII)
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 EXAMPLE: Final = {"chain": "ethereum", "token_address": "0x" + "ab" * 20}
 """Path parameters of a valid request."""
-_PLANNED: Final = {
-    "/v1/tokens/metadata": "get_token_metadata",
-    "/v1/tokens/score": "get_token_score",
-    "/v1/tokens/audit": "get_token_audit",
-    "/v1/tokens/holderchart": "get_token_holder_chart",
-    "/v1/tokens/simulations": "get_token_simulations",
-    "/v1/chart": "get_chart",
-}
-"""Path -> operation id of resources that do not exist yet."""
 
 
 class Chain(View):
@@ -33,6 +25,8 @@ class Chain(View):
     name: str
     chain_id: int
     caip2: str
+    available: bool
+    """False if no endpoint of the chain is configured: its tokens cannot be analysed."""
 
 
 class ChainList(View):
@@ -67,6 +61,7 @@ class Tokens:
 
     chains: Mapping[str, int]
     """Name of each supported chain -> its chain id."""
+    reports: Reports
 
     def in_path(self, context: RequestContext) -> Token:
         """Return the token in the request's path.
@@ -82,18 +77,19 @@ class Tokens:
         return Token(chain, address, command)
 
     async def list_chains(self, _context: RequestContext) -> Response:
-        """Return the supported chains."""
+        """Return the supported chains, and whether their tokens can be analysed."""
+        available = await self.reports.available_chains()
         chains = tuple(
-            Chain(name=name, chain_id=number, caip2=f"eip155:{number}")
+            Chain(
+                name=name,
+                chain_id=number,
+                caip2=f"eip155:{number}",
+                available=number in available,
+            )
             for name, number in self.chains.items()
         )
         headers = {"Cache-Control": "public, max-age=300"}
         return json_response(ChainList(items=chains), headers=headers)
-
-    async def respond_not_built(self, context: RequestContext) -> Response:
-        """Respond that a resource is planned, after checking the path."""
-        self.in_path(context)
-        raise Problem(501, "not_implemented", "This is planned but not available yet.")
 
 
 def chain_id(text: str, chains: Mapping[str, int]) -> int:
@@ -140,23 +136,8 @@ ROUTES: Final = (
         "list_chains",
         Auth.PUBLIC,
         Tokens.list_chains,
-        summary="The supported chains, in every spelling that paths accept",
+        summary="The chains, in every spelling that paths accept, and which are available",
         limits=("documents",),
         response=ChainList,
-    ),
-    *(
-        Route(
-            "GET",
-            f"{path}/{{chain}}/{{token_address}}",
-            operation_id,
-            Auth.PERSON,
-            Tokens.respond_not_built,
-            summary="Planned; responds 501 until it is available",
-            limits=("reads",),
-            success=501,
-            example=EXAMPLE,
-            problems=(501,),
-        )
-        for path, operation_id in _PLANNED.items()
     ),
 )
