@@ -1,7 +1,9 @@
 """Declare and compose the compute service."""
 
+import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Final
@@ -26,6 +28,7 @@ from compute.settings import Settings
 from compute.state import STORED_STATE, Analysis
 from compute.worker import Worker
 from contracts.compute import (
+    CHAINS,
     REPORT,
     REPORTS_CACHE_SECONDS,
     SERVICE,
@@ -36,7 +39,7 @@ from contracts.compute import (
     reports_table,
 )
 from contracts.registry import subscribers
-from readthrough import DAO, RAO, VersionedStore
+from readthrough import DAO, RAO, UnknownTable, VersionedStore
 
 _S3: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=30
@@ -73,7 +76,15 @@ async def compose(application: Compute) -> AsyncIterator[Handlers]:
             most_bytes = int(settings.columns_gigabytes * GB)
             columns = LocalColumns(directory, most_bytes, segments, process)
             worker = make_worker(application, session, segments, columns)
+            await announce_chains(worker.reports, worker.chains)
             yield Handlers(on_event=on_analysis_requested(worker))
+
+
+async def announce_chains(reports: VersionedStore, chain_ids: Iterable[int]) -> None:
+    """Store which chains have endpoints, where the gateway looks for it."""
+    body = json.dumps(sorted(chain_ids)).encode()
+    with contextlib.suppress(UnknownTable):  # it is being restored, with the list of the last start
+        await reports.put(CHAINS, 0, b"{}", {CHAINS: body})
 
 
 def make_worker(

@@ -7,9 +7,18 @@ from typing import Any
 import orjson
 import pytest
 
-from contracts.cluster_report import ClusterGraph, Holder
+from compute.app import announce_chains
+from contracts.cluster_report import (
+    BlockTime,
+    ClusterGraph,
+    Holder,
+    HolderChart,
+    TokenMetadata,
+    TokenScore,
+)
 from contracts.compute import (
     ANALYSIS_JOBS,
+    CHAINS,
     CompleteAnalysis,
     FailAnalysis,
     StartAnalysis,
@@ -30,7 +39,39 @@ JOB = analysis_stream(1, TOKEN)
 PATH = f"/v1/tokens/cluster/ethereum/{TOKEN}"
 
 
+PARTS = ("metadata", "score", "holderchart")
+VIEWS = (
+    f"{PATH}/graph",
+    f"{PATH}/holders",
+    *(f"/v1/tokens/{part}/ethereum/{TOKEN}" for part in PARTS),
+)
+
+
+def parts(at: int) -> dict[str, bytes]:
+    made = report(at)
+    views = {
+        "metadata": TokenMetadata(
+            token_address=made.token_address,
+            chain=made.chain,
+            chain_id=made.chain_id,
+            as_of=made.as_of,
+            computed_at=at,
+            token=made.token,
+            created=BlockTime(block=1),
+            supply=made.supply,
+            holders=3,
+            transfers=3,
+        ),
+        "score": TokenScore(
+            computed_at=at, as_of=made.as_of, score=None, rules="holding/1", components=()
+        ),
+        "holderchart": HolderChart(computed_at=at, as_of=made.as_of, items=()),
+    }
+    return {name: view.model_dump_json().encode() for name, view in views.items()}
+
+
 async def store_report(gateways: Gateways, at: int, **options: Any) -> bytes:
+    without = options.pop("without", ())
     made = report(at, *options.pop("members", ()), **options)
     body = made.model_dump_json().encode()
     holders = orjson.dumps(
@@ -40,7 +81,9 @@ async def store_report(gateways: Gateways, at: int, **options: Any) -> bytes:
         ]
     )
     graph = ClusterGraph(computed_at=at, nodes=(), edges=()).model_dump_json().encode()
-    bodies = {"report": body, "holders": holders, "graph": graph}
+    bodies = {"report": body, "holders": holders, "graph": graph, **parts(at)}
+    for name in without:
+        del bodies[name]
     await VersionedStore(gateways.reports).put(REPORT_KEY, at, summary(at), bodies)
     return body
 
@@ -396,7 +439,7 @@ async def test_the_graph_is_that_of_the_newest_report(
 ) -> None:
     await store_report(gateways, now)
     response = await client.get(f"{PATH}/graph", client.issuer.access())
-    assert response.json == {"computedAt": now, "nodes": [], "edges": []}
+    assert response.json == {"computedAt": now, "nodes": [], "edges": [], "transfers": []}
 
 
 @pytest.mark.parametrize("view", ["holders", "graph"])
@@ -452,15 +495,106 @@ async def test_a_difference_needs_two_moments_in_order(
     assert (one.status, one.json["errors"][0]["field"]) == (422, "to")
 
 
-# Chains and planned resources
+# Past parts of reports
+
+
+async def test_past_graphs_and_holders_can_be_requested(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    for at in (now - 500, now - 50):
+        await store_report(gateways, at)
+    for view in VIEWS:
+        newest = await client.get(view, client.issuer.access())
+        past = await client.get(f"{view}?at={now - 51}", client.issuer.access())
+        assert (newest.json["computedAt"], past.json["computedAt"]) == (now - 50, now - 500)
+        early = await client.get(f"{view}?at={now - 501}", client.issuer.access())
+        assert (early.status, early.json["code"]) == (404, "no_report")
+        wrong = await client.get(f"{view}?at=yesterday", client.issuer.access())
+        assert (wrong.status, wrong.json["errors"][0]["field"]) == (422, "at")
+
+
+async def test_pages_of_past_holders_come_from_the_past_report(
+    client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    for at in (now - 500, now - 50):
+        await store_report(gateways, at)
+    path = f"{PATH}/holders?at={now - 51}&limit=2"
+    first = await client.get(path, client.issuer.access())
+    second = await client.get(f"{path}&cursor={first.json['next']}", client.issuer.access())
+    assert [page.json["computedAt"] for page in (first, second)] == [now - 500] * 2
+    assert [row["rank"] for row in second.json["items"]] == [3, 4]
+
+
+# Views of a token
+
+
+@pytest.mark.parametrize("view", PARTS)
+async def test_parts_of_a_report_are_served_as_stored(
+    view: str, client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    await store_report(gateways, now)
+    path = f"/v1/tokens/{view}/ethereum/{TOKEN}"
+    response = await client.get(path, client.issuer.access())
+    assert (response.status, response.body) == (200, parts(now)[view])
+    etag = {"If-None-Match": response.headers["ETag"]}
+    again = await client.get(path, client.issuer.access(), headers=etag)
+    assert (again.status, again.body) == (304, b"")
+    head = await client.call("HEAD", path, client.issuer.access())
+    assert (head.status, head.body, head.headers["ETag"]) == (200, b"", response.headers["ETag"])
+    assert client.bus.sent == []
+
+
+@pytest.mark.parametrize("view", PARTS)
+async def test_a_report_of_an_earlier_version_lacks_some_parts(
+    view: str, client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    await store_report(gateways, now, without=PARTS)
+    path = f"/v1/tokens/{view}/ethereum/{TOKEN}"
+    for query in ("", f"?at={now}"):
+        response = await client.get(path + query, client.issuer.access())
+        assert (response.status, response.json["code"]) == (404, f"no_{view}")
+        assert "Request a new analysis" in response.json["detail"]
+
+
+@pytest.mark.parametrize("view", PARTS)
+async def test_parts_of_a_token_without_a_report_are_queued(
+    view: str, client: GatewayClient
+) -> None:
+    path = f"/v1/tokens/{view}/ethereum/{TOKEN}"
+    looked = await client.call("HEAD", path, client.issuer.access())
+    assert (looked.status, client.bus.sent) == (202, [])
+    response = await client.get(path, client.issuer.access())
+    assert (response.status, response.json["job"]["id"]) == (202, JOB)
+    past = await client.get(f"{path}?at=17", client.issuer.access())
+    assert (past.status, past.json["code"]) == (404, "no_report")
+
+
+@pytest.mark.parametrize("view", ["audit", "simulations"])
+async def test_resources_that_are_not_offered_do_not_exist(
+    view: str, client: GatewayClient
+) -> None:
+    for path in (f"/v1/tokens/{view}/ethereum/{TOKEN}", f"/v1/chart/ethereum/{TOKEN}"):
+        assert (await client.get(path, client.issuer.access())).status == 404
+
+
+# Chains
 
 
 async def test_chains_are_listed_in_every_spelling(client: GatewayClient) -> None:
     response = await client.get("/v1/chains")
-    assert {"name": "base", "chainId": 8453, "caip2": "eip155:8453"} in response.json["items"]
+    base = {"name": "base", "chainId": 8453, "caip2": "eip155:8453", "available": False}
+    assert base in response.json["items"]
 
 
-@pytest.mark.parametrize("what", ["metadata", "score", "audit", "holderchart", "simulations"])
-async def test_planned_resources_respond_501(what: str, client: GatewayClient) -> None:
-    response = await client.get(f"/v1/tokens/{what}/ethereum/{TOKEN}", client.issuer.access())
-    assert (response.status, response.json["code"]) == (501, "not_implemented")
+async def test_chains_with_an_endpoint_are_available(
+    client: GatewayClient, gateways: Gateways
+) -> None:
+    await announce_chains(VersionedStore(gateways.reports), [8453, 1])
+    response = await client.get("/v1/chains")
+    assert {each["name"] for each in response.json["items"] if each["available"]} == {
+        "ethereum", "base",
+    }  # fmt: skip
+    await announce_chains(VersionedStore(gateways.reports), [1])
+    await RAO(reports_cache(CHAINS), client=client.redis).forget(CHAINS)
+    response = await client.get("/v1/chains")
+    assert [each["name"] for each in response.json["items"] if each["available"]] == ["ethereum"]

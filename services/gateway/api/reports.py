@@ -23,6 +23,8 @@ from readthrough import RAO, ReadThrough, Stored, Table, VersionedStore
 DIFF: Final = "diff"
 STALENESS_SECONDS: Final = 3 * 3600
 """Age in seconds from which a report is stale."""
+CHAINS_CACHE_SECONDS: Final = 60
+"""Expiry of the list of chains: it changes when compute starts with other settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,8 @@ def reports_of(table: Table, redis: Any) -> Reports:
     """Return the readers of all kinds of reports."""
     store = VersionedStore(table)
 
-    def reader(name: str, **options: Any) -> ReadThrough:
-        cache = RAO(reports_cache(name), client=redis, tte=REPORTS_CACHE_SECONDS)
+    def reader(name: str, seconds: int = REPORTS_CACHE_SECONDS, **options: Any) -> ReadThrough:
+        cache = RAO(reports_cache(name), client=redis, tte=seconds)
         return ReadThrough(cache, partial(store.load, name=name), **options)
 
     reports = reader(REPORT, staleness=STALENESS_SECONDS)
@@ -71,7 +73,7 @@ def reports_of(table: Table, redis: Any) -> Reports:
         metadata=reader(METADATA),
         scores=reader(SCORE),
         charts=reader(CHART),
-        chains=reader(CHAINS),
+        chains=reader(CHAINS, CHAINS_CACHE_SECONDS),
         diffs=reader(DIFF, compute=partial(_compare, store, reports)),
     )
 

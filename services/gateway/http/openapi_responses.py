@@ -39,7 +39,10 @@ _EXAMPLES: Final[Mapping[int, tuple[str, str]]] = {
     422: ("invalid_request", "user: is missing"),
     429: ("too_many_requests", "Too many requests: 60 in a minute are allowed. Try again in 1 s."),
     500: ("internal_error", UNCAUGHT),
-    501: ("not_implemented", "This is planned and not available yet."),
+    501: (
+        "unsupported_chain",
+        "Chain 8453 is not supported now: no endpoint is configured for it. Choose another chain.",
+    ),
     503: (
         "bus_unavailable",
         "Your request cannot be processed right now. Try again shortly.",
