@@ -1,13 +1,13 @@
 """Define the interfaces that the worker depends on, and the exception that ends an analysis."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
 from compute.columns import StoredColumns
 from compute.transfers import TransferRange, Transfers
-from contracts.compute import FailureCode
+from contracts.compute import CHART, GRAPH, HOLDERS, METADATA, REPORT, SCORE, FailureCode
 
 
 class AnalysisFailure(Exception):
@@ -73,6 +73,17 @@ class AnalysisResult:
     num_clusters: int
     largest_share: float
     """Share of the circulating supply held by the largest cluster, 0 to 1."""
+
+    def bodies(self) -> Mapping[str, bytes]:
+        """Return what is stored in parts, by the names of the bodies."""
+        return {
+            REPORT: self.report,
+            HOLDERS: self.holders,
+            GRAPH: self.graph,
+            METADATA: self.metadata,
+            SCORE: self.score,
+            CHART: self.chart,
+        }
 
 
 class AnalysisRunner(Protocol):

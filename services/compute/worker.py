@@ -29,12 +29,6 @@ from compute.run import Handler, Job, Run, RunSuperseded
 from compute.state import Checkpoint, Running, checkpoints_of, synced_to
 from compute.transfers import TransferRange
 from contracts.compute import (
-    CHART,
-    GRAPH,
-    HOLDERS,
-    METADATA,
-    REPORT,
-    SCORE,
     CompleteAnalysis,
     FailAnalysis,
     RecordRange,
@@ -247,16 +241,8 @@ class Worker:
     async def _store_result(self, job: Job, result: AnalysisResult, computed_at: int) -> None:
         """Store the result in the table before the cache, which may lose it."""
         key = report_key(job.chain_id, job.token_address)
-        bodies = {
-            REPORT: result.report,
-            HOLDERS: result.holders,
-            GRAPH: result.graph,
-            METADATA: result.metadata,
-            SCORE: result.score,
-            CHART: result.chart,
-        }
         try:
-            await self.reports.put(key, computed_at, result.summary, bodies)
+            await self.reports.put(key, computed_at, result.summary, result.bodies())
         except UnknownTable as error:
             raise ReportsUnavailable(str(error)) from error
         await self.cache.store_bytes(key, Stored(result.report, computed_at).to_bytes())
