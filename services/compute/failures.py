@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import format_exc
 from typing import Final
 
 import structlog
@@ -33,7 +34,8 @@ def computing(stream: str) -> Iterator[None]:
     try:
         yield
     except COMPUTATION_ERRORS as error:
-        log.exception("computation_failed", stream=stream)
+        trace = format_exc(limit=-5)  # without local variables, which are large here
+        log.error("computation_failed", stream=stream, trace=trace)  # noqa: TRY400
         raise AnalysisFailure(
             "not_computable",
             "The transfers of this token could not be analysed. The error has been recorded; "

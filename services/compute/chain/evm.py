@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from traceback import format_exc
 from typing import Final
 
 import structlog
@@ -117,5 +118,6 @@ def _unavailable() -> Iterator[None]:
     except (RpcError, Unreachable) as error:
         raise AnalysisFailure("provider_unavailable", f"{_UNAVAILABLE} ({error})") from error
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        log.exception("provider_response_not_understood")
+        trace = format_exc(limit=-3)  # without local variables, which are large here
+        log.error("provider_response_not_understood", trace=trace)  # noqa: TRY400
         raise AnalysisFailure("provider_unavailable", _UNAVAILABLE) from error

@@ -127,6 +127,8 @@ class ChainEndpoint(Endpoint):
             return head | {"result": self.chain.answer(call["method"], call["params"])}
         except RpcRejection as rejection:
             return with_error(head, rejection.code, rejection.message)
+        except (TypeError, KeyError, ValueError):
+            return with_error(head, -32602, "invalid params")
 
 
 def evm_of(*endpoints: Endpoint) -> EvmChain:
