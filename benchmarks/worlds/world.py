@@ -21,6 +21,8 @@ from benchmarks.worlds.codes import (
 )
 from benchmarks.worlds.people import INFRASTRUCTURE, ROUTER, People
 
+NEVER: Final = 10**9
+"""A block that no world reaches."""
 SUPPLY: Final = 1_000_000_000 * UNIT
 
 
@@ -125,8 +127,9 @@ class World(People):
         return self.tx(signer, safe, data=data, moves=list(moves), internal=internal, logs=(log,))
 
     def smart_account(self, owner: int) -> str:
-        """Create an ERC-4337 account."""
+        """Return an ERC-4337 account; its first operation will create its code."""
         account = self.contract(ERC1967, entryPoint=words(ENTRY_POINT))
+        self.created[account] = NEVER
         self.owners[account] = owner
         return account
 
@@ -143,6 +146,8 @@ class World(People):
             )
             for account, _ in operations
         )  # fmt: skip
+        for account, _ in operations:
+            self.created[account] = min(self.created[account], self.block)
         moves = [move for _, each in operations for move in each]
         data = "0x765e827f" + "".join(word(account) for account, _ in operations)
         return self.tx(bundler, ENTRY_POINT, data=data, moves=moves, logs=logs)
@@ -150,6 +155,7 @@ class World(People):
     def delegate(self, address: str) -> None:
         """Let an account run a contract's code (EIP-7702)."""
         self.codes[address] = delegation()
+        self.created[address] = self.block
 
     def infrastructure(self, size: int = 6_000, **views: bytes) -> str:
         """Create a contract that belongs to no person."""

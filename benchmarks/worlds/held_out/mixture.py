@@ -21,7 +21,8 @@ def another_mixture(world: World, scale: int) -> None:
     world.deploy(deployer, shares(world, team[:12], 6))
     world.wait(2)
     world.open_pool(SUPPLY * 7 // 10)
-    safe = world.safe([deployer, world.used()], world.owners[deployer])
+    owner = world.owners[deployer]
+    safe = world.safe([deployer, world.wallet(owner)], owner)
     world.send(deployer, safe, SUPPLY // 10)
     for member, amount in shares(world, team[12:], 6):
         world.wait(world.random.randint(1, 60))

@@ -132,13 +132,13 @@ def native_purchases_from_one_seller(world: World, scale: int) -> None:
 
 
 @scenario()
-def two_teams(world: World, scale: int) -> None:
-    """Let a second team, paid by the same unlabelled exchange, trade with the first one's desk."""
-    unknown = service(world, 2)
+def tips_to_another_team(world: World, scale: int) -> None:
+    """Let each wallet of one group pay a little to the head of another group, and nothing else."""
     exchange = ordinary(world, scale)
-    first, second = star(world, unknown, 12), star(world, unknown, 12)
-    for one, other in zip(first[1:6], second[1:6], strict=True):
-        world.wait(30)
-        world.send(one, other, 2_000 * UNIT)
-        world.pay(unknown.hot[0], one, 0.1)
-    shared_funder(world, exchange, 10)
+    head = star(world, exchange, 10)[0]
+    group = shared_funder(world, exchange, 9)
+    for each in group:
+        world.wait(world.random.randint(20, 200))
+        world.send(each, head, world.held(each) * world.random.randint(2, 12) // 100)
+    alone = star(world, exchange, 6)
+    world.send(alone[2], group[0], 3_000 * UNIT)

@@ -1,9 +1,9 @@
 """Define scenarios of services that no one has labelled, which may be looked at while tuning."""
 
-from benchmarks.worlds.chain import DAY, START
+from benchmarks.worlds.chain import DAY, START, UNIT
 from benchmarks.worlds.crowd import buyers, service, start, stranger
 from benchmarks.worlds.scenario import scenario
-from benchmarks.worlds.teams import ordinary, shared_funder
+from benchmarks.worlds.teams import ordinary, shared_funder, star
 from benchmarks.worlds.world import SUPPLY, World
 
 
@@ -111,3 +111,16 @@ def native_sweeps_to_a_bridge(world: World, scale: int) -> None:
         world.wait(world.random.randint(10, 300))
         world.sell(each, world.held(each) // 2)
         world.sweep(each, maker)
+
+
+@scenario()
+def two_groups_that_trade(world: World, scale: int) -> None:
+    """Let two groups that one unlabelled exchange pays send each other a little."""
+    unknown = service(world, 2)
+    exchange = ordinary(world, scale)
+    first, second = star(world, unknown, 12), star(world, unknown, 12)
+    for one, other in zip(first[1:6], second[1:6], strict=True):
+        world.wait(30)
+        world.send(one, other, 2_000 * UNIT)
+        world.pay(unknown.hot[0], one, 0.1)
+    shared_funder(world, exchange, 10)
