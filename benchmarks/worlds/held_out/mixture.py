@@ -27,7 +27,7 @@ def another_mixture(world: World, scale: int) -> None:
     for member, amount in shares(world, team[12:], 6):
         world.wait(world.random.randint(1, 60))
         world.execute(safe, deployer, [(safe, member, amount)])
-    world.require([deployer, safe, *team])
+    world.require([deployer, *team[:12]], [safe, *team[12:]])  # it pays a crowd as well
     _strangers_together(world, exchange.hot[0])
     crowd_of_all_kinds(world, scale)
     shared_funder(world, exchange, 9)
