@@ -4,6 +4,9 @@ A payment that names the address as its recipient is certain. One that a contrac
 listed in the block: it counts as made by the sender of a transaction that sent coins to a contract
 and named the address in its data (as multisenders need it), if that transaction succeeded, if its
 coins cover the balance of the address after the block, and if no other sender's did.
+
+Where no payment is found, the state before the block may be missing: some nodes that dropped it
+return zeros instead of an error. An account that had signed transactions by then shows which.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from compute.chain.accounts import Accounts
+from compute.chain.rejections import RpcError
 from compute.chain_facts import Address, Funding
 
+NO_STATE: Final = -32_095
+"""Our own error code for a state that a node has dropped."""
 BLOCKS: Final = 10
 """Blocks in one HTTP request; each has some hundred kilobytes."""
 
@@ -26,9 +32,16 @@ class Payments:
     accounts: Accounts
     found: dict[Address, Funding | None] = field(default_factory=dict)
     """By recipient; None if the block contains no payment to it."""
+    _state_from: int | None = None
+    """The first block whose state has been seen to exist; None if there was no doubt."""
 
     async def find(self, wanted: Mapping[int, Sequence[Address]]) -> None:
-        """Find the payments to addresses in the block in which each was used first."""
+        """Find the payments to addresses in the block in which each was used first.
+
+        Raises:
+            RpcError: the state before one of the blocks is missing.
+            Unreachable: no endpoint responds.
+        """
         numbers = list(wanted)
         for at in range(0, len(numbers), BLOCKS):
             some = numbers[at : at + BLOCKS]
@@ -38,15 +51,37 @@ class Payments:
                 await self._in_block(number, block, wanted[number])
 
     async def _in_block(self, number: int, block: Any, addresses: Sequence[Address]) -> None:
-        self.found.update(dict.fromkeys(addresses))
         if not isinstance(block, dict):  # too large for the provider, for example
+            self.found.update(dict.fromkeys(addresses))
             return
         payments = _direct(block)
-        for address in addresses:
-            if address in payments:
-                self.found[address] = _funding(block, payments[address])
         others = [address for address in addresses if address not in payments]
+        if others:
+            await self._require_state(number - 1, block)
+        self.found.update(
+            {
+                each: _funding(block, payments[each]) if each in payments else None
+                for each in addresses
+            }
+        )
         await self._through_contracts(number, block, others)
+
+    async def _require_state(self, number: int, following: Item) -> None:
+        """Verify that the state of a block exists, by a sender in the block that follows it."""
+        if self._state_from is not None and self._state_from <= number:
+            return
+        sent = [each for each in following["transactions"] if _nonce(each) > 0]
+        if not sent:
+            return
+        sender = str(max(sent, key=_nonce)["from"]).lower()
+        (nonce,) = await self.accounts.calls.batch(
+            [("eth_getTransactionCount", (sender, hex(number)))]
+        )
+        if isinstance(nonce, RpcError):
+            raise nonce
+        if int(nonce, 16) == 0:
+            raise RpcError(NO_STATE, f"the state of block {number} is missing")
+        self._state_from = number
 
     async def _through_contracts(
         self, number: int, block: Item, addresses: Sequence[Address]
@@ -72,6 +107,11 @@ class Payments:
         calls = [("eth_getTransactionReceipt", (each,)) for each in hashes]
         results = await self.accounts.calls.batch(calls)
         return {h: each for h, each in zip(hashes, results, strict=True) if isinstance(each, dict)}
+
+
+def _nonce(item: Item) -> int:
+    """Return a transaction's nonce; those of a rollup's system may have none."""
+    return int(str(item.get("nonce") or "0x0"), 16)
 
 
 def _direct(block: Item) -> dict[Address, Item]:

@@ -49,6 +49,8 @@ class SimulatedNode:
     chain_id: int = 1
     runs_programs: bool = True
     archive: bool = True
+    zeros_before: int = 0
+    """Blocks before this one seem to have no accounts at all: the node has dropped their state."""
     most_items: int = 10_000
     """Items of a program above which the call fails, as if it took too much gas."""
     done_items: int = 10_000
@@ -112,7 +114,8 @@ class SimulatedNode:
         rows = rows[: self.done_items]
         if program is USED:
             first = self._first
-            records = bytes(first.get(row, self.head + 1) <= block for row in rows)
+            kept = block >= self.zeros_before
+            records = bytes(kept and first.get(row, self.head + 1) <= block for row in rows)
         else:
             records = b"".join(self._record(program, row, block) for row in rows)
         return "0x" + len(rows).to_bytes(4, "big").hex() + records.hex()
@@ -124,18 +127,32 @@ class SimulatedNode:
 
     def _coins(self, address: str, block: int) -> int:
         wallet = self.wallets.get(address)
-        return 0 if wallet is None else wallet.coins(block)
+        return 0 if wallet is None or block < self.zeros_before else wallet.coins(block)
 
     def _nonce(self, address: str, block: int) -> int:
+        if block < self.zeros_before:
+            return 0
         wallet = self.wallets.get(address)
-        return 0 if wallet is None else wallet.nonce(block)
+        return BUSY_NONCE * (address == BUSY) if wallet is None else wallet.nonce(block)
 
     def _block(self, number: int) -> dict[str, Any]:
         return {
             "number": hex(number),
             "timestamp": hex(number * BLOCK_SECONDS),
-            "transactions": [*self.others.get(number, []), *self._payments.get(number, [])],
+            "transactions": [
+                BUSY_TRANSACTION,
+                *self.others.get(number, []),
+                *self._payments.get(number, []),
+            ],
         }
+
+
+BUSY, BUSY_NONCE = "0x" + "b0" * 20, 10**6
+BUSY_TRANSACTION = {
+    "hash": hash_of(1), "from": BUSY, "to": BUSY, "value": "0x0", "input": "0x",
+    "nonce": hex(BUSY_NONCE),
+}  # fmt: skip
+"""A transaction that every block has, of an account that has sent very many."""
 
 
 def _payment(address: str, wallet: Wallet) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def everything(wallets: Mapping[str, Wallet], calls: int) -> RequiredFacts:
     [
         (500, 30, 0.99),  # ten minutes at 25 calls a second, whatever the number of holders
         (5_000, 3, 0.70),
-        pytest.param(60_000, 1.5, 0.70, marks=pytest.mark.slow),  # an hour
+        pytest.param(60_000, 1.5, 0.70, marks=[pytest.mark.slow, pytest.mark.timeout(500)]),
     ],
 )
 async def test_a_launch_takes_few_calls_per_holder(
@@ -172,6 +172,18 @@ async def test_without_old_states_funders_and_sweeps_are_not_looked_for(
     assert not facts.archive
     assert facts.warnings == (NO_ARCHIVE,)
     assert (len(facts.codes), len(facts.funders)) == (60, 0)
+
+
+@pytest.mark.parametrize("runs_programs", [True, False])
+async def test_a_node_that_returns_zeros_for_dropped_states_is_no_archive(
+    runs_programs: bool,  # noqa: FBT001  a row of the table
+) -> None:
+    wallets = with_emptied(7)
+    node = SimulatedNode(wallets, HEAD, zeros_before=HEAD - 90_000, runs_programs=runs_programs)
+    facts = await facts_of(node, RequiredFacts(funders=tuple(wallets), calls=AMPLE))
+    assert not facts.archive
+    assert facts.warnings == (NO_ARCHIVE,)
+    assert wrong(facts, wallets) == []
 
 
 async def test_what_a_provider_accepts_is_found_out_once() -> None:
