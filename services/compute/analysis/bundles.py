@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.analysis.acts import Acts
+from compute.analysis.kinds import are
 from compute.analysis.ledger import Links
 from compute.analysis.lives import is_fresh
 from compute.analysis.nodes import Nodes
@@ -28,9 +29,7 @@ def bundle_candidates(acts: Acts) -> list[Bundle]:
     """Return first purchases from a contract that several wallets made in one transaction."""
     ledger, nodes, least = acts.ledger, acts.nodes, acts.parameters.bundle_recipients
     links = acts.first_sources
-    contracts = np.fromiter(
-        (kind in ("contract", "pool") for kind in nodes.kinds), bool, count=len(nodes.kinds)
-    )
+    contracts = are(nodes.kinds, "contract", "pool")
     links = links.where(contracts[links.source] & nodes.wallets[links.target])
     if not least or len(links) < least:
         return []

@@ -1,19 +1,24 @@
 """State what an analysis cannot know, and which holders that concerns."""
 
 from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
 
 from compute.analysis.acts import Acts
+from compute.analysis.amounts import reaches
 from compute.analysis.findings import Group, UnknownPart
 
 
 def limits_of(acts: Acts, groups: Sequence[Group]) -> list[UnknownPart]:
-    """Return what is not known about the holders that are in no group."""
-    nodes, funders = acts.nodes, acts.facts.funders
-    grouped = {node for group in groups for node in group.nodes}
+    """Return what is not known about the holders above dust that are in no group."""
+    nodes, funders, ledger = acts.nodes, acts.facts.funders, acts.ledger
+    least = max(1, ceil(acts.parameters.supply_share * ledger.supply))
+    alone = reaches(ledger.balances.size, least) & ledger.balances.positive
+    alone &= nodes.wallets[: len(alone)]
+    alone[[node for group in groups for node in group.nodes if node < len(alone)]] = False
     by_service, unknown, unasked = [], [], []
-    for node in range(nodes.holders_end):
-        if nodes.balances[node] <= 0 or node in grouped or not nodes.is_wallet(node):
-            continue
+    for node in np.flatnonzero(alone).tolist():
         address = nodes.addresses[node]
         if address not in funders:
             unasked.append(node)

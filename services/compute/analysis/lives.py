@@ -31,10 +31,8 @@ def is_fresh(acts: Acts, node: int) -> bool:
     if not parameters.own_life_nonce or node in acts.nodes.accounts:
         return True
     nonce = acts.facts.nonces.get(acts.nodes.addresses[node])
-    return nonce is not None and (
-        nonce <= parameters.own_life_nonce
-        or _age(acts, node) <= parameters.own_life_days * DAY_SECONDS
-    )
+    hardly_used = nonce is not None and nonce <= parameters.own_life_nonce
+    return hardly_used or _age(acts, node) <= parameters.own_life_days * DAY_SECONDS
 
 
 def _age(acts: Acts, node: int) -> float:

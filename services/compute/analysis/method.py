@@ -27,6 +27,7 @@ from compute.analysis.graph import (
     components,
     splitting_bridges,
 )
+from compute.analysis.kinds import are
 from compute.analysis.largest import with_largest_rows
 from compute.analysis.ledger import Ledger, Links
 from compute.analysis.limits import limits_of
@@ -142,7 +143,7 @@ def distributors_of(acts: Acts) -> list[Distributor]:
 def _distributors(
     acts: Acts, links: Links, kind: EvidenceType, centre: Literal["source", "target"], cap: int
 ) -> list[Distributor]:
-    personal = np.fromiter((kind == "eoa" for kind in acts.nodes.kinds), bool)
+    personal = are(acts.nodes.kinds, "eoa")
     links = links.where(personal[links.source] & personal[links.target])
     centres, others = (
         (links.source, links.target) if centre == "source" else (links.target, links.source)

@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from compute.analysis.accounts import (
     account_of,
     is_delegation,
@@ -15,6 +12,8 @@ from compute.analysis.accounts import (
     looks_constructed,
     pool_of,
 )
+from compute.analysis.amounts import Mask
+from compute.analysis.kinds import Kinds, are
 from compute.analysis.labels import DEAD, ZERO, Label, Labels
 from compute.analysis.ledger import Ledger
 from compute.analysis.parameters import Parameters
@@ -57,9 +56,9 @@ class Nodes:
         return self.kinds[node] == "eoa" and node not in self.services
 
     @cached_property
-    def wallets(self) -> NDArray[np.bool_]:
+    def wallets(self) -> Mask:
         """Whether each node is a personal account that may be linked to others."""
-        personal = np.fromiter((kind == "eoa" for kind in self.kinds), bool, count=len(self.kinds))
+        personal = are(self.kinds, "eoa")
         personal[list(self.services)] = False
         return personal
 
@@ -84,7 +83,7 @@ def nodes_of(ledger: Ledger, facts: ChainFacts, labels: Labels, parameters: Para
         for name, number in zip(names, addresses.numbers(names), strict=True)
         if number is not None
     }
-    kinds: list[Kind] = ["eoa"] * len(addresses)
+    kinds = Kinds(len(addresses))
     classes = _Classes(ledger, index, facts, labelled, parameters)
     reasons: dict[int, Reason] = {}
     for node, kind, reason in classes.reasons():
@@ -93,8 +92,7 @@ def nodes_of(ledger: Ledger, facts: ChainFacts, labels: Labels, parameters: Para
             reasons.pop(node, None)
         else:
             reasons[node] = reason
-    personal = np.fromiter((kind == "eoa" for kind in kinds), bool, count=len(kinds))
-    services = services_of(ledger, index, personal, facts, parameters)
+    services = services_of(ledger, index, kinds.are("eoa"), facts, parameters)
     behaviour = {node: Reason("behaviour", why) for node, why in services.items()}
     return Nodes(
         addresses, index, ledger.balances.extended(len(others)), kinds, labelled, holders_end,

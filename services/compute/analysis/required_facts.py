@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from math import ceil
+from typing import Final
 
 import numpy as np
 
@@ -27,9 +28,12 @@ from compute.analysis.method import linked_sources, linked_sweeps
 from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import Parameters
 from compute.analysis.required_balances import required_balances
-from compute.analysis.sweeping import native_candidates
+from compute.analysis.sweeping import native_candidates, native_sweeps
 from compute.analysis.times import required_blocks
 from compute.chain_facts import Address, ChainFacts, RequiredFacts
+
+_MORE_SWEEPS: Final = 4
+"""How many times more wallets are examined for sweeps if some of the largest have swept."""
 
 
 def facts_required_by(
@@ -227,11 +231,16 @@ class _Needs:
                 yield nodes.addresses[node]
 
     def _sweeping(self) -> list[int]:
-        """Return the largest fresh wallets, once their first funders are known."""
+        """Return the largest fresh wallets, once their first funders are known.
+
+        More of them if the first ones show that some swept to the same address.
+        """
         if not self.acts.facts.requested.funders:
             return []
         fresh = (node for node in self._wallets() if is_fresh(self.acts, node))
-        return list(islice(fresh, self.acts.parameters.native_sweeps_of))
+        found = any(True for _ in native_sweeps(self.acts))
+        count = self.acts.parameters.native_sweeps_of * (_MORE_SWEEPS if found else 1)
+        return list(islice(fresh, count))
 
     def _unknown_codes(self) -> list[int]:
         """Return the payers behind contracts, and the recipients of native sweeps."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from compute.analysis.acts import Acts
 from compute.analysis.findings import Group, SuspectedGroup
+from compute.analysis.kinds import are
 from contracts.cluster_report import SuspicionKind
 
 _SIGHTINGS: Final = 100
@@ -52,12 +53,9 @@ def suspicions_of(acts: Acts, groups: Sequence[Group]) -> list[SuspectedGroup]:
 def _purchases(acts: Acts) -> _Purchases:
     """Return the first tokens that wallets received from pools and contracts."""
     nodes, links = acts.nodes, acts.first_sources
-    pools = np.fromiter((kind == "pool" for kind in nodes.kinds), bool, count=len(nodes.kinds))
+    pools = are(nodes.kinds, "pool")
     bought = links.where(pools[links.source] & nodes.wallets[links.target])
-    holds = np.fromiter(
-        (nodes.balances[node] > 0 for node in bought.target.tolist()), bool, count=len(bought)
-    )
-    bought = bought.where(holds)
+    bought = bought.where(acts.ledger.balances.positive[bought.target])
     order = np.argsort(bought.row, kind="stable")
     row = bought.row[order]
     block = acts.ledger.transfers.block[row].astype(np.int64)
@@ -128,11 +126,8 @@ def _insiders(acts: Acts, groups: Sequence[Group], launch: int) -> frozenset[int
     nodes, transfers = acts.nodes, acts.ledger.transfers
     links = acts.first_sources
     before = links.where(transfers.block[links.row].astype(np.int64) < launch)
-    found = {
-        int(node)
-        for node in before.target
-        if nodes.is_wallet(int(node)) and nodes.balances[int(node)] > 0
-    }
+    early = before.target[nodes.wallets[before.target]]
+    found = set(early[acts.ledger.balances.positive[early]].tolist())
     deployer = nodes.index.get(acts.facts.token.deployer or "")
     for group in groups:
         if deployer in group.nodes:

@@ -42,7 +42,7 @@ def native_candidates(acts: Acts) -> Iterator[tuple[int, int, Sweep]]:
         if target != node and nodes.is_wallet(node) and nodes.is_wallet(target):
             found[target].append((node, sweep))
     for target, sources in sorted(found.items()):
-        if 1 < len(sources) <= acts.parameters.sweep_sources:
+        if 1 < len(sources) <= acts.parameters.hub_cap:
             yield from ((node, target, sweep) for node, sweep in sources)
 
 
