@@ -8,6 +8,7 @@ import benchmarks.worlds.held_out.services
 import benchmarks.worlds.held_out.trades
 import benchmarks.worlds.tuning.accounts
 import benchmarks.worlds.tuning.attacks
+import benchmarks.worlds.tuning.framing
 import benchmarks.worlds.tuning.known
 import benchmarks.worlds.tuning.mixture
 import benchmarks.worlds.tuning.services
