@@ -53,6 +53,8 @@ ANALYSIS_SECONDS: Final = 1_500
 Compute = Application[Settings, Analysis, ComputeCommand, ComputeEvent]
 
 LABELS: Final = "2026-11"
+NAME_TAGS: Final = "name-tags"
+"""Labels from published name tags: see `deploy.label_set`. Those of `LABELS` replace them."""
 """Version of the label set that comes with the service."""
 
 
@@ -135,8 +137,10 @@ def labels_of(settings: Settings, chain_id: int) -> Labels:
 
     The operator's label of an address replaces the service's.
     """
-    shipped = files("compute").joinpath("labels", f"{LABELS}.csv").read_text()
-    labels = read_labels(LABELS, chain_id, shipped.splitlines())
+    folder = files("compute").joinpath("labels")
+    texts = [folder.joinpath(f"{name}.csv").read_text() for name in (NAME_TAGS, LABELS)]
+    parts = [read_labels(LABELS, chain_id, text.splitlines()).known for text in texts]
+    labels = Labels(LABELS, {name: label for part in parts for name, label in part.items()})
     if settings.labels_file is None:
         return labels
     text = settings.labels_file.read_text()

@@ -37,8 +37,17 @@ ACCOUNT_IMPLEMENTATIONS: Final = frozenset({
     "0x29fcb43b46531bca003ddc8fcb67ffe91900c762",
     "0x34cfac646f301356faa8b21e94227e3583fe3f5f",
     "0x6851d6fdfafd08c0295c392436245e5bc78b0185",
+    "0xb00ce5cccdef57e539ddced01df43a13855d9910",
+    "0x69f4d1788e39c87893c980c06edf4b7f686e2938",
+    "0xfb1bffc9d739b8d520daf37df666da4c687191ea",
+    "0x1727c2c531cf966f902e5927b98490fdfb3b2b70",
+    "0xc35f063962328ac65ced5d4c3fc5def8dec68dfa",
+    "0x610fca2e0279fa1f8c00c8c2f71df522ad469380",
+    "0xff51a5898e281db6dfc7855790607438df2ca44b",
+    "0xedd160febbd92e350d4d398fb636302fccd67c7e",
 })  # fmt: skip
-"""Singletons of Safe, versions 1.1.1 to 1.4.1, that clones delegate to."""
+"""Singletons of Safe, versions 1.1.1 to 1.5.0, that clones delegate to; from the deployments that
+its maintainers publish (https://github.com/safe-global/safe-deployments, commit d0989c9)."""
 _ZEROS: Final = re.compile("0{12,}")
 _LAST_RESERVED: Final = 0xFFFF
 """Addresses up to here are precompiled contracts or reserved for them."""

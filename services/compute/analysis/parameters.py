@@ -58,7 +58,7 @@ class Parameters:
     """Transactions that a go-between may have sent, apart from those that funded holders."""
     sweep_sources: int = 25
     """Wallets whose tokens may be collected at one address, for it to be their owner's."""
-    native_sweeps_of: int = 25
+    native_sweeps_of: int = 15
     """Number of largest fresh wallets whose last native payment is looked for."""
     launch_blocks: int = 3
     """Blocks of the launch; who buys there is suspected of having known of it."""

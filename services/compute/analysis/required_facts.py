@@ -32,7 +32,7 @@ from compute.analysis.sweeping import native_candidates, native_sweeps
 from compute.analysis.times import required_blocks
 from compute.chain_facts import Address, ChainFacts, RequiredFacts
 
-_MORE_SWEEPS: Final = 4
+_MORE_SWEEPS: Final = 6
 """How many times more wallets are examined for sweeps if some of the largest have swept."""
 
 

@@ -277,7 +277,8 @@ def test_labels_are_read_for_one_chain() -> None:
 def test_the_bundled_labels_can_be_read() -> None:
     ethereum, elsewhere = labels_of(Settings(), 1), labels_of(Settings(), 8453)
     assert ZERO in elsewhere.known
-    assert elsewhere.known.items() < ethereum.known.items()
+    assert len(ethereum.known) > 600
+    assert len(elsewhere.known) < len(ethereum.known)
     assert all(name == name.lower() and len(name) == 42 for name in ethereum.known)
 
 
