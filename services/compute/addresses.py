@@ -13,6 +13,7 @@ from compute.transfers import ADDRESS_BYTES, Bytes, texts_of
 Hashes = NDArray[np.uint64]
 Salt = tuple[int, int, int]
 _SAMPLED: Final = 65_536
+_SLICE: Final = 1 << 18
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _HALF: Final = np.uint64(32)
 
@@ -120,7 +121,10 @@ class AddressBook(Sequence[str]):
     @cached_property
     def _sorted(self) -> tuple[Salt, Hashes, NDArray[np.uint32]]:
         salt = salt_of(self._addresses)
-        hashes = hashes_of(self._addresses, salt)
+        hashes = np.empty(len(self._addresses), np.uint64)
+        for start in range(0, len(hashes), _SLICE):
+            part = slice(start, start + _SLICE)
+            hashes[part] = hashes_of(self._addresses[part], salt)
         order = np.argsort(hashes).astype(np.uint32)
         return salt, hashes[order], order
 

@@ -80,7 +80,7 @@ def mapped(path: Path, dtype: DTypeLike, rows: int | None = None, width: int = 0
     shape = (rows, width) if width else (rows,)
     if not rows:  # an empty file cannot be mapped
         return np.empty(shape, dtype)
-    return np.memmap(path, dtype, mode="r", shape=shape)
+    return np.memmap(path, dtype, mode="r", shape=shape).view(np.ndarray)  # it slices faster
 
 
 def release(*columns: NDArray[Any]) -> None:

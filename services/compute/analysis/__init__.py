@@ -54,7 +54,9 @@ def analyse(
     """
     ledger = replay(transfers, parameters)
     nodes = nodes_of(ledger, facts, labels, parameters)
+    ledger.release()
     findings = find(nodes, ledger, facts, parameters)
+    ledger.release()
     return output_of(
         ledger,
         nodes,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compute.analysis.acts import Acts
+from compute.analysis.amounts import Mask
 from compute.analysis.kinds import are
 from compute.analysis.ledger import Links
 from compute.analysis.lives import is_fresh
@@ -40,18 +41,20 @@ def bundle_candidates(acts: Acts) -> list[Bundle]:
             tuple(links.row[group].tolist()),
             tuple(links.target[group].tolist()),
         )
-        for group in _by_transaction(ledger.transfers, links)
-        if len(group) >= least
+        for group in _by_transaction(ledger.transfers, links, least)
     ]
 
 
-def _by_transaction(transfers: Transfers, links: Links) -> Iterator[NDArray[np.int64]]:
-    """Yield the positions of the links with the same transaction and source."""
+def _by_transaction(transfers: Transfers, links: Links, least: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the positions of the links with the same transaction and source, if they are many."""
     number = np.searchsorted(transfers.transaction_starts, links.row, side="right")
     order = np.lexsort((links.row, links.source, number))
     number, source = number[order], links.source[order]
     ends = np.flatnonzero((number[1:] != number[:-1]) | (source[1:] != source[:-1])) + 1
-    yield from np.split(order, ends)
+    starts = np.concatenate(([0], ends))
+    sizes = np.diff(starts, append=len(order))
+    for start, size in zip(starts[sizes >= least], sizes[sizes >= least], strict=True):
+        yield order[start : start + size]
 
 
 def bundles(acts: Acts) -> list[tuple[int, Bundle]]:
@@ -106,9 +109,22 @@ def _fee_takers(acts: Acts) -> frozenset[int]:
     """
     transfers = acts.ledger.transfers
     home = np.full(len(transfers.addresses), -1, np.int64)
-    for number, bundle in enumerate(bundle_candidates(acts)):
+    candidates = bundle_candidates(acts)
+    if not candidates:
+        return frozenset()
+    for number, bundle in enumerate(candidates):
         home[list(bundle.targets)] = number
-    rows = np.flatnonzero(home[transfers.recipient] >= 0)
+    counts = np.zeros(len(home), np.int64)
+    for part in transfers.slices(_ROWS):
+        rows = part.start + np.flatnonzero(home[transfers.recipient[part]] >= 0)
+        shared = _shared(transfers, rows, home)
+        counts += np.bincount(transfers.recipient[rows[shared]], minlength=len(home))
+        transfers.release()
+    return frozenset(np.flatnonzero(counts >= _FEES).tolist())
+
+
+def _shared(transfers: Transfers, rows: NDArray[np.int64], home: NDArray[np.int64]) -> Mask:
+    """Return which rows are next to a payment to another bundle in the same transaction."""
     shared = np.zeros(len(rows), bool)
     for step in _NEAR:
         near = np.clip(rows + step, 0, len(transfers) - 1)
@@ -117,10 +133,11 @@ def _fee_takers(acts: Acts) -> frozenset[int]:
             & (transfers.sender[near] == transfers.sender[rows])
             & (home[transfers.recipient[near]] != home[transfers.recipient[rows]])
         )
-    counts = np.bincount(transfers.recipient[rows[shared]], minlength=len(home))
-    return frozenset(np.flatnonzero(counts >= _FEES).tolist())
+    return shared
 
 
+_ROWS = 1 << 21
+"""Rows that are compared at once."""
 _NEAR = (-3, -2, -1, 1, 2, 3)
 """Distance between the log of a fee and that of the purchase."""
 _FEES = 2

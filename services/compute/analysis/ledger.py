@@ -94,6 +94,11 @@ class Ledger:
         zero = self.index_of(ZERO)
         return self.balances.total() - (0 if zero is None else self.balances[zero])
 
+    def release(self) -> None:
+        """Let the system forget the pages that were read, if the columns are mapped files."""
+        self.transfers.release()
+        self.pairs.release()
+
     def received_by(self, index: int) -> int:
         """Return all that an address ever received."""
         digits = self.received[:, index].tolist()

@@ -60,6 +60,7 @@ def output_of(
     listed = holdings.balances.largest(parameters.holders)
     shown = shown_nodes(listed, findings, report.clusters)
     flows = flows_between(shown, nodes, ledger, clock)
+    ledger.release()
     changes = changes_of(listed, holdings, ledger, facts, clock)
     return AnalysisOutput(
         report=report,

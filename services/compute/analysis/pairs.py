@@ -55,7 +55,11 @@ class Pairs:
         """Yield consecutive slices that fit into memory."""
         for part in _parts(0, len(self)):
             yield part
-            release(self.key, self.count, self.first, self.last, *self.digits)
+            self.release()
+
+    def release(self) -> None:
+        """Let the system forget the pages that were read, if the columns are mapped files."""
+        release(self.key, self.count, self.first, self.last, *self.digits)
 
     def ends(self, part: slice | NDArray[Any]) -> tuple[Indexes, Indexes]:
         """Return the senders and the recipients of some pairs."""

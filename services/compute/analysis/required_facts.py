@@ -148,7 +148,8 @@ class _Needs:
         """Return how many go-betweens lie between each funder and the nearest holder."""
         nodes, facts = self.acts.nodes, self.acts.facts
         found: dict[int, int] = {}
-        wave = [node for node in range(nodes.holders_end) if nodes.addresses[node] in facts.funders]
+        asked = [nodes.index.get(address) for address in facts.funders]
+        wave = sorted(node for node in asked if node is not None and node < nodes.holders_end)
         for depth in range(1, self.acts.parameters.hops + 2):
             above = []
             for node in wave:

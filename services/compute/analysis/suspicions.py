@@ -86,7 +86,7 @@ def _equal_amounts(acts: Acts, bought: _Purchases) -> Iterator[SuspectedGroup]:
     least = acts.parameters.equal_wallets
     if not least:
         return
-    words = acts.ledger.transfers.value[bought.row]
+    words = np.stack([digit[bought.row] for digit in acts.ledger.transfers.digits], axis=1)
     _, number, counts = np.unique(words, axis=0, return_inverse=True, return_counts=True)
     number = number.ravel()
     for value in np.flatnonzero(counts >= least).tolist():
