@@ -151,9 +151,10 @@ class Transfers:
         )
 
     def slices(self, rows: int) -> Iterator[slice]:
-        """Yield consecutive slices of at most this many rows."""
+        """Yield consecutive slices of at most this many rows; release each afterwards."""
         for start in range(0, len(self), rows):
             yield slice(start, min(start + rows, len(self)))
+            self.release()
 
     @cached_property
     def transaction_starts(self) -> NDArray[np.int64]:
@@ -164,7 +165,6 @@ class Transfers:
             hashes = words[first : part.stop]
             fresh = (hashes[1:] != hashes[:-1]).any(axis=1)
             starts.append(np.flatnonzero(fresh) + first + 1)
-            self.release()
         return np.concatenate(starts)
 
     def address(self, index: int) -> str:

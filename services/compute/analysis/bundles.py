@@ -119,7 +119,6 @@ def _fee_takers(acts: Acts) -> frozenset[int]:
         rows = part.start + np.flatnonzero(home[transfers.recipient[part]] >= 0)
         shared = _shared(transfers, rows, home)
         counts += np.bincount(transfers.recipient[rows[shared]], minlength=len(home))
-        transfers.release()
     return frozenset(np.flatnonzero(counts >= _FEES).tolist())
 
 
