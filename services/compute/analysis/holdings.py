@@ -1,7 +1,7 @@
 """Add up who holds the supply, by kind of holder."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
@@ -141,7 +141,7 @@ def _burned(nodes: Nodes, ledger: Ledger, zero: int, facts: ChainFacts) -> int:
 
 def _replaced(logged: Balances, known: Mapping[int, int]) -> Balances:
     """Return the balances with those that are known instead; none is below zero."""
-    values = _digits(known.values())
+    values = _digits(list(known.values()))
     width = max(len(logged.size), len(values))
     size = np.zeros((width, len(logged)), np.uint32)
     size[: len(logged.size)] = np.where(logged.negative, 0, logged.size)
@@ -151,10 +151,11 @@ def _replaced(logged: Balances, known: Mapping[int, int]) -> Balances:
     return Balances(size, np.zeros(len(logged), bool))
 
 
-def _digits(values: Iterable[int]) -> NDArray[np.uint32]:
-    """Return amounts as a column of eight digits."""
-    raw = b"".join(value.to_bytes(32, "little") for value in values)
-    return np.frombuffer(raw, "<u4").reshape(-1, 8).T.astype(np.uint32)
+def _digits(values: Collection[int]) -> NDArray[np.uint32]:
+    """Return amounts as a column of digits; a sum of amounts may have more than 256 bits."""
+    width = max(1, -(-max(values, default=0).bit_length() // 32))
+    raw = b"".join(value.to_bytes(4 * width, "little") for value in values)
+    return np.frombuffer(raw, "<u4").reshape(-1, width).T.astype(np.uint32)
 
 
 def share_of(part: int, total: int) -> float:
