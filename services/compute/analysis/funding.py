@@ -73,7 +73,13 @@ def funding_edges(acts: Acts) -> list[Edge]:
     """Return the edges from funders to the wallets that they set up, through go-betweens."""
     kept = list(_kept(acts))
     holding = [each for each in kept if each.node < acts.nodes.holders_end]
-    fresh, mixed = of_one_owner(acts, holding, lambda each: each.funder, lambda each: each.node)
+    fresh, mixed = of_one_owner(
+        acts,
+        holding,
+        lambda each: each.funder,
+        lambda each: each.node,
+        lambda each: each.funding.tx_hash,
+    )
     between = [each for each in kept if each.node >= acts.nodes.holders_end]
     kept = [*fresh, *(each for each in between if each.funder not in mixed)]
     while leaves := _leaves(kept, acts.nodes):

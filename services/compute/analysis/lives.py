@@ -1,12 +1,13 @@
 """Tell wallets that were set up for a token from those that have a life of their own.
 
 A payment to a wallet that its owner has used for long may be a gift, a wage or a sale: it shows
-no common owner. And who pays several such wallets is an employer, a trader or the host of an
+no common owner. And who mostly pays such wallets is an employer, a trader or the host of an
 airdrop, so that the payments to fresh wallets show none either.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from fractions import Fraction
 from functools import cache
 from typing import Final, TypeVar
 
@@ -20,6 +21,7 @@ _LEAST_ESTABLISHED: Final = 2
 """Established wallets from which the share of them counts."""
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 def is_fresh(acts: Acts, node: int) -> bool:
@@ -51,30 +53,49 @@ def _age(acts: Acts, node: int) -> float:
 
 
 def of_one_owner(
-    acts: Acts, found: Iterable[T], centre: Callable[[T], int], other: Callable[[T], int]
+    acts: Acts,
+    found: Iterable[T],
+    centre: Callable[[T], int],
+    other: Callable[[T], int],
+    act: Callable[[T], object],
 ) -> tuple[list[T], set[int]]:
-    """Return what links fresh wallets only, and the centres that deal with established ones.
+    """Return what links fresh wallets only, and the centres that mostly deal with others.
 
-    Nothing that such a centre did is evidence.
+    A transaction that pays several established wallets is a distribution: it links none of those
+    that it pays. Nothing that a centre did is evidence if it mostly dealt with established ones.
     """
-    found = list(found)
     fresh = cache(lambda node: is_fresh(acts, node))
-    count = Counter(map(centre, found))
-    established = Counter(centre(each) for each in found if not fresh(other(each)))
-    mixed = {
-        node
-        for node, number in established.items()
-        if number >= _LEAST_ESTABLISHED and number >= acts.parameters.mixed_share * count[node]
+    found = list(found)
+    mixed = _mixed(found, act, lambda each: fresh(other(each)), acts.parameters.mixed_share)
+    found = [each for each in found if act(each) not in mixed]
+    busy = _mixed(found, centre, lambda each: fresh(other(each)), acts.parameters.mixed_payments)
+    kept = [each for each in found if centre(each) not in busy and fresh(other(each))]
+    return kept, busy
+
+
+def _mixed(
+    found: Iterable[T],
+    key: Callable[[T], K],
+    fresh: Callable[[T], bool],
+    share: Fraction,
+) -> set[K]:
+    """Return the keys of which at least this share, and at least two, are not fresh."""
+    count = Counter(map(key, found))
+    established = Counter(key(each) for each in found if not fresh(each))
+    return {
+        each
+        for each, number in established.items()
+        if number >= _LEAST_ESTABLISHED and number >= share * count[each]
     }
-    kept = [each for each in found if centre(each) not in mixed and fresh(other(each))]
-    return kept, mixed
 
 
 def links_of_one_owner(acts: Acts, links: Links, *, to_target: bool = False) -> Links:
     """Return the links of fresh wallets; the centre is the source, or the target."""
     centres, others = (links.target, links.source) if to_target else (links.source, links.target)
-    pairs: Sequence[tuple[int, int, int]] = list(
-        zip(centres.tolist(), others.tolist(), range(len(links)), strict=True)
+    starts = acts.ledger.transfers.transaction_starts
+    numbers = np.searchsorted(starts, links.row, side="right")
+    rows = zip(range(len(links)), centres.tolist(), others.tolist(), numbers.tolist(), strict=True)
+    kept, _ = of_one_owner(
+        acts, rows, lambda row: row[1], lambda row: row[2], lambda row: (row[1], row[3])
     )
-    kept, _ = of_one_owner(acts, pairs, lambda each: each[0], lambda each: each[1])
-    return links.take(np.array([each[2] for each in kept], np.int64))
+    return links.take(np.array([row[0] for row in kept], np.int64))

@@ -41,7 +41,9 @@ class Parameters:
     own_life_days: int = 14
     """Days before its first tokens within which a wallet that got its first coins is fresh."""
     mixed_share: Fraction = Fraction(1, 4)
-    """Share of such wallets from which what one address pays them all is no evidence."""
+    """Share of such wallets from which what one transaction pays is a distribution."""
+    mixed_payments: Fraction = Fraction(1, 2)
+    """Share of such wallets from which nothing that an address paid is evidence."""
     smart_accounts: bool = True
     """Safes, ERC-4337 accounts and EIP-7702 delegations are persons."""
     burns: bool = True

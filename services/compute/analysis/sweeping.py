@@ -49,7 +49,9 @@ def native_candidates(acts: Acts) -> Iterator[tuple[int, int, Sweep]]:
 def native_sweeps(acts: Acts) -> list[tuple[int, int, Sweep]]:
     """Return the native sweeps that are evidence: by fresh wallets, to no service."""
     known = [each for each in native_candidates(acts) if acts.is_known_person(each[1])]
-    kept, _ = of_one_owner(acts, known, lambda each: each[1], lambda each: each[0])
+    kept, _ = of_one_owner(
+        acts, known, lambda each: each[1], lambda each: each[0], lambda each: each[2].tx_hash
+    )
     several = Counter(target for _, target, _ in kept)
     return [each for each in kept if several[each[1]] > 1]
 

@@ -209,6 +209,22 @@ def test_who_pays_established_wallets_owns_not_the_fresh_ones_either() -> None:
     assert launch.clusters() == []
 
 
+def test_an_owner_who_also_pays_others_owns_the_fresh_wallets() -> None:
+    launch = Launch(1)
+    team, promoters = launch.new_wallets(8), [launch.used_for_long() for _ in range(6)]
+    for each in (*team, *promoters):
+        launch.transfer(launch.deployer, each, 100_000 * UNIT)
+    assert launch.clusters() == [{launch.deployer, *team}]
+
+
+def test_a_giveaway_in_one_transaction_links_none_of_the_winners() -> None:
+    launch = Launch(1)
+    winners = [*launch.new_wallets(7), *[launch.used_for_long() for _ in range(3)]]
+    moves = [(launch.deployer, each, 5_000 * UNIT) for each in winners]
+    launch.act(launch.deployer, *moves, to=launch.contract())
+    assert launch.clusters() == []
+
+
 def test_a_fresh_wallet_may_have_become_busy() -> None:
     launch = Launch(1)
     centre, *rays = launch.star(launch.pool, 4)
