@@ -1,6 +1,6 @@
 """Count the calls that fetching facts makes, and stop at a budget."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -13,6 +13,10 @@ T = TypeVar("T")
 
 class BudgetSpent(Exception):
     """Report that these calls would exceed the budget; none of them was made."""
+
+
+def _believe(_call: Call, _result: Any) -> bool:
+    return False
 
 
 @dataclass(slots=True)
@@ -28,8 +32,12 @@ class Calls:
         """Calls that may still be made."""
         return max(0, self.budget - self.made)
 
-    async def batch(self, calls: Sequence[Call]) -> list[Any]:
+    async def batch(
+        self, calls: Sequence[Call], doubted: Callable[[Call, Any], bool] = _believe
+    ) -> list[Any]:
         """Make several calls and return the result or `RpcError` of each, in order.
+
+        A result that `doubted` returns True for is believed only if no endpoint has a better one.
 
         Raises:
             BudgetSpent: there are more calls than are left.
@@ -38,7 +46,7 @@ class Calls:
         if len(calls) > self.left:
             raise BudgetSpent(f"{len(calls)} calls, and {self.left} are left")
         self.made += len(calls)
-        return await self.rpc.batch(calls)
+        return await self.rpc.batch(calls, doubted=doubted)
 
     @contextmanager
     def at_most(self, share: Fraction) -> Iterator[None]:

@@ -96,6 +96,8 @@ class FirstFunders:
             return
         await self._halve([Interval(-1, self.last, ranks)], [self.last])
         await self._settle_unused()
+        if self._unresolved:
+            await self.usage.learn(self.last)
         while chosen := self._next():
             found = [each for each in chosen if each.is_found]
             await self._pay(found)

@@ -12,6 +12,7 @@ from compute.chain.calls import BudgetSpent, Calls
 from compute.chain.programs import COINS, Program
 from compute.chain.rejections import RpcError
 from compute.chain.rpc import BATCH, Call, Unreachable
+from compute.chain.witness import Witness
 
 ITEMS: Final = 1_000
 """Items of one call, at most; a node reads as many accounts from its disk."""
@@ -32,6 +33,8 @@ class MulticallLimits:
     """False if they refuse `eth_call` without `to`; None if that is not known yet."""
     items: dict[str, int] = field(default_factory=dict)
     """Items of one call that were accepted after more were rejected, by program."""
+    witness: Witness | None = None
+    """Shows which states an endpoint has; None if it is not known yet."""
     old_until: int = -1
     """A block whose EVM knows no code hashes; nor do those before it."""
 
@@ -73,9 +76,14 @@ class Multicall:
         return bool(self.limits.supported)
 
     async def run(
-        self, program: Program, requests: Sequence[tuple[int, Items]]
+        self,
+        program: Program,
+        requests: Sequence[tuple[int, Items]],
+        last: bytes | None = None,
     ) -> list[list[bytes] | RpcError]:
         """Return the records of each request (a block and items), or the error of its first item.
+
+        Where an endpoint returns only zeros for the item `last`, another one is asked.
 
         Raises:
             Unreachable: no endpoint responds.
@@ -88,11 +96,12 @@ class Multicall:
         flat = [part for request in parts for part in request]
         while waiting := [part for part in flat if part.next]:
             for batch in _batches(waiting, program):
-                await self._send(program, batch)
+                await self._send(program, batch, last)
         return [_joined(request) for request in parts]
 
-    async def _send(self, program: Program, parts: Sequence[_Part]) -> None:
-        for part, result in zip(parts, await self._results(program, parts), strict=True):
+    async def _send(self, program: Program, parts: Sequence[_Part], last: bytes | None) -> None:
+        results = await self._results(program, parts, last)
+        for part, result in zip(parts, results, strict=True):
             records = _records(program, result, len(part.next))
             if not isinstance(records, RpcError):
                 part.records += records
@@ -103,10 +112,21 @@ class Multicall:
             else:
                 part.most, part.rejected = max(1, len(part.next) // SMALLER), True
 
-    async def _results(self, program: Program, parts: Sequence[_Part]) -> list[Any]:
+    async def _results(
+        self, program: Program, parts: Sequence[_Part], last: bytes | None
+    ) -> list[Any]:
         calls = [_call(program, part) for part in parts]
+
+        def is_doubtful(call: Call, result: Any) -> bool:
+            part = parts[calls.index(call)]
+            records = _records(program, result, len(part.next))
+            if isinstance(records, RpcError):
+                return True
+            complete = len(records) == len(part.next) and part.next[-1] == last
+            return complete and not any(records[-1])
+
         try:
-            return await self.calls.batch(calls)
+            return await self.calls.batch(calls, is_doubtful)
         except BudgetSpent as error:
             return [RpcError(NO_RESULT, str(error))] * len(parts)
         except Unreachable as error:

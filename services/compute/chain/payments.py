@@ -15,10 +15,9 @@ from typing import Any, Final
 
 from compute.chain.accounts import Accounts
 from compute.chain.rejections import RpcError
+from compute.chain.witness import busiest_sender, missing_state
 from compute.chain_facts import Address, Funding
 
-NO_STATE: Final = -32_095
-"""Our own error code for a state that a node has dropped."""
 BLOCKS: Final = 10
 """Blocks in one HTTP request; each has some hundred kilobytes."""
 
@@ -68,19 +67,20 @@ class Payments:
 
     async def _require_state(self, number: int, following: Item) -> None:
         """Verify that the state of a block exists, by a sender in the block that follows it."""
+        witness = self.accounts.multicall.limits.witness
+        if witness is not None and number < witness.block:
+            return  # too old to be asked for: the funder stays unknown
         if self._state_from is not None and self._state_from <= number:
             return
-        sent = [each for each in following["transactions"] if _nonce(each) > 0]
-        if not sent:
+        if (sender := busiest_sender(following)) is None:
             return
-        sender = str(max(sent, key=_nonce)["from"]).lower()
         (nonce,) = await self.accounts.calls.batch(
             [("eth_getTransactionCount", (sender, hex(number)))]
         )
         if isinstance(nonce, RpcError):
             raise nonce
         if int(nonce, 16) == 0:
-            raise RpcError(NO_STATE, f"the state of block {number} is missing")
+            raise missing_state(number)
         self._state_from = number
 
     async def _through_contracts(
@@ -107,11 +107,6 @@ class Payments:
         calls = [("eth_getTransactionReceipt", (each,)) for each in hashes]
         results = await self.accounts.calls.batch(calls)
         return {h: each for h, each in zip(hashes, results, strict=True) if isinstance(each, dict)}
-
-
-def _nonce(item: Item) -> int:
-    """Return a transaction's nonce; those of a rollup's system may have none."""
-    return int(str(item.get("nonce") or "0x0"), 16)
 
 
 def _direct(block: Item) -> dict[Address, Item]:

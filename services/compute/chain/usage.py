@@ -11,6 +11,7 @@ from compute.chain.accounts import Accounts, Probe
 from compute.chain.multicall import Multicall
 from compute.chain.programs import COINS, USED, Program
 from compute.chain.rejections import RpcError
+from compute.chain.witness import find_witness, missing_state
 
 
 @dataclass(slots=True)
@@ -31,6 +32,12 @@ class Usage:
     def is_certain(self, block: int) -> bool:
         """Return False for a block at which an address that has no coins may have been used."""
         return not self.supported or block > self.multicall.limits.old_until
+
+    async def learn(self, last: int) -> None:
+        """Find out how to recognise an endpoint without old states, if that is not known yet."""
+        limits = self.multicall.limits
+        if self.supported and limits.witness is None:
+            limits.witness = await find_witness(self.accounts.calls, last)
 
     async def at(self, probes: Sequence[Probe]) -> list[list[bool]]:
         """Return for each block which of its addresses had been used.
@@ -83,13 +90,20 @@ class Usage:
     async def _run(
         self, program: Program, probes: Sequence[Probe], numbers: Sequence[int]
     ) -> dict[int, list[bool]]:
-        requests = [
-            (probes[number][0], [bytes.fromhex(each[2:]) for each in probes[number][1]])
-            for number in numbers
-        ]
-        results = zip(numbers, await self.multicall.run(program, requests), strict=True)
-        return {
+        witness = self.multicall.limits.witness
+        last = b"" if witness is None else bytes.fromhex(witness.account[2:])
+        requests = []
+        for block, addresses in (probes[number] for number in numbers):
+            items = [bytes.fromhex(each[2:]) for each in addresses]
+            seen = program is USED and witness is not None and block >= witness.block
+            requests.append((block, [*items, last] if seen else items))
+        results = zip(numbers, await self.multicall.run(program, requests, last), strict=True)
+        found = {
             number: [any(record) for record in records]
             for number, records in results
             if not isinstance(records, RpcError)
         }
+        for number, used in found.items():
+            if len(used) > len(probes[number][1]) and not used.pop():
+                raise missing_state(probes[number][0])
+        return found

@@ -13,6 +13,7 @@ from deploy.local.chain.simulation import hash_of
 
 BLOCK_SECONDS = 12
 COIN = 10**18
+BUSY, BUSY_NONCE = "0x" + "b0" * 20, 10**6
 NO_LOGS = {"status": "0x1", "from": "0x00", "to": "0x00", "logs": ()}
 
 
@@ -66,6 +67,7 @@ class SimulatedNode:
 
     def __post_init__(self) -> None:
         self._first = {bytes.fromhex(a[2:]): w.block for a, w in self.wallets.items()}
+        self._first[bytes.fromhex(BUSY[2:])] = 0
         for address, wallet in self.wallets.items():
             self._payments.setdefault(wallet.block, []).append(_payment(address, wallet))
 
@@ -147,7 +149,6 @@ class SimulatedNode:
         }
 
 
-BUSY, BUSY_NONCE = "0x" + "b0" * 20, 10**6
 BUSY_TRANSACTION = {
     "hash": hash_of(1), "from": BUSY, "to": BUSY, "value": "0x0", "input": "0x",
     "nonce": hex(BUSY_NONCE),

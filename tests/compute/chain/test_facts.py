@@ -10,6 +10,7 @@ import pytest
 from compute.chain.fetch_facts import NO_ARCHIVE, fetch_facts
 from compute.chain.multicall import MulticallLimits
 from compute.chain.receipts import ENTRY_POINTS, SAFE_EXECUTIONS, USER_OPERATION, transaction
+from compute.chain.rpc import Call
 from compute.chain_facts import (
     ChainFacts,
     Funding,
@@ -184,6 +185,34 @@ async def test_a_node_that_returns_zeros_for_dropped_states_is_no_archive(
     assert not facts.archive
     assert facts.warnings == (NO_ARCHIVE,)
     assert wrong(facts, wallets) == []
+
+
+class TwoNodes(SimulatedNode):
+    """Ask another node if a result of the first one is in doubt."""
+
+    def __init__(self, first: SimulatedNode, second: SimulatedNode) -> None:
+        super().__init__(first.wallets, first.head)
+        self.first, self.second = first, second
+
+    async def batch(self, calls: Sequence[Call], **options: Any) -> list[Any]:
+        doubted = options["doubted"]
+        results = await self.first.batch(calls)
+        return [
+            (await self.second.batch([call]))[0] if doubted(call, result) else result
+            for call, result in zip(calls, results, strict=True)
+        ]
+
+
+async def test_another_endpoint_is_asked_for_states_that_the_first_has_dropped() -> None:
+    wallets = with_emptied(8)
+    nodes = TwoNodes(
+        SimulatedNode(wallets, HEAD, zeros_before=HEAD - 90_000), SimulatedNode(wallets, HEAD)
+    )
+    facts = await facts_of(nodes, RequiredFacts(funders=tuple(wallets), calls=AMPLE))
+    early = {name for name, wallet in wallets.items() if wallet.block <= HEAD // 1_024}
+    assert facts.archive
+    assert set(wrong(facts, wallets)) <= early
+    assert len(facts.funders) == len(wallets)
 
 
 async def test_what_a_provider_accepts_is_found_out_once() -> None:
