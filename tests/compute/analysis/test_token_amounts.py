@@ -148,7 +148,7 @@ def test_a_misreported_supply_changes_neither_shares_nor_clusters(said: int) -> 
     assert limits(wrong.report).keys() == {"supply_misreported"}
 
 
-def test_supply_in_unknown_hands_is_told() -> None:
+def test_supply_in_unknown_hands_is_a_limit() -> None:
     simulated = launched()
     report = with_contract(simulated, simulated.balances(), SUPPLY * 5 // 4).report
     assert report.supply.unknown == pytest.approx(0.2)
