@@ -79,6 +79,8 @@ class SimulatedChain:
     _tokens: dict[str, BalanceHistory] = field(default_factory=lambda: defaultdict(BalanceHistory))
     _coins: dict[str, BalanceHistory] = field(default_factory=lambda: defaultdict(BalanceHistory))
     _nonces: dict[str, BalanceHistory] = field(default_factory=lambda: defaultdict(BalanceHistory))
+    _sent: Counter[str] = field(default_factory=Counter)
+    """Number of transactions by sender."""
     _included: int = 0
     """Rows of the simulation that are in blocks."""
 
@@ -121,6 +123,8 @@ class SimulatedChain:
         self._tokens[row.recipient].add(number, row.value)
 
     def _add(self, number: int, item: dict[str, Any]) -> None:
+        item["nonce"] = hex(self._sent[item["from"]])
+        self._sent[item["from"]] += 1
         self._transactions[number].append(item)
         self._nonces[item["from"]].add(number, 1)
 
