@@ -30,19 +30,20 @@ class Rule:
     """The value that scores 0."""
     best: float
     """The value that scores 100."""
-    what: str
+    why: str
+    """The reason in words, with the value as `share` or as `holders`."""
 
 
 SCORED: Final[dict[Name, Rule]] = {
     "largestEntity": Rule(
-        25, 0.30, 0.02, "of the circulating supply is held by the largest cluster or wallet"
+        25, 0.30, 0.02, "{share} of the circulating supply is held by the largest cluster or wallet"
     ),
-    "topTen": Rule(20, 0.90, 0.20, "is held by the ten largest clusters or wallets"),
-    "deployer": Rule(15, 0.20, 0.0, "is held by the deployer and their cluster"),
-    "spread": Rule(10, 0.0, 3.0, "powers of ten: as if so many held equal parts"),
-    "freshWallets": Rule(10, 0.50, 0.05, "is held by wallets funded in the last week"),
-    "suspicions": Rule(10, 0.30, 0.0, "is held by wallets that behaved conspicuously"),
-    "verified": Rule(10, 0.0, 1.0, "of what the report rests on is verified"),
+    "topTen": Rule(20, 0.90, 0.20, "{share} is held by the ten largest clusters or wallets"),
+    "deployer": Rule(15, 0.20, 0.0, "{share} is held by the deployer and their cluster"),
+    "spread": Rule(10, 0.0, 3.0, "it is held as if by {holders} holders with equal parts"),
+    "freshWallets": Rule(10, 0.50, 0.05, "{share} is held by wallets funded in the last week"),
+    "suspicions": Rule(10, 0.30, 0.0, "{share} is held by wallets that behaved conspicuously"),
+    "verified": Rule(10, 0.0, 1.0, "{share} of what the report rests on is verified"),
 }
 """The components of a score; the weights add up to 100."""
 
@@ -81,13 +82,12 @@ def score_of(
 def _component(name: Name, value: float) -> TokenScoreComponent:
     rule = SCORED[name]
     reached = (value - rule.worst) / (rule.best - rule.worst)
-    said = f"{value:.1f}" if name == "spread" else f"{value:.1%}"
     return TokenScoreComponent(
         name=name,
         weight=rule.weight,
         value=round(value, 9),
         score=round(100 * min(1.0, max(0.0, reached)), 3),
-        why=f"{said} {rule.what}",
+        why=rule.why.format(share=f"{value:.1%}", holders=f"{10**value:,.0f}"),
     )
 
 
