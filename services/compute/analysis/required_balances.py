@@ -36,5 +36,5 @@ def issuers(facts: ChainFacts) -> tuple[Address, ...]:
     owner = (
         f"0x{word.hex()[-_ADDRESS_CHARACTERS:]}" if len(word) == _WORD_BYTES and any(word) else None
     )
-    candidates = (facts.token.address, facts.token.deployer, owner)
+    candidates = (facts.token.address, facts.token.deployer, facts.token.owner, owner)
     return tuple(address for address in candidates if address is not None)
