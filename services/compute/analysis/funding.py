@@ -62,6 +62,23 @@ def is_go_between(
     )
 
 
+def depths(nodes: Nodes, facts: ChainFacts, parameters: Parameters) -> dict[int, int]:
+    """Return how many go-betweens there are from each funder down to the nearest holder."""
+    found: dict[int, int] = {}
+    wave = [node for node in map(nodes.index.get, facts.funders) if node is not None]
+    wave = [node for node in wave if node < nodes.holders_end]
+    for depth in range(1, parameters.hops + 2):
+        above = []
+        for node in wave:
+            funding = facts.funders.get(nodes.addresses[node])
+            funder = None if funding is None else nodes.index[funding.funder]
+            if funder is not None and funder >= nodes.holders_end and funder not in found:
+                found[funder] = depth
+                above.append(funder)
+        wave = above
+    return found
+
+
 def hubs(children: Mapping[int, list[Funded]], parameters: Parameters) -> dict[int, list[Funded]]:
     """Return the funders of more wallets than one owner has."""
     return {

@@ -35,7 +35,7 @@ from compute.analysis.lives import links_of_one_owner
 from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import Parameters
 from compute.analysis.suspicions import suspicions_of
-from compute.analysis.sweeping import collections, native_sweep_edges
+from compute.analysis.sweeping import collections, most_of_group, native_sweep_edges
 from compute.chain_facts import ChainFacts
 from contracts.cluster_report import EvidenceType
 
@@ -164,14 +164,16 @@ def _sweep_edges(acts: Acts, groups: Groups) -> list[Edge]:
     )
     sweeps = links_of_one_owner(acts, sweeps, to_target=True)
     sweeps = collections(acts, sweeps)
-    attached = sweeps.where(attaching(groups, sweeps.source, sweeps.target))
+    joins = attaching(groups, sweeps.source, sweeps.target)
+    attached = sweeps.where(joins & most_of_group(acts, groups, sweeps.source))
     return _edges(acts, attached, "sweep", _why_sweep)
 
 
 def _native_edges(acts: Acts, groups: Groups) -> list[Edge]:
     """Return the sweeps of native coins that attach a component, as those of tokens."""
     edges = native_sweep_edges(acts)
-    kept = attaching(groups, *_ends(edges))
+    sources, targets = _ends(edges)
+    kept = attaching(groups, sources, targets) & most_of_group(acts, groups, sources)
     inside = [groups[edge.source] == groups[edge.target] for edge in edges]
     return [
         edge for edge, joins, within in zip(edges, kept, inside, strict=True) if joins or within

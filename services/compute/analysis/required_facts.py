@@ -19,7 +19,7 @@ from compute.analysis.acts import Acts
 from compute.analysis.amounts import reaches
 from compute.analysis.bundles import bundle_candidates
 from compute.analysis.creation import creation_mints
-from compute.analysis.funding import Funded, by_funder, funded_nodes, is_go_between
+from compute.analysis.funding import Funded, by_funder, depths, funded_nodes, is_go_between
 from compute.analysis.labels import DEAD, ZERO, Labels
 from compute.analysis.largest import with_largest_rows
 from compute.analysis.ledger import Ledger, Links
@@ -137,29 +137,12 @@ class _Needs:
         if not acts.parameters.hops:
             return
         children = by_funder(funded_nodes(acts.nodes, acts.facts, acts.parameters))
-        depth = self._depths()
+        depth = depths(acts.nodes, acts.facts, acts.parameters)
         for node, funded in sorted(children.items()):
             if depth.get(node, 0) <= acts.parameters.hops and is_go_between(
                 node, acts.nodes, acts.facts, len(funded), acts.parameters
             ):
                 yield node
-
-    def _depths(self) -> dict[int, int]:
-        """Return how many go-betweens lie between each funder and the nearest holder."""
-        nodes, facts = self.acts.nodes, self.acts.facts
-        found: dict[int, int] = {}
-        asked = [nodes.index.get(address) for address in facts.funders]
-        wave = sorted(node for node in asked if node is not None and node < nodes.holders_end)
-        for depth in range(1, self.acts.parameters.hops + 2):
-            above = []
-            for node in wave:
-                funding = facts.funders.get(nodes.addresses[node])
-                funder = None if funding is None else nodes.index[funding.funder]
-                if funder is not None and funder >= nodes.holders_end and funder not in found:
-                    found[funder] = depth
-                    above.append(funder)
-            wave = above
-        return found
 
     def _nonces(self) -> Iterator[int]:
         """Yield the nodes of which it matters whether they are services, or ever acted."""

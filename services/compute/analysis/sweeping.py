@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from compute.analysis.acts import Acts
-from compute.analysis.graph import Edge
+from compute.analysis.amounts import Indexes, Mask
+from compute.analysis.graph import Edge, Groups
 from compute.analysis.ledger import Links
 from compute.analysis.lives import is_fresh, of_one_owner
 from compute.chain_facts import Sweep
@@ -28,6 +29,18 @@ def collections(acts: Acts, sweeps: Links) -> Links:
     targets = np.unique(sweeps.target).tolist()
     fresh = [node for node in targets if counts[node] >= _COLLECTED or is_fresh(acts, node)]
     return sweeps.where(np.isin(sweeps.target, np.array(fresh, np.uint32)))
+
+
+def most_of_group(acts: Acts, groups: Groups, sources: Indexes) -> Mask:
+    """Return which sweeps come from a group of which at least half of the holders sweep.
+
+    That one of several wallets sells to a wallet of another group joins no groups.
+    """
+    holding = acts.nodes.wallets[: len(acts.ledger.balances)] & acts.ledger.balances.positive
+    count = int(groups.max(initial=0)) + 1
+    holders = np.bincount(groups[np.flatnonzero(holding)], minlength=count)
+    sweeping = np.bincount(groups[np.unique(sources)], minlength=count)
+    return np.asarray((2 * sweeping >= holders)[groups[sources]], bool)
 
 
 def native_candidates(acts: Acts) -> Iterator[tuple[int, int, Sweep]]:

@@ -19,10 +19,9 @@ from compute.settings import Settings
 from compute.transfers import TransferRow, Transfers
 from contracts.chains import checksum_address
 from contracts.cluster_report import ClusterReport, compare
-from tests.compute.analysis.test_method import analysed
+from tests.compute.analysis.test_method import analysed, funded_by
 from tests.compute.simulated_token import (
     SUPPLY,
-    UNIT,
     ZERO,
     SimulatedToken,
     hash_of,
@@ -333,8 +332,7 @@ def test_merged_and_split_clusters_are_compared() -> None:
     simulated.transfer(simulated.deployer, pool, SUPPLY // 2)
     left, right = simulated.star(pool, 3), simulated.star(pool, 3)
     before = analysed(simulated).report
-    simulated.transfer(pool, left[0], 50_000_000 * UNIT)
-    simulated.transfer(left[0], right[0], 50_000_000 * UNIT)
+    funded_by(simulated, left[0], right[0])
     after = analysed(simulated).report
     (merged,) = compare(before, after).changes
     assert (merged.change, len(merged.others)) == ("merged", 2)
