@@ -59,7 +59,7 @@ class Receipts:
     async def _of_blocks(
         self, blocks: Sequence[int], wanted: frozenset[str]
     ) -> dict[str, Transaction | None]:
-        """Return the wanted transactions of whole blocks, without those that are rejected."""
+        """Return the wanted transactions of entire blocks, without those that are rejected."""
         found: dict[str, Transaction | None] = {}
         for at in range(0, len(blocks), BLOCKS):
             calls = [("eth_getBlockReceipts", (hex(n),)) for n in blocks[at : at + BLOCKS]]

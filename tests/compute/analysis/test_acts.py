@@ -26,7 +26,7 @@ def test_a_drainer_owns_no_victim() -> None:
     assert launch.clusters() == []
 
 
-def test_a_small_payment_of_their_own_makes_victims_of_nobody() -> None:
+def test_a_small_payment_of_their_own_makes_no_victims() -> None:
     """The largest transfer to the thief must be the victim's, not any of them."""
     launch = Launch(1)
     victims, (thief, safe_house) = launch.new_wallets(4), launch.new_wallets(2)
@@ -84,10 +84,10 @@ def test_a_settlement_links_neither_the_sellers_nor_the_buyers() -> None:
     assert launch.clusters() == []
 
 
-def test_a_payment_to_everybody_through_a_contract_is_a_distribution() -> None:
+def test_a_payment_to_many_through_a_contract_is_a_distribution() -> None:
     launch = Launch(1)
-    contract, everybody = launch.contract(), launch.new_wallets(60)
-    paid = [(contract, each, 2_000 * UNIT) for each in everybody]
+    contract, recipients = launch.contract(), launch.new_wallets(60)
+    paid = [(contract, each, 2_000 * UNIT) for each in recipients]
     launch.act(launch.deployer, (launch.deployer, contract, 120_000 * UNIT), *paid, to=contract)
     report = launch.analysed().report
     assert report.clusters == ()

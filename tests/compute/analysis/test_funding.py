@@ -111,7 +111,7 @@ def test_dust_before_the_real_coins_is_no_evidence() -> None:
 
 
 def test_a_relayer_of_a_mixer_unites_no_wallets() -> None:
-    """One withdrawal in each transaction: the funder called the contract for somebody else."""
+    """One withdrawal in each transaction: the funder called the contract for another person."""
     launch = Launch(1)
     paid_by_one(launch, via=launch.contract())
     assert launch.clusters() == []

@@ -38,11 +38,11 @@ def wrong(facts: ChainFacts, wallets: Mapping[str, Wallet]) -> list[str]:
     return [
         address
         for address, funding in facts.funders.items()
-        if funding is None or (funding.funder, funding.block) != told(wallets[address])
+        if funding is None or (funding.funder, funding.block) != expected(wallets[address])
     ]
 
 
-def told(wallet: Wallet) -> tuple[str, int]:
+def expected(wallet: Wallet) -> tuple[str, int]:
     return wallet.funder, wallet.block
 
 

@@ -26,7 +26,7 @@ PARAMETERS = Parameters(funders_of=10, kinds_of=40)
 
 
 def fail(error: Exception) -> Fault:
-    """Fail the whole request."""
+    """Fail the entire request."""
 
     def raised(_chance: random.Random, _responses: list[Response]) -> Any:
         raise error
