@@ -36,7 +36,7 @@ from compute.analysis import Labels, Parameters, analyse
 from compute.analysis.graph import attaching, components
 from compute.analysis.labels import ZERO
 from compute.analysis.ledger import Ledger, replay
-from compute.chain_facts import ChainFacts, Funding, PinnedBlock, TokenInfo
+from compute.chain_facts import ChainFacts, Code, Funding, PinnedBlock, TokenInfo
 from compute.columns import open_columns
 from compute.merging import append_segments, missing_segments
 from compute.transfers import Transfers
@@ -128,7 +128,7 @@ class Simulation:
             chain_id=1,
             pinned=PinnedBlock(self.count, "0x" + "22" * 32, 10**9, finalized=True),
             token=TokenInfo("0x" + "70" * 20, "T", "T", 18, supply, deployer, 1),
-            contracts=frozenset({pool}),
+            codes={pool: Code(1_000, "0x" + "33" * 32, b"\x60")},
             funders=funders,
         )
 

@@ -108,7 +108,7 @@ class Probe:
 FIRST_CALLS: Final = 15_000
 """Ten minutes of calls to an endpoint that accepts 25 a second."""
 _LISTS: Final = (
-    "kinds", "funders", "balances", "codes", "nonces", "transactions", "sweeps", "probes",
+    "funders", "balances", "codes", "nonces", "transactions", "sweeps", "probes",
     "blocks",
 )  # fmt: skip
 """The fields of `RequiredFacts` that name what is required."""
@@ -122,8 +122,6 @@ class RequiredFacts:
     list is ordered by importance: the fetch stops when its budget of calls is spent.
     """
 
-    kinds: tuple[Address, ...] = ()
-    """Addresses to check for contract code."""
     funders: tuple[Address, ...] = ()
     """Addresses whose first funder is needed; finding it takes an archive endpoint."""
     balances: tuple[Address, ...] = ()
@@ -172,8 +170,6 @@ class ChainFacts:
     chain_id: int
     pinned: PinnedBlock
     token: TokenInfo
-    contracts: frozenset[Address] = frozenset()
-    """The addresses of `RequiredFacts.kinds` that have code, EIP-7702 delegations excepted."""
     funders: Mapping[Address, Funding | None] = field(default_factory=dict)
     """First funder by address; None if it cannot be found (internal transfer, genesis)."""
     balances: Mapping[Address, int | None] = field(default_factory=dict)
@@ -207,7 +203,6 @@ class ChainFacts:
         }
         return replace(
             later,
-            contracts=self.contracts | later.contracts,
             funders={**self.funders, **later.funders},
             balances={**self.balances, **later.balances},
             codes={**self.codes, **later.codes},

@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ from compute.chain import Chains, ChainSettings, require_ids
 
 FACT_SECONDS: Final = 600
 """Seconds that the calls for the facts about a token may take; more with many holders."""
+HOLDER_SECONDS: Final = Fraction(3, 50)
+"""Seconds that the calls for one holder may take: an hour for 60,000."""
 
 
 class Settings(ServiceSettings):
@@ -61,7 +64,10 @@ class Settings(ServiceSettings):
 
     def parameters_on(self, chain: str) -> Parameters:
         """Return the parameters of analyses of this chain."""
-        parameters = Parameters(least_calls=int(self.chains[chain].rate * FACT_SECONDS))
+        rate = self.chains[chain].rate
+        parameters = Parameters(
+            least_calls=int(rate * FACT_SECONDS), calls_per_holder=Fraction(rate) * HOLDER_SECONDS
+        )
         if self.funders_of is None:
             return parameters
         return replace(parameters, funders_of=self.funders_of)

@@ -142,9 +142,6 @@ class _Classes:
 
     def _by_code(self) -> Iterator[tuple[int, Kind, str]]:
         """Yield the contracts, and add the persons' accounts among them to `accounts`."""
-        for address in sorted(self.facts.contracts - self.facts.codes.keys()):
-            if address in self.index:
-                yield self.index[address], "contract", "a contract"
         operated = {
             account
             for each in self.facts.transactions.values()

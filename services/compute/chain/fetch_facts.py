@@ -14,7 +14,6 @@ from compute.chain.accounts import Accounts
 from compute.chain.calls import Calls
 from compute.chain.first_funders import FirstFunders
 from compute.chain.multicall import Multicall, MulticallLimits
-from compute.chain.origin import DELEGATION
 from compute.chain.payments import Payments
 from compute.chain.probes import probe
 from compute.chain.receipts import Receipts
@@ -23,9 +22,7 @@ from compute.chain.rpc import RpcClient
 from compute.chain.sweeps import Sweeps
 from compute.chain.usage import Usage
 from compute.chain_facts import (
-    Address,
     ChainFacts,
-    Code,
     PinnedBlock,
     RequiredFacts,
     TokenInfo,
@@ -38,7 +35,6 @@ ACTS_SHARE: Final = Fraction(1, 3)
 SWEEPS_SHARE: Final = Fraction(1, 5)
 FUNDERS_SHARE: Final = Fraction(4, 5)
 NO_ARCHIVE: Final = "funding_unknown_without_archive"
-_DELEGATION_BYTES: Final = 23
 
 
 async def fetch_facts(
@@ -68,8 +64,7 @@ async def _current(facts: ChainFacts, accounts: Accounts, required: RequiredFact
     """Add what the state at the pinned block says."""
     block, calls = facts.pinned.number, accounts.calls
     with calls.at_most(STATE_SHARE):
-        addresses = tuple(dict.fromkeys((*required.codes, *required.kinds)))
-        codes = await accounts.codes(addresses, block)
+        codes = await accounts.codes(required.codes, block)
     with calls.at_most(STATE_SHARE):
         balances = await accounts.balances(facts.token.address, required.balances, block)
     with calls.at_most(STATE_SHARE):
@@ -77,7 +72,6 @@ async def _current(facts: ChainFacts, accounts: Accounts, required: RequiredFact
     return replace(
         facts,
         codes=codes,
-        contracts=frozenset(each for each in required.kinds if _is_contract(codes.get(each))),
         balances=balances,
         probes=probes,
         block_times=await _block_times(calls, required.blocks),
@@ -98,16 +92,15 @@ async def _acts(facts: ChainFacts, accounts: Accounts, required: RequiredFacts) 
 async def _old(facts: ChainFacts, accounts: Accounts, required: RequiredFacts) -> ChainFacts:
     """Add what only old states tell; without them the rest of the report is unaffected."""
     payments = Payments(accounts)
-    wallets = [each for each in required.funders if each not in facts.contracts]
     last, multicall = facts.pinned.number, accounts.multicall
     sweeps = {}
     try:
         with accounts.calls.at_most(SWEEPS_SHARE):
             sweeps = await Sweeps(accounts, last).find(required.sweeps)
-        if wallets:
+        if required.funders:
             usage = Usage(accounts, multicall, await multicall.supported(last))
             with accounts.calls.at_most(FUNDERS_SHARE):
-                await FirstFunders(accounts.calls, usage, payments, wallets, last).search()
+                await FirstFunders(accounts.calls, usage, payments, required.funders, last).search()
     except RpcError:  # no endpoint keeps old states
         facts = replace(facts, archive=False, warnings=(*facts.warnings, NO_ARCHIVE))
     return replace(facts, funders=payments.found, sweeps=sweeps)
@@ -124,23 +117,13 @@ async def _block_times(calls: Calls, numbers: Sequence[int]) -> dict[int, int]:
     }
 
 
-def _is_contract(code: Code | None) -> bool:
-    """Return True for a contract's code; a delegated account (EIP-7702) is personal."""
-    if code is None or not code.size:
-        return False
-    return code.size != _DELEGATION_BYTES or code.start[:3] != bytes.fromhex(DELEGATION[2:])
-
-
 def _skipped(facts: ChainFacts, required: RequiredFacts) -> dict[str, int]:
     """Return how many facts are missing, by name."""
-    wallets: tuple[Address, ...] = tuple(
-        each for each in required.funders if each not in facts.contracts
-    )
     pairs = {
         "codes": (required.codes, facts.codes),
         "nonces": (required.nonces, facts.nonces),
         "transactions": (required.transactions, facts.transactions),
-        "funders": (wallets, facts.funders),
+        "funders": (required.funders, facts.funders),
         "sweeps": (required.sweeps, facts.sweeps),
     }
     missing = {

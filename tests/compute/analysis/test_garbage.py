@@ -42,7 +42,6 @@ def any_facts(chance: random.Random, token: TokenInfo, required: RequiredFacts) 
         1,
         PINNED,
         token,
-        contracts=frozenset(name for name in required.kinds if chance.random() < 0.3),
         funders=some(required.funders, None, Funding(any_address(), hash_of(1), 1, 12)),
         balances=some(required.balances, None, 0, 5, 100, 2**256 - 1),
         codes=some(required.codes, Code(0, hash_of(0), b""), Code(10, hash_of(1), b"\x60")),

@@ -11,6 +11,7 @@ from compute.analysis import AnalysisOutput, Label, Labels, Parameters, analyse,
 from compute.calculations import serialize
 from compute.chain_facts import (
     ChainFacts,
+    Code,
     Funding,
     PinnedBlock,
     Probe,
@@ -226,7 +227,7 @@ def facts_of_any_token(draw: st.DrawFn) -> ChainFacts:
         chain_id=1,
         pinned=PinnedBlock(number, hash_of(number), draw(st.integers(0, 2**40)), finalized=True),
         token=token,
-        contracts=draw(st.frozensets(names)),
+        codes=dict.fromkeys(draw(st.frozensets(names)), Code(9, hash_of(9), b"\x60")),
         funders=draw(st.dictionaries(names, fundings)),
         balances=draw(st.dictionaries(names, st.none() | amounts)),
         block_times=draw(st.dictionaries(st.integers(0, 60), st.integers(0, 2**40))),

@@ -66,10 +66,12 @@ async def test_facts_are_fetched_at_the_pinned_block(
     token = await evm.token(TOKEN, pinned)
     held = simulated.balances()
     names = tuple(sorted(name for name, amount in held.items() if amount > 0))
-    facts = await evm.fetch_facts(token, pinned, RequiredFacts(names, names[:20], names))
-    assert facts.contracts == simulated.contracts & set(names)
+    required = RequiredFacts(codes=names, funders=names[:20], balances=names)
+    facts = await evm.fetch_facts(token, pinned, required)
+    with_code = {name for name, code in facts.codes.items() if code.size}
+    assert with_code == simulated.contracts & set(names)
     assert facts.balances == {name: held[name] for name in names}
-    assert set(facts.funders) == set(names[:20]) - facts.contracts
+    assert set(facts.funders) == set(names[:20])
     assert facts.archive
 
 
@@ -188,6 +190,7 @@ def test_the_budget_of_calls_follows_from_the_rate(rate: int | None, calls: int)
     chain = {"urls": ["https://example.com"], "perSecond": rate}
     settings = Settings.model_validate({"chains": {"base": chain}})
     assert settings.parameters_on("base").least_calls == calls
+    assert settings.parameters_on("base").calls_per_holder * 10_000 == calls
     few = settings.model_copy(update={"funders_of": 7})
     assert few.parameters_on("base").funders_of == 7
 
