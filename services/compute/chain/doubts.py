@@ -133,7 +133,8 @@ class Group:
 
     def settle(self, awaited: frozenset[str]) -> bool:
         """Return True if every call has an answer; `awaited` may still answer."""
-        self._settled = {n for n in range(len(self.calls)) if self._is_settled(n, awaited)}
+        settled = {n for n in range(len(self.calls)) if self._is_settled(n, awaited)}
+        self._settled = settled if self.together else self._settled | settled
         return len(self._settled) == len(self.calls)
 
     def _is_settled(self, n: int, awaited: frozenset[str]) -> bool:

@@ -157,7 +157,7 @@ class RpcClient:
             if group.settle(self._awaited()):
                 self._prefer_others(group)
                 return group.results()
-            attempts = attempts + 1 if len(group.pending) == before else 0
+            attempts = 0 if len(group.pending) < before else attempts + 1
         raise Unreachable(
             f"no endpoint of chain {self.chain_id} responds; the last reason: {reason}"
         )
