@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 ADDRESS_BYTES = 20
 WORD_BYTES = 32
-_SLICE = 1 << 20  # rows that are read at once
 
 Bytes = NDArray[np.uint8]
 Indexes = NDArray[np.uint32]
@@ -160,7 +159,7 @@ class Transfers:
     def transaction_starts(self) -> NDArray[np.int64]:
         """Return the row at which each transaction starts; its rows follow each other."""
         words, starts = self.tx.view(np.uint64), [np.zeros(min(1, len(self)), np.int64)]
-        for part in self.slices(_SLICE):
+        for part in self.slices(1 << 20):
             first = max(0, part.start - 1)
             hashes = words[first : part.stop]
             fresh = (hashes[1:] != hashes[:-1]).any(axis=1)
