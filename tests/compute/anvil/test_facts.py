@@ -212,8 +212,12 @@ async def test_first_funders_pay_themselves_or_through_a_contract(chain: Chain) 
     await chain.mine(10)
     names = (first, second, emptied, never, funder, *team)
     facts = await chain.facts(funders=names)
-    assert facts.funders[first] == Funding(funder, direct, block, await chain.timestamp(block))
-    assert facts.funders[emptied] == Funding(funder, late, later, await chain.timestamp(later))
+    assert facts.funders[first] == Funding(
+        funder, direct, block, await chain.timestamp(block), value=5
+    )
+    assert facts.funders[emptied] == Funding(
+        funder, late, later, await chain.timestamp(later), value=5
+    )
     assert facts.funders[never] is None
     for name, owner in ((second, emptied), (funder, RICH)):
         funding = facts.funders[name]
