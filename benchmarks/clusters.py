@@ -181,7 +181,7 @@ def groups_of_networkx(transfers: Transfers, held: int) -> list[set[int]]:
     groups.add_nodes_from(graph)
     for recipient, sender in first.items():
         value = graph[sender][recipient]["value"]
-        if value * 20 >= received[recipient] and value * 1_000_000 >= held:
+        if value * 5 >= received[recipient] and value * 1_000_000 >= held:
             groups.add_edge(sender, recipient)
     home = {
         node: number for number, part in enumerate(nx.connected_components(groups)) for node in part

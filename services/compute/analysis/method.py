@@ -8,7 +8,6 @@ that were first for more wallets than one owner has.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,9 @@ from compute.analysis.acts import Acts
 from compute.analysis.bundles import bundles
 from compute.analysis.confidence import confidence_of
 from compute.analysis.creation import creation_links
-from compute.analysis.findings import Distributor, ExcludedNode, Findings, Group
-from compute.analysis.funding import by_funder, funded_nodes, funding_edges, hubs
+from compute.analysis.distributors import distributors_of
+from compute.analysis.findings import ExcludedNode, Findings, Group
+from compute.analysis.funding import funding_edges
 from compute.analysis.graph import (
     Edge,
     Groups,
@@ -27,7 +27,6 @@ from compute.analysis.graph import (
     components,
     splitting_bridges,
 )
-from compute.analysis.kinds import are
 from compute.analysis.largest import with_largest_rows
 from compute.analysis.ledger import Ledger, Links
 from compute.analysis.limits import limits_of
@@ -124,35 +123,6 @@ def known_sources(acts: Acts, links: Links) -> Links:
 def _capped(links: Links, acts: Acts) -> Links:
     counts = np.bincount(links.source, minlength=len(acts.nodes.addresses))
     return links.where(counts[links.source] <= acts.parameters.hub_cap)
-
-
-def distributors_of(acts: Acts) -> list[Distributor]:
-    """Return the wallets that were first for more wallets than one owner has, or collected."""
-    nodes, parameters = acts.nodes, acts.parameters
-    children = by_funder(funded_nodes(nodes, acts.facts, parameters))
-    return [
-        *_distributors(acts, acts.first_sources, "firstSource", "source", parameters.hub_cap),
-        *(
-            Distributor(node, "firstFunder", tuple(each.node for each in funded))
-            for node, funded in hubs(children, parameters).items()
-        ),
-        *_distributors(acts, acts.ledger.sweeps, "sweep", "target", parameters.sweep_sources),
-    ]
-
-
-def _distributors(
-    acts: Acts, links: Links, kind: EvidenceType, centre: Literal["source", "target"], cap: int
-) -> list[Distributor]:
-    personal = are(acts.nodes.kinds, "eoa")
-    links = links.where(personal[links.source] & personal[links.target])
-    centres, others = (
-        (links.source, links.target) if centre == "source" else (links.target, links.source)
-    )
-    counts = np.bincount(centres, minlength=len(personal))
-    return [
-        Distributor(int(node), kind, tuple(others[centres == node].tolist()))
-        for node in np.flatnonzero(counts > cap)
-    ]
 
 
 def _sweep_edges(acts: Acts, groups: Groups) -> list[Edge]:

@@ -19,6 +19,7 @@ from compute.analysis.acts import Acts
 from compute.analysis.amounts import reaches
 from compute.analysis.bundles import bundle_candidates
 from compute.analysis.creation import creation_mints
+from compute.analysis.distributors import distributing_rows
 from compute.analysis.funding import Funded, by_funder, depths, funded_nodes, is_go_between
 from compute.analysis.labels import DEAD, ZERO, Labels
 from compute.analysis.largest import with_largest_rows
@@ -127,6 +128,7 @@ class _Needs:
             found += [sources, self._by_importance(linked_sweeps(acts)), largest]
         rows = [row for bundle in bundle_candidates(acts) for row in bundle.rows[:1]]
         rows += [row for links in found for row in links.row.tolist()]
+        rows += distributing_rows(acts) if acts.parameters.sender_acted else []
         for row in rows:
             yield transfers.tx_hash(row), int(transfers.block[row])
 

@@ -94,6 +94,15 @@ def test_a_payment_to_many_through_a_contract_is_a_distribution() -> None:
     assert [each.recipients for each in report.distributions] == [60]
 
 
+def test_a_spoofed_sender_distributes_nothing() -> None:
+    launch = Launch(1)
+    famous, scammer = launch.new_wallets(2)
+    launch.buy(famous)
+    for each in launch.new_wallets(60):
+        launch.act(scammer, (famous, each, 2_000 * UNIT))
+    assert launch.analysed().report.distributions == ()
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 def test_what_creation_mints_comes_from_the_one_who_signed_it(keeps: bool) -> None:  # noqa: FBT001
     launch = Launch(1)
