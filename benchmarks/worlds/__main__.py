@@ -1,6 +1,7 @@
 """Judge cluster analysis on simulated launches.
 
     python -m benchmarks.worlds [--split tuning|held-out] [--only NAME] [--scale N] [--large]
+                                [--no-signals]
 
 Without options all scenarios run with all seeds, every signal of the method is switched off in
 turn, and every bound is checked: the exit code is 1 if one is broken. While a method is tuned only
@@ -34,11 +35,12 @@ def main() -> int:
     print(TITLE)
     results = []
     for scenario in chosen:
-        result = measure(scenario, options.split, scale=options.scale, keep=True)
+        result = measure(scenario, options.split, scale=options.scale, keep=options.signals)
         print(row(result), flush=True)
         results.append(result)
     print_calibration(results)
-    print_ablations(results)
+    if options.signals:
+        print_ablations(results)
     return check(results)
 
 
@@ -48,6 +50,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="part of a scenario's name")
     parser.add_argument("--scale", type=int, default=1, help="multiplies the people")
     parser.add_argument("--large", action="store_true", help="up to 60,000 holders")
+    parser.add_argument(
+        "--signals", action=argparse.BooleanOptionalAction, default=True,
+        help="switch off each signal in turn, with one seed of each scenario",
+    )  # fmt: skip
     return parser.parse_args()
 
 

@@ -44,8 +44,11 @@ def signals() -> list[str]:
 
 
 def ablations(results: Sequence[Result]) -> Iterator[Ablation]:
-    """Yield what remains without each signal; the results must have kept their facts."""
-    complete = {r.scenario.name: [each.verdict for each in r.worlds] for r in results}
+    """Yield what remains without each signal, on the worlds whose facts were kept."""
+    complete = {
+        r.scenario.name: [each.verdict for each in r.worlds if each.kept is not None]
+        for r in results
+    }
     for signal in signals():
         off: dict[str, Any] = {signal: type(getattr(Parameters(), signal))(0)}
         parameters = replace(Parameters(), **off)

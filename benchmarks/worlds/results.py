@@ -1,6 +1,5 @@
 """Run scenarios over their seeds, and sum up the verdicts."""
 
-import gc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -93,14 +92,14 @@ def measure(
     seeds: Sequence[int] | None = None,
     parameters: Parameters | None = None,
 ) -> Result:
-    """Analyse the worlds of a scenario; `keep` keeps their facts for further analyses."""
-    worlds = []
+    """Analyse the worlds of a scenario; `keep` keeps the facts of the first for ablations."""
+    worlds: list[Measured] = []
     for seed in seeds or scenario.seeds(split):
         world = scenario.world(seed, scale)
         done = analysed(world, parameters)
         verdict = judge(world, done.report)
-        worlds.append(Measured(verdict, done if keep else None, done.calls, done.seconds))
-        gc.collect()
+        kept = done if keep and not worlds else None
+        worlds.append(Measured(verdict, kept, done.calls, done.seconds))
     return Result(scenario, worlds)
 
 
