@@ -1,4 +1,4 @@
-"""The simulated launches are consistent, and are judged rightly."""
+"""The simulated launches are consistent, are judged rightly, and accuse no one."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +9,9 @@ from benchmarks.worlds.chain import DAY, ETHER, START, UNIT
 from benchmarks.worlds.crowd import buyers, start
 from benchmarks.worlds.judge import judge
 from benchmarks.worlds.node import Node, Rejection
+from benchmarks.worlds.results import measure
 from benchmarks.worlds.run import analysed
-from benchmarks.worlds.scenario import HELD_OUT_SEEDS, TUNING_SEEDS
+from benchmarks.worlds.scenario import HELD_OUT_SEEDS, PRECISION, TUNING_SEEDS
 from benchmarks.worlds.scenarios import SCENARIOS
 from benchmarks.worlds.world import SUPPLY, World
 
@@ -139,3 +140,11 @@ def test_half_of_the_kinds_and_seeds_are_held_out() -> None:
     held_out = len(SCENARIOS) - len(TUNING)
     assert abs(held_out - len(TUNING)) <= len(SCENARIOS) // 5
     assert not set(TUNING_SEEDS) & set(HELD_OUT_SEEDS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [each.name for each in TUNING])
+def test_no_one_is_accused_of_what_another_person_does(name: str) -> None:
+    result = measure(SCENARIOS[name], "tuning", seeds=TUNING_SEEDS[:1])
+    assert result.precisions[0] >= PRECISION
+    assert result.accusations == 0
