@@ -11,6 +11,7 @@ import benchmarks.worlds.tuning.attacks
 import benchmarks.worlds.tuning.framing
 import benchmarks.worlds.tuning.known
 import benchmarks.worlds.tuning.mixture
+import benchmarks.worlds.tuning.payments
 import benchmarks.worlds.tuning.services
 import benchmarks.worlds.tuning.trades  # noqa: F401  as those above
 from benchmarks.worlds.scenario import SCENARIOS

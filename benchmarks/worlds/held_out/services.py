@@ -1,10 +1,10 @@
 """Define scenarios of services that no one has labelled, which are held out while tuning."""
 
-from benchmarks.worlds.chain import ETHER, UNIT
+from benchmarks.worlds.chain import ETHER
 from benchmarks.worlds.codes import word
-from benchmarks.worlds.crowd import buyers, service, stranger
+from benchmarks.worlds.crowd import buyers, service
 from benchmarks.worlds.scenario import scenario
-from benchmarks.worlds.teams import ordinary, shared_funder, star
+from benchmarks.worlds.teams import ordinary, shared_funder
 from benchmarks.worlds.world import SUPPLY, World
 
 
@@ -115,30 +115,3 @@ def merchant(world: World, scale: int) -> None:
         if held:
             world.wait(world.random.randint(20, 200))
             world.send(customer, shop, held * world.random.randint(3, 25) // 100)
-
-
-@scenario()
-def native_purchases_from_one_seller(world: World, scale: int) -> None:
-    """Let strangers spend their last coins with the same seller of collectibles."""
-    exchange = ordinary(world, scale)
-    shared_funder(world, exchange, 12)
-    seller = world.used(nonce=180, days=400)
-    for _ in range(20):
-        each = stranger(world, exchange)
-        world.wait(world.random.randint(20, 200))
-        world.buy(each, world.amount())
-        world.wait(world.random.randint(20, 200))
-        world.sweep(each, seller)
-
-
-@scenario()
-def tips_to_another_team(world: World, scale: int) -> None:
-    """Let each wallet of one group pay a little to the head of another group, and nothing else."""
-    exchange = ordinary(world, scale)
-    head = star(world, exchange, 10)[0]
-    group = shared_funder(world, exchange, 9)
-    for each in group:
-        world.wait(world.random.randint(20, 200))
-        world.send(each, head, world.held(each) * world.random.randint(2, 12) // 100)
-    alone = star(world, exchange, 6)
-    world.send(alone[2], group[0], 3_000 * UNIT)

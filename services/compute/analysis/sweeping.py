@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from compute.analysis.acts import Acts
-from compute.analysis.amounts import Indexes, Mask
+from compute.analysis.amounts import Indexes, Mask, floats
 from compute.analysis.graph import Edge, Groups
 from compute.analysis.ledger import Links
 from compute.analysis.lives import is_fresh, of_one_owner
@@ -15,6 +15,8 @@ from compute.chain_facts import Sweep
 
 _REMAINING: Final = 10
 """A payment that left less than a tenth of itself emptied the account."""
+_MOVED: Final = 0.5
+"""Share of what a wallet ever received that a sweep moves; a smaller one is a payment."""
 _COLLECTED: Final = 3
 """Wallets from which an address collects, rather than being paid."""
 
@@ -23,8 +25,11 @@ def collections(acts: Acts, sweeps: Links) -> Links:
     """Return the sweeps to fresh wallets, and to others that collect from several wallets.
 
     A wallet that sends most of its tokens to a person who has used theirs for long pays for
-    something, as far as anyone can see.
+    something, as far as anyone can see; so does one that keeps most of what it received.
     """
+    sent, received = floats(acts.ledger.sent), floats(acts.ledger.received)
+    moved = sent[sweeps.source] * sweeps.share
+    sweeps = sweeps.where(moved >= _MOVED * received[sweeps.source])
     counts = np.bincount(sweeps.target, minlength=len(acts.nodes.addresses))
     targets = np.unique(sweeps.target).tolist()
     fresh = [node for node in targets if counts[node] >= _COLLECTED or is_fresh(acts, node)]
@@ -60,8 +65,15 @@ def native_candidates(acts: Acts) -> Iterator[tuple[int, int, Sweep]]:
 
 
 def native_sweeps(acts: Acts) -> list[tuple[int, int, Sweep]]:
-    """Return the native sweeps that are evidence: by fresh wallets, to no service."""
-    known = [each for each in native_candidates(acts) if acts.is_known_person(each[1])]
+    """Return the native sweeps that are evidence: by fresh wallets, to a fresh one.
+
+    A wallet that has been used for long may be a seller whom its customers pay.
+    """
+    known = [
+        each
+        for each in native_candidates(acts)
+        if acts.is_known_person(each[1]) and is_fresh(acts, each[1])
+    ]
     kept, _ = of_one_owner(
         acts, known, lambda each: each[1], lambda each: each[0], lambda each: each[2].tx_hash
     )
