@@ -21,7 +21,8 @@ SupplyShare = Annotated[
     Field(description="Of the total supply; null in reports that were made without it."),
 ]
 ShownAddress = Annotated[str, Field(description="With the checksum of EIP-55.")]
-Kind = Literal["eoa", "contract", "exchange", "bridge", "pool", "locker", "burn"]
+Kind = Literal["eoa", "contract", "exchange", "bridge", "pool", "locker", "burn", "service"]
+"""`service`: an account that behaves as exchanges and other services do, without a label."""
 Confidence = Literal["high", "medium", "low"]
 EvidenceType = Literal[
     "firstFunder", "firstSource", "deposit", "sweep", "bundle", "nativeSweep", "creation"
@@ -55,7 +56,7 @@ class Supply(Message):
 
     burned: Share
     contracts: Share = Field(description="Held by contracts, pools, lockers and bridges.")
-    exchanges: Share
+    exchanges: Share = Field(description="Held by exchanges and other services.")
     circulating: Share = Field(
         description="Held by people; what each `share` refers to. `shareOfSupply` refers to all."
     )

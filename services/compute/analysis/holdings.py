@@ -80,7 +80,7 @@ class Holdings:
         return Supply(
             burned=self.share_of_supply(self.totals["burn"]),
             contracts=self.share_of_supply(sum(self.totals[kind] for kind in _INFRASTRUCTURE)),
-            exchanges=self.share_of_supply(self.totals["exchange"]),
+            exchanges=self.share_of_supply(self.totals["exchange"] + self.totals["service"]),
             circulating=self.share_of_supply(self.circulating),
             unknown=self.share_of_supply(self.unknown),
         )

@@ -1,6 +1,6 @@
 """Hold the kind of each node in one byte."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, get_args, overload
 
 import numpy as np
@@ -31,6 +31,13 @@ class Kinds(Sequence[Kind]):
         if isinstance(node, slice):
             return [_KINDS[int(code)] for code in self._codes[node]]
         return _KINDS[int(self._codes[node])]
+
+    def replaced(self, nodes: Iterable[int], kind: Kind) -> "Kinds":
+        """Return these kinds with another one for some nodes."""
+        kinds = Kinds(len(self))
+        kinds._codes[:] = self._codes
+        kinds._codes[list(nodes)] = _CODES[kind]
+        return kinds
 
     def __setitem__(self, node: int, kind: Kind) -> None:
         self._codes[node] = _CODES[kind]

@@ -39,7 +39,7 @@ class Nodes:
     """Node by address."""
     balances: Sequence[int]
     """In the token's smallest unit; below zero if the transfers are incomplete."""
-    kinds: Sequence[Kind]
+    kinds: Kinds
     labels: Mapping[int, Label]
     """By node, of labelled nodes only."""
     holders_end: int

@@ -52,6 +52,7 @@ def output_of(
     computed_at: int,
 ) -> AnalysisOutput:
     """Return the output of an analysis that had these findings."""
+    nodes = replace(nodes, kinds=nodes.kinds.replaced(nodes.services, "service"))
     holdings, clock = holdings_of(nodes, ledger, facts), clock_of(facts)
     findings = replace(findings, groups=_ranked(findings, holdings))
     report = ReportBuilder(

@@ -258,3 +258,16 @@ def test_asking_for_facts_comes_to_an_end() -> None:
         later = replace(facts, block_times=times, requested=asked)
         facts = facts.merged(later)
     raise AssertionError("an analysis asks for ever")
+
+
+def test_what_a_service_without_a_label_holds_does_not_circulate() -> None:
+    simulated = launched()
+    desk = simulated.new_wallet()
+    simulated.transfer(simulated.deployer, desk, SUPPLY // 10)
+    facts = replace(simulated.facts(), nonces={desk: 100_000})
+    output = analysed(simulated.rows, facts)
+    (row,) = [row for row in output.holders if row.address == checksum_address(desk)]
+    assert row.kind == "service"
+    assert row.share == pytest.approx(0.1)
+    assert output.report.supply.exchanges == pytest.approx(0.1)
+    assert output.report.supply.circulating == pytest.approx(0.6)
