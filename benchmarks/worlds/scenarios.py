@@ -4,6 +4,7 @@ import benchmarks.worlds.held_out.accounts
 import benchmarks.worlds.held_out.known
 import benchmarks.worlds.held_out.launches
 import benchmarks.worlds.held_out.mixture
+import benchmarks.worlds.held_out.payments
 import benchmarks.worlds.held_out.services
 import benchmarks.worlds.held_out.trades
 import benchmarks.worlds.tuning.accounts
