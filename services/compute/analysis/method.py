@@ -86,8 +86,8 @@ def uniting_edges(acts: Acts) -> list[Edge]:
 
 def linked_sources(acts: Acts) -> Links:
     """Return the first sources between wallets, without distributors."""
+    counts = np.bincount(acts.first_sources.source, minlength=len(acts.nodes.addresses))
     links = between_wallets(acts.first_sources, acts.nodes)
-    counts = np.bincount(links.source, minlength=len(acts.nodes.addresses))
     return links.where(counts[links.source] <= acts.parameters.hub_cap)
 
 
