@@ -111,23 +111,23 @@ async def test_columns_that_were_replaced_are_not_analysed(columns: LocalColumns
         await runner.required_facts(before, simulated.facts())
 
 
-async def test_a_token_that_needs_more_memory_is_too_large(tmp_path: Path) -> None:
-    async with SeparateProcess.opened(GB, seconds=100) as process:
-        columns = LocalColumns(tmp_path, GB, RawSegments(), process)
-        simulated = simulated_token(2)
-        on_disk = await merged(columns, await stored(columns, simulated), simulated.block)
-        runner = ProcessAnalysisRunner({1: PROFILE}, process)
-        await process.call(_hold_all_memory)
+async def test_a_token_that_needs_more_memory_is_too_large(
+    columns: LocalColumns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated = simulated_token(2)
+    on_disk = await merged(columns, await stored(columns, simulated), simulated.block)
+    runner = ProcessAnalysisRunner({1: PROFILE}, columns.process)
+    with monkeypatch.context() as limited:
+        limited.setattr(analysis_runner, "result_of", _too_much)
         with pytest.raises(AnalysisFailure) as failure:
             await runner.analyse(on_disk, simulated.facts(), 7)
-        assert failure.value.code == "too_large"
-        assert (await runner.analyse(on_disk, simulated.facts(), 7)).num_clusters
+    assert failure.value.code == "too_large"
+    assert (await runner.analyse(on_disk, simulated.facts(), 7)).num_clusters
 
 
-def _hold_all_memory() -> None:
-    import resource  # noqa: PLC0415  the process needs nothing else
-
-    resource.setrlimit(resource.RLIMIT_DATA, (1, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+def _too_much(*_: object) -> None:
+    """Take more memory than the process may have."""
+    bytearray(2 * GB)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,13 @@ from compute.address_table import AddressTable
 from compute.analysis import Parameters, pairs
 from compute.analysis.ledger import replay
 from compute.chain.segments import key_of, pack, unpack
-from compute.columns import ColumnsChanged, MappedTransfers, open_columns, read_manifest
+from compute.columns import (
+    ColumnsChanged,
+    MappedTransfers,
+    columns_until,
+    open_columns,
+    read_manifest,
+)
 from compute.merging import SegmentOutOfOrder, append_segments, evict, missing_segments
 from compute.transfers import TransferRange, TransferRow, Transfers
 from tests.compute.analysis.test_ledger import NAMES, folded, require_fold, rows
@@ -153,15 +159,17 @@ def test_a_segment_out_of_order_is_rejected(root: Path) -> None:
     assert read_manifest(directory).total == 0
 
 
-def test_mapped_columns_travel_to_another_process_as_their_place(root: Path) -> None:
+def test_columns_travel_to_another_process_as_their_place(root: Path) -> None:
     directory = new_directory(root)
     transfers = merged(directory, segments_of(simple_rows(1, 500), []))
-    travelled = pickle.dumps(transfers)
-    assert len(travelled) < 300
-    assert same(pickle.loads(travelled), transfers)  # noqa: S301
+    stored = columns_until(directory, 400)
+    travelled = pickle.dumps(stored)
+    assert len(travelled) < 400
+    opened = pickle.loads(travelled).open()  # noqa: S301
+    assert same(opened, transfers.until(400))
     (directory / "manifest.json").unlink()
     with pytest.raises(ColumnsChanged):
-        pickle.loads(travelled)  # noqa: S301
+        stored.open()
 
 
 def test_a_segment_of_an_earlier_version_is_read() -> None:
