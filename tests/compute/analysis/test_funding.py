@@ -86,9 +86,11 @@ def paid_by_one(launch: Launch, count: int = 5, **change: object) -> tuple[str, 
 
 def test_a_wallet_that_never_acted_belongs_to_no_funder() -> None:
     launch = Launch(1)
-    _, wallets = paid_by_one(launch)
+    funder, wallets = paid_by_one(launch)
     launch.nonce |= dict.fromkeys(wallets, 0)
-    assert launch.clusters() == []
+    facts = launch.facts()
+    assert launch.clusters(replace(facts, transactions={})) == []
+    assert launch.clusters(facts) == [{funder, *wallets}]  # they signed their purchases
 
 
 def test_coins_for_a_wallet_that_holds_tokens_already_are_no_evidence() -> None:
