@@ -1,27 +1,29 @@
 """Run a simulated token on a real EVM: anvil on a free port."""
 
-import json
 import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from compute.transfers import TransferRow
 from deploy.local.chain import SUPPLY, TokenSimulation
 from deploy.local.ports import unused_ports
+from tests.compute.anvil.contracts import POOL, TOKEN
 from tests.compute.simulated_token import SimulatedToken, simulated_token
 from tests.support.eventually import eventually
 
 ROOT = Path(__file__).parents[3]
 KEPT = ROOT / ".local" / "anvil"
-BYTECODE = json.loads((Path(__file__).parent / "token.json").read_text())["bytecode"]
-TRANSFER = "0xa9059cbb"
 IN_A_BLOCK = 7
+COIN = 10**18
+BLOCK_SECONDS = 12
+WETH = "0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"
 
 
 def program() -> str | None:
@@ -91,32 +93,79 @@ class Anvil:
         receipt: Mapping[str, Any] = await eventually(mined)
         return receipt
 
+    async def mine(self, blocks: int = 1) -> int:
+        """Mine blocks, the first with all that was sent; return the number of the last one."""
+        await self.call("anvil_mine", hex(blocks), hex(BLOCK_SECONDS))
+        return int(await self.call("eth_blockNumber"), 16)
+
+    async def endow(self, *addresses: str) -> None:
+        """Give addresses coins as if they had had them since the genesis."""
+        for name in addresses:
+            await self.call("anvil_setBalance", name, hex(1_000 * COIN))
+
+    async def create(self, creator: str, data: str) -> str:
+        """Create a contract in a block of its own and return its address."""
+        name = await self.send(**{"from": creator, "data": data, "gas": hex(3_000_000)})
+        await self.mine()
+        return str((await self.receipt(name))["contractAddress"]).lower()
+
     async def play(self, simulated: TokenSimulation) -> None:
         """Send the token's transfers and first payments, in their order, as real transactions.
 
-        A transaction that fails leaves other balances, which the test detects.
+        Holders sign what they send, and buyers what they buy from contracts. A transaction that
+        fails leaves other balances, which the test detects.
         """
+        first = FirstPayments(simulated)
+        await self.endow(simulated.deployer, *first.endowed)
+        self.token = await self.create(simulated.deployer, TOKEN.creation(SUPPLY))
+        pool = await self.create(simulated.deployer, POOL.creation(self.token, WETH))
+        code = await self.call("eth_getCode", pool, "latest")
         for name in simulated.contracts:
-            await self.call("anvil_setCode", name, "0x00")
-        paid = sorted(
-            ((f.block, name, f.funder) for name, f in simulated.funders.items() if f is not None),
-            key=lambda each: each[:2],
-        )
-        for funder in {funder for _, _, funder in paid}:
-            await self.call("anvil_setBalance", funder, hex(10**18))
-        code = f"{BYTECODE}{SUPPLY:064x}"
-        name = await self.send(**{"from": simulated.deployer, "data": code, "gas": hex(3_000_000)})
-        await self.call("evm_mine")
-        self.token = (await self.receipt(name))["contractAddress"]
+            await self.call("anvil_setCode", name, code)
         for number, row in enumerate(simulated.rows[1:], start=1):
-            while paid and paid[0][0] <= row.block:
-                _, name, funder = paid.pop(0)
-                await self.send(**{"from": funder, "to": name, "value": "0x1"})
-            data = f"{TRANSFER}{row.recipient[2:]:0>64}{row.value:064x}"
-            await self.send(**{"from": row.sender, "to": self.token, "data": data})
+            for payment in first.until(row.block):
+                if payment["from"] in first.unmined:  # what was just paid can be spent next
+                    await self.mine()
+                    first.unmined.clear()
+                first.unmined.add(payment["to"])
+                await self.send(**payment)
+            await self.send(**self._signed(row, simulated))
             if number % IN_A_BLOCK == 0:
-                await self.call("evm_mine")
-        await self.call("evm_mine")
+                await self.mine()
+                first.unmined.clear()
+        await self.mine()
+
+    def _signed(self, row: TransferRow, simulated: TokenSimulation) -> Mapping[str, str]:
+        """Return a transaction that moves the tokens, signed by who has a reason to."""
+        if row.sender not in simulated.contracts:
+            data = TOKEN.call("transfer", row.recipient, row.value)
+            return {"from": row.sender, "to": self.token, "data": data}
+        buyer = simulated.deployer if row.recipient in simulated.contracts else row.recipient
+        data = POOL.call("buy", row.recipient, row.value)
+        return {"from": buyer, "to": row.sender, "data": data}
+
+
+class FirstPayments:
+    """List the first payments of a simulation; who funds others gets enough for that."""
+
+    def __init__(self, simulated: TokenSimulation) -> None:
+        """Sort the payments by their block."""
+        funded = {name: each for name, each in simulated.funders.items() if each is not None}
+        self._funds = Counter(each.funder for each in funded.values())
+        self._left = sorted(
+            ((each.block, name, each.funder) for name, each in funded.items()),
+            key=lambda each: each[0],
+        )
+        self.endowed = sorted(self._funds.keys() - funded.keys())
+        self.unmined = set[str]()
+        """Wallets that were paid since the last block."""
+
+    def until(self, block: int) -> Iterator[dict[str, str]]:
+        """Take the payments up to a block, in their order."""
+        while self._left and self._left[0][0] <= block:
+            _, name, funder = self._left.pop(0)
+            value = (1 + self._funds[name]) * COIN // 20
+            yield {"from": funder, "to": name, "value": hex(value)}
 
 
 def real_token(seed: int) -> SimulatedToken:

@@ -16,7 +16,8 @@ from compute.chain.receipts import ENTRY_POINTS, SAFE_EXECUTIONS, USER_OPERATION
 from compute.chain.usage import Usage
 from compute.chain_facts import ChainFacts, Code, Funding, RequiredFacts, Sweep, Transaction
 from deploy.local.chain import SUPPLY
-from tests.compute.anvil.chain import BYTECODE, Anvil, program
+from tests.compute.anvil.chain import Anvil, program
+from tests.compute.anvil.contracts import TOKEN
 from tests.support.eventually import eventually
 
 pytestmark = [
@@ -114,10 +115,7 @@ async def prepare(chain: Chain) -> None:
     """Deploy the token and put the other contracts where the tests expect them."""
     anvil = chain.anvil
     await anvil.call("anvil_setBalance", RICH, hex(1_000 * COIN))
-    code = f"{BYTECODE}{SUPPLY:064x}"
-    name = await anvil.send(**{"from": RICH, "data": code, "gas": hex(3_000_000)})
-    await chain.mine()
-    chain.token = (await anvil.receipt(name))["contractAddress"].lower()
+    chain.token = await anvil.create(RICH, TOKEN.creation(SUPPLY))
     for address, program_of in CODE.items():
         await anvil.call("anvil_setCode", address, "0x" + program_of.hex())
     await chain.mine(20)

@@ -1,5 +1,5 @@
 # pragma version 0.4.3
-# A plain ERC-20 for tests on a real EVM. token.json holds what `vyper -f abi,bytecode token.vy` made of it.
+# A plain ERC-20 for tests on a real EVM.
 
 event Transfer:
     sender: indexed(address)
