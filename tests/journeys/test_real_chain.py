@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 
 from tests.compute.anvil.chain import Anvil, program, real_token
-from tests.compute.simulated_token import SUPPLY, SimulatedToken, precision_and_recall
+from tests.compute.anvil.launch import Launch
+from tests.compute.simulated_token import SUPPLY, SimulatedToken, pairs, precision_and_recall
 from tests.journeys.test_cluster import groups
 from tests.journeys.test_invitation import Person
 from tests.support.eventually import eventually
@@ -19,7 +20,7 @@ from tests.support.stack import Stack
 
 pytestmark = [
     pytest.mark.stack,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(400),
     pytest.mark.skipif(program() is None, reason="anvil is missing: `make anvil` needs npm"),
 ]
 CHAIN_ID = 31_999
@@ -41,6 +42,14 @@ async def anvil(simulated: SimulatedToken) -> AsyncIterator[Anvil]:
             yield anvil
         finally:
             anvil.stop()
+
+
+@pytest.fixture(scope="module")
+async def launch(anvil: Anvil) -> Launch:
+    """Another token on the same chain."""
+    launch = Launch(anvil)
+    await launch.play()
+    return launch
 
 
 @pytest.fixture
@@ -101,3 +110,61 @@ async def test_owners_are_found_and_balances_are_exact_on_a_real_chain(
         balance = await anvil.call("eth_call", {"to": anvil.token, "data": data}, "latest")
         assert int(balance, 16) == amount
     assert report["token"]["deployer"].lower() == simulated.deployer
+
+
+def owned_with(report: dict[str, Any], wallet: str) -> set[str]:
+    """Return the wallets of a wallet's cluster; of the wallet alone if it has none."""
+    return next((group for group in groups(report) if wallet in group), {wallet})
+
+
+def links(report: dict[str, Any], kind: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return from where, and through what, each wallet is linked by this kind of evidence."""
+    return {
+        each["to"].lower(): (each["from"].lower(), tuple(via.lower() for via in each["via"]))
+        for cluster in report["clusters"]
+        for each in cluster["evidence"]
+        if each["type"] == kind
+    }
+
+
+async def test_a_launch_with_all_patterns_is_reported_on_a_real_chain(
+    launch: Launch, alice: Person
+) -> None:
+    report = await report_of(alice, launch.token)
+    assert report["quality"]["balancesVerified"], report["quality"]
+    sources, funders = links(report, "firstSource"), links(report, "firstFunder")
+
+    # A bundle, funded through go-betweens that never had the token
+    assert owned_with(report, launch.bundle[0]) >= set(launch.bundle)
+    between = zip(launch.go_betweens[::2], launch.go_betweens[1::2], strict=True)
+    for wallet, passed in zip(launch.bundle, between, strict=True):
+        assert funders[wallet] == (launch.funder, passed)
+
+    # A multisender
+    assert owned_with(report, launch.payer) == {launch.payer, *launch.receivers}
+    for wallet in launch.receivers:
+        assert sources[wallet] == (launch.payer, (launch.multisender,))
+
+    # A Safe
+    team = {launch.deployer, launch.treasury, *launch.team}
+    assert owned_with(report, launch.treasury) == team
+
+    # A drainer
+    assert owned_with(report, launch.drainer) == {launch.drainer, launch.stash}
+    for victim in launch.victims:
+        assert owned_with(report, victim) == {victim}
+
+    # Payments of the least there is, and false transfers in other names
+    for wallet in (launch.framer, *(each for pair in launch.framed for each in pair)):
+        assert owned_with(report, wallet) == {wallet}
+
+    # An exchange without a label
+    (exchange,) = (
+        each for each in report["exclusions"] if each["address"].lower() == launch.exchange
+    )
+    assert (exchange["kind"], exchange["basis"]) == ("service", "behaviour")
+    for wallet in (*launch.customers, *launch.strangers):
+        assert owned_with(report, wallet) == {wallet}
+
+    found = pairs([group - {launch.funder} for group in groups(report)])
+    assert found == pairs(launch.owners)

@@ -98,6 +98,17 @@ class Anvil:
         await self.call("anvil_mine", hex(blocks), hex(BLOCK_SECONDS))
         return int(await self.call("eth_blockNumber"), 16)
 
+    async def failed(self) -> list[str]:
+        """Return the hashes of all transactions that failed."""
+        last = int(await self.call("eth_blockNumber"), 16)
+        blocks = [await self.call("eth_getBlockReceipts", hex(n)) for n in range(last + 1)]
+        return [
+            receipt["transactionHash"]
+            for receipts in blocks
+            for receipt in receipts
+            if receipt["status"] != "0x1"
+        ]
+
     async def endow(self, *addresses: str) -> None:
         """Give addresses coins as if they had had them since the genesis."""
         for name in addresses:
