@@ -142,6 +142,8 @@ class RequiredFacts:
     """The most calls that fetching these facts may take. First funders and sweeps stop there."""
     block_of: Mapping[str, int] = field(default_factory=dict)
     """Block of each of `transactions`, where it is known: several of a block are one call."""
+    relevant: Mapping[Address, tuple[int, int]] = field(default_factory=dict)
+    """For some of `funders`: the blocks, first and last, in which a first payment shows most."""
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in _LISTS)

@@ -38,6 +38,16 @@ def plain_launch(world: World, scale: int) -> None:
 
 
 @scenario()
+def a_few_friends_in_a_crowd(world: World, scale: int) -> None:
+    """Let a few wallets that one person paid buy little among very many buyers."""
+    exchange = start(world)
+    for _ in range(3 + scale // 4):
+        buyers(world, exchange, 80 * scale // (3 + scale // 4), days=1)
+        friends = world.random.randint(3, 9)
+        shared_funder(world, exchange, friends, tokens=(3_000, 30_000))
+
+
+@scenario()
 def bundle_through_go_betweens(world: World, scale: int) -> None:
     """Fund each wallet of a bundle through a fresh wallet."""
     exchange = start(world, pool=False, coins=60)

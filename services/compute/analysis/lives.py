@@ -6,7 +6,7 @@ airdrop, so that the payments to fresh wallets show none either.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import cache
 from typing import Final, TypeVar
@@ -15,8 +15,8 @@ import numpy as np
 
 from compute.analysis.acts import Acts
 from compute.analysis.ledger import NO_ROW, Links
+from compute.analysis.times import DAY_SECONDS, clock_of
 
-DAY_SECONDS: Final = 86_400
 _LEAST_ESTABLISHED: Final = 2
 """Established wallets from which the share of them counts."""
 
@@ -50,6 +50,22 @@ def _age(acts: Acts, node: int) -> float:
     blocks = max(1, pinned.number - funding.block)
     seconds = (pinned.timestamp - funding.timestamp) / blocks
     return float(int(acts.ledger.transfers.block[row]) - funding.block) * seconds
+
+
+def blocks_of_set_up(acts: Acts, nodes: Iterable[int]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield wallets and the blocks, first and last, in which they were set up if they are fresh.
+
+    These are the days before their first tokens. Nodes that never had tokens are left out.
+    """
+    seconds = acts.parameters.own_life_days * DAY_SECONDS
+    blocks = clock_of(acts.facts).blocks_in(seconds)
+    if not seconds or blocks is None:
+        return
+    for node in nodes:
+        row = acts.ledger.first_row[node] if node < acts.nodes.holders_end else NO_ROW
+        if row != NO_ROW:
+            last = int(acts.ledger.transfers.block[row])
+            yield node, (max(0, last - blocks), last)
 
 
 def of_one_owner(

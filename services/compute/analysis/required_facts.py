@@ -24,7 +24,7 @@ from compute.analysis.funding import Funded, by_funder, depths, funded_nodes, is
 from compute.analysis.labels import DEAD, ZERO, Labels
 from compute.analysis.largest import with_largest_rows
 from compute.analysis.ledger import Ledger, Links
-from compute.analysis.lives import is_fresh
+from compute.analysis.lives import blocks_of_set_up, is_fresh
 from compute.analysis.method import linked_sources, linked_sweeps
 from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import Parameters
@@ -72,13 +72,15 @@ class _Needs:
         names = self.acts.nodes.addresses
         facts = self.acts.facts
         nonces = [names[node] for node in dict.fromkeys(self._nonces())]
+        funders = dict.fromkeys(self._funders())
         block_of = dict(self._transactions())
         return RequiredFacts(
             transactions=tuple(block_of),
             block_of=block_of,
+            relevant={names[node]: at for node, at in blocks_of_set_up(self.acts, funders)},
             nonces=tuple(nonces),
             probes=tuple(dict.fromkeys(self._probes())),
-            funders=tuple(names[node] for node in dict.fromkeys(self._funders())),
+            funders=tuple(names[node] for node in funders),
             sweeps=tuple(names[node] for node in self._sweeping()),
             codes=tuple(names[node] for node in self._unknown_codes()),
             balances=required_balances(self.acts.ledger, facts, self.acts.parameters),

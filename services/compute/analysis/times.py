@@ -28,6 +28,12 @@ class BlockClock:
         """Return the estimated time of a block in UNIX seconds."""
         return _interpolated(self.blocks, self.times, block)
 
+    def blocks_in(self, seconds: int) -> int | None:
+        """Return how many blocks are made in so many seconds; None if that is not known."""
+        if not self.times or self.times[0] == self.times[-1]:
+            return None
+        return seconds * (self.blocks[-1] - self.blocks[0]) // (self.times[-1] - self.times[0])
+
     def last_block_until(self, time: int) -> int | None:
         """Return the estimated last block that was made until a time in UNIX seconds."""
         at = bisect_right(self.times, time)

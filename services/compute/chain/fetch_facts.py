@@ -100,7 +100,9 @@ async def _old(facts: ChainFacts, accounts: Accounts, required: RequiredFacts) -
         if required.funders:
             usage = Usage(accounts, multicall, await multicall.supported(last))
             with accounts.calls.at_most(FUNDERS_SHARE):
-                await FirstFunders(accounts.calls, usage, payments, required.funders, last).search()
+                await FirstFunders(
+                    accounts.calls, usage, payments, required.funders, last, required.relevant
+                ).search()
     except RpcError:  # no endpoint keeps old states
         facts = replace(facts, archive=False, warnings=(*facts.warnings, NO_ARCHIVE))
     return replace(facts, funders=payments.found, sweeps=sweeps)

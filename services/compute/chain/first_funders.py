@@ -4,13 +4,15 @@ All addresses start in one interval of blocks. An interval is halved by asking w
 addresses had been used by the block in its middle; each half is an interval of its own, with fewer
 addresses. Addresses share all calls until their paths part: a thousand that were funded in the days
 before a launch take a few calls each, one that was funded alone some years earlier takes twenty.
-What is found soonest for the most important addresses is therefore searched first.
+What is found soonest is therefore searched first, and the importance of an address counts less.
+The first payment to a wallet that was used long before it had the token shows little about who
+owns it: such wallets come last, and so do those that had the token before any coins.
 """
 
 import contextlib
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,8 +22,10 @@ from compute.chain.rpc import BATCH
 from compute.chain.usage import Usage
 from compute.chain_facts import Address, Funding
 
-RANKS: Final = 20
-"""Softens the importance of an address, which is 1 / (its rank + this)."""
+LEVEL: Final = 4
+"""The importance of an address is 1 / (its rank + the number of addresses / this)."""
+OUTSIDE: Final = 1 / 8
+"""Importance of an address whose first payment shows little, in comparison with others."""
 STEPS: Final = 32
 """Calls that one address may take; the last calls are not spread over more than they can find."""
 
@@ -40,16 +44,6 @@ class Interval:
     @property
     def is_found(self) -> bool:
         return self.high == self.low + 1
-
-    @property
-    def urgency(self) -> float:
-        """Return the importance gained per call of resolving the most important, or all of them."""
-        gained, most = 0.0, 0.0
-        for number, rank in enumerate(self.ranks, start=1):
-            gained += 1 / (rank + RANKS)
-            if number & (number - 1) == 0 or number == len(self.ranks):
-                most = max(most, gained / _calls(number, self.high - self.low))
-        return most
 
 
 def _calls(addresses: int, blocks: int) -> float:
@@ -70,6 +64,8 @@ class FirstFunders:
     """In order of importance."""
     last: int
     """The last block to consider."""
+    relevant: Mapping[Address, tuple[int, int]] = field(default_factory=dict)
+    """The first and last block in which a first payment would show much; any if left out."""
     _unresolved: list[tuple[float, int, Interval]] = field(default_factory=list)
     _count: int = 0
     _unused: tuple[int, ...] = ()
@@ -102,7 +98,7 @@ class FirstFunders:
             found = [each for each in chosen if each.is_found]
             await self._pay(found)
             rest = [each for each in chosen if not each.is_found]
-            await self._halve(rest, [(each.low + each.high) // 2 for each in rest])
+            await self._halve(rest, [self._middle(each) for each in rest])
 
     def _affordable(self) -> Sequence[Address]:
         """Return the addresses to search for: calls that are not shared suffice for fewer."""
@@ -121,6 +117,29 @@ class FirstFunders:
                 chosen.append(interval)
         return chosen
 
+    def _middle(self, interval: Interval) -> int:
+        """Return where to divide an interval: before all that is relevant, if that is its end."""
+        middle = (interval.low + interval.high) // 2
+        before = min(self._relevant(rank)[0] for rank in interval.ranks) - 1
+        return before if middle < before < interval.high else middle
+
+    def _relevant(self, rank: int) -> tuple[int, int]:
+        return self.relevant.get(self.addresses[rank], (0, self.last))
+
+    def _urgency(self, interval: Interval) -> float:
+        """Return the importance gained per call of resolving the most important, or all of them."""
+        gained, most = 0.0, 0.0
+        for number, rank in enumerate(interval.ranks, start=1):
+            gained += self._importance(rank, interval)
+            if number & (number - 1) == 0 or number == len(interval.ranks):
+                most = max(most, gained / _calls(number, interval.high - interval.low))
+        return most
+
+    def _importance(self, rank: int, interval: Interval) -> float:
+        first, last = self._relevant(rank)
+        outside = interval.high < first or interval.low >= last
+        return (OUTSIDE if outside else 1) / (rank + len(self.addresses) / LEVEL)
+
     def _cost(self, interval: Interval) -> int:
         if interval.is_found:
             return 1 + (0 if self.usage.is_certain(interval.low) else len(interval.ranks))
@@ -129,7 +148,7 @@ class FirstFunders:
     def _push(self, interval: Interval) -> None:
         if interval.ranks:
             self._count += 1
-            heapq.heappush(self._unresolved, (-interval.urgency, self._count, interval))
+            heapq.heappush(self._unresolved, (-self._urgency(interval), self._count, interval))
 
     async def _halve(self, intervals: Sequence[Interval], blocks: Sequence[int]) -> None:
         """Divide each interval at a block, by which of its addresses had been used there."""

@@ -1,8 +1,9 @@
 """Facts are required in rounds, no more than are needed, and each of them once."""
 
 from collections import Counter
+from dataclasses import replace
 
-from compute.analysis import Label, Parameters
+from compute.analysis import Label, Labels, Parameters, required_facts
 from compute.chain_facts import RequiredFacts
 from tests.compute.analysis.launch import UNIT, ZERO, Launch, rounds_of
 
@@ -91,3 +92,22 @@ def test_the_budget_grows_with_the_holders_and_what_was_spent_counts() -> None:
     _, second, *_ = rounds_of(launch, Parameters(least_calls=50))
     assert second.calls == 153  # one and a half for each of 102 holders: 100, pool, deployer
     assert rounds_of(launch)[1].calls == 15_000
+
+
+def test_a_first_payment_shows_most_in_the_days_before_a_wallet_had_the_token() -> None:
+    launch = Launch(1)
+    early, late = launch.new_wallets(2)
+    first = launch.block
+    launch.buy(early)
+    launch.clock += 1_000
+    launch.buy(late)
+    facts = replace(
+        launch.facts(), funders={}, block_times={1_000: 12_000},
+        requested=RequiredFacts(codes=(early, late)),
+    )  # fmt: skip
+    required = required_facts(launch.transfers(), facts, Labels("test", {}), Parameters())
+    days = 14 * 7_200  # blocks
+    assert required.relevant[early] == (first - days, first)
+    assert required.relevant[late] == (first + 1_001 - days, first + 1_001)
+    unknown = replace(facts, block_times={})
+    assert not required_facts(launch.transfers(), unknown, Labels("t", {}), Parameters()).relevant

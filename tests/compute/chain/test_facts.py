@@ -155,6 +155,61 @@ async def test_the_most_important_addresses_are_searched_first() -> None:
     assert sum(found[:20]) >= 18 > sum(found[-20:])
 
 
+def crowded_launch(seed: int) -> tuple[dict[str, Wallet], set[str], int]:
+    """Return many large old wallets and small groups of new ones, these groups, and the launch."""
+    random, launched = Random(seed), HEAD - 200_000
+    old = [random.randrange(1, launched - 110_000) for _ in range(1_500)]
+    alone = [launched + random.randrange(-14_000, 60_000) for _ in range(400)]
+    wallets = {
+        f"0x{number + 1:040x}": Wallet(f"0x{number:040x}", block)
+        for number, block in enumerate(old + alone)
+    }
+    group = set[str]()
+    for funder in range(12):
+        block = launched + random.randrange(60_000)
+        for _ in range(6):
+            block += random.randrange(1, 20)
+            group.add(name := f"0x{0xAA:02x}{len(group):038x}")
+            wallets[name] = Wallet(f"0x{0xFF:02x}{funder:038x}", block)
+    return wallets, group, launched
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_new_wallets_of_small_holders_come_before_large_old_ones(seed: int) -> None:
+    wallets, group, launched = crowded_launch(seed)
+    windows = dict.fromkeys(wallets, (launched - 100_000, launched + 80_000))
+    node = SimulatedNode(wallets, HEAD)
+    required = RequiredFacts(funders=tuple(wallets), relevant=windows, calls=3 * len(wallets))
+    facts = await facts_of(node, required)
+    assert wrong(facts, wallets) == []
+    assert group <= facts.funders.keys()
+    assert facts.calls == node.calls.total() <= required.calls
+    assert facts.skipped["funders"] == len(wallets) - len(facts.funders)
+
+
+async def test_wallets_that_had_the_token_before_any_coins_come_last() -> None:
+    wallets = {
+        f"0x{number + 1:040x}": Wallet(f"0x{number + 5_000:040x}", HEAD - 50_000 + 97 * number)
+        for number in range(400)
+    }
+    names = list(wallets)
+    late = {name: (HEAD - 150_000, wallets[name].block - 5_000) for name in names[::2]}
+    ready = {name: (HEAD - 150_000, wallets[name].block + 5_000) for name in names[1::2]}
+    required = RequiredFacts(funders=tuple(names), relevant=late | ready, calls=2_200)
+    facts = await facts_of(SimulatedNode(wallets, HEAD), required)
+    assert sum(name in facts.funders for name in ready) > 180
+    assert sum(name in facts.funders for name in late) < 60
+
+
+async def test_a_wallet_that_was_used_long_before_takes_no_more_calls_than_another() -> None:
+    wallets = with_emptied(9, 20)
+    windows = dict.fromkeys(wallets, (HEAD - 200_000, HEAD - 100_000))
+    required = RequiredFacts(funders=tuple(wallets), relevant=windows, calls=AMPLE)
+    facts = await facts_of(SimulatedNode(wallets, HEAD), required)
+    assert wrong(facts, wallets) == []
+    assert facts.calls < 25 * len(wallets)
+
+
 async def test_an_address_that_was_never_paid_has_no_funder() -> None:
     node = SimulatedNode({}, HEAD)
     facts = await facts_of(node, RequiredFacts(funders=("0x" + "77" * 20,)))
