@@ -72,8 +72,9 @@ def held_of(found: list[TransferRow]) -> int:
 def test_links_equal_a_simple_search(found: list[TransferRow]) -> None:
     """First sources and sweeps by their definition, one wallet at a time, in exact fractions."""
     transfers = Transfers.of_rows(found)
-    ledger = replay(transfers, Parameters())
-    supply = held_of(found)
+    parameters = Parameters()
+    ledger = replay(transfers, parameters)
+    least = parameters.supply_share * held_of(found)
     ordered = sorted(found, key=lambda row: (row.block, row.log_index))
     real = [row for row in ordered if row.value and row.sender != row.recipient]
     first, swept = set(), set()
@@ -82,13 +83,13 @@ def test_links_equal_a_simple_search(found: list[TransferRow]) -> None:
         if got:
             given_ = sum(row.value for row in got if row.sender == got[0].sender)
             total = sum(row.value for row in got)
-            if given_ * 20 >= total and given_ * 1_000_000 >= supply:
+            if given_ >= parameters.receiver_share * total and given_ >= least:
                 first.add((got[0].sender, name, got[0].tx_hash))
         sent = [row for row in real if row.sender == name]
         for other in NAMES:
             there = [row for row in sent if row.recipient == other]
             part, total = sum(r.value for r in there), sum(r.value for r in sent)
-            if there and part * 2 > total and part * 1_000_000 >= supply:
+            if there and part > parameters.sweep_share * total and part >= least:
                 swept.add((name, other, there[0].tx_hash))
     for links, expected in ((ledger.first_sources, first), (ledger.sweeps, swept)):
         found_links = {
