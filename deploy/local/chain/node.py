@@ -76,6 +76,8 @@ class SimulatedChain:
     )
     _logs: list[dict[str, Any]] = field(default_factory=list)
     _log_blocks: list[int] = field(default_factory=list)
+    _digests: list[str] = field(default_factory=list)
+    """By log: the digest of all transfers up to it."""
     _tokens: dict[str, BalanceHistory] = field(default_factory=lambda: defaultdict(BalanceHistory))
     _coins: dict[str, BalanceHistory] = field(default_factory=lambda: defaultdict(BalanceHistory))
     _nonces: dict[str, BalanceHistory] = field(default_factory=lambda: defaultdict(BalanceHistory))
@@ -119,6 +121,8 @@ class SimulatedChain:
         in_block = sum(known == number for known in self._log_blocks[-500:])
         self._logs.append(_log(number, in_block, row))
         self._log_blocks.append(number)
+        before = self._digests[-1] if self._digests else ""
+        self._digests.append(_digest(f"{before}{row.sender}{row.recipient}{row.value}"))
         self._tokens[row.sender].add(number, -row.value)
         self._tokens[row.recipient].add(number, row.value)
 
@@ -190,10 +194,11 @@ class SimulatedChain:
         return number
 
     def hash_of(self, number: int) -> str:
-        """Return the hash of a block on the current branch."""
+        """Return the hash of a block on the current branch; other transfers give another hash."""
         branch = self.branch if number > self._branched_at else 0
-        text = f"{self.simulation.seed}/{number}/{branch}"
-        return "0x" + hashlib.sha256(text.encode()).hexdigest()
+        logs = bisect.bisect_right(self._log_blocks, number)
+        before = self._digests[logs - 1] if logs else ""
+        return "0x" + _digest(f"{self.simulation.seed}/{number}/{branch}/{before}")
 
     def _block(self, tag: str, full: bool = False) -> Any:  # noqa: FBT001, FBT002  as the standard has it
         number = self._number(tag)
@@ -278,6 +283,10 @@ class SimulatedChain:
             if any(each["hash"] == tx_hash for each in transactions):
                 return next(r for r in self._receipts(number) if r["transactionHash"] == tx_hash)
         return None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _payment(tx_hash: str, sender: str, recipient: str) -> dict[str, Any]:
