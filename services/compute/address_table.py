@@ -1,5 +1,6 @@
 """Number the addresses of a token in files that grow: a list, and a hash table over it."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +53,8 @@ class AddressTable:
 
     def close(self) -> None:
         """Write everything to the disk."""
+        with self._list.open("rb") as file:
+            os.fsync(file.fileno())
         self._table.flush()
         release(self._table, self._addresses)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +19,14 @@ from compute.process import CallTimedOut, ProcessDied, SeparateProcess
 
 SEGMENTS_AT_ONCE: Final = 8
 """Segments that are held in memory while they are merged: some megabytes each."""
+_LOCK: Final = "lock"
 
 
 class StoredSegments(Protocol):
     """Read segments as they are stored."""
+
+    async def version(self, key: str) -> str:
+        """Return what changes with the content of a segment."""
 
     async def read(self, key: str) -> bytes:
         """Return a segment."""
@@ -42,11 +47,13 @@ class LocalColumns:
     ) -> StoredColumns:
         directory = self.root / str(chain_id) / token
         with _failures():
-            missing = await self.process.call(missing_segments, directory, segments)
-            for keys in _batches(missing):
+            versions = await asyncio.gather(*map(self.segments.version, segments))
+            missing = await self.process.call(missing_segments, directory, versions)
+            first = len(segments) - len(missing)
+            for keys, new in _batches(segments[first:], missing):
                 raw = await asyncio.gather(*map(self.segments.read, keys))
-                pairs = list(zip(keys, raw, strict=True))
-                await self.process.call(append_stored, directory, pairs)
+                parts = list(zip(new, keys, raw, strict=True))
+                await self.process.call(append_stored, directory, parts)
             await self.process.call(evict, self.root, directory, self.most_bytes)
             return await self.process.call(columns_until, directory, until)
 
@@ -101,21 +108,44 @@ def _failures() -> Iterator[None]:
         ) from error
 
 
-def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(keys), SEGMENTS_AT_ONCE):
-        yield keys[start : start + SEGMENTS_AT_ONCE]
+def _batches(*columns: Sequence[str]) -> Iterator[list[Sequence[str]]]:
+    """Yield a few rows of all columns at a time."""
+    for start in range(0, len(columns[0]), SEGMENTS_AT_ONCE):
+        yield [each[start : start + SEGMENTS_AT_ONCE] for each in columns]
 
 
 @contextmanager
 def columns_directory(parent: Path) -> Iterator[Path]:
-    """Reserve a directory for this process, and keep what an earlier one left in it."""
+    """Reserve a directory for this process, and keep what an earlier one left in it.
+
+    Directories after it that no process uses are emptied: fewer processes need less space.
+    """
     for number in count():
-        directory = parent / str(number)
-        directory.mkdir(parents=True, exist_ok=True)
-        with (directory / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # another process uses it
-                continue
-            yield directory
+        with _locked(parent / str(number)) as directory:
+            if directory is not None:
+                for other in parent.glob("[0-9]*"):
+                    if other.name.isdigit() and int(other.name) > number:
+                        _empty(other)
+                yield directory
+                return
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[Path | None]:
+    """Yield the directory while this process has it alone; None if another process has it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
             return
+        yield directory
+
+
+def _empty(directory: Path) -> None:
+    """Delete what is in a directory that no process uses; the file that is locked remains."""
+    with _locked(directory) as unused:
+        for each in () if unused is None else unused.iterdir():
+            if each.name != _LOCK:
+                shutil.rmtree(each)

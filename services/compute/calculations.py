@@ -29,10 +29,10 @@ class ChainProfile:
     parameters: Parameters
 
 
-def append_stored(directory: Path, segments: Sequence[tuple[str, bytes]]) -> None:
-    """Append segments as they are stored; what is mapped must not be kept longer."""
+def append_stored(directory: Path, segments: Sequence[tuple[str, str, bytes]]) -> None:
+    """Append segments (version, key, and as stored); what is mapped must not be kept longer."""
     _forget()
-    append_segments(directory, ((key, unpack(raw, key)) for key, raw in segments))
+    append_segments(directory, ((version, unpack(raw, key)) for version, key, raw in segments))
 
 
 def next_facts(merged: MergedTransfers, facts: ChainFacts, profile: ChainProfile) -> RequiredFacts:

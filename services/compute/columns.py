@@ -7,7 +7,7 @@ how many rows are valid.
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,8 @@ from compute.addresses import Salt
 from compute.spool import mapped, release
 from compute.transfers import ADDRESS_BYTES, WORD_BYTES, Transfers
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Number of the format of all files of a token, sums of pairs included; no other one is read."""
 WIDTHS: Final[dict[str, tuple[DTypeLike, int]]] = {
     "block": (np.uint64, 0),
     "log_index": (np.uint32, 0),
@@ -28,6 +29,7 @@ WIDTHS: Final[dict[str, tuple[DTypeLike, int]]] = {
     "recipient": (np.uint32, 0),
 }
 """Type and width of each column; the digits of the amounts have one column each."""
+DIGIT_BYTES: Final = 4
 
 
 class ColumnsChanged(Exception):
@@ -40,7 +42,7 @@ class Manifest:
 
     salt: Salt
     segments: tuple[str, ...] = ()
-    """Keys of the segments that were appended, in order."""
+    """Versions of the segments that were appended, in order: they change with the content."""
     rows: tuple[int, ...] = ()
     """Rows up to the end of each segment."""
     addresses: tuple[int, ...] = ()
@@ -63,11 +65,11 @@ class Manifest:
         segments = sum(rows < count for rows in self.rows) + 1
         return hashlib.sha256("\n".join(self.segments[:segments]).encode()).hexdigest()
 
-    def common(self, keys: Sequence[str]) -> "Manifest":
-        """Return the manifest of the segments that are the first of these keys, too."""
+    def common(self, versions: Sequence[str]) -> "Manifest":
+        """Return the manifest of the segments that are the first of these versions, too."""
         same = 0
-        for key, stored in zip(keys, self.segments, strict=False):
-            if key != stored:
+        for version, stored in zip(versions, self.segments, strict=False):
+            if version != stored:
                 break
             same += 1
         return replace(
@@ -77,11 +79,19 @@ class Manifest:
             addresses=self.addresses[:same],
         )
 
-    def appended(self, key: str, rows: int, addresses: int, digits: int) -> "Manifest":
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield the least size of each file, in bytes."""
+        yield "addresses", self.last_address * ADDRESS_BYTES
+        for name, (dtype, width) in WIDTHS.items():
+            yield name, self.total * np.dtype(dtype).itemsize * (width or 1)
+        for number in range(self.digits):
+            yield digit_name(number), self.total * DIGIT_BYTES
+
+    def appended(self, version: str, rows: int, addresses: int, digits: int) -> "Manifest":
         """Return the manifest after a segment of `rows` rows."""
         return replace(
             self,
-            segments=(*self.segments, key),
+            segments=(*self.segments, version),
             rows=(*self.rows, self.total + rows),
             addresses=(*self.addresses, addresses),
             digits=max(digits, self.digits),
@@ -159,7 +169,7 @@ def open_columns(directory: Path, count: int | None = None) -> MappedTransfers:
     return MappedTransfers(
         addresses=mapped(directory / "addresses", np.uint8, known, ADDRESS_BYTES),
         digits=tuple(
-            mapped(digit_path(directory, n), np.uint32, count) for n in range(manifest.digits)
+            mapped(directory / digit_name(n), np.uint32, count) for n in range(manifest.digits)
         ),
         directory=directory,
         **columns,
@@ -178,14 +188,20 @@ def _addresses_of(
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Return what is stored; an empty manifest if nothing is, or in another format."""
+    """Return what is stored; an empty manifest if nothing is, or in another format, or a part."""
     try:
         stored = json.loads((directory / "manifest.json").read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         stored = {}
     if stored.get("format") != FORMAT:
         return Manifest(new_salt())
-    return Manifest(**{name: _tuple(value) for name, value in stored.items()})
+    manifest = Manifest(**{name: _tuple(value) for name, value in stored.items()})
+    complete = all(_size(directory / name) >= size for name, size in manifest.sizes())
+    return manifest if complete else Manifest(new_salt())
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else -1
 
 
 def new_salt() -> Salt:
@@ -204,6 +220,6 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     unfinished.rename(directory / "manifest.json")
 
 
-def digit_path(directory: Path, number: int) -> Path:
-    """Return the file of a digit of the amounts."""
-    return directory / f"digit-{number}"
+def digit_name(number: int) -> str:
+    """Return the name of the file of a digit of the amounts."""
+    return f"digit-{number}"

@@ -9,27 +9,31 @@ import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, Self
 
 import numpy as np
 
 from compute.address_table import AddressTable
-from compute.columns import WIDTHS, digit_path, read_manifest, write_manifest
+from compute.columns import DIGIT_BYTES, WIDTHS, digit_name, read_manifest, write_manifest
 from compute.spool import mapped
 from compute.transfers import Indexes, Transfers
-
-_DIGIT_BYTES: Final = 4
 
 
 class SegmentOutOfOrder(Exception):
     """Report a segment that begins before the end of the rows that are stored."""
 
 
-def missing_segments(directory: Path, keys: Sequence[str]) -> list[str]:
-    """Return which of these segments have to be appended; drop all rows after the common ones."""
-    directory.mkdir(parents=True, exist_ok=True)
+def missing_segments(directory: Path, versions: Sequence[str]) -> list[str]:
+    """Return which of these segments have to be appended; drop all rows after the common ones.
+
+    Segments are equal if their versions are. What is stored in another format, or of which a file
+    was lost, is deleted.
+    """
     manifest = read_manifest(directory)
-    common = manifest.common(keys)
+    if not manifest.total and directory.exists():
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    common = manifest.common(versions)
     if common != manifest:
         for results in directory.glob("pairs-*"):
             if int(results.name.split("-")[1]) > common.total:
@@ -38,11 +42,11 @@ def missing_segments(directory: Path, keys: Sequence[str]) -> list[str]:
     for unfinished in directory.glob("unfinished-*"):
         shutil.rmtree(unfinished)
     os.utime(directory)
-    return list(keys[len(common.segments) :])
+    return list(versions[len(common.segments) :])
 
 
 def append_segments(directory: Path, segments: Iterable[tuple[str, Transfers]]) -> None:
-    """Append segments in the order of their blocks.
+    """Append segments, by their versions, in the order of their blocks.
 
     Raises:
         SegmentOutOfOrder: a segment begins before the end of the rows that are stored.
@@ -50,9 +54,9 @@ def append_segments(directory: Path, segments: Iterable[tuple[str, Transfers]]) 
     manifest = read_manifest(directory)
     table = AddressTable(directory, manifest.last_address, manifest.salt)
     with _Writer(directory, manifest.total, manifest.digits) as writer:
-        for key, transfers in segments:
+        for version, transfers in segments:
             writer.append(transfers, table.numbered(transfers.addresses))
-            manifest = manifest.appended(key, len(transfers), len(table), writer.digits)
+            manifest = manifest.appended(version, len(transfers), len(table), writer.digits)
     table.close()
     write_manifest(directory, manifest)
 
@@ -96,13 +100,13 @@ class _Writer:
         for number in range(self.digits):
             known = number < len(transfers.digits)
             digit = transfers.digits[number] if known else zeros
-            digit.tofile(self._files[digit_path(self._directory, number).name])
+            digit.tofile(self._files[digit_name(number)])
         self._rows += len(transfers)
         self._last_block = int(transfers.block[-1])
 
     def _open_digits(self, digits: int) -> None:
         for number in range(self.digits, digits):
-            self._open_file(digit_path(self._directory, number), _DIGIT_BYTES)
+            self._open_file(self._directory / digit_name(number), DIGIT_BYTES)
         self.digits = max(self.digits, digits)
 
     def _open_file(self, path: Path, width: int) -> None:

@@ -19,8 +19,8 @@ from compute.columns import StoredColumns
 from compute.ports import AnalysisFailure
 from compute.process import SeparateProcess
 from compute.state import Completed, Failed
-from compute.transfers import TransferRange
-from tests.compute.simulated_token import TOKEN, SimulatedToken, hash_of, simulated_token
+from compute.transfers import TransferRange, TransferRow, Transfers
+from tests.compute.simulated_token import TOKEN, ZERO, SimulatedToken, hash_of, simulated_token
 from tests.compute.test_worker import JOB, WorkerHarness
 
 pytestmark = pytest.mark.slow
@@ -35,15 +35,21 @@ class RawSegments:
 
     stored: dict[str, bytes] = field(default_factory=dict)
     read_keys: list[str] = field(default_factory=list)
+    old: dict[str, bytes] = field(default_factory=dict)
+    """Those whose keys do not name their content."""
 
     async def put(self, chain_id: int, token: str, read: TransferRange) -> str:
-        key = key_of(chain_id, token, read)
-        self.stored[key] = pack(read.transfers)
+        body = pack(read.transfers)
+        key = key_of(chain_id, token, read, body)
+        self.stored[key] = body
         return key
+
+    async def version(self, key: str) -> str:
+        return f"{key} {hash(self.old[key])}" if key in self.old else key
 
     async def read(self, key: str) -> bytes:
         self.read_keys.append(key)
-        return self.stored[key]
+        return self.old[key] if key in self.old else self.stored[key]
 
 
 @pytest.fixture
@@ -99,6 +105,25 @@ async def test_a_refresh_reads_only_new_segments(columns: LocalColumns) -> None:
     columns.segments.read_keys.clear()
     assert len(await merged(columns, keys, simulated.block)) == len(simulated.rows)
     assert columns.segments.read_keys == keys[7:]
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_columns_of_other_transfers_in_the_same_blocks_are_not_used(
+    columns: LocalColumns,
+    named: bool,  # noqa: FBT001  a row of the table
+) -> None:
+    """Another chain with the same block hashes, or a range that was read again, with more logs."""
+    simulated, segments = simulated_token(2), columns.segments
+    assert isinstance(segments, RawSegments)
+    other = TransferRow(simulated.block - 1, 1, hash_of(7**9), simulated.deployer, ZERO, 5)
+    for rows in (simulated.rows, [*simulated.rows, other]):
+        read = TransferRange(0, simulated.block, hash_of(9), Transfers.of_rows(rows))
+        key = await segments.put(1, TOKEN, read)
+        if not named:
+            key, body = f"1/{TOKEN}/0-{simulated.block}-{'ab' * 8}.npz", segments.stored[key]
+            segments.old[key] = body
+        on_disk = await merged(columns, [key], simulated.block)
+        assert on_disk.open().value.tobytes() == read.transfers.value.tobytes()
 
 
 async def test_columns_that_were_replaced_are_not_analysed(columns: LocalColumns) -> None:
@@ -178,3 +203,14 @@ def test_two_processes_do_not_share_a_directory(tmp_path: Path) -> None:
             assert first != second
     with columns_directory(tmp_path) as again:
         assert (again / "kept").exists()
+
+
+def test_directories_of_processes_that_have_ended_are_emptied(tmp_path: Path) -> None:
+    """A service that once ran as three processes and now runs as one uses the disk of one."""
+    with columns_directory(tmp_path), columns_directory(tmp_path), columns_directory(tmp_path) as c:
+        (c / "1").mkdir()
+        (c / "1" / "block").touch()
+        with columns_directory(tmp_path):
+            assert (c / "1" / "block").exists()
+    with columns_directory(tmp_path):
+        assert not (c / "1").exists()

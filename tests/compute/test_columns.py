@@ -19,6 +19,7 @@ from compute.analysis import Parameters, pairs
 from compute.analysis.ledger import replay
 from compute.chain.segments import key_of, pack, unpack
 from compute.columns import (
+    FORMAT,
     ColumnsChanged,
     MappedTransfers,
     columns_until,
@@ -47,8 +48,9 @@ def segments_of(found: list[TransferRow], ends: list[int]) -> dict[str, Transfer
     segments, first = {}, 0
     for last in [*sorted(set(ends)), 10**6]:
         part = Transfers.of_rows(row for row in found if first <= row.block <= last)
-        key = key_of(1, TOKEN, TransferRange(first, last, hash_of(last), part))
-        segments[key] = unpack(pack(part), key)
+        body = pack(part)
+        key = key_of(1, TOKEN, TransferRange(first, last, hash_of(last), part), body)
+        segments[key] = unpack(body, key)
         first = last + 1
     return segments
 
@@ -148,6 +150,35 @@ def test_rows_of_a_merge_that_was_killed_are_overwritten(
         append_segments(directory, list(segments.items())[1:])
     monkeypatch.undo()
     assert same(merged(directory, segments), Transfers.of_rows(simple_rows(1, 30)))
+
+
+@pytest.mark.parametrize("name", ["block", "sender", "tx", "digit-0", "addresses", "manifest.json"])
+@pytest.mark.parametrize("missing", [True, False])
+def test_columns_of_which_a_part_was_lost_are_merged_again(
+    root: Path,
+    name: str,
+    missing: bool,  # noqa: FBT001  a row of the table
+) -> None:
+    """A disk that was full, or a service that cleans up temporary files, leaves a part of them."""
+    directory = new_directory(root)
+    segments = segments_of(simple_rows(1, 30), [10, 20])
+    replay(merged(directory, segments), Parameters())
+    if missing:
+        (directory / name).unlink()
+    else:
+        os.truncate(directory / name, 7)
+    transfers = merged(directory, segments)
+    assert same(transfers, Transfers.of_rows(simple_rows(1, 30)))
+    require_fold(replay(transfers, Parameters()), simple_rows(1, 30))
+
+
+def test_columns_and_sums_of_another_format_are_not_used(root: Path) -> None:
+    directory = new_directory(root)
+    replay(merged(directory, segments_of(simple_rows(1, 30, value=9), [10, 20])), Parameters())
+    manifest = directory / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(f'"format": {FORMAT}', '"format": 1'))
+    transfers = merged(directory, segments_of(simple_rows(1, 30), [10, 20]))
+    require_fold(replay(transfers, Parameters()), simple_rows(1, 30))
 
 
 def test_a_segment_out_of_order_is_rejected(root: Path) -> None:

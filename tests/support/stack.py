@@ -145,6 +145,7 @@ class Service:
             "PYTHONPATH": f"{ROOT / 'services'}:{ROOT / 'libs'}:{ROOT}",
             port_setting(self.name).upper(): str(self.port),
             "RECEIVE_WAIT_SECONDS": "1",
+            "COLUMNS_DIRECTORY": str(self.stack.settings.state / "columns"),
             **extra,
         }
         self.process = ForkedProcess([self.name, "run"], environment, self.log)

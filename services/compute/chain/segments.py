@@ -1,6 +1,7 @@
 """Store transfers that were read in S3, as compressed columns."""
 
 import asyncio
+import hashlib
 import io
 import zipfile
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from compute.transfers import TransferRange, Transfers, texts_of
 
 FORMAT: Final = 1
 """Number of the storage format; another number is not read."""
+_DIGEST: Final = 32
+"""Characters of the digest of a segment's content that its key has."""
 _COLUMNS: Final = ("addresses", "block", "log_index", "tx", "sender", "recipient", "value")
 
 
@@ -46,8 +49,10 @@ def unpack(raw: bytes, key: str) -> Transfers:
     """Decode a segment.
 
     Raises:
-        BrokenSegment: the columns do not fit each other or the key.
+        BrokenSegment: the content is not that of the key, or the columns do not fit each other.
     """
+    if digest_in(key) not in (None, _digest(raw)):
+        raise BrokenSegment(f"{key}: other content")
     try:
         with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
             if int(stored["format"]) != FORMAT:
@@ -65,9 +70,24 @@ def unpack(raw: bytes, key: str) -> Transfers:
     return Transfers.of(**columns, **ends)
 
 
-def key_of(chain_id: int, token: str, read: TransferRange) -> str:
-    """Return a range's key; the end hash in it keeps branches of the chain apart."""
-    return f"{chain_id}/{token}/{read.from_block}-{read.to_block}-{read.end_hash[2:18]}.npz"
+def key_of(chain_id: int, token: str, read: TransferRange, body: bytes) -> str:
+    """Return the key of a range's content.
+
+    The end hash in it keeps branches of the chain apart, and the digest what was read of the same
+    blocks at different times: a range that is read again may have more logs.
+    """
+    place = f"{read.from_block}-{read.to_block}-{read.end_hash[2:18]}"
+    return f"{chain_id}/{token}/{place}-{_digest(body)}.npz"
+
+
+def digest_in(key: str) -> str | None:
+    """Return the digest of the content that a key names; None for keys of earlier versions."""
+    last = key.removesuffix(".npz").rsplit("-", 1)[1]
+    return last if len(last) == _DIGEST else None
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:_DIGEST]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +99,17 @@ class S3SegmentStore:
     """A started aioboto3 S3 client."""
 
     async def put(self, chain_id: int, token: str, read: TransferRange) -> str:
-        key = key_of(chain_id, token, read)
         body = await asyncio.to_thread(pack, read.transfers)  # most of it compresses, in C
+        key = key_of(chain_id, token, read, body)
         await self.client.put_object(Bucket=self.bucket, Key=key, Body=body)
         return key
+
+    async def version(self, key: str) -> str:
+        """Return what changes with the content of a segment: the key, if it names the content."""
+        if digest_in(key) is not None:
+            return key
+        found = await self.client.head_object(Bucket=self.bucket, Key=key)
+        return f"{key} {found['ETag']}"
 
     async def read(self, key: str) -> bytes:
         """Return a segment as it is stored."""
