@@ -1,23 +1,24 @@
 """Judge cluster analysis on simulated launches.
 
     python -m benchmarks.worlds [--split tuning|held-out] [--only NAME] [--scale N] [--large]
-                                [--no-signals]
+                                [--no-signals] [--seeds 101,102] [--store FILE]
 
 Without options all scenarios run with all seeds, every signal of the method is switched off in
 turn, and every bound is checked: the exit code is 1 if one is broken. While a method is tuned only
 `--split tuning` may be looked at. `--large` runs tokens of 5,000 and 60,000 holders instead.
+`--store` keeps what was measured: a command that was interrupted goes on where it ended.
 """
 
 import argparse
 import sys
+from pathlib import Path
 from statistics import mean
 
 from benchmarks.worlds.ablation import ablations
-from benchmarks.worlds.judge import judge
-from benchmarks.worlds.results import Measured, Result, calibration, measure
-from benchmarks.worlds.run import analysed
+from benchmarks.worlds.results import Result, calibration, measure
 from benchmarks.worlds.scenario import Scenario, Split
 from benchmarks.worlds.scenarios import SCENARIOS
+from benchmarks.worlds.store import Store
 
 LARGE = (("many-small-groups", 5), ("mixture", 12), ("many-small-groups", 55))
 """Scenarios and scales that `--large` runs."""
@@ -31,11 +32,15 @@ def main() -> int:
     options = _options()
     if options.large:
         return large()
-    chosen = _chosen(options.split, options.only)
     print(TITLE)
+    store = Store(options.store, f"{options.scale} {options.seeds} {options.signals}")
     results = []
-    for scenario in chosen:
-        result = measure(scenario, options.split, scale=options.scale, keep=options.signals)
+    for scenario in _chosen(options.split, options.only):
+        result = store.stored(scenario, options.split) or measure(
+            scenario, options.split,
+            scale=options.scale, signals=options.signals, seeds=options.seeds,
+        )  # fmt: skip
+        store.add(result, options.split)
         print(row(result), flush=True)
         results.append(result)
     print_calibration(results)
@@ -49,12 +54,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--split", choices=("tuning", "held-out"))
     parser.add_argument("--only", default="", help="part of a scenario's name")
     parser.add_argument("--scale", type=int, default=1, help="multiplies the people")
+    parser.add_argument("--seeds", type=_numbers, help="such as 101,102, instead of the usual")
+    parser.add_argument("--store", type=Path, help="file that keeps what was measured")
     parser.add_argument("--large", action="store_true", help="up to 60,000 holders")
     parser.add_argument(
         "--signals", action=argparse.BooleanOptionalAction, default=True,
         help="switch off each signal in turn, with one seed of each scenario",
     )  # fmt: skip
     return parser.parse_args()
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(",")))
 
 
 def _chosen(split: Split | None, only: str) -> list[Scenario]:
@@ -70,12 +81,9 @@ def large() -> int:
     print(TITLE)
     results = []
     for name, scale in LARGE:
-        world = SCENARIOS[name].world(1, scale)
-        done = analysed(world)
-        verdict = judge(world, done.report)
-        measured = Measured(verdict, None, done.calls, done.seconds)
-        results.append(Result(SCENARIOS[name], [measured]))
-        print(f"{row(results[-1])}   {done.calls} calls, {done.seconds / 60:.1f} min at 25/s")
+        results.append(measure(SCENARIOS[name], None, scale=scale, seeds=(1,)))
+        (world,) = results[-1].worlds
+        print(f"{row(results[-1])}   {world.calls} calls, {world.seconds / 60:.1f} min at 25/s")
     return check(results)
 
 
@@ -100,11 +108,17 @@ def print_calibration(results: list[Result]) -> None:
 
 
 def print_ablations(results: list[Result]) -> None:
-    """Print what becomes worse without each signal."""
+    """Print what becomes worse without each signal, with one seed of each scenario."""
     print("\nwithout                P mean  R mean   scenarios that break")
-    for each in ablations(results):
+    complete = {each.scenario.name: each.worlds[0].verdict for each in results}
+    without = {
+        signal: {each.scenario.name: each.without[signal] for each in results}
+        for signal in results[0].without
+    }
+    for each in ablations(complete, without):
         lost = [f"{name} (precision)" for name in each.imprecise]
         lost += [f"{name} (recall)" for name in each.incomplete]
+        lost += [f"{name} (suspicions)" for name in each.unsuspected]
         line = f"{each.signal:<21} {each.precision:>7.3f} {each.recall:>7.3f}"
         print(line + "   " + (", ".join(lost) or "-"), flush=True)
 

@@ -1,14 +1,13 @@
 """Switch off each signal of the method in turn, on the facts of a complete run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from statistics import mean
 from typing import Any, Final
 
 from benchmarks.worlds.judge import Verdict, judge
-from benchmarks.worlds.results import Result
-from benchmarks.worlds.run import analysed_again
-from benchmarks.worlds.scenario import PRECISION, RECALL
+from benchmarks.worlds.run import Analysed, analysed_again
+from benchmarks.worlds.scenario import PRECISION, RECALL, SUSPECTED
 from compute.analysis import Parameters
 
 NUMBERS: Final = (
@@ -17,10 +16,13 @@ NUMBERS: Final = (
 )  # fmt: skip
 """Parameters that are numbers and switch a signal off at 0."""
 
+Verdicts = Mapping[str, Verdict]
+"""By scenario, with the same seed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """Sum up all scenarios without one signal."""
+    """Sum up all scenarios without one signal; each list has what broke for want of it."""
 
     signal: str
     precision: float
@@ -28,9 +30,11 @@ class Ablation:
     recall: float
     """Mean over the scenarios that require any."""
     imprecise: tuple[str, ...]
-    """Scenarios whose precision falls below the bound, without those where it always does."""
+    """Scenarios whose precision falls below the bound."""
     incomplete: tuple[str, ...]
-    """Scenarios whose recall falls below the bound, without those where it always does."""
+    """Scenarios whose recall falls below the bound."""
+    unsuspected: tuple[str, ...]
+    """Scenarios of whose suspects fewer are pointed out than the bound."""
 
 
 def signals() -> list[str]:
@@ -43,50 +47,40 @@ def signals() -> list[str]:
     ]
 
 
-def ablations(results: Sequence[Result]) -> Iterator[Ablation]:
-    """Yield what remains without each signal, on the worlds whose facts were kept."""
-    complete = {
-        r.scenario.name: [each.verdict for each in r.worlds if each.kept is not None]
-        for r in results
+def verdicts_without(done: Analysed) -> dict[str, Verdict]:
+    """Return the verdict on one world without each signal."""
+    return {
+        signal: judge(done.world, analysed_again(done, _without(signal))) for signal in signals()
     }
-    for signal in signals():
-        off: dict[str, Any] = {signal: type(getattr(Parameters(), signal))(0)}
-        parameters = replace(Parameters(), **off)
-        without = {r.scenario.name: _verdicts(r, parameters) for r in results}
-        yield _ablation(signal, complete, without)
 
 
-def _verdicts(result: Result, parameters: Parameters) -> list[Verdict]:
-    return [
-        judge(each.kept.world, analysed_again(each.kept, parameters))
-        for each in result.worlds
-        if each.kept is not None
-    ]
+def _without(signal: str) -> Parameters:
+    off: dict[str, Any] = {signal: type(getattr(Parameters(), signal))(0)}
+    return replace(Parameters(), **off)
 
 
-def _ablation(
-    signal: str, complete: dict[str, list[Verdict]], without: dict[str, list[Verdict]]
-) -> Ablation:
-    recalls = {name: recall(each) for name, each in without.items()}
-    return Ablation(
-        signal,
-        precision=mean(mean(v.precision for v in each) for each in without.values()),
-        recall=mean(each for each in recalls.values() if each is not None),
-        imprecise=tuple(
-            name
-            for name, each in without.items()
-            if min(v.precision for v in each) < PRECISION
-            and min(v.precision for v in complete[name]) >= PRECISION
-        ),
-        incomplete=tuple(
-            name
-            for name, each in recalls.items()
-            if each is not None and each < RECALL and (recall(complete[name]) or 0) >= RECALL
-        ),
+def ablations(complete: Verdicts, without: Mapping[str, Verdicts]) -> Iterator[Ablation]:
+    """Yield what remains without each signal, and which bounds break that hold with it."""
+    for signal, verdicts in without.items():
+        yield Ablation(
+            signal,
+            precision=mean(each.precision for each in verdicts.values()),
+            recall=mean(_known([each.recall for each in verdicts.values()])),
+            imprecise=_broken(complete, verdicts, "precision", PRECISION),
+            incomplete=_broken(complete, verdicts, "recall", RECALL),
+            unsuspected=_broken(complete, verdicts, "suspected", SUSPECTED),
+        )
+
+
+def _known(shares: Sequence[float | None]) -> list[float]:
+    return [each for each in shares if each is not None]
+
+
+def _broken(complete: Verdicts, without: Verdicts, share: str, bound: float) -> tuple[str, ...]:
+    def holds(verdict: Verdict) -> bool:
+        found: float | None = getattr(verdict, share)
+        return found is None or found >= bound
+
+    return tuple(
+        name for name, each in without.items() if holds(complete[name]) and not holds(each)
     )
-
-
-def recall(verdicts: Sequence[Verdict]) -> float | None:
-    """Return the mean recall; None if nothing is required."""
-    found = [each.recall for each in verdicts if each.recall is not None]
-    return mean(found) if found else None

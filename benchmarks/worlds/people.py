@@ -80,9 +80,16 @@ class People(Chain):
         else:
             self.tx(funder, address, value=int(coins * ETHER), block=block)
         sent = self.random.randint(15, 600) if nonce is None else nonce
-        for _ in range(min(sent, 4)):
-            self.nonces[address].add(block + self.random.randint(1, int(age * DAY)), sent // 4)
+        parts = min(sent, 4)
+        for number in range(parts):  # the first part before any transaction of a scenario
+            at = self.random.randint(1, int(age * DAY)) if number else 1
+            rest = sent - parts * (sent // parts) if number == 0 else 0
+            self.nonces[address].add(block + at, sent // parts + rest)
         return address
+
+    def act_elsewhere(self, address: str, count: int) -> None:
+        """Let an address send transactions that have nothing to do with the token."""
+        self.nonces[address].add(self.block, count)
 
     def label(self, address: str, kind: Kind, name: str) -> None:
         """Let the set of labels know an address."""

@@ -1,13 +1,13 @@
 """Run scenarios over their seeds, and sum up the verdicts."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import mean
 
+from benchmarks.worlds.ablation import verdicts_without
 from benchmarks.worlds.judge import JudgedCluster, Verdict, judge
-from benchmarks.worlds.run import Analysed, analysed
+from benchmarks.worlds.run import analysed
 from benchmarks.worlds.scenario import PRECISION, SUSPECTED, Scenario, Split
-from compute.analysis import Parameters
 
 LEAST_CALLS = 15_000
 """Calls that any token may take: ten minutes at 25 a second."""
@@ -20,8 +20,6 @@ class Measured:
     """Hold the verdict on one world and what the analysis cost."""
 
     verdict: Verdict
-    kept: Analysed | None
-    """For further analyses, if they are wanted."""
     calls: int
     seconds: float
 
@@ -32,6 +30,8 @@ class Result:
 
     scenario: Scenario
     worlds: Sequence[Measured]
+    without: Mapping[str, Verdict] = field(default_factory=dict)
+    """By signal: the verdict on the first world if the signal is switched off."""
 
     @property
     def precisions(self) -> list[float]:
@@ -88,19 +88,19 @@ def measure(
     split: Split | None,
     *,
     scale: int = 1,
-    keep: bool = False,
+    signals: bool = False,
     seeds: Sequence[int] | None = None,
-    parameters: Parameters | None = None,
 ) -> Result:
-    """Analyse the worlds of a scenario; `keep` keeps the facts of the first for ablations."""
+    """Analyse the worlds of a scenario; `signals` switches off each in turn on the first."""
     worlds: list[Measured] = []
+    without: dict[str, Verdict] = {}
     for seed in seeds or scenario.seeds(split):
         world = scenario.world(seed, scale)
-        done = analysed(world, parameters)
-        verdict = judge(world, done.report)
-        kept = done if keep and not worlds else None
-        worlds.append(Measured(verdict, kept, done.calls, done.seconds))
-    return Result(scenario, worlds)
+        done = analysed(world)
+        worlds.append(Measured(judge(world, done.report), done.calls, done.seconds))
+        if signals and not without:
+            without = verdicts_without(done)
+    return Result(scenario, worlds, without)
 
 
 def calibration(results: Iterable[Result]) -> dict[str, tuple[int, int]]:

@@ -51,6 +51,8 @@ class Funding:
     """The contract that `funder` called to pay, such as a multisender; None if it paid itself."""
     value: int | None = None
     """In wei; None if it is not known."""
+    nonce: int | None = None
+    """Transactions that `funder` had sent before this one; None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,6 @@ from benchmarks.worlds.world import SUPPLY, World
 
 
 @scenario()
-def many_small_groups(world: World, scale: int) -> None:
-    """Hide groups among the smallest of more than a thousand holders."""
-    exchange = start(world)
-    for _ in range(12):
-        shared_funder(world, exchange, world.random.randint(4, 10), tokens=(2_000, 9_000))
-    buyers(world, exchange, 1_100 * scale)
-
-
-@scenario()
 def bundle_through_a_peel_chain(world: World, scale: int) -> None:
     """Fund a bundle by a chain of fresh wallets, each of which hands on the rest."""
     exchange = start(world, pool=False, coins=60)

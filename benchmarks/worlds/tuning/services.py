@@ -124,3 +124,44 @@ def two_groups_that_trade(world: World, scale: int) -> None:
         world.send(one, other, 2_000 * UNIT)
         world.pay(unknown.hot[0], one, 0.1)
     shared_funder(world, exchange, 10)
+
+
+@scenario()
+def trader_between_strangers(world: World, scale: int) -> None:
+    """Let a trader with few transactions buy from thirty people, and sell to thirty new wallets."""
+    exchange = ordinary(world, scale)
+    shared_funder(world, exchange, 12)
+    trader = world.used(coins=300, nonce=world.random.randint(60, 120), days=200)
+    for _ in range(30):
+        seller = stranger(world, exchange)
+        world.wait(world.random.randint(20, 200))
+        world.buy(seller, world.amount())
+        world.wait(world.random.randint(20, 200))
+        world.send(seller, trader, world.held(seller) * world.random.randint(10, 40) // 100)
+    for _ in range(30):
+        customer = world.wallet()
+        exchange.withdraw(customer, 0.5)
+        world.wait(world.random.randint(20, 200))
+        world.send(trader, customer, world.held(trader) // 40)
+        if world.random.random() < 0.4:
+            world.sell(customer, world.held(customer) // 2)
+
+
+@scenario()
+def exchange_that_has_just_opened(world: World, scale: int) -> None:
+    """Let a new exchange take deposits of strangers, and pay tokens to new wallets."""
+    exchange = ordinary(world, scale)
+    shared_funder(world, exchange, 12)
+    unknown = service(world, nonce=200)
+    for _ in range(14):
+        customer = stranger(world, exchange)
+        world.wait(world.random.randint(20, 200))
+        world.buy(customer, world.amount())
+        world.wait(world.random.randint(20, 200))
+        unknown.deposit(customer, world.held(customer) * world.random.randint(40, 90) // 100)
+    for _ in range(14):
+        customer = world.wallet()
+        exchange.withdraw(customer, 0.3)
+        world.wait(world.random.randint(20, 200))
+        unknown.withdraw_tokens(customer, world.amount(50_000, 300_000))
+        world.sell(customer, world.held(customer) // 3)

@@ -51,6 +51,32 @@ class Acts:
             np.fromiter((self.acted(s, hashes(r)) for s, r in rows), bool, count=len(links))
         )
 
+    def directly(self, links: Links, *, several: bool = False) -> Links:
+        """Return the links without those that a contract made in the order of the source.
+
+        Whoever accepts an offer calls the contract of a market, which moves the tokens to the
+        buyer. With `several`, a contract may pay more than one wallet: so do multisenders.
+        """
+        if not (self.parameters.direct_transfers and self.parameters.sender_acted):
+            return links
+        starts = self.ledger.transfers.transaction_starts
+        act = np.searchsorted(starts, links.row, side="right").astype(np.int64)
+        _, number, counts = np.unique(act, return_inverse=True, return_counts=True)
+        rows = zip(links.source.tolist(), links.row.tolist(), strict=True)
+        hashes = self.ledger.transfers.tx_hash
+        direct = np.fromiter(
+            (self._ordered_directly(source, hashes(row)) for source, row in rows),
+            bool, count=len(links),
+        )  # fmt: skip
+        return links.where(direct | (several & (counts[number.ravel()] > 1)))
+
+    def _ordered_directly(self, node: int, tx_hash: str) -> bool:
+        transaction, address = self.facts.transactions[tx_hash], self.nodes.addresses[node]
+        return transaction is not None and (
+            address in transaction.accounts
+            or transaction.recipient in (None, self.facts.token.address, address)
+        )
+
     def has_acted(self, node: int) -> bool:
         """Return True if the address is known to have acted at any time."""
         address = self.nodes.addresses[node]

@@ -1,5 +1,6 @@
 """Find wallets for which one signer bought their first tokens in one transaction."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -62,26 +63,49 @@ def bundles(acts: Acts) -> list[tuple[int, Bundle]]:
 
     A bundle is no evidence if it does not come from a pool, if its signer is a service or unknown,
     or if it reaches more wallets than one owner has. Accounts that ordered their own purchase
-    and addresses that take a fee of other purchases are no part of it.
+    and addresses that take a fee of other purchases are no part of it. Nor is anything that a
+    signer bought who mostly buys for wallets that have been used for long.
     """
-    found = []
+    signed = list(_signed(acts))
+    total, established = Counter[int](), Counter[int]()
+    for signer, bundle in signed:
+        total[signer] += len(bundle.targets)
+        established[signer] += len(bundle.targets) - _count_fresh(acts, bundle)
+    return [
+        (signer, bundle)
+        for signer, bundle in signed
+        if established[signer] < acts.parameters.mixed_payments * total[signer]
+        and _is_of_one_owner(acts, bundle)
+    ]
+
+
+def _signed(acts: Acts) -> Iterator[tuple[int, Bundle]]:
+    """Yield the bundles from pools that a person signed, and who that is."""
     fees = _fee_takers(acts)
     for bundle in bundle_candidates(acts):
         transaction = acts.facts.transactions.get(bundle.tx_hash)
         if transaction is None or acts.nodes.kinds[bundle.source] != "pool":
             continue
         signer = acts.nodes.index[transaction.sender]
-        own = _bought_for(bundle, transaction, acts.nodes, fees)
-        fresh = [target for target in own.targets if is_fresh(acts, target)]
         if (
-            len(own.targets) - len(fresh) < acts.parameters.mixed_share * len(own.targets)
-            and acts.parameters.bundle_recipients <= len(own.targets) <= acts.parameters.hub_cap
-            and acts.nodes.is_wallet(signer)
+            acts.nodes.is_wallet(signer)
             and acts.is_known_person(signer)
             and not _is_service(transaction.recipient, acts.nodes)
         ):
-            found.append((signer, own))
-    return found
+            yield signer, _bought_for(bundle, transaction, acts.nodes, fees)
+
+
+def _is_of_one_owner(acts: Acts, bundle: Bundle) -> bool:
+    count, parameters = len(bundle.targets), acts.parameters
+    established = count - _count_fresh(acts, bundle)
+    return (
+        established < parameters.mixed_share * count
+        and parameters.bundle_recipients <= count <= parameters.hub_cap
+    )
+
+
+def _count_fresh(acts: Acts, bundle: Bundle) -> int:
+    return sum(is_fresh(acts, target) for target in bundle.targets)
 
 
 def _bought_for(

@@ -2,24 +2,16 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from compute.analysis.acts import Acts
+from compute.analysis.funded import Funded
 from compute.analysis.graph import Edge
 from compute.analysis.ledger import NO_ROW
 from compute.analysis.lives import of_one_owner
 from compute.analysis.nodes import Nodes
 from compute.analysis.parameters import Parameters
-from compute.chain_facts import ChainFacts, Funding
-
-
-@dataclass(frozen=True, slots=True)
-class Funded:
-    """Represent the first payment to a node by another."""
-
-    funder: int
-    node: int
-    funding: Funding
+from compute.analysis.regularity import in_a_row
+from compute.chain_facts import ChainFacts
 
 
 def funded_nodes(nodes: Nodes, facts: ChainFacts, parameters: Parameters) -> list[Funded]:
@@ -89,6 +81,8 @@ def hubs(children: Mapping[int, list[Funded]], parameters: Parameters) -> dict[i
 def funding_edges(acts: Acts) -> list[Edge]:
     """Return the edges from funders to the wallets that they set up, through go-betweens."""
     kept = list(_kept(acts))
+    if acts.parameters.payments_in_a_row:
+        kept = in_a_row(acts, kept)
     holding = [each for each in kept if each.node < acts.nodes.holders_end]
     fresh, mixed = of_one_owner(
         acts,

@@ -82,22 +82,22 @@ def of_one_owner(
     """
     fresh = cache(lambda node: is_fresh(acts, node))
     found = list(found)
-    mixed = _mixed(found, act, lambda each: fresh(other(each)), acts.parameters.mixed_share)
+    judged = [(act(each), fresh(other(each))) for each in found]
+    mixed = _mixed(judged, acts.parameters.mixed_share)
+    distributions = {(centre(each), act(each)) for each in found if act(each) in mixed}
     found = [each for each in found if act(each) not in mixed]
-    busy = _mixed(found, centre, lambda each: fresh(other(each)), acts.parameters.mixed_payments)
+    dealt = [(centre(each), fresh(other(each))) for each in found]
+    dealt += [(node, False) for node, _ in distributions]  # each is one act
+    busy = _mixed(dealt, acts.parameters.mixed_payments)
     kept = [each for each in found if centre(each) not in busy and fresh(other(each))]
     return kept, busy
 
 
-def _mixed(
-    found: Iterable[T],
-    key: Callable[[T], K],
-    fresh: Callable[[T], bool],
-    share: Fraction,
-) -> set[K]:
+def _mixed(found: Iterable[tuple[K, bool]], share: Fraction) -> set[K]:
     """Return the keys of which at least this share, and at least two, are not fresh."""
-    count = Counter(map(key, found))
-    established = Counter(key(each) for each in found if not fresh(each))
+    found = list(found)
+    count = Counter(key for key, _ in found)
+    established = Counter(key for key, is_fresh in found if not is_fresh)
     return {
         each
         for each, number in established.items()

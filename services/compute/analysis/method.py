@@ -93,7 +93,7 @@ def linked_sources(acts: Acts) -> Links:
 
 def acted_sources(acts: Acts, links: Links) -> Links:
     """Return the first sources of which the first and the largest transfer are the source's."""
-    links = acts.by_source(links)
+    links = acts.directly(acts.by_source(links), several=True)
     largest = acts.by_source(with_largest_rows(acts.ledger, links))
     return links.where(np.isin(links.target, largest.target))
 
@@ -127,7 +127,7 @@ def _capped(links: Links, acts: Acts) -> Links:
 
 def _sweep_edges(acts: Acts, groups: Groups) -> list[Edge]:
     """Return the sweeps of tokens that attach a component to the only one that it sweeps to."""
-    sweeps = acts.by_source(linked_sweeps(acts))
+    sweeps = acts.directly(acts.by_source(linked_sweeps(acts)))
     known = {node: acts.is_known_person(node) for node in np.unique(sweeps.target).tolist()}
     sweeps = sweeps.where(
         np.fromiter((known[node] for node in sweeps.target.tolist()), bool, count=len(sweeps))

@@ -26,6 +26,8 @@ class Parameters:
     """A transfer links wallets only if its sender signed the transaction or ordered it."""
     multisenders: bool = True
     """What a contract passes on in one transaction comes from the wallet that paid it."""
+    direct_transfers: bool = True
+    """What a wallet sends by calling another contract than the token may be a sale."""
     creation_mints: bool = True
     """What is minted in the transaction that creates the token comes from its signer."""
     bundle_recipients: int = 3
@@ -54,6 +56,8 @@ class Parameters:
     """A first funder links only wallets that acted, and that had no tokens before its coins."""
     least_funding: int = 10**14
     """Wei below which a first payment is no evidence: it pays for no transaction."""
+    payments_in_a_row: bool = True
+    """A funder's payments are evidence if few other transactions lie between them."""
     hops: int = 3
     """Go-betweens in a row that first funds are followed through."""
     relay_nonce: int = 5

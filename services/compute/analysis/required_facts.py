@@ -20,7 +20,8 @@ from compute.analysis.amounts import reaches
 from compute.analysis.bundles import bundle_candidates
 from compute.analysis.creation import creation_mints
 from compute.analysis.distributors import distributing_rows
-from compute.analysis.funding import Funded, by_funder, depths, funded_nodes, is_go_between
+from compute.analysis.funded import Funded
+from compute.analysis.funding import by_funder, depths, funded_nodes, is_go_between
 from compute.analysis.labels import DEAD, ZERO, Labels
 from compute.analysis.largest import with_largest_rows
 from compute.analysis.ledger import Ledger, Links

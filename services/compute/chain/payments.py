@@ -6,7 +6,9 @@ and named the address in its data (as multisenders need it), if that transaction
 coins cover the balance of the address after the block, and if no other sender's did.
 
 Where no payment is found, the state before the block may be missing: some nodes that dropped it
-return zeros instead of an error. An account that had signed transactions by then shows which.
+return zeros instead of an error. An account that had signed transactions by then shows which. A
+single wrong number must not end the search, so two accounts are asked, and several addresses must
+seem to have been used first in such a block: to a node without old states, all of them do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +17,14 @@ from typing import Any, Final
 
 from compute.chain.accounts import Accounts
 from compute.chain.rejections import RpcError
-from compute.chain.witness import busiest_sender, missing_state
+from compute.chain.witness import busiest_senders, missing_state
 from compute.chain_facts import Address, Funding
 
 BLOCKS: Final = 10
 """Blocks in one HTTP request; each has some hundred kilobytes."""
+
+DOUBTFUL: Final = 3
+"""Addresses without a payment, in blocks whose state before seems missing, that are tolerated."""
 
 Item = Mapping[str, Any]
 
@@ -33,6 +38,8 @@ class Payments:
     """By recipient; None if the block contains no payment to it."""
     _state_from: int | None = None
     """The first block whose state has been seen to exist; None if there was no doubt."""
+    _doubtful: int = 0
+    """Addresses that were found where the state before the block seems to be missing."""
 
     async def find(self, wanted: Mapping[int, Sequence[Address]]) -> None:
         """Find the payments to addresses in the block in which each was used first.
@@ -56,7 +63,7 @@ class Payments:
         payments = _direct(block)
         others = [address for address in addresses if address not in payments]
         if others:
-            await self._require_state(number - 1, block)
+            await self._require_state(number - 1, block, len(others))
         self.found.update(
             {
                 each: _funding(block, payments[each]) if each in payments else None
@@ -65,23 +72,34 @@ class Payments:
         )
         await self._through_contracts(number, block, others)
 
-    async def _require_state(self, number: int, following: Item) -> None:
-        """Verify that the state of a block exists, by a sender in the block that follows it."""
+    async def _require_state(self, number: int, following: Item, addresses: int) -> None:
+        """Verify that the state of a block exists, by senders in the block that follows it.
+
+        Raises:
+            RpcError: it seems to be missing for more addresses than can be by chance.
+        """
         witness = self.accounts.multicall.limits.witness
         if witness is not None and number < witness.block:
             return  # too old to be asked for: the funder stays unknown
         if self._state_from is not None and self._state_from <= number:
             return
-        if (sender := busiest_sender(following)) is None:
-            return
-        (nonce,) = await self.accounts.calls.batch(
-            [("eth_getTransactionCount", (sender, hex(number)))]
-        )
+        senders = busiest_senders(following)[:2]
+        if witness is not None and senders:
+            senders = [senders[0], witness.account]
+        for sender in senders:
+            if await self._nonce(sender, number) > 0:
+                self._state_from = number
+                return
+        self._doubtful += addresses if senders else 0
+        if self._doubtful > DOUBTFUL:
+            raise missing_state(number)
+
+    async def _nonce(self, sender: Address, block: int) -> int:
+        call = ("eth_getTransactionCount", (sender, hex(block)))
+        (nonce,) = await self.accounts.calls.batch([call])
         if isinstance(nonce, RpcError):
             raise nonce
-        if int(nonce, 16) == 0:
-            raise missing_state(number)
-        self._state_from = number
+        return int(nonce, 16)
 
     async def _through_contracts(
         self, number: int, block: Item, addresses: Sequence[Address]
@@ -144,4 +162,5 @@ def _funding(block: Item, item: Item, receipt: Item | None = None) -> Funding:
         timestamp=int(block["timestamp"], 16),
         via=via,
         value=None if via is not None else int(item["value"], 16),
+        nonce=int(item["nonce"], 16) if item.get("nonce") else None,
     )

@@ -38,15 +38,16 @@ async def find_witness(calls: Calls, last: int) -> Witness | None:
     numbers = [last // part for part in _PARTS]
     blocks = await calls.batch([("eth_getBlockByNumber", (hex(n), True)) for n in numbers])
     for number, block in zip(numbers, blocks, strict=True):
-        if isinstance(block, dict) and (sender := busiest_sender(block)) is not None:
-            return Witness(sender, number)
+        if isinstance(block, dict) and (senders := busiest_senders(block)):
+            return Witness(senders[0], number)
     return None
 
 
-def busiest_sender(block: Mapping[str, Any]) -> Address | None:
-    """Return the sender with the most transactions before this block; None if none had any."""
-    sent = [each for each in block["transactions"] if _nonce(each) > 0]
-    return str(max(sent, key=_nonce)["from"]).lower() if sent else None
+def busiest_senders(block: Mapping[str, Any]) -> list[Address]:
+    """Return the senders that had sent transactions before this block, the busiest first."""
+    sent = sorted(block["transactions"], key=_nonce, reverse=True)
+    senders = (str(each["from"]).lower() for each in sent if _nonce(each) > 0)
+    return list(dict.fromkeys(senders))
 
 
 def missing_state(block: int) -> RpcError:
