@@ -117,6 +117,7 @@ def contributors_paid_by_a_multisig(world: World, scale: int) -> None:
     owners = [stranger(world, exchange) for _ in range(5)]
     safe = world.safe(owners, world.person(), threshold=3)
     world.send(world.deployer, safe, SUPPLY // 20)
+    world.uncertain.append(frozenset([world.deployer, safe]))  # who fills a treasury may own it
     contributors = [stranger(world, exchange) for _ in range(24)]
     for first in range(0, 24, 8):
         world.wait(world.random.randint(300, 3_000))
