@@ -256,3 +256,45 @@ def test_established_sellers_are_not_their_buyers() -> None:
     for each in sellers:
         launch.transfer(each, buyer, 45_000 * UNIT)
     assert launch.clusters() == []
+
+
+def test_what_the_contract_of_a_market_moves_for_a_seller_is_a_sale() -> None:
+    launch = Launch(1)
+    market, (seller, customer) = launch.contract(), launch.new_wallets(2)
+    launch.buy(seller)
+    launch.act(seller, (seller, customer, 45_000 * UNIT), to=market)
+    assert launch.clusters() == []
+    assert launch.clusters(direct_transfers=False) == [{seller, customer}]
+
+
+def test_who_pays_several_through_a_contract_owns_them() -> None:
+    launch = Launch(1)
+    team = launch.new_wallets(4)
+    moves = [(launch.deployer, each, 5_000 * UNIT) for each in team]
+    launch.act(launch.deployer, *moves, to=launch.contract())
+    assert launch.clusters() == [{launch.deployer, *team}]
+
+
+def test_a_keeper_who_mostly_buys_for_established_wallets_owns_none() -> None:
+    launch = Launch(1)
+    keeper, contract = launch.new_wallet(), launch.contract()
+    for wallets in (
+        launch.new_wallets(3),
+        [launch.used_for_long() for _ in range(3)],
+        [launch.used_for_long() for _ in range(3)],
+    ):
+        moves = [(launch.pool, each, 10_000 * UNIT) for each in wallets]
+        launch.act(keeper, *moves, to=contract)
+    assert launch.clusters() == []
+
+
+def test_a_treasury_that_distributes_in_batches_owns_not_those_it_pays_alone() -> None:
+    launch = Launch(1)
+    treasury, contract, fresh = launch.new_wallet(), launch.contract(), launch.new_wallets(3)
+    launch.buy(treasury)
+    for _ in range(3):
+        people = [*launch.new_wallets(2), *[launch.used_for_long() for _ in range(3)]]
+        launch.act(treasury, *[(treasury, each, 500 * UNIT) for each in people], to=contract)
+    for each in fresh:
+        launch.transfer(treasury, each, 500 * UNIT)
+    assert launch.clusters() == []

@@ -128,6 +128,42 @@ def test_a_payment_to_several_in_one_transaction_is_their_owners() -> None:
     assert {each.via[0].lower() for each in cluster.evidence} == {contract}
 
 
+def numbered(launch: Launch, wallets: list[str], nonces: list[int]) -> None:
+    """Give the payments to wallets these numbers among their funder's transactions."""
+    for wallet, nonce in zip(wallets, nonces, strict=True):
+        launch.funders[wallet] = replace(launch.funders[wallet], nonce=nonce)
+
+
+def test_a_funder_who_pays_many_others_between_two_wallets_serves_people() -> None:
+    launch = Launch(1)
+    funder, wallets = paid_by_one(launch, 8)
+    numbered(launch, wallets, [40 * n for n in range(8)])
+    assert launch.clusters() == []
+    assert launch.clusters(payments_in_a_row=False) == [{funder, *wallets}]
+    numbered(launch, wallets, [400 + 4 * n for n in range(8)])
+    assert launch.clusters() == [{funder, *wallets}]
+
+
+def test_wallets_that_were_paid_apart_from_the_others_are_left_out() -> None:
+    launch = Launch(1)
+    funder, wallets = paid_by_one(launch, 8)
+    numbered(launch, wallets, [3, *range(200, 207)])
+    assert launch.clusters() == [{funder, *wallets[1:]}]
+
+
+def test_few_payments_by_a_busy_funder_without_the_token_may_be_chance() -> None:
+    launch = Launch(1)
+    funder, wallets = paid_by_one(launch, 3)
+    numbered(launch, wallets, [300, 301, 302])
+    launch.nonce[funder] = 640
+    assert launch.clusters() == []
+    launch.nonce[funder] = 60
+    assert launch.clusters() == [{funder, *wallets}]
+    launch.nonce[funder] = 640
+    launch.buy(funder)
+    assert launch.clusters() == [{funder, *wallets}]
+
+
 def test_an_employer_owns_no_staff() -> None:
     launch = Launch(1)
     company = launch.used_for_long(nonce=450)

@@ -211,10 +211,10 @@ async def test_first_funders_pay_themselves_or_through_a_contract(chain: Chain) 
     names = (first, second, emptied, never, funder, *team)
     facts = await chain.facts(funders=names)
     assert facts.funders[first] == Funding(
-        funder, direct, block, await chain.timestamp(block), value=5
+        funder, direct, block, await chain.timestamp(block), value=5, nonce=0
     )
     assert facts.funders[emptied] == Funding(
-        funder, late, later, await chain.timestamp(later), value=5
+        funder, late, later, await chain.timestamp(later), value=5, nonce=1
     )
     assert facts.funders[never] is None
     for name, owner in ((second, emptied), (funder, RICH)):
@@ -222,7 +222,7 @@ async def test_first_funders_pay_themselves_or_through_a_contract(chain: Chain) 
         assert funding is not None
         assert funding.funder == owner
     assert facts.funders[team[0]] == Funding(
-        payer, through, paid, await chain.timestamp(paid), via=DISPERSE
+        payer, through, paid, await chain.timestamp(paid), via=DISPERSE, nonce=0
     )
     assert {facts.funders[name] for name in team} == {facts.funders[team[0]]}
     assert facts.skipped == {}

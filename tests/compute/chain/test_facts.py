@@ -19,7 +19,7 @@ from compute.chain_facts import (
     TokenInfo,
     Transaction,
 )
-from tests.compute.chain.simulated_node import COIN, SimulatedNode, Wallet, launch
+from tests.compute.chain.simulated_node import BUSY, COIN, SimulatedNode, Wallet, launch
 
 HEAD = 23_000_000
 TOKEN = TokenInfo("0x" + "70" * 20, "Token", "T", 18, 10**27, None, 1)
@@ -240,6 +240,24 @@ async def test_a_node_that_returns_zeros_for_dropped_states_is_no_archive(
     assert not facts.archive
     assert facts.warnings == (NO_ARCHIVE,)
     assert wrong(facts, wallets) == []
+
+
+class DoubtfulNode(SimulatedNode):
+    """Return zero for one account, of which blocks show that it has sent transactions."""
+
+    def _nonce(self, address: str, block: int) -> int:
+        return 0 if address == BUSY else super()._nonce(address, block)
+
+
+async def test_one_wrong_number_does_not_end_the_search_for_funders() -> None:
+    wallets = launch(40, seed=3, blocks=HEAD)
+    unpaid = dict.fromkeys(["0x" + "e1" * 20, "0x" + "e2" * 20], Wallet("0x00", 9_000_000))
+    node = DoubtfulNode({**wallets, **unpaid}, HEAD)
+    node._payments.pop(9_000_000)  # a contract paid them: the state before their block is doubted
+    facts = await facts_of(node, RequiredFacts(funders=tuple(node.wallets), calls=AMPLE))
+    assert facts.archive
+    assert wrong(facts, node.wallets) == list(unpaid)
+    assert len(facts.funders) == len(node.wallets)
 
 
 class TwoNodes(SimulatedNode):
