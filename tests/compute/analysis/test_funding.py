@@ -131,7 +131,9 @@ def test_a_payment_to_several_in_one_transaction_is_their_owners() -> None:
 def numbered(launch: Launch, wallets: list[str], nonces: list[int]) -> None:
     """Give the payments to wallets these numbers among their funder's transactions."""
     for wallet, nonce in zip(wallets, nonces, strict=True):
-        launch.funders[wallet] = replace(launch.funders[wallet], nonce=nonce)
+        funding = launch.funders[wallet]
+        assert funding is not None
+        launch.funders[wallet] = replace(funding, nonce=nonce)
 
 
 def test_a_funder_who_pays_many_others_between_two_wallets_serves_people() -> None:
