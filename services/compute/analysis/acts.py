@@ -54,7 +54,7 @@ class Acts:
     def directly(self, links: Links, *, several: bool = False) -> Links:
         """Return the links without those that a contract made in the order of the source.
 
-        Whoever accepts an offer calls the contract of a market, which moves the tokens to the
+        A buyer who accepts an offer calls the contract of a market, which moves the tokens to the
         buyer. With `several`, a contract may pay more than one wallet: so do multisenders.
         """
         if not (self.parameters.direct_transfers and self.parameters.sender_acted):
