@@ -57,6 +57,7 @@ class Analysed:
     """Hold what an analysis of a world returned and what it cost."""
 
     world: World
+    chain: EvmChain
     report: ClusterReport
     transfers: Transfers
     facts: ChainFacts
@@ -74,8 +75,10 @@ def analysed(world: World, parameters: Parameters | None = None) -> Analysed:
 
 
 def analysed_again(before: Analysed, parameters: Parameters) -> ClusterReport:
-    """Analyse with other parameters, on the facts that were fetched before."""
-    return _report(before.transfers, before.facts, before.labels, parameters)
+    """Analyse with other parameters: on the facts known already, and those needed besides."""
+    transfers, labels = before.transfers, before.labels
+    facts = asyncio.run(_complete(before.chain, transfers, before.facts, labels, parameters))
+    return _report(transfers, facts, labels, parameters)
 
 
 async def _analyse(world: World, parameters: Parameters) -> Analysed:
@@ -93,13 +96,10 @@ async def _analyse(world: World, parameters: Parameters) -> Analysed:
     ]
     transfers = TransferRange.concatenate(read).transfers
     facts = await chain.fetch_facts(token, pinned, RequiredFacts())
-    for _ in range(FACT_ROUNDS):
-        required = required_facts(transfers, facts, labels, parameters)
-        if not required:
-            break
-        facts = facts.merged(await chain.fetch_facts(token, pinned, required))
+    facts = await _complete(chain, transfers, facts, labels, parameters)
     return Analysed(
         world=world,
+        chain=chain,
         report=_report(transfers, facts, labels, parameters),
         transfers=transfers,
         facts=facts,
@@ -108,6 +108,22 @@ async def _analyse(world: World, parameters: Parameters) -> Analysed:
         seconds=clock.now,
         methods=dict(node.calls),
     )
+
+
+async def _complete(
+    chain: EvmChain,
+    transfers: Transfers,
+    facts: ChainFacts,
+    labels: Labels,
+    parameters: Parameters,
+) -> ChainFacts:
+    """Fetch facts in rounds, as the worker does."""
+    for _ in range(FACT_ROUNDS):
+        required = required_facts(transfers, facts, labels, parameters)
+        if not required:
+            break
+        facts = facts.merged(await chain.fetch_facts(facts.token, facts.pinned, required))
+    return facts
 
 
 def _report(

@@ -52,6 +52,8 @@ def native_candidates(acts: Acts) -> Iterator[tuple[int, int, Sweep]]:
     """Yield wallets that sent all their native coins to a wallet that others sent theirs to."""
     found: dict[int, list[tuple[int, Sweep]]] = defaultdict(list)
     nodes = acts.nodes
+    if not acts.parameters.native_sweeps_of:
+        return
     for address, sweep in sorted(acts.facts.sweeps.items()):
         node = nodes.index.get(address)
         if sweep is None or node is None or sweep.remaining * _REMAINING > sweep.value:
