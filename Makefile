@@ -182,7 +182,7 @@ bench-clusters: setup  ## cluster analysis of a million transfers: growth, memor
 	@$(BIN)/python benchmarks/clusters.py $(MILLIONS)
 
 bench-worlds: setup  ## judge cluster analysis on simulated launches: WORLDS="--split tuning"
-	@$(BIN)/python -m benchmarks.worlds $(WORLDS)
+	@$(BIN)/python -m benchmarks.worlds --store .local/worlds.jsonl $(WORLDS)
 
 bench-invites: setup  ## ten thousand invitations: SES and SQS calls, memory: INVITES=10000
 	@$(BIN)/python benchmarks/bulk_invites.py

@@ -18,7 +18,7 @@ _SOURCES: Final = ("benchmarks/worlds", "services/compute", "contracts")
 
 @dataclass
 class Store:
-    """Store results line by line; those of other code or other options are not used."""
+    """Store results line by line; those of other code are dropped."""
 
     path: Path | None
     """None to store nothing."""
@@ -27,10 +27,15 @@ class Store:
     _found: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.path is not None and self.path.exists():
-            for line in self.path.read_bytes().splitlines():
-                record = orjson.loads(line)
-                self._found[record["key"]] = record
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
+        records = [(line, orjson.loads(line)) for line in lines]
+        current = [each for each in records if each[1]["code"] == code_version()]
+        self._found = {record["key"]: record for _, record in current}
+        if len(current) < len(records):
+            self.path.write_bytes(b"".join(line for line, _ in current))
 
     def stored(self, scenario: Scenario, split: Split | None) -> Result | None:
         """Return the result of a scenario; None if it is not stored."""
@@ -49,12 +54,14 @@ class Store:
         key = self._key(result.scenario, split)
         if self.path is None or key in self._found:
             return
-        record = {"key": key, "worlds": result.worlds, "without": result.without}
+        record = {
+            "key": key, "code": code_version(), "worlds": result.worlds, "without": result.without,
+        }  # fmt: skip
         with self.path.open("ab") as file:
             file.write(orjson.dumps(record) + b"\n")
 
     def _key(self, scenario: Scenario, split: Split | None) -> str:
-        return f"{scenario.name} {scenario.seeds(split)} {self.options} {code_version()}"
+        return f"{scenario.name} {scenario.seeds(split)} {self.options}"
 
 
 @cache

@@ -1,5 +1,6 @@
 """The simulated launches are consistent, are judged rightly, and accuse no one."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,9 @@ from benchmarks.worlds.judge import judge
 from benchmarks.worlds.node import Node, Rejection
 from benchmarks.worlds.results import measure
 from benchmarks.worlds.run import analysed
-from benchmarks.worlds.scenario import HELD_OUT_SEEDS, PRECISION, TUNING_SEEDS
+from benchmarks.worlds.scenario import HELD_OUT_SEEDS, PRECISION, TUNING_SEEDS, Scenario
 from benchmarks.worlds.scenarios import SCENARIOS
+from benchmarks.worlds.store import Store
 from benchmarks.worlds.world import SUPPLY, World
 
 TUNING = [each for each in SCENARIOS.values() if each.split == "tuning"]
@@ -134,6 +136,21 @@ def test_an_analysis_reads_the_world_through_the_node() -> None:
     assert done.facts.token.total_supply == SUPPLY
     assert done.calls == sum(done.methods.values())
     assert done.seconds == pytest.approx(done.calls / 25, abs=2.1)
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
+    def build(world: World, _scale: int) -> None:
+        buyers(world, start(world), 20)
+
+    scenario = Scenario("small", build, "tuning", None)
+    result = measure(scenario, None, seeds=(1,), signals=True)
+    path = tmp_path / "new" / "results.jsonl"
+    Store(path, "some options").add(result, None)
+    assert Store(path, "some options").stored(scenario, None) == result
+    assert Store(path, "other options").stored(scenario, None) is None
+    path.write_bytes(path.read_bytes().replace(b'"code":"', b'"code":"0'))
+    assert Store(path, "some options").stored(scenario, None) is None
+    assert path.read_bytes() == b""
 
 
 def test_half_of_the_kinds_and_seeds_are_held_out() -> None:
