@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,9 @@ def checksum_address(address: str) -> str:
     """Return an address with the capitals of EIP-55.
 
     `address` is `0x` and forty hexadecimal digits, in lower case. Cached: a report names the same
-    addresses many times, and a checksum takes tens of microseconds.
+    addresses many times. The validation of `eth_utils.address` would take most of the time.
     """
-    return str(to_checksum_address(address))
+    digits = address[2:]
+    digest = keccak(digits.encode()).hex()
+    pairs = zip(digits, digest, strict=False)
+    return "0x" + "".join([digit.upper() if key > "7" else digit for digit, key in pairs])

@@ -55,6 +55,12 @@ class Balances(Sequence[int]):
             for size, negative in zip(integers(self.size[:, part]), signs, strict=True):
                 yield -size if negative else size
 
+    def of_nodes(self, indexes: Sequence[int]) -> Sequence[int]:
+        """Return the balances at some indexes, in this order: faster than one by one."""
+        at = np.asarray(indexes, np.int64)
+        sizes, signs = integers(self.size[:, at]), self.negative[at].tolist()
+        return [-size if negative else size for size, negative in zip(sizes, signs, strict=True)]
+
     @cached_property
     def positive(self) -> Mask:
         """Return (n,) where the balance is above zero."""

@@ -68,11 +68,9 @@ def changes_of(
     None has any if it is not known when the windows begin.
     """
     starts = [window_start(clock, facts, seconds) for seconds in WINDOWS]
-    known = [
-        node
-        for node in listed
-        if node < len(ledger.balances) and ledger.balances[node] == holdings.balances[node]
-    ]
+    logged = [node for node in listed if node < len(ledger.balances)]
+    both = ledger.balances.of_nodes(logged), holdings.balances.of_nodes(logged)
+    known = [node for node, a, b in zip(logged, *both, strict=True) if a == b]
     rows = [_first_row_after(ledger, start) for start in starts if start is not None]
     if not known or len(rows) < len(starts):
         return {}

@@ -61,7 +61,7 @@ class Holdings:
 
     def amount_of(self, nodes: Iterable[int]) -> int:
         """Return what these nodes hold together."""
-        return sum(self.balances[node] for node in nodes)
+        return sum(self.balances.of_nodes(list(nodes)))
 
     def share(self, amount: int) -> float:
         """Return an amount as a share of the circulating supply."""

@@ -31,8 +31,8 @@ def list_holders(
     """Return these holders, ranked in the given order."""
     cluster_of = {member.address: cluster.id for cluster in clusters for member in cluster.members}
 
-    def holder(rank: int, node: int) -> Holder:
-        address, balance = checksum_address(nodes.addresses[node]), holdings.balances[node]
+    def holder(rank: int, node: int, balance: int) -> Holder:
+        address = checksum_address(nodes.addresses[node])
         label = nodes.labels.get(node)
         return Holder(
             address=address,
@@ -47,7 +47,11 @@ def list_holders(
             change=changes.get(node),
         )
 
-    return tuple(holder(rank, node) for rank, node in enumerate(listed, start=1))
+    balances = holdings.balances.of_nodes(listed)
+    return tuple(
+        holder(rank, node, balance)
+        for rank, (node, balance) in enumerate(zip(listed, balances, strict=True), start=1)
+    )
 
 
 def shown_nodes(
