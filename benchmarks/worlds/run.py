@@ -13,8 +13,8 @@ from compute.chain.endpoint import Endpoint
 from compute.chain.evm import EvmChain
 from compute.chain.rpc import RpcClient
 from compute.chain_facts import ChainFacts, RequiredFacts
+from compute.gathering import FACT_ROUNDS
 from compute.transfers import TransferRange, Transfers
-from compute.worker import FACT_ROUNDS
 from contracts.cluster_report import ClusterReport
 
 PER_SECOND = 25.0

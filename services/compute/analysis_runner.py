@@ -10,9 +10,16 @@ from itertools import count
 from pathlib import Path
 from typing import Final, Protocol
 
-from compute.calculations import ChainProfile, append_stored, next_facts, result_of
+from compute.calculations import (
+    ChainProfile,
+    append_stored,
+    contradictions_of,
+    next_facts,
+    result_of,
+)
 from compute.chain_facts import ChainFacts, RequiredFacts
 from compute.columns import StoredColumns, columns_until
+from compute.contradictions import Contradictions
 from compute.merging import evict, missing_segments
 from compute.ports import AnalysisFailure, AnalysisResult, MergedTransfers
 from compute.process import CallTimedOut, ProcessDied, SeparateProcess
@@ -70,6 +77,14 @@ class ProcessAnalysisRunner:
         with _failures():
             return await self.process.call(
                 next_facts, transfers, facts, self.chains[facts.chain_id]
+            )
+
+    async def contradictions(
+        self, transfers: MergedTransfers, facts: ChainFacts, ends: Sequence[int]
+    ) -> Contradictions:
+        with _failures():
+            return await self.process.call(
+                contradictions_of, transfers, facts, self.chains[facts.chain_id], ends
             )
 
     async def analyse(

@@ -7,11 +7,19 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from compute.analysis import AnalysisOutput, Labels, Parameters, analyse, required_facts
+from compute.analysis import (
+    AnalysisOutput,
+    Labels,
+    Parameters,
+    analyse,
+    contradictions,
+    required_facts,
+)
 from compute.analysis.ledger import replay
 from compute.chain.segments import unpack
 from compute.chain_facts import ChainFacts, RequiredFacts
 from compute.columns import StoredColumns
+from compute.contradictions import Contradictions
 from compute.merging import append_segments
 from compute.ports import AnalysisResult, MergedTransfers
 from compute.transfers import Transfers
@@ -38,6 +46,13 @@ def append_stored(directory: Path, segments: Sequence[tuple[str, str, bytes]]) -
 def next_facts(merged: MergedTransfers, facts: ChainFacts, profile: ChainProfile) -> RequiredFacts:
     """Return what to fetch next; the ledger is kept for the next call."""
     return required_facts(_opened(merged), facts, profile.labels, profile.parameters)
+
+
+def contradictions_of(
+    merged: MergedTransfers, facts: ChainFacts, profile: ChainProfile, ends: Sequence[int]
+) -> Contradictions:
+    """Return whose balances are not what the transfers add up to."""
+    return contradictions(_opened(merged), facts, profile.parameters, ends)
 
 
 def result_of(

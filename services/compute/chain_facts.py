@@ -107,6 +107,8 @@ class Probe:
     """By signature, such as `"token0()"`."""
 
 
+TRANSFERS_INCOMPLETE: Final = "transfers_incomplete"
+"""Warning that endpoints leave logs out, and that reading again did not find all of them."""
 FIRST_CALLS: Final = 15_000
 """Ten minutes of calls to an endpoint that accepts 25 a second."""
 _LISTS: Final = (

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
+from compute.chain_facts import Address, ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
 from compute.columns import StoredColumns
+from compute.contradictions import Balances, Contradictions
 from compute.transfers import TransferRange, Transfers
 from contracts.compute import CHART, GRAPH, HOLDERS, METADATA, REPORT, SCORE, FailureCode
 
@@ -37,6 +38,19 @@ class Chain(Protocol):
         self, token: TokenInfo, pinned: PinnedBlock, required: RequiredFacts
     ) -> ChainFacts:
         """Return the required facts at the pinned block, and what was `requested`."""
+
+    async def balances(
+        self, token: TokenInfo, addresses: Sequence[Address], block: int
+    ) -> Balances:
+        """Return `balanceOf` addresses at an earlier block; nothing if its state is not kept."""
+
+    async def read_again(
+        self, address: str, from_block: int, to_block: int, count: int
+    ) -> TransferRange | None:
+        """Read blocks from each endpoint, in smaller ranges than before.
+
+        Return the most transfers that are found; None if they are no more than `count`.
+        """
 
 
 class SegmentStore(Protocol):
@@ -93,6 +107,14 @@ class AnalysisRunner(Protocol):
         """Return what to fetch from the chain next, given `facts`; nothing if all is known.
 
         It lists only what was not `requested` before, so that asking again comes to an end.
+        """
+
+    async def contradictions(
+        self, transfers: MergedTransfers, facts: ChainFacts, ends: Sequence[int]
+    ) -> Contradictions:
+        """Return whose balances are not what the transfers add up to.
+
+        `ends` are the last blocks of the ranges by which their changes are added up.
         """
 
     async def analyse(

@@ -14,19 +14,19 @@ import structlog
 
 from chassis.resilience.failpoint import failpoint
 from chassis.resilience.refusals import Unavailable
-from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
+from compute.chain_facts import PinnedBlock, TokenInfo
 from compute.failures import computing
+from compute.gathering import Gathering
 from compute.ports import (
     AnalysisFailure,
     AnalysisResult,
     AnalysisRunner,
     Chain,
-    MergedTransfers,
     SegmentStore,
     TransferColumns,
 )
 from compute.run import Handler, Job, Run, RunSuperseded
-from compute.state import Checkpoint, Running, checkpoints_of, synced_to
+from compute.state import Running, checkpoints_of, synced_to
 from compute.transfers import TransferRange
 from contracts.compute import (
     CompleteAnalysis,
@@ -49,8 +49,6 @@ CHECKPOINT_SECONDS: Final = 5.0
 DETAIL_CHARACTERS: Final = 500
 PROGRESS_SECONDS: Final = 300.0
 """A sixth of the time after which a run without an event counts as lost."""
-FACT_ROUNDS: Final = 12
-"""Rounds of fetching facts, at most: what one round finds decides what the next asks for."""
 
 log = structlog.get_logger(__name__)
 
@@ -114,9 +112,10 @@ class Worker:
         if not isinstance(run.analysis, Running) or run.analysis.run != run.number:
             raise RunSuperseded("a later run has started")
         computed_at = run.analysis.started_at
-        transfers = await self._transfers(run.job, run.analysis.checkpoints, pinned)
         run.step = "facts"
-        facts = await self._facts(run, chain, token, pinned, transfers)
+        transfers, facts = await Gathering(
+            run, chain, token, pinned, self.segments, self.columns, self.runner
+        ).gathered()
         run.step = "analysis"
         with computing(run.job.stream):
             result = await self.runner.analyse(transfers, facts, computed_at)
@@ -211,32 +210,6 @@ class Worker:
             segment=key,
         )
         failpoint("after_range")
-
-    async def _facts(
-        self,
-        run: Run,
-        chain: Chain,
-        token: TokenInfo,
-        pinned: PinnedBlock,
-        transfers: MergedTransfers,
-    ) -> ChainFacts:
-        """Fetch facts in rounds until the analysis requires no more."""
-        facts = await chain.fetch_facts(token, pinned, RequiredFacts())
-        for _ in range(FACT_ROUNDS):
-            with computing(run.job.stream):
-                required = await self.runner.required_facts(transfers, facts)
-            if not required:
-                break
-            facts = facts.merged(await chain.fetch_facts(token, pinned, required))
-        return facts
-
-    async def _transfers(
-        self, job: Job, checkpoints: Sequence[Checkpoint], pinned: PinnedBlock
-    ) -> MergedTransfers:
-        segments = [each.segment for each in checkpoints if each.count]
-        return await self.columns.merged(
-            job.chain_id, job.token_address, segments, until=pinned.number
-        )
 
     async def _store_result(self, job: Job, result: AnalysisResult, computed_at: int) -> None:
         """Store the result in the table before the cache, which may lose it."""

@@ -16,7 +16,9 @@ from chassis.log.memory import MemoryEventStore
 from compute import worker as worker_module
 from compute.app import COMPUTE
 from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
+from compute.contradictions import Balances, Contradictions
 from compute.domain import STALLED_SECONDS, analyses
+from compute.gathering import FACT_ROUNDS
 from compute.ports import AnalysisFailure, AnalysisResult, MergedTransfers
 from compute.run import Job, Run
 from compute.state import (
@@ -29,7 +31,7 @@ from compute.state import (
     synced_to,
 )
 from compute.transfers import TransferRange, TransferRow, Transfers
-from compute.worker import FACT_ROUNDS, FAILPOINTS, Worker
+from compute.worker import FAILPOINTS, Worker
 from contracts.compute import (
     AnalysisFailed,
     AnalysisProgressed,
@@ -97,6 +99,14 @@ class FakeChain:
             for n in range(first, last + 1)
         )
 
+    async def balances(self, token: TokenInfo, addresses: Sequence[str], block: int) -> Balances:
+        raise NotImplementedError
+
+    async def read_again(
+        self, address: str, from_block: int, to_block: int, count: int
+    ) -> TransferRange | None:
+        raise NotImplementedError
+
     async def fetch_facts(
         self, token: TokenInfo, pinned: PinnedBlock, required: RequiredFacts
     ) -> ChainFacts:
@@ -116,6 +126,12 @@ class FakeRunner:
         del transfers
         number = len(facts.requested.nonces)
         return RequiredFacts(nonces=(str(number),)) if number < self.rounds else RequiredFacts()
+
+    async def contradictions(
+        self, transfers: MergedTransfers, facts: ChainFacts, ends: Sequence[int]
+    ) -> Contradictions:
+        del transfers, facts, ends
+        return Contradictions()
 
     async def analyse(
         self, transfers: MergedTransfers, facts: ChainFacts, computed_at: int

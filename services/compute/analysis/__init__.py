@@ -1,5 +1,8 @@
 """Find wallets with one owner, from a token's transfers and a few chain facts (pure)."""
 
+from collections.abc import Sequence
+
+from compute.analysis.comparison import contradictions_in
 from compute.analysis.labels import InvalidLabels, Label, Labels, read_labels
 from compute.analysis.ledger import replay
 from compute.analysis.method import find
@@ -8,6 +11,7 @@ from compute.analysis.output import AnalysisOutput, output_of
 from compute.analysis.parameters import ALGORITHM, Parameters
 from compute.analysis.required_facts import facts_required_by
 from compute.chain_facts import ChainFacts, RequiredFacts
+from compute.contradictions import Contradictions
 from compute.transfers import Transfers
 
 __all__ = [
@@ -18,6 +22,7 @@ __all__ = [
     "Labels",
     "Parameters",
     "analyse",
+    "contradictions",
     "read_labels",
     "required_facts",
 ]
@@ -31,6 +36,13 @@ def required_facts(
     nodes = nodes_of(ledger, facts, labels, parameters)
     required = facts_required_by(ledger, nodes, facts, labels, parameters)
     return required.without(facts.requested)
+
+
+def contradictions(
+    transfers: Transfers, facts: ChainFacts, parameters: Parameters, ends: Sequence[int]
+) -> Contradictions:
+    """Return whose `balanceOf` is not what the transfers add up to, by ranges of blocks."""
+    return contradictions_in(replay(transfers, parameters), facts, ends)
 
 
 def analyse(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from compute.analysis.holdings import Holdings
-from compute.chain_facts import ChainFacts
+from compute.chain_facts import TRANSFERS_INCOMPLETE, ChainFacts
 from contracts.cluster_report import Limit, Quality
 
 
@@ -11,7 +11,20 @@ def amount_limits(holdings: Holdings, quality: Quality, facts: ChainFacts) -> tu
     """Return the limits of the amounts; none if the transfers agree with the contract."""
     if quality.balances_verified:
         return ()
-    return (*_supply_limits(holdings, facts), *_balance_limits(holdings))
+    return (
+        *_log_limits(facts),
+        *_supply_limits(holdings, facts),
+        *_balance_limits(holdings),
+    )
+
+
+def _log_limits(facts: ChainFacts) -> Iterator[Limit]:
+    if TRANSFERS_INCOMPLETE in facts.warnings:
+        yield Limit(
+            code=TRANSFERS_INCOMPLETE,
+            text="The endpoints of this chain leave transfers out: some were found when blocks "
+            "were read again, and the balances still differ. Clusters may be incomplete.",
+        )
 
 
 def _supply_limits(holdings: Holdings, facts: ChainFacts) -> Iterator[Limit]:

@@ -77,7 +77,7 @@ def changes_of(
     ends = [len(ledger.transfers), *rows]
     sums, changes = [0] * len(known), []
     for begin, end in zip(rows, ends[:-1], strict=True):  # each window contains the one before
-        sums = [a + b for a, b in zip(sums, _net(known, ledger, begin, end), strict=True)]
+        sums = [a + b for a, b in zip(sums, net_changes(known, ledger, begin, end), strict=True)]
         changes.append(sums)
     return {
         node: BalanceChange(day=str(day), week=str(week), month=str(month))
@@ -91,7 +91,7 @@ def _first_row_after(ledger: Ledger, block: int) -> int:
     return int(np.searchsorted(ledger.transfers.block, np.uint64(block), side="right"))
 
 
-def _net(listed: Sequence[int], ledger: Ledger, begin: int, end: int) -> list[int]:
+def net_changes(listed: Sequence[int], ledger: Ledger, begin: int, end: int) -> list[int]:
     """Return what each of these nodes received less what it sent in some rows."""
     transfers = ledger.transfers
     place = np.full(len(ledger.balances), -1, np.int32)

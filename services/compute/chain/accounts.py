@@ -1,5 +1,6 @@
 """Read code, balances and use of accounts: many in one call where a provider runs programs."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -7,9 +8,10 @@ from typing import Any, Final
 from eth_utils.crypto import keccak
 
 from compute.chain.calls import Calls
-from compute.chain.multicall import Multicall
+from compute.chain.multicall import Multicall, MulticallLimits
 from compute.chain.programs import CODES, COINS, FUNCTIONS, function_item
 from compute.chain.rejections import RpcError
+from compute.chain.rpc import RpcClient
 from compute.chain.token import BALANCE_OF, address_word, number
 from compute.chain_facts import CODE_START_BYTES, Address, Code
 
@@ -27,6 +29,12 @@ class Accounts:
 
     calls: Calls
     multicall: Multicall
+
+    @classmethod
+    def unlimited(cls, rpc: RpcClient, limits: MulticallLimits) -> "Accounts":
+        """Query accounts without a budget of calls."""
+        calls = Calls(rpc, sys.maxsize)
+        return cls(calls, Multicall(calls, limits))
 
     async def codes(self, addresses: Sequence[Address], block: int) -> dict[Address, Code]:
         """Return the code of each address."""

@@ -1,6 +1,6 @@
 """Implement the worker's `Chain` port for an EVM chain."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from traceback import format_exc
@@ -8,13 +8,16 @@ from typing import Final
 
 import structlog
 
+from compute.chain.accounts import Accounts
 from compute.chain.fetch_facts import fetch_facts
 from compute.chain.multicall import MulticallLimits
 from compute.chain.rejections import RpcError
 from compute.chain.rpc import RpcClient, Unreachable
+from compute.chain.second_reading import read_again
 from compute.chain.token import NoContract, NotAToken, read_token
 from compute.chain.transfer_logs import LogsRefused, Window, read_transfers
-from compute.chain_facts import ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
+from compute.chain_facts import Address, ChainFacts, PinnedBlock, RequiredFacts, TokenInfo
+from compute.contradictions import Balances
 from compute.ports import AnalysisFailure
 from compute.transfers import TransferRange
 
@@ -22,6 +25,9 @@ _UNAVAILABLE: Final = (
     "The chain could not be queried. What was read so far is stored; request the analysis again "
     "later."
 )
+
+FEW_BALANCES: Final = 20
+"""Balances at an earlier block that are read one by one, where a call cannot read many."""
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +97,21 @@ class EvmChain:
         with _unavailable():
             async for read in read_transfers(self.rpc, address, from_block, to_block, self._window):
                 yield read
+
+    async def read_again(
+        self, address: str, from_block: int, to_block: int, count: int
+    ) -> TransferRange | None:
+        return await read_again(self.rpc, address, from_block, to_block, count)
+
+    async def balances(
+        self, token: TokenInfo, addresses: Sequence[Address], block: int
+    ) -> Balances:
+        accounts = Accounts.unlimited(self.rpc, self._multicall)
+        with _unavailable():
+            if not await accounts.multicall.supported(block):
+                addresses = addresses[:FEW_BALANCES]
+            found = await accounts.balances(token.address, addresses, block)
+        return {} if set(found.values()) == {None} else found
 
     async def fetch_facts(
         self, token: TokenInfo, pinned: PinnedBlock, required: RequiredFacts

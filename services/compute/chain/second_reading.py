@@ -1,0 +1,59 @@
+"""Read transfers again where an endpoint may have left some out without an error.
+
+Endpoints shorten long answers, or lack some logs. So each endpoint is asked alone, in ranges with
+few transfers each, and in smaller ones as long as that finds more. An endpoint that returns more
+transfers of the same blocks is right: none invents any.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from compute.chain.rejections import RpcError
+from compute.chain.rpc import RpcClient, Unreachable
+from compute.chain.transfer_logs import LogsRefused, Window, read_transfers
+from compute.transfers import TransferRange
+
+RESULTS: Final = 500
+"""Transfers in one range of blocks, on average."""
+PARTS: Final = 8
+"""Parts of the blocks, at least: a few answers may have been shortened to very few transfers."""
+SMALLER: Final = 4
+"""Factor by which ranges become smaller after they have shown more transfers."""
+
+log = structlog.get_logger(__name__)
+
+
+async def read_again(
+    rpc: RpcClient, token: str, first: int, last: int, count: int
+) -> TransferRange | None:
+    """Return the most transfers that an endpoint has; None if they are no more than `count`."""
+    best, most = None, count
+    for endpoint in [each for each in rpc.endpoints if not each.is_lost]:
+        alone = replace(rpc, endpoints=[endpoint])
+        try:
+            if (read := await _more(alone, token, first, last, most)) is not None:
+                best, most = read, len(read.transfers)
+        except (LogsRefused, RpcError, Unreachable) as error:  # another one may have them
+            log.warning("second_reading_failed", endpoint=endpoint.name, reason=str(error))
+    return best
+
+
+async def _more(
+    rpc: RpcClient, token: str, first: int, last: int, most: int
+) -> TransferRange | None:
+    """Return what one endpoint has; None if that is no more than `most`."""
+    blocks, best = last - first + 1, None
+    size = max(1, min(blocks // PARTS, blocks * RESULTS // max(1, most)))
+    while True:
+        window = Window(size=size, limit=size)
+        read = TransferRange.concatenate(
+            [part async for part in read_transfers(rpc, token, first, last, window)]
+        )
+        if len(read.transfers) <= most:
+            return best
+        best, most = read, len(read.transfers)
+        if size == 1:
+            return best
+        size = max(1, size // SMALLER)
