@@ -148,6 +148,8 @@ class RequiredFacts:
     """Block of each of `transactions`, where it is known: several of a block are one call."""
     relevant: Mapping[Address, tuple[int, int]] = field(default_factory=dict)
     """For some of `funders`: the blocks, first and last, in which a first payment shows most."""
+    used_from: Mapping[Address, int] = field(default_factory=dict)
+    """For some of `sweeps`: a block before which the address had sent nothing."""
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in _LISTS)

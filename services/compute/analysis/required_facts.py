@@ -75,6 +75,8 @@ class _Needs:
         nonces = [names[node] for node in dict.fromkeys(self._nonces())]
         funders = dict.fromkeys(self._funders())
         block_of = dict(self._transactions())
+        sweeping = [names[node] for node in self._sweeping()]
+        paid = {name: facts.funders.get(name) for name in sweeping}
         return RequiredFacts(
             transactions=tuple(block_of),
             block_of=block_of,
@@ -82,7 +84,8 @@ class _Needs:
             nonces=tuple(nonces),
             probes=tuple(dict.fromkeys(self._probes())),
             funders=tuple(names[node] for node in funders),
-            sweeps=tuple(names[node] for node in self._sweeping()),
+            sweeps=tuple(sweeping),
+            used_from={name: first.block for name, first in paid.items() if first is not None},
             codes=tuple(names[node] for node in self._unknown_codes()),
             balances=required_balances(self.acts.ledger, facts, self.acts.parameters),
             blocks=required_blocks(facts),

@@ -96,7 +96,7 @@ async def _old(facts: ChainFacts, accounts: Accounts, required: RequiredFacts) -
     sweeps = {}
     try:
         with accounts.calls.at_most(SWEEPS_SHARE):
-            sweeps = await Sweeps(accounts, last).find(required.sweeps)
+            sweeps = await Sweeps(accounts, last).find(required.sweeps, required.used_from)
         if required.funders:
             usage = Usage(accounts, multicall, await multicall.supported(last))
             with accounts.calls.at_most(FUNDERS_SHARE):

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from compute.chain.accounts import Accounts
 from compute.chain.payments import BLOCKS
 from compute.chain.rejections import RpcError
 from compute.chain_facts import Address, Sweep
+
+_NEVER: Final[Mapping[Address, int]] = {}
 
 
 @dataclass(slots=True)
@@ -18,8 +20,12 @@ class Sweeps:
     last: int
     """The last block to consider."""
 
-    async def find(self, addresses: Sequence[Address]) -> dict[Address, Sweep | None]:
+    async def find(
+        self, addresses: Sequence[Address], used_from: Mapping[Address, int] = _NEVER
+    ) -> dict[Address, Sweep | None]:
         """Return the last transaction of each address if it is a payment of coins, else None.
+
+        `used_from` has blocks before which an address had sent nothing, as far as they are known.
 
         Addresses for which the budget does not suffice are left out.
 
@@ -33,7 +39,9 @@ class Sweeps:
         found: dict[Address, Sweep | None] = {
             each: None for each, nonce in sent.items() if not nonce
         }
-        blocks = await self._last_blocks({each: nonce for each, nonce in sent.items() if nonce})
+        blocks = await self._last_blocks(
+            {each: nonce for each, nonce in sent.items() if nonce}, used_from
+        )
         payments = await self._payments(blocks, sent)
         coins = await self._remaining({each: blocks[each] for each in payments})
         sweeps = {
@@ -43,9 +51,12 @@ class Sweeps:
         }
         return found | dict.fromkeys(blocks) | sweeps
 
-    async def _last_blocks(self, sent: Mapping[Address, int]) -> dict[Address, int]:
+    async def _last_blocks(
+        self, sent: Mapping[Address, int], used_from: Mapping[Address, int]
+    ) -> dict[Address, int]:
         """Return the first block in which each address had sent all its transactions."""
-        low, high = dict.fromkeys(sent, 0), dict.fromkeys(sent, self.last)
+        low = {each: min(used_from.get(each, 0), self.last) for each in sent}
+        high = dict.fromkeys(sent, self.last)
         while searching := [each for each in sent if low[each] < high[each]]:
             middle = {each: (low[each] + high[each]) // 2 for each in searching}
             nonces = await self._at("eth_getTransactionCount", middle)

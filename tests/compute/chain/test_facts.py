@@ -63,7 +63,10 @@ def everything(wallets: Mapping[str, Wallet], calls: int) -> RequiredFacts:
 @pytest.mark.parametrize(
     ("holders", "each", "coverage"),
     [
+        (100, 150, 0.99),
+        (300, 50, 0.99),
         (500, 30, 0.99),  # ten minutes at 25 calls a second, whatever the number of holders
+        (1_000, 15, 0.99),
         (5_000, 3, 0.70),
         pytest.param(60_000, 1.5, 0.70, marks=[pytest.mark.slow, pytest.mark.timeout(500)]),
     ],
@@ -215,6 +218,19 @@ async def test_an_address_that_was_never_paid_has_no_funder() -> None:
     facts = await facts_of(node, RequiredFacts(funders=("0x" + "77" * 20,)))
     assert facts.funders == {"0x" + "77" * 20: None}
     assert facts.calls == 2
+
+
+async def test_a_last_payment_is_not_searched_before_the_first_one() -> None:
+    """A wallet of the last days takes two thirds of the calls."""
+    wallets = {f"0x{n:040x}": Wallet("0x01", HEAD - 50_000, HEAD - 10 * n) for n in range(1, 11)}
+    calls = []
+    for known in ({}, {name: each.block for name, each in wallets.items()}):
+        node = SimulatedNode(wallets, HEAD)
+        required = RequiredFacts(sweeps=tuple(wallets), used_from=known, calls=AMPLE)
+        facts = await facts_of(node, required)
+        assert facts.sweeps == dict.fromkeys(wallets)  # this node does not list what they sent
+        calls.append(facts.calls)
+    assert calls[1] < 0.75 * calls[0]
 
 
 @pytest.mark.parametrize("runs_programs", [True, False])
