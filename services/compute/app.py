@@ -3,8 +3,9 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
@@ -53,9 +54,9 @@ ANALYSIS_SECONDS: Final = 1_500
 Compute = Application[Settings, Analysis, ComputeCommand, ComputeEvent]
 
 LABELS: Final = "2026-11"
+"""Version of the label set that comes with the service."""
 NAME_TAGS: Final = "name-tags"
 """Labels from published name tags: see `deploy.label_set`. Those of `LABELS` replace them."""
-"""Version of the label set that comes with the service."""
 
 
 def decider(settings: Settings) -> Decider[Analysis, ComputeCommand, ComputeEvent]:
@@ -78,15 +79,24 @@ async def compose(application: Compute) -> AsyncIterator[Handlers]:
             most_bytes = int(settings.columns_gigabytes * GB)
             columns = LocalColumns(directory, most_bytes, segments, process)
             worker = make_worker(application, session, segments, columns)
-            await announce_chains(worker.reports, worker.chains)
-            yield Handlers(on_event=on_analysis_requested(worker))
+            announcement = ChainAnnouncement(worker.reports, worker.chains)
+            yield Handlers(
+                on_event=on_analysis_requested(worker), background=(announcement.announce,)
+            )
 
 
-async def announce_chains(reports: VersionedStore, chain_ids: Iterable[int]) -> None:
-    """Store which chains have endpoints, where the gateway looks for it."""
-    body = json.dumps(sorted(chain_ids)).encode()
-    with contextlib.suppress(UnknownTable):  # it is being restored, with the list of the last start
-        await reports.put(CHAINS, 0, b"{}", {CHAINS: body})
+@dataclass(frozen=True, slots=True)
+class ChainAnnouncement:
+    """Let the gateway know which chains have endpoints."""
+
+    reports: VersionedStore
+    chain_ids: Collection[int]
+
+    async def announce(self) -> None:
+        """Store the chains where the gateway looks for them."""
+        body = json.dumps(sorted(self.chain_ids)).encode()
+        with contextlib.suppress(UnknownTable):  # it is restored with the list of the last start
+            await self.reports.put(CHAINS, 0, b"{}", {CHAINS: body})
 
 
 def make_worker(

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from compute.app import announce_chains
+from compute.app import ChainAnnouncement
 from contracts.cluster_report import (
     BlockTime,
     ClusterGraph,
@@ -589,12 +589,12 @@ async def test_chains_are_listed_in_every_spelling(client: GatewayClient) -> Non
 async def test_chains_with_an_endpoint_are_available(
     client: GatewayClient, gateways: Gateways
 ) -> None:
-    await announce_chains(VersionedStore(gateways.reports), [8453, 1])
+    await ChainAnnouncement(VersionedStore(gateways.reports), [8453, 1]).announce()
     response = await client.get("/v1/chains")
     assert {each["name"] for each in response.json["items"] if each["available"]} == {
         "ethereum", "base",
     }  # fmt: skip
-    await announce_chains(VersionedStore(gateways.reports), [1])
+    await ChainAnnouncement(VersionedStore(gateways.reports), [1]).announce()
     await RAO(reports_cache(CHAINS), client=client.redis).forget(CHAINS)
     response = await client.get("/v1/chains")
     assert [each["name"] for each in response.json["items"] if each["available"]] == ["ethereum"]
