@@ -105,10 +105,10 @@ async def test_owners_are_found_and_balances_are_exact_on_a_real_chain(
         cursor = page["next"] and f"&cursor={page['next']}"
     assert listed == held
     assert sum(listed.values()) == SUPPLY
-    for name, amount in held.items():
-        data = f"0x70a08231{name[2:]:0>64}"
-        balance = await anvil.call("eth_call", {"to": anvil.token, "data": data}, "latest")
-        assert int(balance, 16) == amount
+    data = [f"0x70a08231{name[2:]:0>64}" for name in held]
+    calls = [[{"to": anvil.token, "data": each}, "latest"] for each in data]
+    balances = await anvil.call_each("eth_call", calls)
+    assert [int(balance, 16) for balance in balances] == list(held.values())
     assert report["token"]["deployer"].lower() == simulated.deployer
 
 

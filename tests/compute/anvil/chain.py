@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tests.support.eventually import eventually
 ROOT = Path(__file__).parents[3]
 KEPT = ROOT / ".local" / "anvil"
 IN_A_BLOCK = 7
+IN_A_REQUEST = 100
 COIN = 10**18
 BLOCK_SECONDS = 12
 WETH = "0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"
@@ -41,6 +42,8 @@ class Anvil:
     process: "subprocess.Popen[bytes] | None" = None
     token: str = ""
     nonces: Counter[str] = field(default_factory=Counter)
+    _queued: list[Sequence[Any]] = field(default_factory=list)
+    """Parameters of transactions that are sent with the next block."""
 
     @property
     def url(self) -> str:
@@ -78,13 +81,38 @@ class Anvil:
         assert "error" not in response, (method, response["error"])
         return response["result"]
 
-    async def send(self, **transaction: Any) -> str:
-        """Queue a transaction; a block includes its transactions in the order they were sent."""
+    async def call_each(self, method: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
+        """Call a method with each of these parameters, a hundred in one request."""
+        results = []
+        for first in range(0, len(calls), IN_A_REQUEST):
+            body = [
+                {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+                for number, params in enumerate(calls[first : first + IN_A_REQUEST])
+            ]
+            async with self.session.post(self.url, json=body) as reply:
+                responses = sorted(await reply.json(), key=lambda each: int(each["id"]))
+            errors = [each["error"] for each in responses if "error" in each]
+            assert not errors, (method, errors[0])
+            results += [each["result"] for each in responses]
+        return results
+
+    def queue(self, **transaction: Any) -> None:
+        """Send a transaction with the next block, which keeps the order of what was queued."""
         sender = transaction["from"]
         self.nonces[sender] += 1
         nonce = hex(self.nonces[sender] - 1)
         fields = {"gas": hex(100_000), "gasPrice": "0x0", "nonce": nonce, **transaction}
-        return str(await self.call("eth_sendTransaction", fields))
+        self._queued.append([fields])
+
+    async def send(self, **transaction: Any) -> str:
+        """Send a transaction, and what was queued before it; return its hash."""
+        self.queue(**transaction)
+        return await self._flush()
+
+    async def _flush(self) -> str:
+        """Send what was queued; return the hash of the last transaction."""
+        queued, self._queued = self._queued, []
+        return str((await self.call_each("eth_sendTransaction", queued) or [""])[-1])
 
     async def receipt(self, name: str) -> Mapping[str, Any]:
         async def mined() -> Any:
@@ -95,13 +123,15 @@ class Anvil:
 
     async def mine(self, blocks: int = 1) -> int:
         """Mine blocks, the first with all that was sent; return the number of the last one."""
+        await self._flush()
         await self.call("anvil_mine", hex(blocks), hex(BLOCK_SECONDS))
         return int(await self.call("eth_blockNumber"), 16)
 
     async def failed(self) -> list[str]:
         """Return the hashes of all transactions that failed."""
         last = int(await self.call("eth_blockNumber"), 16)
-        blocks = [await self.call("eth_getBlockReceipts", hex(n)) for n in range(last + 1)]
+        numbers = [[hex(number)] for number in range(last + 1)]
+        blocks = await self.call_each("eth_getBlockReceipts", numbers)
         return [
             receipt["transactionHash"]
             for receipts in blocks
@@ -111,8 +141,8 @@ class Anvil:
 
     async def endow(self, *addresses: str) -> None:
         """Give addresses coins as if they had had them since the genesis."""
-        for name in addresses:
-            await self.call("anvil_setBalance", name, hex(1_000 * COIN))
+        coins = hex(1_000 * COIN)
+        await self.call_each("anvil_setBalance", [[name, coins] for name in addresses])
 
     async def create(self, creator: str, data: str) -> str:
         """Create a contract in a block of its own and return its address."""
@@ -131,16 +161,15 @@ class Anvil:
         self.token = await self.create(simulated.deployer, TOKEN.creation(SUPPLY))
         pool = await self.create(simulated.deployer, POOL.creation(self.token, WETH))
         code = await self.call("eth_getCode", pool, "latest")
-        for name in simulated.contracts:
-            await self.call("anvil_setCode", name, code)
+        await self.call_each("anvil_setCode", [[name, code] for name in simulated.contracts])
         for number, row in enumerate(simulated.rows[1:], start=1):
             for payment in first.until(row.block):
                 if payment["from"] in first.unmined:  # what was just paid can be spent next
                     await self.mine()
                     first.unmined.clear()
                 first.unmined.add(payment["to"])
-                await self.send(**payment)
-            await self.send(**self._signed(row, simulated))
+                self.queue(**payment)
+            self.queue(**self._signed(row, simulated))
             if number % IN_A_BLOCK == 0:
                 await self.mine()
                 first.unmined.clear()

@@ -1,6 +1,5 @@
 """Launch a token on a real EVM as it happens: with a bundle, a team, thieves and an exchange."""
 
-import asyncio
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
@@ -78,7 +77,7 @@ class Launch:
         await self.anvil.endow(self.deployer)
         self.token = await self.anvil.create(self.deployer, TOKEN.creation(SUPPLY))
         self.pool = await self.anvil.create(self.deployer, POOL.creation(self.token, WETH))
-        await self._transfer(self.deployer, self.pool, SUPPLY * 6 // 10)
+        self._transfer(self.deployer, self.pool, SUPPLY * 6 // 10)
         await self.anvil.mine()
 
     async def _bundle(self, size: int) -> None:
@@ -89,24 +88,24 @@ class Launch:
             payer = self.funder
             between = self._wallets(2)
             for number, recipient in enumerate((*between, wallet)):
-                await self._pay(payer, recipient, FIRST_COINS * (3 - number))
+                self._pay(payer, recipient, FIRST_COINS * (3 - number))
                 await self.anvil.mine(3)
                 payer = recipient
             self.go_betweens += between
         for wallet in self.bundle:
-            await self._buy(wallet)
+            self._buy(wallet)
         await self.anvil.mine()
 
     async def _pay_many(self, size: int) -> None:
         """Spread what one wallet bought, by one call of a multisender."""
         (self.payer,) = await self._buyers(1)
-        await self._buy(self.payer, 100_000 * UNIT)
+        self._buy(self.payer, 100_000 * UNIT)
         self.receivers = self._wallets(size)
         self.multisender = await self.anvil.create(self.deployer, MULTISENDER.bytecode)
         amounts = [self._random.randint(2_000, 6_000) * UNIT for _ in self.receivers]
-        await self._transact(self.payer, "approve", self.multisender, sum(amounts))
+        self._transact(self.payer, "approve", self.multisender, sum(amounts))
         data = MULTISENDER.call("send", self.token, self.receivers, amounts)
-        await self._send(self.payer, self.multisender, data)
+        self._send(self.payer, self.multisender, data)
         await self.anvil.mine()
 
     async def _pay_from_safe(self, size: int) -> None:
@@ -115,12 +114,12 @@ class Launch:
         await self.anvil.endow(owner)
         singleton = await self.anvil.create(owner, SINGLETON.bytecode)
         self.treasury = await self.anvil.create(owner, safe_creation(singleton))
-        await self._send(owner, self.treasury, SINGLETON.call("setup", owner))
-        await self._transfer(self.deployer, self.treasury, SUPPLY // 20)
+        self._send(owner, self.treasury, SINGLETON.call("setup", owner))
+        self._transfer(self.deployer, self.treasury, SUPPLY // 20)
         for member in self.team:
             transfer = TOKEN.call("transfer", member, self._amount())
             operation = SINGLETON.call("execute", self.token, bytes.fromhex(transfer[2:]))
-            await self._send(owner, self.treasury, operation)
+            self._send(owner, self.treasury, operation)
         await self.anvil.mine()
 
     async def _drain(self, size: int) -> None:
@@ -131,10 +130,10 @@ class Launch:
         taken = 0
         for victim in self.victims:
             amount = 4_000 * UNIT
-            await self._transact(victim, "approve", self.drainer, 2**256 - 1)
-            await self._transact(self.drainer, "transferFrom", victim, self.drainer, amount)
+            self._transact(victim, "approve", self.drainer, 2**256 - 1)
+            self._transact(self.drainer, "transferFrom", victim, self.drainer, amount)
             taken += amount
-        await self._transfer(self.drainer, self.stash, taken * 3 // 4)
+        self._transfer(self.drainer, self.stash, taken * 3 // 4)
         await self.anvil.mine()
 
     async def _frame(self, pairs: int) -> None:
@@ -143,16 +142,16 @@ class Launch:
         wallets = self._wallets(2 * pairs)
         self.framed = list(zip(wallets[::2], wallets[1::2], strict=True))
         for wallet in wallets:
-            await self._pay(self.framer, wallet, 1)
-            await self._transfer(self.framer, wallet, 1)
+            self._pay(self.framer, wallet, 1)
+            self._transfer(self.framer, wallet, 1)
         await self.anvil.mine()
         await self._fund(*wallets)
         for wallet in wallets:
-            await self._buy(wallet)
+            self._buy(wallet)
         await self.anvil.mine()
         for pair in self.framed:
-            await self._transact(self.framer, "transferFrom", *pair, 0)
-            await self._transfer(self.framer, pair[1], 1)
+            self._transact(self.framer, "transferFrom", *pair, 0)
+            self._transfer(self.framer, pair[1], 1)
         await self.anvil.mine()
 
     async def _withdraw(self, size: int) -> None:
@@ -160,14 +159,14 @@ class Launch:
         self.exchange, self.customers = self._wallet(), self._wallets(size)
         await self.anvil.endow(self.exchange)
         for _ in range(0, OTHER_CUSTOMERS, 100):
-            paid = (self._pay(self.exchange, each, FIRST_COINS) for each in self._wallets(100))
-            await asyncio.gather(*paid)
+            for other in self._wallets(100):
+                self._pay(self.exchange, other, FIRST_COINS)
             await self.anvil.mine()
         for customer in self.customers:
-            await self._pay(self.exchange, customer, FIRST_COINS)
+            self._pay(self.exchange, customer, FIRST_COINS)
         await self.anvil.mine()
         for customer in self.customers:
-            await self._buy(customer)
+            self._buy(customer)
         await self.anvil.mine()
 
     # Transactions
@@ -186,7 +185,7 @@ class Launch:
         wallets = self._wallets(size)
         await self._fund(*wallets)
         for wallet in wallets:
-            await self._buy(wallet)
+            self._buy(wallet)
         await self.anvil.mine()
         return wallets
 
@@ -195,22 +194,22 @@ class Launch:
         funders = self._wallets(len(wallets))
         await self.anvil.endow(*funders)
         for funder, wallet in zip(funders, wallets, strict=True):
-            await self._pay(funder, wallet, FIRST_COINS)
+            self._pay(funder, wallet, FIRST_COINS)
         await self.anvil.mine()
 
-    async def _pay(self, sender: str, recipient: str, value: int) -> None:
+    def _pay(self, sender: str, recipient: str, value: int) -> None:
         fields = {"from": sender, "to": recipient, "value": hex(value), "gas": hex(21_000)}
-        await self.anvil.send(**fields)
+        self.anvil.queue(**fields)
 
-    async def _buy(self, buyer: str, amount: int = 0) -> None:
-        await self._send(buyer, self.pool, POOL.call("buy", buyer, amount or self._amount()))
+    def _buy(self, buyer: str, amount: int = 0) -> None:
+        self._send(buyer, self.pool, POOL.call("buy", buyer, amount or self._amount()))
 
-    async def _transfer(self, sender: str, recipient: str, amount: int) -> None:
-        await self._transact(sender, "transfer", recipient, amount)
+    def _transfer(self, sender: str, recipient: str, amount: int) -> None:
+        self._transact(sender, "transfer", recipient, amount)
 
-    async def _transact(self, sender: str, method: str, *values: Value) -> None:
-        await self._send(sender, self.token, TOKEN.call(method, *values))
+    def _transact(self, sender: str, method: str, *values: Value) -> None:
+        self._send(sender, self.token, TOKEN.call(method, *values))
 
-    async def _send(self, sender: str, contract: str, data: str) -> None:
+    def _send(self, sender: str, contract: str, data: str) -> None:
         fields = {"from": sender, "to": contract, "data": data, "gas": hex(1_000_000)}
-        await self.anvil.send(**fields)
+        self.anvil.queue(**fields)
