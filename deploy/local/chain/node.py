@@ -74,6 +74,8 @@ class SimulatedChain:
     _transactions: dict[int, list[dict[str, Any]]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    _blocks: dict[str, int] = field(default_factory=dict)
+    """Block of each transaction, by its hash."""
     _logs: list[dict[str, Any]] = field(default_factory=list)
     _log_blocks: list[int] = field(default_factory=list)
     _digests: list[str] = field(default_factory=list)
@@ -118,7 +120,7 @@ class SimulatedChain:
         number = self._number_of(row.block)
         creates = TOKEN if row.block == 1 else None
         self._add(number, _contract_call(row.tx_hash, self._signer(row), creates))
-        in_block = sum(known == number for known in self._log_blocks[-500:])
+        in_block = len(self._log_blocks) - bisect.bisect_left(self._log_blocks, number)
         self._logs.append(_log(number, in_block, row))
         self._log_blocks.append(number)
         before = self._digests[-1] if self._digests else ""
@@ -130,6 +132,7 @@ class SimulatedChain:
         item["nonce"] = hex(self._sent[item["from"]])
         self._sent[item["from"]] += 1
         self._transactions[number].append(item)
+        self._blocks.setdefault(item["hash"], number)
         self._nonces[item["from"]].add(number, 1)
 
     def _signer(self, row: TransferRow) -> str:
@@ -279,10 +282,9 @@ class SimulatedChain:
         ]
 
     def _receipt(self, tx_hash: str) -> Any:
-        for number, transactions in self._transactions.items():
-            if any(each["hash"] == tx_hash for each in transactions):
-                return next(r for r in self._receipts(number) if r["transactionHash"] == tx_hash)
-        return None
+        if (number := self._blocks.get(tx_hash)) is None:
+            return None
+        return next(r for r in self._receipts(number) if r["transactionHash"] == tx_hash)
 
 
 def _digest(text: str) -> str:

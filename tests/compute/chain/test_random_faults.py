@@ -157,7 +157,6 @@ async def report_of(evm: EvmChain) -> str:
 
 
 SIMULATED = simulated_token(2)
-HEAD = SimulatedChain(SIMULATED, gap=3).head
 _expected: list[str] = []
 
 
@@ -168,8 +167,18 @@ async def expected() -> str:
     return _expected[0]
 
 
+NODES = [
+    SimulatedChain(SIMULATED, gap=3),
+    SimulatedChain(SIMULATED, gap=3, archive=False),
+    SimulatedChain(SIMULATED, gap=3, lagging=40),
+    SimulatedChain(SIMULATED, gap=3, style="range-1000"),
+]
+"""Nodes of one chain; the first has no limits."""
+HEAD = NODES[0].head
+
+
 def healthy() -> ChainEndpoint:
-    return ChainEndpoint("", "healthy", 1e9, chain=SimulatedChain(SIMULATED, gap=3))
+    return ChainEndpoint("", "healthy", 1e9, chain=NODES[0])
 
 
 @dataclass(frozen=True)
@@ -179,12 +188,14 @@ class Case:
     seed: int
     rate: float
     is_first: bool
-    chain: dict[str, Any]
+    node: int
+    """Index in `NODES`."""
 
     def endpoints(self) -> list[Endpoint]:
-        node = SimulatedChain(SIMULATED, gap=3, **self.chain)
         chance = random.Random(self.seed)
-        faulty = ChainEndpoint("", "faulty", 1e9, chain=node, chance=chance, rate=self.rate)
+        faulty = ChainEndpoint(
+            "", "faulty", 1e9, chain=NODES[self.node], chance=chance, rate=self.rate
+        )
         return [faulty, healthy()] if self.is_first else [healthy(), faulty]
 
 
@@ -193,7 +204,7 @@ CASES = st.builds(
     seed=st.integers(0, 2**32),
     rate=st.sampled_from((0.05, 0.3, 0.7, 1.0)),
     is_first=st.booleans(),
-    chain=st.sampled_from(({}, {"archive": False}, {"lagging": 40}, {"style": "range-1000"})),
+    node=st.sampled_from(range(len(NODES))),
 )
 
 
