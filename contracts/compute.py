@@ -104,7 +104,7 @@ class RecordRange(ClusterCommand):
 
 
 class RewindAnalysis(ClusterCommand):
-    """Discard the ranges after this block, because the chain has reverted blocks."""
+    """Discard the ranges after this block: the chain has left them, or they are stored anew."""
 
     type: Literal["RewindAnalysis"] = "RewindAnalysis"
     run: Annotated[Run, Safe]
@@ -187,7 +187,10 @@ class RangeSynced(Event):
 
 
 class AnalysisRewound(Event):
-    """Record that checkpoints after this block are on a branch that the chain has left."""
+    """Record that checkpoints after this block are dropped.
+
+    They are on a branch that the chain has left, or follow a range that had too few transfers.
+    """
 
     type: Literal["AnalysisRewound"] = "AnalysisRewound"
     run: Run

@@ -1,10 +1,12 @@
 """Read transfers again where an endpoint may have left some out without an error.
 
 Endpoints shorten long answers, or lack some logs. So each endpoint is asked alone, in ranges with
-few transfers each, and in smaller ones as long as that finds more. An endpoint that returns more
+few transfers each, and in smaller ones as long as that finds more, or the answers look shortened:
+many of them have the same number of transfers, and none has more. An endpoint that returns more
 transfers of the same blocks is right: none invents any.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -48,12 +50,18 @@ async def _more(
     size = max(1, min(blocks // PARTS, blocks * RESULTS // max(1, most)))
     while True:
         window = Window(size=size, limit=size)
-        read = TransferRange.concatenate(
-            [part async for part in read_transfers(rpc, token, first, last, window)]
-        )
-        if len(read.transfers) <= most:
-            return best
-        best, most = read, len(read.transfers)
-        if size == 1:
+        parts = [part async for part in read_transfers(rpc, token, first, last, window)]
+        counts = [len(part.transfers) for part in parts]
+        has_more = sum(counts) > most
+        if has_more:
+            best, most = TransferRange.concatenate(parts), sum(counts)
+        if size == 1 or not (has_more or _look_shortened(counts)):
             return best
         size = max(1, size // SMALLER)
+
+
+def _look_shortened(counts: Sequence[int]) -> bool:
+    """Return True if a quarter of the answers that have transfers have the largest number."""
+    largest = max(counts)
+    equal, with_transfers = counts.count(largest), sum(count > 0 for count in counts)
+    return largest > 0 and equal > 1 and 4 * equal >= with_transfers
