@@ -23,6 +23,9 @@ PARTS: Final = 8
 """Parts of the blocks, at least: a few answers may have been shortened to very few transfers."""
 SMALLER: Final = 4
 """Factor by which ranges become smaller after they have shown more transfers."""
+MOST_QUERIES: Final = 2_000
+"""Ranges that are read only because answers look shortened, at most: some tokens have the same
+number of transfers in each block."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,9 +58,11 @@ async def _more(
         has_more = sum(counts) > most
         if has_more:
             best, most = TransferRange.concatenate(parts), sum(counts)
-        if size == 1 or not (has_more or _look_shortened(counts)):
+        smaller = max(1, size // SMALLER)
+        shortened = blocks <= MOST_QUERIES * smaller and _look_shortened(counts)
+        if size == 1 or not (has_more or shortened):
             return best
-        size = max(1, size // SMALLER)
+        size = smaller
 
 
 def _look_shortened(counts: Sequence[int]) -> bool:
