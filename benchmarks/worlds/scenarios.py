@@ -17,6 +17,7 @@ import benchmarks.worlds.tuning.launches
 import benchmarks.worlds.tuning.mixture
 import benchmarks.worlds.tuning.payments
 import benchmarks.worlds.tuning.services
+import benchmarks.worlds.tuning.sponsors
 import benchmarks.worlds.tuning.trades  # noqa: F401  as those above
 from benchmarks.worlds.scenario import SCENARIOS
 

@@ -9,30 +9,6 @@ from benchmarks.worlds.world import SUPPLY, World
 
 
 @scenario()
-def sales_through_an_escrow(world: World, scale: int) -> None:
-    """Let holders sell to new wallets through a contract: accepted offers, and escrow."""
-    exchange = ordinary(world, scale)
-    shared_funder(world, exchange, 12)
-    market = world.infrastructure(7_000)
-    for number in range(24):
-        seller, buyer = stranger(world, exchange), world.wallet()
-        world.wait(world.random.randint(20, 200))
-        world.buy(seller, world.amount())
-        exchange.withdraw(buyer, world.random.uniform(0.3, 2))
-        sold = world.held(seller) * world.random.randint(20, 95) // 100
-        world.wait(world.random.randint(20, 200))
-        if number % 2:
-            world.tx(seller, market, data="0x" + word(buyer), moves=[(seller, buyer, sold)])
-        else:
-            world.tx(seller, market, data="0x" + word(sold), moves=[(seller, market, sold)])
-            world.wait(world.random.randint(5, 50))
-            world.tx(buyer, market, value=ETHER // 8, moves=[(market, buyer, sold)])
-        if world.random.random() < 0.5:
-            world.wait(world.random.randint(20, 200))
-            world.sell(buyer, world.held(buyer) // 3)
-
-
-@scenario()
 def limit_orders(world: World, scale: int) -> None:
     """Let a keeper without a long history execute the limit orders of strangers, some at once."""
     exchange = ordinary(world, scale)
