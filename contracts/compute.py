@@ -104,7 +104,7 @@ class RecordRange(ClusterCommand):
 
 
 class RewindAnalysis(ClusterCommand):
-    """Discard the ranges after this block: the chain has left them, or they are stored anew."""
+    """Discard the ranges after this block: the chain has left them, or they are replaced."""
 
     type: Literal["RewindAnalysis"] = "RewindAnalysis"
     run: Annotated[Run, Safe]

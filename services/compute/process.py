@@ -14,7 +14,7 @@ import sys
 import traceback
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, Any, Final, TypeVar, TypeVarTuple
 
@@ -23,6 +23,8 @@ Arguments = TypeVarTuple("Arguments")
 
 _LENGTH: Final = 8
 """Bytes that hold the length of a message."""
+_DYING_SECONDS: Final = 5.0
+"""Seconds that a process may take to end once it has closed its output."""
 _DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG
 
 
@@ -64,7 +66,7 @@ class SeparateProcess:
                 async with asyncio.timeout(self.seconds):
                     succeeded, result = await _exchange(process, (function, arguments))
             except (asyncio.IncompleteReadError, ConnectionError) as error:
-                await self._end()
+                await self._end(after=_DYING_SECONDS)
                 raise ProcessDied(process.returncode) from error
             except TimeoutError as error:
                 await self._end()
@@ -97,10 +99,17 @@ class SeparateProcess:
             )  # fmt: skip
         return self._process
 
-    async def _end(self) -> None:
+    async def _end(self, *, after: float = 0.0) -> None:
+        """End the process; kill it if it has not ended by itself after some seconds.
+
+        A process that is dying must not be killed: `kill` of the standard library collects its exit
+        status, which `wait` then reports as 255.
+        """
         process, self._process = self._process, None
         if process is None:
             return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), after)
         if process.returncode is None:
             process.kill()
         await process.wait()
