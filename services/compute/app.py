@@ -73,12 +73,13 @@ async def compose(application: Compute) -> AsyncIterator[Handlers]:
         aiohttp.ClientSession(trust_env=True) as session,
         aioboto3.Session().client("s3", config=_S3) as s3,
         SeparateProcess.opened(int(settings.analysis_gigabytes * GB), ANALYSIS_SECONDS) as process,
+        contextlib.aclosing(_reports(application)) as reports,
     ):
         segments = S3SegmentStore(settings.segments_bucket, s3)
         with columns_directory(settings.columns_directory) as directory:
             most_bytes = int(settings.columns_gigabytes * GB)
             columns = LocalColumns(directory, most_bytes, segments, process)
-            worker = make_worker(application, session, segments, columns)
+            worker = make_worker(application, session, segments, columns, VersionedStore(reports))
             announcement = ChainAnnouncement(worker.reports, worker.chains)
             yield Handlers(
                 on_event=on_analysis_requested(worker), background=(announcement.announce,)
@@ -99,14 +100,20 @@ class ChainAnnouncement:
             await self.reports.put(CHAINS, 0, b"{}", {CHAINS: body})
 
 
+def _reports(application: Compute) -> DAO:
+    table = reports_table(application.settings.stack)
+    return DAO(table, client=application.resources.dynamodb)
+
+
 def make_worker(
     application: Compute,
     session: aiohttp.ClientSession,
     segments: S3SegmentStore,
     columns: LocalColumns,
+    reports: VersionedStore,
 ) -> Worker:
     """Return the worker that runs the analyses."""
-    settings, resources = application.settings, application.resources
+    settings = application.settings
     chains = settings.known_chains
     names = {chains.chain_id(name): name for name in chains.by_name}
     return Worker(
@@ -118,8 +125,10 @@ def make_worker(
             {number: _profile(settings, number, name) for number, name in names.items()},
             columns.process,
         ),
-        reports=VersionedStore(DAO(reports_table(settings.stack), client=resources.dynamodb)),
-        cache=RAO(reports_cache(REPORT), client=resources.redis, tte=REPORTS_CACHE_SECONDS),
+        reports=reports,
+        cache=RAO(
+            reports_cache(REPORT), client=application.resources.redis, tte=REPORTS_CACHE_SECONDS
+        ),
         max_transfers=settings.max_transfers,
     )
 
