@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import aioboto3
-from botocore.config import Config
+from aiobotocore.config import AioConfig
 
 from chassis.bus.commands import Publisher
 from chassis.decide.decider import DecisionContext
@@ -16,6 +15,7 @@ from chassis.log.codec import Codec
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import EventStore
 from chassis.resilience.outages import OUTAGES
+from chassis.run.aws import aws_session
 from chassis.run.settings import LogTables, ServiceSettings
 from faststream_sqs import SQSBroker
 from redis_batching.connection import connect
@@ -42,7 +42,7 @@ class Resources:
     """Receives messages, and sends them unless `publisher` does."""
     open_store: OpenStore
     dynamodb: Any = None
-    """A started aioboto3 client, for tables other than the event store."""
+    """A started client of aiobotocore, for tables other than the event store."""
     publisher: Publisher | None = None
     """Sends commands and announcements; default: the broker."""
     now: Callable[[], DecisionContext] = decision_context
@@ -66,7 +66,7 @@ def report_receive(queue: str, error: Exception | None) -> None:
 @contextlib.asynccontextmanager
 async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
     """Open the clients for the duration of the context; connections are made on first use."""
-    config = Config(
+    config = AioConfig(
         retries={"mode": "standard", "total_max_attempts": 5},
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
@@ -75,14 +75,16 @@ async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
         parameter_validation=False,
         user_agent=settings.stack,
     )
+    session = aws_session(settings)
     redis = connect(
         settings.redis_url.get_secret_value(), password_file=settings.redis_password_file
     )
     async with (
-        aioboto3.Session().client("dynamodb", config=config) as dynamodb,
+        session.create_client("dynamodb", config=config) as dynamodb,
         contextlib.aclosing(redis),
     ):
         broker = SQSBroker(
+            session=session,
             reject="dlq",
             send_linger=SEND_LINGER_SECONDS,
             ack_linger=ACK_LINGER_SECONDS,

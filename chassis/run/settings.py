@@ -59,6 +59,11 @@ class ProcessSettings(BaseSettings):
         description="File with the password of Redis, read for each new connection, so that it can "
         "be rotated; empty: the password of REDIS_URL.",
     )
+    aws_client: Literal["aws_json", "aiobotocore"] = Field(
+        "aws_json",
+        description="Client of the frequent calls of DynamoDB and SQS: aws_json takes a fifth of "
+        "the CPU of aiobotocore.",
+    )
     log_format: Literal["console", "json"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     traces: str = Field(

@@ -1,6 +1,5 @@
 """Send a request on a connection of botocore's pool, and report failures as botocore does."""
 
-import asyncio
 import socket
 from dataclasses import dataclass
 from typing import Final
@@ -94,7 +93,7 @@ def botocore_error(error: Exception, url: str, proxy: str | None) -> BotoCoreErr
             return ReadTimeoutError(endpoint_url=url, error=error)
         case _ if isinstance(error, _UNREACHABLE):
             return EndpointConnectionError(endpoint_url=url, error=error)
-        case asyncio.TimeoutError():
+        case TimeoutError():
             return ReadTimeoutError(endpoint_url=url, error=error)
         case _:
             return HTTPClientError(error=error)

@@ -14,6 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chassis.bus.commands import Publisher, commands_queue
 from chassis.bus.tracing import tracing_middleware
+from chassis.run.aws import aws_session
 from chassis.run.health import Check
 from cognito_jwt import KeySet, jwks_fetcher
 from contracts.compute import reports_table
@@ -56,7 +57,7 @@ async def open_clients(
         redis = connect_redis(settings)
         stack.push_async_callback(redis.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
-        broker = await stack.enter_async_context(_bus(traces))
+        broker = await stack.enter_async_context(_bus(settings, traces))
         sqs = await stack.enter_async_context(aioboto3.Session().client("sqs", config=_AWS))
         dynamodb = await stack.enter_async_context(
             aioboto3.Session().client("dynamodb", config=_AWS)
@@ -82,9 +83,9 @@ def connect_redis(settings: Settings) -> BatchingRedis:
 
 
 @contextlib.asynccontextmanager
-async def _bus(traces: "Traces | None") -> AsyncIterator[SQSBroker]:
+async def _bus(settings: Settings, traces: "Traces | None") -> AsyncIterator[SQSBroker]:
     """Connect to SQS; botocore's variables (AWS_…) give endpoint, region and credentials."""
-    broker = SQSBroker(send_linger=SEND_LINGER_SECONDS)
+    broker = SQSBroker(session=aws_session(settings), send_linger=SEND_LINGER_SECONDS)
     if traces is not None:
         broker.add_middleware(tracing_middleware(traces))
     await broker.connect()

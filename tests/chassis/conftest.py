@@ -8,7 +8,7 @@ import pytest
 from chassis.log.event_store import EventStore
 from chassis.log.memory import MemoryEventStore
 from tests.chassis.events import CODEC, Counted, Named
-from tests.chassis.stores import STORES, create_tables, dynamodb_client, dynamodb_store
+from tests.chassis.stores import STORES, create_tables, dynamodb_client, store_of
 
 
 @pytest.fixture(scope="session")
@@ -20,10 +20,8 @@ async def dynamodb(aws: str, aws_account: str) -> AsyncIterator[Any]:
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest) -> EventStore[Counted | Named]:
-    """Every implementation of the event store; only that on DynamoDB starts the local AWS."""
-    if request.param == "memory":
-        return MemoryEventStore(CODEC)
-    return dynamodb_store(request.getfixturevalue("dynamodb"))
+    """Every implementation of the event store."""
+    return store_of(request)
 
 
 @pytest.fixture

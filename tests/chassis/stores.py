@@ -1,15 +1,24 @@
 """DynamoDB clients, tables and event stores for the tests."""
 
+from collections.abc import Callable
 from typing import Any
 
 import aioboto3
 import pytest
 from botocore.config import Config
 
+from aws_json import JsonClient
 from chassis.log.dynamodb import DynamoDBEventStore
+from chassis.log.event_store import EventStore
+from chassis.log.memory import MemoryEventStore
 from tests.chassis.events import CODEC, Counted, Named
 
-STORES = ("memory", pytest.param("dynamodb", marks=pytest.mark.stack))
+CLIENTS: dict[str, Callable[[Any], Any]] = {
+    "dynamodb": lambda client: client,
+    "dynamodb by aws_json": JsonClient,
+}
+"""Clients of DynamoDB, as functions of a client of aioboto3."""
+STORES = ("memory", *(pytest.param(name, marks=pytest.mark.stack) for name in CLIENTS))
 """Parameters of a fixture that returns every implementation of the event store."""
 EVENTS, META = "counters-events", "counters-meta"
 
@@ -26,6 +35,13 @@ def dynamodb_client(endpoint_url: str, account: str) -> Any:
             max_pool_connections=64, retries={"mode": "standard", "total_max_attempts": 5}
         ),
     )
+
+
+def store_of(request: pytest.FixtureRequest) -> EventStore[Counted | Named]:
+    """Return the store that a parameter of `STORES` names; only DynamoDB starts the local AWS."""
+    if request.param == "memory":
+        return MemoryEventStore(CODEC)
+    return dynamodb_store(CLIENTS[request.param](request.getfixturevalue("dynamodb")))
 
 
 def dynamodb_store(client: Any) -> DynamoDBEventStore[Counted | Named]:

@@ -41,18 +41,22 @@ class Server:
     script: list[Scripted | str] = field(default_factory=lambda: [Scripted()])
     received: list[Received] = field(default_factory=list)
     url: str = ""
-    runner: web.AppRunner | None = None
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a request has arrived since the last `answer`."""
+    runner: Any = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def answer(self, *script: Scripted | str) -> None:
         self.script = [*script]
         self.received.clear()
+        self.arrived.clear()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         assert request.transport is not None
         headers = {name.lower(): value for name, value in request.headers.items()}
         peer = request.transport.get_extra_info("peername")
         self.received.append(Received(headers, await request.read(), peer))
+        self.arrived.set()
         answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(answer, Scripted):
             return web.Response(
@@ -65,8 +69,6 @@ class Server:
 
     def close_connections(self) -> None:
         """Close every connection, as a server does with idle ones."""
-        assert self.runner is not None
-        assert self.runner.server is not None
         for connection in self.runner.server.connections:
             if connection.transport is not None:
                 connection.transport.close()
@@ -115,5 +117,6 @@ async def outcome_of(call: Any) -> Any:
     try:
         return await call
     except Exception as error:  # noqa: BLE001  the result
-        said = {name: str(value) for name, value in vars(error).items() if name != "kwargs"}
+        # only aiobotocore keeps the request, with its signature, in an error
+        said = {n: str(v) for n, v in vars(error).items() if n not in ("kwargs", "request")}
         return type(error).__name__, str(error), getattr(error, "response", None), said

@@ -35,7 +35,7 @@ ERRORS = [
     aiohttp.InvalidURL("x"),
     BadStatusLine("?"),
     socket.gaierror(-3, "try again"),
-    asyncio.TimeoutError(),
+    TimeoutError(),
     OSError(24, "too many open files"),
     ConnectionResetError(104, "reset"),
     ValueError("a header"),

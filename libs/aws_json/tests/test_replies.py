@@ -46,7 +46,7 @@ CALLS = [(service, method) for service, methods in METHODS.items() for method in
 # a reply by botocore's model, as JSON
 
 
-def values_of(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
+def values_of(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0911  one answer per type
     """Return JSON values that a service may send for a shape."""
     match shape.type_name:
         case "structure" if depth < 6:
@@ -84,7 +84,7 @@ def reply_of(service: str, method: str) -> st.SearchStrategy[Any]:
     return st.just({}) if shape is None else values_of(shape)
 
 
-MODELS = {}
+MODELS: dict[str, Any] = {}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -167,7 +167,7 @@ GARBLED = st.sampled_from([b"", b"<html>Bad gateway</html>", b"{", b"upstream co
         [{}, {"x-amzn-RequestId": "id"}, {"x-amzn-query-error": "AWS.SimpleQueueService.X;Sender"}]
     ),
 )
-async def test_an_error_is_that_of_aiobotocore(
+async def test_an_error_is_that_of_aiobotocore(  # noqa: PLR0917  pytest passes by name
     clients: dict[str, Any],
     service: str,
     method: str,

@@ -34,7 +34,7 @@ MOMENTS = st.integers(0, 4_102_444_800)
     headers=HEADERS,
     requests=st.lists(st.tuples(st.binary(max_size=200), MOMENTS), min_size=1, max_size=4),
 )
-def test_any_request_is_signed_as_botocore_signs_it(
+def test_any_request_is_signed_as_botocore_signs_it(  # noqa: PLR0917  pytest passes by name
     credentials: Any,
     region: str,
     service: str,

@@ -1,7 +1,7 @@
 """The same over a socket: aiobotocore, JSON 1.0, pools and broken connections."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 from faststream_sqs import SQSBroker, SQSMessage, TestSQSBroker
 from faststream_sqs.tests.scripted import MEBIBYTE, SQSModel, serve
 
+BrokerOf = Callable[..., SQSBroker]
+
 
 @pytest.fixture
 async def model() -> AsyncIterator[SQSModel]:
@@ -18,19 +20,30 @@ async def model() -> AsyncIterator[SQSModel]:
         yield model
 
 
-def broker_of(model: SQSModel, **options: Any) -> SQSBroker:
-    return SQSBroker(
-        endpoint_url=model.url,
-        region_name="eu-west-2",
-        aws_access_key_id="123456789012",
-        aws_secret_access_key="local",
-        logger=None,
-        **options,
-    )
+@pytest.fixture
+def session() -> Any:
+    """The session of the broker; None: a new one of aiobotocore."""
+    return None
+
+
+@pytest.fixture
+def broker_of(session: Any) -> BrokerOf:
+    def broker_of(model: SQSModel, **options: Any) -> SQSBroker:
+        return SQSBroker(
+            endpoint_url=model.url,
+            region_name="eu-west-2",
+            aws_access_key_id="123456789012",
+            aws_secret_access_key="local",
+            logger=None,
+            session=session,
+            **options,
+        )
+
+    return broker_of
 
 
 @pytest.mark.slow
-async def test_a_message_arrives_as_it_was_sent(model: SQSModel) -> None:
+async def test_a_message_arrives_as_it_was_sent(model: SQSModel, broker_of: BrokerOf) -> None:
     model.create("jobs")
     broker = broker_of(model)
     got: list[tuple[bytes, dict[str, Any]]] = []
@@ -53,7 +66,9 @@ async def test_a_message_arrives_as_it_was_sent(model: SQSModel) -> None:
 
 
 @pytest.mark.slow
-async def test_ten_idle_subscribers_leave_connections_to_publish(model: SQSModel) -> None:
+async def test_ten_idle_subscribers_leave_connections_to_publish(
+    model: SQSModel, broker_of: BrokerOf
+) -> None:
     broker = broker_of(model, max_pool_connections=2)
     for number in range(10):
         model.create(f"idle-{number}")
@@ -71,7 +86,7 @@ async def test_ten_idle_subscribers_leave_connections_to_publish(model: SQSModel
     await broker.stop()
 
 
-async def test_an_own_client_config_is_taken(model: SQSModel) -> None:
+async def test_an_own_client_config_is_taken(model: SQSModel, broker_of: BrokerOf) -> None:
     model.create("jobs")
     config = AioConfig(
         user_agent="mine", connect_timeout=1, connector_args={"keepalive_timeout": 1}
@@ -82,7 +97,9 @@ async def test_an_own_client_config_is_taken(model: SQSModel) -> None:
 
 
 @pytest.mark.slow
-async def test_broken_connections_and_throttling_cost_no_message(model: SQSModel) -> None:
+async def test_broken_connections_and_throttling_cost_no_message(
+    model: SQSModel, broker_of: BrokerOf
+) -> None:
     model.create("jobs.fifo")
     broker = broker_of(model)
     handled: list[int] = []
@@ -105,7 +122,9 @@ async def test_broken_connections_and_throttling_cost_no_message(model: SQSModel
 
 
 @pytest.mark.slow
-async def test_a_missing_queue_is_reported_with_the_error_of_the_service(model: SQSModel) -> None:
+async def test_a_missing_queue_is_reported_with_the_error_of_the_service(
+    model: SQSModel, broker_of: BrokerOf
+) -> None:
     async with broker_of(model) as broker:
         with pytest.raises(ClientError, match="NonExistentQueue"):
             await broker.publish("a", "nowhere")
@@ -114,7 +133,7 @@ async def test_a_missing_queue_is_reported_with_the_error_of_the_service(model: 
 
 
 @pytest.mark.slow
-async def test_ping_knows_a_stranger_and_a_silence(model: SQSModel) -> None:
+async def test_ping_knows_a_stranger_and_a_silence(model: SQSModel, broker_of: BrokerOf) -> None:
     async with broker_of(model) as broker:
         model.fail("GetQueueUrl", "InvalidClientTokenId", status=403)
         assert not await broker.ping()
@@ -128,7 +147,7 @@ async def test_ping_knows_a_stranger_and_a_silence(model: SQSModel) -> None:
 
 
 @pytest.mark.slow
-async def test_nothing_is_left_open_by_many_restarts(model: SQSModel) -> None:
+async def test_nothing_is_left_open_by_many_restarts(model: SQSModel, broker_of: BrokerOf) -> None:
     model.create("jobs")
     broker = broker_of(model, send_linger=0.001)
 
@@ -149,7 +168,9 @@ async def test_nothing_is_left_open_by_many_restarts(model: SQSModel) -> None:
 
 
 @pytest.mark.slow
-async def test_the_test_broker_may_talk_to_the_real_service(model: SQSModel) -> None:
+async def test_the_test_broker_may_talk_to_the_real_service(
+    model: SQSModel, broker_of: BrokerOf
+) -> None:
     model.create("in")
     model.create("out")
     broker = broker_of(model)

@@ -1,6 +1,7 @@
 """The transport on the local AWS: a second service than our own to agree with."""
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,13 @@ from faststream_sqs import SQSBroker, SQSQueue
 pytestmark = pytest.mark.stack
 
 
-async def test_declared_queues_keep_order_redrive_and_answer(aws: str) -> None:
+@pytest.fixture
+def session() -> Any:
+    """The session of the broker; None: a new one of aiobotocore."""
+    return None
+
+
+async def test_declared_queues_keep_order_redrive_and_answer(aws: str, session: Any) -> None:
     name = uuid4().hex[:8]
     broker = SQSBroker(
         endpoint_url=aws,
@@ -18,6 +25,7 @@ async def test_declared_queues_keep_order_redrive_and_answer(aws: str) -> None:
         aws_access_key_id="246813579246",
         aws_secret_access_key="local",
         logger=None,
+        session=session,
         declare=True,
         send_linger=0.002,
     )

@@ -23,7 +23,13 @@ from chassis.run.log_commands import LOG_COMMANDS
 from tests.chassis.appending import append
 from tests.chassis.delivering import PublisherInMemory
 from tests.chassis.events import CODEC, Counted, Named
-from tests.chassis.stores import STORES, create_tables, dynamodb_client, dynamodb_store
+from tests.chassis.stores import (
+    CLIENTS,
+    STORES,
+    create_tables,
+    dynamodb_client,
+    dynamodb_store,
+)
 
 Event = Counted | Named
 PAGE = 3
@@ -78,7 +84,7 @@ async def log(
     account = f"{uuid4().int % 10**12:012}"
     async with dynamodb_client(request.getfixturevalue("aws"), account) as client:
         await create_tables(client)
-        yield dynamodb_store(SmallPages(client))
+        yield dynamodb_store(SmallPages(CLIENTS[request.param](client)))
 
 
 @pytest.fixture

@@ -7,10 +7,15 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from chassis.log.event_store import EventStore
-from chassis.log.memory import MemoryEventStore
 from deploy.local.settings import HOST
-from tests.chassis.events import CODEC, Counted, Named
-from tests.chassis.stores import STORES, create_tables, dynamodb_client, dynamodb_store
+from tests.chassis.events import Counted, Named
+from tests.chassis.stores import (
+    STORES,
+    create_tables,
+    dynamodb_client,
+    dynamodb_store,
+    store_of,
+)
 
 
 @pytest.fixture(scope="session")
@@ -27,14 +32,12 @@ async def moto(aws_account: str) -> AsyncIterator[Any]:
 @pytest.fixture(params=[*STORES, pytest.param("moto", marks=pytest.mark.stack)])
 def store(request: pytest.FixtureRequest) -> EventStore[Counted | Named]:
     """Every implementation of the event store, and of DynamoDB."""
-    if request.param == "memory":
-        return MemoryEventStore(CODEC)
-    return dynamodb_store(request.getfixturevalue(request.param))
+    if request.param == "moto":
+        return dynamodb_store(request.getfixturevalue("moto"))
+    return store_of(request)
 
 
 @pytest.fixture(params=STORES)
 def racing_store(request: pytest.FixtureRequest) -> EventStore[Counted | Named]:
     """The implementations that support concurrent writers; moto loses acknowledged writes."""
-    if request.param == "memory":
-        return MemoryEventStore(CODEC)
-    return dynamodb_store(request.getfixturevalue("dynamodb"))
+    return store_of(request)

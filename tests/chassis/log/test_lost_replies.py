@@ -9,7 +9,7 @@ import pytest
 from chassis.log.dynamodb import DynamoDBEventStore
 from chassis.log.event_store import Conflict, Head, Origin
 from tests.chassis.events import Counted, Named
-from tests.chassis.stores import dynamodb_client, dynamodb_store
+from tests.chassis.stores import CLIENTS, dynamodb_client, dynamodb_store
 from tests.support.aws_proxy import AwsProxy, aws_proxy
 
 pytestmark = pytest.mark.stack
@@ -25,14 +25,15 @@ async def dropper(aws: str) -> AsyncIterator[AwsProxy]:
         yield dropper
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=CLIENTS)
 async def through(
+    request: pytest.FixtureRequest,
     aws_account: str,
     dropper: AwsProxy,
     dynamodb: Any,  # noqa: ARG001  creates the tables
 ) -> AsyncIterator[DynamoDBEventStore[Counted | Named]]:
     async with dynamodb_client(dropper.url, aws_account) as client:
-        yield dynamodb_store(client)
+        yield dynamodb_store(CLIENTS[request.param](client))
 
 
 @pytest.mark.parametrize("losses", [1, 2])
