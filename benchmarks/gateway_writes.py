@@ -136,6 +136,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--shared", action="store_true", help="let the sends of the bare loop share calls"
     )
+    parser.add_argument(
+        "--aws-client", default="aws_json", help="the services' setting AWS_CLIENT: or aiobotocore"
+    )
     return parser.parse_args()
 
 
@@ -147,7 +150,7 @@ async def measure(stack: Stack, arguments: argparse.Namespace) -> int:
     raise_limits(url)
     async with contextlib.AsyncExitStack() as opened:
         keys = await opened.enter_async_context(keys_endpoint(issuer))
-        await start_ours(stack, keys.url)
+        await start_ours(stack, keys.url, arguments.aws_client)
         consumer = opened.enter_context(bare_consumer(stack))
         sender = await opened.enter_async_context(bare_sender(url, shared=arguments.shared))
         opener = AccountOpener(stack.service("gateway").port, open_requests(issuer, people))
@@ -168,13 +171,14 @@ def raise_limits(url: str) -> None:
         client.hset(LIMIT_OVERRIDES, mapping={"unverified": "600000/60", "accounts": "600000/60"})
 
 
-async def start_ours(stack: Stack, jwks: str) -> None:
+async def start_ours(stack: Stack, jwks: str, aws_client: str) -> None:
     pool = {
         "COGNITO_ISSUER": ISSUER,
         "COGNITO_JWKS_URL": jwks,
         "COGNITO_CLIENT_IDS": CLIENT,
+        "AWS_CLIENT": aws_client,
     }
-    referrals = stack.service("referrals").start(RECEIVE_WAIT_SECONDS="5")
+    referrals = stack.service("referrals").start(RECEIVE_WAIT_SECONDS="5", AWS_CLIENT=aws_client)
     gateway = stack.service("gateway").start(**pool)
     await referrals.ready()
     await gateway.ready()

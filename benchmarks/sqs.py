@@ -16,6 +16,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
+from aws_json import JsonSession
 from benchmarks.bounds import Bound, check_bounds
 from faststream_sqs import SQSBroker
 
@@ -296,21 +298,24 @@ def main() -> int:
     server = context.Process(target=serve, args=(server_end,), daemon=True)
     server.start()
     endpoint = f"http://127.0.0.1:{pipe.recv()}"
-    rows = [
-        measure("plain aiobotocore loop", pipe, messages, lambda: plain_loop(endpoint, messages)),
-        measure(
-            "publish x64, send_linger=0.002",
-            pipe,
-            messages,
-            lambda: ours(endpoint, messages, one_by_one, "linger", send_linger=0.002),
-        ),
-        measure(
-            "publish_batch of 100",
-            pipe,
-            messages,
-            lambda: ours(endpoint, messages, by_batches, "batch"),
-        ),
+    runs: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+        ("plain aiobotocore loop", lambda: plain_loop(endpoint, messages))
     ]
+    for client, session in (("aiobotocore", None), ("aws_json", JsonSession())):
+        runs += [
+            (
+                f"publish x64, linger 0.002, {client}",
+                partial(
+                    ours, endpoint, messages, one_by_one, f"linger-{client}",
+                    send_linger=0.002, session=session,
+                ),
+            ),
+            (
+                f"publish_batch of 100, {client}",
+                partial(ours, endpoint, messages, by_batches, f"batch-{client}", session=session),
+            ),
+        ]  # fmt: skip
+    rows = [measure(name, pipe, messages, run) for name, run in runs]
     server.terminate()
     server.join()
     return report(rows)
