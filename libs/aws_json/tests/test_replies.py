@@ -146,7 +146,9 @@ ERRORS = st.fixed_dictionaries(
         ),
     },
 ).map(lambda error: json.dumps(error).encode())
-GARBLED = st.sampled_from([b"", b"<html>Bad gateway</html>", b"{", b"upstream connect error"])
+GARBLED = st.sampled_from(
+    [b"[]", b"1", b"", b"<html>Bad gateway</html>", b"{", b"upstream connect error"]
+)
 
 
 @pytest.mark.usefixtures("pauses")
