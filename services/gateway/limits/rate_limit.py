@@ -42,9 +42,11 @@ async def charge(
         Problem: 429 if a limit is exceeded.
         RateLimiterUnavailable: Redis is away, and a limit admits no uncounted request.
     """
-    decision = await charge_address(limiter, plans, addresses.of(request))
-    if decision is not None and not decision.admitted:
-        raise limit_exceeded(decision)
+    decision: Decision | None = None
+    if plans.address is not None:  # most reads have limits per person only
+        decision = await charge_address(limiter, plans, addresses.of(request))
+        if decision is not None and not decision.admitted:
+            raise limit_exceeded(decision)
     if caller is not None and plans.user is not None:
         decision = await limiter.take_plan(plans.user, f"p:{caller.subject}")
         if not decision.admitted:
