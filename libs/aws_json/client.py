@@ -79,11 +79,11 @@ class JsonClient:
             if not corrected and self._clock.correct(outcome.code, outcome.date):
                 corrected = True
                 continue
-            self._unreported = _RETRY_QUOTA
             if not await internals.needs_retry(self._client, operation, attempt, outcome, context):
                 raise await internals.error_of(
                     self._client, operation, outcome, context, attempt - 1
                 )
+            self._unreported = _RETRY_QUOTA
             attempt += 1
 
     async def _prepare(self, operation: Operation, parameters: Any) -> tuple[Target, Signer]:

@@ -40,7 +40,7 @@ class Operation:
         try:
             return orjson.dumps(parameters, default=_encodable)
         except orjson.JSONEncodeError:  # half of a surrogate pair, or a number of over 64 bits
-            return json.dumps(parameters, default=_encodable).encode()
+            return json.dumps(parameters, default=_encodable, separators=(",", ":")).encode()
 
     def decode(self, response: Response, retries: int) -> dict[str, Any]:
         """Return the reply in a successful response.
