@@ -12,5 +12,5 @@ from faststream_sqs.tests.test_stack import (
 
 
 @pytest.fixture
-def session() -> Any:
+def session() -> Any:  # type: ignore[no-redef]  # in place of the one of these tests
     return JsonSession()
