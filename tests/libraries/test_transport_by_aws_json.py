@@ -11,6 +11,6 @@ from faststream_sqs.tests.test_stack import (
 )
 
 
-@pytest.fixture
-def session() -> Any:  # type: ignore[no-redef]  # in place of the one of these tests
+@pytest.fixture  # type: ignore[no-redef]  # in place of the one of these tests
+def session() -> Any:
     return JsonSession()
