@@ -50,7 +50,7 @@ class JsonClient:
         self._client = client
         self._clock = Clock()
         self._unreported = 0
-        """Successes that the retry policy still has to be told of."""
+        """Successes that the retry policy does not know of yet."""
         self._prepared: dict[str, tuple[Any, Target, Signer]] = {}
         """Operation -> (credentials, target, signer)."""
         service = client.meta.service_model
