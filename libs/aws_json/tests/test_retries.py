@@ -94,7 +94,9 @@ async def test_a_retry_that_succeeds_returns_its_quota(server: Server) -> None:
             assert len(server.received) == 2
 
 
-async def test_each_attempt_is_signed_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_attempt_is_signed_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     times = iter([1_800_000_000.0, 1_800_000_060.0])
     monkeypatch.setattr("aws_json.clock.Clock.now", lambda _self: next(times))
     server.answer(DROPPED, Scripted())
