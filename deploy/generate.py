@@ -1,4 +1,4 @@
-"""Generate the files that list the services: the template, the compose file, the AsyncAPI document.
+"""Generate what follows from the services: template, compose file, AsyncAPI document, web types.
 
 `python -m deploy.generate` (`make generate`) writes them from the declarations of the services and
 from deploy/templates. What only one service owns, such as a bucket, is in the template
@@ -12,7 +12,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from chassis.run.service import Service
-from deploy import asyncapi
+from deploy import asyncapi, web_types
 from deploy.folders import ROOT
 from deploy.services import declared_services
 
@@ -81,6 +81,7 @@ def generated() -> dict[Path, str]:
         ROOT / "deploy" / "template.yaml": _render("template.yaml.j2"),
         ROOT / "docker-compose.yml": _render("docker-compose.yml.j2"),
         asyncapi.FILE: asyncapi.text(),
+        web_types.FILE: web_types.text(),
     }
 
 

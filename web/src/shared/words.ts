@@ -1,0 +1,78 @@
+// Show texts in the reader's language: English, German or French.
+
+import { signal } from "@preact/signals";
+
+export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français" } as const;
+export type Language = keyof typeof LANGUAGES;
+export type Values = Readonly<Record<string, string | number>>;
+type Loader = () => Promise<{ readonly default: Readonly<Record<string, string>> }>;
+
+const STORED = "vouch.language";
+const loaders: Readonly<Record<Language, Loader>>[] = [];
+const texts = signal<Readonly<Record<string, string>>>({});
+export const language = signal<Language>(preferred());
+
+/**
+ * Register the texts of a part of the pages; returns the function that shows them.
+ *
+ * A text may contain `{name}`, which is replaced by a value. A key with the forms `key_one` and
+ * `key_other` is shown with the value `n` in the form that the language requires.
+ */
+export function words<Key extends string>(load: Readonly<Record<Language, () => Promise<{ readonly default: Readonly<Record<Key, string>> }>>>): (key: Key | Stem<Key>, values?: Values) => string {
+  loaders.push(load);
+  return show;
+}
+
+type Stem<Key extends string> = Key extends `${infer Name}_one` ? Name : never;
+
+/** Load the texts of the current language; call it before the first paint. */
+export async function loadWords(): Promise<void> {
+  const loaded = await Promise.all(loaders.map((each) => each[language.value]()));
+  texts.value = Object.assign({}, ...loaded.map((each) => each.default));
+  document.documentElement.lang = language.value;
+}
+
+/** Change the language, and remember it in this browser. */
+export async function choose(chosen: Language): Promise<void> {
+  language.value = chosen;
+  localStorage.setItem(STORED, chosen);
+  await loadWords();
+}
+
+function show(key: string, values: Values = {}): string {
+  const n = values["n"];
+  const form = typeof n === "number" ? new Intl.PluralRules(language.value).select(n) : "other";
+  const text = texts.value[key] ?? texts.value[`${key}_${form}`] ?? texts.value[`${key}_other`] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = values[name];
+    return value === undefined ? whole : typeof value === "number" ? number(value) : value;
+  });
+}
+
+function preferred(): Language {
+  const stored = localStorage.getItem(STORED);
+  const wanted = [...(stored ? [stored] : []), ...navigator.languages].map((each) => each.slice(0, 2));
+  return (wanted.find((each) => each in LANGUAGES) as Language | undefined) ?? "en";
+}
+
+/** Format a number as the language writes it. */
+export function number(value: number, options?: Intl.NumberFormatOptions): string {
+  return new Intl.NumberFormat(language.value, options).format(value);
+}
+
+/** Format UNIX seconds as a date, by default a medium one. */
+export function date(at: number, options: Intl.DateTimeFormatOptions = { dateStyle: "medium" }): string {
+  return new Intl.DateTimeFormat(language.value, options).format(1000 * at);
+}
+
+/** Format UNIX seconds as a date and a time. */
+export function moment(at: number): string {
+  return date(at, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** Format a duration in seconds by its largest unit, such as "in 5 minutes" or "2 days ago". */
+export function relative(duration: number): string {
+  const units: readonly [Intl.RelativeTimeFormatUnit, number][] = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const [unit, size] = units.find(([, each]) => Math.abs(duration) >= each) ?? ["second", 1];
+  return new Intl.RelativeTimeFormat(language.value, { numeric: "auto" }).format(Math.round(duration / size), unit);
+}
