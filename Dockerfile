@@ -25,6 +25,8 @@ COPY contracts/ contracts/
 COPY chassis/ chassis/
 COPY libs/ libs/
 COPY services/${SERVICE}/ services/${SERVICE}/
+# the pages, which the gateway serves
+COPY web/dist/ web/dist/
 # by number: Kubernetes cannot tell whether a name is root
 USER 10001
 EXPOSE 8080

@@ -18,7 +18,7 @@ export PYTHONPATH := services:libs:.
 # compiled once, not by every process of the suite
 unexport PYTHONDONTWRITEBYTECODE
 ANVIL := anvil-$(if $(filter Darwin,$(shell uname -s)),darwin,linux)-$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)@1.7.1
-BROWSER_PACKAGES := axe-core@4.14.1-playwright-core@1.65.1
+BROWSER_PACKAGES := axe-core@4.14.1-playwright-core@1.65.1-playwright@1.65.2
 # make passes variables of its command line on: `make up GATEWAY_PORT=9090` reaches the local stack
 PYTEST := $(BIN)/python -m pytest -q
 
@@ -99,6 +99,7 @@ try-browser:
 .local/browser/.$(BROWSER_PACKAGES):
 	@command -v chromium >/dev/null || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium; } >/dev/null
 	@npm install --silent --no-save --ignore-scripts --prefix .local/browser axe-core@4.14.1 playwright-core@1.65.1
+	@$(BIN)/uv pip install -q --python $(BIN)/python --target .local/browser/python playwright==1.65.2 pyee==13.0.1
 	@touch $@
 
 ##@ Update generated files

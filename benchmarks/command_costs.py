@@ -131,7 +131,7 @@ async def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = local_settings(Path(folder))
         with local_aws(settings), redis_server(settings):
-            deploy(settings.aws_url, settings.stack)
+            deploy(settings.aws_url, settings.stack, settings.gateway_url)
             return await measure(settings)
 
 

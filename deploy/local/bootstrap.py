@@ -9,7 +9,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from deploy.local.demo_users import DEMO_USERS, UserPool
-from deploy.local.provision import deploy, service_environment, wait_for, write_environment
+from deploy.local.provision import (
+    deploy,
+    service_environment,
+    wait_for,
+    web_environment,
+    write_environment,
+)
 from deploy.local.settings import LocalSettings
 
 OK = 200
@@ -21,8 +27,10 @@ def bootstrap(
     """Wait for AWS and Redis, deploy, sign up the demo users, and write the environment."""
     wait_for("the local AWS", lambda: answers(f"{endpoint}/_ministack/health"))
     wait_for("Redis", lambda: _redis_answers(redis_url))
-    outputs = deploy(endpoint, settings.stack)
+    outputs = deploy(endpoint, settings.stack, settings.gateway_url)
     environment = service_environment(endpoint, settings.stack, redis_url, outputs, chain_url)
+    # for browsers, which reach both on this machine, also when they run in containers
+    environment |= web_environment(settings.gateway_url, settings.aws_url)
     users = UserPool.of(environment)
     for email in DEMO_USERS:
         users.sign_up(email)

@@ -27,8 +27,10 @@ def client(service: str, endpoint: str) -> Any:
     return boto3.client(service, endpoint_url=endpoint, region_name=REGION, **CREDENTIALS)
 
 
-def deploy(endpoint: str, stack: str) -> dict[str, str]:
+def deploy(endpoint: str, stack: str, web_url: str) -> dict[str, str]:
     """Create or update the stack, and return its outputs.
+
+    `web_url` is the origin of the web pages, to which the sign-in pages return.
 
     Raises:
         NotDeployed: the deployment failed, or the stack lacks outputs.
@@ -38,6 +40,7 @@ def deploy(endpoint: str, stack: str) -> dict[str, str]:
         "StackName": stack,
         "TemplateBody": TEMPLATE.read_text(),
         "Capabilities": ["CAPABILITY_IAM"],
+        "Parameters": [{"ParameterKey": "WebUrl", "ParameterValue": web_url}],
     }
     _create_or_update(formation, request)
     description = _finished(formation, stack)
@@ -72,6 +75,18 @@ def service_environment(
         "REFERRALS_KEY": "local-key-of-ids-that-are-used-nowhere-else",
         "SEGMENTS_BUCKET": outputs["SegmentsBucket"],
         "MAIL_CONFIGURATION_SET": f"{stack}-mail",
+    }
+
+
+def web_environment(web_url: str, sign_in_origin: str) -> dict[str, str]:
+    """Return the variables that lead people to the pages of this machine's gateway."""
+    return {
+        "INVITE_URL": f"{web_url}/app/invited#{{token}}",
+        "JOIN_URL": f"{web_url}/app/join?code={{code}}",
+        "UNSUBSCRIBE_URL": f"{web_url}/v1/unsubscribe/{{token}}",
+        "SIGN_IN_ORIGIN": sign_in_origin,
+        # the local AWS has no page to sign up with; `make token` creates people
+        "SIGN_UP": "false",
     }
 
 

@@ -38,6 +38,7 @@ from gateway.http.preferences import WaitTimes
 from gateway.http.redis_losses import RedisLosses
 from gateway.http.sent_commands import SentCommands
 from gateway.http.sse import EventStreams
+from gateway.http.web_pages import WebPages
 from gateway.limits.proof_of_work import ProofOfWork
 from gateway.limits.rate_limit import PREFIX_GROUPS
 from gateway.limits.table import LIMIT_OVERRIDES, default_limits
@@ -110,6 +111,8 @@ def _public(dependencies: Dependencies, middleware: RequestMiddleware) -> web.Ap
     add_routes(app, bind(dependencies), admission)
     pages = PageLimits(dependencies.limiter, dependencies.addresses)
     add_description(app, _description(), partial(pages.limited, "pages"))
+    settings = dependencies.settings
+    WebPages(settings.web_directory, settings.sign_in).add_to(app, partial(pages.limited, "web"))
     middleware.health.add_public_routes(app, partial(pages.limited, "probes"))
     app.on_response_prepare.append(middleware.prepare_stream)
     app.on_shutdown.append(dependencies.streams.close)

@@ -1,5 +1,6 @@
 """Read the gateway's settings from environment variables."""
 
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -9,6 +10,7 @@ from chassis.run.settings import ProcessSettings
 from cognito_jwt import Pool
 from contracts.chains import KNOWN_CHAINS
 from contracts.referral_ids import EARLIER_KEYS, KEY, ReferralIds
+from gateway.http.web_pages import SignIn
 
 SERVICE_SCOPE: Final = "vouch/users.write"
 """OAuth scope of programs that may act for others."""
@@ -51,6 +53,21 @@ class Settings(ProcessSettings):
     cognito_service_client_ids: Names = Field(frozenset(), description="App clients of programs.")
     cognito_extra_pools: tuple[PoolSettings, ...] = Field(
         (), description="Further user pools, as a JSON list."
+    )
+
+    sign_in_origin: str = Field(
+        "",
+        pattern=r"^(https?://[a-z0-9.:-]+)?$",
+        description="Origin of Cognito's hosted pages, to which the web pages lead; empty: none.",
+    )
+    sign_in_client_id: str = Field(
+        "", description="App client of the web pages. Default: the only one of COGNITO_CLIENT_IDS."
+    )
+    sign_up: bool = Field(
+        default=True, description="Whether the hosted pages let new people sign up."
+    )
+    web_directory: Path = Field(
+        Path(__file__).parents[2] / "web" / "dist", description="The built web pages."
     )
 
     referrals_key: SecretStr = Field(min_length=32, description=KEY)
@@ -111,6 +128,12 @@ class Settings(ProcessSettings):
             service_client_ids=self.cognito_service_client_ids,
         )
         return (main, *self.cognito_extra_pools)
+
+    @property
+    def sign_in(self) -> SignIn:
+        """Return where the web pages let people sign in."""
+        client = self.sign_in_client_id or min(self.cognito_client_ids, default="")
+        return SignIn(self.cognito_issuer, client, self.sign_in_origin, self.sign_up)
 
     @property
     def referral_ids(self) -> ReferralIds:

@@ -88,12 +88,12 @@ def test_compute_keeps_reports_in_a_table_and_transfers_in_a_bucket(
 
 
 def test_deploying_again_changes_nothing(stack: Stack) -> None:
-    again = deploy(stack.settings.aws_url, stack.settings.stack)
+    again = deploy(stack.settings.aws_url, stack.settings.stack, stack.settings.gateway_url)
     assert again["UserPoolId"] == stack.users.pool
 
 
 def test_stacks_with_other_names_live_side_by_side(settings: LocalSettings, stack: Stack) -> None:
-    other = deploy(settings.aws_url, "other")
+    other = deploy(settings.aws_url, "other", settings.gateway_url)
     assert other["UserPoolId"] != stack.users.pool
     attributes(client("sqs", settings.aws_url), commands_queue("other", "referrals"))
 

@@ -94,7 +94,7 @@ class Stack:
 
     @classmethod
     def deployed(cls, settings: LocalSettings) -> "Stack":
-        outputs = deploy(settings.aws_url, settings.stack)
+        outputs = deploy(settings.aws_url, settings.stack, settings.gateway_url)
         return cls(
             settings,
             service_environment(settings.aws_url, settings.stack, settings.redis_url, outputs),

@@ -59,7 +59,7 @@ class _Page:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Return the file, or 304 if the client has it in this encoding."""
-        compressed = accepts_gzip(request)
+        compressed = accepts_coding(request, "gzip")
         etag = f"{self._digest}-gzip" if compressed else self._digest
         if has_current(request, f'"{etag}"'):
             response = web.Response(status=304, headers=_HEADERS)
@@ -72,10 +72,10 @@ class _Page:
         return response
 
 
-def accepts_gzip(request: web.Request) -> bool:
-    """Return whether `Accept-Encoding` allows gzip; a quality of 0 forbids it."""
+def accepts_coding(request: web.Request, wanted: str) -> bool:
+    """Return whether `Accept-Encoding` allows a content coding; a quality of 0 forbids it."""
     for entry in ",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())).lower().split(","):
         coding, _, quality = entry.replace(" ", "").partition(";q=")
-        if coding in ("gzip", "x-gzip"):
+        if coding.removeprefix("x-") == wanted:
             return quality.strip("0.") != "" or not quality
     return False

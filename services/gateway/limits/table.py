@@ -47,6 +47,8 @@ _LIMITS: Final = (
     Limit("documents", 300, MINUTE, Scope.ADDRESS),
     # counted by each process
     Limit("pages", 300, MINUTE, Scope.ADDRESS),
+    # one visit loads about ten files; an office shares one address
+    Limit("web", 3_000, MINUTE, Scope.ADDRESS),
     Limit("probes", 6_000, MINUTE, Scope.ADDRESS),
 )
 

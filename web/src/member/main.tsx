@@ -2,20 +2,18 @@
 
 import "./member.css";
 import { render } from "preact";
-import { Frame } from "../shared/frame";
 import { applyTheme } from "../shared/preferences";
 import { session } from "../shared/session";
-import { say } from "../shared/texts";
 import { loadWords } from "../shared/words";
+import { App } from "./app";
+import { takeToken } from "./joining";
+import { goLive } from "./live";
+import { followLinks, path } from "./router";
 
-function App() {
-  return (
-    <Frame links={[{ address: "/app/", text: say("home") }]} current="/app/">
-      <h1>{say("home")}</h1>
-    </Frame>
-  );
-}
-
+takeToken();
 applyTheme();
+followLinks();
 await Promise.all([loadWords(), session.start()]);
+path.value = location.pathname;
+goLive();
 render(<App />, document.getElementById("app")!);

@@ -1,1 +1,0 @@
-import{a as o,b as e,c as t,d as p,e as m,f as r,g as a}from"/app/assets/chunk-T3NK2HQS.js";function i(){return r(a,{links:[{address:"/app/",text:m("home")}],current:"/app/",children:r("h1",{children:m("home")})})}e();await Promise.all([p(),t.start()]);o(r(i,{}),document.getElementById("app"));

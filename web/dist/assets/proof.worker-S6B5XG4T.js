@@ -1,0 +1,1 @@
+addEventListener("message",({data:e})=>{r(e)});async function r({challenge:e,bits:s}){let a=new TextEncoder;for(let n=0;;n+=1){let t=`${e}.${n}`,o=await crypto.subtle.digest("SHA-256",a.encode(t));if(Math.clz32(new DataView(o).getUint32(0))>=s)return postMessage(t)}}

@@ -1,1 +1,0 @@
-import{a as r,b as t,c as m,d as p,e,f as o,g as a}from"/app/assets/chunk-T3NK2HQS.js";function s(){return o(a,{links:[{address:"/app/",text:e("home")},{address:"/app/token/",text:e("tokens")}],current:"/app/token/",children:o("h1",{children:e("tokens")})})}t();await Promise.all([p(),m.start()]);r(o(s,{}),document.getElementById("app"));
