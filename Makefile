@@ -32,11 +32,14 @@ setup:  ## build both environments from their hashed locks, unless they are up t
 	  echo "Vouch needs Python 3.11 or newer, and found $$($(or $(PYTHON),python3) --version 2>&1 || echo none). Choose one: make PYTHON=/path/to/python3.11" >&2; exit 1; fi
 	@$(PYTHON) deploy/build_environment.py .venv=requirements-dev.lock .venv-aws=requirements-aws.lock
 
-demo: setup  ## follow one member through the complete system; KEEP=1 leaves it running
-	@$(BIN)/python -m deploy.local demo $(if $(KEEP),--keep)
+demo: setup  ## follow one member through the complete system, and leave it running; STOP=1 stops it again
+	@$(BIN)/python -m deploy.local demo $(if $(STOP),,--keep)
 
 up: setup  ## run the complete system in the foreground; PERSIST=1 keeps its data
 	@exec $(BIN)/python -m deploy.local up
+
+seed: setup  ## fill the pages of the running system: members, a month of referrals, invitations
+	@$(BIN)/python -m deploy.local seed
 
 down: setup  ## stop the system, wherever it was started
 	@$(BIN)/python -m deploy.local down

@@ -2,7 +2,6 @@
 // `node build.mjs` writes dist; `node build.mjs OTHER` writes there; `--watch` builds on each change.
 
 import * as esbuild from "esbuild";
-import { existsSync } from "node:fs";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -53,6 +52,12 @@ async function buildPages(workers) {
     entryPoints: Object.fromEntries(PAGES.map((page) => [page, `src/${page}/main.tsx`])),
     define: { WORKERS: JSON.stringify(workers.addresses) },
   });
+}
+
+/** Return the shared style sheet, for the few pages that the API itself serves. */
+async function styleSheet() {
+  const built = await esbuild.build({ ...COMMON, entryPoints: ["src/shared/theme.css"] });
+  return built.outputFiles[0].contents;
 }
 
 /** Return the files that a page loads before anything else, its language included. */
@@ -110,8 +115,8 @@ async function build(folder) {
     const js = gzipped([...files.scripts, ...files.words], outputs);
     sizes[page] = { js: Number(js.toFixed(1)), css: Number(gzipped([files.css], outputs).toFixed(1)) };
   }
-  const icon = join(HERE, "src", "shared", "icon.svg");
-  if (existsSync(icon)) await write(folder, "icon.svg", await readFile(icon));
+  await write(folder, "pages.css", await styleSheet());
+  await write(folder, "icon.svg", await readFile(join(HERE, "src", "shared", "icon.svg")));
   const names = [...outputs.keys()].map((path) => basename(path)).sort();
   await writeFile(join(folder, "manifest.json"), `${JSON.stringify({ assets: names, sizes }, null, 2)}\n`);
   return sizes;

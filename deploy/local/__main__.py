@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from deploy.local.demo_users import DEMO_USERS, PROGRAM, UserPool
+from deploy.local.demo_users import DEMO_USERS, PASSWORD, PROGRAM, UserPool
 from deploy.local.environment import isolate_environment
 from deploy.local.provision import read_environment, wait_for
 from deploy.local.runner import down, running, serve, up
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         lambda settings, given: _demo(settings, keep=given.keep),
     )
     played.add_argument("--keep", action="store_true", help="leave the stack up")
+    verb("seed", "fill the pages of the running stack", lambda settings, _: _seed(settings))
     serving = verb(
         "serve", "run one service", lambda settings, given: serve(settings, given.service)
     )
@@ -76,6 +77,17 @@ def _parser() -> argparse.ArgumentParser:
         "--stay", action="store_true", help="wait until the stack is up, say so, and stay"
     )
     return parser
+
+
+def _seed(settings: LocalSettings) -> int:
+    from deploy.local.seed import MEMBER, seed  # noqa: PLC0415  as above
+
+    if not settings.ready.exists():
+        return _report_that_it_is_down()
+    started = settings.as_started()
+    done = "Done" if seed(started) else "That was done before"
+    print(f"{done}: open {started.gateway_url}/app/ and sign in as {MEMBER} with {PASSWORD}")
+    return 0
 
 
 def _token(settings: LocalSettings, who: str, use: str) -> int:
@@ -111,7 +123,7 @@ def _limits(settings: LocalSettings, times: int) -> int:
 
 
 def _report_that_it_is_down() -> int:
-    print("The system is not up. Start it: make up, or make demo KEEP=1", file=sys.stderr)
+    print("The system is not up. Start it: make up, or make demo", file=sys.stderr)
     return 1
 
 
@@ -133,6 +145,7 @@ def _stay(settings: LocalSettings) -> int:
     settings.note_ports()
     print(
         f"\nVouch is up at {settings.gateway_url}\n\n"
+        f"  the pages  {settings.gateway_url}/app/ (sign in as {DEMO_USERS[0]} with {PASSWORD})\n"
         f"  the API    {settings.gateway_url}/docs\n"
         f"  a token    make token USER={DEMO_USERS[0]}\n"
         "  a demo     make demo\n"

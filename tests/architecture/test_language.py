@@ -8,10 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = [
-    "services", "chassis", "libs", "contracts", "deploy", "benchmarks", "docs", "tests",
+    "services", "chassis", "libs", "contracts", "deploy", "benchmarks", "docs", "tests", "web/src",
     "README.md", "Makefile", "conftest.py", "pyproject.toml",
 ]  # fmt: skip
-SUFFIXES = {".py", ".md", ".lua", ".mjs", ".yaml", ".yml", ".j2", ".toml", ".in", ""}
+SUFFIXES = {".py", ".md", ".lua", ".mjs", ".yaml", ".yml", ".j2", ".toml", ".in", ".ts", ".tsx", ""}
 BANNED = (
     "nobody|whoever|whomever|somebody|everybody|told|telling|whole|stands|standing|forgo|heed"
     "|forgoes|heeds|beside|wish|wishes|wished|lest|anew|whence|thereof|bygone|the own"

@@ -112,3 +112,36 @@ async def test_programs_get_errors_as_json(accept: str, client: GatewayClient) -
     headers: dict[str, Any] = {"Accept": accept}
     reply = await client.post(f"/v1/unsubscribe/{STRANGER}", data=FORM, headers=headers)
     assert (reply.status, reply.json["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language", "button"),
+    [
+        ("", "en", "Unsubscribe"),
+        ("de-CH,en;q=0.5", "de", "Abbestellen"),
+        ("es, fr;q=0.8, de;q=0.3", "fr", "Se désabonner"),
+        ("de;q=0.1, en;q=0.9", "en", "Unsubscribe"),
+        ("deutsch;q=x, ja", "en", "Unsubscribe"),
+    ],
+)
+async def test_the_page_speaks_the_language_of_the_browser(
+    accepted: str, language: str, button: str, client: GatewayClient
+) -> None:
+    path = f"{client.url}/v1/unsubscribe/{STRANGER}"
+    async with client.session.get(path, headers={"Accept-Language": accepted}) as page:
+        text = await page.text()
+    assert f'<html lang="{language}">' in text
+    assert f"<button>{button}</button>" in text
+
+
+async def test_the_page_runs_no_script_and_uses_the_style_of_the_web_pages(
+    client: GatewayClient,
+) -> None:
+    async with client.session.get(f"{client.url}/v1/unsubscribe/{STRANGER}") as page:
+        policy = page.headers["Content-Security-Policy"]
+        text = await page.text()
+    assert policy.startswith("default-src 'none'; style-src 'self';")
+    assert "frame-ancestors 'none'" in policy
+    assert "<script" not in text
+    async with client.session.get(f"{client.url}/app/pages.css") as style:
+        assert (style.status, style.content_type) == (200, "text/css")

@@ -34,9 +34,11 @@ from contracts.streams import INVITATIONS
 from contracts.tokens import token_digest
 from gateway.api.invitation_seats import InvitationSeats, Token
 from gateway.api.invitations import load_invitation
+from gateway.api.unsubscribe_words import UNSUBSCRIBE_WORDS
 from gateway.http.bodies import Body
 from gateway.http.command_responses import repeat_later
 from gateway.http.commands import Commands
+from gateway.http.languages import language_of
 from gateway.http.pages import HTML, page_response
 from gateway.http.problems import Problem, not_found
 from gateway.http.requests import read_body
@@ -129,13 +131,16 @@ class ReceivedInvitations:
         stream = await self._stream(UNSUBSCRIBE_TOKENS, token)
         command = Unsubscribe(invite_id=INVITATIONS.key(stream), token_hash=token_digest(token))
         await self.commands.execute(context, command)
-        return page_response("You will receive no more invitations at this address.")
+        language = language_of(context.request)
+        return page_response(UNSUBSCRIBE_WORDS[language].done, language=language)
 
     async def show_unsubscribe(self, context: RequestContext) -> Response:
         """Return a page with a button; the page is the same for every token."""
         action = escape(context.request.path, quote=True)
-        button = f'<form method="post" action="{action}"><button>Unsubscribe</button></form>'
-        return page_response("Do you want to stop all invitations to this address?", button)
+        language = language_of(context.request)
+        say = UNSUBSCRIBE_WORDS[language]
+        button = f'<form method="post" action="{action}"><button>{say.button}</button></form>'
+        return page_response(say.question, button, language=language)
 
     async def _stream(self, index: IndexRef, token: str) -> str:
         """Return the stream of the invitation that a token belongs to.

@@ -6,22 +6,37 @@ from typing import Final
 import orjson
 from aiohttp import hdrs, web
 
+from gateway.http.languages import Language
 from gateway.http.problems import PROBLEM_TYPE, Problem
 from gateway.http.responses import JSON_TYPE, Response
 
 HTML: Final = "text/html"
-_TITLE: Final = "Invitations"
+STYLE_PATH: Final = "/app/pages.css"
+"""The style sheet of the web pages, under an address that never changes."""
+_TITLE: Final = "Vouch"
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    hdrs.VARY: hdrs.ACCEPT_LANGUAGE,
+}
 
 
-def page_response(text: str, content: str = "", status: int = 200) -> Response:
+def page_response(
+    text: str, content: str = "", status: int = 200, language: Language = "en"
+) -> Response:
     """Return a page with a sentence; `content`, which follows it, is HTML."""
     page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_TITLE}</title>'
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
+        f"<title>{_TITLE}</title>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="robots" content="noindex"></head>'
-        f"<body><p>{escape(text)}</p>{content}</body></html>"
+        '<meta name="robots" content="noindex">'
+        f'<link rel="stylesheet" href="{STYLE_PATH}"></head>'
+        f'<body><main class="card stack narrow"><h1>{_TITLE}</h1><p>{escape(text)}</p>{content}'
+        "</main></body></html>"
     )
-    return Response(status, page.encode(), content_type=HTML)
+    return Response(status, page.encode(), _HEADERS, content_type=HTML)
 
 
 def problem_page(problem: Problem, request_id: str) -> Response:

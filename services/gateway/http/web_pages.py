@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 
 from gateway.http.conditional import has_current
 from gateway.http.docs import accepts_coding
+from gateway.http.pages import STYLE_PATH
 
 ROOT: Final = "/app/"
 ASSETS: Final = "/app/assets/"
@@ -110,11 +111,11 @@ class WebPages:
         }
         self._member = _load(directory / "member.html", html)
         self._token = _load(directory / "token.html", html)
+        asked = {hdrs.CACHE_CONTROL: _ASK}
         self._files = {
-            f"{ROOT}icon.svg": _load(directory / "icon.svg", {hdrs.CACHE_CONTROL: _ASK}),
-            f"{ROOT}config.json": File(
-                "application/json", {"": sign_in.as_json()}, {hdrs.CACHE_CONTROL: _ASK}
-            ),
+            f"{ROOT}icon.svg": _load(directory / "icon.svg", asked),
+            STYLE_PATH: _load(directory / "pages.css", asked),
+            f"{ROOT}config.json": File("application/json", {"": sign_in.as_json()}, asked),
         }
         for path in sorted((directory / "assets").iterdir()):
             if path.suffix in _TYPES:

@@ -36,7 +36,7 @@ export function Chart(props: ChartProps) {
   const ticks = ticksOf(Math.min(...values), Math.max(...values), props.reversed ? 1 : 0);
   const low = ticks[0] ?? 0;
   const high = ticks.at(-1) ?? 1;
-  const x = (at: number) => LEFT + ((at - from) / Math.max(1, to - from)) * (WIDTH - LEFT - 8);
+  const x = (at: number) => LEFT + ((Math.max(at, from) - from) / Math.max(1, to - from)) * (WIDTH - LEFT - 8);
   const y = (value: number) => {
     const share = (value - low) / Math.max(1, high - low);
     return TOP + (props.reversed ? share : 1 - share) * (HEIGHT - TOP - BOTTOM);

@@ -43,9 +43,9 @@ function show(key: string, values: Values = {}): string {
   const n = values["n"];
   const form = typeof n === "number" ? new Intl.PluralRules(language.value).select(n) : "other";
   const text = texts.value[key] ?? texts.value[`${key}_${form}`] ?? texts.value[`${key}_other`] ?? key;
-  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+  return text.replace(/\{(\w+)\}/g, (found, name: string) => {
     const value = values[name];
-    return value === undefined ? whole : typeof value === "number" ? number(value) : value;
+    return value === undefined ? found : typeof value === "number" ? number(value) : value;
   });
 }
 

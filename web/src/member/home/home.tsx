@@ -5,8 +5,8 @@ import { account } from "../live";
 import { Title } from "../title";
 import { CodeCard } from "./code";
 import { Ledger } from "./ledger";
+import { Progress } from "./progress";
 import { Seats } from "./seats";
-import { Standing } from "./standing";
 
 export function HomePage() {
   const mine = account.value;
@@ -19,7 +19,7 @@ export function HomePage() {
           <Seats used={mine.referralsUsed} pending={mine.referralsPending} total={mine.totalReferrals} />
         </div>
       )}
-      <Standing />
+      <Progress />
       <Ledger />
     </div>
   );

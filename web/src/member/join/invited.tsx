@@ -21,7 +21,7 @@ export function InvitedPage() {
   return (
     <div class="narrow stack">
       <Title text={t("invitation")} />
-      {held ? <Invitation token={held} /> : kept ? <Accepted invited={kept.invited} hasSeat /> : <p class="notice warn">{t("noToken")}</p>}
+      {held ? <Invitation key={held} token={held} /> : kept ? <Accepted invited={kept.invited} hasSeat /> : <p class="notice warn">{t("noToken")}</p>}
     </div>
   );
 }
@@ -91,7 +91,7 @@ function WhyNot({ error, retry }: { readonly error: unknown; readonly retry: () 
   if (!error) return null;
   if (!(error instanceof Refusal) || error.status === 0 || error.status === 429 || error.status >= 500) return <Problem error={error} retry={retry} />;
   const known = ["not_found", "token_replaced", "invite_revoked", "invite_expired", "no_seat", "invite_accepted", "invite_declined"] as const;
-  const code = known.find((each) => each === error.code);
+  const code = error.status === 422 ? "not_found" : known.find((each) => each === error.code);
   return (
     <div class="notice warn stack" role="alert">
       <p>{code ? t(`link_${code}`) : error.detail}</p>

@@ -14,7 +14,7 @@ const DAY = 86_400;
 const SPANS = { "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY } as const;
 type Window = keyof typeof SPANS;
 
-export function Standing() {
+export function Progress() {
   const [window, setWindow] = useState<Window | "all">("7d");
   const [day, setDay] = useState("");
   const at = day ? endOf(day) : undefined;
@@ -22,9 +22,9 @@ export function Standing() {
   const stats = useResource((signal) => call("GET /v1/referral/stats", { query: { window: span, ...(at && { at }) }, signal }), [span, at, at ? 0 : changes.value]);
   const shown = stats.data;
   return (
-    <section class="card stack" aria-labelledby="standing">
+    <section class="card stack" aria-labelledby="progress">
       <div class="spread">
-        <h2 id="standing">{day ? t("asItWas", { date: date(at ?? 0) }) : t("standing")}</h2>
+        <h2 id="progress">{day ? t("asItWas", { date: date(at ?? 0) }) : t("progress")}</h2>
         <DayPicker day={day} choose={setDay} />
       </div>
       <Problem error={stats.error} retry={stats.reload} />

@@ -1,0 +1,139 @@
+"""Signing in and out, and one event stream for all tabs of a browser."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+from redis.asyncio import Redis
+
+from tests.support.eventually import eventually
+from tests.support.stack import Stack
+from tests.web.browser import Visitor
+from tests.web.conftest import Arrive, links_to
+from tests.web.test_story import an_address
+
+STORED = "JSON.stringify({...sessionStorage, ...localStorage})"
+
+
+async def test_a_person_signs_in_and_out(arrive: Arrive) -> None:
+    alice, email = await arrive(), an_address("alice")
+    await alice.open("/app/board")
+    await alice.sign_in(email)
+    await alice.page.get_by_role("heading", name="Leaderboard").wait_for()
+    assert alice.page.url.endswith("/app/board")
+    stored = await alice.page.evaluate("Object.keys({...sessionStorage, ...localStorage}).sort()")
+    assert stored == ["vouch.refresh", "vouch.theme"]
+    await alice.page.reload()
+    await alice.page.get_by_role("heading", name="Leaderboard").wait_for()
+    await alice.page.get_by_role("button", name="Sign out").click()
+    await alice.text("Welcome to Vouch")
+    assert "vouch.refresh" not in await alice.page.evaluate(STORED)
+
+
+async def test_a_code_that_the_page_did_not_ask_for_signs_no_one_in(arrive: Arrive) -> None:
+    alice = await arrive()
+    await alice.open("/app/signed-in?code=stolen&state=guessed")
+    await alice.text("Welcome to Vouch")
+    assert alice.page.url.endswith("/app/")
+
+
+async def test_all_tabs_share_one_session_and_one_event_stream(arrive: Arrive, site: Stack) -> None:
+    alice = await arrive()
+    opened: list[str] = []
+    alice.context.on("request", lambda each: opened.append(each.url))
+    await alice.open("/app/")
+    await alice.sign_in(an_address("alice"))
+    await live(alice, alice.page)
+    others = [await alice.context.new_page() for _ in range(3)]
+    for page in others:
+        await alice.open("/app/", page)
+        await live(alice, page)
+    assert len([url for url in opened if "/v1/me/events" in url]) == 1
+
+    await alice.page.close()  # the tab with the stream: another one takes over
+    async with aiohttp.ClientSession() as session:
+        await issue_code(session, site, await access_token(others[0]))
+    for page in others:
+        await live(alice, page)
+    assert len([url for url in opened if "/v1/me/events" in url]) == 2
+
+    await others[0].get_by_role("button", name="Sign out").click()
+    for page in others[1:]:
+        await page.get_by_role("heading", name="Welcome to Vouch").wait_for()
+
+
+async def live(visitor: Visitor, page: Any) -> None:
+    await visitor.shows("position", page).get_by_text("updates by itself").wait_for()
+
+
+async def access_token(page: Any) -> str:
+    """Return the token of the next request of a page."""
+    async with page.expect_request("**/v1/referral/stats**") as sent:
+        await page.get_by_role("button", name="30 days").click()
+    request = await sent.value
+    return str((await request.all_headers())["authorization"])
+
+
+async def issue_code(session: aiohttp.ClientSession, site: Stack, authorization: str) -> None:
+    url = f"{site.settings.gateway_url}/v1/referral/codes"
+    headers = {"Authorization": authorization}
+    async with session.post(url, headers=headers, json={"kind": "random"}) as response:
+        assert response.status == 201
+
+
+@pytest.mark.parametrize(("locale", "greeting"), [("de-CH", "Willkommen"), ("fr-FR", "Bienvenue")])
+async def test_pages_speak_the_language_of_the_browser_or_the_chosen_one(
+    locale: str, greeting: str, arrive: Arrive
+) -> None:
+    visitor = await arrive(locale=locale)
+    await visitor.open("/app/")
+    await visitor.text(greeting)
+    assert await visitor.page.evaluate("document.documentElement.lang") == locale[:2]
+    await visitor.page.locator("select").first.select_option("en")
+    await visitor.text("Welcome to Vouch")
+    await visitor.page.reload()
+    await visitor.text("Welcome to Vouch")
+
+
+async def test_a_page_survives_a_restart_of_the_gateway_and_the_loss_of_its_network(
+    arrive: Arrive, site: Stack
+) -> None:
+    alice = await arrive()
+    await alice.open("/app/")
+    await alice.sign_in(an_address("alice"))
+    await live(alice, alice.page)
+    gateway = site.service("gateway")
+    assert gateway.process is not None
+    gateway.process.kill()
+    await gateway.died()
+    await alice.shows("position").get_by_text("connecting").wait_for()
+    await gateway.start(**links_to(site)).ready()
+    await live(alice, alice.page)
+
+    await alice.context.set_offline(True)
+    await alice.text("You are offline.")
+    assert await alice.shows("points").text_content() == "0"
+    await alice.context.set_offline(False)
+    await alice.page.get_by_text("You are offline.").wait_for(state="detached")
+    await eventually(alice.shows("code").is_visible)
+
+
+async def test_a_limit_is_shown_as_a_countdown_and_the_request_repeated(
+    arrive: Arrive, site: Stack
+) -> None:
+    alice = await arrive()
+    await alice.open("/app/")
+    await alice.sign_in(an_address("alice"))
+    await live(alice, alice.page)
+    async with Redis.from_url(site.settings.redis_url) as redis:
+        await redis.hset("gateway:limits", "reads", "1/2")
+        await eventually(lambda: refused(alice), seconds=40)
+        await redis.hdel("gateway:limits", "reads")
+    await alice.page.get_by_role("alert").first.wait_for(state="detached", timeout=60_000)
+
+
+async def refused(visitor: Visitor) -> bool:
+    """Ask for more than is allowed; return whether the page shows a countdown."""
+    for span in ("24 h", "7 days", "30 days"):
+        await visitor.page.get_by_role("button", name=span).click()
+    return bool(await visitor.page.get_by_text("Please wait").count())
