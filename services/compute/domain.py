@@ -35,7 +35,7 @@ from contracts.compute import (
 )
 
 TOO_FRESH_SECONDS: Final = 60
-"""Minimum age of a report before another run may be requested."""
+"""Minimum age of a report before another run may be requested, by default."""
 FAILED_SECONDS: Final = 600
 """Time after a permanent failure during which requests do not start another run."""
 STALLED_SECONDS: Final = 1_800
@@ -52,9 +52,12 @@ RunCommand = (
 
 
 def decide_on(
-    chains: frozenset[int],
+    chains: frozenset[int], least_age: int = TOO_FRESH_SECONDS
 ) -> Callable[[Analysis, ComputeCommand, DecisionContext], list[ComputeEvent]]:
-    """Return a `decide` that accepts requests for these chain ids only."""
+    """Return a `decide` that accepts requests for these chain ids only.
+
+    `least_age`: seconds since the last report before which a request is rejected.
+    """
 
     def decide(
         analysis: Analysis, command: ComputeCommand, context: DecisionContext
@@ -62,7 +65,7 @@ def decide_on(
         match command:
             case RequestAnalysis():
                 _require_supported(command.chain_id, chains)
-                return _request(analysis, command, context)
+                return _request(analysis, command, context, least_age)
             case (
                 StartAnalysis()
                 | RecordRange()
@@ -89,7 +92,7 @@ def _require_supported(chain_id: int, chains: frozenset[int]) -> None:
 
 
 def _request(
-    analysis: Analysis, command: RequestAnalysis, context: DecisionContext
+    analysis: Analysis, command: RequestAnalysis, context: DecisionContext, least_age: int
 ) -> list[ComputeEvent]:
     match analysis:
         case NotRequested():
@@ -98,7 +101,7 @@ def _request(
             if context.at - analysis.updated_at < STALLED_SECONDS:
                 return []
         case Completed():
-            _require_age(context.at - analysis.completed_at)
+            _require_age(context.at - analysis.completed_at, least_age)
         case Failed():
             recent = context.at - analysis.failed_at < FAILED_SECONDS
             if recent and analysis.code in PERMANENT_FAILURES:
@@ -108,11 +111,11 @@ def _request(
     return [_requested(command, analysis.run + 1, context)]
 
 
-def _require_age(seconds: int) -> None:
-    if seconds < TOO_FRESH_SECONDS:
+def _require_age(seconds: int, least: int) -> None:
+    if seconds < least:
         raise Rejected(
             f"The latest report is only {seconds} s old. You can request a new one "
-            f"{TOO_FRESH_SECONDS} s after the last.",
+            f"{least} s after the last.",
             code="too_fresh",
         )
 
@@ -245,6 +248,8 @@ def _progress(
     return [AnalysisProgressed(run=command.run, step=command.step, progressed_at=context.at)]
 
 
-def analyses(chains: frozenset[int]) -> Decider[Analysis, ComputeCommand, ComputeEvent]:
-    """Return the decider of analyses on these chain ids."""
-    return Decider(NotRequested(), decide_on(chains), evolve)
+def analyses(
+    chains: frozenset[int], least_age: int = TOO_FRESH_SECONDS
+) -> Decider[Analysis, ComputeCommand, ComputeEvent]:
+    """Return the decider of analyses on these chain ids; `least_age` is in seconds."""
+    return Decider(NotRequested(), decide_on(chains, least_age), evolve)
