@@ -49,22 +49,20 @@ RunCommand = (
     StartAnalysis | RecordRange | RewindAnalysis | RecordProgress | CompleteAnalysis | FailAnalysis
 )
 """The commands that a worker issues during a run."""
+AnalysisDecider = Decider[Analysis, ComputeCommand, ComputeEvent]
 
 
 def decide_on(
     chains: frozenset[int], least_age: int = TOO_FRESH_SECONDS
 ) -> Callable[[Analysis, ComputeCommand, DecisionContext], list[ComputeEvent]]:
-    """Return a `decide` that accepts requests for these chain ids only.
-
-    `least_age`: seconds since the last report before which a request is rejected.
-    """
+    """Return a `decide` for these chain ids that renews reports of `least_age` seconds or more."""
 
     def decide(
         analysis: Analysis, command: ComputeCommand, context: DecisionContext
     ) -> list[ComputeEvent]:
         match command:
-            case RequestAnalysis():
-                _require_supported(command.chain_id, chains)
+            case RequestAnalysis(chain_id=number):
+                _require_supported(number, chains)
                 return _request(analysis, command, context, least_age)
             case (
                 StartAnalysis()
@@ -92,7 +90,7 @@ def _require_supported(chain_id: int, chains: frozenset[int]) -> None:
 
 
 def _request(
-    analysis: Analysis, command: RequestAnalysis, context: DecisionContext, least_age: int
+    analysis: Analysis, command: RequestAnalysis, context: DecisionContext, age: int
 ) -> list[ComputeEvent]:
     match analysis:
         case NotRequested():
@@ -101,7 +99,7 @@ def _request(
             if context.at - analysis.updated_at < STALLED_SECONDS:
                 return []
         case Completed():
-            _require_age(context.at - analysis.completed_at, least_age)
+            _require_age(context.at - analysis.completed_at, age)
         case Failed():
             recent = context.at - analysis.failed_at < FAILED_SECONDS
             if recent and analysis.code in PERMANENT_FAILURES:
@@ -113,11 +111,9 @@ def _request(
 
 def _require_age(seconds: int, least: int) -> None:
     if seconds < least:
-        raise Rejected(
-            f"The latest report is only {seconds} s old. You can request a new one "
-            f"{least} s after the last.",
-            code="too_fresh",
-        )
+        age = f"The latest report is only {seconds} s old."
+        detail = f"{age} You can request a new one {least} s after the last."
+        raise Rejected(detail, code="too_fresh")
 
 
 def _requested(command: RequestAnalysis, run: int, context: DecisionContext) -> AnalysisRequested:
@@ -248,8 +244,6 @@ def _progress(
     return [AnalysisProgressed(run=command.run, step=command.step, progressed_at=context.at)]
 
 
-def analyses(
-    chains: frozenset[int], least_age: int = TOO_FRESH_SECONDS
-) -> Decider[Analysis, ComputeCommand, ComputeEvent]:
+def analyses(chains: frozenset[int], least_age: int = TOO_FRESH_SECONDS) -> AnalysisDecider:
     """Return the decider of analyses on these chain ids; `least_age` is in seconds."""
     return Decider(NotRequested(), decide_on(chains, least_age), evolve)

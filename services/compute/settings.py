@@ -29,7 +29,9 @@ class Settings(ServiceSettings):
         description='Chains by name: {"base": {"urls": ["https://…"], "perSecond": 10}}.',
     )
     refresh_seconds: int = Field(
-        TOO_FRESH_SECONDS, ge=1, description="Age of a report from which a new one can be requested."
+        TOO_FRESH_SECONDS,
+        ge=1,
+        description="Age of a report from which a new one can be requested.",
     )
     segments_bucket: str = Field(
         "vouch-compute-segments", description="S3 bucket for the transfers that were read."

@@ -1,6 +1,5 @@
 """Grow the simulated token: a launch, a sell-off, and a merge of two groups of wallets."""
 
-from collections.abc import Callable
 from typing import Final
 
 from deploy.local.chain.simulation import TokenSimulation
@@ -16,7 +15,7 @@ class Growth:
     def __init__(self, simulation: TokenSimulation) -> None:
         self._simulation = simulation
         self._stars: list[list[str]] = []
-        self._steps: list[tuple[str, Callable[[], None]]] = [
+        self._steps = [
             ("launch", self._launch),
             ("sell-off", self._sell_off),
             ("merge", self._merge),

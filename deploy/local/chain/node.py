@@ -149,7 +149,7 @@ class SimulatedChain:
         self.head += blocks
 
     def grow(self) -> str | None:
-        """Take the next step of the token's growth, and return its name; None if there is none left."""
+        """Take the next step of the token's growth; return its name, or None at the end."""
         step = self._growth.grow()
         self.include_new()
         return step

@@ -48,7 +48,7 @@ export function Announcement() {
   const cluster = selected === null ? undefined : model?.clusters.get(selected);
   const text = holder ? `${holder.address}, ${shareOf(holder)}` : cluster ? `${say("clusterOf", { rank: cluster.facts.rank, n: cluster.facts.numMembers })}, ${say("shareOfCirculating", { share: percent(cluster.facts.share) })}` : "";
   return (
-    <p class="visually-hidden" role="status" aria-live="polite" data-testid="announcement">
+    <p class="visually-hidden" role="status" aria-live="polite" data-test="announcement">
       {text}
     </p>
   );

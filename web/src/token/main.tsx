@@ -93,7 +93,7 @@ function Title({ wanted }: { readonly wanted: Token }) {
   return (
     <div class="spread">
       <div class="stack-tight">
-        <h1 class="break" data-testid="token-name">
+        <h1 class="break" data-test="token-name">
           {map ? (
             <>
               <bdi>{names[0] ?? say("unnamed")}</bdi> {names[1] !== undefined && <bdi class="quiet">{names[1]}</bdi>}
@@ -106,7 +106,7 @@ function Title({ wanted }: { readonly wanted: Token }) {
           {wanted.chain} · <span class="mono">{map?.tokenAddress ?? wanted.address}</span>
         </p>
         {map && (
-          <p class="small quiet" data-testid="as-of">
+          <p class="small quiet" data-test="as-of">
             {say("blockAt", { block: map.asOf.block, time: moment(map.asOf.timestamp) })} · {say("computed", { time: moment(map.computedAt) })}
           </p>
         )}

@@ -56,7 +56,7 @@ export function TokenCanvas() {
   useEffect(() => started(canvas.current as HTMLCanvasElement), []);
   return (
     <div class="map">
-      <canvas ref={canvas} aria-hidden="true" data-testid="map" />
+      <canvas ref={canvas} aria-hidden="true" data-test="map" />
       <Tip />
       <div class="map-buttons" role="group" aria-label={say("mapButtons")}>
         <button class="compact" aria-label={say("zoomIn")} title={say("zoomIn")} onClick={() => zoomBy(1.4)}>

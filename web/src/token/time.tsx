@@ -93,7 +93,7 @@ function Difference() {
   const { changes, moves } = current.older.difference;
   const count = (wanted: string): number => [...changes.values()].filter((each) => each === wanted).length;
   return (
-    <div class="stack" data-testid="difference">
+    <div class="stack" data-test="difference">
       <p role="status">
         {diff.value && <strong>{say("moved", { share: percent(diff.value.shareMoved) })} </strong>}
         {say("changedHolders", { grown: count("grown"), shrunk: count("shrunk"), fresh: count("new"), gone: count("gone") })}
