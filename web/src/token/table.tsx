@@ -10,9 +10,10 @@ import { searched } from "./tree";
 
 type Column = "rank" | "address" | "kind" | "amount" | "share" | "cluster";
 
+const FIRST = 25;
 const STEP = 100;
 const sorted = signal<{ readonly column: Column; readonly isDescending: boolean }>({ column: "amount", isDescending: true });
-const limit = signal(STEP);
+const limit = signal(FIRST);
 
 const ORDER: Readonly<Record<Column, (model: Model) => (a: Holder, b: Holder) => number>> = {
   rank: () => (a, b) => (a.rank ?? Infinity) - (b.rank ?? Infinity) || 0,
