@@ -14,10 +14,15 @@ export interface Shown extends Switches {
   readonly from: number | null;
   /** An address, or the id of a cluster. */
   readonly selected: string | null;
+  /** The number of the largest holders next to the members of clusters. */
+  readonly top: Top;
 }
 
+export const TOPS = ["100", "500", "1000", "5000"] as const;
+export type Top = (typeof TOPS)[number];
+
 export const ROOT = "/app/token/";
-export const DEFAULTS: Shown = { at: null, from: null, selected: null, infrastructure: true, areas: false, evidence: true, transfers: false };
+export const DEFAULTS: Shown = { at: null, from: null, selected: null, top: "1000", infrastructure: true, areas: false, evidence: true, transfers: false };
 
 const SWITCHES = ["infrastructure", "areas", "evidence", "transfers"] as const;
 const SELECTED = /^(0x[0-9a-fA-F]{40}|c_[0-9A-Za-z]{1,64})$/;
@@ -44,6 +49,7 @@ export function shownIn(query: string): Shown {
     at: seconds(parameters.get("at")),
     from: seconds(parameters.get("from")),
     selected: SELECTED.test(selected) ? selected : null,
+    top: TOPS.find((each) => each === parameters.get("top")) ?? DEFAULTS.top,
     ...switches,
   };
 }
@@ -54,6 +60,7 @@ export function queryOf(shown: Shown): string {
   if (shown.at !== null) parameters.set("at", String(shown.at));
   if (shown.from !== null) parameters.set("from", String(shown.from));
   if (shown.selected !== null) parameters.set("select", shown.selected);
+  if (shown.top !== DEFAULTS.top) parameters.set("top", shown.top);
   for (const name of SWITCHES) if (shown[name] !== DEFAULTS[name]) parameters.set(name, shown[name] ? "1" : "0");
   return parameters.size > 0 ? `?${parameters}` : "";
 }

@@ -1,5 +1,7 @@
 // Switch parts of the picture on and off, and say what its marks mean.
 
+import { number } from "../shared/words";
+import { type Top, TOPS } from "./address";
 import type { Switches } from "./model";
 import { savePicture } from "./map";
 import { picture, show, shown } from "./store";
@@ -18,6 +20,16 @@ export function Controls() {
             {say(`switch_${name}`)}
           </label>
         ))}
+        <label class="row">
+          {say("top")}
+          <select class="compact" value={shown.value.top} onChange={({ currentTarget }) => show({ top: currentTarget.value as Top })}>
+            {TOPS.map((top) => (
+              <option key={top} value={top}>
+                {number(Number(top))}
+              </option>
+            ))}
+          </select>
+        </label>
       </fieldset>
       <button class="compact" onClick={() => void savePicture()}>
         {say("savePicture")}

@@ -10,7 +10,7 @@ import { explorer, picture, show, shown } from "./store";
 import { Swatch } from "./swatch";
 import { named, percent, say, tokens } from "./texts";
 
-const MOST_ROWS = 50;
+const MOST_ROWS = 10;
 
 export function Detail() {
   const heading = useRef<HTMLHeadingElement>(null);
@@ -140,7 +140,7 @@ function Amount({ amount, model }: { readonly amount: bigint; readonly model: Mo
   );
 }
 
-function ClusterLink({ cluster }: { readonly cluster: Cluster }) {
+export function ClusterLink({ cluster }: { readonly cluster: Cluster }) {
   return (
     <button class="plain" onClick={() => show({ selected: cluster.id })}>
       {say("clusterOf", { rank: cluster.facts.rank, n: cluster.facts.numMembers })}

@@ -26,9 +26,16 @@ import { Tree } from "./tree";
 
 const SPELLED = /\b0x[0-9a-fA-F]{40}\b/;
 
+const LINKS = [
+  ["/app/", "home"],
+  ["/app/invite", "invite"],
+  ["/app/board", "board"],
+  ["/app/token/", "tokens"],
+] as const;
+
 function TokenPage() {
   return (
-    <Frame links={[{ address: "/app/", text: sayShared("home") }, { address: "/app/token/", text: sayShared("tokens") }]} current="/app/token/">
+    <Frame links={session.state.value === "signed-in" ? LINKS.map(([address, text]) => ({ address, text: sayShared(text) })) : []} current="/app/token/">
       <div class="stack">{token.value ? <TokenView wanted={token.value} /> : <Start />}</div>
     </Frame>
   );

@@ -2,7 +2,9 @@
 
 import type { Concentration, TokenMap } from "../shared/description";
 import { number } from "../shared/words";
-import { shownName } from "./model";
+import { ClusterLink } from "./detail";
+import { type Cluster, shownName } from "./model";
+import { picture } from "./store";
 import { named, percent, say, tokens } from "./texts";
 
 const SEVERITIES = { high: "bad", medium: "warn", low: "quiet" } as const;
@@ -50,7 +52,7 @@ export function Flags({ map }: { readonly map: TokenMap }) {
               <span class={`tag ${SEVERITIES[severity]}`}>{say(`severity_${severity}`)}</span> <strong>{named("flag", code)}</strong>
             </p>
             <p class="small break">
-              <bdi>{evidence}</bdi>
+              {picture.value?.model.clusters.has(evidence) ? <ClusterLink cluster={picture.value.model.clusters.get(evidence) as Cluster} /> : <bdi>{evidence}</bdi>}
             </p>
           </li>
         ))}

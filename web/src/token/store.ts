@@ -99,7 +99,7 @@ export async function load(): Promise<void> {
 /** Return the newest map; the first one may have to be made, which the page shows. */
 async function firstMap(wanted: Token, stop: AbortSignal): Promise<TokenMap> {
   for (;;) {
-    const { data, status } = await receive("GET /v1/tokens/cluster/{chain}/{token_address}/map", { path: pathTo(wanted), signal: stop });
+    const { data, status } = await receive("GET /v1/tokens/cluster/{chain}/{token_address}/map", { path: pathTo(wanted), query: { top: shown.value.top }, signal: stop });
     if (status !== 202) return data as TokenMap;
     const job = await ended((data as unknown as Accepted).job?.id ?? "", stop, (each) => (phase.value = { kind: "job", job: each }));
     if (job?.state === "failed") throw new Refusal(422, job.code ?? "failed", job.detail ?? "");
@@ -149,7 +149,8 @@ export function show(changed: Partial<Shown>): void {
   const before = shown.value;
   shown.value = { ...before, ...changed };
   const names: readonly (keyof Shown)[] = ["at", "from", "infrastructure", "areas"];
-  if (names.some((name) => before[name] !== shown.value[name])) void rearrange(before);
+  if (before.top !== shown.value.top) void load();
+  else if (names.some((name) => before[name] !== shown.value[name])) void rearrange(before);
 }
 
 async function rearrange(before: Switches): Promise<void> {
@@ -191,7 +192,7 @@ async function modelAt(at: number): Promise<Model> {
   const run = runs.value.find(({ computedAt }) => computedAt <= at)?.computedAt ?? at;
   const known = models.get(run);
   if (known) return known;
-  const map = (await call("GET /v1/tokens/cluster/{chain}/{token_address}/map", { path: pathTo(token.value as Token), query: { at: String(run) } })) as TokenMap;
+  const map = (await call("GET /v1/tokens/cluster/{chain}/{token_address}/map", { path: pathTo(token.value as Token), query: { at: String(run), top: shown.value.top } })) as TokenMap;
   const model = modelOf(map);
   models.set(run, model);
   models.set(map.computedAt, model);
