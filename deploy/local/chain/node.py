@@ -69,6 +69,8 @@ class SimulatedChain:
     branch: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     """Calls answered so far, by method."""
+    name: str = "Demo Token"
+    symbol: str = "DEMO"
     gap: int = 0
     """Empty blocks before each block of the simulation."""
     _branched_at: int = 0
@@ -269,8 +271,8 @@ class SimulatedChain:
             return _word(max(0, self._tokens["0x" + data[-40:]].at(number)))
         results = {
             TOTAL_SUPPLY: _word(SUPPLY),
-            NAME: _text("Demo Token"),
-            SYMBOL: _text("DEMO"),
+            NAME: _text(self.name),
+            SYMBOL: _text(self.symbol),
             DECIMALS: _word(18),
         }
         return results.get(data, "0x")
