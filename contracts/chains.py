@@ -16,16 +16,18 @@ class KnownChain:
     """Its number by EIP-155."""
     finality_blocks: int
     """Blocks behind the head that count as final where a provider lacks the tag `finalized`."""
+    explorer: str
+    """Site that shows its `/tx/{hash}`, `/address/{address}` and `/block/{number}`."""
 
 
 KNOWN_CHAINS: Final[Mapping[str, KnownChain]] = {
-    "ethereum": KnownChain(1, 64),
-    "optimism": KnownChain(10, 900),
-    "bsc": KnownChain(56, 15),
-    "polygon": KnownChain(137, 256),
-    "base": KnownChain(8453, 900),
-    "arbitrum": KnownChain(42161, 2_400),
-    "avalanche": KnownChain(43114, 1),
+    "ethereum": KnownChain(1, 64, "https://etherscan.io"),
+    "optimism": KnownChain(10, 900, "https://optimistic.etherscan.io"),
+    "bsc": KnownChain(56, 15, "https://bscscan.com"),
+    "polygon": KnownChain(137, 256, "https://polygonscan.com"),
+    "base": KnownChain(8453, 900, "https://basescan.org"),
+    "arbitrum": KnownChain(42161, 2_400, "https://arbiscan.io"),
+    "avalanche": KnownChain(43114, 1, "https://snowtrace.io"),
 }
 
 

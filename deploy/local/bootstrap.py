@@ -19,6 +19,8 @@ from deploy.local.provision import (
 from deploy.local.settings import LocalSettings
 
 OK = 200
+REFRESH_SECONDS = 5
+"""Age in seconds from which the demo token can be analysed again."""
 
 
 def bootstrap(
@@ -29,6 +31,7 @@ def bootstrap(
     wait_for("Redis", lambda: _redis_answers(redis_url))
     outputs = deploy(endpoint, settings.stack, settings.gateway_url)
     environment = service_environment(endpoint, settings.stack, redis_url, outputs, chain_url)
+    environment |= {"REFRESH_SECONDS": str(REFRESH_SECONDS)}
     # for browsers, which reach both on this machine, also when they run in containers
     environment |= web_environment(settings.gateway_url, settings.aws_url)
     users = UserPool.of(environment)

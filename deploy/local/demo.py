@@ -18,6 +18,7 @@ from deploy.folders import event_sourced_names
 from deploy.local.background import DidNotStart, stack
 from deploy.local.chain import TOKEN
 from deploy.local.demo_users import DEMO_USERS, PASSWORD, UserPool, subject_of
+from deploy.local.grow import NotGrown, grow
 from deploy.local.provision import client, read_environment, wait_for
 from deploy.local.runner import running
 from deploy.local.seed import MEMBER, NotSeeded, seed
@@ -97,7 +98,7 @@ def demo(settings: LocalSettings, *, keep: bool) -> int:
     try:
         with stack(settings, keep=keep) as started:
             story = play(started)
-    except (DidNotStart, NotSeeded, TimeoutError) as reason:
+    except (DidNotStart, NotGrown, NotSeeded, TimeoutError) as reason:
         print(f"\n{reason}", file=sys.stderr)
         return 1
     except UnexpectedResponse as wrong:
@@ -120,6 +121,7 @@ def play(settings: LocalSettings) -> Story:
     _shows_what_was_stored(story, settings, token, entry)
     _a_friend_joins(story, people, entry["referralCode"], email)
     _a_token_is_analysed(story, people.token(email, "access"))
+    _the_token_grows(story, settings, people.token(email, "access"))
     _fills_the_pages(story, settings)
     return story
 
@@ -286,7 +288,7 @@ def _a_token_is_analysed(story: Story, token: str) -> None:
     )
     story.show("why", f"{evidence['type']}: {evidence['from'][:10]}… -> {evidence['to'][:10]}…")
     story.call(
-        "A refresh within a minute is refused.",
+        "A refresh right after is refused.",
         HTTPStatus.CONFLICT, f"POST {path}/refresh", token=token,
     )  # fmt: skip
     wrong = "0xABABaBaBABabABabAbAbABAbABabababaBaBABaB"
@@ -294,6 +296,18 @@ def _a_token_is_analysed(story: Story, token: str) -> None:
         "A misspelt address is found by its checksum.",
         HTTPStatus.BAD_REQUEST, f"GET /v1/tokens/cluster/local/{wrong}", token=token,
     )  # fmt: skip
+
+
+def _the_token_grows(story: Story, settings: LocalSettings, token: str) -> None:
+    story.chapter("Let the token grow, and analyse it after each step")
+    for step in grow(settings, token):
+        story.show("grown by", step)
+    history = story.call(
+        "Its past.", HTTPStatus.OK, f"GET /v1/tokens/cluster/local/{TOKEN}/history", token=token
+    ).json()  # fmt: skip
+    check("there are several reports", len(history["items"]) > 1, history)
+    story.show("reports", len(history["items"]))
+    story.show("map", f"{settings.gateway_url}/app/token/local/{TOKEN}")
 
 
 def _fills_the_pages(story: Story, settings: LocalSettings) -> None:

@@ -115,8 +115,14 @@ def read_environment(path: Path) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words)
 
 
-def wait_for(what: str, condition: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) -> None:
-    """Wait until a condition is true.
+def wait_for(
+    what: str,
+    condition: Callable[[], bool],
+    seconds: float = TIMEOUT_SECONDS,
+    *,
+    pause: float = 0.05,
+) -> None:
+    """Wait until a condition is true; it is asked for every `pause` seconds.
 
     Raises:
         TimeoutError: it was not true within `seconds`; the message names `what`.
@@ -125,7 +131,7 @@ def wait_for(what: str, condition: Callable[[], bool], seconds: float = TIMEOUT_
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not ready within {seconds:.0f} s")
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def _create_or_update(formation: Any, request: dict[str, Any]) -> None:

@@ -62,7 +62,8 @@ NAME_TAGS: Final = "name-tags"
 def decider(settings: Settings) -> Decider[Analysis, ComputeCommand, ComputeEvent]:
     """Return a decider that accepts the chains with a configured endpoint."""
     chains = settings.known_chains
-    return analyses(frozenset(chains.chain_id(name) for name in chains.by_name))
+    ids = frozenset(chains.chain_id(name) for name in chains.by_name)
+    return analyses(ids, settings.refresh_seconds)
 
 
 @asynccontextmanager

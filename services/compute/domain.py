@@ -35,7 +35,7 @@ from contracts.compute import (
 )
 
 TOO_FRESH_SECONDS: Final = 60
-"""Minimum age of a report before another run may be requested."""
+"""Minimum age of a report before another run may be requested, by default."""
 FAILED_SECONDS: Final = 600
 """Time after a permanent failure during which requests do not start another run."""
 STALLED_SECONDS: Final = 1_800
@@ -49,20 +49,21 @@ RunCommand = (
     StartAnalysis | RecordRange | RewindAnalysis | RecordProgress | CompleteAnalysis | FailAnalysis
 )
 """The commands that a worker issues during a run."""
+AnalysisDecider = Decider[Analysis, ComputeCommand, ComputeEvent]
 
 
 def decide_on(
-    chains: frozenset[int],
+    chains: frozenset[int], least_age: int = TOO_FRESH_SECONDS
 ) -> Callable[[Analysis, ComputeCommand, DecisionContext], list[ComputeEvent]]:
-    """Return a `decide` that accepts requests for these chain ids only."""
+    """Return a `decide` for these chain ids that renews reports of `least_age` seconds or more."""
 
     def decide(
         analysis: Analysis, command: ComputeCommand, context: DecisionContext
     ) -> list[ComputeEvent]:
         match command:
-            case RequestAnalysis():
-                _require_supported(command.chain_id, chains)
-                return _request(analysis, command, context)
+            case RequestAnalysis(chain_id=number):
+                _require_supported(number, chains)
+                return _request(analysis, command, context, least_age)
             case (
                 StartAnalysis()
                 | RecordRange()
@@ -89,7 +90,7 @@ def _require_supported(chain_id: int, chains: frozenset[int]) -> None:
 
 
 def _request(
-    analysis: Analysis, command: RequestAnalysis, context: DecisionContext
+    analysis: Analysis, command: RequestAnalysis, context: DecisionContext, age: int
 ) -> list[ComputeEvent]:
     match analysis:
         case NotRequested():
@@ -98,7 +99,7 @@ def _request(
             if context.at - analysis.updated_at < STALLED_SECONDS:
                 return []
         case Completed():
-            _require_age(context.at - analysis.completed_at)
+            _require_age(context.at - analysis.completed_at, age)
         case Failed():
             recent = context.at - analysis.failed_at < FAILED_SECONDS
             if recent and analysis.code in PERMANENT_FAILURES:
@@ -108,13 +109,11 @@ def _request(
     return [_requested(command, analysis.run + 1, context)]
 
 
-def _require_age(seconds: int) -> None:
-    if seconds < TOO_FRESH_SECONDS:
-        raise Rejected(
-            f"The latest report is only {seconds} s old. You can request a new one "
-            f"{TOO_FRESH_SECONDS} s after the last.",
-            code="too_fresh",
-        )
+def _require_age(seconds: int, least: int) -> None:
+    if seconds < least:
+        age = f"The latest report is only {seconds} s old."
+        detail = f"{age} You can request a new one {least} s after the last."
+        raise Rejected(detail, code="too_fresh")
 
 
 def _requested(command: RequestAnalysis, run: int, context: DecisionContext) -> AnalysisRequested:
@@ -245,6 +244,6 @@ def _progress(
     return [AnalysisProgressed(run=command.run, step=command.step, progressed_at=context.at)]
 
 
-def analyses(chains: frozenset[int]) -> Decider[Analysis, ComputeCommand, ComputeEvent]:
-    """Return the decider of analyses on these chain ids."""
-    return Decider(NotRequested(), decide_on(chains), evolve)
+def analyses(chains: frozenset[int], least_age: int = TOO_FRESH_SECONDS) -> AnalysisDecider:
+    """Return the decider of analyses on these chain ids; `least_age` is in seconds."""
+    return Decider(NotRequested(), decide_on(chains, least_age), evolve)

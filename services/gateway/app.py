@@ -16,6 +16,7 @@ from chassis.run.health import Health
 from chassis.views.read_models import ReadModels
 from cognito_jwt import KeySet, RevocationList, TokenCache, Verifier
 from gateway.api.reports import reports_of
+from gateway.api.token_map import maps_of
 from gateway.clients import Clients
 from gateway.dependencies import Dependencies
 from gateway.edge.access_log import AccessLog
@@ -143,6 +144,7 @@ def _dependencies(
     read_models = ReadModels(redis)
     streams = EventStreams(changes, revocations)
     revocations.on_change = streams.end_revoked
+    reports = reports_of(clients.reports, redis)
     commands = _commands(settings, clients, listener, addresses)
     return Dependencies(
         settings=settings,
@@ -157,7 +159,8 @@ def _dependencies(
         addresses=addresses,
         read_models=read_models,
         own_documents=OwnDocuments(read_models, changes),
-        reports=reports_of(clients.reports, redis),
+        reports=reports,
+        maps=maps_of(reports, redis),
         changes=changes,
         streams=streams,
     )

@@ -13,6 +13,7 @@ from gateway.http.own_documents import OwnDocuments
 from gateway.http.sse import EventStreams
 from gateway.limits.proof_of_work import ProofOfWork
 from gateway.settings import Settings
+from readthrough import ReadThrough
 from token_bucket import RateLimiter
 
 
@@ -31,5 +32,7 @@ class Dependencies:
     read_models: ReadModels
     own_documents: OwnDocuments
     reports: Reports
+    maps: ReadThrough
+    """Maps of tokens, made from the parts of a report."""
     changes: ChangeFeed
     streams: EventStreams

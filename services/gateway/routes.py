@@ -23,6 +23,7 @@ from gateway.api import (
     referred_people,
     report_parts,
     review_cases,
+    token_map,
     token_revocation,
     token_views,
     tokens,
@@ -50,6 +51,7 @@ ROUTES: tuple[AnyRoute, ...] = (
     *tokens.ROUTES,
     *clusters.ROUTES,
     *cluster_views.ROUTES,
+    *token_map.ROUTES,
     *token_views.ROUTES,
     *jobs.ROUTES,
     *operations.ROUTES,
@@ -155,6 +157,8 @@ def _bind_clusters(given: Dependencies) -> Iterator[BoundRoute]:
     yield from bound(tokens.ROUTES, served)
     yield from bound(clusters.ROUTES, reports)
     yield from bound(cluster_views.ROUTES, views)
+    maps = token_map.TokenMaps(served, reports, parts, given.maps)
+    yield from bound(token_map.ROUTES, maps)
     yield from bound(token_views.ROUTES, token_views.TokenViews(given.reports, parts))
     yield from bound(jobs.ROUTES, jobs.Jobs(analyses, given.commands.waits, given.streams))
 

@@ -83,6 +83,10 @@ def failed(code: str) -> AnalysisFailed:
     )
 
 
+def replace_time(event: AnalysisRequested, seconds: int) -> AnalysisRequested:
+    return event.model_copy(update={"requested_at": NOON.at + seconds})
+
+
 def later(seconds: int) -> Scenario:  # type: ignore[type-arg]
     return SCENARIO.at(replace(NOON, at_ms=NOON.at_ms + seconds * 1000))
 
@@ -121,6 +125,17 @@ def test_progress_is_recorded_at_a_bounded_rate() -> None:
     begun = (requested(), started())
     later(PROGRESS_SECONDS - 1).given(*begun).when(record).then_nothing()
     later(PROGRESS_SECONDS).given(*begun, completed()).when(record).then_rejected("run_over")
+
+
+def test_the_least_age_of_a_report_can_be_configured() -> None:
+    scenario = Scenario(analyses(frozenset({1}), least_age=5))
+    done = (requested(), started(), completed())
+    for seconds, rejected in ((4, True), (5, False)):
+        at = scenario.at(replace(NOON, at_ms=NOON.at_ms + seconds * 1000)).given(*done)
+        if rejected:
+            at.when(REQUEST).then_rejected("too_fresh")
+        else:
+            at.when(REQUEST).then(replace_time(requested(run=2), seconds))
 
 
 def test_a_fresh_report_is_not_replaced() -> None:

@@ -583,7 +583,7 @@ async def test_resources_that_are_not_offered_do_not_exist(
 async def test_chains_are_listed_in_every_spelling(client: GatewayClient) -> None:
     response = await client.get("/v1/chains")
     base = {"name": "base", "chainId": 8453, "caip2": "eip155:8453", "available": False}
-    assert base in response.json["items"]
+    assert base | {"explorer": "https://basescan.org"} in response.json["items"]
 
 
 async def test_chains_with_an_endpoint_are_available(

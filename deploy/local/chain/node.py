@@ -1,7 +1,7 @@
 """Turn a simulated token into blocks and answer JSON-RPC calls about them like a node.
 
-Besides the standard's methods it knows `local_mine [blocks]`, `local_reorg [depth]` and
-`local_misbehave [style]`, with the provider styles of `STYLES`.
+Besides the standard's methods it knows `local_mine [blocks]`, `local_reorg [depth]`, `local_grow`
+and `local_misbehave [style]`, with the provider styles of `STYLES`.
 """
 
 import bisect
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from compute.transfers import TransferRow
+from deploy.local.chain.growth import Growth
 from deploy.local.chain.providers import STYLES, QueryLimit, RpcRejection
 from deploy.local.chain.simulation import SUPPLY, TOKEN, TokenSimulation
 from deploy.local.settings import CHAIN_ID
@@ -68,6 +69,8 @@ class SimulatedChain:
     branch: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     """Calls answered so far, by method."""
+    name: str = "Demo Token"
+    symbol: str = "DEMO"
     gap: int = 0
     """Empty blocks before each block of the simulation."""
     _branched_at: int = 0
@@ -85,10 +88,12 @@ class SimulatedChain:
     _nonces: dict[str, BalanceHistory] = field(default_factory=lambda: defaultdict(BalanceHistory))
     _sent: Counter[str] = field(default_factory=Counter)
     """Number of transactions by sender."""
+    _growth: Growth = field(init=False)
     _included: int = 0
     """Rows of the simulation that are in blocks."""
 
     def __post_init__(self) -> None:
+        self._growth = Growth(self.simulation)
         for address, funding in self.simulation.funders.items():
             if funding is None:
                 self._coins[address].add(0, COIN)
@@ -145,6 +150,12 @@ class SimulatedChain:
         """Append empty blocks."""
         self.head += blocks
 
+    def grow(self) -> str | None:
+        """Take the next step of the token's growth; return its name, or None at the end."""
+        step = self._growth.grow()
+        self.include_new()
+        return step
+
     def reorganise(self, depth: int) -> None:
         """Replace the last `depth` blocks by others with the same transactions."""
         self.branch += 1
@@ -175,6 +186,7 @@ class SimulatedChain:
             "eth_getBlockReceipts": lambda tag: self._receipts(self._number(tag)),
             "eth_getTransactionReceipt": self._receipt,
             "local_mine": self.mine,
+            "local_grow": self.grow,
             "local_reorg": self.reorganise,
             "local_misbehave": self.misbehave,
         }
@@ -259,8 +271,8 @@ class SimulatedChain:
             return _word(max(0, self._tokens["0x" + data[-40:]].at(number)))
         results = {
             TOTAL_SUPPLY: _word(SUPPLY),
-            NAME: _text("Demo Token"),
-            SYMBOL: _text("DEMO"),
+            NAME: _text(self.name),
+            SYMBOL: _text(self.symbol),
             DECIMALS: _word(18),
         }
         return results.get(data, "0x")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.chains import checksum_address
+from contracts.chains import KNOWN_CHAINS, checksum_address
 from contracts.compute import RequestAnalysis, report_key
 from contracts.messages import View
 from gateway.api.reports import Reports
@@ -15,6 +15,7 @@ from gateway.http.routing import Auth, RequestContext, Route
 
 _NUMBER: Final = re.compile(r"(?:eip155:)?([1-9][0-9]{0,15})", re.ASCII)
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+_EXPLORERS: Final = {chain.chain_id: chain.explorer for chain in KNOWN_CHAINS.values()}
 EXAMPLE: Final = {"chain": "ethereum", "token_address": "0x" + "ab" * 20}
 """Path parameters of a valid request."""
 
@@ -27,6 +28,8 @@ class Chain(View):
     caip2: str
     available: bool
     """False if no endpoint of the chain is configured: its tokens cannot be analysed."""
+    explorer: str | None = None
+    """Site that shows its `/tx/{hash}`, `/address/{address}` and `/block/{number}`."""
 
 
 class ChainList(View):
@@ -85,6 +88,7 @@ class Tokens:
                 chain_id=number,
                 caip2=f"eip155:{number}",
                 available=number in available,
+                explorer=_EXPLORERS.get(number),
             )
             for name, number in self.chains.items()
         )

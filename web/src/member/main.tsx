@@ -8,12 +8,16 @@ import { loadWords } from "../shared/words";
 import { App } from "./app";
 import { takeToken } from "./joining";
 import { goLive } from "./live";
-import { followLinks, path } from "./router";
+import { followLinks, isElsewhere, path } from "./router";
 
 takeToken();
 applyTheme();
 followLinks();
 await Promise.all([loadWords(), session.start()]);
-path.value = location.pathname;
-goLive();
-render(<App />, document.getElementById("app")!);
+// a sign-in that began on another page ends there
+if (isElsewhere(location.pathname)) location.reload();
+else {
+  path.value = location.pathname;
+  goLive();
+  render(<App />, document.getElementById("app")!);
+}

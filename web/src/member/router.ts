@@ -7,6 +7,11 @@ export const path = signal(location.pathname);
 /** Pages of another document, or of the API. */
 const ELSEWHERE = /^\/(?!app\/)|^\/app\/token(\/|$)|^\/app\/assets\//;
 
+/** Return whether another document has a path. */
+export function isElsewhere(address: string): boolean {
+  return ELSEWHERE.test(address);
+}
+
 /** Show the page of a path. */
 export function go(address: string): void {
   history.pushState(null, "", address);
@@ -21,7 +26,7 @@ export function followLinks(): void {
   addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a") : null;
     if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
-    if (link.origin !== location.origin || link.target || link.hash || ELSEWHERE.test(link.pathname)) return;
+    if (link.origin !== location.origin || link.target || link.hash || isElsewhere(link.pathname)) return;
     event.preventDefault();
     go(link.pathname + link.search);
   });

@@ -18,7 +18,7 @@ export type BulkInvitation = { readonly status_code: 202; readonly detail: strin
 
 export type Campaign = { readonly id: string; readonly code: CodeDetails };
 
-export type Chain = { readonly name: string; readonly chainId: number; readonly caip2: string; readonly available: boolean };
+export type Chain = { readonly name: string; readonly chainId: number; readonly caip2: string; readonly available: boolean; readonly explorer?: string | null };
 
 export type ChainList = { readonly items: readonly (Chain)[] };
 
@@ -102,6 +102,10 @@ export type LedgerPage = { readonly points: number; readonly pending: number; re
 
 export type Limit = { readonly code: string; readonly text: string; readonly share?: number | null };
 
+export type MapCluster = { readonly id: string; readonly rank: number; readonly share: number; readonly shareOfSupply?: number | null; readonly amount: string; readonly numMembers: number; readonly label?: string | null; readonly confidence: "high" | "medium" | "low"; readonly split: boolean; readonly evidence: readonly (Evidence)[] };
+
+export type MapNode = { readonly address: string; readonly amount: string; readonly kind: "eoa" | "contract" | "exchange" | "bridge" | "pool" | "locker" | "burn" | "service"; readonly rank?: number | null; readonly label?: string | null; readonly clusterId?: string | null; readonly firstFunder?: string | null; readonly intermediary: boolean };
+
 export type Member = { readonly address: string; readonly share: number; readonly shareOfSupply?: number | null; readonly amount: string; readonly kind: "eoa" | "contract" | "exchange" | "bridge" | "pool" | "locker" | "burn" | "service"; readonly label?: string | null; readonly firstFunder?: string | null };
 
 export type MemberAccount = { readonly memberId: string; readonly remaining: number; readonly codes: readonly (CodeDetails)[] };
@@ -174,6 +178,8 @@ export type Suspicion = { readonly kind: "snipers" | "bundlers" | "insiders" | "
 
 export type TokenFacts = { readonly name: string | null; readonly symbol: string | null; readonly decimals: number | null; readonly totalSupply: string; readonly deployer: string | null };
 
+export type TokenMap = { readonly tokenAddress: string; readonly chain: string; readonly chainId: number; readonly asOf: AsOf; readonly computedAt: number; readonly token: TokenFacts; readonly supply: Supply; readonly numClusters: number; readonly clusters: readonly (MapCluster)[]; readonly nodes: readonly (MapNode)[]; readonly listedHolders: number; readonly transfers: readonly (HolderTransfers)[]; readonly distributions: readonly (Distribution)[]; readonly metrics: Metrics; readonly flags: readonly (Flag)[]; readonly quality: Quality; readonly suspicions: readonly (Suspicion)[]; readonly exclusions: readonly (Exclusion)[]; readonly limits: readonly (Limit)[] };
+
 export type TokenMetadata = { readonly tokenAddress: string; readonly chain: string; readonly chainId: number; readonly asOf: AsOf; readonly computedAt: number; readonly token: TokenFacts; readonly created: BlockTime; readonly supply: Supply; readonly holders: number; readonly transfers: number };
 
 export type TokenScore = { readonly computedAt: number; readonly asOf: AsOf; readonly score: number | null; readonly rules: string; readonly components: readonly (TokenScoreComponent)[]; readonly limits: readonly (Limit)[] };
@@ -220,6 +226,7 @@ export interface Operations {
   "GET /v1/tokens/cluster/{chain}/{token_address}/graph": { path: { chain: string; token_address: string }; query: { at?: string }; body: undefined; answer: ClusterGraph | Accepted };
   "GET /v1/tokens/cluster/{chain}/{token_address}/history": { path: { chain: string; token_address: string }; query: { limit?: string; cursor?: string }; body: undefined; answer: HistoryPage };
   "GET /v1/tokens/cluster/{chain}/{token_address}/diff": { path: { chain: string; token_address: string }; query: { from: string; to: string }; body: undefined; answer: ReportDiff | Accepted };
+  "GET /v1/tokens/cluster/{chain}/{token_address}/map": { path: { chain: string; token_address: string }; query: { at?: string; top?: string }; body: undefined; answer: TokenMap | Accepted };
   "GET /v1/tokens/metadata/{chain}/{token_address}": { path: { chain: string; token_address: string }; query: { at?: string }; body: undefined; answer: TokenMetadata | Accepted };
   "GET /v1/tokens/score/{chain}/{token_address}": { path: { chain: string; token_address: string }; query: { at?: string }; body: undefined; answer: TokenScore | Accepted };
   "GET /v1/tokens/holderchart/{chain}/{token_address}": { path: { chain: string; token_address: string }; query: { at?: string }; body: undefined; answer: HolderChart | Accepted };
