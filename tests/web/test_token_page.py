@@ -5,6 +5,7 @@ import io
 import json
 import random
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from contracts.compute import CHAINS, reports_cache
 from deploy.local.chain import TOKEN
 from deploy.local.rate_limits import raise_limits
 from readthrough import RAO
+from tests.support.eventually import eventually
 from tests.support.stack import Stack
 from tests.web.browser import Visitor
 from tests.web.chains import HOSTILE_LABEL, HOSTILE_SYMBOL, Place, running
@@ -125,11 +127,11 @@ async def test_the_tree_is_used_with_the_keyboard_alone(arrive: Arrive) -> None:
     await keyboard.press("ArrowDown")
     await focus_is(alice, "2")
     await keyboard.press("Enter")
-    await alice.page.get_by_role("heading", name="Holder").wait_for()
+    await alice.page.get_by_role("heading", name="Holder", exact=True).wait_for()
     assert (await selected(alice)).startswith("0x")
     picture = await alice.page.evaluate(DRAWN)
     await keyboard.press("+")
-    await alice.page.wait_for_function(f"{DRAWN} !== {json.dumps(picture)}")
+    await until(alice, f"{DRAWN} !== {json.dumps(picture)}")
     await keyboard.press("ArrowLeft")
     await focus_is(alice, "1")
     await keyboard.press("Escape")
@@ -137,8 +139,12 @@ async def test_the_tree_is_used_with_the_keyboard_alone(arrive: Arrive) -> None:
 
 
 async def focus_is(visitor: Visitor, level: str) -> None:
-    focus = "document.activeElement.getAttribute('aria-level')"
-    await visitor.page.wait_for_function(f"{focus} === '{level}'")
+    await until(visitor, f"document.activeElement.getAttribute('aria-level') === '{level}'")
+
+
+async def until(visitor: Visitor, expression: str) -> None:
+    """Wait until an expression is true; the page's policy does not let it wait by itself."""
+    await eventually(partial(visitor.page.evaluate, expression))
 
 
 async def test_the_pointer_selects_and_the_evidence_says_why(arrive: Arrive) -> None:
@@ -159,7 +165,7 @@ async def test_two_readers_see_the_same_picture(arrive: Arrive) -> None:
     pictures = []
     for _ in range(2):
         reader = await at_map(arrive, f"{GROWING}?transfers=1", color_scheme="light")
-        await reader.page.wait_for_function(f"{DRAWN}.length > 50_000")
+        await until(reader, f"{DRAWN}.length > 50_000")
         pictures.append(await reader.page.evaluate(DRAWN))
     assert pictures[0] == pictures[1]
 
@@ -254,7 +260,7 @@ async def test_five_thousand_holders_are_laid_out_in_a_worker(
     holders = 5_000
     await alice.context.route("**/map?top=5000", lambda route: enlarged(route, holders))
     await alice.page.get_by_label("Largest holders").select_option("5000")
-    await alice.page.wait_for_function(f"{MEASURED.format('vouch-layout')}.at(-1)[1] >= {holders}")
+    await until(alice, f"{MEASURED.format('vouch-layout')}.at(-1)[1] >= {holders}")
     await drawn(alice)
     large, laid_out = (await measured(alice, "vouch-layout"))[-1]
     assert laid_out >= holders
