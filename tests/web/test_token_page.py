@@ -243,7 +243,7 @@ async def analysed_again(visitor: Visitor) -> None:
     refused = visitor.page.get_by_text("You can request a new one")
     while True:
         await again.click()
-        await newer.or_(refused).first.wait_for()
+        await newer.or_(refused).first.wait_for(timeout=60_000)
         if await newer.is_visible():
             break
     await newer.click()

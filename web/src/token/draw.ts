@@ -23,7 +23,7 @@ export interface Scene {
 const FULL = 2 * Math.PI;
 /** Pixels of radius from which a circle carries its name. */
 const NAMED_RADIUS = 30;
-/** Pixels of radius below which patterns cannot be told apart. */
+/** Pixels of radius below which patterns cannot be distinguished. */
 const PATTERN_RADIUS = 5;
 const MOST_TRANSFERS = 150;
 const FAN_RAYS = 9;

@@ -137,10 +137,10 @@ export function short(address: string): string {
   return address.length > 14 ? `${address.slice(0, 6)}…${address.slice(-4)}` : address;
 }
 
-/** Return an amount in whole tokens as decimal digits, exactly. */
+/** Return an amount of tokens as decimal digits, exactly. */
 export function decimal(amount: bigint, decimals: number): string {
   const digits = amount.toString().padStart(decimals + 1, "0");
-  const whole = digits.slice(0, digits.length - decimals);
+  const units = digits.slice(0, digits.length - decimals);
   const rest = decimals > 0 ? digits.slice(-decimals).replace(/0+$/, "") : "";
-  return rest ? `${whole}.${rest}` : whole;
+  return rest ? `${units}.${rest}` : units;
 }

@@ -29,6 +29,9 @@ interface Picture {
 const STALE = 3 * 3600;
 const MOST_RUNS = "500";
 const DIFF_TRIES = 10;
+const RUN_TRIES = 10;
+/** Failures that another analysis may not repeat. */
+const PASSING = new Set(["provider_unavailable", "chain_unsettled"]);
 /** Milliseconds after which the address of the page follows what is shown. */
 const ADDRESS_DELAY = 200;
 
@@ -102,9 +105,14 @@ async function firstMap(wanted: Token, stop: AbortSignal): Promise<TokenMap> {
     const { data, status } = await receive("GET /v1/tokens/cluster/{chain}/{token_address}/map", { path: pathTo(wanted), query: { top: shown.value.top }, signal: stop });
     if (status !== 202) return data as TokenMap;
     const job = await ended((data as unknown as Accepted).job?.id ?? "", stop, (each) => (phase.value = { kind: "job", job: each }));
-    if (job?.state === "failed") throw new Refusal(422, job.code ?? "failed", job.detail ?? "");
+    if (job?.state === "failed") throw failureOf(job);
     stop.throwIfAborted();
   }
+}
+
+/** Return a failed analysis as a refusal; those that another one would not repeat can be tried again. */
+function failureOf({ code, detail }: AnalysisView): Refusal {
+  return new Refusal(PASSING.has(code ?? "") ? 503 : 422, code ?? "failed", detail ?? "");
 }
 
 /** Follow a job to its end, and return how it ended. */
@@ -139,9 +147,16 @@ export async function refresh(): Promise<void> {
 
 async function offerNewer(job: string, stop: AbortSignal): Promise<void> {
   const before = runs.value[0]?.computedAt ?? 0;
-  const last = await ended(job, stop, (each) => (renewal.value = each)).finally(() => (renewal.value = null));
-  if (last?.state === "failed") throw new Refusal(422, last.code ?? "failed", last.detail ?? "");
-  isNewer.value = last?.state === "done" && !stop.aborted && (last.endedAt ?? 0) >= before;
+  for (let tries = 0; tries < RUN_TRIES && !stop.aborted; tries += 1) {
+    const last = await ended(job, stop, (each) => (renewal.value = each)).finally(() => (renewal.value = null));
+    if (last && last.requestedAt > before) {
+      if (last.state === "failed") throw failureOf(last);
+      isNewer.value = !stop.aborted;
+      return;
+    }
+    // the stream still shows the analysis before
+    await seconds(1, stop).catch(() => undefined);
+  }
 }
 
 /** Change what is shown; reports and layouts follow. */
