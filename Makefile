@@ -137,6 +137,9 @@ web-watch: web-packages  ## build the pages again whenever a source changes
 web-check: web-packages  ## check the types of the pages, that web/dist is what they build, and their sizes
 	@$(NPM) run --silent check
 
+screenshots: setup browser  ## draw the pictures in docs/images again, from the system that `make demo` has filled
+	@$(BIN)/python -m tests.web.screenshots
+
 web-packages: web/node_modules/.package-lock.json
 
 try-web:

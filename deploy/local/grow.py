@@ -2,11 +2,13 @@
 
 import http.client
 import json
+import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from deploy.local.bootstrap import REFRESH_SECONDS
 from deploy.local.chain import TOKEN
 from deploy.local.provision import wait_for
 from deploy.local.settings import LocalSettings
@@ -44,7 +46,10 @@ def _next_step(chain_url: str) -> str | None:
 
 
 def _analyse(gateway_url: str, token: str) -> None:
-    """Request a report as soon as the gateway accepts it, and wait for it."""
+    """Request a report once the gateway accepts another one, and wait for it.
+
+    Requests that are refused count against the limit of five an hour: each waits first.
+    """
     headers = {"Authorization": f"Bearer {token}"}
     accepted: dict[str, Any] = {}
 
@@ -55,7 +60,8 @@ def _analyse(gateway_url: str, token: str) -> None:
         accepted.update(body if status == HTTPStatus.ACCEPTED else {})
         return status == HTTPStatus.ACCEPTED
 
-    wait_for("the analysis of the token", is_accepted, SECONDS, pause=1)
+    time.sleep(REFRESH_SECONDS)
+    wait_for("the analysis of the token", is_accepted, SECONDS, pause=REFRESH_SECONDS)
     path, waiting = f"/v1/jobs/{accepted['job']['id']}", headers | {"Prefer": "wait=25"}
     _, job = _send(gateway_url, "GET", path, waiting)
     if job["state"] != "done":
