@@ -13,6 +13,7 @@ from deploy.local.provision import read_environment
 from deploy.local.settings import LocalSettings
 from tests.web.browser import INSTALLED, Visitor, chromium
 
+SETTLING_MS: Final = 2_500
 IMAGES: Final = ROOT / "docs" / "images"
 
 
@@ -52,7 +53,7 @@ async def draw(settings: LocalSettings, folder: Path) -> None:
             await visitor.page.locator("select").first.select_option(each.locale[:2])
             await visitor.open(each.path)
             await visitor.page.locator(each.shown).first.wait_for()
-            await visitor.page.wait_for_load_state("networkidle", timeout=2_000)
+            await visitor.page.wait_for_timeout(SETTLING_MS)  # the event stream never ends
             await visitor.page.screenshot(
                 path=folder / f"{each.name}.png", full_page=each.name != "token"
             )

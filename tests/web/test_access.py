@@ -35,7 +35,9 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(
                 await alice.page.get_by_role("button", name="QR code").click()
                 await alice.page.get_by_role("img", name="QR code that").wait_for()
             found[f"{path} {width}"] = await alice.violations()
-            overflowing += [(path, width)] * (await alice.overflow() > 0)
+            for language in ("de", "fr", "en"):
+                await alice.page.locator("select").first.select_option(language)
+                overflowing += [(path, width, language)] * (await alice.overflow() > 0)
     bob = await arrive(color_scheme=theme, viewport={"width": 390, "height": 800})
     await bob.open("/app/join")
     await bob.text("Reserve my seat")
@@ -43,7 +45,7 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(
     await bob.page.goto(await link_in_mail(site, address))
     await bob.shows("question").wait_for()
     found["invited"] = await bob.violations()
-    overflowing += [("invited", 390)] * (await bob.overflow() > 0)
+    overflowing += [("invited", 390, "en")] * (await bob.overflow() > 0)
     assert {page: rules for page, rules in found.items() if rules} == {}
     assert overflowing == []
 

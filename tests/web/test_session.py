@@ -95,7 +95,7 @@ async def test_pages_speak_the_language_of_the_browser_or_the_chosen_one(
     await visitor.text("Welcome to Vouch")
 
 
-async def test_a_page_survives_a_restart_of_the_gateway_and_the_loss_of_its_network(
+async def test_a_page_survives_the_loss_of_the_gateway_of_redis_and_of_its_network(
     arrive: Arrive, site: Stack
 ) -> None:
     alice = await arrive()
@@ -108,6 +108,13 @@ async def test_a_page_survives_a_restart_of_the_gateway_and_the_loss_of_its_netw
     await gateway.died()
     await alice.shows("position").get_by_text("connecting").wait_for()
     await gateway.start(**links_to(site)).ready()
+    await live(alice, alice.page)
+
+    async with Redis.from_url(site.settings.redis_url) as redis:
+        await redis.execute_command("CLIENT", "PAUSE", "3000", "ALL")  # it answers no request
+    await alice.page.get_by_role("button", name="30 days").click()
+    await alice.shows("points").get_by_text("0", exact=True).wait_for()
+    await alice.page.get_by_role("alert").wait_for(state="detached", timeout=60_000)
     await live(alice, alice.page)
 
     await alice.context.set_offline(True)

@@ -1,1 +1,0 @@
-import{c as r,k as t,m,q as p,v as e,w as o,x as a}from"/app/assets/chunk-E26PHJOQ.js";function s(){return o(a,{links:[{address:"/app/",text:e("home")},{address:"/app/token/",text:e("tokens")}],current:"/app/token/",children:o("h1",{children:e("tokens")})})}t();await Promise.all([p(),m.start()]);r(o(s,{}),document.getElementById("app"));
