@@ -140,6 +140,11 @@ web-check: web-packages  ## check the types of the pages, that web/dist is what 
 screenshots: setup browser  ## draw the pictures in docs/images again, from the system that `make demo` has filled
 	@$(BIN)/python -m tests.web.screenshots
 
+web-upload:  ## put the pages into the bucket of a deployed stack: BUCKET=… DISTRIBUTION=… (needs the AWS command line)
+	@aws s3 sync web/dist/assets s3://$(BUCKET)/app/assets --exclude "*.br" --exclude "*.gz" --cache-control "public, max-age=31536000, immutable"
+	@for file in member.html token.html icon.svg pages.css; do aws s3 cp web/dist/$$file s3://$(BUCKET)/app/$$file --cache-control no-cache; done
+	@aws cloudfront create-invalidation --distribution-id $(DISTRIBUTION) --paths "/app/*" "/"
+
 web-packages: web/node_modules/.package-lock.json
 
 try-web:

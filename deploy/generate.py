@@ -15,6 +15,7 @@ from chassis.run.service import Service
 from deploy import asyncapi, web_types
 from deploy.folders import ROOT
 from deploy.services import declared_services
+from gateway.http.web_pages import policy as pages_policy
 
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(ROOT / "deploy" / "templates"),
@@ -87,7 +88,8 @@ def generated() -> dict[Path, str]:
 
 def _render(template: str) -> str:
     services = [ServiceResources(service) for service in declared_services()]
-    return _TEMPLATES.get_template(template).render(services=services)
+    policy = pages_policy("https://${TokenDomain}.auth.${AWS::Region}.amazoncognito.com")
+    return _TEMPLATES.get_template(template).render(services=services, policy=policy)
 
 
 def _prefix(name: str) -> str:

@@ -111,3 +111,35 @@ def test_ses_reports_everything_that_the_invites_service_records() -> None:
     (types,) = re.findall(r"MatchingEventTypes: \[(.*)\]", TEMPLATE.read_text())
     reported = {each.replace("renderingFailure", "rendering Failure") for each in types.split(", ")}
     assert {name[0].upper() + name[1:] for name in reported} == set(REPORTS)
+
+
+def test_a_distribution_serves_the_pages_if_there_is_a_domain_of_the_api(stack: Stack) -> None:
+    formation = client("cloudformation", stack.settings.aws_url)
+    name = f"{stack.settings.stack}-distributed"
+    parameters = {"ApiDomain": "api.vouch.example", "WebUrl": "https://app.vouch.example"}
+    formation.create_stack(
+        StackName=name,
+        TemplateBody=TEMPLATE.read_text(),
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+        ],
+    )
+    outputs = _outputs(formation, name)
+    assert {"WebPagesBucket", "WebDistributionId", "WebDistributionDomain"} <= outputs.keys()
+    found = client("cloudfront", stack.settings.aws_url).get_distribution_config(
+        Id=outputs["WebDistributionId"]
+    )["DistributionConfig"]
+    behaviours = {each["PathPattern"]: each for each in found["CacheBehaviors"]["Items"]}
+    assert {each["TargetOriginId"] for each in behaviours.values()} == {"api"}
+    assert "/v1/*" in behaviours
+    assert found["DefaultCacheBehavior"]["TargetOriginId"] == "pages"
+    assert "WebDistributionId" not in _outputs(formation, stack.settings.stack)
+
+
+def _outputs(formation: Any, name: str) -> dict[str, str]:
+    formation.get_waiter("stack_create_complete").wait(
+        StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    (described,) = formation.describe_stacks(StackName=name)["Stacks"]
+    return {row["OutputKey"]: row["OutputValue"] for row in described["Outputs"]}
