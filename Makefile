@@ -223,6 +223,9 @@ bench-worlds: setup  ## judge cluster analysis on simulated launches: WORLDS="--
 bench-invites: setup  ## ten thousand invitations: SES and SQS calls, memory: INVITES=10000
 	@$(BIN)/python benchmarks/bulk_invites.py
 
+bench-web: setup browser  ## first paint of the web pages, and when they can be used, compared with an empty page (needs make demo)
+	@$(BIN)/python benchmarks/web_pages.py
+
 race: setup  ## a thousand people for one seat, then a thousand for a hundred codes
 	@$(BIN)/python benchmarks/race.py
 
