@@ -10,7 +10,7 @@ import { explorer, picture, show, shown } from "./store";
 import { Swatch } from "./swatch";
 import { named, percent, say, tokens } from "./texts";
 
-const MOST_ROWS = 10;
+const MOST_ROWS = 5;
 
 export function Detail() {
   const heading = useRef<HTMLHeadingElement>(null);
