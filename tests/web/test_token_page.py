@@ -136,6 +136,8 @@ async def test_the_tree_is_used_with_the_keyboard_alone(arrive: Arrive) -> None:
     await focus_is(alice, "1")
     await keyboard.press("Escape")
     await alice.text("Select a holder or a cluster")
+    await keyboard.press("Tab")
+    await until(alice, "document.activeElement.closest('[role=tree]') === null")
 
 
 async def focus_is(visitor: Visitor, level: str) -> None:

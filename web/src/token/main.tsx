@@ -10,7 +10,7 @@ import { Refusal } from "../shared/api";
 import { session } from "../shared/session";
 import { say as sayShared } from "../shared/texts";
 import { loadWords, moment } from "../shared/words";
-import { pathOf, type Token } from "./address";
+import { pathOf, queryOf, type Token } from "./address";
 import { Announcement, Copy, Detail } from "./detail";
 import { Controls, Legend } from "./controls";
 import { TokenCanvas } from "./map";
@@ -18,7 +18,7 @@ import { shownName } from "./model";
 import { Flags, Metrics, Quality, Supply, Suspicions } from "./numbers";
 import { JobProgress, Renewal } from "./progress";
 import { RecentTokens, Search } from "./search";
-import { chains, isNewer, load, loadChains, phase, picture, refresh, renewal, show, token } from "./store";
+import { chains, chainsError, isNewer, load, loadChains, phase, picture, refresh, renewal, show, shown, shownAt, token } from "./store";
 import { Distributions, Table } from "./table";
 import { say } from "./texts";
 import { Timeline } from "./time";
@@ -49,6 +49,7 @@ function Start() {
       <p class="quiet">{say("startHint")}</p>
       <section class="card stack">
         <Search />
+        {chainsError.value !== null && <Problem error={chainsError.value} retry={() => void loadChains()} />}
         {chains.value.length > 0 && !chains.value.some(({ available }) => available) && <p class="notice warn">{say("noChains")}</p>}
       </section>
       <RecentTokens />
@@ -118,12 +119,13 @@ function Title({ wanted }: { readonly wanted: Token }) {
           </p>
         )}
       </div>
-      {map && <Refresh />}
+      {map && <Refresh wanted={wanted} />}
     </div>
   );
 }
 
-function Refresh() {
+/** Copy a link to the shown report, which stays the same, or request a newer one. */
+function Refresh({ wanted }: { readonly wanted: Token }) {
   const [error, setError] = useState<unknown>(null);
   const again = (): void => {
     setError(null);
@@ -132,7 +134,7 @@ function Refresh() {
   return (
     <div class="stack-tight">
       <div class="row">
-        <Copy text={location.href} label={say("copyLink")} />
+        <Copy text={location.origin + pathOf(wanted) + queryOf({ ...shown.value, at: shownAt.value })} label={say("copyLink")} />
         <button class="compact" onClick={again} disabled={renewal.value !== null}>
           {say("analyseAgain")}
         </button>
@@ -214,6 +216,6 @@ addEventListener("keydown", (event) => {
 });
 
 applyTheme();
-void loadChains().catch(() => undefined);
+void loadChains();
 await Promise.all([loadWords(), session.start()]);
 render(<TokenPage />, document.getElementById("app")!);

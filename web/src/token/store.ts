@@ -39,6 +39,7 @@ export const token = signal<Token | null>(tokenIn(location.pathname));
 export const shown = signal<Shown>(shownIn(location.search));
 export const phase = signal<Phase>({ kind: "loading" });
 export const chains = signal<readonly Chain[]>([]);
+export const chainsError = signal<unknown>(null);
 export const runs = signal<readonly ReportMetrics[]>([]);
 export const picture = signal<Picture | null>(null);
 export const diff = signal<ReportDiff | null>(null);
@@ -70,7 +71,12 @@ let loading = new AbortController();
 let changes = 0;
 
 export async function loadChains(): Promise<void> {
-  chains.value = (await call("GET /v1/chains", {})).items;
+  try {
+    chains.value = (await call("GET /v1/chains", {})).items;
+    chainsError.value = null;
+  } catch (error) {
+    chainsError.value = error;
+  }
 }
 
 /** Load the newest report of the page's token, or wait for its first analysis. */
@@ -93,7 +99,7 @@ export async function load(): Promise<void> {
     await arrange();
     phase.value = { kind: "ready" };
     remember(wanted, map);
-    if (Date.now() / 1000 - map.computedAt > STALE) void renew(wanted, stop);
+    if (Date.now() / 1000 - map.computedAt > STALE) renew(wanted, stop).catch(showError);
   } catch (error) {
     if (!stop.aborted) phase.value = { kind: "failed", error };
   }
@@ -133,8 +139,8 @@ async function ended(id: string, stop: AbortSignal, onChange: (job: AnalysisView
 
 /** Let the gateway replace a stale report, and offer the newer one. */
 async function renew(wanted: Token, stop: AbortSignal): Promise<void> {
-  const report = await call("GET /v1/tokens/cluster/{chain}/{token_address}", { path: pathTo(wanted), query: { fields: "numClusters" } }).catch(() => null);
-  const job = (report as { freshness?: { jobId?: string | null } } | null)?.freshness?.jobId;
+  const report = await call("GET /v1/tokens/cluster/{chain}/{token_address}", { path: pathTo(wanted), query: { fields: "numClusters" } });
+  const job = "freshness" in report ? report.freshness?.jobId : null;
   if (job) await offerNewer(job, stop);
 }
 
@@ -194,7 +200,7 @@ async function arrange(): Promise<void> {
   marks.value = marksOf([...current.model.clusters.keys()], marks.value);
   picture.value = { ...current, older: older && { ...older, difference: differenceOf(older.model, current.model) } };
   diff.value = null;
-  if (older) void compare(older.model, current.model, change);
+  if (older) compare(older.model, current.model, change).catch(showError);
 }
 
 async function laidOut(at: number | null): Promise<{ model: Model; layout: Layout }> {
@@ -225,6 +231,10 @@ async function compare(older: Model, newer: Model, change: number): Promise<void
     }
     await seconds(1);
   }
+}
+
+function showError(error: unknown): void {
+  changeError.value = error;
 }
 
 function pathTo({ chain, address }: Token): { chain: string; token_address: string } {

@@ -81,8 +81,9 @@ export function Tree() {
         aria-describedby="tree-keys"
         hidden={items.value.length === 0}
         onKeyDown={(event) => {
-          if (focused && pressed(event, focused)) event.preventDefault();
-          queueMicrotask(() => requestAnimationFrame(() => list.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus()));
+          if (!focused || !pressed(event, focused)) return;
+          event.preventDefault();
+          requestAnimationFrame(() => list.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus());
         }}
       >
         {items.value.map((item) => (
