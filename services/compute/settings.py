@@ -12,7 +12,6 @@ from pydantic import Field, ValidationInfo, field_validator
 from chassis.run.settings import HealthPort, ServiceSettings
 from compute.analysis import Parameters
 from compute.chain import Chains, ChainSettings, require_ids
-from compute.domain import TOO_FRESH_SECONDS
 
 FACT_SECONDS: Final = 600
 """Seconds that the calls for the facts about a token may take; more with many holders."""
@@ -29,7 +28,7 @@ class Settings(ServiceSettings):
         description='Chains by name: {"base": {"urls": ["https://…"], "perSecond": 10}}.',
     )
     refresh_seconds: int = Field(
-        TOO_FRESH_SECONDS,
+        60,
         ge=1,
         description="Age of a report from which a new one can be requested.",
     )
