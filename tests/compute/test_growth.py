@@ -2,8 +2,9 @@
 
 from compute.analysis import Labels, Parameters, analyse
 from contracts.cluster_report import ClusterReport, compare
+from deploy.local.chain import SimulatedChain
 from deploy.local.chain.growth import Growth
-from tests.compute.simulated_token import SimulatedToken, simulated_token
+from tests.compute.simulated_token import TOKEN, SimulatedToken, simulated_token
 
 NO_LABELS = Labels("none", {})
 
@@ -42,3 +43,14 @@ def test_growth_is_the_same_every_time_and_ends() -> None:
     for _ in range(4):
         two.grow()
     assert token.rows == other.rows
+
+
+def test_a_chain_puts_what_grew_into_new_blocks() -> None:
+    chain = SimulatedChain(simulated_token(2_026))
+    before = {number: chain.hash_of(number) for number in (1, chain.head)}
+    head = chain.head
+    assert chain.answer("local_grow", []) == "launch"
+    assert chain.head > head
+    assert {number: chain.hash_of(number) for number in before} == before
+    query = {"fromBlock": hex(head + 1), "toBlock": "latest", "address": TOKEN}
+    assert len(chain.answer("eth_getLogs", [query])) == chain.head - head
