@@ -59,7 +59,7 @@ async def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = local_settings(Path(folder))
         with local_aws(settings), redis_server(settings):
-            outputs = deploy(settings.aws_url, settings.stack)
+            outputs = deploy(settings.aws_url, settings.stack, settings.gateway_url)
             environment = service_environment(
                 settings.aws_url, settings.stack, settings.redis_url, outputs
             )

@@ -119,7 +119,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = local_settings(Path(folder))
         with local_aws(settings), redis_server(settings):
-            deploy(settings.aws_url, STACK)
+            deploy(settings.aws_url, STACK, settings.gateway_url)
             stack = Stack.deployed(settings)
             os.environ |= stack.environment
             try:

@@ -111,7 +111,7 @@ async def test_a_page_survives_the_loss_of_the_gateway_of_redis_and_of_its_netwo
     await live(alice, alice.page)
 
     async with Redis.from_url(site.settings.redis_url) as redis:
-        await redis.execute_command("CLIENT", "PAUSE", "3000", "ALL")  # it answers no request
+        await redis.client_pause(3000)  # it answers no request
     await alice.page.get_by_role("button", name="30 days").click()
     await alice.shows("points").get_by_text("0", exact=True).wait_for()
     await alice.page.get_by_role("alert").wait_for(state="detached", timeout=60_000)

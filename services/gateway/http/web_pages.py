@@ -111,7 +111,7 @@ class WebPages:
         }
         self._member = _load(directory / "member.html", html)
         self._token = _load(directory / "token.html", html)
-        asked = {hdrs.CACHE_CONTROL: _ASK}
+        asked: dict[str, str] = {hdrs.CACHE_CONTROL: _ASK}
         self._files = {
             f"{ROOT}icon.svg": _load(directory / "icon.svg", asked),
             STYLE_PATH: _load(directory / "pages.css", asked),
