@@ -22,6 +22,7 @@ const COMMON = {
   metafile: true,
   write: false,
   absWorkingDir: HERE,
+  preserveSymlinks: true, // names follow from paths below this folder, wherever the packages really are
   outdir: join(HERE, "dist", "assets"),
   publicPath: PUBLIC,
   entryNames: "[name]-[hash]",
