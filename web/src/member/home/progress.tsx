@@ -28,7 +28,7 @@ export function Progress() {
         <DayPicker day={day} choose={setDay} />
       </div>
       <Problem error={stats.error} retry={stats.reload} />
-      {shown && <Numbers stats={shown} isPast={Boolean(day)} window={span} />}
+      {shown && <Numbers stats={shown} isPast={Boolean(day)} window={shown.meta.window as Window} />}
       <div class="segments" role="group" aria-label={t("window")}>
         {([...Object.keys(SPANS), "all"] as (Window | "all")[]).map((each) => (
           <button key={each} aria-pressed={each === window} onClick={() => setWindow(each)}>
@@ -36,7 +36,7 @@ export function Progress() {
           </button>
         ))}
       </div>
-      {shown && window !== "all" && <Charts points={shown.inviteChart.pointsChart} rank={shown.inviteChart.rankChart} to={shown.meta.asOf} from={shown.meta.asOf - SPANS[window]} />}
+      {shown && window !== "all" && <Charts points={shown.inviteChart.pointsChart} rank={shown.inviteChart.rankChart} to={shown.meta.asOf} from={shown.meta.asOf - SPANS[shown.meta.window as Window]} />}
       {window === "all" && <AllTime to={at} marked={at} />}
     </section>
   );

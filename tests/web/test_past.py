@@ -1,0 +1,43 @@
+"""The demo has a past, which the member's page shows as it was on any day."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from deploy.local.provision import write_environment
+from deploy.local.seed import INVITED, MEMBER, seed
+from tests.support.stack import Stack
+from tests.web.conftest import Arrive, links_to
+
+STATES = {
+    "sent": "sent", "delivered": "delivered", "accepted": "accepted", "declined": "declined",
+    "revoked": "revoked", "bounced": "address does not exist",
+}  # fmt: skip
+"""State of an invitation -> how the page calls it."""
+
+
+async def test_the_page_shows_how_points_and_rank_were(arrive: Arrive, site: Stack) -> None:
+    write_environment(site.settings.service_env, {**site.environment, **links_to(site)})
+    assert await asyncio.to_thread(seed, site.settings)
+    assert not await asyncio.to_thread(seed, site.settings)  # what is there stays
+
+    alice = await arrive()
+    await alice.open("/app/")
+    await alice.sign_in(MEMBER)
+    await alice.shows("points").get_by_text("600", exact=True).wait_for()
+    await alice.text("100 more points are pending")
+    await alice.shows("ledger").get_by_text("pending").wait_for()
+
+    day = datetime.now(UTC).date() - timedelta(days=10)
+    await alice.page.get_by_label("As it was on").fill(day.isoformat())
+    await alice.page.get_by_role("heading", name="As it was on").wait_for()
+    await alice.shows("points").get_by_text("400", exact=True).wait_for()
+    await alice.page.get_by_role("button", name="30 days").click()
+    ranks = alice.page.get_by_role("img", name="Rank:")
+    await ranks.locator("circle").nth(11).wait_for(state="attached")  # closed days
+    await alice.page.get_by_role("button", name="Back to now").click()
+    await alice.shows("points").get_by_text("600", exact=True).wait_for()
+
+    await alice.open("/app/invite")
+    for address, state in INVITED.items():
+        row = alice.shows("invitations").get_by_role("listitem").filter(has_text=address).first
+        await row.get_by_text(STATES[state], exact=True).first.wait_for()
