@@ -36,7 +36,7 @@ async def site(stack: Stack) -> AsyncIterator[Stack]:
         stack.service(name).stop()
         stack.service(name).start(**environment)
     for name in SERVICES:
-        await stack.service(name).ready()
+        await stack.service(name).ready(seconds=120)  # they start at the same time
     list(raise_limits(stack.settings.redis_url, 100))
     yield stack
     list(raise_limits(stack.settings.redis_url, 1))
