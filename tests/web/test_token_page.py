@@ -60,7 +60,7 @@ async def at_map(arrive: Arrive, path: str, **options: Any) -> Visitor:
 async def drawn(visitor: Visitor) -> None:
     """Wait for the map, or fail with the notice that is shown instead of it."""
     canvas = visitor.page.locator("[data-test=map][data-drawn]")
-    await canvas.or_(visitor.page.get_by_role("alert")).first.wait_for(timeout=60_000)
+    await canvas.or_(visitor.page.get_by_role("alert")).first.wait_for(timeout=150_000)
     assert await canvas.count() == 1, await visitor.page.locator("main").inner_text()
 
 
@@ -245,7 +245,7 @@ async def analysed_again(visitor: Visitor) -> None:
     refused = visitor.page.get_by_text("You can request a new one")
     while True:
         await again.click()
-        await newer.or_(refused).first.wait_for(timeout=60_000)
+        await newer.or_(refused).first.wait_for(timeout=150_000)
         if await newer.is_visible():
             break
     await newer.click()
