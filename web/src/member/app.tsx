@@ -69,7 +69,8 @@ function Member({ title, children }: { readonly title: string; readonly children
   useSignalEffect(() => {
     if (account.value) setOpened(true);
   });
-  if (session.state.value !== "signed-in") return <SignedOutPage />;
+  if (session.state.value === "starting") return <p class="quiet">{say("loading")}</p>;
+  if (session.state.value === "signed-out") return <SignedOutPage />;
   return opened ? children() : <OpenAccount title={title} done={() => setOpened(true)} />;
 }
 

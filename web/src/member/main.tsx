@@ -13,11 +13,11 @@ import { followLinks, isElsewhere, path } from "./router";
 takeToken();
 applyTheme();
 followLinks();
-await Promise.all([loadWords(), session.start()]);
+const started = session.start(); // runs while the words are loaded and the frame is painted
+await loadWords();
+goLive();
+render(<App />, document.getElementById("app")!);
+await started;
 // a sign-in that began on another page ends there
 if (isElsewhere(location.pathname)) location.reload();
-else {
-  path.value = location.pathname;
-  goLive();
-  render(<App />, document.getElementById("app")!);
-}
+else path.value = location.pathname;

@@ -36,7 +36,8 @@ export async function loadWords(): Promise<void> {
 export async function choose(chosen: Language): Promise<void> {
   language.value = chosen;
   localStorage.setItem(STORED, chosen);
-  await loadWords();
+  // after a deployment, files of the page that is open may be gone: the new page has its own
+  await loadWords().catch(() => location.reload());
 }
 
 function show(key: string, values: Values = {}): string {

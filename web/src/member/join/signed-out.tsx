@@ -1,7 +1,8 @@
 // What people see who are not signed in.
 
-import { useResource } from "../../shared/resource";
 import { config } from "../../shared/config";
+import { Problem } from "../../shared/problem";
+import { useResource } from "../../shared/resource";
 import { session } from "../../shared/session";
 import { say } from "../../shared/texts";
 import { t } from "../texts";
@@ -11,7 +12,7 @@ export function SignedOutPage() {
   return (
     <div class="narrow stack">
       <Title text={t("hello")} />
-      {session.state.value === "starting" ? <p class="quiet">{say("loading")}</p> : <p>{t("helloMore")}</p>}
+      <p>{t("helloMore")}</p>
       <SignInButtons />
       <p class="small quiet">
         <a href="/app/join">{t("haveCode")}</a>
@@ -23,7 +24,8 @@ export function SignedOutPage() {
 /** Buttons that lead to the sign-in pages, and return to `returnTo`. */
 export function SignInButtons({ returnTo }: { readonly returnTo?: string }) {
   const settings = useResource(() => config(), []);
-  if (settings.error || settings.data?.signInOrigin === "") return <p class="notice bad">{t("noSignIn")}</p>;
+  if (settings.error) return <Problem error={settings.error} retry={settings.reload} />;
+  if (settings.data?.signInOrigin === "") return <p class="notice bad">{t("noSignIn")}</p>;
   return (
     <div class="row">
       {settings.data?.signUp && (
