@@ -51,7 +51,6 @@ def is_problem(response: object, status: int) -> bool:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
         ("GET", "/v1/nothing", 404),
         ("GET", "/v1/me/", 404),
         ("DELETE", "/v1/me", 405),
