@@ -194,27 +194,35 @@ def use_region(environment: MutableMapping[str, str]) -> None:
 
 
 def _is_web_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:  # its text quotes the URL
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+    parts = _split(url)
+    return parts is not None and parts.scheme in ("http", "https") and _has_host(parts)
 
 
 def _is_redis_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:  # its text quotes the URL
+    parts = _split(url)
+    if parts is None:
         return False
     if parts.scheme == "unix":
         return bool(parts.path)
-    has_host = bool(parts.hostname) and port != 0
     database = parts.path.strip("/")
     if database and not database.isdecimal():
         return False  # redis-py would use database 0
-    return parts.scheme in ("redis", "rediss") and has_host and not _has_cut_password(parts)
+    is_redis = parts.scheme in ("redis", "rediss")
+    return is_redis and _has_host(parts) and not _has_cut_password(parts)
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of a URL; None if it is none, or its port is no number of a port."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # its text quotes the URL
+        return None
+    return parts
+
+
+def _has_host(parts: SplitResult) -> bool:
+    return bool(parts.hostname) and parts.port != 0
 
 
 def _has_cut_password(parts: SplitResult) -> bool:

@@ -4,6 +4,7 @@ Import none of the code under test: the fold is written a second time here.
 """
 
 import asyncio
+import contextlib
 import json
 import zlib
 from collections import Counter, defaultdict
@@ -15,7 +16,10 @@ import aiohttp
 from tests.chaos import fold
 from tests.chaos.activity import Activity, Write
 from tests.chaos.system import System
+from tests.support.eventually import eventually
 
+AVAILABLE_SECONDS = 10
+"""Seconds within which a read gets another answer than 503 once no fault is injected."""
 MAIL_ENDINGS = {"InviteSent", "SendingFailed"}
 
 Item = dict[str, Any]
@@ -176,7 +180,7 @@ async def wrong_reads(
 ) -> list[str]:
     """Read every member through the gateway; return what differs from the fold of the log.
 
-    `only` chooses streams by their items.
+    `only` chooses streams by their items. A read that is refused with 503 is repeated.
     """
     streams = await log_of(system, "referrals")
     folded = {stream: events_of(items) for stream, items in streams.items() if only(items)}
@@ -185,9 +189,8 @@ async def wrong_reads(
     async with aiohttp.ClientSession(system.gateway.url) as session:
 
         async def read(path: str, sub: str) -> tuple[int, Any]:
-            headers = {"Authorization": f"Bearer {activity.access(sub)}"}
-            async with room, session.get(path, headers=headers) as response:
-                return response.status, await response.json(content_type=None)
+            async with room:
+                return await read_when_available(session, path, activity.access(sub))
 
         async def compare(stream: str, events: Events) -> None:
             sub = stream.removeprefix("member-")
@@ -204,6 +207,27 @@ async def wrong_reads(
 
         await asyncio.gather(*(compare(stream, events) for stream, events in accounts.items()))
     return wrong
+
+
+async def read_when_available(
+    session: aiohttp.ClientSession, path: str, token: str
+) -> tuple[int, Any]:
+    """Return the status and the body of a read; repeat it while it is refused with 503.
+
+    Clients do the same. This process forwards the connections to Redis: when it pauses, for example
+    to collect garbage, the gateway sees an outage, although no fault is injected any more.
+    """
+    headers, answer = {"Authorization": f"Bearer {token}"}, (503, None)
+
+    async def answered() -> bool:
+        nonlocal answer
+        async with session.get(path, headers=headers) as response:
+            answer = response.status, await response.json(content_type=None)
+        return answer[0] != 503
+
+    with contextlib.suppress(AssertionError):  # the last answer is judged
+        await eventually(answered, seconds=AVAILABLE_SECONDS)
+    return answer
 
 
 async def waiting(system: System) -> dict[str, int]:

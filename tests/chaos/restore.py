@@ -32,7 +32,8 @@ async def restore_log(world: World) -> None:
     assert await world.system.rebuilds_ended() == [0] * len(RESTORED)
     await world.system.start_all()
     before = world.activity
-    assert await checks.wrong_reads(world.system, before) == []
+    wrong = await checks.wrong_reads(world.system, before)
+    assert wrong == [], wrong
     await checks.check_read_models(world.system)
     # their clients know outcomes that are gone now: others go on
     world.activity = replace(

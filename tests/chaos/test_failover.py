@@ -69,7 +69,8 @@ async def fail_over(world: World, *, lag: float, keep_old: bool) -> list[object]
     assert await wrong_streams(world, moment) == set()
     world.system.assert_alive()
     await world.settle()
-    assert await checks.wrong_reads(world.system, world.activity) == []
+    wrong = await checks.wrong_reads(world.system, world.activity)
+    assert wrong == [], wrong
     writes, old = len(world.activity.writes) - before, "replica" if keep_old else "dead"
     timed = [*phases(world.system, moment), f"{right:.1f} s"]
     return [f"{lag:.1f} s", old, writes, behind, *timed]

@@ -135,7 +135,8 @@ class World:
         await checks.check_writes(system, activity.writes)
         checks.check_seats(await checks.log_of(system, "referrals"))
         await checks.check_read_models(system)
-        assert await checks.wrong_reads(system, activity) == []
+        wrong = await checks.wrong_reads(system, activity)
+        assert wrong == [], wrong
         if "invites" in system.services:
             await checks.check_announced(system)
             async with aiohttp.ClientSession() as session:

@@ -87,3 +87,15 @@ def precision_and_recall(token: SimulatedToken, clusters: list[set[str]]) -> tup
     true = pairs([group & holders for group in token.owners])
     both = len(found & true)
     return both / len(found) if found else 1.0, both / len(true) if true else 1.0
+
+
+def small_token() -> SimulatedToken:
+    """The deployer keeps 40 %, a pool 30 %, two wallets of one owner 20 %, a stranger 10 %."""
+    simulated = SimulatedToken(1)
+    pool, (one, other, stranger) = simulated.new_contract(), simulated.new_wallets(3)
+    simulated.transfer(simulated.deployer, pool, SUPPLY * 6 // 10)
+    simulated.transfer(pool, one, SUPPLY * 2 // 10)
+    simulated.transfer(one, other, SUPPLY // 10)
+    simulated.transfer(pool, stranger, SUPPLY // 10)
+    simulated.same_owner(one, other)
+    return simulated

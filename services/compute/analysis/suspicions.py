@@ -128,7 +128,8 @@ def _insiders(acts: Acts, groups: Sequence[Group], launch: int) -> frozenset[int
     before = links.where(transfers.block[links.row].astype(np.int64) < launch)
     early = before.target[nodes.wallets[before.target]]
     found = set(early[acts.ledger.balances.positive[early]].tolist())
-    deployer = nodes.index.get(acts.facts.token.deployer or "")
+    address = acts.facts.token.deployer
+    deployer = None if address is None else nodes.index.get(address)
     for group in groups:
         if deployer in group.nodes:
             found |= {node for node in group.nodes if nodes.balances[node] > 0}

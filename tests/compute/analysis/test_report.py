@@ -26,6 +26,7 @@ from tests.compute.simulated_token import (
     SimulatedToken,
     hash_of,
     simulated_token,
+    small_token,
 )
 
 NAMES = [f"0x{n:040x}" for n in range(6)]
@@ -153,20 +154,8 @@ def test_concentration_at_its_ends() -> None:
     assert concentration(np.full(100, 0.01)).nakamoto == 51
 
 
-def small() -> SimulatedToken:
-    """The deployer keeps 40 %, a pool 30 %, two wallets of one owner 20 %, a stranger 10 %."""
-    simulated = SimulatedToken(1)
-    pool, (one, other, stranger) = simulated.new_contract(), simulated.new_wallets(3)
-    simulated.transfer(simulated.deployer, pool, SUPPLY * 6 // 10)
-    simulated.transfer(pool, one, SUPPLY * 2 // 10)
-    simulated.transfer(one, other, SUPPLY // 10)
-    simulated.transfer(pool, stranger, SUPPLY // 10)
-    simulated.same_owner(one, other)
-    return simulated
-
-
 def test_a_small_report_by_hand() -> None:
-    report = analysed(small()).report
+    report = analysed(small_token()).report
     assert report.supply.model_dump() == {
         "burned": 0, "contracts": 0.3, "exchanges": 0, "circulating": 0.7, "unknown": 0,
     }  # fmt: skip
@@ -181,7 +170,7 @@ def test_a_small_report_by_hand() -> None:
 
 
 def test_a_pools_share_is_of_the_supply_and_a_wallets_of_the_circulating_supply() -> None:
-    shares = {row.amount: row.share for row in analysed(small()).holders}
+    shares = {row.amount: row.share for row in analysed(small_token()).holders}
     assert shares[str(SUPPLY * 4 // 10)] == pytest.approx(4 / 7)
     assert shares[str(SUPPLY * 3 // 10)] == pytest.approx(0.3)
 
@@ -194,7 +183,7 @@ def test_all_shares_of_the_supply_add_up() -> None:
 
 @pytest.mark.parametrize("where", [ZERO, "0x000000000000000000000000000000000000dEaD".lower()])
 def test_burned_tokens_do_not_circulate(where: str) -> None:
-    simulated = small()
+    simulated = small_token()
     simulated.transfer(simulated.deployer, where, SUPPLY // 10)
     report = analysed(simulated).report
     assert report.supply.burned == pytest.approx(0.1)
@@ -203,7 +192,7 @@ def test_burned_tokens_do_not_circulate(where: str) -> None:
 
 def test_tokens_burned_off_the_supply_are_not_counted() -> None:
     """Most tokens subtract what is burned from totalSupply."""
-    simulated = small()
+    simulated = small_token()
     simulated.transfer(simulated.deployer, ZERO, SUPPLY // 10)
     facts = simulated.facts()
     facts = replace(facts, token=replace(facts.token, total_supply=SUPPLY * 9 // 10))
@@ -220,7 +209,7 @@ def report_of(simulated: SimulatedToken, facts: ChainFacts) -> ClusterReport:
 
 
 def test_incomplete_logs_are_reported() -> None:
-    simulated, facts = small(), small().facts()
+    simulated, facts = small_token(), small_token().facts()
     rebased = replace(facts, token=replace(facts.token, total_supply=SUPPLY * 2))
     assert report_of(simulated, rebased).quality.warnings == ("supply_differs_from_transfers",)
     fees = replace(facts, balances={**facts.balances, simulated.deployer: 17})
@@ -240,7 +229,7 @@ def test_a_token_without_transfers_has_an_empty_report() -> None:
 
 
 def test_fresh_wallets_were_funded_in_the_last_week() -> None:
-    simulated = small()
+    simulated = small_token()
     assert analysed(simulated).report.metrics.fresh_wallet_share == pytest.approx(3 / 7)
     facts = simulated.facts()
     late = replace(facts.pinned, timestamp=facts.pinned.timestamp + 8 * 86_400)
@@ -248,7 +237,7 @@ def test_fresh_wallets_were_funded_in_the_last_week() -> None:
 
 
 def test_holders_are_listed_by_balance() -> None:
-    analysis = analysed(small())
+    analysis = analysed(small_token())
     assert [int(holder.amount) for holder in analysis.holders] == sorted(
         (int(holder.amount) for holder in analysis.holders), reverse=True
     )
@@ -308,7 +297,7 @@ def test_the_same_report_twice_has_no_difference() -> None:
 
 
 def test_grown_new_and_gone_clusters_are_compared() -> None:
-    simulated = small()
+    simulated = small_token()
     before = analysed(simulated).report
     (one, other) = (member.address.lower() for member in before.clusters[0].members)
     third = simulated.new_wallet()

@@ -22,21 +22,9 @@ from compute.transfers import TransferRow, Transfers
 from contracts.chains import checksum_address
 from contracts.cluster_report import ClusterReport, Limit
 from contracts.compute import CompleteAnalysis
-from tests.compute.simulated_token import SUPPLY, TOKEN, ZERO, SimulatedToken, hash_of
+from tests.compute.simulated_token import SUPPLY, TOKEN, ZERO, SimulatedToken, hash_of, small_token
 
 MAX = 2**256 - 1
-
-
-def launched() -> SimulatedToken:
-    """The deployer keeps 40 %, a pool 30 %, two wallets of one owner 20 %, a stranger 10 %."""
-    simulated = SimulatedToken(1)
-    pool, (one, other, stranger) = simulated.new_contract(), simulated.new_wallets(3)
-    simulated.transfer(simulated.deployer, pool, SUPPLY * 6 // 10)
-    simulated.transfer(pool, one, SUPPLY * 2 // 10)
-    simulated.transfer(one, other, SUPPLY // 10)
-    simulated.transfer(pool, stranger, SUPPLY // 10)
-    simulated.same_owner(one, other)
-    return simulated
 
 
 def with_contract(
@@ -70,7 +58,7 @@ def limits(report: ClusterReport) -> dict[str, Limit]:
 
 
 def test_the_amounts_of_an_agreeing_token_have_no_limits() -> None:
-    output = with_contract(launched(), launched().balances())
+    output = with_contract(small_token(), small_token().balances())
     assert output.report.quality.balances_verified
     assert not limits(output.report)
     assert sum(share or 0 for share in shares(output).values()) == pytest.approx(1)
@@ -78,7 +66,7 @@ def test_the_amounts_of_an_agreeing_token_have_no_limits() -> None:
 
 def test_a_supply_without_a_log_is_found_with_the_deployer() -> None:
     """As with old contracts that set a balance in their constructor: 47 % and no log."""
-    simulated = launched()
+    simulated = small_token()
     simulated.rows.pop(0)
     founder = simulated.new_wallet(funded=False)
     held = {name: max(0, amount) for name, amount in simulated.balances().items()}
@@ -104,7 +92,7 @@ def required_owner(simulated: SimulatedToken, owner: str) -> str | None:
 
 
 def test_a_deployer_in_no_transfer_is_among_the_holders() -> None:
-    simulated = launched()
+    simulated = small_token()
     minted = [replace_sender(row, simulated.deployer, ZERO) for row in simulated.rows[1:]]
     held = {n: b for n, b in simulated.balances().items() if n != simulated.deployer}
     held[simulated.deployer] = SUPPLY
@@ -131,7 +119,7 @@ def test_holders_of_a_rebasing_token_have_what_the_contract_says() -> None:
 
 
 def test_a_reflecting_token_adds_up_with_the_contract() -> None:
-    simulated = launched()
+    simulated = small_token()
     held = {name: amount * 101 // 100 for name, amount in simulated.balances().items()}
     output = with_contract(simulated, held)
     assert sum(share or 0 for share in shares(output).values()) == pytest.approx(1)
@@ -140,7 +128,7 @@ def test_a_reflecting_token_adds_up_with_the_contract() -> None:
 
 @pytest.mark.parametrize("said", [0, 1, MAX, SUPPLY * 1_000])
 def test_a_misreported_supply_changes_neither_shares_nor_clusters(said: int) -> None:
-    simulated = launched()
+    simulated = small_token()
     right = with_contract(simulated, simulated.balances())
     wrong = with_contract(simulated, simulated.balances(), said)
     assert shares(wrong) == shares(right)
@@ -150,7 +138,7 @@ def test_a_misreported_supply_changes_neither_shares_nor_clusters(said: int) -> 
 
 
 def test_supply_in_unknown_hands_is_a_limit() -> None:
-    simulated = launched()
+    simulated = small_token()
     report = with_contract(simulated, simulated.balances(), SUPPLY * 5 // 4).report
     assert report.supply.unknown == pytest.approx(0.2)
     assert limits(report)["supply_held_by_unknown"].share == pytest.approx(0.2)
@@ -158,7 +146,7 @@ def test_supply_in_unknown_hands_is_a_limit() -> None:
 
 
 def test_a_burn_of_more_than_was_minted_ends_in_a_report() -> None:
-    simulated = launched()
+    simulated = small_token()
     simulated.transfer(simulated.deployer, ZERO, 50 * SUPPLY)
     held = {name: max(0, amount) for name, amount in simulated.balances().items()}
     for balances in (held, held | {ZERO: 0}, held | {ZERO: MAX}, {}):
@@ -170,7 +158,7 @@ def test_a_burn_of_more_than_was_minted_ends_in_a_report() -> None:
 
 @pytest.mark.parametrize("counted", [0, 1])
 def test_the_contract_says_whether_burned_tokens_count(counted: int) -> None:
-    simulated = launched()
+    simulated = small_token()
     simulated.transfer(simulated.deployer, ZERO, SUPPLY // 10)
     balances = simulated.balances() | {ZERO: counted * SUPPLY // 10}
     report = with_contract(simulated, balances).report
@@ -179,7 +167,7 @@ def test_the_contract_says_whether_burned_tokens_count(counted: int) -> None:
 
 
 def test_a_holder_cannot_be_given_more_than_exists() -> None:
-    simulated = launched()
+    simulated = small_token()
     balances = simulated.balances()
     victim = max(balances, key=lambda name: balances[name])
     output = with_contract(simulated, balances | {victim: MAX}, SUPPLY)
@@ -247,8 +235,16 @@ def test_every_token_gets_a_valid_report(
     require_valid(output)
 
 
+def test_a_token_without_a_known_deployer_gets_a_report() -> None:
+    simulated = small_token()
+    facts = simulated.facts()
+    facts = replace(facts, token=replace(facts.token, deployer=None))
+    transfers, labels = simulated.transfers(), Labels("none")
+    require_valid(analyse(transfers, facts, labels, Parameters(), chain="ethereum", computed_at=1))
+
+
 def test_asking_for_facts_comes_to_an_end() -> None:
-    simulated = launched()
+    simulated = small_token()
     facts, chance = simulated.facts(), random.Random(1)
     for _ in range(8):
         asked = required_facts(simulated.transfers(), facts, Labels("none"), Parameters())
@@ -261,7 +257,7 @@ def test_asking_for_facts_comes_to_an_end() -> None:
 
 
 def test_what_a_service_without_a_label_holds_does_not_circulate() -> None:
-    simulated = launched()
+    simulated = small_token()
     desk = simulated.new_wallet()
     simulated.transfer(simulated.deployer, desk, SUPPLY // 10)
     facts = replace(simulated.facts(), nonces={desk: 100_000})
