@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from deploy.local.chain import SimulatedChain, TokenSimulation, application, simulate
+from deploy.local.chain.simulation import SUPPLY
 from deploy.local.provision import web_environment
 from tests.support.stack import Stack
 
@@ -23,8 +24,8 @@ def chains() -> dict[str, SimulatedChain]:
     hostile = SimulatedChain(
         _token(), chain_id=51_002, name=HOSTILE_NAME, symbol=HOSTILE_SYMBOL, style="range-1000"
     )
-    cut_off = SimulatedChain(_token(), chain_id=51_003, truncates=300)
-    return {"growing": growing, "hostile": hostile, "cut": cut_off}
+    inflated = SimulatedChain(_token(), chain_id=51_003, supply=2 * SUPPLY)
+    return {"growing": growing, "hostile": hostile, "inflated": inflated}
 
 
 def _token() -> TokenSimulation:

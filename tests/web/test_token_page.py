@@ -191,7 +191,7 @@ async def test_an_address_with_a_typing_error_is_corrected(arrive: Arrive) -> No
 
 
 async def test_a_report_that_is_not_verified_says_so_first(arrive: Arrive) -> None:
-    alice = await at_map(arrive, f"/app/token/cut/{TOKEN}")
+    alice = await at_map(arrive, f"/app/token/inflated/{TOKEN}")
     notice = alice.page.locator("[data-verified=false]")
     assert "Read this report with care" in await notice.inner_text()
     order = await notice.evaluate(
@@ -204,7 +204,7 @@ async def test_a_report_that_is_not_verified_says_so_first(arrive: Arrive) -> No
 async def test_axe_finds_nothing_and_nothing_is_cut_off(theme: str, arrive: Arrive) -> None:
     alice = await at_map(arrive, GROWING, color_scheme=theme)
     found, overflowing = {}, []
-    for path in ("/app/token/", GROWING, f"/app/token/cut/{TOKEN}"):
+    for path in ("/app/token/", GROWING, f"/app/token/inflated/{TOKEN}"):
         await alice.open(path)
         await (alice.text("Recently viewed") if path == "/app/token/" else drawn(alice))
         if path != "/app/token/":

@@ -71,6 +71,8 @@ class SimulatedChain:
     """Calls answered so far, by method."""
     name: str = "Demo Token"
     symbol: str = "DEMO"
+    supply: int = SUPPLY
+    """What the token returns as its total supply."""
     gap: int = 0
     """Empty blocks before each block of the simulation."""
     _branched_at: int = 0
@@ -270,7 +272,7 @@ class SimulatedChain:
         if data.startswith(BALANCE_OF):
             return _word(max(0, self._tokens["0x" + data[-40:]].at(number)))
         results = {
-            TOTAL_SUPPLY: _word(SUPPLY),
+            TOTAL_SUPPLY: _word(self.supply),
             NAME: _text(self.name),
             SYMBOL: _text(self.symbol),
             DECIMALS: _word(18),
