@@ -302,6 +302,22 @@ async def test_a_request_that_waits_gets_the_report(
     assert (response.status, response.json["computedAt"]) == (200, now)
 
 
+@pytest.mark.parametrize("path", [*VIEWS, f"{PATH}/map"])
+async def test_a_request_that_waits_gets_what_it_asked_for(
+    path: str, client: GatewayClient, gateways: Gateways, now: int
+) -> None:
+    waiting = asyncio.create_task(
+        client.get(path, client.issuer.access(), headers={"Prefer": "wait=10"})
+    )
+    await eventually(lambda: client.gateway.dependencies.read_models.document(ANALYSIS_JOBS, JOB))
+    await store_report(gateways, now)
+    await client.bus.compute(complete())
+    response = await asyncio.wait_for(waiting, 10)
+    later = await client.get(path, client.issuer.access())
+    assert (response.status, response.body) == (200, later.body)
+    assert response.headers.get("ETag") == later.headers.get("ETag")
+
+
 def start() -> StartAnalysis:
     return StartAnalysis(
         chain_id=1, token_address=TOKEN, run=1, from_block=1, block=9, block_hash=BLOCK,

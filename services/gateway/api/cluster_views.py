@@ -7,7 +7,7 @@ import orjson
 from pydantic import Field
 
 from contracts.cluster_report import ClusterGraph, HistoryPage, HoldersPage, ReportDiff
-from gateway.api.clusters import PATH, Clusters, Seconds
+from gateway.api.clusters import PATH, Seconds
 from gateway.api.report_parts import AtQuery, ReportParts
 from gateway.api.reports import Reports, diff_key
 from gateway.api.tokens import EXAMPLE, Token, Tokens
@@ -47,16 +47,15 @@ class ClusterViews:
 
     tokens: Tokens
     reports: Reports
-    clusters: Clusters
     parts: ReportParts
 
     async def list_holders(self, context: RequestContext) -> Response:
         """Return a page of holders; a cursor continues in the report that it began in."""
         token, query = self.tokens.in_path(context), read_query(context, HoldersQuery)
         if query.cursor is None:
-            computed_at = await self.parts.computed_at(token, query.at)
-            if computed_at is None:
-                return await self.clusters.respond_missing(context, token)
+            computed_at = await self.parts.computed_at(context, token, query.at)
+            if isinstance(computed_at, Response):
+                return computed_at
             at, first = computed_at, 0
         else:
             at, first = map(int, query.cursor.split("-"))

@@ -79,9 +79,9 @@ class Clusters:
         token, query = self.tokens.in_path(context), read_query(context, ClusterQuery)
         if query.at is not None:
             return await self._past_report(context, token, int(query.at), query.fields)
-        found = await self.reports.reports.get(token.report_key)
-        if found is None:
-            return await self.respond_missing(context, token, query.fields)
+        found = await self.newest_report(context, token)
+        if isinstance(found, Response):
+            return found
         job_id = await self._refresh(context, token) if found.state == "stale" else None
         return _report_response(context, found, query.fields, job_id)
 
@@ -95,15 +95,18 @@ class Clusters:
         _raise_lasting_failure(job)
         return _queued_response(context, token, job, deduplicated=running)
 
-    async def respond_missing(
-        self, context: RequestContext, token: Token, fields: str | None = None
-    ) -> Response:
-        """Request the first analysis of a token; respond with its report if the caller waits.
+    async def newest_report(self, context: RequestContext, token: Token) -> Found | Response:
+        """Return the newest report; if there is none, request the first analysis of the token.
+
+        A caller that waits gets the report of that analysis; for others, and after the wait, the
+        return value is the response 202.
 
         Raises:
             Problem: 404 or 422 if the token cannot be analysed; 429 if the caller has started too
                 many analyses; 503 if the bus is down.
         """
+        if (found := await self.reports.reports.get(token.report_key)) is not None:
+            return found
         job = await self.jobs.load(token.job_id)
         _raise_lasting_failure(job)
         running = _is_running(job)
@@ -115,7 +118,7 @@ class Clusters:
             job = await self.jobs.wait(token.job_id, preference.wait)
             _raise_lasting_failure(job)
             if (found := await self.reports.reports.get(token.report_key)) is not None:
-                return _report_response(context, found, fields)
+                return found
         return _queued_response(context, token, job, deduplicated=running)
 
     async def _past_report(

@@ -40,26 +40,28 @@ class ReportParts:
                 the part: earlier versions of the service did not make it.
         """
         token, query = self.tokens.in_path(context), read_query(context, AtQuery)
-        computed_at = await self.computed_at(token, query.at)
-        if computed_at is None:
-            return await self.clusters.respond_missing(context, token)
+        computed_at = await self.computed_at(context, token, query.at)
+        if isinstance(computed_at, Response):
+            return computed_at
         found = await reader.get(f"{token.report_key}@{computed_at}")
         if found is None:
             detail = f"This report was made without a {name}. Request a new analysis to get one."
             raise not_found(detail, code=f"no_{name}")
         return etag_response(context, found.stored.body, f'"{computed_at}"')
 
-    async def computed_at(self, token: Token, at: str | None) -> int | None:
+    async def computed_at(
+        self, context: RequestContext, token: Token, at: str | None
+    ) -> int | Response:
         """Return when the newest report was computed, or the one as of a past time.
 
-        None if the token has no report yet.
+        If the token has no report yet, the return value is the response 202 to a request for one.
 
         Raises:
-            Problem: 404 if there is no report from before that time.
+            Problem: 404 if there is no report from before that time, and as `newest_report` does.
         """
         if at is None:
-            newest = await self.reports.reports.get(token.report_key)
-            return None if newest is None else newest.stored.computed_at
+            newest = await self.clusters.newest_report(context, token)
+            return newest if isinstance(newest, Response) else newest.stored.computed_at
         head = await self.reports.store.newest(token.report_key, until=int(at))
         if head is None:
             raise not_found("There is no report from before that time.", code="no_report")

@@ -8,7 +8,7 @@ import orjson
 from pydantic import Field
 
 from contracts.token_map import TokenMap
-from gateway.api.clusters import PATH, Clusters
+from gateway.api.clusters import PATH
 from gateway.api.report_parts import AtQuery, ReportParts
 from gateway.api.reports import Reports
 from gateway.api.tokens import EXAMPLE, Tokens
@@ -41,7 +41,6 @@ class TokenMaps:
     """Serve maps of the newest report, and of past ones."""
 
     tokens: Tokens
-    clusters: Clusters
     parts: ReportParts
     maps: ReadThrough
     """Key: `<report_key>@<computed at>/<top>`."""
@@ -49,9 +48,9 @@ class TokenMaps:
     async def get(self, context: RequestContext) -> Response:
         """Return the map of the newest report, or of the one as of a past time."""
         token, query = self.tokens.in_path(context), read_query(context, MapQuery)
-        computed_at = await self.parts.computed_at(token, query.at)
-        if computed_at is None:
-            return await self.clusters.respond_missing(context, token)
+        computed_at = await self.parts.computed_at(context, token, query.at)
+        if isinstance(computed_at, Response):
+            return computed_at
         found = await self.maps.get(f"{token.report_key}@{computed_at}/{query.top}")
         if found is None:
             detail = "This report was made without a map. Request a new analysis to get one."
@@ -144,6 +143,7 @@ ROUTES: Final = (
         limits=("reads",),
         query=MapQuery,
         conditional=True,
+        waits=True,
         pending=True,
         example=EXAMPLE,
         response=TokenMap,
