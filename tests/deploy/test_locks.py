@@ -1,6 +1,7 @@
 """Locks: hashes and no addresses, what ships is what was tested, and every import is declared."""
 
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -13,6 +14,15 @@ from deploy.folders import ROOT, library_names, service_names
 
 SERVICES = service_names()
 LOCKS = sorted(ROOT.glob("*.lock")) + sorted(ROOT.glob("services/*/requirements.lock"))
+NPM_LOCKS = [
+    ROOT / "web" / "package-lock.json",
+    *sorted(ROOT.glob("tests/packages/*/package-lock.json")),
+]
+RECIPES = [ROOT / "Makefile", *sorted((ROOT / ".ci").iterdir())]
+UNLOCKED = re.compile(
+    r"npm( --?\S+( [^-\s]\S*)?)* (install|add) (?!.*--package-lock-only)"
+    r"|npx |pip install (?!.*--require-hashes)"
+)
 LIBRARIES = library_names()
 OWN = {"contracts", "chassis", "deploy", *SERVICES, *LIBRARIES}
 
@@ -28,6 +38,23 @@ def test_a_lock_holds_hashes_and_no_addresses(lock: Path) -> None:
     assert "--index" not in text
     for block in re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]:
         assert "--hash=sha256:" in block, block.splitlines()[0]
+
+
+@pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: lock.parent.name)
+def test_a_lock_of_npm_holds_hashes_and_no_addresses(lock: Path) -> None:
+    packages = json.loads(lock.read_text())["packages"]
+    declared = json.loads((lock.parent / "package.json").read_text())
+    assert packages.pop("").get("dependencies", {}) == declared.get("dependencies", {})
+    assert packages
+    for name, package in packages.items():
+        assert "resolved" not in package, name
+        assert package["integrity"].startswith("sha512-"), name
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_packages_are_installed_from_locks_only(recipe: Path) -> None:
+    lines = recipe.read_text().splitlines()
+    assert [line for line in lines if UNLOCKED.search(line)] == []
 
 
 def test_no_lock_that_records_addresses_is_kept() -> None:

@@ -14,7 +14,8 @@ from deploy.local.demo_users import PASSWORD, UserPool
 PACKAGES = ROOT / ".local" / "browser"
 CHROMIUM = shutil.which("chromium")
 AXE = PACKAGES / "node_modules" / "axe-core" / "axe.min.js"
-INSTALLED = CHROMIUM is not None and AXE.is_file() and (PACKAGES / "python").is_dir()
+PLAYWRIGHT = next((PACKAGES / "venv").glob("lib/python*/site-packages"), None)
+INSTALLED = CHROMIUM is not None and AXE.is_file() and PLAYWRIGHT is not None
 WAIT_MS = 20_000
 REFUSED = ("Content Security Policy", "TrustedHTML", "TrustedScript", "Refused to")
 """Parts of what Chromium prints about a violation of the policy."""
@@ -24,7 +25,7 @@ REFUSED = ("Content Security Policy", "TrustedHTML", "TrustedScript", "Refused t
 async def chromium() -> AsyncIterator[Any]:
     """Run Chromium."""
     # its own folder: most environments need no browser
-    sys.path.append(str(PACKAGES / "python"))
+    sys.path.append(str(PLAYWRIGHT))
     from playwright.async_api import async_playwright  # noqa: PLC0415  see above
 
     async with async_playwright() as playwright:
