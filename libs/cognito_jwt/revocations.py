@@ -177,6 +177,7 @@ class RevocationList:
         if lost:
             log.warning("revocations_restored", count=len(lost))
             await self._write(lost)
+            self._seen = None  # what was seen lacked them: it must not pass for the list again
 
     def _merge(self, revocations: Iterable[Revocation]) -> None:
         stronger = {e.name: e for e in revocations if _weaker(self._entries.get(e.name), e)}

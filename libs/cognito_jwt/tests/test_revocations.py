@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
@@ -127,6 +127,7 @@ steps = st.one_of(
 @hypothesis_settings(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
 )
+@example(course=[("add", 1), ("fail over", 0), ("refresh", 1), ("fail over", 0)])
 @given(course=st.lists(steps, max_size=14))
 async def test_no_revocation_is_lost_whatever_redis_forgets(
     redis: Any, course: list[tuple[str, int]]
