@@ -21,11 +21,10 @@ from chassis.views.read_models import ReadModels
 from contracts.messages import Metadata
 from contracts.referrals import (
     CodeIssued,
-    ConfirmReferral,
     CreditReferred,
     OpenAccount,
+    RedeemReferral,
     ReferralCommand,
-    ReserveReferral,
 )
 from contracts.streams import MEMBERS
 from referrals.app import REFERRALS, Referrals
@@ -137,15 +136,11 @@ async def _open_accounts(past: Past, subjects: Mapping[str, str]) -> None:
 async def _refer(past: Past, referrer: str, person: str, days: float) -> None:
     """Let a person join with a member's code."""
     code, invited = await past.code_of(referrer), str(uuid.uuid5(_NAMES, person))
-    ids = past.referrals.settings.referral_ids
-    use_id = ids.use_ids(referrer, person)[0]
-    reserve = ReserveReferral(member_id=referrer, code=code, invited_user=person)
-    await past.execute(reserve, f"reserve {person}", days)
     await past.execute(OpenAccount(member_id=invited, email=person), f"open {person}", days)
-    confirm = ConfirmReferral(
-        member_id=referrer, use_id=use_id, invited_id=invited, invited_user=person
-    )
-    await past.execute(confirm, f"confirm {person}", days)
+    # in one commit: the running service would expire a reservation of the past at once
+    redeem = RedeemReferral(member_id=referrer, code=code, invited_user=person, invited_id=invited)
+    await past.execute(redeem, f"redeem {person}", days)
+    use_id = past.referrals.settings.referral_ids.use_ids(referrer, person)[0]
     credit = CreditReferred(member_id=invited, referrer_id=referrer, use_id=use_id)
     await past.execute(credit, f"credit {person}", days)
 
