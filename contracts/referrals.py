@@ -272,6 +272,7 @@ Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 class CloseDay(ReferralsCommand):
     """Store the state of a board at the end of a day (UTC); only the first command does."""
 
+    excluded_from_hash: ClassVar[frozenset[str]] = frozenset({"counted_by"})
     type: Literal["CloseDay"] = "CloseDay"
     board: Board
     day: Day
@@ -279,6 +280,8 @@ class CloseDay(ReferralsCommand):
     """From the most points to the least."""
     first: Annotated[tuple[BoardPlace, ...], Field(max_length=MAX_BOARD_ENTRIES)]
     """The first hundred."""
+    counted_by: Count = 0
+    """Version of the fold that has counted every member; 0: not every stream could be read."""
 
     @property
     def stream(self) -> str:
@@ -530,6 +533,8 @@ class DayClosed(Event):
     members: int
     levels: tuple[BoardLevel, ...]
     first: tuple[BoardPlace, ...]
+    counted_by: int = 0
+    """Version of the fold that has counted every member; the next day can be counted from it."""
     closed_at: UnixTime
 
 

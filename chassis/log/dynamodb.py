@@ -63,7 +63,7 @@ _THROTTLED: Final[Any] = {
     "Error": {"Code": "ThrottlingException", "Message": "items of a batch were not written"}
 }
 _FILTERED_PAGE: Final = 10_000
-"""Items that DynamoDB filters for one reply, of which at most one is returned."""
+"""Items that DynamoDB filters for one reply, of which it returns few."""
 
 
 _TOO_LARGE: Final = re.compile(r"[Ii]tem size .*exceed|exceed.* maximum allowed size")
@@ -250,9 +250,16 @@ class DynamoDBEventStore(Generic[E]):
             yield Page(tuple(commits), next_cursor, units, tuple(unreadable))
 
     async def scan_heads(
-        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
+        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None, since_ms: int = 0
     ) -> AsyncIterator[HeadsPage]:
-        pages = self._scan(segment, segments, cursor, ProjectionExpression=HEAD_ATTRIBUTES)
+        options: dict[str, Any] = {"ProjectionExpression": HEAD_ATTRIBUTES}
+        if since_ms:
+            options |= {
+                "FilterExpression": "t >= :since",
+                "ExpressionAttributeValues": {":since": {"N": str(since_ms)}},
+                "Limit": _FILTERED_PAGE,
+            }
+        pages = self._scan(segment, segments, cursor, **options)
         async for items, next_cursor, units in pages:
             heads: dict[str, tuple[int, int]] = {}
             for item in items:

@@ -403,9 +403,13 @@ class EventStore(Protocol[E]):
         """Read all commits consistently; continue after `cursor` with the same `segments`."""
 
     def scan_heads(
-        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
+        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None, since_ms: int = 0
     ) -> AsyncIterator[HeadsPage]:
-        """Scan without the events; a stream on two pages has its head on one of them."""
+        """Scan without the events; a stream on two pages has its head on one of them.
+
+        `since_ms` leaves out commits that are older (UNIX milliseconds); the store reads them
+        nevertheless, and charges for them.
+        """
 
     async def approximate_commits(self) -> int:
         """Return about how many commits there are; the number may be hours old.

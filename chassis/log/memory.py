@@ -174,10 +174,14 @@ class MemoryEventStore(Generic[E]):
             yield Page(tuple(commits), next_cursor, unreadable=tuple(unreadable))
 
     async def scan_heads(
-        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None
+        self, *, segment: int = 0, segments: int = 1, cursor: str | None = None, since_ms: int = 0
     ) -> AsyncIterator[HeadsPage]:
         async for stored, next_cursor in self._pages(segment, segments, cursor):
-            heads = {commit.stream: (commit.last, commit.origin.at) for commit in stored}
+            heads = {
+                commit.stream: (commit.last, commit.origin.at)
+                for commit in stored
+                if commit.origin.at >= since_ms
+            }
             yield HeadsPage(heads, next_cursor)
 
     async def approximate_commits(self) -> int:

@@ -63,6 +63,7 @@ def _close(board_day: BoardDay, command: CloseDay, context: DecisionContext) -> 
                     members=sum(level.members for level in command.levels),
                     levels=command.levels,
                     first=command.first,
+                    counted_by=command.counted_by,
                     closed_at=context.at,
                 )
             ]

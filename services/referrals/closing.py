@@ -4,10 +4,8 @@ The result is a fold of the log as of the end of the day, so that every instance
 one at any later time. The first instance to append it wins; the others find it stored.
 """
 
-import heapq
 import time
 import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -16,23 +14,18 @@ import structlog
 
 from chassis.bus.command_handler import CommandHandler
 from chassis.bus.commands import IncomingCommand
-from chassis.log.event_store import EventStore, History, UnknownEvent
+from chassis.log.event_store import EventStore, UnknownEvent
 from chassis.log.histories import Histories
 from chassis.views.read_models import ReadModels
 from contracts.messages import Metadata
-from contracts.points import CLOSED_DAYS, StandingView
+from contracts.points import CLOSED_DAYS
 from contracts.ranking import ALL_TIME, month_of
-from contracts.referrals import (
-    SERVICE,
-    BoardLevel,
-    BoardPlace,
-    CloseDay,
-    ReferralCommand,
-    ReferralEvent,
-)
+from contracts.referrals import SERVICE, CloseDay, ReferralCommand, ReferralEvent
+from contracts.streams import BOARD_DAYS
 from referrals.domain import State
-from referrals.projections import fold_leaderboard
-from referrals.views.leaderboard import scores
+from referrals.projections import LEADERBOARD_VERSION
+from referrals.tally import Tallies, end_ms, tally_boards
+from referrals.tally_changes import tally_changes
 
 LOOK_BACK_DAYS = 35
 """Limit of past days that a service closes after an outage."""
@@ -42,8 +35,6 @@ UNREADABLE_SECONDS = 3_600
 """Time after midnight in which a stream that this version cannot read postpones the close: in a
 rolling deployment a newer version may have written it. Afterwards the stream counts as far as it
 can be read."""
-TOP_PLACES = 100
-"""Number of places that a close stores with their members."""
 LEASE_SECONDS = 900
 _COMMAND_IDS = uuid.UUID("b8b1a8d3-74de-5a3a-a1f0-5d0a3f0b7c52")
 """Namespace of the ids of commands that close a day."""
@@ -53,41 +44,6 @@ log = structlog.get_logger(__name__)
 
 class DayNotClosed(Exception):
     """A close was rejected, for example because it has more levels than one commit holds."""
-
-
-@dataclass(slots=True)
-class BoardTally:
-    """Count one board at the end of a day, in memory for its levels and its top places only."""
-
-    levels: Counter[int] = field(default_factory=Counter)
-    """Points -> number of members who have them."""
-    _top: list[tuple[float, str, str]] = field(default_factory=list)
-    """Heap of (score, member id, display name)."""
-
-    def add(self, view: StandingView, board: str) -> None:
-        """Count a member, if the member is on this board."""
-        score = scores(view).get(board)
-        if score is None:
-            return
-        self.levels[int(score)] += 1
-        row = (score, view.member_id, view.display_name)
-        if len(self._top) < TOP_PLACES:
-            heapq.heappush(self._top, row)
-        else:
-            heapq.heappushpop(self._top, row)
-
-    def command(self, board: str, day: date) -> CloseDay:
-        """Return the command that stores this tally."""
-        levels = sorted(self.levels.items(), reverse=True)
-        return CloseDay(
-            board=board,
-            day=day.isoformat(),
-            levels=tuple(BoardLevel(points=points, members=n) for points, n in levels),
-            first=tuple(
-                BoardPlace(member_id=member_id, display_name=name, points=int(score))
-                for score, member_id, name in sorted(self._top, reverse=True)
-            ),
-        )
 
 
 @dataclass(slots=True)
@@ -117,28 +73,50 @@ class DayCloser:
         if not days or not await self._acquire_lease():
             return 0
         try:
-            found = Histories(self.store)
-            tallies = await tally_boards(found, days)
-            _require_readable(found.unreadable, days, now)
+            tallies, counted_by = await self._count(days, now)
             for (board, day), tally in sorted(tallies.items()):
-                await self._close_board(tally.command(board, day))
+                await self._close_board(tally.command(board, day, counted_by))
             self._finished.update(days)
             return len({day for _, day in tallies})
         finally:
             await self.models.redis.delete(self._lease_key)
 
+    async def _count(self, days: Sequence[date], now: float) -> tuple[Tallies, int]:
+        """Return the tallies of these days, and the version of the fold if all streams count."""
+        if (tallies := await tally_changes(self.store, days)) is not None:
+            return tallies, LEADERBOARD_VERSION
+        found = Histories(self.store)
+        tallies = await tally_boards(found, days)
+        _require_readable(found.unreadable, days, now)
+        return tallies, 0 if found.unreadable else LEADERBOARD_VERSION
+
     async def _days_to_close(self, now: float) -> list[date]:
+        """Return the days that have ended since the last closed one, at most `LOOK_BACK_DAYS`.
+
+        Days are closed in order: one without a close before the last closed day had no members, or
+        its close is stored and was not projected.
+        """
         today = datetime.fromtimestamp(now - GRACE_SECONDS, UTC).date()
         past = [today - timedelta(days=back) for back in range(LOOK_BACK_DAYS, 0, -1)]
-        to_close = []
+        to_close: list[date] = []
         for day in past:
             if day in self._finished:
                 continue
             if await self.models.entry(CLOSED_DAYS, f"{ALL_TIME}.{day}") is not None:
-                self._finished.add(day)
+                for earlier in to_close:
+                    await self._project_stored(earlier)
+                self._finished.update(to_close, [day])
+                to_close = []
             else:
                 to_close.append(day)
         return to_close
+
+    async def _project_stored(self, day: date) -> None:
+        """Project what is stored of a day's closes."""
+        for board in (ALL_TIME, month_of(day)):
+            stored = await self.store.load(BOARD_DAYS.stream(f"{board}.{day}"))
+            if stored.commits:
+                await self.handler.projector.project(stored)
 
     async def _close_board(self, command: CloseDay) -> None:
         """Handle the command; if the day is closed already, project the stored close again.
@@ -164,23 +142,6 @@ class DayCloser:
         return f"{{{SERVICE}}}:closing"
 
 
-async def tally_boards(
-    histories: Histories[ReferralEvent], days: Sequence[date]
-) -> Mapping[tuple[str, date], BoardTally]:
-    """Count every board at the end of each of these days, in one pass over the log.
-
-    Returns:
-        (board, day) -> tally; boards without members are absent.
-    """
-    ends = [(day, _end_ms(day)) for day in sorted(days)]
-    tallies: dict[tuple[str, date], BoardTally] = {}
-    async for history in histories.read():
-        for day, view in _views_at(ends, history):
-            for board in (ALL_TIME, month_of(day)):
-                tallies.setdefault((board, day), BoardTally()).add(view, board)
-    return {key: tally for key, tally in tallies.items() if tally.levels}
-
-
 def _require_readable(unreadable: Mapping[str, str], days: Sequence[date], now: float) -> None:
     """Log the streams that cannot be read; postpone the close while a newer version may read them.
 
@@ -189,30 +150,7 @@ def _require_readable(unreadable: Mapping[str, str], days: Sequence[date], now: 
     """
     if not unreadable:
         return
-    if now < _end_ms(max(days)) / 1000 + UNREADABLE_SECONDS:
+    if now < end_ms(max(days)) / 1000 + UNREADABLE_SECONDS:
         stream, because = next(iter(unreadable.items()))
         raise UnknownEvent(f"{len(unreadable)} streams cannot be read, first {stream}: {because}")
     log.error("days_closed_with_unreadable_streams", streams=dict(unreadable))
-
-
-def _views_at(
-    ends: Sequence[tuple[date, int]], history: History[ReferralEvent]
-) -> list[tuple[date, StandingView]]:
-    """Return a member's view at the end of each day; `ends` are in ascending order."""
-    found: list[tuple[date, StandingView]] = []
-    view: StandingView | None = None
-    commits = iter(history.commits)
-    commit = next(commits, None)
-    for day, end in ends:
-        while commit is not None and commit.origin.at < end:
-            for event in commit.events:
-                view = fold_leaderboard(view, event)
-            commit = next(commits, None)
-        if view is not None:
-            found.append((day, view))
-    return found
-
-
-def _end_ms(day: date) -> int:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
-    return int(midnight.timestamp() * 1000)

@@ -139,6 +139,10 @@ def fold_ledger(state: ledger.State, event: ReferralEvent) -> ledger.State:
             assert_never(event)
 
 
+LEADERBOARD_VERSION: Final = 2
+"""Version of `fold_leaderboard`: another version may rank members differently."""
+
+
 def fold_leaderboard(view: StandingView | None, event: ReferralEvent) -> StandingView | None:
     """Return what ranks a member on the leaderboards after one event."""
     match event:
@@ -226,7 +230,7 @@ MODELS: Final = (
     Index(REFERRAL_OWNERS, referral_entries),
     Index(INVITED_USES, invitation_entries),
     Listing(POINTS, ledger.touched, fold_ledger, ledger.scores, version=2),
-    Ordering(LEADERBOARD, fold_leaderboard, leaderboard.scores, version=2),
+    Ordering(LEADERBOARD, fold_leaderboard, leaderboard.scores, version=LEADERBOARD_VERSION),
     Ordering(DUE_REFERRALS, of_referrals(due.fold), due.scores),
     Ordering(REVIEW_CASES, of_referrals(cases.fold), cases.scores, version=2),
     Index(CLOSED_DAYS, close_entries),

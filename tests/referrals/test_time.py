@@ -20,7 +20,8 @@ from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.points import CLOSED_DAYS
 from contracts.referrals import ACCOUNTS, DUE_REFERRALS, DayClosed, ReserveReferral, SettleReferrals
 from referrals.app import due_commands
-from referrals.closing import DayCloser, tally_boards
+from referrals.closing import DayCloser
+from referrals.tally import tally_boards
 from referrals.views.due import DUE_BOARD
 from tests.referrals.service import ReferralsService, referrals_service
 
@@ -137,6 +138,25 @@ async def test_a_service_that_was_down_closes_the_days_it_missed(service: Referr
     assert points == [100, 200, 300]
 
 
+async def test_a_day_is_counted_from_the_close_of_the_day_before(
+    service: ReferralsService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = await service.open("alice")
+    await closer(service).close(now=MONDAY + DAY)
+    service.at = MONDAY + DAY
+    await service.refer("alice", code, "bob")
+    with monkeypatch.context() as patched:
+        patched.setattr(type(service.store), "scan", _no_scan)
+        assert await closer(service).close(now=MONDAY + 2 * DAY) == 1
+    stored = await closed(service, "all.2026-11-24")
+    assert stored is not None
+    assert [(level.points, level.members) for level in stored.levels] == [(100, 1)]
+
+
+def _no_scan(*_: object, **__: object) -> None:
+    raise AssertionError("the complete log was scanned")
+
+
 async def test_closes_survive_a_rebuild(service: ReferralsService) -> None:
     code = await service.open("alice")
     await service.refer("alice", code, "bob")
@@ -162,6 +182,17 @@ async def test_a_close_that_was_stored_and_not_projected_is_projected(
     assert await closer(service).close(now=MONDAY + DAY) == 1
     assert await closed(service, "all.2026-11-23") is not None
     assert len(service.store.streams["board-all.2026-11-23"]) == 1
+
+
+async def test_a_stored_close_before_another_one_is_projected(service: ReferralsService) -> None:
+    await service.open("alice")
+    await closer(service).close(now=MONDAY + 2 * DAY)
+    entries = await service.models.shared_key(CLOSED_DAYS)
+    for key in (entries, entries.replace(":entries", ":versions")):
+        await service.redis.hdel(key, "all.2026-11-23", "board-all.2026-11-23")
+    assert await closed(service, "all.2026-11-23") is None
+    assert await closer(service).close(now=MONDAY + 2 * DAY) == 0
+    assert await closed(service, "all.2026-11-23") is not None
 
 
 async def test_today_is_not_closed(service: ReferralsService) -> None:

@@ -306,6 +306,20 @@ async def test_heads_are_scanned_without_the_events(store: Store) -> None:
     assert await store.approximate_commits() >= 0  # DynamoDB updates the number every six hours
 
 
+async def test_heads_are_scanned_from_a_time_on(store: Store) -> None:
+    stream, other = fresh(), fresh()
+    (old,) = await write(store, other, 2)
+    since = old.origin.at + 1_000
+    await store.append(Head(stream, 0), [Counted(by=1)], replace(origin(), at=since - 1))
+    new = replace(origin(), at=since)
+    await store.append(Head(stream, 1), [Counted(by=1), Counted(by=2)], new)
+    found: dict[str, tuple[int, int]] = {}
+    async for page in store.scan_heads(since_ms=since):
+        found |= page.heads
+    assert found[stream] == (3, since)
+    assert other not in found
+
+
 def _key(commit: Commit[Counted | Named]) -> tuple[str, int]:
     return commit.stream, commit.first
 
