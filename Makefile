@@ -141,6 +141,9 @@ web-check: web-packages  ## check the types of the pages, that web/dist is what 
 screenshots: setup browser  ## draw the pictures in docs/images again, from the system that `make demo` has filled
 	@$(BIN)/python -m tests.web.screenshots
 
+map-reference: setup browser  ## store the picture of the map anew, with which a test compares it
+	@RENEW_REFERENCE=1 $(PYTEST) -n 0 -p no:randomly tests/web/test_map_picture.py
+
 web-upload:  ## put the pages into the bucket of a deployed stack: BUCKET=… DISTRIBUTION=… (needs the AWS command line)
 	@aws s3 sync web/dist/assets s3://$(BUCKET)/app/assets --exclude "*.br" --exclude "*.gz" --cache-control "public, max-age=31536000, immutable"
 	@for file in member.html token.html icon.svg pages.css; do aws s3 cp web/dist/$$file s3://$(BUCKET)/app/$$file --cache-control no-cache; done

@@ -69,12 +69,17 @@ class UserPool:
 
     def sign_in(self, email: str) -> dict[Use, str]:
         """Return a new token of each kind."""
-        result = self._cognito().initiate_auth(
-            ClientId=self.app,
-            AuthFlow="USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": email, "PASSWORD": PASSWORD},
-        )["AuthenticationResult"]
+        result = self._authenticate(email)
         return {"id": result["IdToken"], "access": result["AccessToken"]}
+
+    def refresh_token(self, email: str) -> str:
+        """Return a new refresh token of a user, who is created on demand."""
+        self.sign_up(email)
+        return self._authenticate(email)["RefreshToken"]
+
+    def sign_out_everywhere(self, email: str) -> None:
+        """End all sessions of a user, on every device."""
+        self._cognito().admin_user_global_sign_out(UserPoolId=self.pool, Username=email)
 
     def token(self, email: str, use: Use = "id") -> str:
         """Return a new token of a user, who is created on demand."""
@@ -99,6 +104,14 @@ class UserPool:
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             token: str = json.load(response)["access_token"]
         return token
+
+    def _authenticate(self, email: str) -> dict[str, str]:
+        result: dict[str, str] = self._cognito().initiate_auth(
+            ClientId=self.app,
+            AuthFlow="USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": email, "PASSWORD": PASSWORD},
+        )["AuthenticationResult"]
+        return result
 
     def _cognito(self) -> Any:
         return client("cognito-idp", self.endpoint)

@@ -1,9 +1,10 @@
 """Drive Chromium as people do, each with a browser profile of their own."""
 
 import contextlib
+import json
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,9 +17,25 @@ CHROMIUM = shutil.which("chromium")
 AXE = PACKAGES / "node_modules" / "axe-core" / "axe.min.js"
 PLAYWRIGHT = next((PACKAGES / "venv").glob("lib/python*/site-packages"), None)
 INSTALLED = CHROMIUM is not None and AXE.is_file() and PLAYWRIGHT is not None
-WAIT_MS = 20_000
+WAIT_MS = 60_000
+"""Time for what usually takes a second: other processes may use the machine as well."""
 REFUSED = ("Content Security Policy", "TrustedHTML", "TrustedScript", "Refused to")
 """Parts of what Chromium prints about a violation of the policy."""
+REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) => console.error(
+  `Content Security Policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sample}`))"""
+"""Prints each violation that the browser reports to a page."""
+STORED = """(async () => ({
+  local: {...localStorage}, session: {...sessionStorage}, cookies: document.cookie,
+  databases: (await indexedDB.databases()).map(({name}) => name), caches: await caches.keys(),
+  addresses: [location.href, document.referrer, ...navigation.entries().map(({url}) => url)],
+}))()"""
+"""Returns what a page has stored, and the addresses that its tab remembers."""
+LOCAL_KEYS = {"vouch.language", "vouch.theme", "vouch.tokens"}
+SESSION_KEYS = {"vouch.joining", "vouch.name", "vouch.refresh", "vouch.sign-in"}
+STORES = ("cookies", "databases", "caches")
+"""Stores that the pages do not use."""
+TOKEN = "eyJ"
+"""How each token of Cognito begins."""
 
 
 @contextlib.asynccontextmanager
@@ -36,6 +53,21 @@ async def chromium() -> AsyncIterator[Any]:
         await browser.close()
 
 
+async def _stored(page: Any) -> dict[str, Any]:
+    """Return what a page has stored, as soon as it is not being replaced by another page."""
+    from playwright.async_api import Error  # noqa: PLC0415  see above
+
+    while True:
+        try:
+            found: dict[str, Any] = await page.evaluate(STORED)
+        except Error as error:
+            if "context was destroyed" not in str(error):
+                raise
+            await page.wait_for_load_state()
+        else:
+            return found
+
+
 def _axe() -> str:
     return AXE.read_text()
 
@@ -50,6 +82,8 @@ class Visitor:
     context: Any
     page: Any
     problems: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=lambda: [TOKEN])
+    """Texts that no address may contain, and no storage except that of the refresh token."""
 
     @classmethod
     async def arrive(
@@ -59,6 +93,7 @@ class Visitor:
         context.set_default_timeout(WAIT_MS)
         hosts = {urlsplit(gateway).netloc, urlsplit(sign_in).netloc}
         visitor = cls(gateway, hosts, users, context, await context.new_page())
+        await context.add_init_script(REPORT_VIOLATIONS)
         context.on("request", visitor._watch_request)
         context.on("weberror", lambda each: visitor.problems.append(f"error: {each.error}"))
         context.on("console", visitor._watch_console)
@@ -68,8 +103,11 @@ class Visitor:
         url = urlsplit(request.url)
         if url.scheme in ("http", "https") and url.netloc not in self.hosts:
             self.problems.append(f"request to another host: {request.url}")
-        if "eyJ" in request.url:
-            self.problems.append(f"token in an address: {request.url}")
+        sent = request.url.partition("#")[0]
+        if any(secret in sent for secret in self.secrets):
+            self.problems.append(f"token in an address: {sent}")
+        if request.headers.get("referer", "").startswith(self.gateway):
+            self.problems.append(f"address of a page in a request: {request.headers['referer']}")
 
     def _watch_console(self, message: Any) -> None:
         if any(part in message.text for part in REFUSED):
@@ -87,6 +125,38 @@ class Visitor:
         await self.page.locator("[type=submit]").click()
         await self.page.wait_for_url(f"{self.gateway}/app/**")
 
+    async def signs_in_with(self, fill_in: Callable[..., Awaitable[None]], email: str) -> None:
+        """Fill in the hosted page in another way, and return to the pages."""
+        await fill_in(self.page, email, PASSWORD)
+        await self.page.wait_for_url(f"{self.gateway}/app/**")
+
+    async def open_signed_in(self, path: str, email: str) -> None:
+        """Open a page as a person who has signed in in this browser before; created on demand."""
+        token = self.users.refresh_token(email)
+        await self.context.add_init_script(
+            f"""if (location.origin === {json.dumps(self.gateway)})
+                  sessionStorage.setItem("vouch.refresh", {json.dumps(token)})"""
+        )
+        await self.open(path)
+
+    async def leave(self) -> None:
+        """Close the browser profile, after a look at what the open pages have stored."""
+        for page in self.context.pages:
+            if page.url.startswith(self.gateway + "/app/"):
+                self._check(await _stored(page))
+        await self.context.unroute_all(behavior="ignoreErrors")
+        await self.context.close()
+
+    def _check(self, stored: dict[str, Any]) -> None:
+        local, session = stored["local"], stored["session"]
+        found = [f"localStorage: {key}" for key in set(local) - LOCAL_KEYS]
+        found += [f"sessionStorage: {key}" for key in set(session) - SESSION_KEYS]
+        found += [f"{kind}: {stored[kind]}" for kind in STORES if stored[kind]]
+        session.pop("vouch.refresh", None)
+        text = json.dumps([local, session, stored["addresses"]])
+        found += [f"a token is stored: {text}" for secret in self.secrets if secret in text]
+        self.problems += found
+
     def shows(self, name: str, page: Any = None) -> Any:
         """Return the element that the pages mark for tests with this name."""
         return (page or self.page).locator(f'[data-test="{name}"]')
@@ -95,12 +165,17 @@ class Visitor:
         """Wait until the page shows a text."""
         await self.page.get_by_text(text, exact=False).first.wait_for()
 
-    async def violations(self) -> list[str]:
-        """Return what axe finds on the page, of every impact, as `rule: element`."""
+    async def violations(self, *rules: str) -> list[str]:
+        """Return what axe finds on the page, of every impact, as `rule: element`.
+
+        With `rules`, only these are checked.
+        """
+        only = f"runOnly: {json.dumps(rules)}, " if rules else ""
         if not await self.page.evaluate("typeof axe === 'object'"):
             await self.page.evaluate(_axe())
         found = await self.page.evaluate(
-            "axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations"
+            f"axe.run(document, {{{only}resultTypes: ['violations']}})"
+            ".then((result) => result.violations"
             ".flatMap(({id, nodes}) => nodes.map((node) => `${id}: ${node.html.slice(0, 120)}`)))"
         )
         return list(found)

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from redis.asyncio import Redis
 
+from contracts.compute import CHAINS, reports_cache
 from deploy.local.chain import SimulatedChain, TokenSimulation, application, simulate
 from deploy.local.chain.simulation import SUPPLY
 from deploy.local.provision import web_environment
+from deploy.local.rate_limits import raise_limits
+from gateway.limits.table import LIMIT_OVERRIDES
+from readthrough import RAO
 from tests.support.stack import Stack
 
+SERVICES = ("compute", "referrals", "gateway")
 HOSTILE_NAME = '<img src=x onerror="document.title=1">\u202egnp.exe'
 HOSTILE_SYMBOL = "<b>&amp;</b>"
 HOSTILE_LABEL = '=HYPERLINK("http://evil.example")<script>'
@@ -25,7 +31,8 @@ def chains() -> dict[str, SimulatedChain]:
         _token(), chain_id=51_002, name=HOSTILE_NAME, symbol=HOSTILE_SYMBOL, style="range-1000"
     )
     inflated = SimulatedChain(_token(), chain_id=51_003, supply=2 * SUPPLY)
-    return {"growing": growing, "hostile": hostile, "inflated": inflated}
+    pictured = SimulatedChain(_token(), chain_id=51_004)
+    return {"growing": growing, "hostile": hostile, "inflated": inflated, "pictured": pictured}
 
 
 def _token() -> TokenSimulation:
@@ -61,6 +68,21 @@ async def running(stack: Stack, services: Iterable[str], folder: Path) -> AsyncI
         for name in services:
             await stack.service(name).ready()
         yield Place(stack, served)
+
+
+@contextlib.asynccontextmanager
+async def place_of(stack: Stack, folder: Path) -> AsyncIterator[Place]:
+    """Start what the page of a token needs, with limits that tests do not reach."""
+    redis = Redis.from_url(stack.settings.redis_url)
+    list(raise_limits(stack.settings.redis_url, 100))
+    # a request that is refused because the report is too fresh counts as well
+    await redis.hset(LIMIT_OVERRIDES, "refreshes", "1000/3600")
+    async with running(stack, SERVICES, folder) as started:
+        await RAO(reports_cache(CHAINS), client=redis).forget(CHAINS)
+        yield started
+    await redis.hdel(LIMIT_OVERRIDES, "refreshes")
+    await redis.aclose()
+    list(raise_limits(stack.settings.redis_url, 1))
 
 
 def _environment(

@@ -9,6 +9,7 @@ from deploy.local.provision import web_environment
 from deploy.local.rate_limits import raise_limits
 from tests.support.stack import Stack
 from tests.web.browser import INSTALLED, Visitor, chromium
+from tests.web.chains import Place, place_of
 
 SERVICES = ("referrals", "invites", "gateway")
 Arrive = Callable[..., Awaitable[Visitor]]
@@ -45,6 +46,13 @@ async def site(stack: Stack) -> AsyncIterator[Stack]:
 
 
 @pytest.fixture(scope="module")
+async def place(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """Start what the page of a token needs; modules that use it have its stack as their `site`."""
+    async with place_of(stack, tmp_path_factory.mktemp("labels")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Any]:
     async with chromium() as running:
         yield running
@@ -65,5 +73,5 @@ async def arrive(browser: Any, site: Stack) -> AsyncIterator[Arrive]:
 
     yield one_more
     for visitor in visitors:
-        await visitor.context.close()
+        await visitor.leave()
     assert [problem for visitor in visitors for problem in visitor.problems] == []

@@ -12,14 +12,23 @@ from tests.support.stack import Stack
 
 async def link_in_mail(stack: Stack, address: str) -> str:
     """Return the link of the latest invitation to an address, once there is one."""
-    pattern = re.compile(rf"{re.escape(stack.settings.gateway_url)}/app/invited#\S+")
+    return await _link(stack, address, r"/app/invited#\S+")
+
+
+async def unsubscribe_link_in_mail(stack: Stack, address: str) -> str:
+    """Return the link of the latest mail to an address that stops further ones."""
+    return await _link(stack, address, r"/v1/unsubscribe/[\w-]+")
+
+
+async def _link(stack: Stack, address: str, path: str) -> str:
+    pattern = re.compile(re.escape(stack.settings.gateway_url) + path)
 
     async def arrived() -> str | None:
         mails = [mail for mail in await _mails(stack) if address in mail["To"]]
         found = [link for mail in mails for link in pattern.findall(mail["BodyText"])]
         return found[-1] if found else None
 
-    link = await eventually(arrived, seconds=30)
+    link = await eventually(arrived, seconds=60)
     assert link is not None
     return link
 

@@ -122,7 +122,7 @@ async def test_a_page_survives_the_loss_of_the_gateway_of_redis_and_of_its_netwo
     assert await alice.shows("points").text_content() == "0"
     await alice.context.set_offline(False)
     await alice.page.get_by_text("You are offline.").wait_for(state="detached")
-    await eventually(alice.shows("code").is_visible)
+    await alice.shows("code").wait_for()
 
 
 async def test_a_limit_is_shown_as_a_countdown_and_the_request_repeated(

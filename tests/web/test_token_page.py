@@ -4,43 +4,28 @@ import csv
 import io
 import json
 import random
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
-from contracts.compute import CHAINS, reports_cache
 from deploy.local.chain import TOKEN
-from deploy.local.rate_limits import raise_limits
-from readthrough import RAO
 from tests.support.eventually import eventually
 from tests.support.stack import Stack
 from tests.web.browser import Visitor
-from tests.web.chains import HOSTILE_LABEL, HOSTILE_SYMBOL, Place, running
+from tests.web.chains import HOSTILE_LABEL, HOSTILE_SYMBOL, Place
 from tests.web.conftest import Arrive
 from tests.web.test_story import an_address
 
-SERVICES = ("compute", "referrals", "gateway")
 WIDTHS = (390, 960, 1600)
 GROWING = f"/app/token/growing/{TOKEN}"
 DRAWN = "document.querySelector('[data-test=map]').toDataURL()"
+ENDED = "!document.querySelector('[data-test=analyse-again]').disabled"
+"""The analysis that was requested has ended, or was refused."""
 MEASURED = (
     "performance.getEntriesByName('{}').map((each) => [each.duration, each.detail?.holders ?? 0])"
 )
-
-
-@pytest.fixture(scope="module")
-async def place(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
-    async with running(stack, SERVICES, tmp_path_factory.mktemp("labels")) as started:
-        redis = Redis.from_url(stack.settings.redis_url)
-        await RAO(reports_cache(CHAINS), client=redis).forget(CHAINS)
-        await redis.aclose()
-        list(raise_limits(stack.settings.redis_url, 100))
-        yield started
-        list(raise_limits(stack.settings.redis_url, 1))
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +34,9 @@ async def site(place: Place) -> Stack:
 
 
 async def at_map(arrive: Arrive, path: str, **options: Any) -> Visitor:
-    """Return a visitor who has signed in and sees a map."""
+    """Return a visitor who is signed in and sees a map."""
     alice = await arrive(**options)
-    await alice.open(path)
-    await alice.sign_in(an_address("alice"))
+    await alice.open_signed_in(path, an_address("alice"))
     await drawn(alice)
     return alice
 
@@ -144,9 +128,9 @@ async def focus_is(visitor: Visitor, level: str) -> None:
     await until(visitor, f"document.activeElement.getAttribute('aria-level') === '{level}'")
 
 
-async def until(visitor: Visitor, expression: str) -> None:
+async def until(visitor: Visitor, expression: str, seconds: float = 60) -> None:
     """Wait until an expression is true; the page's policy does not let it wait by itself."""
-    await eventually(partial(visitor.page.evaluate, expression))
+    await eventually(partial(visitor.page.evaluate, expression), seconds=seconds)
 
 
 async def test_the_pointer_selects_and_the_evidence_says_why(arrive: Arrive) -> None:
@@ -242,12 +226,11 @@ async def analysed_again(visitor: Visitor) -> None:
     """Click until the report is old enough to be renewed, then show the newer one."""
     again = visitor.page.get_by_role("button", name="Analyse again")
     newer = visitor.page.get_by_role("button", name="Show it")
-    refused = visitor.page.get_by_text("You can request a new one")
-    while True:
-        await again.click()
-        await newer.or_(refused).first.wait_for(timeout=150_000)
-        if await newer.is_visible():
-            break
+    too_fresh = visitor.page.get_by_role("alert").filter(has_text="You can request a new one")
+    while not await newer.is_visible():
+        await again.click()  # the notice of the last click is gone, and the button is disabled
+        await until(visitor, ENDED, seconds=150)
+        assert await newer.or_(too_fresh).count(), await visitor.page.locator("main").inner_text()
     await newer.click()
     await newer.wait_for(state="detached")
     await drawn(visitor)

@@ -123,6 +123,8 @@ async function send(operation: Operation, address: string, init: RequestInit & {
   const kind = ID_TOKEN.has(operation) || (signed && PUBLIC.has(operation)) ? "id" : PUBLIC.has(operation) ? null : "access";
   for (const isLast of [false, true]) {
     const token = kind && (await session.token(kind));
+    // signed in, but the sign-in pages cannot be reached to renew the token
+    if (kind && !token && session.state.value === "signed-in") throw new Refusal(0, "offline", "");
     if (token) init.headers.set("Authorization", `Bearer ${token}`);
     const response = await reached(fetch(address, init));
     if (response.ok || response.status === 304) {

@@ -1,26 +1,32 @@
 // Show a refused request: what happened, what to do, and when it can be repeated.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Refusal } from "./api";
 import { say } from "./texts";
 
 interface ProblemProps {
   readonly error: unknown;
-  /** Repeats the request; without it there is no button. */
+  /** Repeats the request, if that can succeed; without it there is no button. */
   readonly retry?: () => void;
 }
 
-/** A notice for an error; a refusal with `Retry-After` counts down, and is then repeated by itself. */
+/** Seconds after which a request that reached no server is repeated. */
+const UNREACHABLE_SECONDS = 5;
+/** A longer wait is not counted down: the notice says when the request is allowed again. */
+const MOST_SECONDS = 120;
+
+/** A notice for an error; one that passes soon counts down, and the request is then repeated by itself. */
 export function Problem({ error, retry }: ProblemProps) {
   const refusal = error instanceof Refusal ? error : null;
-  const wait = useCountdown(refusal?.retryAfter ?? 0, error, retry);
+  const isRepeatable = retry !== undefined && isPassing(error);
+  const wait = useCountdown(isRepeatable ? waitOf(refusal) : 0, error, retry);
   if (!error) return null;
   const text = refusal ? (refusal.code === "offline" ? say("unreachable") : refusal.detail || say("failed")) : say("failed");
   return (
     <div class={`notice stack ${refusal && refusal.status < 500 && refusal.status > 0 ? "warn" : "bad"}`} role="alert">
       <p class="break">{text}</p>
       {refusal && refusal.status >= 500 && refusal.status !== 503 && <p class="small">{say("quote", { id: refusal.requestId })}</p>}
-      {retry && (
+      {isRepeatable && (
         <div class="row">
           <button onClick={retry} disabled={wait > 0}>
             {say("again")}
@@ -32,17 +38,42 @@ export function Problem({ error, retry }: ProblemProps) {
   );
 }
 
-/** Count the seconds down to 0, and call `done` once. */
+/** Return whether repeating a request can succeed: it was refused for now, or reached no server. */
+export function isPassing(error: unknown): boolean {
+  return !(error instanceof Refusal) || error.status === 0 || error.status === 429 || error.status >= 500 || error.retryAfter > 0;
+}
+
+function waitOf(refusal: Refusal | null): number {
+  if (!refusal) return 0;
+  if (refusal.status === 0) return UNREACHABLE_SECONDS;
+  return refusal.retryAfter <= MOST_SECONDS ? refusal.retryAfter : 0;
+}
+
+/** Count the seconds down to 0, and call `done` once: then, or as soon as the network is back. */
 function useCountdown(from: number, restart: unknown, done?: () => void): number {
   const [left, setLeft] = useState(from);
-  useEffect(() => setLeft(from), [restart]);
+  const latest = useRef(done);
+  latest.current = done;
   useEffect(() => {
-    if (left <= 0) return;
-    const timer = setTimeout(() => {
-      setLeft(left - 1);
-      if (left === 1) done?.();
-    }, 1000);
-    return () => clearTimeout(timer);
-  }, [left, restart]);
+    setLeft(from);
+    if (from <= 0) return;
+    const end = performance.now() + 1000 * from;
+    const finish = () => {
+      stop();
+      setLeft(0);
+      latest.current?.();
+    };
+    const timer = setInterval(() => {
+      const remaining = Math.ceil((end - performance.now()) / 1000);
+      if (remaining <= 0) finish();
+      else setLeft(remaining);
+    }, 250);
+    addEventListener("online", finish);
+    function stop(): void {
+      clearInterval(timer);
+      removeEventListener("online", finish);
+    }
+    return stop;
+  }, [restart]);
   return left;
 }

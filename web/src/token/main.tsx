@@ -1,12 +1,13 @@
 // Start the token page: search for a token, or show its map.
 
 import "./token.css";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { render } from "preact";
 import { Frame } from "../shared/frame";
 import { applyTheme } from "../shared/preferences";
 import { Problem } from "../shared/problem";
 import { Refusal } from "../shared/api";
+import { useAction } from "../shared/resource";
 import { session } from "../shared/session";
 import { say as sayShared } from "../shared/texts";
 import { loadWords, moment } from "../shared/words";
@@ -126,21 +127,17 @@ function Title({ wanted }: { readonly wanted: Token }) {
 
 /** Copy a link to the shown report, which stays the same, or request a newer one. */
 function Refresh({ wanted }: { readonly wanted: Token }) {
-  const [error, setError] = useState<unknown>(null);
-  const again = (): void => {
-    setError(null);
-    refresh().catch(setError);
-  };
+  const again = useAction(refresh);
   return (
     <div class="stack-tight">
       <div class="row">
         <Copy text={location.origin + pathOf(wanted) + queryOf({ ...shown.value, at: shownAt.value })} label={say("copyLink")} />
-        <button class="compact" onClick={again} disabled={renewal.value !== null}>
+        <button class="compact" data-test="analyse-again" onClick={() => void again.run()} disabled={again.busy || renewal.value !== null}>
           {say("analyseAgain")}
         </button>
       </div>
       {renewal.value && <Renewal job={renewal.value} />}
-      {error !== null && <Problem error={error} />}
+      <Problem error={again.error} retry={() => void again.run()} />
     </div>
   );
 }
@@ -149,7 +146,7 @@ function Failure({ error, chain }: { readonly error: unknown; readonly chain: st
   const spelled = error instanceof Refusal && error.code === "invalid_checksum" ? SPELLED.exec(error.detail)?.[0] : undefined;
   return (
     <>
-      <Problem error={error} {...(error instanceof Refusal && error.status < 500 && error.status !== 429 && error.status !== 0 ? {} : { retry: () => void load() })} />
+      <Problem error={error} retry={() => void load()} />
       {spelled && (
         <p>
           {say("didYouMean")} <a href={pathOf({ chain, address: spelled })} class="mono break">{spelled}</a>

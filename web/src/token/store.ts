@@ -29,7 +29,8 @@ interface Picture {
 const STALE = 3 * 3600;
 const MOST_RUNS = "500";
 const DIFF_TRIES = 10;
-const RUN_TRIES = 10;
+/** Times, a second apart, that the page asks for an analysis that it has requested. */
+const RUN_TRIES = 60;
 /** Failures that another analysis may not repeat. */
 const PASSING = new Set(["provider_unavailable", "chain_unsettled"]);
 /** Milliseconds after which the address of the page follows what is shown. */
@@ -163,6 +164,7 @@ async function offerNewer(job: string, stop: AbortSignal): Promise<void> {
     // the stream still shows the analysis before
     await seconds(1, stop).catch(() => undefined);
   }
+  if (!stop.aborted) throw new Refusal(503, "not_started", "");
 }
 
 /** Change what is shown; reports and layouts follow. */
@@ -171,16 +173,24 @@ export function show(changed: Partial<Shown>): void {
   shown.value = { ...before, ...changed };
   const names: readonly (keyof Shown)[] = ["at", "from", "infrastructure", "areas"];
   if (before.top !== shown.value.top) void load();
-  else if (names.some((name) => before[name] !== shown.value[name])) void rearrange(before);
+  else if (names.some((name) => before[name] !== shown.value[name])) void rearrange(isPackedOtherwise(before, shown.value));
 }
 
-async function rearrange(before: Switches): Promise<void> {
+/** Repeat the last change, which was refused. */
+export function retryChange(): void {
+  void rearrange(true);
+}
+
+function isPackedOtherwise(one: Switches, other: Switches): boolean {
+  return one.infrastructure !== other.infrastructure || one.areas !== other.areas;
+}
+
+async function rearrange(packAgain: boolean): Promise<void> {
   if (!base) return;
-  const { infrastructure, areas } = shown.value;
   isChanging.value = true;
   changeError.value = null;
   try {
-    if (before.infrastructure !== infrastructure || before.areas !== areas) base = { model: base.model, layout: await layoutOf(packingOf(base.model, shown.value)) };
+    if (packAgain) base = { model: base.model, layout: await layoutOf(packingOf(base.model, shown.value)) };
     await arrange();
   } catch (error) {
     changeError.value = error;

@@ -4,7 +4,7 @@ import { Problem } from "../shared/problem";
 import { moment, number } from "../shared/words";
 import type { ClusterChange, ReportMetrics } from "../shared/description";
 import { short } from "./model";
-import { changeError, diff, isChanging, picture, runs, show, shown, shownAt } from "./store";
+import { changeError, diff, isChanging, picture, retryChange, runs, show, shown, shownAt } from "./store";
 import { named, percent, say } from "./texts";
 
 const MOST_CHANGES = 30;
@@ -23,7 +23,7 @@ export function Timeline() {
         )}
       </div>
       {oldestFirst.length === 1 ? <p class="quiet">{say("oneRun")}</p> : <Sliders all={oldestFirst} />}
-      {changeError.value !== null && <Problem error={changeError.value} />}
+      {changeError.value !== null && <Problem error={changeError.value} retry={retryChange} />}
       <Difference />
     </section>
   );

@@ -118,7 +118,7 @@ function Board({ first, isLive, canGoOn, period }: BoardProps) {
           </button>
         </div>
       )}
-      <Problem error={more.error} />
+      <Problem error={more.error} retry={() => void more.run()} />
     </>
   );
 }

@@ -94,7 +94,7 @@ function NoCode() {
           {t("newCode")}
         </button>
       </div>
-      <Problem error={issued.error} />
+      <Problem error={issued.error} retry={() => void issued.run()} />
     </section>
   );
 }

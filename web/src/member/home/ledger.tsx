@@ -37,7 +37,7 @@ export function Ledger() {
           </button>
         </div>
       )}
-      <Problem error={more.error} />
+      <Problem error={more.error} retry={() => void more.run()} />
     </section>
   );
 }

@@ -53,7 +53,7 @@ export function Invitations({ sent }: { readonly sent: number }) {
           </button>
         </div>
       )}
-      <Problem error={more.error} />
+      <Problem error={more.error} retry={() => void more.run()} />
     </section>
   );
 }
@@ -118,7 +118,8 @@ function Invitation({ invitation, reload }: { readonly invitation: InvitationDet
           )}
         </div>
       )}
-      <Problem error={resending.error ?? revoking.error} />
+      <Problem error={resending.error} retry={() => void resending.run()} />
+      <Problem error={revoking.error} retry={() => void revoking.run()} />
     </li>
   );
 }

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { call, Refusal } from "../../shared/api";
 import type { ReceivedInvitation } from "../../shared/description";
-import { Problem } from "../../shared/problem";
+import { isPassing, Problem } from "../../shared/problem";
 import { useAction, useResource } from "../../shared/resource";
 import { session } from "../../shared/session";
 import { moment } from "../../shared/words";
@@ -89,7 +89,7 @@ function Accepted({ invited, hasSeat }: { readonly invited: string; readonly has
 /** Say why an invitation cannot be answered, and what the person can do instead. */
 function WhyNot({ error, retry }: { readonly error: unknown; readonly retry: () => void }) {
   if (!error) return null;
-  if (!(error instanceof Refusal) || error.status === 0 || error.status === 429 || error.status >= 500) return <Problem error={error} retry={retry} />;
+  if (!(error instanceof Refusal) || isPassing(error)) return <Problem error={error} retry={retry} />;
   const known = ["not_found", "token_replaced", "invite_revoked", "invite_expired", "no_seat", "invite_accepted", "invite_declined"] as const;
   const code = error.status === 422 ? "not_found" : known.find((each) => each === error.code);
   return (

@@ -47,7 +47,7 @@ export function WelcomePage() {
 
 function NotTaken({ error, invited, retry }: { readonly error: unknown; readonly invited: string; readonly retry: () => void }) {
   const isOther = error instanceof Refusal && (error.status === 404 || error.code === "other_address_invited");
-  if (!isOther) return <Problem error={error} {...(isTemporary(error) && { retry })} />;
+  if (!isOther) return <Problem error={error} retry={retry} />;
   return (
     <div class="notice warn stack" role="alert">
       <p class="break">{t("otherPerson", { email: session.email.value, invited })}</p>
@@ -56,8 +56,4 @@ function NotTaken({ error, invited, retry }: { readonly error: unknown; readonly
       </div>
     </div>
   );
-}
-
-function isTemporary(error: unknown): boolean {
-  return !(error instanceof Refusal) || error.status === 0 || error.status === 429 || error.status >= 500;
 }
