@@ -6,6 +6,7 @@
 import json
 import os
 from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -64,11 +65,10 @@ async def picture_of(visitor: Visitor) -> bytes:
 def changing(change: Change) -> Any:
     async def answer(route: Any) -> None:
         response = await route.fetch()
-        if response.status != 200:
-            return await route.fulfill(response=response)
         body = await response.json()
-        change(body)
-        return await route.fulfill(response=response, body=json.dumps(body))
+        if response.status == HTTPStatus.OK:
+            change(body)
+        await route.fulfill(response=response, body=json.dumps(body))
 
     return answer
 

@@ -68,11 +68,12 @@ async def test_a_refusal_is_counted_down_and_the_request_repeated(
 
     async def refuse_once(route: Any) -> None:
         sent["requests"] += 1
-        if sent["requests"] > 1:
-            return await route.continue_()
         body = {"status": status, "code": "not_now", "detail": DETAIL}
         headers = {"Content-Type": "application/problem+json", "Retry-After": str(SECONDS)}
-        return await route.fulfill(status=status, headers=headers, body=json.dumps(body))
+        if sent["requests"] == 1:
+            await route.fulfill(status=status, headers=headers, body=json.dumps(body))
+        else:
+            await route.continue_()
 
     await alice.context.route(page.request, refuse_once)
     await alice.open_signed_in(page.path, an_address("alice"))
