@@ -2,9 +2,10 @@
 // `node build.mjs` writes dist; `node build.mjs OTHER` writes there; `--watch` builds on each change.
 
 import * as esbuild from "esbuild";
-import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join, relative } from "node:path";
-import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { readFile, readdir } from "node:fs/promises";
+import { basename, join, relative } from "node:path";
+import { gzipSync } from "node:zlib";
+import { publish } from "./publish.mjs";
 
 const HERE = import.meta.dirname;
 const PUBLIC = "/app/assets/";
@@ -86,40 +87,32 @@ async function pageOf(page, files) {
     .replace("{{style}}", PUBLIC + basename(files.css));
 }
 
-async function write(folder, name, bytes) {
-  const path = join(folder, name);
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, bytes);
-  const size = Buffer.byteLength(bytes);
-  await writeFile(`${path}.gz`, gzipSync(bytes, { level: 9 }));
-  await writeFile(`${path}.br`, brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: size } }));
-}
-
 function gzipped(files, outputs) {
   const bytes = files.map((file) => gzipSync(outputs.get(file), { level: 9 }).length);
   return bytes.reduce((sum, each) => sum + each, 0) / 1000;
 }
 
+/** Build everything, then write it: a build that fails leaves the folder as it is. */
 async function build(folder) {
   const workers = await buildWorkers();
   const pages = await buildPages(workers);
-  await rm(folder, { recursive: true, force: true });
   const outputs = new Map();
   for (const { path, contents } of [...workers.files, ...pages.outputFiles]) {
     outputs.set(relative(HERE, path), contents);
-    await write(folder, join("assets", basename(path)), contents);
   }
+  const assets = new Map([...outputs].map(([path, contents]) => [basename(path), contents]));
+  const files = new Map();
   const sizes = {};
   for (const page of PAGES) {
-    const files = initialFiles(page, pages.metafile);
-    await write(folder, `${page}.html`, await pageOf(page, files));
-    const js = gzipped([...files.scripts, ...files.words], outputs);
-    sizes[page] = { js: Number(js.toFixed(1)), css: Number(gzipped([files.css], outputs).toFixed(1)) };
+    const initial = initialFiles(page, pages.metafile);
+    files.set(`${page}.html`, await pageOf(page, initial));
+    const js = gzipped([...initial.scripts, ...initial.words], outputs);
+    sizes[page] = { js: Number(js.toFixed(1)), css: Number(gzipped([initial.css], outputs).toFixed(1)) };
   }
-  await write(folder, "pages.css", await styleSheet());
-  await write(folder, "icon.svg", await readFile(join(HERE, "src", "shared", "icon.svg")));
-  const names = [...outputs.keys()].map((path) => basename(path)).sort();
-  await writeFile(join(folder, "manifest.json"), `${JSON.stringify({ assets: names, sizes }, null, 2)}\n`);
+  files.set("pages.css", await styleSheet());
+  files.set("icon.svg", await readFile(join(HERE, "src", "shared", "icon.svg")));
+  const manifest = `${JSON.stringify({ assets: [...assets.keys()].sort(), sizes }, null, 2)}\n`;
+  await publish(folder, { assets, files, manifest });
   return sizes;
 }
 

@@ -27,8 +27,15 @@ INVITED: Final = {
     "kira@home.example": "revoked",
     "luis@mail.example": "bounced",
     "mona@work.example": "delivered",
+    "nora@home.example": "failed",
 }
-"""Person -> the state that its invitation reaches."""
+"""Person -> the state that its invitation reaches; `seed_history` adds one that has expired."""
+_REPORTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "bounced": ("Bounce", {"bounceType": "Permanent", "bounceSubType": "General"}),
+    "delivered": ("Delivery", {}),
+    "failed": ("Reject", {"reason": "Bad content"}),
+}
+"""State of an invitation -> the report of SES that leads to it, and details of the report."""
 
 
 class NotSeeded(Exception):
@@ -90,7 +97,7 @@ class _Inviter:
                 self._call("POST", "/v1/invites/decline", {"token": token})
             case "revoked":
                 self._call("DELETE", f"/v1/invites/{invite_id}")
-            case "bounced" | "delivered":
+            case "bounced" | "delivered" | "failed":
                 self._report(state, mail["MessageId"], invite_id)
             case _:
                 pass  # sent
@@ -132,9 +139,8 @@ class _Inviter:
         arns = [topic["TopicArn"] for topic in topics.list_topics()["Topics"]]
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         mail = {"messageId": message_id, "timestamp": stamp, "tags": {"invite": [invite_id]}}
-        bounce = {"bounceType": "Permanent", "bounceSubType": "General"}
-        detail = {"feedbackId": str(uuid.uuid4()), "timestamp": stamp}
-        kind = {"bounced": "Bounce", "delivered": "Delivery"}[state]
-        report = {"eventType": kind, "mail": mail, kind.lower(): detail | bounce}
+        kind, detail = _REPORTS[state]
+        detail = {"feedbackId": str(uuid.uuid4()), "timestamp": stamp, **detail}
+        report = {"eventType": kind, "mail": mail, kind.lower(): detail}
         (arn,) = [each for each in arns if each.endswith(name)]
         topics.publish(TopicArn=arn, Message=json.dumps(report))

@@ -1,19 +1,16 @@
 """Give the demo people a past: accounts, referrals, points and closed days of thirty-two days.
 
-`python -m deploy.local.seed_history` runs the decisions of the referrals service at past times on
-the stack that its environment describes.
+`python -m deploy.local.seed_history` runs the decisions of the services at past times on the stack
+that its environment describes.
 """
 
 import asyncio
-import secrets
 import sys
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from chassis.decide.decider import DecisionContext
 from chassis.run.assembly import assemble
 from chassis.run.logging import configure
 from chassis.run.resources import Resources, open_resources
@@ -27,11 +24,12 @@ from contracts.referrals import (
     ReferralCommand,
 )
 from contracts.streams import MEMBERS
+from deploy.local.past import Clock
+from deploy.local.seed_expired import seed_expired
 from referrals.app import REFERRALS, Referrals
 from referrals.closing import DayCloser
 from referrals.settings import Settings
 
-_DAY: Final = 86_400
 _NAMES: Final = uuid.UUID("5e50d4c9-5a6a-5d7b-8f52-7a7f8f4e6f11")
 """Namespace of the ids of invited people and of commands: seeding again repeats nothing."""
 OPENED: Final[Mapping[str, float]] = {
@@ -65,7 +63,7 @@ class Past:
     """Execute commands of the referrals service at times of the past."""
 
     referrals: Referrals
-    clock: "Clock"
+    clock: Clock
 
     async def execute(self, command: ReferralCommand, name: str, days_ago: float) -> None:
         """Execute a command as if it had come that many days ago."""
@@ -84,17 +82,6 @@ class Past:
         return (await self.referrals.store.head(MEMBERS.stream(member_id))).version > 0
 
 
-@dataclass
-class Clock:
-    """Give decisions a time of the past."""
-
-    days_ago: float = 0
-
-    def context(self) -> DecisionContext:
-        at = time.time() - self.days_ago * _DAY
-        return DecisionContext(at_ms=int(at * 1000), entropy=secrets.token_bytes(32))
-
-
 async def seed(subjects: Mapping[str, str]) -> int:
     """Seed the past of the members whose ids are given by address; return the closed days."""
     settings = Settings()
@@ -105,6 +92,7 @@ async def seed(subjects: Mapping[str, str]) -> int:
         past = Past(assemble(REFERRALS, settings, _at(resources, clock)), clock)
         if await past.has_account(subjects["alice@example.com"]):
             return 0
+        await seed_expired(subjects["alice@example.com"], "alice@example.com")
         await _open_accounts(past, subjects)
         for days, member, person in _referrals():
             await _refer(past, subjects[member], person, days)
