@@ -31,6 +31,25 @@ def test_a_language_has_every_text_with_its_values(part: Path, language: str) ->
         assert translated[key].strip(), key
 
 
+@pytest.mark.parametrize(
+    ("prefix", "stated"),
+    [
+        ("limit", r'(?:UnknownPart\(|Limit\(\s+code=)"(\w+)"'),
+        ("limit", r'TRANSFERS_INCOMPLETE: Final = "(\w+)"'),
+        ("warning", r'(?:TRANSFERS_INCOMPLETE|NO_ARCHIVE): Final = "(\w+)"'),
+        ("warning", r'warnings(?:\.append\(| = \[\] if \S+ else \[)"(\w+)"'),
+        ("flag", r'_flag\("(\w+)"'),
+    ],
+)
+def test_every_code_of_a_report_has_a_text(prefix: str, stated: str) -> None:
+    """Compute states the codes as literals, next to their English texts."""
+    sources = (path.read_text() for path in (ROOT / "services" / "compute").rglob("*.py"))
+    codes = {code for source in sources for code in re.findall(stated, source)}
+    words = texts(ROOT / "web" / "src" / "token" / "words", "en")
+    assert codes
+    assert {f"{prefix}_{code}" for code in codes} - set(words) == set()
+
+
 def values(text: str) -> set[str]:
     return set(re.findall(r"\{(\w+)\}", text))
 

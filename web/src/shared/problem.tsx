@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Refusal } from "./api";
 import { say } from "./texts";
+import { language } from "./words";
 
 interface ProblemProps {
   readonly error: unknown;
@@ -21,10 +22,12 @@ export function Problem({ error, retry }: ProblemProps) {
   const isRepeatable = retry !== undefined && isPassing(error);
   const wait = useCountdown(isRepeatable ? waitOf(refusal) : 0, error, retry);
   if (!error) return null;
-  const text = refusal ? (refusal.code === "offline" ? say("unreachable") : refusal.detail || say("failed")) : say("failed");
+  const said = refusal ? wording(refusal) : { text: say("failed") };
   return (
     <div class={`notice stack ${refusal && refusal.status < 500 && refusal.status > 0 ? "warn" : "bad"}`} role="alert">
-      <p class="break">{text}</p>
+      <p class="break" lang={said.lang}>
+        {said.text}
+      </p>
       {refusal && refusal.status >= 500 && refusal.status !== 503 && <p class="small">{say("quote", { id: refusal.requestId })}</p>}
       {isRepeatable && (
         <div class="row">
@@ -47,6 +50,15 @@ function waitOf(refusal: Refusal | null): number {
   if (!refusal) return 0;
   if (refusal.status === 0) return UNREACHABLE_SECONDS;
   return refusal.retryAfter <= MOST_SECONDS ? refusal.retryAfter : 0;
+}
+
+/** Say what happened in the reader's language where it follows from the status; else in the API's English. */
+function wording({ code, status, detail }: Refusal): { readonly text: string; readonly lang?: "en" } {
+  if (code === "offline") return { text: say("unreachable") };
+  if (detail && language.value === "en") return { text: detail };
+  if (status === 429) return { text: say("problem_429") };
+  if (status === 503) return { text: say("problem_503") };
+  return status >= 500 || !detail ? { text: say("failed") } : { text: detail, lang: "en" };
 }
 
 /** Count the seconds down to 0, and call `done` once: then, or as soon as the network is back. */

@@ -81,7 +81,7 @@ function HolderDetail({ holder, model }: { readonly holder: Holder; readonly mod
       {distributor !== undefined && <p class="notice small">{say("distributor", { n: distributor })}</p>}
       {excluded && (
         <p class="notice small break">
-          {say("excluded")} {named("basis", excluded.basis)}: <bdi>{excluded.why}</bdi>
+          {say("excluded")} {named("basis", excluded.basis)}: <bdi lang="en">{excluded.why}</bdi>
         </p>
       )}
       <EvidenceList title={say("why")} evidence={why} model={model} />
@@ -204,7 +204,7 @@ function EvidenceList({ title, evidence, model }: { readonly title: string; read
               <Reference address={each.from} model={model} /> → <Reference address={each.to} model={model} />
             </p>
             <p class="small">
-              <strong>{named("evidence", each.type)}</strong> · <bdi>{each.why}</bdi>
+              <strong>{named("evidence", each.type)}</strong> · <bdi lang="en">{each.why}</bdi>
             </p>
             {each.via.length > 0 && (
               <p class="small">

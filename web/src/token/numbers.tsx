@@ -29,7 +29,7 @@ export function Quality({ map }: { readonly map: TokenMap }) {
           <ul class="list">
             {limits.map(({ code, text, share }) => (
               <li key={code} class="break">
-                <bdi>{text}</bdi> {typeof share === "number" && `(${say("shareOfSupply", { share: percent(share) })})`}
+                <bdi>{named("limit", code, text)}</bdi> {typeof share === "number" && `(${say("shareOfSupply", { share: percent(share) })})`}
               </li>
             ))}
           </ul>
@@ -52,7 +52,7 @@ export function Flags({ map }: { readonly map: TokenMap }) {
               <span class={`tag ${SEVERITIES[severity]}`}>{say(`severity_${severity}`)}</span> <strong>{named("flag", code)}</strong>
             </p>
             <p class="small break">
-              {picture.value?.model.clusters.has(evidence) ? <ClusterLink cluster={picture.value.model.clusters.get(evidence) as Cluster} /> : <bdi>{evidence}</bdi>}
+              {picture.value?.model.clusters.has(evidence) ? <ClusterLink cluster={picture.value.model.clusters.get(evidence) as Cluster} /> : <bdi>{measured(evidence)}</bdi>}
             </p>
           </li>
         ))}
@@ -68,6 +68,21 @@ const ROWS: readonly [keyof Concentration, (value: number) => string][] = [
   ["gini", (value) => number(value, { maximumSignificantDigits: 3 })],
   ["nakamoto", (value) => number(value)],
 ];
+
+const MEASURED = /^(perEntity|perAddress)\.(\w+) (\S+)$/;
+
+/** Say what a flag rests on: a measure with its value, or the warnings about the report. */
+function measured(evidence: string): string {
+  const [, scope, name, value] = MEASURED.exec(evidence) ?? [];
+  const row = ROWS.find(([each]) => each === name);
+  if (row && scope) return `${say(`metric_${row[0]}`)} (${say(scope as "perEntity" | "perAddress")}): ${row[1](Number(value))}`;
+  const fresh = /^freshWalletShare (\S+)$/.exec(evidence)?.[1];
+  if (fresh) return say("shareOfCirculating", { share: percent(Number(fresh)) });
+  return evidence
+    .split(", ")
+    .map((each) => named("warning", each))
+    .join(" ");
+}
 
 export function Metrics({ map }: { readonly map: TokenMap }) {
   const { perAddress, perEntity, largestClusterShare, deployerClusterShare, freshWalletShare } = map.metrics;
@@ -150,7 +165,7 @@ export function Suspicions({ map }: { readonly map: TokenMap }) {
               <strong>{named("suspicion", each.kind)}</strong> · {say("walletsOf", { n: each.numWallets })} · {say("shareOfCirculating", { share: percent(each.share) })}
             </p>
             <p class="small break">
-              <bdi>{each.why}</bdi>
+              <bdi lang="en">{each.why}</bdi>
             </p>
           </li>
         ))}

@@ -11,11 +11,11 @@ export const say = words({
 
 type Keys = Parameters<typeof say>[0];
 
-/** Say a text whose key depends on a value of the API; a value that is not known is shown as it is. */
-export function named(prefix: string, value: string): string {
+/** Say a text whose key depends on a value of the API; one that is not known is shown as it is, or as `other`. */
+export function named(prefix: string, value: string, other = value): string {
   const key = `${prefix}_${value}`;
   const text = say(key as Keys);
-  return text === key ? value : text;
+  return text === key ? other : text;
 }
 
 export function percent(share: number): string {

@@ -9,6 +9,7 @@ import { say } from "../../shared/texts";
 import { date, moment, number } from "../../shared/words";
 import { changes } from "../live";
 import { t } from "../texts";
+import { explained, ruleOf } from "./explain";
 
 export function Ledger() {
   const first = useResource((signal) => call("GET /v1/points/ledger", { query: {}, signal }), [changes.value]);
@@ -57,12 +58,12 @@ function Entry({ entry }: { readonly entry: ExplainedEntry }) {
           <strong class={state !== "confirmed" ? "quiet" : delta < 0 ? "bad" : "good"}>{`${delta > 0 ? "+" : ""}${number(delta)}`}</strong>
         </summary>
         <div class="stack small event">
-          <p class="break">{explanation.text}</p>
+          <p class="break">{explained(entry)}</p>
           {state === "pending" && <p>{t("pendingWhy")}</p>}
           {state === "void" && <p>{t("voidWhy")}</p>}
           <dl>
             <dt>{t("rule")}</dt>
-            <dd>{explanation.rule}</dd>
+            <dd>{ruleOf(entry)}</dd>
             <dt>{t("event")}</dt>
             <dd class="mono break">{entry.cause}</dd>
             <dt>{t("happened")}</dt>
