@@ -1,12 +1,12 @@
 """Define the views of points: the ledger, leaderboards, statistics and charts."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from contracts.messages import Identifier, UnixTime, View
+from contracts.messages import Identifier, Personal, UnixTime, View
 from contracts.read_models import BoardRef, DocumentRef, IndexRef, ListRef
-from contracts.referrals import SERVICE, Board, Day
+from contracts.referrals import SERVICE, Board, Day, KnownName
 
 EntryState = Literal["pending", "confirmed", "void"]
 PointsReason = Literal["referral", "was_referred", "referral_reversed", "credit_withdrawn"]
@@ -62,7 +62,8 @@ class StandingView(View):
 
     member_id: Identifier
     display_name: str = ""
-    """The masked address; empty if the account is not open yet."""
+    """What other members see: the chosen name, the masked address, or `ANONYMOUS`; empty if the
+    account is not open yet."""
     points: int = 0
     reached_at: UnixTime = 0
     """When the points reached this value: of equal members, the earlier one is listed first."""
@@ -70,6 +71,21 @@ class StandingView(View):
     """Month -> points that were earned in it."""
     reached_in: dict[str, UnixTime] = Field(default_factory=dict)
     """Month -> when its points reached their value."""
+    masked_address: Annotated[str, Personal()] = ""
+    """Empty in views that older versions have stored: `display_name` is the masked address then."""
+    chosen_name: KnownName | None = None
+    on_boards: bool = True
+    """False: the member's rows are anonymous for others."""
+
+    @property
+    def own_name(self) -> str:
+        """What the member sees of itself: the chosen name or the masked address."""
+        return self.chosen_name or self.address_shown
+
+    @property
+    def address_shown(self) -> str:
+        """The masked address, by which people who know the member recognise it."""
+        return self.masked_address or self.display_name
 
 
 class ChartPoint(View):
@@ -131,9 +147,12 @@ class LeaderboardRow(View):
     rank: int
     """One more than the number of members with more points, so equal points share a rank."""
     display_name: str
-    """The masked address."""
+    """The name that the member has chosen, or the masked address; `A member` for others if the
+    row is anonymous. Several members may have the same name."""
     points: int
     is_me: bool
+    anonymous: bool = False
+    """True if the member does not want to be seen by others, who get no name."""
 
 
 class LeaderboardPage(View):
@@ -161,6 +180,8 @@ POINTS: Final = ListRef(SERVICE, "ledger", PointsView, NumberedEntry)
 """Ordered by number, in the order `ALL_ENTRIES`."""
 POINTS_SUMMARY: Final = DocumentRef(POINTS.service, POINTS.name, POINTS.view)
 ALL_ENTRIES: Final = "all"
+ANONYMOUS: Final = "A member"
+"""The name of a member who does not want to be seen on boards."""
 LEADERBOARD: Final = BoardRef(SERVICE, "leaderboard", StandingView)
 CLOSED_BOARDS: Final = BoardRef(SERVICE, "closed-boards", ClosedBoard)
 """Ordered in `ENDED_MONTHS`: the last day of each month's board, the latest month first."""

@@ -9,7 +9,10 @@ from collections.abc import Iterable
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
+from pydantic.functional_validators import AfterValidator
+from pydantic.json_schema import WithJsonSchema
 
+from contracts.display_names import MAX_CHARACTERS, display_name
 from contracts.messages import (
     MAX_SAFE_INTEGER,
     Command,
@@ -49,6 +52,15 @@ TEAM_PREFIX = "team:"
 Reason = Annotated[str, Field(min_length=3, max_length=280)]
 Network = Annotated[str, Field(max_length=64), Personal()]
 """The IP address that a request came from, as the gateway saw it."""
+DisplayName = Annotated[
+    str,
+    AfterValidator(display_name),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS}),
+    Personal(),
+]
+"""A name that a member chooses for the leaderboards. Several members may have the same name."""
+KnownName = Annotated[str, Personal()]
+"""A display name in an event or a view, where it is not validated again."""
 Seats = Annotated[int, Field(ge=0, le=MAX_TOTAL_REFERRALS)]
 Points = Annotated[int, Field(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
 Uses = Annotated[int, Field(ge=1, le=MAX_TOTAL_REFERRALS)]
@@ -249,6 +261,16 @@ class WithdrawCredit(MemberCommand):
     use_id: Identifier
 
 
+class SetProfile(MemberCommand):
+    """Set what other members see of the member on the leaderboards."""
+
+    type: Literal["SetProfile"] = "SetProfile"
+    display_name: DisplayName | None = None
+    """None: the masked address is shown."""
+    on_boards: bool = True
+    """False: the member's rows are anonymous for others."""
+
+
 class BoardLevel(Message):
     """Count the members that have a number of points."""
 
@@ -306,6 +328,7 @@ AccountCommand = (
     | ReverseReferral
     | CreditReferred
     | WithdrawCredit
+    | SetProfile
 )
 ReferralCommand = Annotated[BoardCommand | AccountCommand, Field(discriminator="type")]
 
@@ -382,6 +405,18 @@ class QuotaGranted(Event):
     by: Identifier
     reason: Reason
     granted_at: UnixTime
+
+
+class ProfileSet(Event):
+    """Record what other members see of the member on the leaderboards from now on."""
+
+    type: Literal["ProfileSet"] = "ProfileSet"
+    member_id: Identifier
+    display_name: KnownName | None = None
+    """None: the masked address."""
+    on_boards: bool = True
+    """False: the member's rows are anonymous for others."""
+    set_at: UnixTime
 
 
 class ScoreComponent(Message):
@@ -568,6 +603,7 @@ AccountEvent = (
     | ReferralReversed
     | ReferredCredited
     | CreditWithdrawn
+    | ProfileSet
 )
 ReferralEvent = Annotated[BoardEvent | AccountEvent, Field(discriminator="type")]
 
@@ -605,6 +641,10 @@ class UsersEntry(View):
     referral_is_valid: bool
     codes: tuple[ShownReferralCode, ...] = ()
     """All codes that have not been revoked."""
+    display_name: KnownName | None = Field(None, exclude_if=lambda name: name is None)
+    """The name that others see on the leaderboards; absent if the member has chosen none."""
+    on_boards: bool = Field(default=True, exclude_if=lambda shown: shown)
+    """False if others see the member's rows without a name; absent if not."""
 
 
 class NumberedReferral(Referral):

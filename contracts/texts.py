@@ -28,7 +28,7 @@ _UNUSED_FORMAT: Final = re.compile(
 """Unassigned characters that are invisible by definition, and non-characters."""
 _LAST_OF_PLANE: Final = 0xFFFE
 """The last two code points of each plane are non-characters."""
-_BLANK_LETTERS: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+BLANK_LETTERS: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Characters of visible categories that look like a space."""
 _NAMES: Final[Mapping[str, str]] = {"\t": "a tab", "\n": "a line break", "\r": "a line break"}
 
@@ -88,7 +88,7 @@ def is_visible(text: str) -> bool:
     """Return whether a reader sees anything of the text."""
     return any(
         not character.isspace()
-        and character not in _BLANK_LETTERS
+        and character not in BLANK_LETTERS
         and unicodedata.category(character) not in ("Cf", "Mn", "Me")
         for character in text
     )

@@ -18,6 +18,7 @@ from gateway.api import (
     operations,
     own_events,
     points,
+    profiles,
     received_invitations,
     referrals,
     referred_people,
@@ -38,6 +39,7 @@ from gateway.http.routing import AnyRoute, BoundRoute, bound
 
 ROUTES: tuple[AnyRoute, ...] = (
     *accounts.ROUTES,
+    *profiles.ROUTES,
     *own_events.ROUTES,
     *code_validity.ROUTES,
     *codes.ROUTES,
@@ -93,6 +95,8 @@ def _bind_accounts(given: Dependencies) -> Iterator[BoundRoute]:
             links=CodeLinks(given.settings.join_url),
         ),
     )
+    profile = profiles.Profiles(given.commands, given.own_documents)
+    yield from bound(profiles.ROUTES, profile)
     events = own_events.OwnEvents(given.read_models, given.streams)
     yield from bound(own_events.ROUTES, events)
 

@@ -83,7 +83,7 @@ REFERRALS: Final = Service(
     decider=lambda settings: referrals_decider(Policies(ids=settings.referral_ids)),
     codec=Codec[ReferralEvent](ReferralEvent),
     read_models=MODELS,
-    snapshots=Snapshots(STORED_STATE, schema=1),
+    snapshots=Snapshots(STORED_STATE, schema=2),
     subscription=SUBSCRIPTION,
     sends=(SettleReferrals, RecordSeat),
     subscribers=subscribers,

@@ -33,6 +33,7 @@ from contracts.referrals import (
     CodeRevoked,
     CreditWithdrawn,
     DayClosed,
+    ProfileSet,
     QuotaGranted,
     ReferralConfirmed,
     ReferralDelayed,
@@ -66,6 +67,8 @@ def fold_entry(state: entry.State, event: ReferralEvent) -> entry.State:
             return entry.State(entry.without_code(view, event), {})
         case QuotaGranted():
             return entry.State(entry.with_total(view, event), {})
+        case ProfileSet():
+            return entry.State(entry.with_profile(view, event), {})
         case ReferralReserved():
             return entry.with_referral(view, state, event)
         case ReferralConfirmed():
@@ -100,7 +103,7 @@ def fold_codes(state: codes.State, event: ReferralEvent) -> codes.State:
             return codes.with_seat_freed(view, state, event.use_id)
         case CodeBrought() | ReferralDelayed() | ReferralHeld() | ReferralConfirmed():
             return state._replace(summary=view)
-        case ReferredCredited() | CreditWithdrawn():
+        case ReferredCredited() | CreditWithdrawn() | ProfileSet():
             return state._replace(summary=view)
         case _:
             assert_never(event)
@@ -131,7 +134,7 @@ def fold_ledger(state: ledger.State, event: ReferralEvent) -> ledger.State:
             return ledger.with_points(view, "was_referred", event)
         case CreditWithdrawn():
             return ledger.with_points(view, "credit_withdrawn", event)
-        case CampaignOpened() | CodeBrought() | CodeIssued() | CodeRevoked():
+        case CampaignOpened() | CodeBrought() | CodeIssued() | CodeRevoked() | ProfileSet():
             return state
         case ReferralReserved() | ReferralReleased() | ReferralExpired():
             return state
@@ -139,7 +142,7 @@ def fold_ledger(state: ledger.State, event: ReferralEvent) -> ledger.State:
             assert_never(event)
 
 
-LEADERBOARD_VERSION: Final = 2
+LEADERBOARD_VERSION: Final = 3
 """Version of `fold_leaderboard`: another version may rank members differently."""
 
 
@@ -148,6 +151,8 @@ def fold_leaderboard(view: StandingView | None, event: ReferralEvent) -> Standin
     match event:
         case AccountOpened():
             return leaderboard.opened(view, event)
+        case ProfileSet():
+            return leaderboard.with_profile(view, event)
         case ReferralConfirmed() | ReferralReversed() | ReferredCredited() | CreditWithdrawn():
             return leaderboard.with_points(view, event)
         case CampaignOpened() | CodeBrought() | CodeIssued() | CodeRevoked() | QuotaGranted():
@@ -174,6 +179,8 @@ def of_referrals(
             case AccountOpened() | CampaignOpened() | CodeBrought() | CodeIssued() | CodeRevoked():
                 return view
             case QuotaGranted() | ReferredCredited() | CreditWithdrawn() | DayClosed():
+                return view
+            case ProfileSet():
                 return view
             case _:
                 assert_never(event)
@@ -223,7 +230,7 @@ def close_entries(event: ReferralEvent) -> Mapping[str, str | None]:
 
 
 MODELS: Final = (
-    Listing(ACCOUNT_LISTS, entry.touched, fold_entry, entry.scores, version=3),
+    Listing(ACCOUNT_LISTS, entry.touched, fold_entry, entry.scores, version=4),
     Index(CODE_OWNERS, code_entries),
     Listing(CODE_LISTS, codes.touched, fold_codes, codes.scores, version=2),
     Listing(REFERRALS, referral_list.touched, referral_list.fold, referral_list.scores, version=2),

@@ -18,7 +18,8 @@ TOP_PLACES = 100
 """Number of places that a close stores with their members."""
 
 Row = tuple[float, str, str]
-"""Score, member id, display name."""
+"""Score, member id, masked address. A member who does not want to be seen has an empty address, and
+no chosen name is stored: readers look up the current ones."""
 
 
 @dataclass(slots=True)
@@ -76,8 +77,9 @@ async def tally_boards(histories: Histories[ReferralEvent], days: Sequence[date]
 
 def row_of(view: StandingView, board: str) -> Row | None:
     """Return a member's row on a board, or None if the member is not on it."""
+    name = view.address_shown if view.on_boards else ""
     score = scores(view).get(board)
-    return None if score is None else (score, view.member_id, view.display_name)
+    return None if score is None else (score, view.member_id, name)
 
 
 def views_at(

@@ -23,7 +23,7 @@ from tests.gateway.reader import Browser, Reader, SnippetFailed, browser
 from tests.support.rate_limits import restore_limits
 from tests.support.stack import Stack, running
 
-DOCUMENTED = re.compile(r"`((?:GET|POST|DELETE) /v1/[^`?]*)`")
+DOCUMENTED = re.compile(r"`((?:GET|POST|PUT|DELETE) /v1/[^`?]*)`")
 PARAMETER = re.compile(r"\{\w+\}")
 PATH = re.compile(r"(/v1/(?:[\w/.-]|\$\{\w+\}|\$\w+)+)")
 

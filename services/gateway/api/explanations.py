@@ -89,7 +89,7 @@ class Explanations:
             if stream is not None and use_id not in found:
                 use = await Lists(self.read_models, REFERRALS).item(stream, use_id)
                 referrer = await Boards(self.read_models, LEADERBOARD).view(stream)
-                found[use_id] = ("" if referrer is None else referrer.display_name, use)
+                found[use_id] = ("" if referrer is None else referrer.address_shown, use)
         return found
 
 

@@ -11,6 +11,7 @@ from chassis.views.boards import Boards
 from chassis.views.read_models import ReadModels
 from contracts.messages import UnixTime, View
 from contracts.points import (
+    ANONYMOUS,
     CLOSED_BOARDS,
     ENDED_MONTHS,
     LEADERBOARD,
@@ -72,7 +73,7 @@ class MonthsQuery(Body):
 
 @dataclass(frozen=True, slots=True)
 class Leaderboard:
-    """Rank members by points; names are masked."""
+    """Rank members by points, under the names that they want to be seen by."""
 
     read_models: ReadModels
     closed_days: ClosedDays
@@ -112,12 +113,7 @@ class Leaderboard:
             board, member=own, around=around, first=int(query.cursor or 0), limit=query.limit
         )
         rows = [
-            LeaderboardRow(
-                rank=row.rank,
-                display_name=row.view.display_name,
-                points=row.ranking_score,
-                is_me=row.member == own,
-            )
+            _row(row.view, row.rank, row.ranking_score, is_me=row.member == own)
             for row in page.rows
         ]
         me = next((row for row in rows if row.is_me), None)
@@ -149,42 +145,54 @@ class Leaderboard:
         close = (await self.closed_days.load(board, [day])).get(day)
         if close is None:
             raise not_found("No leaderboard was stored for that day.", code="day_not_closed")
+        own, *views = await self._boards.views(
+            [MEMBERS.stream(member) for member in (member_id, *_members(close, query.limit))]
+        )
         rows = [
-            LeaderboardRow(
-                rank=rank_in(close, place.points),
-                display_name=place.display_name,
-                points=place.points,
-                is_me=place.member_id == member_id,
+            _row(
+                view, rank_in(close, place.points), place.points, is_me=place.member_id == member_id
             )
-            for place in close.first[: query.limit]
+            for place, view in zip(close.first, views, strict=False)
         ]
         me = next((row for row in rows if row.is_me), None)
         return LeaderboardPage(
             board=board,
             as_of=end_of(day),
             total=close.members,
-            me=me or await self._own_past_row(member_id, close, day),
+            me=me or await self._own_past_row(member_id, own, close, day),
             items=tuple(rows),
         )
 
     async def _own_past_row(
-        self, member_id: str, close: DayClosed, day: date
+        self, member_id: str, own: StandingView | None, close: DayClosed, day: date
     ) -> LeaderboardRow | None:
-        stream = MEMBERS.stream(member_id)
-        view = await load_ledger(self.read_models, stream)
+        view = await load_ledger(self.read_models, MEMBERS.stream(member_id))
         points = None if view is None else points_on(close.board, view, day)
-        if points is None:
-            return None
-        return await self._own_row(stream, rank_in(close, points), points)
+        return None if points is None else _row(own, rank_in(close, points), points, is_me=True)
 
     async def _own_row(self, stream: str, rank: int, points: int) -> LeaderboardRow:
-        view = await self._boards.view(stream)
-        name = "" if view is None else view.display_name
-        return LeaderboardRow(rank=rank, display_name=name, points=points, is_me=True)
+        return _row(await self._boards.view(stream), rank, points, is_me=True)
 
     @property
     def _boards(self) -> Boards[StandingView]:
         return Boards(self.read_models, LEADERBOARD)
+
+
+def _members(close: DayClosed, limit: int) -> list[str]:
+    """Return the members of the first rows of a closed board."""
+    return [place.member_id for place in close.first[:limit]]
+
+
+def _row(view: StandingView | None, rank: int, points: int, *, is_me: bool) -> LeaderboardRow:
+    """Return a member's row under the current name, or an anonymous one.
+
+    Boards of past days show it too: a name that is changed or withdrawn disappears from them.
+    """
+    anonymous = view is None or not view.on_boards
+    name = ANONYMOUS if view is None else view.own_name if is_me else view.display_name
+    return LeaderboardRow(
+        rank=rank, display_name=name, points=points, is_me=is_me, anonymous=anonymous
+    )
 
 
 ROUTES: Final = (

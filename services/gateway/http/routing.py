@@ -216,7 +216,7 @@ class Route(Generic[F]):
     @property
     def sends_command(self) -> bool:
         """Whether the route sends a command, so that it may respond 202."""
-        return self.method in ("POST", "DELETE") and not self.direct
+        return self.method in ("POST", "PUT", "DELETE") and not self.direct
 
     def bind(self, feature: F) -> Handler:
         """Return the handler as a method of `feature`."""

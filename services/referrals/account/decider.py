@@ -24,6 +24,7 @@ from contracts.referrals import (
     IssueCode,
     OpenAccount,
     OpenCampaign,
+    ProfileSet,
     QuotaGranted,
     RedeemReferral,
     ReferralConfirmed,
@@ -41,6 +42,7 @@ from contracts.referrals import (
     ReverseReferral,
     RevokeCode,
     RotateCode,
+    SetProfile,
     SettleReferrals,
     WithdrawCredit,
 )
@@ -50,6 +52,7 @@ from referrals.account import (
     confirmation,
     credit,
     opening,
+    profile,
     quota,
     reservation,
     review,
@@ -109,7 +112,7 @@ def _before_opening(
             return credit.withdraw(account, command, context)
         case SettleReferrals():
             return []
-        case IssueCode():
+        case IssueCode() | SetProfile():
             raise Rejected(
                 "You do not have an account yet. Create one first.",
                 code="no_account",
@@ -155,6 +158,8 @@ def _once_opened(
             return codes.rotate(account, command, context)
         case RevokeCode():
             return codes.revoke(account, command, context)
+        case SetProfile():
+            return profile.set_profile(account, command, context)
         case SettleReferrals():
             return [*settle(account, context, policies)[0]]
         case (
@@ -229,6 +234,7 @@ def claims(event: AccountEvent) -> tuple[str, ...]:
             | ReferralReversed()
             | ReferredCredited()
             | CreditWithdrawn()
+            | ProfileSet()
         ):
             return ()
         case _:

@@ -16,6 +16,7 @@ from contracts.referrals import (
     CodeIssued,
     CodeRevoked,
     CreditWithdrawn,
+    ProfileSet,
     QuotaGranted,
     ReferralExpired,
     ReferralReserved,
@@ -96,6 +97,9 @@ class Member(Referrer):
     email: str
     network: str | None
     """The network address of the sign-up."""
+    display_name: str | None = None
+    """The name that the member has chosen for the leaderboards."""
+    on_boards: bool = True
     phase: Literal["member"] = "member"
 
 
@@ -145,6 +149,8 @@ def _evolve_not_opened(account: NotOpened, event: AccountEvent) -> Account:
             return NotOpened(_evolve_credit(account.credit, event))
         case CodeBrought() | CodeIssued() | CodeRevoked() | QuotaGranted() | UseEvent():
             return account
+        case ProfileSet():
+            return account
         case _:
             assert_never(event)
 
@@ -160,12 +166,20 @@ def _evolve_opened(account: OpenedAccount, event: AccountEvent) -> Account:
             return replace(account, total_referrals=event.total_referrals)
         case ReferredCredited() | CreditWithdrawn():
             return replace(account, credit=_evolve_credit(account.credit, event))
+        case ProfileSet():
+            return _with_profile(account, event)
         case UseEvent():
             return with_referral(account, event)
         case AccountOpened() | CampaignOpened() | CodeBrought():
             return account
         case _:
             assert_never(event)
+
+
+def _with_profile(account: OpenedAccount, event: ProfileSet) -> OpenedAccount:
+    if not isinstance(account, Member):
+        return account
+    return replace(account, display_name=event.display_name, on_boards=event.on_boards)
 
 
 def with_referral(account: OpenedAccount, event: ReferralStep) -> OpenedAccount:

@@ -18,6 +18,7 @@ from contracts.referrals import (
     CodeRevoked,
     MoreReferrals,
     NumberedReferral,
+    ProfileSet,
     QuotaGranted,
     Referral,
     ReferralConfirmed,
@@ -66,6 +67,11 @@ def without_code(entry: StoredAccount, event: CodeRevoked) -> StoredAccount:
 def with_total(entry: StoredAccount, event: QuotaGranted) -> StoredAccount:
     """Return the entry with another total of referrals."""
     return _changed(entry, total_referrals=event.total_referrals)
+
+
+def with_profile(entry: StoredAccount, event: ProfileSet) -> StoredAccount:
+    """Return the entry with what others see of the member on the leaderboards."""
+    return _changed(entry, display_name=event.display_name, on_boards=event.on_boards)
 
 
 def with_referral(entry: StoredAccount, state: State, event: ReferralReserved) -> State:

@@ -6,9 +6,9 @@ A member is on the board of all time, and on the board of each month in which it
 from typing import Final
 
 from contracts.addresses import masked
-from contracts.points import StandingView
+from contracts.points import ANONYMOUS, StandingView
 from contracts.ranking import ALL_TIME, day_of, month_of
-from contracts.referrals import AccountOpened
+from contracts.referrals import AccountOpened, ProfileSet
 from referrals.points import PointEvent, counted_at, is_of_campaign, points_of
 
 CLOCK_RANGE: Final = 2**33
@@ -18,7 +18,20 @@ CLOCK_RANGE: Final = 2**33
 def opened(view: StandingView | None, event: AccountOpened) -> StandingView:
     """Return the view with the member's name, which puts the member on the boards."""
     view = view or StandingView(member_id=event.member_id, reached_at=event.opened_at)
-    return view.model_copy(update={"display_name": masked(event.email)})
+    return _named(view.model_copy(update={"masked_address": masked(event.email)}))
+
+
+def with_profile(view: StandingView | None, event: ProfileSet) -> StandingView | None:
+    """Return the view with the name that other members see from now on."""
+    update = {"chosen_name": event.display_name, "on_boards": event.on_boards}
+    return view and _named(view.model_copy(update=update))
+
+
+def _named(view: StandingView) -> StandingView:
+    if not view.masked_address:  # the account is not open yet
+        return view
+    name = view.own_name if view.on_boards else ANONYMOUS
+    return view.model_copy(update={"display_name": name})
 
 
 def with_points(view: StandingView | None, event: PointEvent) -> StandingView | None:

@@ -96,7 +96,7 @@ export type InviteStatsResponse = { readonly points: number; readonly pointsDiff
 
 export type LeaderboardPage = { readonly board: string; readonly asOf: number; readonly total: number; readonly me?: LeaderboardRow | null; readonly items: readonly (LeaderboardRow)[]; readonly next?: string | null };
 
-export type LeaderboardRow = { readonly rank: number; readonly displayName: string; readonly points: number; readonly isMe: boolean };
+export type LeaderboardRow = { readonly rank: number; readonly displayName: string; readonly points: number; readonly isMe: boolean; readonly anonymous: boolean };
 
 export type LedgerPage = { readonly points: number; readonly pending: number; readonly items: readonly (ExplainedEntry)[]; readonly next?: string | null };
 
@@ -120,6 +120,8 @@ export type NewInvitation = { readonly email: string; readonly note?: string; re
 
 export type NewInvitations = { readonly rows: readonly ({ readonly email: string; readonly note?: string; readonly locale?: string })[]; readonly name?: string };
 
+export type NewProfile = { readonly displayName: string | null; readonly onBoards: boolean };
+
 export type NewReferral = { readonly referralCode: string; readonly user: string };
 
 export type NewRevocation = { readonly jti?: string | null; readonly originJti?: string | null; readonly sub?: string | null };
@@ -135,6 +137,8 @@ export type Operation = { readonly commandId: string; readonly command: string |
 export type Position = { readonly stream: string; readonly version: number };
 
 export type Problem = { readonly type: string; readonly title: string; readonly status: number; readonly status_code: number; readonly detail: string; readonly code: string; readonly request_id: string; readonly errors?: readonly ({ readonly field: string; readonly detail: string })[]; readonly "violated-policies"?: readonly (string)[]; readonly challenge?: string; readonly bits?: number };
+
+export type Profile = { readonly displayName: string | null; readonly onBoards: boolean };
 
 export type Progress = { readonly fromBlock: number; readonly toBlock: number; readonly head: number; readonly transfers: number };
 
@@ -186,12 +190,14 @@ export type TokenScore = { readonly computedAt: number; readonly asOf: AsOf; rea
 
 export type TokenScoreComponent = { readonly name: "largestEntity" | "topTen" | "deployer" | "spread" | "freshWallets" | "suspicions" | "verified"; readonly weight: number; readonly value: number; readonly score: number; readonly why: string };
 
-export type UsersEntry = { readonly user: string; readonly referralCode?: string | null; readonly referrals: readonly (Referral)[]; readonly totalReferrals: number; readonly referralsUsed: number; readonly referralsPending: number; readonly referralsRemaining: number; readonly referralIsValid: boolean; readonly codes: readonly (string)[] };
+export type UsersEntry = { readonly user: string; readonly referralCode?: string | null; readonly referrals: readonly (Referral)[]; readonly totalReferrals: number; readonly referralsUsed: number; readonly referralsPending: number; readonly referralsRemaining: number; readonly referralIsValid: boolean; readonly codes: readonly (string)[]; readonly displayName?: string | null; readonly onBoards: boolean };
 
 export interface Operations {
   "POST /v1/me": { path: undefined; query: undefined; body: Empty; answer: UsersEntry | Accepted };
   "GET /v1/me": { path: undefined; query: undefined; body: undefined; answer: UsersEntry };
   "POST /v1/users": { path: undefined; query: undefined; body: NewUser; answer: UsersEntry | Accepted };
+  "GET /v1/me/profile": { path: undefined; query: undefined; body: undefined; answer: Profile };
+  "PUT /v1/me/profile": { path: undefined; query: undefined; body: NewProfile; answer: Profile | Accepted };
   "GET /v1/me/events": { path: undefined; query: { topics?: string }; body: undefined; answer: string | undefined };
   "GET /v1/referral/valid": { path: undefined; query: { referral_code: string }; body: undefined; answer: ReferralValidity };
   "GET /v1/referral/codes": { path: undefined; query: undefined; body: undefined; answer: CodeList };
@@ -247,6 +253,7 @@ export interface Operations {
 /** Reads that can wait for a position. */
 export const WAITING: ReadonlySet<string> = new Set([
   "GET /v1/me",
+  "GET /v1/me/profile",
   "GET /v1/referral/codes",
   "GET /v1/referral/codes/{code}/qr",
   "GET /v1/referral/uses",
