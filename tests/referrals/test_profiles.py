@@ -5,7 +5,6 @@ from pydantic import ValidationError
 
 from chassis.views.projection import ListState
 from contracts.points import ANONYMOUS, StandingView
-from contracts.ranking import day_of
 from contracts.referrals import (
     CampaignOpened,
     NumberedReferral,
@@ -15,14 +14,13 @@ from contracts.referrals import (
     SetProfile,
     StoredAccount,
 )
-from referrals.closing import BoardTally
 from referrals.projections import fold_entry, fold_leaderboard
+from referrals.tally import row_of
 from referrals.views.leaderboard import scores
 from tests.referrals.examples import ALICE, BOB, CONFIRMED, DECIDER, ISSUED, OPENED, RESERVED
 from tests.support.scenario import NOON, Scenario
 
 account = Scenario(DECIDER)
-NOON_DAY = day_of(NOON.at)
 MASKED = "a***@e***.com"
 NAME = SetProfile(member_id=ALICE, display_name="Alice", on_boards=True)
 NAMED = ProfileSet(member_id=ALICE, display_name="Alice", on_boards=True, set_at=NOON.at)
@@ -116,10 +114,9 @@ def test_a_closed_day_stores_no_chosen_name_and_nothing_of_hidden_members() -> N
 
 
 def closed(view: StandingView) -> str:
-    tally = BoardTally()
-    tally.add(view, "all")
-    (place,) = tally.command("all", NOON_DAY).first
-    return place.display_name
+    row = row_of(view, "all")
+    assert row is not None
+    return row[2]
 
 
 def entry(*events: ReferralEvent) -> StoredAccount:

@@ -10,6 +10,7 @@ import { date, moment, number } from "../../shared/words";
 import { changes, connected, rank } from "../live";
 import { t } from "../texts";
 import { Title } from "../title";
+import { Appearance } from "./appearance";
 
 const SHOWN = 25;
 type Period = "all" | "month";
@@ -18,9 +19,10 @@ export function BoardPage() {
   const [period, setPeriod] = useState<Period>("all");
   const [isTop, setTop] = useState(false);
   const [past, setPast] = useState<number | null>(null);
+  const [saves, setSaves] = useState(0);
   const months = useResource((signal) => call("GET /v1/leaderboard/months", { query: {}, signal }), []);
   const query = past !== null ? { period: "month" as const, at: past } : { period, limit: SHOWN, ...(!isTop && { around: "me" as const }) };
-  const loaded = useResource((signal) => call("GET /v1/leaderboard", { query, signal }), [period, isTop, past, past ? 0 : changes.value]);
+  const loaded = useResource((signal) => call("GET /v1/leaderboard", { query, signal }), [period, isTop, past, past ? 0 : changes.value, saves]);
   return (
     <div class="stack">
       <Title text={say("board")} />
@@ -64,6 +66,7 @@ export function BoardPage() {
         <Problem error={loaded.error} retry={loaded.reload} />
         {loaded.data && <Board first={loaded.data} isLive={past === null} canGoOn={isTop && past === null} period={period} />}
       </section>
+      <Appearance done={() => setSaves((before) => before + 1)} />
     </div>
   );
 }
@@ -128,7 +131,8 @@ function Row({ row }: { readonly row: LeaderboardRow }) {
     <tr class={row.isMe ? "me" : ""} {...(row.isMe && { "data-test": "me" })}>
       <td>{number(row.rank)}</td>
       <td class="break">
-        {row.displayName} {row.isMe && <span class="tag">{t("you")}</span>}
+        {row.anonymous && !row.isMe ? <i class="quiet">{t("aMember")}</i> : <bdi>{row.displayName}</bdi>} {row.isMe && <span class="tag">{t("you")}</span>}{" "}
+        {row.isMe && row.anonymous && <span class="tag">{t("hiddenFromOthers")}</span>}
       </td>
       <td class="number">{number(row.points)}</td>
     </tr>
