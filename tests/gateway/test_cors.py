@@ -9,7 +9,7 @@ async def test_pages_from_allowed_origins_may_call(gateways: Gateways) -> None:
     response = await client.call("OPTIONS", "/v1/me", headers=preflight)
     assert response.status == 204
     assert response.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
-    assert response.headers["Access-Control-Allow-Methods"] == "DELETE, GET, POST"
+    assert response.headers["Access-Control-Allow-Methods"] == "DELETE, GET, POST, PUT"
     assert "Idempotency-Key" in response.headers["Access-Control-Allow-Headers"]
     response = await client.get(
         "/v1/me", client.issuer.access(), headers={"Origin": preflight["Origin"]}
