@@ -53,7 +53,7 @@ rebuild: setup  ## rebuild a read model of the running system: SERVICE=referrals
 
 ##@ Check a change
 
-check: format-check lint types imports try-web try-anvil try-browser test  ## run what CI runs: format, lint, types, import rules, web pages, tests
+check: format-check lint lint-stacks types imports try-web try-anvil try-browser test  ## run what CI runs: format, lint, types, import rules, web pages, tests
 
 test: setup  ## run all tests, on ports of their own; SEED=default for another order
 	@$(PYTEST) -n 3 --dist loadfile -p randomly --randomly-seed=$(SEED)
@@ -63,6 +63,11 @@ test-fast: setup  ## run the tests that start no process, except slow ones
 
 test-cluster: setup  ## run every test that uses Redis directly on a cluster of three shards
 	@REDIS_TOPOLOGY=cluster $(PYTEST) -n 2 --dist loadfile --timeout 300 -p no:randomly
+
+test-policies: setup  ## run every journey with the stacks' own policies enforced, then name grants that nothing needs
+	@rm -f .local/policies.jsonl
+	@ENFORCE_POLICIES=.local/policies.jsonl $(PYTEST) -n 2 --dist loadfile -p no:randomly --timeout 400 tests/journeys tests/gateway/test_stack.py
+	@$(BIN)/python -m tests.support.policy_use .local/policies.jsonl
 
 test-recipes: setup  ## leave out each change of the recipes in README.md in turn: a check must report it
 	@RECIPE_OMISSIONS=1 $(PYTEST) -n 0 -p no:randomly tests/recipes
@@ -76,6 +81,9 @@ format-check: setup  ## check that every file is formatted
 
 lint: setup  ## run ruff: all rules except those ignored for a reason
 	@$(BIN)/ruff check -q .
+
+lint-stacks: setup  ## run cfn-lint on the CloudFormation stacks
+	@$(BIN)/cfn-lint -r eu-west-2 -t deploy/aws/*.yaml deploy/aws/data/*.yaml
 
 types: setup  ## run mypy, strict
 	@$(BIN)/mypy
@@ -105,7 +113,7 @@ try-browser:
 
 ##@ Update generated files
 
-generate: setup  ## write what follows from the services: template, compose file, description of the bus
+generate: setup  ## write what follows from the services: stacks, compose file, description of the bus
 	@$(BIN)/python -m deploy.generate
 
 golden: setup  ## store a sample of every new message
@@ -144,7 +152,7 @@ screenshots: setup browser  ## draw the pictures in docs/images again, from the 
 map-reference: setup browser  ## store the picture of the map anew, with which a test compares it
 	@RENEW_REFERENCE=1 $(PYTEST) -n 0 -p no:randomly tests/web/test_map_picture.py
 
-web-upload:  ## put the pages into the bucket of a deployed stack: BUCKET=… DISTRIBUTION=… (needs the AWS command line)
+web-upload:  ## put the pages into the bucket of the web stack: BUCKET=… DISTRIBUTION=… (needs the AWS command line)
 	@aws s3 sync web/dist/assets s3://$(BUCKET)/app/assets --exclude "*.br" --exclude "*.gz" --cache-control "public, max-age=31536000, immutable"
 	@for file in member.html token.html icon.svg pages.css; do aws s3 cp web/dist/$$file s3://$(BUCKET)/app/$$file --cache-control no-cache; done
 	@aws cloudfront create-invalidation --distribution-id $(DISTRIBUTION) --paths "/app/*" "/"

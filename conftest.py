@@ -183,7 +183,7 @@ async def proxies(
 
 @pytest.fixture(scope="session")
 def stack(settings: LocalSettings, aws: str, redis_url: str) -> Iterator[Stack]:
-    """Deploy the template; tests start the services that they need."""
+    """Deploy the data stacks; tests start the services that they need."""
     assert aws == settings.aws_url
     assert redis_url == settings.redis_url
     stack = Stack.deployed(settings)

@@ -59,9 +59,9 @@ async def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = local_settings(Path(folder))
         with local_aws(settings), redis_server(settings):
-            outputs = deploy(settings.aws_url, settings.stack, settings.gateway_url)
+            names = deploy(settings.aws_url, settings.stack, settings.gateway_url)
             environment = service_environment(
-                settings.aws_url, settings.stack, settings.redis_url, outputs
+                settings.aws_url, settings.stack, settings.redis_url, names
             )
             os.environ.update(environment)
             return await measure(settings)

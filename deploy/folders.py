@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
+DATA_STACKS: Final = ROOT / "deploy" / "aws" / "data"
+"""The templates of stacks that hold data, and policies: `<name>.yaml`."""
+WEB_STACK: Final = ROOT / "deploy" / "aws" / "web.yaml"
 GATEWAY: Final = "gateway"
 """The public entry: a service without an event log."""
 

@@ -1,21 +1,27 @@
-"""Generate what follows from the services: template, compose file, AsyncAPI document, web types.
+"""Generate what follows from the services: stacks, compose file, AsyncAPI document, web types.
 
 `python -m deploy.generate` (`make generate`) writes them from the declarations of the services and
 from deploy/templates. What only one service owns, such as a bucket, is in the template
-`<service>.yaml.j2`: its macros `resources` and `statements` (of the service's policy).
+`aws/<service>.yaml.j2`: its macros `parameters`, `conditions`, `resources`, `statements` (of the
+service's policy) and `published`, each of which may be missing.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from chassis.bus.announcements import announcements_queue
+from chassis.bus.commands import commands_queue
 from chassis.run.service import Service
+from contracts.compute import reports_table
 from deploy import asyncapi, web_types
-from deploy.folders import ROOT
+from deploy.folders import DATA_STACKS, ROOT, WEB_STACK
 from deploy.services import declared_services
 from gateway.http.web_pages import policy as pages_policy
+from invites.app import FEEDBACK_QUEUE
 
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(ROOT / "deploy" / "templates"),
@@ -26,6 +32,10 @@ _TEMPLATES: Final = Environment(
 )
 
 AnyService = Service[Any, Any, Any, Any]
+STACK: Final = "${Stack}"
+"""The parameter of the same name, as it is written into names."""
+_REGION: Final = "${AWS::Region}"
+_ACCOUNT: Final = "${AWS::AccountId}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +50,23 @@ class ServiceResources:
         return self.service.name
 
     @property
-    def prefix(self) -> str:
-        """Prefix of the logical ids of its resources."""
-        return _prefix(self.name)
-
-    @property
-    def receives_from(self) -> list[str]:
-        """Logical ids of the queues that the service receives from."""
-        further = (_prefix(queue) for queue in self.service.queues)
-        return [self.prefix + queue for queue in ("Commands", "Announcements", *further)]
+    def queue_names(self) -> list[str]:
+        """Names of the queues that it receives from: commands, announcements, further ones."""
+        further = (f"{STACK}-{self.name}-{queue}" for queue in self.service.queues)
+        return [commands_queue(STACK, self.name), announcements_queue(STACK, self.name), *further]
 
     @property
     def sends_to(self) -> list[str]:
-        """Logical ids of the queues that the service sends commands or events to."""
+        """Names of the queues that it sends commands or events to."""
         return [
-            *(f"{_prefix(name)}Announcements" for name in self._subscribers()),
-            *(f"{_prefix(name)}Commands" for name in self._command_receivers()),
+            *(announcements_queue(STACK, name) for name in self._subscribers()),
+            *(commands_queue(STACK, name) for name in self._command_receivers()),
         ]
 
     @property
     def own(self) -> Any:
         """The macros of the service's own template, or None."""
-        file = f"{self.name}.yaml.j2"
+        file = f"aws/{self.name}.yaml.j2"
         found = file in _TEMPLATES.list_templates()
         return _TEMPLATES.get_template(file).module if found else None
 
@@ -79,27 +84,58 @@ class ServiceResources:
 def generated() -> dict[Path, str]:
     """Return the text of each generated file."""
     return {
-        ROOT / "deploy" / "template.yaml": _render("template.yaml.j2"),
+        **_stacks(),
         ROOT / "docker-compose.yml": _render("docker-compose.yml.j2"),
         asyncapi.FILE: asyncapi.text(),
         web_types.FILE: web_types.text(),
     }
 
 
-def _render(template: str) -> str:
-    services = [ServiceResources(service) for service in declared_services()]
-    policy = pages_policy("https://${TokenDomain}.auth.${AWS::Region}.amazoncognito.com")
-    return _TEMPLATES.get_template(template).render(services=services, policy=policy)
+def _stacks() -> dict[Path, str]:
+    services = {
+        DATA_STACKS / f"{service.name}.yaml": _render("aws/service.yaml.j2", service=service)
+        for service in _resources()
+    }
+    others = {
+        DATA_STACKS / f"{name}.yaml": _render(f"aws/{name}.yaml.j2")
+        for name in ("people", "mail", "gateway")
+    }
+    return {**services, **others, WEB_STACK: _render("aws/web.yaml.j2")}
 
 
-def _prefix(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))
+def _render(template: str, **more: Any) -> str:
+    return _TEMPLATES.get_template(template).render(
+        services=_resources(),
+        policy=pages_policy(f"https://{STACK}-{_ACCOUNT}.auth.{_REGION}.amazoncognito.com"),
+        reports=reports_table(STACK),
+        feedback=f"{STACK}-invites-{FEEDBACK_QUEUE}",
+        **more,
+    )
+
+
+@cache
+def _resources() -> list[ServiceResources]:
+    return [ServiceResources(service) for service in declared_services()]
+
+
+def _queue_arn(name: str) -> str:
+    return f"arn:${{AWS::Partition}}:sqs:{_REGION}:{_ACCOUNT}:{name}"
+
+
+def _dead_letters(queue: str) -> str:
+    """Return the name of a queue's dead-letter queue."""
+    name, fifo = queue.removesuffix(".fifo"), queue.endswith(".fifo")
+    return f"{name}-dlq.fifo" if fifo else f"{name}-dlq"
+
+
+_TEMPLATES.globals |= {"queue_arn": _queue_arn, "dead_letters": _dead_letters}
 
 
 def main() -> None:
     """Write the generated files that have changed, and name them."""
     for path, text in generated().items():
         if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             print(f"wrote {path.relative_to(ROOT)}")
 

@@ -72,7 +72,7 @@ _TOO_LARGE: Final = re.compile(r"[Ii]tem size .*exceed|exceed.* maximum allowed 
 class DynamoDBEventStore(Generic[E]):
     """Store the events of one service in its two tables, `events` and `meta`.
 
-    `client` is a started client of aiobotocore; the tables must exist (deploy/template.yaml).
+    `client` is a started client of aiobotocore; the tables must exist (deploy/aws/data).
     """
 
     def __init__(self, client: Any, *, events: str, meta: str, codec: Codec[E]) -> None:

@@ -1,6 +1,6 @@
 """Declare a service: the one place that names its commands, events, read models and handlers.
 
-The running process, the command line, the local stack, the deployment template, the description
+The running process, the command line, the local stack, the stacks on AWS, the description
 of the bus and the tests derive what they need from the declaration.
 """
 

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     limits.add_argument("times", type=int, help="how many times as much; 1 restores them")
     provision = verb(
         "provision",
-        "deploy the template and write the environment",
+        "deploy the data stacks and write the environment",
         lambda settings, given: _provision(settings, stay=given.stay),
     )
     provision.add_argument(

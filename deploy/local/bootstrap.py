@@ -29,8 +29,8 @@ def bootstrap(
     """Wait for AWS and Redis, deploy, sign up the demo users, and write the environment."""
     wait_for("the local AWS", lambda: answers(f"{endpoint}/_ministack/health"))
     wait_for("Redis", lambda: _redis_answers(redis_url))
-    outputs = deploy(endpoint, settings.stack, settings.gateway_url)
-    environment = service_environment(endpoint, settings.stack, redis_url, outputs, chain_url)
+    names = deploy(endpoint, settings.stack, settings.gateway_url)
+    environment = service_environment(endpoint, settings.stack, redis_url, names, chain_url)
     environment |= {"REFRESH_SECONDS": str(REFRESH_SECONDS)}
     # for browsers, which reach both on this machine, also when they run in containers
     environment |= web_environment(settings.gateway_url, settings.aws_url)
@@ -38,7 +38,7 @@ def bootstrap(
     for email in DEMO_USERS:
         users.sign_up(email)
     write_environment(env_file, environment)
-    print(f"deployed {settings.stack}: {len(outputs)} outputs, {len(DEMO_USERS)} demo users")
+    print(f"deployed {settings.stack}: {len(names)} names, {len(DEMO_USERS)} demo users")
 
 
 def answers(url: str) -> bool:

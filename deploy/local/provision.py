@@ -1,4 +1,4 @@
-"""Deploy the template, and derive the services' environment from its outputs."""
+"""Deploy the data stacks, and derive the services' environment from what they publish."""
 
 import json
 import shlex
@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.folders import ROOT
+from deploy.folders import DATA_STACKS
 from deploy.local.settings import CHAIN_ID, REGION
 
-TEMPLATE = ROOT / "deploy" / "template.yaml"
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-NEEDED = ("UserPoolId", "ClientId", "ServiceClientId", "Issuer", "SegmentsBucket")
 TIMEOUT_SECONDS = 180
 
 
 class NotDeployed(Exception):
-    """The template could not be deployed; the message gives CloudFormation's reason."""
+    """A stack could not be deployed; the message gives CloudFormation's reason."""
 
 
 def client(service: str, endpoint: str) -> Any:
@@ -28,34 +26,46 @@ def client(service: str, endpoint: str) -> Any:
 
 
 def deploy(endpoint: str, stack: str, web_url: str) -> dict[str, str]:
-    """Create or update the stack, and return its outputs.
+    """Create or update the data stacks, and return what they publish: name -> value.
 
     `web_url` is the origin of the web pages, to which the sign-in pages return.
 
     Raises:
-        NotDeployed: the deployment failed, or the stack lacks outputs.
+        NotDeployed: the deployment of a stack failed.
     """
-    formation = client("cloudformation", endpoint)
-    request = {
-        "StackName": stack,
-        "TemplateBody": TEMPLATE.read_text(),
-        "Capabilities": ["CAPABILITY_IAM"],
-        "Parameters": [{"ParameterKey": "WebUrl", "ParameterValue": web_url}],
+    given = {
+        "Stack": stack,
+        "WebUrl": web_url,
+        "PasswordSignIn": "true",
+        "DeletionProtection": "false",
     }
-    _create_or_update(formation, request)
-    description = _finished(formation, stack)
-    outputs = {row["OutputKey"]: row["OutputValue"] for row in description.get("Outputs", [])}
-    if missing := set(NEEDED) - outputs.keys():
-        raise NotDeployed(f"the stack has no output {', '.join(sorted(missing))}")
-    return outputs
+    formation = client("cloudformation", endpoint)
+    names = [
+        create_or_update(formation, file, given) for file in sorted(DATA_STACKS.glob("*.yaml"))
+    ]
+    for name in names:
+        wait_until_deployed(formation, name)
+    return published(endpoint, stack)
+
+
+def published(endpoint: str, stack: str) -> dict[str, str]:
+    """Return the names that the stacks publish in the parameter store under `/vouch/<stack>/`."""
+    prefix = f"/vouch/{stack}/"
+    pages = client("ssm", endpoint).get_paginator("get_parameters_by_path")
+    return {
+        row["Name"].removeprefix(prefix): row["Value"]
+        for page in pages.paginate(Path=prefix, Recursive=True)
+        for row in page["Parameters"]
+    }
 
 
 def service_environment(
-    endpoint: str, stack: str, redis_url: str, outputs: Mapping[str, str], chain_url: str = ""
+    endpoint: str, stack: str, redis_url: str, names: Mapping[str, str], chain_url: str = ""
 ) -> dict[str, str]:
     """Return the environment of every service; AWS_ENDPOINT_URL points them to the local AWS.
 
-    `chain_url` is the URL of a local chain, which is called `local`; empty: there is none.
+    `names` are what the stacks publish. `chain_url` is the URL of a local chain, which is called
+    `local`; empty: there is none.
     """
     return chain_environment(chain_url) | {
         "STACK": stack,
@@ -66,15 +76,15 @@ def service_environment(
         "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
         "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
         # tokens name the real AWS as their issuer; the local one serves their keys
-        "COGNITO_ISSUER": outputs["Issuer"],
-        "COGNITO_JWKS_URL": f"{endpoint}/{outputs['UserPoolId']}/.well-known/jwks.json",
-        "COGNITO_CLIENT_IDS": outputs["ClientId"],
-        "COGNITO_SERVICE_CLIENT_IDS": outputs["ServiceClientId"],
+        "COGNITO_ISSUER": names["people/issuer"],
+        "COGNITO_JWKS_URL": f"{endpoint}/{names['people/user-pool-id']}/.well-known/jwks.json",
+        "COGNITO_CLIENT_IDS": names["people/client-id"],
+        "COGNITO_SERVICE_CLIENT_IDS": names["people/service-client-id"],
         # for this machine only; a deployment takes it from its store of secrets
         "INVITES_KEY": "local-key-of-tokens-that-open-nothing-elsewhere",
         "REFERRALS_KEY": "local-key-of-ids-that-are-used-nowhere-else",
-        "SEGMENTS_BUCKET": outputs["SegmentsBucket"],
-        "MAIL_CONFIGURATION_SET": f"{stack}-mail",
+        "SEGMENTS_BUCKET": names["compute/segments-bucket"],
+        "MAIL_CONFIGURATION_SET": names["mail/configuration-set"],
     }
 
 
@@ -134,7 +144,24 @@ def wait_for(
         time.sleep(pause)
 
 
-def _create_or_update(formation: Any, request: dict[str, Any]) -> None:
+def create_or_update(formation: Any, template: Path, given: Mapping[str, str]) -> str:
+    """Begin the deployment of a template of deploy/aws with those of `given` that it takes.
+
+    Return the name of its stack, such as `vouch-data-referrals`.
+    """
+    text = template.read_text()
+    path = template.relative_to(DATA_STACKS.parent).with_suffix("")
+    name = "-".join((given["Stack"], *path.parts))
+    request = {
+        "StackName": name,
+        "TemplateBody": text,
+        "Capabilities": ["CAPABILITY_IAM"],
+        "Parameters": [
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in given.items()
+            if f"\n  {key}:\n    Type: String\n" in text
+        ],
+    }
     try:
         formation.create_stack(**request)
     except formation.exceptions.AlreadyExistsException:
@@ -143,9 +170,15 @@ def _create_or_update(formation: Any, request: dict[str, Any]) -> None:
         except formation.exceptions.ClientError as error:
             if "No updates" not in str(error):
                 raise
+    return name
 
 
-def _finished(formation: Any, stack: str) -> dict[str, Any]:
+def wait_until_deployed(formation: Any, stack: str) -> None:
+    """Wait until a deployment has ended.
+
+    Raises:
+        NotDeployed: it failed.
+    """
     found: dict[str, Any] = {}
 
     def settled() -> bool:
@@ -154,5 +187,5 @@ def _finished(formation: Any, stack: str) -> dict[str, Any]:
 
     wait_for(f"stack {stack}", settled)
     if found["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        raise NotDeployed(f"{found['StackStatus']}: {found.get('StackStatusReason', 'no reason')}")
-    return found
+        reason = found.get("StackStatusReason", "no reason")
+        raise NotDeployed(f"{stack}: {found['StackStatus']}: {reason}")

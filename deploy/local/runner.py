@@ -82,7 +82,7 @@ def leftover_processes(settings: LocalSettings) -> list[psutil.Process]:
 
 def serve(settings: LocalSettings, service: str) -> int:
     """Run one service of the stack, and start it again when it was killed."""
-    wait_for("the template", settings.service_env.exists)
+    wait_for("the data stacks", settings.service_env.exists)
     environment = settings.environment() | read_environment(settings.service_env)
     environment |= {"LOG_FORMAT": os.environ.get("LOG_FORMAT", "console")}
     environment |= {"RECEIVE_WAIT_SECONDS": "1"}  # so that Ctrl-C stops it fast

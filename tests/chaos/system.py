@@ -89,7 +89,7 @@ class System:
         await self.redis_pair.restart()
 
     def rebuild(self, *arguments: str, service: str = "referrals", **extra: str) -> None:
-        environment = {**os.environ, **self.stack.environment, **extra}
+        environment = {**os.environ, **self.stack.environment_of(service), **extra}
         log = self.stack.settings.state / "rebuilds.log"
         self.rebuilds.append(ForkedProcess([service, "rebuild", *arguments], environment, log))
 
@@ -146,7 +146,7 @@ async def run_system(
     session = aioboto3.Session()
     run_redis = run_shards if sharded else redis_pair
     async with (
-        aws_proxy(aws_url) as proxy,
+        aws_proxy(stack.environment_of("")["AWS_ENDPOINT_URL"]) as proxy,
         run_redis(separate.state / "nodes", separate.redis_port) as servers,
         session.client("dynamodb", **options) as dynamodb,
         session.client("sqs", **options) as sqs,

@@ -21,14 +21,15 @@ from deploy.local.provision import service_environment
 from deploy.local.settings import SERVICES, settings_class
 
 SETTINGS = {service: settings_class(service) for service in SERVICES}
-OUTPUTS = {
-    "UserPoolId": "p",
-    "ClientId": "c",
-    "ServiceClientId": "s",
-    "Issuer": "https://i/p",
-    "SegmentsBucket": "b",
+NAMES = {
+    "people/user-pool-id": "p",
+    "people/client-id": "c",
+    "people/service-client-id": "s",
+    "people/issuer": "https://i/p",
+    "compute/segments-bucket": "b",
+    "mail/configuration-set": "m",
 }
-"""What the services' environment is made of after the template is deployed."""
+"""What the services' environment is made of, as the stacks publish it."""
 
 Compose = dict[str, Any]
 
@@ -87,13 +88,13 @@ def lacks_health_check(name: str, service: Compose) -> list[str]:
 
 
 def unset(name: str, service: Compose) -> list[str]:
-    """Report settings without a default that neither the file, the image nor the template sets."""
+    """Report settings without a default that neither the file, the image nor a stack sets."""
     if name not in SETTINGS:
         return []
     given = set(service.get("environment", {}))
     given |= set(re.findall(r"^\s*(?:ENV )?([A-Z_]+)=", dockerfile(), re.MULTILINE))
     if "/run/vouch/service.env" in " ".join(service.get("command", [])):
-        given |= set(service_environment("http://aws:4566", "vouch", "redis://redis", OUTPUTS))
+        given |= set(service_environment("http://aws:4566", "vouch", "redis://redis", NAMES))
     required = {f.upper() for f, i in SETTINGS[name].model_fields.items() if i.is_required()}
     # their defaults are correct on a developer's machine and wrong in a container
     required |= {"REDIS_URL", "AWS_ENDPOINT_URL"}
@@ -137,7 +138,7 @@ def test_all_services_are_configured_and_none_is_exposed(compose: Compose) -> No
     assert complaints(compose) == []
 
 
-def test_every_service_waits_for_the_deployed_template(compose: Compose) -> None:
+def test_every_service_waits_for_the_deployed_stacks(compose: Compose) -> None:
     for name in SETTINGS:
         waits = compose["services"][name]["depends_on"]
         assert waits["provision"]["condition"] == "service_completed_successfully"

@@ -177,7 +177,7 @@ def test_a_stack_that_takes_too_long_is_reported_with_the_end_of_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = LocalSettings(LOCAL_STATE=tmp_path)
-    settings.log.write_text("18:00 system | started\n18:00 stack  | waiting for the template\n")
+    settings.log.write_text("18:00 system | started\n18:00 stack  | waiting for the data stacks\n")
 
     def start(_: LocalSettings) -> "subprocess.Popen[bytes]":
         return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -189,7 +189,7 @@ def test_a_stack_that_takes_too_long_is_reported_with_the_end_of_its_log(
     first, *tail = str(raised.value).splitlines()
     assert "not ready within" in first
     assert "up.log" in first
-    assert tail == ["18:00 stack  | waiting for the template"]
+    assert tail == ["18:00 stack  | waiting for the data stacks"]
 
 
 def test_a_token_needs_a_stack(tmp_path: Path) -> None:

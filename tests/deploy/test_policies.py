@@ -1,12 +1,20 @@
-"""The policies of the template allow every call that the event store makes."""
+"""Policies allow what the services do; `make test-policies` runs the journeys under them."""
 
+import json
 import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
-from deploy.folders import ROOT, event_sourced_names
+from deploy.folders import DATA_STACKS, ROOT, event_sourced_names
+from deploy.local.provision import deploy
+from deploy.local.settings import SERVICES, LocalSettings
+from tests.support.policies import Permission, Policy, SignedRequest, permissions
+from tests.support.policy_use import JUSTIFIED, reason, unused
+from tests.support.stack import Stack, local_settings, redis_server
 
 _PERMISSIONS: Final = {"transact_write_items": {"ConditionCheckItem", "PutItem"}}
 """Call -> permissions, where they have other names."""
@@ -27,8 +35,16 @@ def _value(loader: _Loader, _tag: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _value)
 
 
+def statements(service: str, policy: str = "Policy") -> list[dict[str, Any]]:
+    """Return what a policy of a service's template allows."""
+    text = (DATA_STACKS / f"{service}.yaml").read_text()
+    resources = yaml.load(text, _Loader)["Resources"]  # noqa: S506
+    found = resources[policy]["Properties"]["PolicyDocument"]["Statement"]
+    return [each for each in found if each["Effect"] == "Allow"]
+
+
 def calls(folder: str) -> set[str]:
-    """Return the names of the calls to DynamoDB in a folder, found in its source."""
+    """Return the names of the calls to AWS in a folder, found in its source."""
     return {
         call
         for path in (ROOT / folder).rglob("*.py")
@@ -36,82 +52,186 @@ def calls(folder: str) -> set[str]:
     }
 
 
-def permissions(call: str) -> set[str]:
+def actions(call: str) -> set[str]:
     return _PERMISSIONS.get(call, {call.title().replace("_", "")})
 
 
-@pytest.fixture(scope="module")
-def template() -> Any:
-    return yaml.load((ROOT / "deploy" / "template.yaml").read_text(), _Loader)  # noqa: S506
-
-
-@pytest.mark.parametrize("service", event_sourced_names())
-def test_a_service_may_make_every_call_of_the_event_store(template: Any, service: str) -> None:
-    policy = template["Resources"][f"{service.title()}Policy"]["Properties"]["PolicyDocument"]
-    allowed = {
-        action.removeprefix("dynamodb:")
-        for statement in policy["Statement"]
-        if f"{service.title()}Events.Arn" in statement["Resource"]
-        for action in statement["Action"]
-    }
-    made = calls("chassis/log")
-    assert {"describe_table", "query", "put_item", "transact_write_items", "scan"} <= made
-    assert set().union(*(permissions(call) for call in made)) <= allowed
-
-
-@pytest.mark.parametrize(
-    ("service", "source", "resource", "made"),
-    [
-        (
-            "compute",
-            "libs/readthrough",
-            "ComputeReports.Arn",
-            {"DescribeTable", "Query", "PutItem"},
-        ),
-        (
-            "gateway",
-            "libs/readthrough",
-            "ComputeReports.Arn",
-            {"DescribeTable", "Query", "PutItem"},
-        ),
-        (
-            "compute",
-            "services/compute/chain",
-            "${ComputeSegments.Arn}/*",
-            {"GetObject", "PutObject"},
-        ),
-        ("invites", "services/invites", "*", {"GetAccount"}),
-        ("invites", "services/invites", "identity/*", {"SendEmail"}),
-    ],
-)
-def test_a_service_may_make_every_call_of_its_other_clients(
-    template: Any, service: str, source: str, resource: str, made: set[str]
-) -> None:
-    policy = template["Resources"][f"{service.title()}Policy"]["Properties"]["PolicyDocument"]
-    allowed = {
+def allowed(service: str, resource: str) -> set[str]:
+    """Return the actions on resources that end so."""
+    return {
         action.partition(":")[2]
-        for statement in policy["Statement"]
+        for statement in statements(service)
         if any(str(each).endswith(resource) for each in as_list(statement["Resource"]))
         for action in as_list(statement["Action"])
     }
-    assert made <= allowed
-    assert made <= set().union(*map(permissions, calls(source)))
 
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_an_operator_may_resend_and_discard_every_dead_letter(template: Any) -> None:
-    resources = template["Resources"]
-    queues = {name for name, each in resources.items() if each["Type"] == "AWS::SQS::Queue"}
-    dead = {f"{name}.Arn" for name in queues if name.endswith("DeadLetters")}
-    sources = {f"{name}.Arn" for name in queues} - dead
-    reading, sending = resources["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+@pytest.mark.parametrize("service", event_sourced_names())
+def test_a_service_may_make_every_call_of_the_event_store(service: str) -> None:
+    made = calls("chassis/log")
+    assert {"describe_table", "query", "put_item", "transact_write_items", "scan"} <= made
+    granted = allowed(service, "Events.Arn") | allowed(service, "Meta.Arn")
+    assert set().union(*(actions(call) for call in made)) == granted
+
+
+@pytest.mark.parametrize(
+    ("service", "source", "resource", "made"),
+    [
+        ("compute", "libs/readthrough", "Reports.Arn", {"DescribeTable", "PutItem"}),
+        (
+            "gateway",
+            "libs/readthrough",
+            "-compute-reports",
+            {"DescribeTable", "Query", "PutItem"},
+        ),
+        ("compute", "services/compute/chain", "${Segments.Arn}/*", {"GetObject", "PutObject"}),
+        ("invites", "services/invites", "*", {"GetAccount"}),
+        ("invites", "services/invites", "identity/${MailFrom}", {"SendEmail"}),
+    ],
+)
+def test_a_service_may_make_every_call_of_its_other_clients(
+    service: str, source: str, resource: str, made: set[str]
+) -> None:
+    assert made <= allowed(service, resource)
+    assert made <= set().union(*map(actions, calls(source)))
+
+
+@pytest.mark.parametrize("service", event_sourced_names())
+def test_an_operator_may_resend_and_discard_every_dead_letter(service: str) -> None:
+    received = {
+        queue
+        for statement in statements(service)
+        if "sqs:ReceiveMessage" in statement["Action"]
+        for queue in statement["Resource"]
+    }
+    dead = {re.sub(r"(\.fifo)?$", r"-dlq\1", queue, count=1) for queue in received}
+    reading, sending = statements(service, "DeadLettersPolicy")
     assert set(reading["Resource"]) == dead
     assert {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"} <= set(
         reading["Action"]
     )
-    assert set(sending["Resource"]) == sources
+    assert set(sending["Resource"]) == received
     assert "sqs:SendMessage" in sending["Action"]
     assert all("sqs:GetQueueAttributes" in each["Action"] for each in (reading, sending))
+
+
+@pytest.fixture
+async def enforcing(
+    aws: str, settings: LocalSettings, tmp_path: Path
+) -> AsyncIterator[tuple[Stack, dict[str, str]]]:
+    """A new stack whose policies are enforced, with an empty Redis, and its published names."""
+    own = local_settings(tmp_path).model_copy(
+        update={"aws_port": settings.aws_port, "stack": f"{settings.stack}-enforcing"}
+    )
+    assert own.aws_url == aws
+    stack = Stack.deployed(own)
+    names = deploy(own.aws_url, own.stack, own.gateway_url)
+    if stack.proxy is None:
+        stack.enforce_policies(names)
+    with redis_server(own):
+        yield stack, names
+        stack.stop()
+
+
+@pytest.mark.stack
+async def test_each_service_starts_for_the_first_time_within_its_policy(
+    enforcing: tuple[Stack, dict[str, str]],
+) -> None:
+    stack, _ = enforcing
+    for service in SERVICES:
+        stack.service(service).start()
+    for service in SERVICES:
+        await stack.service(service).ready(seconds=90)
+    assert stack.proxy is not None
+    described = Permission("dynamodb:DescribeTable", "*-events")
+    for service in event_sourced_names():  # it estimates how long the first build takes
+        assert any(described.covers(each) for name, each in stack.proxy.used if name == service)
+    assert not stack.proxy.denied
+
+
+def test_a_request_that_is_not_granted_is_denied() -> None:
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": ["sqs:Send*"], "Resource": "arn:aws:sqs:*:*:vouch-*"},
+            {"Effect": "Deny", "Action": "*", "Resource": "arn:aws:sqs:*:*:vouch-secret"},
+        ],
+    }
+    policy = Policy.of(document)
+    queue = "arn:aws:sqs:eu-west-2:000000000000:vouch-"
+    assert policy.allows(Permission("sqs:SendMessage", f"{queue}a"))
+    assert not policy.allows(Permission("sqs:ReceiveMessage", f"{queue}a"))
+    assert not policy.allows(Permission("sqs:SendMessage", f"{queue}secret"))
+    with pytest.raises(NotImplementedError):
+        Policy.of({"Statement": [{**document["Statement"][0], "Condition": {"Bool": {"a": "b"}}}]})  # type: ignore[dict-item]
+
+
+def json_request(service: str, target: str, **body: Any) -> SignedRequest:
+    return SignedRequest("x", service, "POST", "/", "", target, json.dumps(body).encode())
+
+
+def rest_request(service: str, method: str, path: str, **body: Any) -> SignedRequest:
+    encoded = json.dumps(body).encode() if body else b""
+    return SignedRequest("x", service, method, path, "", "", encoded)
+
+
+TRANSACTION = [{"Put": {"TableName": "e"}}, {"ConditionCheck": {"TableName": "m"}}]
+RAW_MAIL = {
+    "FromEmailAddress": "Vouch <hello@vouch.example>",
+    "ConfigurationSetName": "set",
+    "Content": {"Raw": {"Data": ""}},
+}
+
+
+@pytest.mark.parametrize(
+    ("request_", "needed"),
+    [
+        (
+            json_request("dynamodb", "TransactWriteItems", TransactItems=TRANSACTION),
+            ["dynamodb:PutItem table/e", "dynamodb:ConditionCheckItem table/m"],
+        ),
+        (
+            json_request("dynamodb", "BatchWriteItem", RequestItems={"m": []}),
+            ["dynamodb:BatchWriteItem table/m"],
+        ),
+        (json_request("dynamodb", "Scan", TableName="e"), ["dynamodb:Scan table/e"]),
+        (
+            json_request("sqs", "DeleteMessageBatch", QueueUrl="http://x/000000000000/q.fifo"),
+            ["sqs:DeleteMessage q.fifo"],
+        ),
+        (json_request("sqs", "GetQueueUrl", QueueName="q"), ["sqs:GetQueueUrl q"]),
+        (rest_request("s3", "HEAD", "/b/a/key"), ["s3:GetObject b/a/key"]),
+        (rest_request("s3", "PUT", "/b/a/key"), ["s3:PutObject b/a/key"]),
+        (rest_request("s3", "GET", "/b"), ["s3:ListBucket b"]),
+        (rest_request("ses", "GET", "/v2/email/account"), ["ses:GetAccount *"]),
+        (
+            rest_request("ses", "POST", "/v2/email/outbound-emails", **RAW_MAIL),
+            [
+                "ses:SendEmail identity/hello@vouch.example",
+                "ses:SendEmail configuration-set/set",
+                "ses:SendRawEmail identity/hello@vouch.example",
+                "ses:SendRawEmail configuration-set/set",
+            ],
+        ),
+    ],
+)
+def test_a_request_needs_permissions(request_: SignedRequest, needed: list[str]) -> None:
+    found = [f"{each.action} {each.resource.rpartition(':')[2]}" for each in permissions(request_)]
+    assert found == needed
+
+
+def test_a_grant_without_use_needs_a_reason() -> None:
+    line = '["{}", "dynamodb:Query", "arn:aws:dynamodb:::table/<stack>-{}-events", {}]'
+    lines = [
+        line.format("compute", "compute", "true"),
+        line.format("compute", "compute", "false"),  # used in another stack
+        line.format("gateway", "compute", "false"),
+    ]
+    (grant,) = unused(lines)
+    assert grant[0] == "gateway"
+    assert reason(grant) is None
+    assert all(len(why) > 20 for why in JUSTIFIED.values())

@@ -36,7 +36,7 @@ class Shell:
         """Run `python -m referrals …`; stdout and stderr become one text."""
         log = self.stack.settings.state / f"{uuid4()}.log"
         process = ForkedProcess(
-            ["referrals", *arguments], {**os.environ, **self.stack.environment}, log
+            ["referrals", *arguments], {**os.environ, **self.stack.environment_of("referrals")}, log
         )
         code = await asyncio.to_thread(process.wait, 60)
         return CommandResult(code, log.read_text())

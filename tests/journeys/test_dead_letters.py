@@ -27,7 +27,9 @@ async def dead_letters(stack: Stack, *words: str) -> CommandResult:
     """Run `python -m referrals dead-letters …` on the queue of commands."""
     log = stack.settings.state / f"{uuid4()}.log"
     arguments = ["referrals", "dead-letters", *words, "--queue", "commands"]
-    process = ForkedProcess(arguments, {**os.environ, **stack.environment}, log)
+    process = ForkedProcess(
+        arguments, {**os.environ, **stack.environment_of("referrals-operator")}, log
+    )
     code = await asyncio.to_thread(process.wait, 60)
     return CommandResult(code, log.read_text().splitlines())
 

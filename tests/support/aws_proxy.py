@@ -15,6 +15,8 @@ from aiohttp import ClientSession, TCPConnector, web
 from deploy.local.settings import HOST
 
 DYNAMODB, SQS = "DynamoDB_20120810", "AmazonSQS"
+_PER_CONNECTION = {"Connection", "Content-Length", "Date", "Server", "Transfer-Encoding"}
+"""Headers that a proxy writes itself."""
 JSON_TYPES = {DYNAMODB: "application/x-amz-json-1.0", SQS: "application/x-amz-json-1.0"}
 
 
@@ -161,7 +163,8 @@ class AwsProxy:
             headers={k: v for k, v in request.headers.items() if k != "Content-Length"},
         ) as reply:  # fmt: skip
             content = await reply.read()
-            return web.Response(status=reply.status, body=content, content_type=reply.content_type)
+            headers = {k: v for k, v in reply.headers.items() if k not in _PER_CONNECTION}
+            return web.Response(status=reply.status, body=content, headers=headers)
 
 
 def _abort(request: web.Request) -> None:

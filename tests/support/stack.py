@@ -21,6 +21,7 @@ from deploy.local.provision import deploy, service_environment, wait_for
 from deploy.local.settings import HOST, SERVICES, LocalSettings, port_setting
 from tests.support.forked_process import ForkedProcess
 from tests.support.parent_death import start
+from tests.support.policy_proxy import PolicyProxy, policy_proxy
 
 STOP_SECONDS = 10
 
@@ -86,19 +87,44 @@ def local_settings(state: Path) -> LocalSettings:
 
 @dataclass
 class Stack:
-    """Hold the deployed template, and the services as processes."""
+    """Hold the deployed data stacks, and the services as processes.
+
+    With ENFORCE_POLICIES in the environment, services may do only what their policies allow.
+    """
 
     settings: LocalSettings
     environment: Mapping[str, str]
     services: dict[str, "Service"] = field(default_factory=dict)
+    proxy: PolicyProxy | None = None
+    """Enforces the policies of the services and their operators."""
+    _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @classmethod
     def deployed(cls, settings: LocalSettings) -> "Stack":
-        outputs = deploy(settings.aws_url, settings.stack, settings.gateway_url)
-        return cls(
+        names = deploy(settings.aws_url, settings.stack, settings.gateway_url)
+        stack = cls(
             settings,
-            service_environment(settings.aws_url, settings.stack, settings.redis_url, outputs),
+            service_environment(settings.aws_url, settings.stack, settings.redis_url, names),
         )
+        if os.environ.get("ENFORCE_POLICIES"):
+            stack.enforce_policies(names)
+        return stack
+
+    def enforce_policies(self, names: Mapping[str, str]) -> PolicyProxy:
+        """Enforce the policies among the published names, from the next start of a process on."""
+        proxy = policy_proxy(self.settings.aws_url, self.settings.stack, names)
+        self.proxy = self._open.enter_context(proxy)
+        return self.proxy
+
+    def environment_of(self, principal: str) -> Mapping[str, str]:
+        """Return the environment of a service's process, or of `<service>-operator`."""
+        if self.proxy is None:
+            return self.environment
+        return {
+            **self.environment,
+            "AWS_ENDPOINT_URL": self.proxy.url,
+            "AWS_ACCESS_KEY_ID": principal,
+        }
 
     @property
     def users(self) -> UserPool:
@@ -112,6 +138,9 @@ class Stack:
     def stop(self) -> None:
         for service in self.services.values():
             service.stop()
+        self._open.close()
+        denied = self.proxy.denied if self.proxy is not None else {}
+        assert not denied, f"denied by policies: {denied}"
 
 
 @dataclass
@@ -141,7 +170,7 @@ class Service:
         self.stack.settings.state.mkdir(parents=True, exist_ok=True)
         environment = {
             **os.environ,
-            **self.stack.environment,
+            **self.stack.environment_of(self.name),
             "PYTHONPATH": f"{ROOT / 'services'}:{ROOT / 'libs'}:{ROOT}",
             port_setting(self.name).upper(): str(self.port),
             "RECEIVE_WAIT_SECONDS": "1",
