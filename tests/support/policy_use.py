@@ -23,7 +23,7 @@ JUSTIFIED: Final[Mapping[tuple[str, str, str], str]] = {
         "referrals",
         "sqs:SendMessage",
         "*-referrals-commands.fifo",
-    ): "SettleReferrals, a week after a use was confirmed",
+    ): "SettleReferrals, when a confirmed use is due",
     ("compute", "s3:ListBucket", "*"): "a segment is missing, which S3 reports only with it",
     ("gateway", "dynamodb:PutItem", "*-reports"): "differences between two reports are stored",
 }
