@@ -1,6 +1,6 @@
 // Check that dist/ is what the sources build: the same files, and compressed copies of them.
 
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,8 +33,9 @@ async function agree(built, name) {
 
 const built = await mkdtemp(join(tmpdir(), "vouch-web-"));
 try {
-  execFileSync(process.execPath, [join(import.meta.dirname, "build.mjs"), built], { stdio: "inherit" });
-  const problems = await differences(built);
+  const { status } = spawnSync(process.execPath, [join(import.meta.dirname, "build.mjs"), built], { stdio: "inherit" });
+  const problems = status === 0 ? await differences(built) : [];
+  if (status !== 0) process.exitCode = 1; // the build has said why
   if (problems.length > 0) {
     console.error(`web/dist is out of date: run \`make web\`.\n  ${problems.join("\n  ")}`);
     process.exitCode = 1;

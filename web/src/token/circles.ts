@@ -6,9 +6,12 @@ export interface Circle {
   readonly r: number;
 }
 
+/** More than a grid has; the number of a cell is column * ROWS + row. */
+const ROWS = 2 ** 26;
+
 /** Hold circles by the cells of a square grid that they touch. */
 export class Grid {
-  readonly #cells = new Map<string, Circle[]>();
+  readonly #cells = new Map<number, Circle[]>();
   readonly #size: number;
   reach = 0;
 
@@ -45,11 +48,11 @@ export class Grid {
   }
 
   /** Call `stop` with each cell that a square touches, until it returns true; return whether it did. */
-  #visit(at: Circle, half: number, stop: (key: string) => boolean): boolean {
+  #visit(at: Circle, half: number, stop: (key: number) => boolean): boolean {
     const [size, { x, y }] = [this.#size, at];
     for (let column = Math.floor((x - half) / size); column <= (x + half) / size; column += 1)
       for (let row = Math.floor((y - half) / size); row <= (y + half) / size; row += 1)
-        if (stop(`${column},${row}`)) return true;
+        if (stop(column * ROWS + row)) return true;
     return false;
   }
 }

@@ -44,9 +44,10 @@ export function draw(context: CanvasRenderingContext2D, scene: Scene, view: View
   brush.names();
 }
 
-class Brush {
-  readonly #patterns = new Map<string, CanvasPattern | string>();
+/** Colour and pattern -> its filling, made once for all frames. */
+const fillings = new Map<string, CanvasPattern | string>();
 
+class Brush {
   constructor(
     readonly context: CanvasRenderingContext2D,
     readonly scene: Scene,
@@ -260,10 +261,10 @@ class Brush {
   #filling(colour: string, pattern: Pattern): CanvasPattern | string {
     if (pattern === "solid") return colour;
     const key = `${colour}${pattern}`;
-    let found = this.#patterns.get(key);
+    let found = fillings.get(key);
     if (found === undefined) {
       found = this.#patternOf(colour, pattern) ?? colour;
-      this.#patterns.set(key, found);
+      fillings.set(key, found);
     }
     return found;
   }
