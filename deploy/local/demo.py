@@ -311,7 +311,7 @@ def _the_token_grows(story: Story, settings: LocalSettings, token: str) -> None:
 
 
 def _fills_the_pages(story: Story, settings: LocalSettings) -> None:
-    story.chapter("Fill the pages: members, a month of referrals, invitations in many states")
+    story.chapter("Fill the pages: members, a month of referrals, invitations in every state")
     is_new = seed(settings)
     story.show("seeded", "done" if is_new else "was done before")
     story.call("The pages.", HTTPStatus.OK, "GET /app/")
