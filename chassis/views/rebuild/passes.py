@@ -8,6 +8,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from chassis.views.change import ProjectionCounts, Target
 from chassis.views.inspection import Inspection
 from chassis.views.projector import Projector
+from chassis.views.rebuild.shared_scan import Scan
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
@@ -38,12 +39,12 @@ class SegmentPass(Generic[E]):
     segment: int
     segments: int
     cursor: str | None
+    read_pages: Scan[E]
+    """Scans the log."""
 
     async def scan(self) -> AsyncIterator[PageDone]:
         """Project every commit of the segment."""
-        pages = self.projector.store.scan(
-            segment=self.segment, segments=self.segments, cursor=self.cursor
-        )
+        pages = self.read_pages(segment=self.segment, segments=self.segments, cursor=self.cursor)
         async for page in pages:
             counts = ProjectionCounts()
             await self.projector.project_page(self.target, page, counts)

@@ -31,10 +31,12 @@ from chassis.views.identity import (
 from chassis.views.projector import Projector
 from chassis.views.rebuild.control import RebuildControl
 from chassis.views.rebuild.lease import SegmentLeases
+from chassis.views.rebuild.parallel import together
 from chassis.views.rebuild.partial_loss import PartialLoss
 from chassis.views.rebuild.plan import NewerVersion, RebuildInterrupted
 from chassis.views.rebuild.repair import Repair
 from chassis.views.rebuild.run import Rebuilder
+from chassis.views.rebuild.shared_scan import SharedScan
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
@@ -142,11 +144,12 @@ class Recovery(Generic[E]):
             if not acquired or not (await self._nodes.read()).lost:
                 return
             log.warning("read_models_lost", because=reason)
-            rebuilder = Rebuilder(self.projector)
+            names = [model.name for model in self.projector.models]
+            rebuilder = Rebuilder(self.projector, shared=SharedScan(self.projector.store, {*names}))
             try:
-                for model in self.projector.models:
-                    await RebuildControl(rebuilder.plans).set_state(model.name, "cancelled")
-                    await rebuilder.rebuild(model.name)
+                for name in names:
+                    await RebuildControl(rebuilder.plans).set_state(name, "cancelled")
+                await together(names, rebuilder.rebuild, len(names))
             except (RebuildInterrupted, NewerVersion) as error:
                 log.info("rebuild_postponed", because=str(error))
                 return

@@ -15,6 +15,7 @@ from chassis.views.rebuild.parallel import together
 from chassis.views.rebuild.plan import RebuildInterrupted, RebuildPlans
 from chassis.views.rebuild.progress import RebuildProgress, progress_of
 from chassis.views.rebuild.retirement import delete_retired
+from chassis.views.rebuild.shared_scan import SharedScan
 from chassis.views.rebuild.worker import POLL_SECONDS, RebuildWorker
 from contracts.messages import Event
 
@@ -35,6 +36,8 @@ class Rebuilder(Generic[E]):
     """Called after each page that this process has worked through."""
     max_read_units: float | None = None
     """DynamoDB read units per second and segment; None: no limit."""
+    shared: SharedScan[E] | None = None
+    """Scan that other rebuilds of this process use as well."""
 
     async def rebuild(
         self, name: str, *, segments: int = SEGMENTS, switch: bool = True
@@ -49,12 +52,15 @@ class Rebuilder(Generic[E]):
             RebuildInterrupted: Redis lost the generation, it was cancelled, or it differs from
                 the log.
         """
-        target = await self._begin(name, segments, switch=switch)
         try:
+            target = await self._begin(name, segments, switch=switch)
             await self._work(target, segments)
         except RebuildInterrupted:
             await delete_retired(self.plans, name)  # a page under way was still written
             raise
+        finally:
+            if self.shared is not None:
+                self.shared.leave(name)
         plan = await self.plans.read(name)
         if plan is None:
             raise RebuildInterrupted(f"the plan of {name} was lost")
@@ -81,8 +87,10 @@ class Rebuilder(Generic[E]):
     async def _work(self, target: Target[E], workers: int) -> None:
         plan = await self.plans.read(target.model.name)
         began = time.monotonic() - (plan.elapsed if plan is not None else 0.0)
+        shared, name = self.shared, target.model.name
+        scan = self.projector.store.scan if shared is None else shared.join(name)
         worker = RebuildWorker(
-            self.projector, self.plans, target, self.on_page, self.max_read_units, began
+            self.projector, self.plans, target, scan, self.on_page, self.max_read_units, began
         )
         await together(range(workers), lambda _: worker.run(), workers)
 

@@ -18,6 +18,7 @@ from chassis.views.rebuild.parallel import together
 from chassis.views.rebuild.plan import NewerVersion, RebuildInterrupted, RebuildPlans
 from chassis.views.rebuild.recovery import Recovery
 from chassis.views.rebuild.run import Rebuilder
+from chassis.views.rebuild.shared_scan import SharedScan
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
@@ -26,8 +27,6 @@ WATCH_SECONDS: Final = 1.0
 """Seconds between two looks at the read models."""
 RETRY_PARKED_ROUNDS: Final = 60
 """Looks between two attempts to project parked streams."""
-PARALLEL_REBUILDS: Final = 3
-"""Read models that one process rebuilds at the same time; each holds one page per segment."""
 
 log = structlog.get_logger(__name__)
 
@@ -60,9 +59,10 @@ class ReadModelWatcher(Generic[E]):
                     await self.projector.generations_lost.wait()
 
     async def rebuild_needed(self) -> None:
-        """Rebuild every read model that needs it; return once all of them are served."""
+        """Rebuild every read model that needs it by one scan; return once all are served."""
         while needed := await self.needed():
-            await together(needed, self._rebuild, PARALLEL_REBUILDS)
+            shared = SharedScan(self.projector.store, set(needed))
+            await together(needed, partial(self._rebuild, shared), len(needed))
 
     async def unserved(self) -> list[str]:
         """Return the read models that are not served at all."""
@@ -94,9 +94,9 @@ class ReadModelWatcher(Generic[E]):
         if retry_parked:
             await backlog.retry_parked()
 
-    async def _rebuild(self, name: str) -> None:
+    async def _rebuild(self, shared: SharedScan[E], name: str) -> None:
         try:
-            await Rebuilder(self.projector).rebuild(name)
+            await Rebuilder(self.projector, shared=shared).rebuild(name)
         except (RebuildInterrupted, NewerVersion) as error:
             log.info("rebuild_postponed", read_model=name, because=str(error))
             await asyncio.sleep(WATCH_SECONDS)

@@ -22,6 +22,7 @@ from chassis.views.rebuild.plan import (
     RebuildPlans,
 )
 from chassis.views.rebuild.progress import RebuildProgress, progress_of
+from chassis.views.rebuild.shared_scan import Scan
 from contracts.messages import Event
 
 E = TypeVar("E", bound=Event)
@@ -39,6 +40,7 @@ class RebuildWorker(Generic[E]):
     projector: Projector[E]
     plans: RebuildPlans
     target: Target[E]
+    scan: Scan[E]
     on_page: Callable[[RebuildProgress], None]
     max_read_units: float | None
     """DynamoDB read units per second that this worker may use; None: no limit."""
@@ -91,7 +93,7 @@ class RebuildWorker(Generic[E]):
         ):
             return  # another worker finished it before the lease was acquired
         cursor = plan.cursors.get(segment)
-        work = SegmentPass(self.projector, self.target, segment, plan.segments, cursor)
+        work = SegmentPass(self.projector, self.target, segment, plan.segments, cursor, self.scan)
         started = time.monotonic()
         async for page in work.scan() if pass_number == SCAN else work.sweep():
             if page.differing is not None:

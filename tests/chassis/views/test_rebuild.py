@@ -115,6 +115,21 @@ def instance(
     return Instance(Projector(redis, store, SERVICE, models))
 
 
+async def test_all_read_models_of_a_service_are_rebuilt_by_one_scan(redis: Any) -> None:
+    store = FailingStore(CODEC)
+    for number in range(3 * PAGE_COMMITS):
+        await append(store, f"counter-{number}", Counted(by=1))
+    pages = 0
+    for segment in range(4):
+        async for _ in MemoryEventStore.scan(store, segment=segment, segments=4):
+            pages += 1
+    service = instance(redis, store)
+    await service.watcher.rebuild_needed()
+    assert store.pages_read == pages
+    for name, generation in (await service.inspection.served()).items():
+        assert (await service.inspection.verify(name, generation)).matches, name
+
+
 async def test_a_lost_read_model_is_an_error_and_not_a_miss(
     redis: Any, memory_store: MemoryEventStore[Event]
 ) -> None:
