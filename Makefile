@@ -149,7 +149,7 @@ web-check: web-packages  ## check the types of the pages, that web/dist is what 
 screenshots: setup browser  ## draw the pictures in docs/images again, from the system that `make demo` has filled
 	@$(BIN)/python -m tests.web.screenshots
 
-map-reference: setup browser  ## store the picture of the map anew, with which a test compares it
+map-reference: setup browser  ## store the picture of the map again, with which a test compares it
 	@RENEW_REFERENCE=1 $(PYTEST) -n 0 -p no:randomly tests/web/test_map_picture.py
 
 web-upload:  ## put the pages into the bucket of the web stack: BUCKET=… DISTRIBUTION=… (needs the AWS command line)

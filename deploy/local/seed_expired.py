@@ -1,4 +1,4 @@
-"""Give a demo person an invitation that nobody has answered and that has expired since."""
+"""Give a demo person an invitation that was never answered and that has expired since."""
 
 import uuid
 from dataclasses import replace
