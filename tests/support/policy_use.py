@@ -24,6 +24,11 @@ JUSTIFIED: Final[Mapping[tuple[str, str, str], str]] = {
         "sqs:SendMessage",
         "*-referrals-commands.fifo",
     ): "SettleReferrals, when a confirmed use is due",
+    (
+        "invites",
+        "sqs:SendMessage",
+        "*-invites-commands.fifo",
+    ): "TendInvite, when an invitation expires or a mail is to be repeated",
     ("compute", "s3:ListBucket", "*"): "a segment is missing, which S3 reports only with it",
     ("gateway", "dynamodb:PutItem", "*-reports"): "differences between two reports are stored",
 }
