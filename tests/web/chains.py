@@ -66,7 +66,7 @@ async def running(stack: Stack, services: Iterable[str], folder: Path) -> AsyncI
             stack.service(name).start(**environment)
             open_.callback(stack.service(name).stop)
         for name in services:
-            await stack.service(name).ready()
+            await stack.service(name).ready(seconds=120)  # they start at the same time
         yield Place(stack, served)
 
 

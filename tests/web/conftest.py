@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = "Chromium or Playwright is missing: `make browser` needs npm and Debian's packages"
     for item in items:
         if "arrive" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.timeout(400))
+            item.add_marker(pytest.mark.timeout(400, func_only=True))
             if not INSTALLED:
                 item.add_marker(pytest.mark.skip(reason=reason))
 

@@ -7,7 +7,9 @@ FOCUSED = """() => {
   const {outlineStyle, outlineWidth} = getComputedStyle(element);
   const text = element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent
     ?? element.textContent ?? "";
-  return {name: text.trim(), visible: outlineStyle !== "none" && outlineWidth !== "0px"};
+  const isNowhere = element === document.body;  // between the last element and the first
+  return {name: isNowhere ? "" : text.trim(),
+    visible: isNowhere || (outlineStyle !== "none" && outlineWidth !== "0px")};
 }"""
 MOST_STOPS = 80
 

@@ -16,6 +16,7 @@ from tests.support.stack import Stack
 from tests.web.browser import Visitor
 from tests.web.chains import HOSTILE_LABEL, HOSTILE_SYMBOL, Place
 from tests.web.conftest import Arrive
+from tests.web.keyboard import choose, tab_to
 from tests.web.test_story import an_address
 
 WIDTHS = (390, 960, 1600)
@@ -124,6 +125,33 @@ async def test_the_tree_is_used_with_the_keyboard_alone(arrive: Arrive) -> None:
     await until(alice, "document.activeElement.closest('[role=tree]') === null")
 
 
+async def test_a_token_is_found_and_its_holders_are_sorted_with_the_keyboard_alone(
+    arrive: Arrive,
+) -> None:
+    alice = await arrive()
+    await alice.open_signed_in("/app/token/", an_address("alice"))
+    await alice.page.get_by_role("option", name="growing").wait_for(state="attached")
+    page, keys = alice.page, alice.page.keyboard
+    await tab_to(page, "Chain")
+    await keys.type("growing")
+    await tab_to(page, "Token address")
+    await keys.type(TOKEN)
+    await choose(page, "Show the map")
+    await drawn(alice)
+    await choose(page, "True areas", "Space")
+    await page.wait_for_url("**areas=1**")
+    picture = await page.evaluate(DRAWN)
+    await choose(page, "Zoom in")
+    await until(alice, f"{DRAWN} !== {json.dumps(picture)}")
+    async with page.expect_download() as download:
+        await choose(page, "Save picture")
+    assert (await download.value).suggested_filename.endswith(".png")
+    await tab_to(page, "Kind")
+    for order in ("ascending", "descending"):
+        await keys.press("Enter")
+        await page.locator(f"th[aria-sort={order}]").get_by_text("Kind").wait_for()
+
+
 async def focus_is(visitor: Visitor, level: str) -> None:
     await until(visitor, f"document.activeElement.getAttribute('aria-level') === '{level}'")
 
@@ -215,7 +243,9 @@ async def test_the_past_is_compared_with_the_present(arrive: Arrive, place: Plac
     await alice.page.wait_for_url("**from=**")
     await alice.page.reload()
     await difference.get_by_text("merged").wait_for()
-    await alice.page.get_by_label("Shown report").fill("1")
+    await alice.page.get_by_label("Shown report").focus()
+    await alice.page.keyboard.press("ArrowLeft")
+    await alice.page.keyboard.press("ArrowLeft")
     await alice.page.locator(f"[data-test=as-of]:has-text('Block {726:,}')").wait_for()
     await alice.page.wait_for_url("**at=**")
     await alice.page.get_by_label("Compare with an earlier report").check()

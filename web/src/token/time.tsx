@@ -4,7 +4,7 @@ import { Problem } from "../shared/problem";
 import { moment, number } from "../shared/words";
 import type { ClusterChange, ReportMetrics } from "../shared/description";
 import { short } from "./model";
-import { changeError, diff, isChanging, picture, retryChange, runs, show, shown, shownAt } from "./store";
+import { changeError, diff, isChanging, picture, retryChange, runs, show, shown } from "./store";
 import { named, percent, say } from "./texts";
 
 const MOST_CHANGES = 30;
@@ -30,7 +30,8 @@ export function Timeline() {
 }
 
 function Sliders({ all }: { readonly all: readonly ReportMetrics[] }) {
-  const at = indexAt(all, shownAt.value ?? 0);
+  // what was chosen, before it is loaded: the next key press goes on from there
+  const at = shown.value.at === null ? all.length - 1 : indexAt(all, shown.value.at);
   const from = shown.value.from === null ? null : Math.min(indexAt(all, shown.value.from), at - 1);
   const chooseShown = (index: number): void => {
     const run = all[index] as ReportMetrics;

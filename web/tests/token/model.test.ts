@@ -73,6 +73,7 @@ test("amounts are written exactly", () => {
 
 test("spreadsheets do not take cells for formulas", () => {
   assert.equal(csv([["a", "=1+1", '"x",'], ["-2", 3, "@sum"]]), `a,'=1+1,"""x"","\r\n'-2,3,'@sum\r\n`);
+  assert.equal(csv([["\uff1d1", "  =1", "a=b", " b"]]), "'\uff1d1,'  =1,a=b, b\r\n");
 });
 
 test("the address of the page names the token and what is shown", () => {
