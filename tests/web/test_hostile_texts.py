@@ -80,11 +80,13 @@ MEMBER_PAGES = {
 LEDGER = {
     "items": [
         {
-            "delta": 100, "state": state, "reason": "referral_confirmed", "at": 1_700_000_000,
-            "settledAt": None, "cause": f"member-1@{number}",
+            "delta": 100, "state": state, "reason": reason, "at": 1_700_000_000,
+            "settledAt": None, "rulesVersion": 1, "cause": f"member-1@{number}",
             "explanation": {"text": "", "person": "", "rule": "", "code": None, "inviteId": None},
         }
-        for number, state in enumerate(("confirmed", "pending", "void"))
+        for number, (state, reason) in enumerate(
+            {"confirmed": "referral", "pending": "was_referred", "void": "credit_withdrawn"}.items()
+        )
     ],
     "next": None,
 }  # fmt: skip
