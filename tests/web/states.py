@@ -194,7 +194,7 @@ MEMBERS = (
         "/app/invite",
         "An example of a wrong field.",
         clicks=("Send the invitation",),
-        fields={"E-mail address": "nobody"},
+        fields={"E-mail address": "no address"},
         replies={
             "**/v1/invites": refusal(
                 422,
@@ -232,7 +232,7 @@ MEMBERS = (
         replies={CONFIRM: Reply(200, {"state": "rejected"})},
     ),
     State(
-        "welcome: somebody else",
+        "welcome: another person",
         "/app/welcome",
         "but the seat is reserved for",
         stored=JOINING,
