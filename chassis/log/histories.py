@@ -1,12 +1,17 @@
-"""Load every stream of a store, one after the other, for computations over the entire history."""
+"""Load every stream of a store, or each that changed, for computations over many histories."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-from chassis.log.event_store import Commit, EventStore, Head, History
+from chassis.log.event_store import Commit, EventStore, Head, History, UnknownEvent
+from chassis.log.slices import slices
 
 E = TypeVar("E")
+
+LOADS_AT_ONCE: Final = 16
+"""Streams that are loaded concurrently."""
 
 
 @dataclass(slots=True)
@@ -37,6 +42,27 @@ class Histories(Generic[E]):
                 run[commit.first] = commit
         if run:
             yield self._history(stream, run)
+
+    async def changed(self, since_ms: int) -> AsyncIterator[History[E]]:
+        """Yield the history of each stream with commits since a time (UNIX milliseconds).
+
+        A scan with a filter finds them; their names are in memory. A stream that cannot be read
+        completely is listed in `unreadable` and not yielded.
+        """
+        streams: set[str] = set()
+        async for page in self.store.scan_heads(since_ms=since_ms):
+            streams |= page.heads.keys()
+        async for some in slices(sorted(streams), LOADS_AT_ONCE):
+            for history in await asyncio.gather(*map(self._load, some)):
+                if history is not None:
+                    yield history
+
+    async def _load(self, stream: str) -> History[E] | None:
+        try:
+            return await self.store.load(stream)
+        except UnknownEvent as error:
+            self.unreadable[stream] = f"{error}; it is left out"
+            return None
 
     def _history(self, stream: str, run: dict[int, Commit[E]]) -> History[E]:
         commits: list[Commit[E]] = []

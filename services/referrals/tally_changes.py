@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from chassis.log.event_store import EventStore, History, UnknownEvent
+from chassis.log.histories import LOADS_AT_ONCE
 from chassis.log.slices import slices
 from contracts.points import StandingView
 from contracts.ranking import ALL_TIME, month_of
@@ -22,7 +23,6 @@ from referrals.tally import TOP_PLACES, BoardTally, Row, Tallies, end_ms, row_of
 
 MAX_CHANGED_SHARE = 0.1
 """Share of the members above which counting the complete log takes less time."""
-LOADS_AT_ONCE = 16
 
 Views = Mapping[date, StandingView]
 """End of a day -> a member's view; days before the first event are absent."""

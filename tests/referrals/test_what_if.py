@@ -1,6 +1,7 @@
 """`what-if` applies other rules to the same history and writes nothing."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,30 @@ async def test_only_verdicts_since_the_given_time_are_decided_again(
     since = (START + 3_600) * 1000
     report = await what_if(service.store, RuleSet(guards=GuardRules(version=1)), since)
     assert report.verdicts == 7
+
+
+async def test_only_streams_with_events_since_the_given_time_are_read(
+    service: ReferralsService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.at = START + 7_200
+    code = await service.open("carol")
+    await service.refer("carol", code, "dora")
+    monkeypatch.setattr(type(service.store), "scan", None)  # which reads everything
+    since = (START + 7_200) * 1000
+    report = await what_if(service.store, RuleSet(guards=GuardRules(version=1)), since)
+    assert (report.verdicts, report.bands["confirm", "confirm"]) == (1, 1)
+    assert report.streams == 2  # carol's, and dora's with the credit
+
+
+async def test_a_stream_that_cannot_be_read_is_named_and_left_out(
+    service: ReferralsService,
+) -> None:
+    commits = service.store.streams["member-alice"]
+    commits[-1] = replace(commits[-1], data=b'{"no": "list"}')
+    report = await what_if(service.store, RuleSet(guards=GuardRules(version=1)), START * 1000)
+    assert report.verdicts == 0
+    assert "it is left out" in report.unreadable["member-alice"]
+    assert any(line.startswith("member-alice cannot be read") for line in report_lines(report))
 
 
 async def test_points_are_counted_again(service: ReferralsService) -> None:
