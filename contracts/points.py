@@ -113,7 +113,10 @@ class StatsMeta(View):
     pending: int
     """Points that wait to be confirmed."""
     position: str
-    """The state of the ledger, as `<stream>@<version>`."""
+    """The version of your stream that points and rank reflect, as `<stream>@<version>`."""
+    board_position: str | None = None
+    """The state of the leaderboard: ranks of the same state belong together. Null for the past,
+    and while the leaderboard lags behind the ledger, when the rank is null as well."""
 
 
 class InviteStatsResponse(View):
@@ -123,9 +126,10 @@ class InviteStatsResponse(View):
     points_difference: int
     """The end of the window compared with its start."""
     rank: int | None
-    """Null if no leaderboard was stored for that day."""
+    """Null if you are not ranked, if no leaderboard was stored for that day, or while the
+    leaderboard lags behind your points."""
     total_rank: int | None
-    """Number of ranked members; null if no leaderboard was stored for that day."""
+    """Number of ranked members; null if it is unknown."""
     rank_difference: int | None
     """Negative if the member has improved; null if one of the ranks is unknown."""
     invited: int
@@ -158,6 +162,11 @@ class LeaderboardRow(View):
 class LeaderboardPage(View):
     board: Board
     as_of: UnixTime
+    position: str | None = None
+    """The version of your stream that the board reflects, as `<stream>@<version>`: statistics of
+    the same position have the same points. Null for a past day, and without an account."""
+    board_position: str | None = None
+    """The state of the board: ranks of the same state belong together. Null for a past day."""
     total: int
     me: LeaderboardRow | None = None
     """The caller's row, whether or not it is on this page."""

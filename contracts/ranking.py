@@ -42,6 +42,8 @@ class Position:
     """None: the member is not on the board, or the day was not closed."""
     members: int | None
     """How many members the board has; None if the day was not closed."""
+    board_position: str | None = None
+    """The state of the live board that both were read from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,7 @@ def invite_stats(
             window=period.window,
             pending=pending_at(entries, as_of),
             position=f"{MEMBERS.stream(view.member_id)}@{view.version}",
+            board_position=position.board_position,
         ),
     )
 

@@ -1,6 +1,7 @@
 -- Applies the changes of one stream to one read model, exactly once and in order.
 -- KEYS[1] hash with the stream's version, KEYS[2] hash with the data, KEYS[3] hash with the fingerprint of
--- the commit at that version, from KEYS[4] on sorted sets (one slot).
+-- the commit at that version, from KEYS[4] on sorted sets (one slot). Only a read model that all streams share
+-- has a separate hash of data; its changes are counted under '' next to the fingerprints.
 -- ARGV: field of the version, field of the fingerprint, mode, stream version before the last change,
 --       fingerprint of the commit there ('' if unknown), stream version after the changes, fingerprint of
 --       the commit there, then operations:
@@ -58,5 +59,8 @@ if last == 0 then
 else
   redis.call('HSET', KEYS[1], ARGV[1], last)
   redis.call('HSET', KEYS[3], ARGV[2], ARGV[7])
+end
+if KEYS[1] ~= KEYS[2] then
+  redis.call('HINCRBY', KEYS[3], '', 1)
 end
 return 'applied'

@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, NamedTuple
 
 from typing_extensions import TypeVar
 
 from chassis.views.identity import Read
-from chassis.views.keys import board_key
+from chassis.views.keys import board_key, shared_location
 from chassis.views.read_models import ReadModels, entries_key
 from chassis.views.scripts import LuaScript
 from contracts.messages import View
@@ -18,7 +18,7 @@ from contracts.read_models import BoardRef
 V = TypeVar("V", bound=View, default=Any)
 
 _PAGE: Final = LuaScript.load("chassis.views", "board.lua")
-_HEADER_LENGTH: Final = 5
+_HEADER_LENGTH: Final = 7
 _ROW_LENGTH: Final = 3
 
 
@@ -44,10 +44,21 @@ class BoardRow(Generic[V]):
         return math.floor(self.score)
 
 
+class BoardPosition(NamedTuple):
+    """Identify a state of all boards of one ordering; a later state is greater."""
+
+    generation: int
+    changes: int
+    """Changes that the generation had received; 0 if it was written by a build that counts none."""
+
+
 @dataclass(frozen=True, slots=True)
 class BoardPage(Generic[V]):
-    """Hold some rows of a board, and one member's score and rank."""
+    """Hold some rows of a board, and one member's score and rank, all of the same position."""
 
+    position: BoardPosition
+    member_version: int
+    """Version of the member's stream that the board reflects; 0: none, or no member was named."""
     total: int
     """Number of members on the board."""
     member_score: float | None
@@ -68,7 +79,7 @@ class Boards(Generic[V]):
     async def page(
         self, board: str, *, member: str = "", around: bool = False, first: int = 0, limit: int = 0
     ) -> BoardPage[V]:
-        """Return up to `limit` rows from the `first` one, and the score and rank of `member`.
+        """Return up to `limit` rows from the `first` one, and score, rank and version of `member`.
 
         With `around`, the member's row is in the middle of the page. One round trip, however
         large the board is.
@@ -78,8 +89,8 @@ class Boards(Generic[V]):
         """
         generation = await self.models.generation(self.ref)
         while True:
-            entries = entries_key(self.ref, generation)
-            page = await self._page(entries, board, member, around=around, first=first, limit=limit)
+            arguments = [member, int(around), first, max(limit, 0)]
+            page = await self._page(generation, board, arguments)
             if page.total and not (member and page.member_score is None):
                 return page
             sought = member if page.total else ""
@@ -126,16 +137,15 @@ class Boards(Generic[V]):
         key = board_key(entries_key(self.ref, generation), board)
         return Read(key, ("ZSCORE", key, member) if member else ("ZCARD", key))
 
-    async def _page(
-        self, entries: str, board: str, member: str, *, around: bool, first: int, limit: int
-    ) -> BoardPage[V]:
-        keys = [board_key(entries, board), entries]
-        arguments = [member, int(around), first, max(limit, 0)]
-        return _parse_page(await _PAGE.run(self.models.redis, keys, arguments), self.ref.view)
+    async def _page(self, generation: int, board: str, arguments: Sequence[Any]) -> BoardPage[V]:
+        at = shared_location(self.ref.service, self.ref.name, generation, "")
+        keys = [board_key(at.data_key, board), at.data_key, at.version_key, at.fingerprint_key]
+        reply = await _PAGE.run(self.models.redis, keys, arguments)
+        return _parse_page(reply, self.ref.view, generation)
 
 
-def _parse_page(reply: list[Any], view: type[V]) -> BoardPage[V]:
-    total, member_score, member_rank, first, rank = reply[:_HEADER_LENGTH]
+def _parse_page(reply: list[Any], view: type[V], generation: int) -> BoardPage[V]:
+    changes, version, total, member_score, member_rank, first, rank = reply[:_HEADER_LENGTH]
     rows: list[BoardRow[V]] = []
     for start in range(_HEADER_LENGTH, len(reply), _ROW_LENGTH):
         member, stored_score, entry = reply[start : start + _ROW_LENGTH]
@@ -144,6 +154,8 @@ def _parse_page(reply: list[Any], view: type[V]) -> BoardPage[V]:
             rank = first + len(rows) + 1  # every row before it has a higher score
         rows.append(BoardRow(rank, member.decode(), score, entry or b"null", view))
     return BoardPage(
+        position=BoardPosition(generation, int(changes or 0)),
+        member_version=int(version or 0),
         total=total,
         member_score=None if member_score is None else float(member_score),
         member_rank=member_rank,

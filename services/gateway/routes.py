@@ -34,6 +34,7 @@ from gateway.api.code_details import CodeLinks
 from gateway.api.code_guesses import CodeGuesses
 from gateway.api.invitation_seats import InvitationSeats
 from gateway.api.inviters import Inviters
+from gateway.api.standings import Standings
 from gateway.dependencies import Dependencies
 from gateway.http.routing import AnyRoute, BoundRoute, bound
 
@@ -97,8 +98,8 @@ def _bind_accounts(given: Dependencies) -> Iterator[BoundRoute]:
     )
     profile = profiles.Profiles(given.commands, given.own_documents)
     yield from bound(profiles.ROUTES, profile)
-    events = own_events.OwnEvents(given.read_models, given.streams)
-    yield from bound(own_events.ROUTES, events)
+    sources = own_events.Sources(given.read_models, _standings(given))
+    yield from bound(own_events.ROUTES, own_events.OwnEvents(sources, given.streams))
 
 
 def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:
@@ -129,9 +130,15 @@ def _bind_points(given: Dependencies) -> Iterator[BoundRoute]:
             closed_days,
             given.limiter,
             explanations.Explanations(given.read_models),
+            _standings(given),
         ),
     )
-    yield from bound(leaderboard.ROUTES, leaderboard.Leaderboard(given.read_models, closed_days))
+    boards = leaderboard.Leaderboard(given.read_models, closed_days, given.own_documents)
+    yield from bound(leaderboard.ROUTES, boards)
+
+
+def _standings(given: Dependencies) -> Standings:
+    return Standings(given.read_models, given.changes)
 
 
 def _bind_invitations(given: Dependencies) -> Iterator[BoundRoute]:

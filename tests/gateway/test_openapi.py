@@ -98,7 +98,7 @@ async def test_the_description_names_the_reads_that_take_a_minimum_position(
     params = route.body_example if route.query is not None else None
     headers = {"X-Min-Position": "elsewhere@1"}
     response = await client.call("GET", path, token(route, client), headers, params=params)
-    assert (response.status == 400) is (route.prefetch is not None), response.body
+    assert (response.status == 400) is route.takes_min_position, response.body
 
 
 def test_examples_of_problems_match_their_schema() -> None:

@@ -72,8 +72,17 @@ async def test_all_topics_are_sent_at_once_in_a_fixed_order(client: GatewayClien
     assert list(events) == ["account", "invitations", "points", "rank"]
     assert events["account"] == (await client.get("/v1/me", client.issuer.access())).json
     assert events["invitations"] == (await client.get("/v1/invites", client.issuer.access())).json
-    assert events["points"] == {"points": 0, "pending": 0, "invited": 0}
-    assert set(events["rank"]) == {"rank", "total"}
+    stats = (await client.get("/v1/referral/stats", client.issuer.access())).json
+    assert events["points"] == {
+        "points": 0,
+        "pending": 0,
+        "invited": 0,
+        "rank": 1,
+        "total": 1,
+        "position": stats["meta"]["position"],
+        "boardPosition": stats["meta"]["boardPosition"],
+    }
+    assert events["rank"] == events["points"]
     following.response.close()
 
 

@@ -9,7 +9,7 @@ from chassis.views.boards import Boards
 from chassis.views.lists import Lists
 from chassis.views.read_models import ReadModels
 from contracts.messages import Identifier, View
-from contracts.points import LEADERBOARD, LedgerEntry, PointsReason
+from contracts.points import LEADERBOARD, LedgerEntry, PointsReason, PointsView
 from contracts.referral_code import ShownReferralCode, shown
 from contracts.referrals import REFERRAL_OWNERS, REFERRALS, UseView
 from contracts.streams import MEMBERS
@@ -49,6 +49,8 @@ class ExplainedEntry(LedgerEntry):
 
 
 class LedgerPage(View):
+    position: str
+    """The version of your stream that the ledger reflects, as `<stream>@<version>`."""
     points: int
     pending: int
     items: tuple[ExplainedEntry, ...]
@@ -60,6 +62,18 @@ class Explanations:
     """Explain entries of ledgers from the uses, codes and invitations behind them."""
 
     read_models: ReadModels
+
+    async def page(
+        self, ledger: PointsView, entries: Sequence[LedgerEntry], following: str | None
+    ) -> LedgerPage:
+        """Return a page of a member's ledger: some entries, and the cursor of the next page."""
+        return LedgerPage(
+            position=f"{MEMBERS.stream(ledger.member_id)}@{ledger.version}",
+            points=ledger.points,
+            pending=ledger.pending,
+            items=await self.explain(ledger.member_id, entries),
+            next=following,
+        )
 
     async def explain(
         self, member_id: str, entries: Sequence[LedgerEntry]

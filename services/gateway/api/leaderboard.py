@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from chassis.views.boards import Boards
+from chassis.views.boards import BoardPage, Boards
 from chassis.views.read_models import ReadModels
 from contracts.messages import UnixTime, View
 from contracts.points import (
@@ -25,10 +25,12 @@ from contracts.streams import MEMBERS
 from gateway.api.closed_days import ClosedDays
 from gateway.api.ledgers import load_ledger
 from gateway.api.points import PastMoment
+from gateway.api.standings import board_position
 from gateway.http.bodies import Body
+from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import FieldError, invalid, not_found
 from gateway.http.requests import read_query
-from gateway.http.responses import PRIVATE, Response, json_response
+from gateway.http.responses import PRIVATE, X_POSITION, Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
 MONTHS_PAGE: Final = 24
@@ -77,17 +79,19 @@ class Leaderboard:
 
     read_models: ReadModels
     closed_days: ClosedDays
+    own_documents: OwnDocuments
 
     async def show(self, context: RequestContext) -> Response:
         """Return rows of a board, and the caller's own row."""
         query, now = read_query(context, BoardQuery), int(time.time())
         if query.at is None:
-            page = await self._current(context.caller.subject, query, now)
+            page = await self._current(context, query, now)
         elif query.at <= now:
             page = await self._past(context.caller.subject, query, query.at)
         else:
             raise invalid([FieldError("at", "This time is in the future.")])
-        return json_response(page, headers=PRIVATE)
+        position = {} if page.position is None else {X_POSITION: page.position}
+        return json_response(page, headers=PRIVATE | position)
 
     async def list_months(self, context: RequestContext) -> Response:
         """Return the months whose boards are final, the latest first."""
@@ -106,12 +110,26 @@ class Leaderboard:
         following = str(after) if items and after < page.total else None
         return json_response(EndedMonths(items=items, next=following), headers=PRIVATE)
 
-    async def _current(self, member_id: str, query: BoardQuery, now: int) -> LeaderboardPage:
+    async def _current(
+        self, context: RequestContext, query: BoardQuery, now: int
+    ) -> LeaderboardPage:
         board = ALL_TIME if query.period == "all" else month_of(day_of(now))
-        own, around = MEMBERS.stream(member_id), query.around is not None
-        page = await self._boards.page(
-            board, member=own, around=around, first=int(query.cursor or 0), limit=query.limit
+        own, around = MEMBERS.stream(context.caller.subject), query.around is not None
+
+        async def read() -> BoardPage[StandingView]:
+            return await self._boards.page(
+                board, member=own, around=around, first=int(query.cursor or 0), limit=query.limit
+            )
+
+        page = await self.own_documents.new_enough(
+            context, await read(), read, lambda page: page.member_version
         )
+        return await self.page_of(own, board, page, around=around, now=now)
+
+    async def page_of(
+        self, own: str, board: str, page: BoardPage[StandingView], *, around: bool, now: int
+    ) -> LeaderboardPage:
+        """Return rows that were read from a current board, as the member `own` sees them."""
         rows = [
             _row(row.view, row.rank, row.ranking_score, is_me=row.member == own)
             for row in page.rows
@@ -125,6 +143,8 @@ class Leaderboard:
         return LeaderboardPage(
             board=board,
             as_of=now,
+            position=f"{own}@{page.member_version}" if page.member_version else None,
+            board_position=board_position(page),
             total=page.total,
             me=me,
             items=tuple(rows),
@@ -204,6 +224,7 @@ ROUTES: Final = (
         Leaderboard.show,
         summary="The leaderboard of all time or of a month, from the top or around you",
         limits=("reads",),
+        positioned=True,
         query=BoardQuery,
         example={"limit": 10},
         response=LeaderboardPage,

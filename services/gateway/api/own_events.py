@@ -9,14 +9,12 @@ from zlib import crc32
 from aiohttp import web
 from pydantic import Field
 
-from chassis.views.boards import Boards
 from chassis.views.read_models import ReadModels
 from contracts.messages import View
-from contracts.points import LEADERBOARD, POINTS_SUMMARY
-from contracts.ranking import ALL_TIME
 from contracts.streams import INVITATIONS, INVITERS, MEMBERS
 from gateway.api.account_documents import load_account
 from gateway.api.invitations import own_invitations
+from gateway.api.standings import Standing, Standings
 from gateway.http.bodies import Body
 from gateway.http.event_topics import State, Topic, document_state
 from gateway.http.problems import FieldError, invalid
@@ -42,37 +40,44 @@ class EventsQuery(Body):
     ] = "account"
 
 
-class PointsState(View):
-    """What the caller's ledger adds up to."""
+class StandingState(View):
+    """The caller's points and rank, which belong together."""
 
     points: int
     pending: int
     """Points that wait to be confirmed."""
     invited: int
     """People with a confirmed referral."""
-
-
-class RankState(View):
-    """The caller's place on the leaderboard of all time."""
-
     rank: int | None
-    """Null for a member without points."""
-    total: int
-    """Number of ranked members."""
+    """Null for a member who is not ranked, and while the leaderboard lags behind the points."""
+    total: int | None
+    """Number of ranked members; null while the leaderboard lags behind the points."""
+    position: str
+    """The version of your stream that both reflect, as `<stream>@<version>`."""
+    board_position: str | None
+    """The state of the leaderboard; null while it lags behind the points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Hold what topics are loaded from."""
+
+    read_models: ReadModels
+    standings: Standings
 
 
 @dataclass(frozen=True, slots=True)
 class OwnEvents:
     """Stream the caller's own topics."""
 
-    read_models: ReadModels
+    sources: Sources
     streams: EventStreams
 
     async def stream(self, context: RequestContext) -> Response | web.StreamResponse:
         """Send each requested topic now, and whenever it changes."""
         names = _topics(read_query(context, EventsQuery).topics)
         member_id = context.caller.subject
-        topics = [_TOPICS[name](self.read_models, member_id) for name in names]
+        topics = [_TOPICS[name](self.sources, member_id) for name in names]
         return await self.streams.serve(context, MEMBERS.stream(member_id), topics)
 
 
@@ -89,32 +94,45 @@ def _topics(text: str) -> list[str]:
     return [name for name in _TOPICS if name in names]
 
 
-async def _account(read_models: ReadModels, member_id: str) -> State | None:
-    return document_state(await load_account(read_models, MEMBERS.stream(member_id)))
+async def _account(given: Sources, member_id: str) -> State | None:
+    return document_state(await load_account(given.read_models, MEMBERS.stream(member_id)))
 
 
-async def _points(read_models: ReadModels, member_id: str) -> State | None:
-    document = await read_models.document(POINTS_SUMMARY, MEMBERS.stream(member_id))
-    if document is None or not document.view.since:
+async def _points(given: Sources, member_id: str) -> State | None:
+    """Return points and rank at the version of the ledger, and again once the rank is known."""
+    if (standing := await given.standings.load_summary(member_id)) is None:
         return None
-    view = document.view
-    shown = PointsState(points=view.points, pending=view.pending, invited=view.invited)
-    return State((document.version,), shown.model_dump_json().encode())
+    is_complete = standing.board is not None
+    return State((standing.ledger.version, int(is_complete)), _shown(standing))
 
 
-async def _rank(read_models: ReadModels, member_id: str) -> State | None:
-    board = Boards(read_models, LEADERBOARD)
-    page = await board.page(ALL_TIME, member=MEMBERS.stream(member_id))
-    shown = RankState(rank=page.member_rank, total=page.total)
-    return State((page.member_rank or 0,), shown.model_dump_json().encode())
+async def _rank(given: Sources, member_id: str) -> State | None:
+    standing = await given.standings.load_summary(member_id)
+    if standing is None or standing.board is None:
+        return None
+    return State((standing.rank or 0,), _shown(standing))
 
 
-async def _invitations(read_models: ReadModels, member_id: str) -> State | None:
+def _shown(standing: Standing) -> bytes:
+    ledger = standing.ledger
+    shown = StandingState(
+        points=ledger.points,
+        pending=ledger.pending,
+        invited=ledger.invited,
+        rank=standing.rank,
+        total=standing.total,
+        position=standing.position,
+        board_position=standing.board_position,
+    )
+    return shown.model_dump_json().encode()
+
+
+async def _invitations(given: Sources, member_id: str) -> State | None:
     """Return the newest invitations, as the list of them begins.
 
     They come from several streams and have no version: a checksum shows whether they changed.
     """
-    page = await own_invitations(read_models, member_id)
+    page = await own_invitations(given.read_models, member_id)
     body = page.model_dump_json().encode()
     pending = (item.invite_id for item in page.items if item.state not in ENDED)
     streams = frozenset({INVITERS.stream(member_id), *map(INVITATIONS.stream, pending)})
@@ -123,18 +141,18 @@ async def _invitations(read_models: ReadModels, member_id: str) -> State | None:
 
 def _topic(
     name: str,
-    load: Callable[[ReadModels, str], Awaitable[State | None]],
+    load: Callable[[Sources, str], Awaitable[State | None]],
     *,
     is_ordered: bool = True,
     look_seconds: float | None = None,
-) -> Callable[[ReadModels, str], Topic]:
-    def topic(read_models: ReadModels, member_id: str) -> Topic:
-        return Topic(name, partial(load, read_models, member_id), is_ordered, look_seconds)
+) -> Callable[[Sources, str], Topic]:
+    def topic(given: Sources, member_id: str) -> Topic:
+        return Topic(name, partial(load, given, member_id), is_ordered, look_seconds)
 
     return topic
 
 
-_TOPICS: Final[Mapping[str, Callable[[ReadModels, str], Topic]]] = {
+_TOPICS: Final[Mapping[str, Callable[[Sources, str], Topic]]] = {
     "account": _topic("account", _account),
     "invitations": _topic("invitations", _invitations, is_ordered=False, look_seconds=LOOK_SECONDS),
     "points": _topic("points", _points, look_seconds=LOOK_SECONDS),

@@ -8,13 +8,11 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from chassis.views.boards import Boards
 from chassis.views.lists import Lists
 from chassis.views.read_models import ReadModels
 from contracts.messages import UnixTime
 from contracts.points import (
     ALL_ENTRIES,
-    LEADERBOARD,
     POINTS,
     POINTS_SUMMARY,
     ChartsResponse,
@@ -35,11 +33,12 @@ from gateway.api.charts import points_chart, rank_chart, statistics
 from gateway.api.closed_days import ClosedDays
 from gateway.api.explanations import Explanations, LedgerPage
 from gateway.api.ledgers import load_ledger
+from gateway.api.standings import Standing, Standings
 from gateway.http.bodies import Body
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import FieldError, Problem, invalid, malformed, not_found
 from gateway.http.requests import read_query
-from gateway.http.responses import PRIVATE, Response, json_response
+from gateway.http.responses import PRIVATE, X_POSITION, Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 from gateway.limits.rate_limit import charge_person
 from token_bucket import RateLimiter
@@ -88,6 +87,7 @@ class Points:
     closed_days: ClosedDays
     limiter: RateLimiter
     explanations: Explanations
+    standings: Standings
 
     async def show_ledger(self, context: RequestContext) -> Response:
         """Return the entries that make up the caller's points, newest first, each explained."""
@@ -99,25 +99,38 @@ class Points:
         )
         if page.summary is None:
             raise _no_account()
-        view = page.summary.view
+        following = None if page.next is None else str(int(page.next))
         entries = [row.view for row in page.items]
-        ledger = LedgerPage(
-            points=view.points,
-            pending=view.pending,
-            items=await self.explanations.explain(context.caller.subject, entries),
-            next=None if page.next is None else str(int(page.next)),
-        )
-        return json_response(ledger, headers=PRIVATE)
+        ledger = await self.explanations.page(page.summary.view, entries, following)
+        return json_response(ledger, headers=PRIVATE | {X_POSITION: ledger.position})
 
     async def show_stats(self, context: RequestContext) -> Response:
         """Return points and rank, and their changes over a window that ends now or in the past."""
         query = read_query(context, StatsQuery)
-        view = await self._own_points(context)
-        period = Period(query.window, _as_of(query.at, int(time.time()), view))
+        if query.at is not None:
+            return json_response(await self._past(context, query.window, query.at), headers=PRIVATE)
+        await self._check_account(context)
+        standing = await self.standings.load(context.caller.subject)
+        if standing is None:
+            raise _no_account()
+        stats = await self.stats_now(standing, query.window)
+        return json_response(stats, headers=PRIVATE | {X_POSITION: standing.position})
+
+    async def stats_now(self, standing: Standing, window: Window) -> InviteStatsResponse:
+        """Return a member's statistics for a window that ends now."""
+        ledger = standing.ledger
+        period = Period(window, _now(ledger))
         closes = await self.closed_days.load(ALL_TIME, period.days)
-        current = await self._current_position(context) if query.at is None else None
-        stats = await statistics(view, closes, period, current)
-        return json_response(stats, headers=PRIVATE)
+        current = Position(standing.rank, standing.total, standing.board_position)
+        return await statistics(ledger, closes, period, current)
+
+    async def _past(
+        self, context: RequestContext, window: Window, at: UnixTime
+    ) -> InviteStatsResponse:
+        view = await self._own_points(context)
+        period = Period(window, _as_of(at, int(time.time()), view))
+        closes = await self.closed_days.load(ALL_TIME, period.days)
+        return await statistics(view, closes, period, None)
 
     async def show_charts(self, context: RequestContext) -> Response:
         """Return points and ranks at the ends of days; each further month is another request."""
@@ -152,20 +165,22 @@ class Points:
         if document is None or not document.view.since:
             raise _no_account()
 
-    async def _current_position(self, context: RequestContext) -> Position:
-        board = Boards(self.read_models, LEADERBOARD)
-        page = await board.page(ALL_TIME, member=MEMBERS.stream(context.caller.subject))
-        return Position(page.member_rank, page.total)
-
 
 def _no_account() -> Problem:
     return not_found("You have no account yet.", code="no_account")
 
 
-def _as_of(at: int | None, now: int, view: PointsView) -> UnixTime:
-    """Return the requested time; default: the end of this second, so that all of it counts."""
-    if at is None:
-        return now + 1
+def _now(ledger: PointsView) -> UnixTime:
+    """Return the end of this second, or of a later one in which the service added an entry.
+
+    All entries count, also if the clock of the service is ahead: so they do on the leaderboard.
+    """
+    moments = (moment for each in ledger.entries for moment in (each.at, each.settled_at or 0))
+    return 1 + max((int(time.time()), *moments))
+
+
+def _as_of(at: int, now: int, view: PointsView) -> UnixTime:
+    """Return the requested time if the member had an account then."""
     if at > now:
         raise invalid([FieldError("at", "This time is in the future.")])
     if at < view.since:

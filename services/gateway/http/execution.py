@@ -10,7 +10,7 @@ from chassis.bus.outcomes import Outcomes
 from contracts.messages import CommandOutcome, Position
 from gateway.http.idempotency import Claim, StoredResponse, StoredResponses
 from gateway.http.preferences import Preference
-from gateway.http.responses import Response
+from gateway.http.responses import X_POSITION, Response
 
 REPLAYED = {"Idempotency-Replayed": "true"}
 
@@ -95,7 +95,7 @@ class CommandExecution:
         """Add `X-Position`, store the response under the key, and add what this request asked."""
         if self.position is not None:
             position = f"{self.position.stream}@{self.position.version}"
-            response = response.with_headers({"X-Position": position})
+            response = response.with_headers({X_POSITION: position})
         if self.keyed is not None:
             await self.keyed.end(response)
         replayed = REPLAYED if self.replayed else {}

@@ -70,7 +70,7 @@ def _headers(route: AnyRoute) -> list[Schema]:
         (route.sends_command, _PREFER_COMMAND),
         (route.conditional, _IF_NONE_MATCH),
         (route.waits, _PREFER_READ),
-        (route.prefetch is not None, _MIN_POSITION),
+        (route.takes_min_position, _MIN_POSITION),
     )
     return [header for takes, header in headers if takes]
 

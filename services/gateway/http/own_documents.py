@@ -1,5 +1,6 @@
 """Load documents of the caller's own stream, and let callers read their own writes."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from gateway.http.problems import unavailable
 from gateway.http.routing import RequestContext
 from gateway.http.waiting import wait_until_found
 
+T = TypeVar("T")
 V = TypeVar("V", bound=View)
 
 WAIT_SECONDS = 2.0
@@ -40,21 +42,38 @@ class OwnDocuments:
         document = await self.read_models.document(ref, stream, prefetched)
         if X_MIN_POSITION not in context.request.headers:
             return document
+        return await self.new_enough(
+            context, document, lambda: self.read_models.document(ref, stream), _version
+        )
+
+    async def new_enough(
+        self,
+        context: RequestContext,
+        found: T,
+        read_again: Callable[[], Awaitable[T]],
+        version: Callable[[T], int],
+    ) -> T:
+        """Return what was found, or a later read that is as new as `X-Min-Position` demands.
+
+        `version` returns the version of the caller's stream that a read reflects.
+
+        Raises:
+            Problem: as `load` does.
+        """
+        stream = MEMBERS.stream(context.caller.subject)
         wanted = minimum_version(context.request, stream)
-        if wanted <= _version(document):
-            return document
-        return await self._wait(ref, stream, wanted)
+        if wanted <= version(found):
+            return found
 
-    async def _wait(self, ref: DocumentRef[V], stream: str, wanted: int) -> Document[V]:
-        async def look() -> Document[V] | None:
-            document = await self.read_models.document(ref, stream)
-            return document if wanted <= _version(document) else None
+        async def look() -> tuple[T] | None:
+            again = await read_again()
+            return (again,) if wanted <= version(again) else None
 
-        document = await wait_until_found(self.changes, stream, look, WAIT_SECONDS)
-        if document is None:
+        reached = await wait_until_found(self.changes, stream, look, WAIT_SECONDS)
+        if reached is None:
             detail = "Your last change is not visible yet. Try again shortly."
             raise unavailable("position_not_reached", detail)
-        return document
+        return reached[0]
 
 
 def _version(document: Document[Any] | None) -> int:

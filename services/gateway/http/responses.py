@@ -18,6 +18,8 @@ JSON_TYPE: Final = "application/json"
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 PRIVATE: Final[Mapping[str, str]] = MappingProxyType({"Cache-Control": "private, no-cache"})
 """Headers of a response that only its caller may cache, and must revalidate."""
+X_POSITION: Final = "X-Position"
+"""Header with the position that a write has reached, or that a read reflects."""
 WITHOUT_BODY: Final = frozenset({204, 304})
 
 

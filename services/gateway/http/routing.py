@@ -190,6 +190,8 @@ class Route(Generic[F]):
 
     Such a route takes `X-Min-Position`.
     """
+    positioned: bool = False
+    """True for a read that takes `X-Min-Position` without a prefetched document."""
     conditional: bool = False
     """True if the response has an `ETag`, and 304 is sent to a caller that has the same."""
     waits: bool = False
@@ -212,6 +214,11 @@ class Route(Generic[F]):
     @property
     def body_example(self) -> dict[str, Any]:
         return {k: v for k, v in self.example.items() if f"{{{k}}}" not in self.path}
+
+    @property
+    def takes_min_position(self) -> bool:
+        """Whether a response can wait until it shows a change of the caller."""
+        return self.positioned or self.prefetch is not None
 
     @property
     def sends_command(self) -> bool:

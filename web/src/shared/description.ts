@@ -94,11 +94,11 @@ export type InviteChartResponse = { readonly pointsChart: ChartResponse; readonl
 
 export type InviteStatsResponse = { readonly points: number; readonly pointsDifference: number; readonly rank: number | null; readonly totalRank: number | null; readonly rankDifference: number | null; readonly invited: number; readonly totalInvites: number; readonly inviteChart: InviteChartResponse; readonly meta: StatsMeta };
 
-export type LeaderboardPage = { readonly board: string; readonly asOf: number; readonly total: number; readonly me?: LeaderboardRow | null; readonly items: readonly (LeaderboardRow)[]; readonly next?: string | null };
+export type LeaderboardPage = { readonly board: string; readonly asOf: number; readonly position?: string | null; readonly boardPosition?: string | null; readonly total: number; readonly me?: LeaderboardRow | null; readonly items: readonly (LeaderboardRow)[]; readonly next?: string | null };
 
 export type LeaderboardRow = { readonly rank: number; readonly displayName: string; readonly points: number; readonly isMe: boolean; readonly anonymous: boolean };
 
-export type LedgerPage = { readonly points: number; readonly pending: number; readonly items: readonly (ExplainedEntry)[]; readonly next?: string | null };
+export type LedgerPage = { readonly position: string; readonly points: number; readonly pending: number; readonly items: readonly (ExplainedEntry)[]; readonly next?: string | null };
 
 export type Limit = { readonly code: string; readonly text: string; readonly share?: number | null };
 
@@ -174,7 +174,7 @@ export type ServedReport = { readonly tokenAddress: string; readonly chain: stri
 
 export type Sighting = { readonly block: number; readonly txHash?: string | null };
 
-export type StatsMeta = { readonly asOf: number; readonly window: string; readonly pending: number; readonly position: string };
+export type StatsMeta = { readonly asOf: number; readonly window: string; readonly pending: number; readonly position: string; readonly boardPosition?: string | null };
 
 export type Supply = { readonly burned: number; readonly contracts: number; readonly exchanges: number; readonly circulating: number; readonly unknown: number };
 
@@ -260,6 +260,7 @@ export const WAITING: ReadonlySet<string> = new Set([
   "GET /v1/referral/stats",
   "GET /v1/referral/chart",
   "GET /v1/points/ledger",
+  "GET /v1/leaderboard",
 ]);
 
 /** Operations that need the ID token. */
