@@ -16,6 +16,7 @@ from gateway.api import (
     leaderboard,
     members,
     operations,
+    overview,
     own_events,
     points,
     profiles,
@@ -41,6 +42,7 @@ from gateway.http.routing import AnyRoute, BoundRoute, bound
 ROUTES: tuple[AnyRoute, ...] = (
     *accounts.ROUTES,
     *profiles.ROUTES,
+    *overview.ROUTES,
     *own_events.ROUTES,
     *code_validity.ROUTES,
     *codes.ROUTES,
@@ -121,20 +123,26 @@ def _bind_referrals(given: Dependencies) -> Iterator[BoundRoute]:
 
 
 def _bind_points(given: Dependencies) -> Iterator[BoundRoute]:
-    closed_days = ClosedDays(given.read_models)
-    yield from bound(
-        points.ROUTES,
-        points.Points(
-            given.read_models,
-            given.own_documents,
-            closed_days,
-            given.limiter,
-            explanations.Explanations(given.read_models),
-            _standings(given),
-        ),
+    read_models, own_documents = given.read_models, given.own_documents
+    closed_days = ClosedDays(read_models)
+    explaining = explanations.Explanations(read_models)
+    standings = _standings(given)
+    own_points = points.Points(
+        read_models, own_documents, closed_days, given.limiter, explaining, standings
     )
-    boards = leaderboard.Leaderboard(given.read_models, closed_days, given.own_documents)
+    boards = leaderboard.Leaderboard(read_models, closed_days, own_documents)
+    overviews = overview.Overviews(
+        read_models=read_models,
+        own_documents=own_documents,
+        standings=standings,
+        closed_days=closed_days,
+        explanations=explaining,
+        links=CodeLinks(given.settings.join_url),
+        leaderboard=boards,
+    )
+    yield from bound(points.ROUTES, own_points)
     yield from bound(leaderboard.ROUTES, boards)
+    yield from bound(overview.ROUTES, overviews)
 
 
 def _standings(given: Dependencies) -> Standings:

@@ -169,3 +169,15 @@ async def test_a_replay_takes_two_round_trips(client: GatewayClient, trips: Onlo
     assert (await client.post("/v1/me", token, headers=headers)).status == 201
     # the stored response, and the limit of repetitions
     assert trips.trips == [["EVALSHA", "GET"], ["EVALSHA"]]
+
+
+async def test_an_overview_reads_its_parts_together(client: GatewayClient, trips: Onlooker) -> None:
+    token = client.issuer.access(BOB)
+    assert (await client.get("/v1/me/overview", token)).status == 200
+    trips.trips.clear()
+    assert (await client.get("/v1/me/overview", token)).status == 200
+    together = [["HMGET", "EVALSHA"], ["HMGET", "EVALSHA", "EVALSHA", "EVALSHA"]]
+    absent = [["EVALSHA"], ["HMGET"], ["EVALSHA"]]
+    # the account with the limit; codes, invitations, ledger and leaderboard; then, since there is
+    # no invitation, whether that is certain; and the closed days, of which there are none either
+    assert trips.trips == together + absent

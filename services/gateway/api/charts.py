@@ -1,16 +1,19 @@
 """Compute charts and statistics in such a way that other requests are served meanwhile."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
+from contracts.messages import UnixTime
 from contracts.points import ChartResponse, InviteStatsResponse, PointsView
 from contracts.ranking import (
     ALL_TIME,
     Closes,
     Period,
     Position,
+    Window,
     chart,
     daily_points,
     end_of,
@@ -18,6 +21,7 @@ from contracts.ranking import (
     ranks_of,
 )
 from gateway.api.closed_days import ClosedDays
+from gateway.api.standings import Standing
 
 ADDED_IN_LOOP: Final = 2_000
 """Entries of a ledger that may be added up on the event loop: a fraction of a millisecond."""
@@ -40,6 +44,25 @@ async def rank_chart(
     async for day, close in closed_days.each(ALL_TIME, days):
         ranks |= ranks_of(view, {day: close})
     return chart((end_of(day), rank) for day, rank in ranks.items())
+
+
+async def current_statistics(
+    standing: Standing, closed_days: ClosedDays, window: Window
+) -> InviteStatsResponse:
+    """Return a member's statistics for a window that ends now."""
+    period = Period(window, _now(standing.ledger))
+    closes = await closed_days.load(ALL_TIME, period.days)
+    current = Position(standing.rank, standing.total, standing.board_position)
+    return await statistics(standing.ledger, closes, period, current)
+
+
+def _now(ledger: PointsView) -> UnixTime:
+    """Return the end of this second, or of a later one in which the service added an entry.
+
+    All entries count, also if the clock of the service is ahead: so they do on the leaderboard.
+    """
+    moments = (moment for each in ledger.entries for moment in (each.at, each.settled_at or 0))
+    return 1 + max((int(time.time()), *moments))
 
 
 async def statistics(

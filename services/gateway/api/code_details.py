@@ -53,6 +53,10 @@ class CodeLinks:
             url=self.url(code),
         )
 
+    def list_of(self, view: CodesView) -> CodeList:
+        """Return all codes of a member, and how many more people they can bring."""
+        return CodeList(items=self.describe_all(view), remaining=view.remaining)
+
     def describe_all(self, view: CodesView) -> tuple[CodeDetails, ...]:
         """Return all codes of a member as clients see them now."""
         return tuple(self.describe(view, code) for code in view.codes)

@@ -56,8 +56,7 @@ class Codes:
     async def list_own(self, context: RequestContext) -> Response:
         """Return all codes of the caller, with their states."""
         view = await self._own_codes(context)
-        codes = CodeList(items=self.links.describe_all(view), remaining=view.remaining)
-        return json_response(codes, headers=PRIVATE)
+        return json_response(self.links.list_of(view), headers=PRIVATE)
 
     async def issue(self, context: RequestContext) -> Response:
         """Issue a random code, or one with a name that the caller chose."""

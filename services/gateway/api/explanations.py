@@ -15,6 +15,7 @@ from contracts.referrals import REFERRAL_OWNERS, REFERRALS, UseView
 from contracts.streams import MEMBERS
 from gateway.api.invited_people import typed_addresses
 
+LEDGER_PAGE: Final = 50
 _OWN: Final = frozenset({"referral", "referral_reversed"})
 """Reasons that are about a person whom the member has referred."""
 _RULES: Final[Mapping[PointsReason, str]] = {
@@ -62,6 +63,12 @@ class Explanations:
     """Explain entries of ledgers from the uses, codes and invitations behind them."""
 
     read_models: ReadModels
+
+    async def first_page(self, ledger: PointsView) -> LedgerPage:
+        """Return the newest entries of a ledger that was loaded with all of them."""
+        newest = ledger.entries[: -LEDGER_PAGE - 1 : -1]
+        earlier = len(ledger.entries) - len(newest)
+        return await self.page(ledger, newest, str(earlier) if earlier else None)
 
     async def page(
         self, ledger: PointsView, entries: Sequence[LedgerEntry], following: str | None

@@ -34,13 +34,14 @@ from gateway.http.responses import PRIVATE, X_POSITION, Response, json_response
 from gateway.http.routing import Auth, RequestContext, Route
 
 MONTHS_PAGE: Final = 24
+DEFAULT_ROWS: Final = 10
 
 
 class BoardQuery(Body):
     around: Annotated[
         Literal["me"] | None, Field(description="`me`: the rows around your own.")
     ] = None
-    limit: Annotated[int, Field(ge=1, le=100, strict=False)] = 10
+    limit: Annotated[int, Field(ge=1, le=100, strict=False)] = DEFAULT_ROWS
     period: Annotated[
         Literal["all", "month"],
         Field(
@@ -91,7 +92,7 @@ class Leaderboard:
         else:
             raise invalid([FieldError("at", "This time is in the future.")])
         position = {} if page.position is None else {X_POSITION: page.position}
-        return json_response(page, headers=PRIVATE | position)
+        return json_response(page, headers={**PRIVATE, **position})
 
     async def list_months(self, context: RequestContext) -> Response:
         """Return the months whose boards are final, the latest first."""
@@ -124,10 +125,10 @@ class Leaderboard:
         page = await self.own_documents.new_enough(
             context, await read(), read, lambda page: page.member_version
         )
-        return await self.page_of(own, board, page, around=around, now=now)
+        return await self.page_of(own, board, page, around=around)
 
     async def page_of(
-        self, own: str, board: str, page: BoardPage[StandingView], *, around: bool, now: int
+        self, own: str, board: str, page: BoardPage[StandingView], *, around: bool
     ) -> LeaderboardPage:
         """Return rows that were read from a current board, as the member `own` sees them."""
         rows = [
@@ -142,7 +143,7 @@ class Leaderboard:
         after = page.first + len(rows)
         return LeaderboardPage(
             board=board,
-            as_of=now,
+            as_of=int(time.time()),
             position=f"{own}@{page.member_version}" if page.member_version else None,
             board_position=board_position(page),
             total=page.total,

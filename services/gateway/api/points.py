@@ -23,17 +23,16 @@ from contracts.ranking import (
     ALL_TIME,
     DAY,
     Period,
-    Position,
     Window,
     days_between,
     end_of,
 )
 from contracts.streams import MEMBERS
-from gateway.api.charts import points_chart, rank_chart, statistics
+from gateway.api.charts import current_statistics, points_chart, rank_chart, statistics
 from gateway.api.closed_days import ClosedDays
-from gateway.api.explanations import Explanations, LedgerPage
+from gateway.api.explanations import LEDGER_PAGE, Explanations, LedgerPage
 from gateway.api.ledgers import load_ledger
-from gateway.api.standings import Standing, Standings
+from gateway.api.standings import Standings
 from gateway.http.bodies import Body
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import FieldError, Problem, invalid, malformed, not_found
@@ -46,7 +45,6 @@ from token_bucket import RateLimiter
 MAX_CHART_POINTS: Final = 366
 DAYS_OF_REQUEST: Final = 30
 """Days of a chart that are charged as one request."""
-LEDGER_PAGE: Final = 50
 _SERIES: Final = frozenset({"points", "rank"})
 
 PastMoment = Annotated[
@@ -102,7 +100,7 @@ class Points:
         following = None if page.next is None else str(int(page.next))
         entries = [row.view for row in page.items]
         ledger = await self.explanations.page(page.summary.view, entries, following)
-        return json_response(ledger, headers=PRIVATE | {X_POSITION: ledger.position})
+        return json_response(ledger, headers={**PRIVATE, X_POSITION: ledger.position})
 
     async def show_stats(self, context: RequestContext) -> Response:
         """Return points and rank, and their changes over a window that ends now or in the past."""
@@ -113,16 +111,8 @@ class Points:
         standing = await self.standings.load(context.caller.subject)
         if standing is None:
             raise _no_account()
-        stats = await self.stats_now(standing, query.window)
-        return json_response(stats, headers=PRIVATE | {X_POSITION: standing.position})
-
-    async def stats_now(self, standing: Standing, window: Window) -> InviteStatsResponse:
-        """Return a member's statistics for a window that ends now."""
-        ledger = standing.ledger
-        period = Period(window, _now(ledger))
-        closes = await self.closed_days.load(ALL_TIME, period.days)
-        current = Position(standing.rank, standing.total, standing.board_position)
-        return await statistics(ledger, closes, period, current)
+        stats = await current_statistics(standing, self.closed_days, query.window)
+        return json_response(stats, headers={**PRIVATE, X_POSITION: standing.position})
 
     async def _past(
         self, context: RequestContext, window: Window, at: UnixTime
@@ -168,15 +158,6 @@ class Points:
 
 def _no_account() -> Problem:
     return not_found("You have no account yet.", code="no_account")
-
-
-def _now(ledger: PointsView) -> UnixTime:
-    """Return the end of this second, or of a later one in which the service added an entry.
-
-    All entries count, also if the clock of the service is ahead: so they do on the leaderboard.
-    """
-    moments = (moment for each in ledger.entries for moment in (each.at, each.settled_at or 0))
-    return 1 + max((int(time.time()), *moments))
 
 
 def _as_of(at: int, now: int, view: PointsView) -> UnixTime:

@@ -1,5 +1,6 @@
 """Read a member's points and rank so that they belong together, and name their positions."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +12,6 @@ from contracts.ranking import ALL_TIME
 from contracts.streams import MEMBERS
 from gateway.api.ledgers import load_ledger
 from gateway.http.change_feed import ChangeFeed
-from gateway.http.parallel import both
 from gateway.http.waiting import wait_until_found
 
 AGREE_SECONDS: Final = 1.0
@@ -83,14 +83,13 @@ class Standings:
         boards = Boards(self.read_models, LEADERBOARD)
 
         async def read() -> tuple[PointsView | None, BoardPage[StandingView]]:
-            return await both(
+            return await asyncio.gather(
                 load(), boards.page(ALL_TIME, member=stream, around=rows > 0, limit=rows)
             )
 
         async def read_equal() -> Standing | None:
-            nonlocal ledger
             ledger, board = await read()
-            return Standing(ledger, board) if ledger and _agree(ledger, board) else None
+            return Standing(ledger, board) if ledger is not None and _agree(ledger, board) else None
 
         ledger, board = await read()
         if ledger is None or not ledger.since:
@@ -98,7 +97,7 @@ class Standings:
         if _agree(ledger, board):
             return Standing(ledger, board)
         found = await wait_until_found(self.changes, stream, read_equal, AGREE_SECONDS)
-        return found or (Standing(ledger, None) if ledger else None)
+        return found or Standing(ledger, None)
 
 
 def _agree(ledger: PointsView, board: BoardPage[StandingView]) -> bool:

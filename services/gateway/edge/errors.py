@@ -10,7 +10,14 @@ from chassis.resilience.log_throttle import LogThrottle
 from chassis.resilience.outage import is_outage
 from chassis.views.read_models import ReadModelsLost
 from cognito_jwt import InvalidToken, KeysUnavailable
-from gateway.http.problems import Problem, from_aiohttp, invalid_token, unavailable, uncaught
+from gateway.http.problems import (
+    Problem,
+    from_aiohttp,
+    invalid_token,
+    rebuilding,
+    unavailable,
+    uncaught,
+)
 from token_bucket import RateLimiterUnavailable
 
 _STORE_FAILURES: Final = LogThrottle()
@@ -40,8 +47,7 @@ def _unavailable(error: Exception) -> Problem | None:
             detail = "Rate limits are temporarily unavailable. Try again shortly."
             return unavailable("limits_unavailable", detail)
         case ReadModelsLost():
-            detail = "This data is being rebuilt. Try again shortly."
-            return unavailable("read_model_rebuilding", detail)
+            return rebuilding()
         case _ if isinstance(error, RedisError) or is_outage(error):
             if times := _STORE_FAILURES.count_if_due():
                 because = f"{type(error).__name__}: {error}"

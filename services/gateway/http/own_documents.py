@@ -10,7 +10,7 @@ from contracts.read_models import DocumentRef
 from contracts.streams import MEMBERS
 from gateway.http.change_feed import ChangeFeed
 from gateway.http.preferences import X_MIN_POSITION, minimum_version
-from gateway.http.problems import unavailable
+from gateway.http.problems import not_reached
 from gateway.http.routing import RequestContext
 from gateway.http.waiting import wait_until_found
 
@@ -71,8 +71,7 @@ class OwnDocuments:
 
         reached = await wait_until_found(self.changes, stream, look, WAIT_SECONDS)
         if reached is None:
-            detail = "Your last change is not visible yet. Try again shortly."
-            raise unavailable("position_not_reached", detail)
+            raise not_reached()
         return reached[0]
 
 

@@ -90,6 +90,18 @@ def unavailable(code: str, detail: str, *, retry_after: int = 1) -> Problem:
     return Problem(503, code, detail, {"Retry-After": str(retry_after)})
 
 
+def rebuilding() -> Problem:
+    """Return 503: a read model is not complete at the moment."""
+    detail = "This data is being rebuilt. Try again shortly."
+    return unavailable("read_model_rebuilding", detail)
+
+
+def not_reached() -> Problem:
+    """Return 503: a read model does not show the change yet that the caller demands to see."""
+    detail = "Your last change is not visible yet. Try again shortly."
+    return unavailable("position_not_reached", detail)
+
+
 def too_many(names: Sequence[str], detail: str, retry_after: int) -> Problem:
     """Return 429 with the names of the exceeded limits and `Retry-After` in seconds."""
     return Problem(

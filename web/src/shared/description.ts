@@ -134,6 +134,8 @@ export type OpenCases = { readonly items: readonly (OpenCase)[]; readonly next?:
 
 export type Operation = { readonly commandId: string; readonly command: string | null; readonly state: "accepted" | "rejected" | "unknown"; readonly position: Position | null; readonly rejection: Rejection | null };
 
+export type Overview = { readonly position: string; readonly account: UsersEntry; readonly codes: CodeList | null; readonly invitations: InvitationList | null; readonly stats: InviteStatsResponse | null; readonly ledger: LedgerPage | null; readonly leaderboard: LeaderboardPage | null; readonly unavailable: readonly (UnavailablePart)[] };
+
 export type Position = { readonly stream: string; readonly version: number };
 
 export type Problem = { readonly type: string; readonly title: string; readonly status: number; readonly status_code: number; readonly detail: string; readonly code: string; readonly request_id: string; readonly errors?: readonly ({ readonly field: string; readonly detail: string })[]; readonly "violated-policies"?: readonly (string)[]; readonly challenge?: string; readonly bits?: number };
@@ -190,6 +192,8 @@ export type TokenScore = { readonly computedAt: number; readonly asOf: AsOf; rea
 
 export type TokenScoreComponent = { readonly name: "largestEntity" | "topTen" | "deployer" | "spread" | "freshWallets" | "suspicions" | "verified"; readonly weight: number; readonly value: number; readonly score: number; readonly why: string };
 
+export type UnavailablePart = { readonly part: "codes" | "invitations" | "stats" | "ledger" | "leaderboard"; readonly code: string; readonly detail: string };
+
 export type UsersEntry = { readonly user: string; readonly referralCode?: string | null; readonly referrals: readonly (Referral)[]; readonly totalReferrals: number; readonly referralsUsed: number; readonly referralsPending: number; readonly referralsRemaining: number; readonly referralIsValid: boolean; readonly codes: readonly (string)[]; readonly displayName?: string | null; readonly onBoards: boolean };
 
 export interface Operations {
@@ -198,6 +202,7 @@ export interface Operations {
   "POST /v1/users": { path: undefined; query: undefined; body: NewUser; answer: UsersEntry | Accepted };
   "GET /v1/me/profile": { path: undefined; query: undefined; body: undefined; answer: Profile };
   "PUT /v1/me/profile": { path: undefined; query: undefined; body: NewProfile; answer: Profile | Accepted };
+  "GET /v1/me/overview": { path: undefined; query: undefined; body: undefined; answer: Overview };
   "GET /v1/me/events": { path: undefined; query: { topics?: string }; body: undefined; answer: string | undefined };
   "GET /v1/referral/valid": { path: undefined; query: { referral_code: string }; body: undefined; answer: ReferralValidity };
   "GET /v1/referral/codes": { path: undefined; query: undefined; body: undefined; answer: CodeList };
@@ -254,6 +259,7 @@ export interface Operations {
 export const WAITING: ReadonlySet<string> = new Set([
   "GET /v1/me",
   "GET /v1/me/profile",
+  "GET /v1/me/overview",
   "GET /v1/referral/codes",
   "GET /v1/referral/codes/{code}/qr",
   "GET /v1/referral/uses",
