@@ -35,7 +35,7 @@ from gateway.api.code_details import CodeLinks
 from gateway.api.code_guesses import CodeGuesses
 from gateway.api.invitation_seats import InvitationSeats
 from gateway.api.inviters import Inviters
-from gateway.api.standings import Standings
+from gateway.api.own_ranks import OwnRanks
 from gateway.dependencies import Dependencies
 from gateway.http.routing import AnyRoute, BoundRoute, bound
 
@@ -100,7 +100,7 @@ def _bind_accounts(given: Dependencies) -> Iterator[BoundRoute]:
     )
     profile = profiles.Profiles(given.commands, given.own_documents)
     yield from bound(profiles.ROUTES, profile)
-    sources = own_events.Sources(given.read_models, _standings(given))
+    sources = own_events.Sources(given.read_models, _own_ranks(given))
     yield from bound(own_events.ROUTES, own_events.OwnEvents(sources, given.streams))
 
 
@@ -126,15 +126,15 @@ def _bind_points(given: Dependencies) -> Iterator[BoundRoute]:
     read_models, own_documents = given.read_models, given.own_documents
     closed_days = ClosedDays(read_models)
     explaining = explanations.Explanations(read_models)
-    standings = _standings(given)
+    own_ranks = _own_ranks(given)
     own_points = points.Points(
-        read_models, own_documents, closed_days, given.limiter, explaining, standings
+        read_models, own_documents, closed_days, given.limiter, explaining, own_ranks
     )
     boards = leaderboard.Leaderboard(read_models, closed_days, own_documents)
     overviews = overview.Overviews(
         read_models=read_models,
         own_documents=own_documents,
-        standings=standings,
+        own_ranks=own_ranks,
         closed_days=closed_days,
         explanations=explaining,
         links=CodeLinks(given.settings.join_url),
@@ -145,8 +145,8 @@ def _bind_points(given: Dependencies) -> Iterator[BoundRoute]:
     yield from bound(overview.ROUTES, overviews)
 
 
-def _standings(given: Dependencies) -> Standings:
-    return Standings(given.read_models, given.changes)
+def _own_ranks(given: Dependencies) -> OwnRanks:
+    return OwnRanks(given.read_models, given.changes)
 
 
 def _bind_invitations(given: Dependencies) -> Iterator[BoundRoute]:

@@ -15,7 +15,7 @@ from chassis.views.read_models import ReadModels
 from chassis.views.rebuild.run import Rebuilder
 from contracts.points import LEADERBOARD
 from contracts.ranking import ALL_TIME
-from gateway.api import ledgers, standings
+from gateway.api import ledgers, own_ranks
 from gateway.http import own_documents
 from tests.gateway.conftest import GatewayClient
 from tests.gateway.environment import ALICE
@@ -195,7 +195,7 @@ async def test_statistics_wait_until_ledger_and_leaderboard_agree(
 async def test_a_rank_that_does_not_belong_to_the_points_is_not_shown(
     client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standings, "AGREE_SECONDS", 0.01)
+    monkeypatch.setattr(own_ranks, "AGREE_SECONDS", 0.01)
     code = await started(client)
     async with lagging(client, "leaderboard"):
         await refer(client, code)

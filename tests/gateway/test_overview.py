@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chassis.views.keys import control_key
-from gateway.api import standings
+from gateway.api import own_ranks
 from tests.gateway.conftest import GatewayClient
 from tests.gateway.environment import ALICE
 from tests.gateway.test_agreement import lagging, watched
@@ -145,7 +145,7 @@ async def test_a_part_that_is_being_rebuilt_is_named(
 async def test_a_leaderboard_that_lags_is_named(
     played: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standings, "AGREE_SECONDS", 0.01)
+    monkeypatch.setattr(own_ranks, "AGREE_SECONDS", 0.01)
     async with lagging(played, "leaderboard"):
         await played.post("/v1/referral/codes", played.issuer.access(), json={})
         overview = (await played.get(OVERVIEW, played.issuer.access())).json

@@ -1,6 +1,7 @@
 """Both pages say what is wrong when a request is refused, and go on by themselves."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -29,15 +30,20 @@ class Page:
     """Describe one of the two pages: where it is, and how its data is asked for."""
 
     path: str
-    request: str
-    """Pattern of the address of the request that is refused."""
+    request: str | re.Pattern[str]
+    """Pattern of the addresses of the requests that are refused."""
     loaded: str
     """Selector of what the response shows."""
     signed_out: str
     """What the page says once the session has ended."""
 
 
-MEMBER = Page("/app/", "**/v1/referral/stats?*", "[data-test=points]", "Welcome to Vouch")
+MEMBER = Page(
+    "/app/",
+    re.compile(r"/v1/(me/overview|referral/stats\?)"),
+    "[data-test=points]",
+    "Welcome to Vouch",
+)
 TOKENS = Page(
     f"/app/token/pictured/{TOKEN}",
     "**/map?*",

@@ -21,7 +21,7 @@ from contracts.ranking import (
     ranks_of,
 )
 from gateway.api.closed_days import ClosedDays
-from gateway.api.standings import Standing
+from gateway.api.own_ranks import OwnRank
 
 ADDED_IN_LOOP: Final = 2_000
 """Entries of a ledger that may be added up on the event loop: a fraction of a millisecond."""
@@ -47,13 +47,13 @@ async def rank_chart(
 
 
 async def current_statistics(
-    standing: Standing, closed_days: ClosedDays, window: Window
+    own_rank: OwnRank, closed_days: ClosedDays, window: Window
 ) -> InviteStatsResponse:
     """Return a member's statistics for a window that ends now."""
-    period = Period(window, _now(standing.ledger))
+    period = Period(window, _now(own_rank.ledger))
     closes = await closed_days.load(ALL_TIME, period.days)
-    current = Position(standing.rank, standing.total, standing.board_position)
-    return await statistics(standing.ledger, closes, period, current)
+    current = Position(own_rank.rank, own_rank.total, own_rank.board_position)
+    return await statistics(own_rank.ledger, closes, period, current)
 
 
 def _now(ledger: PointsView) -> UnixTime:

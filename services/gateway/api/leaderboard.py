@@ -24,8 +24,8 @@ from contracts.referrals import Board, DayClosed
 from contracts.streams import MEMBERS
 from gateway.api.closed_days import ClosedDays
 from gateway.api.ledgers import load_ledger
+from gateway.api.own_ranks import board_position
 from gateway.api.points import PastMoment
-from gateway.api.standings import board_position
 from gateway.http.bodies import Body
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import FieldError, invalid, not_found

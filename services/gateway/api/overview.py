@@ -21,7 +21,7 @@ from gateway.api.code_details import CodeLinks, CodeList
 from gateway.api.explanations import Explanations, LedgerPage
 from gateway.api.invitations import InvitationList, own_invitations
 from gateway.api.leaderboard import DEFAULT_ROWS, Leaderboard
-from gateway.api.standings import Standing, Standings
+from gateway.api.own_ranks import OwnRank, OwnRanks
 from gateway.http.conditional import etag_of, etag_response
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import Problem, not_found, not_reached, rebuilding
@@ -66,7 +66,7 @@ class Overviews:
 
     read_models: ReadModels
     own_documents: OwnDocuments
-    standings: Standings
+    own_ranks: OwnRanks
     closed_days: ClosedDays
     explanations: Explanations
     links: CodeLinks
@@ -77,16 +77,16 @@ class Overviews:
 
         Without the account, which says whether there is anything to show, there is no response.
         """
-        account, codes, invitations, standing = await asyncio.gather(
+        account, codes, invitations, own_rank = await asyncio.gather(
             self._account(context),
             _available(self._codes(context)),
             _available(own_invitations(self.read_models, context.caller.subject)),
-            _available(self._standing(context)),
+            _available(self._own_rank(context)),
         )
         stats, ledger, leaderboard = await asyncio.gather(
-            _available(self._of(standing, self._stats)),
-            _available(self._of(standing, self._ledger)),
-            _available(self._of(standing, self._leaderboard)),
+            _available(self._of(own_rank, self._stats)),
+            _available(self._of(own_rank, self._ledger)),
+            _available(self._of(own_rank, self._leaderboard)),
         )
         parts: dict[Part, BaseModel | Problem] = {
             "codes": codes if isinstance(codes, Problem) else self.links.list_of(codes),
@@ -97,7 +97,7 @@ class Overviews:
         }
         versions = [account.version]
         versions += [] if isinstance(codes, Problem) else [codes.version]
-        versions += [] if isinstance(standing, Problem) else [standing.ledger.version]
+        versions += [] if isinstance(own_rank, Problem) else [own_rank.ledger.version]
         position = f"{MEMBERS.stream(context.caller.subject)}@{min(versions)}"
         etag = _etag(account, position, parts)
         response = etag_response(context, _body(account, position, parts), etag)
@@ -116,33 +116,31 @@ class Overviews:
             raise not_reached()
         return document.view
 
-    async def _standing(self, context: RequestContext) -> Standing:
-        async def read() -> Standing | None:
-            return await self.standings.load(context.caller.subject, rows=DEFAULT_ROWS)
+    async def _own_rank(self, context: RequestContext) -> OwnRank:
+        async def read() -> OwnRank | None:
+            return await self.own_ranks.load(context.caller.subject, rows=DEFAULT_ROWS)
 
-        standing = await self.own_documents.new_enough(context, await read(), read, _version)
-        if standing is None:
+        own_rank = await self.own_documents.new_enough(context, await read(), read, _version)
+        if own_rank is None:
             raise not_reached()
-        return standing
+        return own_rank
 
-    async def _of(
-        self, standing: Standing | Problem, show: Callable[[Standing], Awaitable[T]]
-    ) -> T:
-        if isinstance(standing, Problem):
-            raise standing
-        return await show(standing)
+    async def _of(self, own_rank: OwnRank | Problem, show: Callable[[OwnRank], Awaitable[T]]) -> T:
+        if isinstance(own_rank, Problem):
+            raise own_rank
+        return await show(own_rank)
 
-    async def _stats(self, standing: Standing) -> InviteStatsResponse:
-        return await current_statistics(standing, self.closed_days, WINDOW)
+    async def _stats(self, own_rank: OwnRank) -> InviteStatsResponse:
+        return await current_statistics(own_rank, self.closed_days, WINDOW)
 
-    async def _ledger(self, standing: Standing) -> LedgerPage:
-        return await self.explanations.first_page(standing.ledger)
+    async def _ledger(self, own_rank: OwnRank) -> LedgerPage:
+        return await self.explanations.first_page(own_rank.ledger)
 
-    async def _leaderboard(self, standing: Standing) -> LeaderboardPage:
-        if standing.board is None:
+    async def _leaderboard(self, own_rank: OwnRank) -> LeaderboardPage:
+        if own_rank.board is None:
             raise not_reached()
-        own = MEMBERS.stream(standing.ledger.member_id)
-        return await self.leaderboard.page_of(own, ALL_TIME, standing.board, around=True)
+        own = MEMBERS.stream(own_rank.ledger.member_id)
+        return await self.leaderboard.page_of(own, ALL_TIME, own_rank.board, around=True)
 
 
 async def _available(part: Awaitable[T]) -> T | Problem:
@@ -157,8 +155,8 @@ async def _available(part: Awaitable[T]) -> T | Problem:
         raise
 
 
-def _version(standing: Standing | None) -> int:
-    return 0 if standing is None else standing.ledger.version
+def _version(own_rank: OwnRank | None) -> int:
+    return 0 if own_rank is None else own_rank.ledger.version
 
 
 def _body(

@@ -14,7 +14,7 @@ from contracts.messages import View
 from contracts.streams import INVITATIONS, INVITERS, MEMBERS
 from gateway.api.account_documents import load_account
 from gateway.api.invitations import own_invitations
-from gateway.api.standings import Standing, Standings
+from gateway.api.own_ranks import OwnRank, OwnRanks
 from gateway.http.bodies import Body
 from gateway.http.event_topics import State, Topic, document_state
 from gateway.http.problems import FieldError, invalid
@@ -40,7 +40,7 @@ class EventsQuery(Body):
     ] = "account"
 
 
-class StandingState(View):
+class PointsAndRank(View):
     """The caller's points and rank, which belong together."""
 
     points: int
@@ -63,7 +63,7 @@ class Sources:
     """Hold what topics are loaded from."""
 
     read_models: ReadModels
-    standings: Standings
+    own_ranks: OwnRanks
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,29 +100,29 @@ async def _account(given: Sources, member_id: str) -> State | None:
 
 async def _points(given: Sources, member_id: str) -> State | None:
     """Return points and rank at the version of the ledger, and again once the rank is known."""
-    if (standing := await given.standings.load_summary(member_id)) is None:
+    if (own_rank := await given.own_ranks.load_summary(member_id)) is None:
         return None
-    is_complete = standing.board is not None
-    return State((standing.ledger.version, int(is_complete)), _shown(standing))
+    is_complete = own_rank.board is not None
+    return State((own_rank.ledger.version, int(is_complete)), _shown(own_rank))
 
 
 async def _rank(given: Sources, member_id: str) -> State | None:
-    standing = await given.standings.load_summary(member_id)
-    if standing is None or standing.board is None:
+    own_rank = await given.own_ranks.load_summary(member_id)
+    if own_rank is None or own_rank.board is None:
         return None
-    return State((standing.rank or 0,), _shown(standing))
+    return State((own_rank.rank or 0,), _shown(own_rank))
 
 
-def _shown(standing: Standing) -> bytes:
-    ledger = standing.ledger
-    shown = StandingState(
+def _shown(own_rank: OwnRank) -> bytes:
+    ledger = own_rank.ledger
+    shown = PointsAndRank(
         points=ledger.points,
         pending=ledger.pending,
         invited=ledger.invited,
-        rank=standing.rank,
-        total=standing.total,
-        position=standing.position,
-        board_position=standing.board_position,
+        rank=own_rank.rank,
+        total=own_rank.total,
+        position=own_rank.position,
+        board_position=own_rank.board_position,
     )
     return shown.model_dump_json().encode()
 

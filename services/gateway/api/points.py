@@ -32,7 +32,7 @@ from gateway.api.charts import current_statistics, points_chart, rank_chart, sta
 from gateway.api.closed_days import ClosedDays
 from gateway.api.explanations import LEDGER_PAGE, Explanations, LedgerPage
 from gateway.api.ledgers import load_ledger
-from gateway.api.standings import Standings
+from gateway.api.own_ranks import OwnRanks
 from gateway.http.bodies import Body
 from gateway.http.own_documents import OwnDocuments
 from gateway.http.problems import FieldError, Problem, invalid, malformed, not_found
@@ -85,7 +85,7 @@ class Points:
     closed_days: ClosedDays
     limiter: RateLimiter
     explanations: Explanations
-    standings: Standings
+    own_ranks: OwnRanks
 
     async def show_ledger(self, context: RequestContext) -> Response:
         """Return the entries that make up the caller's points, newest first, each explained."""
@@ -108,11 +108,11 @@ class Points:
         if query.at is not None:
             return json_response(await self._past(context, query.window, query.at), headers=PRIVATE)
         await self._check_account(context)
-        standing = await self.standings.load(context.caller.subject)
-        if standing is None:
+        own_rank = await self.own_ranks.load(context.caller.subject)
+        if own_rank is None:
             raise _no_account()
-        stats = await current_statistics(standing, self.closed_days, query.window)
-        return json_response(stats, headers={**PRIVATE, X_POSITION: standing.position})
+        stats = await current_statistics(own_rank, self.closed_days, query.window)
+        return json_response(stats, headers={**PRIVATE, X_POSITION: own_rank.position})
 
     async def _past(
         self, context: RequestContext, window: Window, at: UnixTime

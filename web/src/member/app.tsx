@@ -4,6 +4,7 @@ import { useSignalEffect } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { call, Refusal } from "../shared/api";
+import type { UsersEntry } from "../shared/description";
 import { Frame } from "../shared/frame";
 import { Problem } from "../shared/problem";
 import { useResource } from "../shared/resource";
@@ -16,7 +17,8 @@ import { InvitedPage } from "./join/invited";
 import { JoinPage } from "./join/join";
 import { SignedOutPage } from "./join/signed-out";
 import { WelcomePage } from "./join/welcome";
-import { account, reconnect } from "./live";
+import { account, reconnect, showAccount } from "./live";
+import { loadOverview } from "./overview";
 import { path } from "./router";
 import { t } from "./texts";
 import { Title } from "./title";
@@ -40,7 +42,7 @@ function pageOf(current: string) {
   switch (current) {
     case "/app":
     case "/app/signed-in":
-      return <Member title={say("home")}>{() => <HomePage />}</Member>;
+      return <Member title={say("home")} isHome>{() => <HomePage />}</Member>;
     case "/app/invite":
       return <Member title={say("invite")}>{() => <InvitePage />}</Member>;
     case "/app/board":
@@ -64,19 +66,19 @@ function pageOf(current: string) {
 }
 
 /** Content for members; anyone else is asked to sign in, and gets an account on the first visit. */
-function Member({ title, children }: { readonly title: string; readonly children: () => ComponentChildren }) {
+function Member({ title, isHome = false, children }: { readonly title: string; readonly isHome?: boolean; readonly children: () => ComponentChildren }) {
   const [opened, setOpened] = useState(account.value !== null);
   useSignalEffect(() => {
     if (account.value) setOpened(true);
   });
   if (session.state.value === "starting") return <p class="quiet">{say("loading")}</p>;
   if (session.state.value === "signed-out") return <SignedOutPage />;
-  return opened ? children() : <OpenAccount title={title} done={() => setOpened(true)} />;
+  return opened ? children() : <OpenAccount title={title} isHome={isHome} done={() => setOpened(true)} />;
 }
 
-function OpenAccount({ title, done }: { readonly title: string; readonly done: () => void }) {
+function OpenAccount({ title, isHome, done }: { readonly title: string; readonly isHome: boolean; readonly done: () => void }) {
   const opened = useResource(async (signal) => {
-    account.value = await ownAccount(signal);
+    showAccount(await ownAccount(isHome, signal));
     reconnect();
     done();
   }, []);
@@ -88,9 +90,9 @@ function OpenAccount({ title, done }: { readonly title: string; readonly done: (
   );
 }
 
-async function ownAccount(signal: AbortSignal) {
+async function ownAccount(isHome: boolean, signal: AbortSignal): Promise<UsersEntry> {
   try {
-    return await call("GET /v1/me", { signal });
+    return isHome ? (await loadOverview()).account : await call("GET /v1/me", { signal });
   } catch (error) {
     if (!(error instanceof Refusal) || error.code !== "no_account") throw error;
     return call("POST /v1/me", { key: `open-${session.subject.value}`, signal });

@@ -2,34 +2,34 @@
 
 import { effect, signal } from "@preact/signals";
 import type { InvitationList, UsersEntry } from "../shared/description";
-import { seconds } from "../shared/api";
+import { seconds, versionOf } from "../shared/api";
 import { follow } from "../shared/events";
 import { session } from "../shared/session";
 
-export interface Points {
+/** Points and rank that belong together, at a position of the member's account. */
+export interface PointsAndRank {
   readonly points: number;
   readonly pending: number;
   readonly invited: number;
-}
-
-export interface Rank {
+  /** Null for a member who is not ranked, and while `boardPosition` is null: the rank is not known yet. */
   readonly rank: number | null;
-  readonly total: number;
+  readonly total: number | null;
+  readonly position: string;
+  readonly boardPosition: string | null;
 }
 
 interface Topics {
   account: UsersEntry;
   invitations: InvitationList;
-  points: Points;
-  rank: Rank;
+  points: PointsAndRank;
+  rank: PointsAndRank;
 }
 
 type Message = { readonly topic: keyof Topics; readonly data: unknown } | { readonly open: boolean } | { readonly asks: true };
 
 export const account = signal<UsersEntry | null>(null);
 export const invitations = signal<InvitationList | null>(null);
-export const points = signal<Points | null>(null);
-export const rank = signal<Rank | null>(null);
+export const pointsAndRank = signal<PointsAndRank | null>(null);
 /** Whether some tab of this browser receives events now. */
 export const connected = signal(false);
 /** Counts the events that may have changed points or ranks, for what is loaded besides. */
@@ -37,7 +37,7 @@ export const changes = signal(0);
 
 /** Seconds after which a stream that the server has ended is opened again. */
 const AGAIN = 2;
-const SIGNALS = { account, invitations, points, rank } as const;
+const SIGNALS = { account, invitations, points: pointsAndRank, rank: pointsAndRank } as const;
 
 /** Receive events while someone is signed in, as the tab that has the stream or from that tab. */
 export function goLive(): void {
@@ -95,8 +95,20 @@ function repeat(channel: BroadcastChannel): void {
 function receive(message: Message): void {
   if ("open" in message) connected.value = message.open;
   if (!("topic" in message)) return;
-  const target = SIGNALS[message.topic];
-  if (!target) return;
-  target.value = message.data as never;
-  if (message.topic !== "invitations") changes.value += 1;
+  if (message.topic === "account") showAccount(message.data as UsersEntry);
+  else if (message.topic === "invitations") invitations.value = message.data as InvitationList;
+  else if (message.topic in SIGNALS) showPointsAndRank(message.data as PointsAndRank);
+}
+
+/** Show an account; the same one again causes nothing. */
+export function showAccount(latest: UsersEntry): void {
+  if (JSON.stringify(latest) !== JSON.stringify(account.value)) account.value = latest;
+}
+
+/** Show points and rank unless newer ones are shown, and let what depends on them be loaded again. */
+export function showPointsAndRank(latest: PointsAndRank): void {
+  const shown = pointsAndRank.value;
+  if (shown && versionOf(latest.position) < versionOf(shown.position)) return;
+  pointsAndRank.value = latest;
+  if (shown?.position !== latest.position || shown.rank !== latest.rank) changes.value += 1;
 }

@@ -179,7 +179,8 @@ export function awaitPosition(reported: string): void {
   if (reported.startsWith("member-") && versionOf(reported) >= versionOf(position)) position = reported;
 }
 
-function versionOf(reported: string): number {
+/** Return the version in a position, `<stream>@<version>`. */
+export function versionOf(reported: string): number {
   return Number(reported.slice(reported.lastIndexOf("@") + 1)) || 0;
 }
 

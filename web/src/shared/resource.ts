@@ -16,13 +16,18 @@ interface Loaded<Data> {
   readonly busy: boolean;
 }
 
-/** Load when `dependencies` change; an answer that arrives too late is ignored. */
-export function useResource<Data>(load: (signal: AbortSignal) => Promise<Data>, dependencies: readonly unknown[]): Resource<Data> {
-  const [loaded, setLoaded] = useState<Loaded<Data>>({ data: undefined, error: undefined, busy: true });
+/** Load when `dependencies` change, and at first unless `initial` is there; an answer that arrives too late is ignored. */
+export function useResource<Data>(load: (signal: AbortSignal) => Promise<Data>, dependencies: readonly unknown[], initial?: Data | null): Resource<Data> {
+  const [loaded, setLoaded] = useState<Loaded<Data>>({ data: initial ?? undefined, error: undefined, busy: !initial });
+  const isInitial = useRef(Boolean(initial));
   const [times, setTimes] = useState(0);
   const latest = useRef(load);
   latest.current = load;
   useEffect(() => {
+    if (isInitial.current) {
+      isInitial.current = false;
+      return undefined;
+    }
     const controller = new AbortController();
     setLoaded((before) => ({ ...before, busy: true }));
     latest

@@ -7,7 +7,7 @@ import { Problem } from "../../shared/problem";
 import { useAction, useResource } from "../../shared/resource";
 import { say } from "../../shared/texts";
 import { date, moment, number } from "../../shared/words";
-import { changes, connected, rank } from "../live";
+import { changes, connected, pointsAndRank } from "../live";
 import { t } from "../texts";
 import { Title } from "../title";
 import { Appearance } from "./appearance";
@@ -86,7 +86,7 @@ function Board({ first, isLive, canGoOn, period }: BoardProps) {
     setFurther([...further, await call("GET /v1/leaderboard", { query: { period, limit: SHOWN, cursor: next ?? "" } })]);
   });
   const rows = [first, ...further].flatMap(({ items }) => items);
-  const isBehind = isLive && period === "all" && rank.value !== null && first.me !== null && first.me !== undefined && rank.value.rank !== first.me.rank;
+  const isBehind = isLive && period === "all" && pointsAndRank.value?.boardPosition && first.me && pointsAndRank.value.rank !== first.me.rank;
   return (
     <>
       {rows.length === 0 && <p class="quiet">{t("boardEmpty")}</p>}

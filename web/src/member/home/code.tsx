@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { call } from "../../shared/api";
+import type { CodeList } from "../../shared/description";
 import { Problem } from "../../shared/problem";
 import { useAction, useResource } from "../../shared/resource";
 import { say } from "../../shared/texts";
@@ -9,8 +10,13 @@ import { account } from "../live";
 import { go } from "../router";
 import { t } from "../texts";
 
-export function CodeCard({ code }: { readonly code: string | null }) {
-  const codes = useResource((signal) => call("GET /v1/referral/codes", { signal }), [code, account.value]);
+interface CodeCardProps {
+  readonly code: string | null;
+  readonly first: CodeList | null | undefined;
+}
+
+export function CodeCard({ code, first }: CodeCardProps) {
+  const codes = useResource((signal) => call("GET /v1/referral/codes", { signal }), [code, account.value], first);
   const details = codes.data?.items.find((each) => each.code === code);
   const [said, setSaid] = useState("");
   const [shown, setShown] = useState(false);

@@ -11,8 +11,8 @@ import { changes } from "../live";
 import { t } from "../texts";
 import { explained, ruleOf } from "./explain";
 
-export function Ledger() {
-  const first = useResource((signal) => call("GET /v1/points/ledger", { query: {}, signal }), [changes.value]);
+export function Ledger({ first: initial }: { readonly first: LedgerPage | null | undefined }) {
+  const first = useResource((signal) => call("GET /v1/points/ledger", { query: {}, signal }), [changes.value], initial);
   const [further, setFurther] = useState<readonly LedgerPage[]>([]);
   useEffect(() => setFurther([]), [first.data]);
   const pages = first.data ? [first.data, ...further] : [];

@@ -1,25 +1,25 @@
 // Show points and rank, how they have changed, and how they were on any past day.
 
 import { useState } from "preact/hooks";
-import { call } from "../../shared/api";
+import { call, versionOf } from "../../shared/api";
 import { Chart, type Point } from "../../shared/chart";
 import type { ChartResponse, InviteStatsResponse } from "../../shared/description";
 import { Problem } from "../../shared/problem";
 import { useResource } from "../../shared/resource";
 import { date, language, moment, number } from "../../shared/words";
-import { changes, connected, points, rank } from "../live";
+import { changes, connected, pointsAndRank } from "../live";
 import { t } from "../texts";
 
 const DAY = 86_400;
 const SPANS = { "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY } as const;
 type Window = keyof typeof SPANS;
 
-export function Progress() {
+export function Progress({ first }: { readonly first: InviteStatsResponse | null | undefined }) {
   const [window, setWindow] = useState<Window | "all">("7d");
   const [day, setDay] = useState("");
   const at = day ? endOf(day) : undefined;
   const span = window === "all" ? "30d" : window;
-  const stats = useResource((signal) => call("GET /v1/referral/stats", { query: { window: span, ...(at && { at }) }, signal }), [span, at, at ? 0 : changes.value]);
+  const stats = useResource((signal) => call("GET /v1/referral/stats", { query: { window: span, ...(at && { at }) }, signal }), [span, at, at ? 0 : changes.value], first);
   const shown = stats.data;
   return (
     <section class="card stack" aria-labelledby="progress">
@@ -66,12 +66,13 @@ interface NumbersProps {
 }
 
 function Numbers({ stats, isPast, window }: NumbersProps) {
-  const live = isPast ? null : points.value;
-  const place = isPast ? null : rank.value;
-  const shownPoints = live?.points ?? stats.points;
-  const pending = live?.pending ?? stats.meta.pending;
-  const shownRank = place ? place.rank : stats.rank;
-  const total = place ? place.total : stats.totalRank;
+  // points and rank are of one position: both of the events, or both of the statistics
+  const latest = isPast ? null : pointsAndRank.value;
+  const live = latest && versionOf(latest.position) >= versionOf(stats.meta.position) ? latest : null;
+  const shownPoints = live ? live.points : stats.points;
+  const pending = live ? live.pending : stats.meta.pending;
+  const shownRank = live ? live.rank : stats.rank;
+  const total = live ? live.total : stats.totalRank;
   return (
     <>
       <dl class="numbers">
@@ -87,7 +88,7 @@ function Numbers({ stats, isPast, window }: NumbersProps) {
         <div>
           <dt>{t("rank")}</dt>
           <dd class="big" data-test="rank">
-            {shownRank === null ? t("noRank") : ordinal(shownRank)}
+            {shownRank !== null ? ordinal(shownRank) : total === null && !isPast ? "…" : t("noRank")}
           </dd>
           <dd class="small">
             {shownRank !== null && total !== null && <span class="quiet">{t("rankOf", { total })} · </span>}
@@ -96,14 +97,14 @@ function Numbers({ stats, isPast, window }: NumbersProps) {
         </div>
         <div>
           <dt>{t("invitedPeople")}</dt>
-          <dd class="big">{number(live?.invited ?? stats.invited)}</dd>
+          <dd class="big">{number(live ? live.invited : stats.invited)}</dd>
           <dd class="small quiet">{t("ofSeats", { n: stats.totalInvites })}</dd>
         </div>
       </dl>
       {pending > 0 && <p class="notice">{t("pendingPoints", { n: pending })}</p>}
       <p class="small quiet" data-test="position">
         {t("asOf", { time: moment(stats.meta.asOf) })} {isPast ? "" : connected.value ? `· ${t("live")}` : `· ${t("notLive")}`}
-        <span class="visually-hidden"> {stats.meta.position}</span>
+        <span class="visually-hidden"> {live ? live.position : stats.meta.position}</span>
       </p>
     </>
   );

@@ -19,7 +19,7 @@ AGREE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OwnRank:
     """Hold a member's ledger, and what the leaderboard says at the same version of its stream."""
 
     ledger: PointsView
@@ -48,7 +48,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
+class OwnRanks:
     """Read the ledger and the leaderboard at the same version of a member's stream.
 
     They are in different slots of a Redis cluster, so no script can read both in one step. Both say
@@ -58,7 +58,7 @@ class Standings:
     read_models: ReadModels
     changes: ChangeFeed
 
-    async def load(self, member_id: str, *, rows: int = 0) -> Standing | None:
+    async def load(self, member_id: str, *, rows: int = 0) -> OwnRank | None:
         """Return a member's ledger with its entries, and up to `rows` rows around the member.
 
         None if the member has no account. The ledger and the board are read in one round trip, and
@@ -70,8 +70,8 @@ class Standings:
         stream = MEMBERS.stream(member_id)
         return await self._together(stream, lambda: load_ledger(self.read_models, stream), rows)
 
-    async def load_summary(self, member_id: str) -> Standing | None:
-        """Return a member's standing without the entries of the ledger; see `load`."""
+    async def load_summary(self, member_id: str) -> OwnRank | None:
+        """Return a member's points and rank without the entries of the ledger; see `load`."""
         stream = MEMBERS.stream(member_id)
         return await self._together(
             stream, lambda: self.read_models.view(POINTS_SUMMARY, stream), 0
@@ -79,7 +79,7 @@ class Standings:
 
     async def _together(
         self, stream: str, load: Callable[[], Awaitable[PointsView | None]], rows: int
-    ) -> Standing | None:
+    ) -> OwnRank | None:
         boards = Boards(self.read_models, LEADERBOARD)
 
         async def read() -> tuple[PointsView | None, BoardPage[StandingView]]:
@@ -87,17 +87,17 @@ class Standings:
                 load(), boards.page(ALL_TIME, member=stream, around=rows > 0, limit=rows)
             )
 
-        async def read_equal() -> Standing | None:
+        async def read_equal() -> OwnRank | None:
             ledger, board = await read()
-            return Standing(ledger, board) if ledger is not None and _agree(ledger, board) else None
+            return OwnRank(ledger, board) if ledger is not None and _agree(ledger, board) else None
 
         ledger, board = await read()
         if ledger is None or not ledger.since:
             return None
         if _agree(ledger, board):
-            return Standing(ledger, board)
+            return OwnRank(ledger, board)
         found = await wait_until_found(self.changes, stream, read_equal, AGREE_SECONDS)
-        return found or Standing(ledger, None)
+        return found or OwnRank(ledger, None)
 
 
 def _agree(ledger: PointsView, board: BoardPage[StandingView]) -> bool:

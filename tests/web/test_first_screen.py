@@ -1,0 +1,42 @@
+"""The first screen needs one request for what it shows, and changes by events after that."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.web.conftest import Arrive
+from tests.web.test_session import live
+from tests.web.test_story import an_address
+
+OVERVIEW = "/v1/me/overview"
+
+
+async def test_the_home_page_is_shown_with_one_request(arrive: Arrive) -> None:
+    alice = await arrive()
+    await alice.open("/app/")
+    await alice.sign_in(an_address("alice"))
+    await live(alice, alice.page)
+    asked: list[str] = []
+    alice.page.on("request", lambda each: asked.append(urlsplit(each.url).path))
+    await alice.page.reload()
+    await alice.shows("code").wait_for()
+    await alice.shows("points").wait_for()
+    await live(alice, alice.page)
+    assert sorted(path for path in asked if path.startswith("/v1/")) == ["/v1/me/events", OVERVIEW]
+
+
+async def test_a_part_that_the_overview_lacks_is_loaded_by_itself(arrive: Arrive) -> None:
+    alice = await arrive()
+    await alice.open("/app/")
+    await alice.sign_in(an_address("alice"))
+    await alice.shows("points").wait_for()
+
+    async def without_parts(route: Any) -> None:
+        response = await route.fetch()
+        overview = await response.json()
+        await route.fulfill(response=response, json=overview | {"ledger": None, "stats": None})
+
+    await alice.page.route(f"**{OVERVIEW}", without_parts)
+    async with alice.page.expect_request("**/v1/points/ledger**"):
+        await alice.page.reload()
+    await alice.shows("points").get_by_text("0", exact=True).wait_for()
+    await alice.page.get_by_text("No points yet. Invite someone").wait_for()
