@@ -17,7 +17,7 @@ CHROMIUM = shutil.which("chromium")
 AXE = PACKAGES / "node_modules" / "axe-core" / "axe.min.js"
 PLAYWRIGHT = next((PACKAGES / "venv").glob("lib/python*/site-packages"), None)
 INSTALLED = CHROMIUM is not None and AXE.is_file() and PLAYWRIGHT is not None
-WAIT_MS = 60_000
+WAIT_MS = 120_000
 """Time for what usually takes a second: other processes may use the machine as well."""
 REFUSED = ("Content Security Policy", "TrustedHTML", "TrustedScript", "Refused to")
 """Parts of what Chromium prints about a violation of the policy."""
