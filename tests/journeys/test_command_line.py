@@ -81,8 +81,8 @@ async def test_read_models_are_listed_rebuilt_and_verified(shell: Shell) -> None
     listed = await shell.run("projections")
     assert listed.returncode == 0
     rows = [line.split()[:4] for line in listed.output.splitlines()[1:]]
-    assert ["members", "3", "1", "Retired"] in rows
-    assert ["members", "3", "2", "Active"] in rows
+    assert ["members", "4", "1", "Retired"] in rows
+    assert ["members", "4", "2", "Active"] in rows
     assert ["codes", "1", "1", "Active"] in rows
     assert "0 events, " in listed.output  # the lag
     checked = await shell.run("rebuild", "codes", "--dry-run")

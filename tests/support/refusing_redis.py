@@ -46,6 +46,8 @@ class RefusingRedis:
     """Number of commands that were refused."""
     client_name: str = ""
     """Refuse only commands of the clients of this name; empty: of all clients."""
+    _forwarding: set[asyncio.Task[Any]] = field(default_factory=set)
+    """A task for each open connection."""
 
     @property
     def url(self) -> str:
@@ -64,6 +66,13 @@ class RefusingRedis:
             yield self
         finally:
             server.close()
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        """Close what clients have left open, so that no task outlives the loop."""
+        for task in self._forwarding:
+            task.cancel()
+        await asyncio.gather(*self._forwarding, return_exceptions=True)
 
     async def _serve(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
         await self._forward(client, answers, self.upstream)
@@ -71,6 +80,10 @@ class RefusingRedis:
     async def _forward(
         self, client: asyncio.StreamReader, answers: asyncio.StreamWriter, upstream: str
     ) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._forwarding.add(task)
+        task.add_done_callback(self._forwarding.discard)
         redis, commands = await asyncio.open_unix_connection(upstream)
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -123,6 +136,7 @@ class RefusingCluster(RefusingRedis):
             for port, node in zip(self.cluster.announced, self.cluster.servers, strict=True):
                 server = await asyncio.start_server(self._serving(node), HOST, port)
                 stack.callback(server.close)
+            stack.push_async_callback(self._disconnect)
             yield self
 
     def _serving(self, node: RedisServer) -> Any:

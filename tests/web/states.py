@@ -162,6 +162,7 @@ SIGNED_OUT = (
 )
 """States that people see before they sign in."""
 
+OVERVIEW = "**/v1/me/overview"
 CONFIRM = "**/v1/referral/uses/*/confirm"
 JOINING = {"vouch.joining": {"useId": "u", "invited": "carol@example.com"}}
 MEMBERS = (
@@ -169,25 +170,28 @@ MEMBERS = (
         "home: limit",
         "/app/",
         "Please wait",
-        replies={"**/v1/referral/stats?*": refusal(429, "rate_limited", retry_after=60)},
+        replies={OVERVIEW: refusal(429, "rate_limited", retry_after=60)},
     ),
     State(
         "home: outage",
         "/app/",
         "Please wait",
-        replies={"**/v1/points/ledger": refusal(503, "unavailable", retry_after=60)},
+        replies={OVERVIEW: refusal(503, "unavailable", retry_after=60)},
     ),
     State(
         "home: failure",
         "/app/",
         "If this happens again",
-        replies={"**/v1/referral/stats?*": refusal(500, "internal")},
+        replies={OVERVIEW: refusal(500, "internal")},
     ),
     State(
         "home: no account yet",
         "/app/",
         "An example: unavailable.",
-        replies={"**/v1/me": refusal(503, "unavailable", retry_after=60)},
+        replies={
+            OVERVIEW: refusal(404, "no_account"),
+            "**/v1/me": refusal(503, "unavailable", retry_after=60),
+        },
     ),
     State(
         "invite: wrong address",
