@@ -190,6 +190,7 @@ MEMBERS = (
         "An example: unavailable.",
         replies={
             OVERVIEW: refusal(404, "no_account"),
+            "**/v1/me/events*": refusal(503, "unavailable"),  # which would bring the account
             "**/v1/me": refusal(503, "unavailable", retry_after=60),
         },
     ),

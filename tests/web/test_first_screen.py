@@ -1,8 +1,8 @@
 """The first screen needs one request for what it shows, and changes by events after that."""
 
-from typing import Any
 from urllib.parse import urlsplit
 
+from tests.web.browser import without_parts
 from tests.web.conftest import Arrive
 from tests.web.test_session import live
 from tests.web.test_story import an_address
@@ -29,11 +29,6 @@ async def test_a_part_that_the_overview_lacks_is_loaded_by_itself(arrive: Arrive
     await alice.open("/app/")
     await alice.sign_in(an_address("alice"))
     await alice.shows("points").wait_for()
-
-    async def without_parts(route: Any) -> None:
-        response = await route.fetch()
-        overview = await response.json()
-        await route.fulfill(response=response, json=overview | {"ledger": None, "stats": None})
 
     await alice.page.route(f"**{OVERVIEW}", without_parts)
     async with alice.page.expect_request("**/v1/points/ledger**"):

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local.chain import TOKEN
 from tests.support.stack import Stack
-from tests.web.browser import Visitor
+from tests.web.browser import Visitor, without_parts
 from tests.web.chains import Place
 from tests.web.conftest import Arrive
 from tests.web.test_map_picture import changing
@@ -118,6 +118,7 @@ async def test_members_pages_show_them_as_text(arrive: Arrive) -> None:
     alice = await hostile_visitor(arrive, "/app/")
     for pattern, reply in REPLIES.items():
         await alice.context.route(pattern, replying_hostile(reply))
+    await alice.context.route("**/v1/me/overview", without_parts)
     for path, shown in MEMBER_PAGES.items():
         await alice.open(path)
         place = alice.page.locator(shown).first
