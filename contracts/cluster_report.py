@@ -89,8 +89,8 @@ class Evidence(Message):
     )
 
 
-class Cluster(Message):
-    """Wallets that are attributed to one owner."""
+class ClusterFacts(Message):
+    """Describe a cluster without its members and its evidence."""
 
     id: str = Field(description="Unchanged while the member with the lowest address is unchanged.")
     rank: int
@@ -103,6 +103,11 @@ class Cluster(Message):
     split: bool = Field(
         default=False, description="True if it was too large to be one owner's, and was split."
     )
+
+
+class Cluster(ClusterFacts):
+    """Wallets that are attributed to one owner."""
+
     members: tuple[Member, ...]
     evidence: tuple[Evidence, ...]
 

@@ -5,8 +5,7 @@ from pydantic import Field
 from contracts.cluster_report import (
     Amount,
     AsOf,
-    CirculatingShare,
-    Confidence,
+    ClusterFacts,
     Distribution,
     Evidence,
     Exclusion,
@@ -18,7 +17,6 @@ from contracts.cluster_report import (
     Quality,
     ShownAddress,
     Supply,
-    SupplyShare,
     Suspicion,
     TokenFacts,
 )
@@ -40,20 +38,9 @@ class MapNode(Message):
     )
 
 
-class MapCluster(Message):
+class MapCluster(ClusterFacts):
     """A cluster; its members are the nodes that name it."""
 
-    id: str = Field(description="Unchanged while the member with the lowest address is unchanged.")
-    rank: int
-    share: CirculatingShare
-    share_of_supply: SupplyShare = None
-    amount: Amount
-    num_members: int
-    label: str | None = None
-    confidence: Confidence
-    split: bool = Field(
-        default=False, description="True if it was too large to be one owner's, and was split."
-    )
     evidence: tuple[Evidence, ...]
 
 
