@@ -17,6 +17,8 @@ ENV SERVICE=${SERVICE} \
     HEALTH_PORT=8080 \
     GATEWAY_HOST=0.0.0.0 \
     GATEWAY_PORT=8080 \
+    GATEWAY_INTERNAL_HOST=0.0.0.0 \
+    GATEWAY_INTERNAL_PORT=9090 \
     DRAIN_SECONDS=10
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin vouch
 WORKDIR /app
@@ -29,7 +31,8 @@ COPY services/${SERVICE}/ services/${SERVICE}/
 COPY web/dist/ web/dist/
 # by number: Kubernetes cannot tell whether a name is root
 USER 10001
-EXPOSE 8080
+# 9090: metrics of the gateway, for the internal network only
+EXPOSE 8080 9090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
 # exec: SIGTERM reaches the service itself

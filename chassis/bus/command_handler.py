@@ -11,6 +11,7 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from chassis.bus.announcements import Announcer
+from chassis.bus.command_counts import COMMANDS, CommandCounts
 from chassis.bus.commands import IncomingCommand
 from chassis.bus.outcomes import Outcomes
 from chassis.decide.decider import Rejected
@@ -42,11 +43,19 @@ class CommandHandler(Generic[S, C, E]):
     projector: Projector[E]
     announcer: Announcer[E]
     outcomes: Outcomes
+    counts: CommandCounts = COMMANDS
 
     async def handle(self, incoming: IncomingCommand[C]) -> CommandOutcome:
         """Handle a delivered command completely and return its outcome; wait out outages."""
-        with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
-            return await retry_through_outage(lambda: self._once(incoming))
+        command, started = incoming.command.type, self.counts.clock()
+        try:
+            with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
+                outcome = await retry_through_outage(lambda: self._once(incoming))
+        except BaseException as error:
+            self.counts.ended(command, started, error)
+            raise
+        self.counts.decided(command, started, outcome.rejection)
+        return outcome
 
     async def execute(self, command: C, metadata: Metadata) -> Decision[S, E]:
         """Handle a command that this service gives to itself: decide, append, project, announce.
@@ -60,9 +69,15 @@ class CommandHandler(Generic[S, C, E]):
         Raises:
             Rejected: the domain rejected the command.
         """
-        incoming = IncomingCommand.internal(command, metadata)
-        with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
-            return await retry_through_outage(lambda: self._execute(incoming))
+        incoming, started = IncomingCommand.internal(command, metadata), self.counts.clock()
+        try:
+            with structlog.contextvars.bound_contextvars(**_log_context(incoming)):
+                decision = await retry_through_outage(lambda: self._execute(incoming))
+        except BaseException as error:
+            self.counts.ended(command.type, started, error)
+            raise
+        self.counts.decided(command.type, started)
+        return decision
 
     async def _once(self, incoming: IncomingCommand[C]) -> CommandOutcome:
         failpoint("before_load")

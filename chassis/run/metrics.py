@@ -1,21 +1,24 @@
-"""Expose metrics of projection and rebuilds; labels never name a stream or a person."""
+"""Expose the metrics of a service; labels never name a stream or a person."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
+from chassis.bus.command_counts import COMMANDS, CommandCounts
 from chassis.resilience.outage import is_outage
 from chassis.resilience.outages import OUTAGES, Outages
 from chassis.run.deliveries import MESSAGES
+from chassis.run.exposition import ProcessMetrics, Samples, counter, gauge, histogram
 from chassis.views.inspection import Inspection
 from chassis.views.rebuild.control import RebuildControl
 from chassis.views.rebuild.run import Rebuilder
 
-Samples = list[tuple[list[str], float]]
+Families = Callable[[], Awaitable[Iterable[Metric]]]
+"""Returns further metrics of a service on each scrape."""
 GIVEN_UP: Final[Counter[tuple[str, str]]] = Counter()
 """(what, why) -> how often this process gave something up for good, such as a mail."""
 _GENERATION: Final = ["read_model", "generation"]
@@ -29,6 +32,9 @@ class ServiceMetrics:
     outages: Outages = OUTAGES
     messages: Counter[tuple[str, str]] = field(default_factory=lambda: MESSAGES)
     """(queue, result) -> messages that were handled, returned, failed, …."""
+    commands: CommandCounts = COMMANDS
+    further: Sequence[Families] = ()
+    """Metrics of this service alone."""
 
     async def exposition(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
@@ -37,11 +43,16 @@ class ServiceMetrics:
         return generate_latest(registry)
 
     async def _families(self) -> AsyncIterator[Metric]:
-        for family in (*self._outage_families(), self._message_family(), _given_up_family()):
+        for family in (
+            *ProcessMetrics(self.outages).collect(),
+            *self._command_families(),
+            self._message_family(),
+            _given_up_family(),
+        ):
             yield family
         projector = self.rebuilder.projector
         counts = projector.counts
-        yield _counter(
+        yield counter(
             "projection_changes",
             "Changes to read models, by result of the version check.",
             ["status"],
@@ -51,7 +62,7 @@ class ServiceMetrics:
                 (["gap"], counts.gaps),
             ],
         )
-        yield _gauge(
+        yield gauge(
             "projection_lag_seconds",
             "Seconds from append to read model, for the last command of this process.",
             [],
@@ -62,39 +73,30 @@ class ServiceMetrics:
         except Exception as error:
             if not is_outage(error):
                 raise
-            yield _gauge("read_models_reachable", "1 if Redis responds, 0 if not.", [], [([], 0)])
+            yield gauge("read_models_reachable", "1 if Redis responds, 0 if not.", [], [([], 0)])
             return
-        yield _gauge("read_models_reachable", "1 if Redis responds, 0 if not.", [], [([], 1)])
+        yield gauge("read_models_reachable", "1 if Redis responds, 0 if not.", [], [([], 1)])
         for family in families:
             yield family
 
-    def _outage_families(self) -> Iterable[Metric]:
-        current = Counter(outage.name for outage in self.outages.current)
-        totals, seconds = self.outages.totals, self.outages.seconds()
-        labels = ["dependency"]
+    def _command_families(self) -> Iterable[Metric]:
         return (
-            _gauge(
-                "outages",
-                "Outages that have not ended, by dependency or failing task.",
-                labels,
-                [([name], current[name]) for name in totals],
+            histogram(
+                "command_seconds",
+                "Time from the delivery of a command to its result, by type.",
+                ("command", "result"),
+                self.commands.durations,
             ),
-            _counter(
-                "outages_started",
-                "Outages that have begun.",
-                labels,
-                [([name], total) for name, total in totals.items()],
-            ),
-            _counter(
-                "outage_seconds",
-                "Seconds spent in outages.",
-                labels,
-                [([name], spent) for name, spent in seconds.items()],
+            counter(
+                "commands_rejected",
+                "Commands that the domain rejected, by type and code.",
+                ["command", "code"],
+                [([name, code], count) for (name, code), count in self.commands.rejections.items()],
             ),
         )
 
     def _message_family(self) -> Metric:
-        return _counter(
+        return counter(
             "messages",
             "Messages by result: handled, returned, not_yet, failed, or rejected.",
             ["queue", "result"],
@@ -102,7 +104,8 @@ class ServiceMetrics:
         )
 
     async def _read_model_families(self) -> Iterable[Metric]:
-        return [*await self._generation_families(), *await self._rebuild_families()]
+        own = [family for families in self.further for family in await families()]
+        return [*await self._generation_families(), *await self._rebuild_families(), *own]
 
     async def _generation_families(self) -> Iterable[Metric]:
         states: Samples = []
@@ -112,13 +115,13 @@ class ServiceMetrics:
             states.append(([status.name, number, status.state.lower()], 1))
             parked.append(([status.name, number], len(status.parked)))
         return [
-            _gauge(
+            gauge(
                 "read_model_state",
                 "1 for the current state of each generation.",
                 [*_GENERATION, "state"],
                 states,
             ),
-            _gauge(
+            gauge(
                 "read_model_parked_streams",
                 "Streams that could not be folded and are parked.",
                 _GENERATION,
@@ -139,9 +142,9 @@ class ServiceMetrics:
             done.append(([*labels, progress.state], progress.segments_done / progress.segments))
         about = "Share of segments done in the current pass."
         return [
-            _gauge("rebuild_done_ratio", about, [*_GENERATION, "state"], done),
+            gauge("rebuild_done_ratio", about, [*_GENERATION, "state"], done),
             *(
-                _gauge(
+                gauge(
                     f"rebuild_{name}",
                     f"{name.capitalize()} of the last rebuild.",
                     _GENERATION,
@@ -153,7 +156,7 @@ class ServiceMetrics:
 
 
 def _given_up_family() -> Metric:
-    return _counter(
+    return counter(
         "given_up",
         "What was given up for good, such as a mail, and why.",
         ["what", "why"],
@@ -167,18 +170,3 @@ class _Once:
 
     def collect(self) -> Iterator[Metric]:
         return iter(self.families)
-
-
-def _gauge(name: str, help_text: str, labels: list[str], samples: Samples) -> Metric:
-    return _with(GaugeMetricFamily(name, help_text, labels=labels), samples)
-
-
-def _counter(name: str, help_text: str, labels: list[str], samples: Samples) -> Metric:
-    return _with(CounterMetricFamily(name, help_text, labels=labels), samples)
-
-
-def _with(family: Any, samples: Samples) -> Metric:
-    for labels, value in samples:
-        family.add_metric(labels, value)
-    metric: Metric = family
-    return metric

@@ -48,7 +48,7 @@ async def _serve(application: Application[Any, Any, Any, Any], handlers: Handler
 
     redis = writable(application.resources.redis, application.service.name)
     checks = {"redis": redis, "read models": read_models, "queue": queue}
-    metrics = ServiceMetrics(application.rebuilder)
+    metrics = ServiceMetrics(application.rebuilder, further=handlers.metrics)
     health = await start_health_server(
         settings.health_host, settings.health_port, checks, metrics.exposition
     )

@@ -27,6 +27,7 @@ from faststream_sqs import SQSMessage
 if TYPE_CHECKING:
     import argparse
 
+    from chassis.run.metrics import Families
     from tracing.spans import Traces
 
 T = TypeVar("T", bound=ServiceSettings)
@@ -47,6 +48,8 @@ class Handlers:
     """Further queue of the declaration -> its handler."""
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     """Tasks that run as long as the process, such as a schedule."""
+    metrics: "Sequence[Families]" = ()
+    """Further metrics, of this service alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Read the boards of an `Ordering`: pages, ranks, and members with the lowest scores."""
 
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,6 +113,19 @@ class Boards(Generic[V]):
             board_key(entries, board), "-inf", max_score, start=0, num=limit
         )
         return [row.decode() for row in rows]
+
+    async def count_and_lowest(self, board: str) -> tuple[int, float | None]:
+        """Return the number of members of a board and the lowest score; None if it is empty.
+
+        Raises:
+            ReadModelsLost: Redis does not hold the read model at the moment.
+        """
+        key = board_key(await self.models.shared_key(self.ref), board)
+        redis = self.models.redis
+        count, lowest = await asyncio.gather(
+            redis.zcard(key), redis.zrange(key, 0, 0, withscores=True)
+        )
+        return count, float(lowest[0][1]) if lowest else None
 
     async def view(self, member: str) -> V | None:
         """Return a member's view, or None if it has none.

@@ -112,6 +112,15 @@ class KeySet:
     _failures: int = 0
     """Consecutive failed fetches."""
     _fetching: "asyncio.Task[None] | None" = None
+    _confirmed_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._confirmed_at = self.clock()
+
+    @property
+    def age_seconds(self) -> float:
+        """Seconds since the last successful fetch; before the first one, since the creation."""
+        return self.clock() - self._confirmed_at
 
     @property
     def loaded(self) -> bool:
@@ -176,6 +185,7 @@ class KeySet:
             log.warning("jwks_fetch_failed", because=str(error) or type(error).__name__)
         else:
             self._failures = 0
+            self._confirmed_at = self.clock()
             self._replace(keys)
         finally:
             self._fetching = None

@@ -27,6 +27,9 @@ from gateway.edge.metrics import Metrics
 from gateway.edge.middleware import RequestMiddleware
 from gateway.edge.page_limits import PageLimits
 from gateway.edge.tracing import RequestTracing
+from gateway.edge.worker_metrics import WorkerMetrics, metrics_of_others
+from gateway.edge.workers import worker_number
+from gateway.gauges import add_gauges
 from gateway.http.change_feed import ChangeFeed
 from gateway.http.client_address import ClientAddresses
 from gateway.http.commands import Commands
@@ -74,10 +77,10 @@ class Gateway:
 
 def assemble(settings: Settings, clients: Clients, traces: "Traces | None" = None) -> Gateway:
     """Assemble everything between the port and the clients; nothing is contacted yet."""
-    metrics = Metrics()
+    metrics = Metrics(worker_number())
     listener = OutcomeListener(clients.redis, Outcomes(clients.redis))
     dependencies = _dependencies(settings, clients, listener, metrics)
-    _add_gauges(metrics, dependencies, listener, clients.keys)
+    add_gauges(metrics, dependencies, listener, clients.keys)
     health = Health(checks(clients, dependencies, listener))
     as_json = settings.log_format == "json" and settings.log_level in ACCESS_LOG_LEVELS
     middleware = RequestMiddleware(
@@ -91,7 +94,7 @@ def assemble(settings: Settings, clients: Clients, traces: "Traces | None" = Non
         settings=settings,
         public=_public(dependencies, middleware),
         middleware=middleware.handle,
-        internal=_internal(metrics, health),
+        internal=_internal(settings, metrics, health),
         health=health,
         metrics=metrics,
         dependencies=dependencies,
@@ -121,9 +124,14 @@ def _public(dependencies: Dependencies, middleware: RequestMiddleware) -> web.Ap
     return app
 
 
-def _internal(metrics: Metrics, health: Health) -> web.Application:
+def _internal(settings: Settings, metrics: Metrics, health: Health) -> web.Application:
     app = web.Application()
-    app.router.add_get("/metrics", metrics.serve)
+    others = metrics_of_others(
+        settings.gateway_internal_host, settings.gateway_internal_port, settings.gateway_workers
+    )
+    app.router.add_get(
+        "/metrics", WorkerMetrics(metrics, others).serve if metrics.worker == 0 else metrics.serve
+    )
     health.add_routes(app)
     return app
 
@@ -192,28 +200,6 @@ def _limiter(settings: Settings, redis: Any, metrics: Metrics) -> RateLimiter:
 def _verifier(settings: Settings, keys: Sequence[KeySet]) -> Verifier:
     pools = [pool.pool() for pool in settings.pools()]
     return Verifier({pool.issuer: (pool, known) for pool, known in zip(pools, keys, strict=True)})
-
-
-def _add_gauges(
-    metrics: Metrics,
-    dependencies: Dependencies,
-    listener: OutcomeListener,
-    keys: Sequence[KeySet],
-) -> None:
-    tokens, streams = dependencies.tokens, dependencies.streams
-    metrics.add_gauge("gateway_token_cache_hits", "Tokens found in the cache.", lambda: tokens.hits)
-    metrics.add_gauge(
-        "gateway_token_cache_misses", "Tokens whose signature was checked.", lambda: tokens.misses
-    )
-    metrics.add_gauge("gateway_event_streams", "Open event streams.", lambda: streams.open)
-    metrics.add_gauge(
-        "gateway_unreadable_outcomes",
-        "Published outcomes that this build cannot read.",
-        lambda: listener.subscription.unreadable,
-    )
-    metrics.add_gauge(
-        "gateway_jwks_fetches", "Requests for signing keys.", lambda: sum(k.fetches for k in keys)
-    )
 
 
 @contextlib.asynccontextmanager

@@ -20,14 +20,16 @@ from contracts.invites import SERVICE, SUBSCRIPTION, InviteCommand, InviteEvent,
 from contracts.referrals import ReserveReferral
 from contracts.registry import subscribers
 from contracts.streams import INVITATIONS
+from invites.boards import DUE_BOARD
 from invites.domain import INVITES as DECIDER
 from invites.domain import STORED_STATE, StreamState
 from invites.feedback_handler import FeedbackHandler
 from invites.handlers import CommandHandlerWithMail, EventHandler
+from invites.mail_metrics import MailMetrics
 from invites.mail_provider import SES, MailProvider
 from invites.mailer import InvitationMailer
 from invites.operator import PREVIEW
-from invites.projections import DUE_BOARD, MODELS
+from invites.projections import MODELS
 from invites.recipient_budget import RecipientBudget
 from invites.rules import SENDING_TIMEOUT
 from invites.sending_rate import SendingRate
@@ -90,6 +92,7 @@ def make_handlers(
         on_event=EventHandler(application.handler, mailer, tokens, sender).handle,
         queues={FEEDBACK_QUEUE: FeedbackHandler(application.handler, models).handle},
         background=(*background, schedule(application).run),
+        metrics=(MailMetrics(Boards(models, INVITE_BOARDS)).families,),
     )
 
 

@@ -40,6 +40,7 @@ from invites.domain import INVITES, StreamState
 from invites.invitation.mailing import Finished, Progress, Sending
 from invites.invitation.state import Active, NotRequested, Record
 from invites.mail import MailContent, MailProfile, compose
+from invites.mail_metrics import MAILS
 from invites.mail_provider import MailDeferred, MailProvider, MailRefused
 from invites.recipient_budget import RecipientBudget
 from invites.rules import SENDING_TIMEOUT
@@ -94,7 +95,10 @@ class InvitationMailer:
             withheld=withheld,
             patience=self._patience(record.mailing.progress),
         )
-        if not await self._execute(start, correlation_id) or withheld is not None:
+        if not await self._execute(start, correlation_id):
+            return
+        if withheld is not None:
+            MAILS["withheld"] += 1
             return
         failpoint("before_mail")
         content = self._content(record, token, unsubscribe_token)
@@ -142,6 +146,7 @@ class InvitationMailer:
         command = GiveUpSending(invite_id=invite_id, mail=mail, because=because)
         if await self._execute(command, correlation_id):
             GIVEN_UP["mail", because] += 1
+            MAILS["given_up"] += 1
             log.warning("mail_given_up", invite=invite_id, mail=mail, because=because)
 
     async def _send(
@@ -155,13 +160,16 @@ class InvitationMailer:
                 to, message, {"invite": invite_id, "mail": str(mail)}
             )
         except MailDeferred as error:
+            MAILS["postponed"] += 1
             return PostponeSending(invite_id=invite_id, mail=mail, because=str(error))
         except MailRefused as error:
             return GiveUpSending(invite_id=invite_id, mail=mail, because=str(error))
         except (BotoCoreError, ClientError, OSError, TimeoutError) as error:
             # the mail may have been sent: without a result it comes due again, and is counted
+            MAILS["unknown"] += 1
             log.warning("mail_result_lost", invite=invite_id, because=type(error).__name__)
             return None
+        MAILS["sent"] += 1
         failpoint("after_mail")
         return RecordSent(invite_id=invite_id, mail=mail, message_id=message_id)
 

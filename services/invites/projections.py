@@ -53,9 +53,9 @@ from contracts.invites import (
 )
 from contracts.read_models import IndexRef
 from contracts.streams import INVITATIONS
+from invites.boards import boards
 from invites.rules import RULES, SENDING_TIMEOUT
 
-DUE_BOARD: Final = "due"
 _RANKS: Final[Mapping[InviteState, int]] = {
     "requested": 0,
     "sent": 1,
@@ -180,11 +180,6 @@ def _moved(view: InviteView, state: InviteState, at: int, **more: Any) -> dict[s
     return changes
 
 
-def boards(view: InviteView) -> Mapping[str, float | None]:
-    due = None if view.due_at is None else float(view.due_at)
-    return {f"inviter-{view.inviter_id}": float(view.requested_at), DUE_BOARD: due}
-
-
 def index_entries(event: InviteEvent) -> Entries:
     """Return the entries that an event sets in each index."""
     if isinstance(event, InvitationEvent):
@@ -240,7 +235,7 @@ def _index(ref: IndexRef) -> Index[InviteEvent]:
 
 MODELS: Final = (
     Projection(INVITER_PROFILES, fold_inviter),
-    Ordering(INVITES, fold_invite, boards, version=3),
+    Ordering(INVITES, fold_invite, boards, version=4),
     _index(INVITE_TOKENS),
     _index(UNSUBSCRIBE_TOKENS),
     _index(MAIL_MESSAGES),

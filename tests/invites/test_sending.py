@@ -41,6 +41,7 @@ from invites.app import due_commands
 from invites.feedback import InvalidFeedback, parse_feedback
 from invites.feedback_handler import UnknownMail
 from invites.handlers import commands_for
+from invites.mail_metrics import MAILS, MailMetrics
 from invites.mail_provider import SES, MailDeferred, MailRefused
 from invites.mailer import MAX_REPEATS
 from invites.recipient_budget import RecipientBudget
@@ -607,3 +608,28 @@ def test_invalid_feedback_is_rejected(body: bytes) -> None:
 
 def test_other_reports_are_ignored() -> None:
     assert parse_feedback(b'{"eventType":"Open","mail":{}}') is None
+
+
+async def test_mails_are_counted_and_the_oldest_that_waits_has_an_age(
+    service: InvitesService,
+) -> None:
+    sent = MAILS["sent"]
+    await service.invite("bob@example.org")
+    assert MAILS["sent"] == sent + 1
+    service.inbox.plan = [MailDeferred("quota"), MailDeferred("quota")]
+    waiting = await service.invite("carol@example.org")
+    assert await figures(service) == {"mails_waiting": 1, "mail_oldest_waiting_seconds": 0}
+    service.at += 600
+    later = await service.invite("dave@example.org")
+    assert await figures(service) == {"mails_waiting": 2, "mail_oldest_waiting_seconds": 600}
+    service.at += 600
+    for invite_id in (waiting, later):
+        await service.tend(invite_id)
+    assert await figures(service) == {"mails_waiting": 0, "mail_oldest_waiting_seconds": 0}
+    assert MAILS["sent"] == sent + 3
+
+
+async def figures(service: InvitesService) -> dict[str, int]:
+    metrics = MailMetrics(Boards(service.models, INVITES), clock=lambda: service.at)
+    families = [each for each in await metrics.families() if each.type == "gauge"]
+    return {each.name: int(each.samples[0].value) for each in families}

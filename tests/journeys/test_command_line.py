@@ -107,6 +107,9 @@ async def test_metrics_are_exported(shell: Shell) -> None:
     assert 'read_model_state{generation="1",read_model="codes",state="active"} 1.0' in metrics
     assert "projection_lag_seconds" in metrics
     assert "rebuild_done_ratio" in metrics
+    assert 'command_seconds_count{command="OpenAccount",result="accepted"}' in metrics
+    assert "process_resident_memory_bytes" in metrics
+    assert 'worker="' not in metrics
 
 
 async def test_an_unknown_read_model_is_rejected(shell: Shell) -> None:

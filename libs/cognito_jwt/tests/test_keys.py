@@ -47,6 +47,19 @@ async def test_a_rotation_is_noticed_after_the_cool_down(issuer: TokenIssuer) ->
     assert keys.generation == before + 1
 
 
+async def test_the_age_of_keys_counts_from_the_last_successful_fetch(issuer: TokenIssuer) -> None:
+    clock = Clock()
+    keys = KeySet(issuer.fetch, clock)
+    clock.now += 30
+    assert keys.age_seconds == 30
+    await keys.refresh()
+    assert keys.age_seconds == 0
+    issuer.down = True
+    clock.now += COOL_DOWN_SECONDS
+    await keys.refresh()
+    assert keys.age_seconds == COOL_DOWN_SECONDS
+
+
 async def test_a_withdrawn_key_is_dropped(issuer: TokenIssuer) -> None:
     clock = Clock()
     keys = KeySet(issuer.fetch, clock)

@@ -1,66 +1,31 @@
 """Collect metrics for Prometheus, by route template: never by path, person or address."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Final
+from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.core import Metric
 
+from chassis.bus.time_histogram import TimeHistogram
+from chassis.run.exposition import ProcessMetrics, histogram
 from chassis.run.health import CONTENT_TYPE
-
-_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 25)
-_NAMES: Final = [str(float(bound)) for bound in _BUCKETS] + ["+Inf"]
-
-
-@dataclass(slots=True)
-class _Row:
-    """Count the responses of one method, route and status."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * len(_NAMES))
-    seconds: float = 0.0
-
-
-class Latencies:
-    """Measure request times as prometheus_client's Histogram does, without its locks and labels.
-
-    Only the event loop's thread counts here; the library's class costs a twentieth of a read.
-    """
-
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, str, int], _Row] = {}
-
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one response."""
-        row = self._rows.get((method, route, status))
-        if row is None:
-            row = self._rows[method, route, status] = _Row()
-        row.counts[bisect_left(_BUCKETS, seconds)] += 1
-        row.seconds += seconds
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the histogram for Prometheus."""
-        family = HistogramMetricFamily(
-            "gateway_request_seconds",
-            "Time from request to response.",
-            labels=("method", "route", "status"),
-        )
-        for (method, route, status), row in self._rows.items():
-            buckets = list(zip(_NAMES, accumulate(row.counts), strict=True))
-            family.add_metric((method, route, str(status)), buckets, row.seconds)
-        yield family
 
 
 class Metrics:
-    """Collect the metrics of one process."""
+    """Collect the metrics of one process.
 
-    def __init__(self) -> None:
+    Args:
+        worker: Number of the worker, which all samples have as a label. None: they have none.
+    """
+
+    def __init__(self, worker: int | None = None) -> None:
         self.registry = CollectorRegistry()
-        self.latencies = Latencies()
-        self.registry.register(self.latencies)
+        self.worker = worker
+        self.durations = TimeHistogram()
+        self.registry.register(_Requests(self.durations))
+        self.registry.register(ProcessMetrics())
         self._rejections = Counter(
             "gateway_rate_limit_rejections",
             "Charges that exceeded a limit; in shadow mode the request was admitted nevertheless.",
@@ -76,7 +41,44 @@ class Metrics:
         """Add a gauge whose value is read on each scrape."""
         Gauge(name, description, registry=self.registry).set_function(read)
 
+    def exposition(self) -> bytes:
+        """Return the metrics of this process in Prometheus' text format."""
+        if self.worker is None:
+            return generate_latest(self.registry)
+        labelled: Any = _OfWorker(self.registry, str(self.worker))
+        return generate_latest(labelled)
+
     async def serve(self, _request: web.Request) -> web.StreamResponse:
-        """Respond with the metrics in Prometheus' text format."""
-        body = generate_latest(self.registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+        """Respond with the metrics of this process."""
+        return web.Response(body=self.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Requests:
+    """Collect the durations of requests, by method, route and status."""
+
+    durations: TimeHistogram
+
+    def collect(self) -> Iterator[Metric]:
+        yield histogram(
+            "gateway_request_seconds",
+            "Time from request to response.",
+            ("method", "route", "status"),
+            self.durations,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfWorker:
+    """Collect all metrics of a registry with the label `worker`."""
+
+    registry: CollectorRegistry
+    worker: str
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self.registry.collect():
+            family.samples = [
+                sample._replace(labels={**sample.labels, "worker": self.worker})
+                for sample in family.samples
+            ]
+            yield family

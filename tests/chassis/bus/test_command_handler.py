@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import AsyncMock
 from uuid import uuid4
 
 import pytest
 
 from chassis.bus.announcements import Announcer
+from chassis.bus.command_counts import CommandCounts
 from chassis.bus.command_handler import CommandHandler
 from chassis.bus.commands import IncomingCommand
 from chassis.bus.outcomes import Outcomes
+from chassis.decide.decider import Rejected
 from chassis.decide.repository import Repository
-from chassis.log.event_store import EventStore
+from chassis.log.event_store import Conflict, EventStore, Head
 from chassis.views.projector import Projector
 from tests.chassis.delivering import PublisherInMemory, incoming
 from tests.chassis.events import COUNTER, Count, Counted, CounterCommand, CounterView, Named
@@ -122,3 +125,29 @@ async def test_another_body_under_the_same_id_returns_the_digest_of_the_first(
 async def test_a_command_that_changes_nothing_is_accepted(handler: Handler, counter: str) -> None:
     outcome = await handler.handle(incoming(Count(counter=counter, by=0)))
     assert (outcome.state, outcome.position.version) == ("accepted", 0)
+
+
+async def test_commands_are_counted_by_type_and_result(
+    handler: Handler, counter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = CommandCounts()
+    handler = replace(handler, counts=counts)
+    await handler.handle(incoming(Count(counter=counter)))
+    await handler.execute(Count(counter=counter), incoming(Count(counter=counter)).metadata)
+    await handler.handle(incoming(Count(counter=counter, by=-9)))
+    with pytest.raises(Rejected):
+        await handler.execute(
+            Count(counter=counter, by=-9), incoming(Count(counter=counter)).metadata
+        )
+    for error in (RuntimeError("a fault"), Conflict(Head("counter", 1))):
+        monkeypatch.setattr(Repository, "execute", AsyncMock(side_effect=error))
+        with pytest.raises(type(error)):
+            await handler.handle(incoming(Count(counter=counter)))
+    counted = {labels: sum(row.counts) for labels, row in counts.durations.rows.items()}
+    assert counted == {
+        ("Count", "accepted"): 2,
+        ("Count", "rejected"): 2,
+        ("Count", "failed"): 1,
+        ("Count", "returned"): 1,
+    }
+    assert counts.rejections == {("Count", "below_zero"): 2}
