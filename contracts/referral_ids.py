@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contracts.addresses import digest, folded
+from contracts.secret_keys import listed_keys
 
 ID_CHARACTERS: Final = 32
 KEY: Final = (
@@ -20,8 +21,8 @@ KEY: Final = (
 )
 """Description of the setting REFERRALS_KEY."""
 EARLIER_KEYS: Final = (
-    "Keys that REFERRALS_KEY has replaced, separated by commas, the newest first; ids that were "
-    "made with them stay valid."
+    "Keys that REFERRALS_KEY has replaced or is about to be replaced with, separated by commas; "
+    "ids that were made with them are valid."
 )
 """Description of the setting REFERRALS_EARLIER_KEYS."""
 
@@ -40,8 +41,7 @@ class ReferralIds:
     @classmethod
     def from_secrets(cls, key: str, earlier_keys: str = "") -> "ReferralIds":
         """Return the ids of the settings; `earlier_keys` are separated by commas."""
-        earlier = (secret.strip() for secret in earlier_keys.split(","))
-        return cls(key.encode(), tuple(secret.encode() for secret in earlier if secret))
+        return cls(key.encode(), listed_keys(earlier_keys))
 
     def use_id(self, referrer_id: str, address: str) -> str:
         """Return the id of a new use; all spellings of the address have the same one."""

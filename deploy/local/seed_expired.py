@@ -36,7 +36,7 @@ async def seed_expired(inviter_id: str, inviter_email: str) -> None:
     Its running instances hear of the request as well, and send no mail: it has expired by then.
     """
     settings, clock = Settings(), Clock()
-    tokens = Tokens(settings.invites_key.get_secret_value().encode())
+    tokens = settings.tokens
     async with open_resources(settings) as resources, resources.broker as broker:
         await broker.connect()
         invites = assemble(INVITES, settings, replace(resources, now=clock.context))

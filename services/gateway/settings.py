@@ -10,6 +10,7 @@ from chassis.run.settings import ProcessSettings
 from cognito_jwt import Pool
 from contracts.chains import KNOWN_CHAINS
 from contracts.referral_ids import EARLIER_KEYS, KEY, ReferralIds
+from contracts.secret_keys import KeyList
 from gateway.http.web_pages import SignIn
 
 SERVICE_SCOPE: Final = "vouch/users.write"
@@ -71,7 +72,7 @@ class Settings(ProcessSettings):
     )
 
     referrals_key: SecretStr = Field(min_length=32, description=KEY)
-    referrals_earlier_keys: SecretStr = Field(SecretStr(""), description=EARLIER_KEYS)
+    referrals_earlier_keys: KeyList = Field(SecretStr(""), description=EARLIER_KEYS)
 
     outcome_wait_seconds: float = Field(
         2.0, gt=0, description="Seconds a write waits for its outcome before it responds 202."

@@ -34,7 +34,6 @@ from invites.recipient_budget import RecipientBudget
 from invites.rules import SENDING_TIMEOUT
 from invites.sending_rate import SendingRate
 from invites.settings import Settings
-from invites.tokens import Tokens
 
 Invites = Application[Settings, StreamState, InviteCommand, InviteEvent]
 
@@ -73,7 +72,7 @@ def make_handlers(
 ) -> Handlers:
     """Return the handlers that send through `provider`."""
     settings = application.settings
-    tokens = Tokens(settings.invites_key.get_secret_value().encode())
+    tokens = settings.tokens
     mailer = InvitationMailer(
         store=application.store,
         handler=application.handler,

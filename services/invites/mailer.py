@@ -85,8 +85,7 @@ class InvitationMailer:
         if withheld is None:
             await self.rate.wait()
         failpoint("before_intent")
-        token = self.tokens.invite(invite_id, record.mailing.token_generation)
-        unsubscribe_token = self.tokens.unsubscribe(invite_id)
+        token, unsubscribe_token = self._tokens_of(record)
         start = StartSending(
             invite_id=invite_id,
             mail=record.mailing.number,
@@ -112,6 +111,14 @@ class InvitationMailer:
         elif result is not None:
             await self._execute(result, correlation_id)
         failpoint("after_result")
+
+    def _tokens_of(self, record: Record) -> tuple[str, str]:
+        """Return the tokens of the mail; links that were mailed before keep working."""
+        invite_id, mailing = record.request.invite_id, record.mailing
+        return (
+            self.tokens.invite(invite_id, mailing.token_generation, mailing.token_hash),
+            self.tokens.unsubscribe(invite_id, mailing.unsubscribe_hash),
+        )
 
     def _patience(self, progress: Progress) -> int:
         """Return the seconds after which a start without a result is repeated; they double."""
@@ -203,9 +210,10 @@ class InvitationMailer:
         suppression = await self._suppression(record.request)
         if suppression is not None:
             return suppression
-        key = self.tokens.address_key(record.request.email)
+        email = record.request.email
+        keys = (self.tokens.address_key(email), *self.tokens.earlier_address_keys(email))
         mail = f"{record.request.invite_id}/{record.mailing.number}"
-        if await self.budget.take(key, mail, self.clock()):
+        if await self.budget.take(keys, mail, self.clock()):
             return None
         log.warning("mail_over_budget", invite=record.request.invite_id)
         return "budget"

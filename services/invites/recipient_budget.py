@@ -1,11 +1,21 @@
 """Limit the mails that one person gets from all inviters together, counted in Redis."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from chassis.views.scripts import LuaScript
 from invites.rules import DAY, RULES, InviteRules
 
+_COUNT: Final = LuaScript(
+    """
+local now, since = tonumber(ARGV[1]), '(' .. (tonumber(ARGV[1]) - tonumber(ARGV[3]))
+return {redis.call('ZCOUNT', KEYS[1], since, '+inf'),
+        redis.call('ZCOUNT', KEYS[1], '(' .. (now - tonumber(ARGV[4])), '+inf'),
+        redis.call('ZSCORE', KEYS[1], ARGV[2]) and 1 or 0}
+"""
+)
+"""Return how many mails are counted lately, how many in all, and whether one of them is this."""
 _TAKE: Final = LuaScript(
     """
 local now, id = tonumber(ARGV[1]), ARGV[2]
@@ -32,14 +42,26 @@ class RecipientBudget:
     redis: Any
     rules: InviteRules = RULES
 
-    async def take(self, address_key: str, mail: str, now: float) -> bool:
+    async def take(self, address_keys: Sequence[str], mail: str, now: float) -> bool:
         """Count a mail and return True, unless the budget of its recipient is used up.
 
         Args:
-            address_key: Keyed digest of the address.
+            address_keys: Keyed digests of the address. The mail is counted under the first one;
+                mails that were counted under the others, of earlier keys, use up the budget too.
             mail: Id of the mail; one that was counted before is not counted again.
             now: UNIX seconds.
         """
-        rules = self.rules
-        arguments = (now, mail, DAY, rules.mails_per_day, rules.mail_days * DAY, rules.mails)
-        return bool(await _TAKE.run(self.redis, [f"invites:mails-to:{address_key}"], arguments))
+        current, *earlier = map(_budget, address_keys)
+        rules, span = self.rules, self.rules.mail_days * DAY
+        lately = total = 0
+        for key in earlier:
+            counted = await _COUNT.run(self.redis, [key], (now, mail, DAY, span))
+            if counted[2]:
+                return True
+            lately, total = lately + counted[0], total + counted[1]
+        left = (rules.mails_per_day - lately, span, rules.mails - total)
+        return bool(await _TAKE.run(self.redis, [current], (now, mail, DAY, *left)))
+
+
+def _budget(address_key: str) -> str:
+    return f"invites:mails-to:{address_key}"

@@ -5,8 +5,10 @@ from pydantic import Field, SecretStr
 from chassis.run.settings import HealthPort, ServiceSettings
 from contracts.addresses import mail_address
 from contracts.messages import EmailAddress
+from contracts.secret_keys import KeyList
 from invites.mail import MailProfile
 from invites.rules import SENDING_TIMEOUT
+from invites.tokens import Tokens
 
 
 class Settings(ServiceSettings):
@@ -18,8 +20,13 @@ class Settings(ServiceSettings):
     )
     invites_key: SecretStr = Field(
         min_length=32,
-        description="Secret key of tokens and address digests. Keep it: tokens that were sent stay "
-        "valid with another key, but suppressed addresses are no longer recognised.",
+        description="Secret key of tokens and address digests. Keep it: without it, suppressed "
+        "addresses are not recognised, and a reminder has another link than its invitation.",
+    )
+    invites_earlier_keys: KeyList = Field(
+        SecretStr(""),
+        description="Keys that INVITES_KEY has replaced or is about to be replaced with, separated "
+        "by commas; what was stored or mailed with them is recognised.",
     )
     mail_from: EmailAddress = "hello@vouch.example"
     mail_reply_to: EmailAddress | None = None
@@ -50,6 +57,13 @@ class Settings(ServiceSettings):
     unsubscribe_url: str = Field(
         "https://api.vouch.example/v1/unsubscribe/{token}", pattern=r"\{token\}"
     )
+
+    @property
+    def tokens(self) -> Tokens:
+        """Return the tokens and digests under the configured keys."""
+        return Tokens.from_secrets(
+            self.invites_key.get_secret_value(), self.invites_earlier_keys.get_secret_value()
+        )
 
     @property
     def mail_profile(self) -> MailProfile:

@@ -4,6 +4,7 @@ from pydantic import Field, SecretStr
 
 from chassis.run.settings import HealthPort, ServiceSettings
 from contracts.referral_ids import EARLIER_KEYS, KEY, ReferralIds
+from contracts.secret_keys import KeyList
 
 
 class Settings(ServiceSettings):
@@ -20,7 +21,7 @@ class Settings(ServiceSettings):
         5.0, gt=0, description="Seconds between two rounds of the schedule."
     )
     referrals_key: SecretStr = Field(min_length=32, description=KEY)
-    referrals_earlier_keys: SecretStr = Field(SecretStr(""), description=EARLIER_KEYS)
+    referrals_earlier_keys: KeyList = Field(SecretStr(""), description=EARLIER_KEYS)
 
     @property
     def referral_ids(self) -> ReferralIds:

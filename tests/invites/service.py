@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from chassis.log.event_store import EventStore
 from contracts.invites import RegisterInviter, SendInvite, TendInvite
 from invites.app import INVITES, Invites, make_handlers
 from invites.sending_rate import SendingRate
@@ -28,9 +29,14 @@ def invites_settings() -> Settings:
     return Settings(**values)
 
 
-async def add_invites(services: Services, inbox: Inbox) -> RunningService:
+async def add_invites(
+    services: Services,
+    inbox: Inbox,
+    settings: Settings | None = None,
+    store: EventStore[Any] | None = None,
+) -> RunningService:
     """Add the service, with a mail provider that never has to wait for the sending rate."""
-    application: Invites = services.compose(INVITES, invites_settings())
+    application: Invites = services.compose(INVITES, settings or invites_settings(), store)
     handlers = make_handlers(application, inbox, SendingRate(services.redis, 1e6))
     return await services.add(application, handlers)
 
@@ -55,10 +61,16 @@ class InvitesService(RunningService):
 
 
 @asynccontextmanager
-async def invites_service(redis: Any) -> AsyncIterator[InvitesService]:
-    services, inbox = Services.create(redis), Inbox()
-    services.clock = time.time()
-    running = await add_invites(services, inbox)
+async def invites_service(
+    redis: Any,
+    settings: Settings | None = None,
+    earlier: InvitesService | None = None,
+) -> AsyncIterator[InvitesService]:
+    """Run the service; with `earlier`, on its log and with its inbox and clock."""
+    services, inbox = Services.create(redis), Inbox() if earlier is None else earlier.inbox
+    services.clock = time.time() if earlier is None else earlier.at
+    store = None if earlier is None else earlier.store
+    running = await add_invites(services, inbox, settings, store)
     await services.start()
     yield InvitesService(running.application, running.handlers, services, inbox)
     await services.stop()

@@ -396,12 +396,12 @@ async def test_the_budget_of_a_recipient_counts_each_mail_once_and_is_free_again
     redis: Any,
 ) -> None:
     budget = RecipientBudget(redis, replace(RULES, mails_per_day=2, mails=3, mail_days=10))
-    taken = [await budget.take("bob", mail, 1_000_000) for mail in ("a", "a", "b", "c", "a")]
+    taken = [await budget.take(["bob"], mail, 1_000_000) for mail in ("a", "a", "b", "c", "a")]
     assert taken == [True, True, True, False, True]
-    assert await budget.take("carol", "c", 1_000_000)
-    assert await budget.take("bob", "c", 1_000_000 + DAY)
-    assert not await budget.take("bob", "d", 1_000_000 + 2 * DAY)
-    assert await budget.take("bob", "d", 1_000_001 + 10 * DAY)
+    assert await budget.take(["carol"], "c", 1_000_000)
+    assert await budget.take(["bob"], "c", 1_000_000 + DAY)
+    assert not await budget.take(["bob"], "d", 1_000_000 + 2 * DAY)
+    assert await budget.take(["bob"], "d", 1_000_001 + 10 * DAY)
     assert 0 < await redis.ttl("invites:mails-to:bob") <= 10 * DAY
 
 

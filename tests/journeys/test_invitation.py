@@ -150,6 +150,33 @@ async def test_an_accepted_invitation_earns_points_and_a_bounced_one_stops_mail(
     assert len(await inbox(stack, session, carol.email)) == 1
 
 
+async def test_links_and_suppressions_outlive_the_key_that_they_were_made_with(
+    stack: Stack, url: str, session: aiohttp.ClientSession
+) -> None:
+    alice = await Person(stack, url, session).sign_in()
+    assert (await alice.call("POST", "/v1/me", "id"))[0] == 201
+    bob, carol = (Person(stack, url, session) for _ in range(2))
+    kept, ended = await invited(alice, bob.email), await invited(alice, carol.email)
+    for each in (kept, ended):
+        await reached(alice, each, "sent")
+    (mail,) = await inbox(stack, session, bob.email)
+    token = mail["BodyText"].split("invited#")[1].split()[0]
+    (mail,) = await inbox(stack, session, carol.email)
+    link = mail["BodyText"].rsplit("/v1/unsubscribe/", 1)[1].split()[0]
+    assert (await session.post(f"{url}/v1/unsubscribe/{link}")).status == 200
+    assert (await alice.call("DELETE", f"/v1/invites/{ended}", "access"))[0] == 204
+
+    service, old, new = stack.service("invites"), stack.environment["INVITES_KEY"], "n" * 40
+    for keys in ((old, new), (new, old)):  # the next key is listed first, and then used
+        service.stop()
+        await service.start(INVITES_KEY=keys[0], INVITES_EARLIER_KEYS=keys[1]).ready()
+    await reached(alice, await invited(alice, carol.email.replace("@", "+x@")), "sent")
+    assert len(await inbox(stack, session, carol.email.replace("@", "+x@"))) == 0
+    status, _ = await bob.call("POST", "/v1/invites/accept", None, {"token": token})
+    assert status == 200
+    service.stop()
+
+
 def bounce(stack: Stack, message_id: str, invite_id: str) -> None:
     """Publish a bounce as SES does; twice, since SNS may deliver it twice."""
     topics = client("sns", stack.settings.aws_url)

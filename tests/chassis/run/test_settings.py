@@ -30,6 +30,13 @@ GATEWAY = {
     "REFERRALS_KEY": "r" * 32,
 }
 COMPLETE = {"AWS_REGION": "eu-west-2", "INVITES_KEY": "k" * 32, **GATEWAY}
+EARLIER_KEYS = (
+    SECRET,
+    f"{SECRET * 3},{SECRET}",  # a key that contained a comma
+    f'["{SECRET * 3}',
+    f'["{SECRET * 3}", 5]',
+    f'["{SECRET * 3}", "{SECRET}"]',
+)
 WRONG: dict[str, tuple[str, ...]] = {
     "REDIS_URL": (
         SECRET,
@@ -64,6 +71,8 @@ WRONG: dict[str, tuple[str, ...]] = {
     ),
     "INVITES_KEY": (SECRET, ""),
     "REFERRALS_KEY": (SECRET, ""),
+    "INVITES_EARLIER_KEYS": EARLIER_KEYS,
+    "REFERRALS_EARLIER_KEYS": EARLIER_KEYS,
     "TRACES": (f"collector:{SECRET}@x", f"http://user:{SECRET} @collector:4318"),
     "MAX_WORKERS": (SECRET, "0"),
     "HEALTH_PORT": (SECRET, "65536", "-1"),
@@ -77,6 +86,8 @@ READ_BY = {
     "CHAINS": ("compute",),
     "INVITES_KEY": ("invites",),
     "REFERRALS_KEY": ("referrals", "gateway"),
+    "INVITES_EARLIER_KEYS": ("invites",),
+    "REFERRALS_EARLIER_KEYS": ("referrals", "gateway"),
     "COGNITO_EXTRA_POOLS": ("gateway",),
     "MAX_WORKERS": ("referrals", "invites", "compute"),
     "HEALTH_PORT": ("referrals", "invites", "compute"),
@@ -147,6 +158,7 @@ def test_secrets_are_not_in_the_representation_of_settings(
     environment.setenv("REDIS_URL", f"rediss://:{SECRET}@cache.example:6379/0")
     environment.setenv("CHAINS", f'{{"base": {{"urls": ["https://rpc.example/{SECRET}"]}}}}')
     environment.setenv("INVITES_KEY", SECRET * 3)
+    environment.setenv("INVITES_EARLIER_KEYS", SECRET * 4)
     environment.setenv("REFERRALS_KEY", SECRET * 3)
     environment.setenv("REFERRALS_EARLIER_KEYS", SECRET * 3)
     settings: Any = read_settings(settings_of(service))
