@@ -53,10 +53,15 @@ rebuild: setup  ## rebuild a read model of the running system: SERVICE=referrals
 
 ##@ Check a change
 
-check: format-check lint lint-stacks types imports try-web try-anvil try-browser test  ## run what CI runs: format, lint, types, import rules, web pages, tests
+check: setup  ## run what CI runs: format, lint, types, import rules, web pages, tests
+	@$(MAKE) -j2 -k --output-sync=target before-tests
+	@$(MAKE) test
+
+# two at a time; types first, since they take as long as all the others
+before-tests: types try-browser lint-stacks try-web try-anvil lint imports format-check
 
 test: setup  ## run all tests, on ports of their own; SEED=default for another order
-	@$(PYTEST) -n 3 --dist loadfile -p randomly --randomly-seed=$(SEED)
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -p randomly --randomly-seed=$(SEED)
 
 test-fast: setup  ## run the tests that start no process, except slow ones
 	@$(PYTEST) -n 2 -m "not stack and not slow" --start-no-process --ignore tests/chaos --ignore tests/journeys -p randomly --randomly-seed=$(SEED)

@@ -13,6 +13,7 @@ from chassis.resilience.outages import OUTAGES
 from deploy.local.environment import isolate_environment
 from deploy.local.settings import LocalSettings
 from redis_batching.connection import connect
+from tests.support.order import rank
 from tests.support.processes import forbid_processes
 from tests.support.redis_cluster import RedisCluster, redis_cluster
 from tests.support.redis_server import RedisServer
@@ -74,12 +75,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run tests that wait for processes first, so that no worker is left with one at the end."""
+    """Run long files first; pytest-xdist keeps this order with `--no-loadscope-reorder` only."""
     if CLUSTER:
         others = [item for item in items if not ON_A_CLUSTER.intersection(_fixtures(item))]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if ON_A_CLUSTER.intersection(_fixtures(item))]
-    items.sort(key=lambda item: item.path.parent.name not in ("chaos", "journeys", "deploy"))
+    items.sort(key=lambda item: rank(item.path))
 
 
 def _fixtures(item: pytest.Item) -> list[str]:
