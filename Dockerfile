@@ -33,6 +33,8 @@ COPY web/dist/ web/dist/
 USER 10001
 # 9090: metrics of the gateway, for the internal network only
 EXPOSE 8080 9090
+# a volume that is mounted here is writable, as the folder of the image is, on Fargate too
+VOLUME /tmp
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
 # exec: SIGTERM reaches the service itself
