@@ -7,6 +7,8 @@ ROOT: Final = Path(__file__).parents[1]
 DATA_STACKS: Final = ROOT / "deploy" / "aws" / "data"
 """The templates of stacks that hold data, and policies: `<name>.yaml`."""
 WEB_STACK: Final = ROOT / "deploy" / "aws" / "web.yaml"
+ALARM_STACKS: Final = ROOT / "deploy" / "aws"
+"""Folder of the stacks of alarms and of the dashboard."""
 GATEWAY: Final = "gateway"
 """The public entry: a service without an event log."""
 

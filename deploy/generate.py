@@ -1,4 +1,4 @@
-"""Generate what follows from the services: stacks, compose file, AsyncAPI document, web types.
+"""Generate what follows from the services: stacks, alarms, compose file, AsyncAPI, web types.
 
 `python -m deploy.generate` (`make generate`) writes them from the declarations of the services and
 from deploy/templates. What only one service owns, such as a bucket, is in the template
@@ -17,8 +17,8 @@ from chassis.bus.announcements import announcements_queue
 from chassis.bus.commands import commands_queue
 from chassis.run.service import Service
 from contracts.compute import reports_table
-from deploy import asyncapi, web_types
-from deploy.folders import DATA_STACKS, ROOT, WEB_STACK
+from deploy import alarm_stacks, asyncapi, grafana, web_types
+from deploy.folders import ALARM_STACKS, DATA_STACKS, ROOT, WEB_STACK
 from deploy.services import declared_services
 from gateway.http.web_pages import policy as pages_policy
 from invites.app import FEEDBACK_QUEUE
@@ -86,6 +86,10 @@ def generated() -> dict[Path, str]:
     return {
         **_stacks(),
         ROOT / "docker-compose.yml": _render("docker-compose.yml.j2"),
+        ALARM_STACKS / "alarms.yaml": alarm_stacks.alarm_stack(),
+        ALARM_STACKS / "log-alarms.yaml": alarm_stacks.log_alarm_stack(),
+        ALARM_STACKS / "dashboard.yaml": alarm_stacks.dashboard_stack(),
+        ROOT / "deploy" / "grafana.json": grafana.dashboard(),
         asyncapi.FILE: asyncapi.text(),
         web_types.FILE: web_types.text(),
     }

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -11,7 +12,9 @@ import aiohttp
 import pytest
 from redis.asyncio import Redis
 
+from deploy import grafana
 from deploy.local.provision import client
+from deploy.local.settings import HOST
 from tests.support.eventually import eventually
 from tests.support.stack import Stack
 
@@ -196,3 +199,34 @@ def bounce(stack: Stack, message_id: str, invite_id: str) -> None:
     }
     for _ in range(2):
         topics.publish(TopicArn=arn, Message=json.dumps(report))
+
+
+async def test_each_name_of_the_grafana_dashboard_is_exposed(
+    stack: Stack, url: str, session: aiohttp.ClientSession
+) -> None:
+    await Person(stack, url, session).call("GET", "/v1/me", None)
+    log = stack.service("gateway").log.read_text().splitlines()
+    started = [json.loads(line) for line in log if '"gateway_started"' in line]
+    internal = f"http://{HOST}:{started[-1]['internal_port']}"
+    exposed: dict[str, set[str]] = {}
+    for base in (internal, *(stack.service(name).url for name in ("referrals", "invites"))):
+        async with session.get(f"{base}/metrics") as response:
+            exposed[base] = names_in(await response.text())
+    of_workers = {"gateway_worker_up"}  # there is one worker
+    used = {name for expression in grafana.expressions() for name in metrics_of(expression)}
+    assert used - of_workers <= set().union(*exposed.values())
+    common = {"outages", "outages_started_total", "process_resident_memory_bytes"}
+    assert all(common <= names for names in exposed.values())
+
+
+def names_in(exposition: str) -> set[str]:
+    """Return the names of the samples of each family, also of one that has no sample yet."""
+    endings = {"histogram": ("_bucket", "_count", "_sum")}
+    families = re.findall(r"^# TYPE (\w+) (\w+)$", exposition, re.MULTILINE)
+    return {name + end for name, kind in families for end in endings.get(kind, ("",))}
+
+
+def metrics_of(expression: str) -> set[str]:
+    """Return the names of metrics in an expression of Prometheus."""
+    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|\b(?:by|without) \([^)]*\)', " ", expression)
+    return set(re.findall(r"\b[a-z][a-z0-9_]*\b(?!\s*\()", bare)) - {"by"}
