@@ -225,6 +225,9 @@ bench-rebuild: setup  ## latency of commands while a rebuild runs
 bench-limiter: setup  ## rate limiter: compare with its own script, `limits` and `throttled-py`
 	@$(BIN)/python benchmarks/limiter.py
 
+bench-memory: setup  ## memory of each idle service, compared with an earlier commit
+	@$(BIN)/python benchmarks/memory.py
+
 bench-streams: setup  ## commands on streams of 100 to 10,000 commits: CPU, read units, latency, blocking
 	@$(BIN)/python benchmarks/streams.py
 

@@ -3,10 +3,11 @@
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
 
 from chassis.bus.commands import Publisher
 from chassis.decide.decider import DecisionContext
@@ -43,6 +44,8 @@ class Resources:
     open_store: OpenStore
     dynamodb: Any = None
     """A started client of aiobotocore, for tables other than the event store."""
+    aws: Any = field(default_factory=get_session)
+    """The session of aiobotocore that opens the clients of further AWS services."""
     publisher: Publisher | None = None
     """Sends commands and announcements; default: the broker."""
     now: Callable[[], DecisionContext] = decision_context
@@ -92,7 +95,7 @@ async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
             logger=logging.getLogger("faststream_sqs"),
             log_level=logging.DEBUG,
         )
-        yield Resources(redis, broker, _stores(dynamodb, settings.log_tables), dynamodb)
+        yield Resources(redis, broker, _stores(dynamodb, settings.log_tables), dynamodb, session)
 
 
 def stores_in(dynamodb: Any, stack: str) -> OpenStore:

@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Final, Protocol
 
-import aioboto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -172,6 +171,8 @@ class DAO:
     async def _open(self) -> Any:
         async with self._opening:
             if self._client is None:
+                import aioboto3  # noqa: PLC0415  slow, and not needed with a client
+
                 config = Config(retries={"mode": "standard", "total_max_attempts": 5})
                 self._client = await self._own.enter_async_context(
                     aioboto3.Session().client(

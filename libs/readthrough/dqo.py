@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-import aioboto3
 import orjson
 
 from readthrough.dao import DAO, REGION, Row
@@ -95,6 +94,8 @@ class DatabaseQueueObject:
 
     async def _send_json(self, message_group_id: str, message_data: Mapping[str, Any]) -> None:
         if self._sqs is None:
+            import aioboto3  # noqa: PLC0415  slow, and not needed with `send`
+
             self._sqs = await self._own.enter_async_context(
                 aioboto3.Session().client("sqs", region_name=self.region_name)
             )

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-import aioboto3
 import aiohttp
-from botocore.config import Config
+from aiobotocore.config import AioConfig
 
 from chassis.decide.decider import Decider
 from chassis.decide.streams import Snapshots
@@ -42,7 +41,7 @@ from contracts.compute import (
 from contracts.registry import subscribers
 from readthrough import DAO, RAO, UnknownTable, VersionedStore
 
-_S3: Final = Config(
+_S3: Final = AioConfig(
     retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=30
 )
 """A segment has a few megabytes; botocore's own timeouts, a minute each, would hold an analysis."""
@@ -72,7 +71,7 @@ async def compose(application: Compute) -> AsyncIterator[Handlers]:
     settings = application.settings
     async with (
         aiohttp.ClientSession(trust_env=True) as session,
-        aioboto3.Session().client("s3", config=_S3) as s3,
+        application.resources.aws.create_client("s3", config=_S3) as s3,
         SeparateProcess.opened(int(settings.analysis_gigabytes * GB), ANALYSIS_SECONDS) as process,
         contextlib.aclosing(_reports(application)) as reports,
     ):

@@ -8,20 +8,23 @@ import socket
 import sys
 from dataclasses import dataclass, field
 
-import structlog
-import uvloop
+from chassis.run.unused import without_unused_packages
 
-from chassis.run.eviction import check_eviction_policy
-from chassis.run.gc_tuning import tune_gc
-from chassis.run.logging import configure
-from chassis.run.settings import read_settings_or_exit
-from chassis.run.tracing import open_traces
-from chassis.views.identity import EvictionPolicy
-from gateway.app import Gateway, assemble, running
-from gateway.clients import open_clients
-from gateway.edge import workers
-from gateway.edge.server import Site, bind_socket, open_site, serve
-from gateway.settings import Settings
+with without_unused_packages():
+    import structlog
+    import uvloop
+
+    from chassis.run.eviction import check_eviction_policy
+    from chassis.run.gc_tuning import tune_gc
+    from chassis.run.logging import configure
+    from chassis.run.settings import read_settings_or_exit
+    from chassis.run.tracing import open_traces
+    from chassis.views.identity import EvictionPolicy
+    from gateway.app import Gateway, assemble, running
+    from gateway.clients import open_clients
+    from gateway.edge import workers
+    from gateway.edge.server import Site, bind_socket, open_site, serve
+    from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import aioboto3
 import aiohttp
-from botocore.config import Config
+from aiobotocore.config import AioConfig
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 SEND_LINGER_SECONDS = 0.005
 """Batching window for outgoing commands, in seconds; small compared with the round trip."""
-_AWS = Config(
+_AWS = AioConfig(
     retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=3
 )
 """Two attempts: a caller is waiting, and will retry before a third attempt could help."""
@@ -57,11 +56,10 @@ async def open_clients(
         redis = connect_redis(settings)
         stack.push_async_callback(redis.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
-        broker = await stack.enter_async_context(_bus(settings, traces))
-        sqs = await stack.enter_async_context(aioboto3.Session().client("sqs", config=_AWS))
-        dynamodb = await stack.enter_async_context(
-            aioboto3.Session().client("dynamodb", config=_AWS)
-        )
+        aws = aws_session(settings)
+        broker = await stack.enter_async_context(_bus(aws, traces))
+        sqs = await stack.enter_async_context(aws.create_client("sqs", config=_AWS))
+        dynamodb = await stack.enter_async_context(aws.create_client("dynamodb", config=_AWS))
         queues = QueueCheck(sqs, [commands_queue(settings.stack, service) for service in SERVICES])
         keys = [KeySet(jwks_fetcher(session, pool.jwks_url)) for pool in settings.pools()]
         reports = DAO(reports_table(settings.stack), client=dynamodb)
@@ -83,9 +81,9 @@ def connect_redis(settings: Settings) -> BatchingRedis:
 
 
 @contextlib.asynccontextmanager
-async def _bus(settings: Settings, traces: "Traces | None") -> AsyncIterator[SQSBroker]:
+async def _bus(aws: Any, traces: "Traces | None") -> AsyncIterator[SQSBroker]:
     """Connect to SQS; botocore's variables (AWS_…) give endpoint, region and credentials."""
-    broker = SQSBroker(session=aws_session(settings), send_linger=SEND_LINGER_SECONDS)
+    broker = SQSBroker(session=aws, send_linger=SEND_LINGER_SECONDS)
     if traces is not None:
         broker.add_middleware(tracing_middleware(traces))
     await broker.connect()

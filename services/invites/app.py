@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import aioboto3
-from botocore.config import Config
+from aiobotocore.config import AioConfig
 
 from chassis.bus.commands import CommandSender
 from chassis.bus.schedule import DueCommands, Schedule
@@ -40,7 +39,7 @@ Invites = Application[Settings, StreamState, InviteCommand, InviteEvent]
 FEEDBACK_QUEUE: Final = "feedback"
 """Receives what SES reports about mails."""
 _TEND_COMMANDS: Final = uuid.UUID("5b6f0c52-3c1e-5f0b-9a87-1d0c8e4b7a21")
-_SES_CONFIG: Final = Config(
+_SES_CONFIG: Final = AioConfig(
     # one attempt: a call that botocore repeats by itself is a mail that is sent twice
     retries={"mode": "standard", "total_max_attempts": 1},
     connect_timeout=5,
@@ -53,7 +52,7 @@ _SES_CONFIG: Final = Config(
 async def compose(application: Invites) -> AsyncIterator[Handlers]:
     """Open the SES client, and yield the handlers and the schedule."""
     settings, rate = application.settings, sending_rate(application)
-    async with aioboto3.Session().client("sesv2", config=_SES_CONFIG) as client:
+    async with application.resources.aws.create_client("sesv2", config=_SES_CONFIG) as client:
         ses = SES(
             client,
             settings.mail_profile.address,

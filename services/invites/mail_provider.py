@@ -84,7 +84,7 @@ class SES:
     """Send mails through SES v2."""
 
     client: Any
-    """A started aioboto3 client that makes one attempt per call."""
+    """A started client of aiobotocore that makes one attempt per call."""
     mail_from: str
     configuration_set: str
     on_rate: Callable[[float], None] = lambda _rate: None

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from contracts.cluster_report import EvidenceType
 
@@ -32,6 +30,10 @@ class Edge:
 
 def components(count: int, sources: NDArray[np.uint32], targets: NDArray[np.uint32]) -> Groups:
     """Return the number of its component for each of `count` nodes."""
+    # only the process that analyses needs scipy, which takes 25 MB
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     ones = np.ones(len(sources), np.uint8)
     graph = coo_array((ones, (sources, targets)), shape=(count, count))
     groups: Groups = connected_components(graph, directed=False)[1]

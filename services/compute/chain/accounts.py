@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from compute.chain.calls import Calls
 from compute.chain.multicall import Multicall, MulticallLimits

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from compute.chain.accounts import Accounts
 from compute.chain_facts import Address, Probe

@@ -96,7 +96,7 @@ class S3SegmentStore:
 
     bucket: str
     client: Any = field(repr=False)
-    """A started aioboto3 S3 client."""
+    """A started S3 client of aiobotocore."""
 
     async def put(self, chain_id: int, token: str, read: TransferRange) -> str:
         body = await asyncio.to_thread(pack, read.transfers)  # most of it compresses, in C
