@@ -1,7 +1,7 @@
 """Send a request on a connection of botocore's pool, and report failures as botocore does."""
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from zlib import crc32
 
@@ -21,6 +21,8 @@ from botocore.exceptions import (
 from botocore.httpsession import mask_proxy_url
 from yarl import URL
 
+from aws_json.exchange import Exchange, RawHeaders
+
 REDIRECTED: Final = 300
 """The first status that is no success."""
 _CLOSED: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, BadStatusLine)
@@ -37,13 +39,14 @@ class Response:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
     """Describe where requests are sent, and through which proxy."""
 
     url: URL
     proxy: str | None
     proxy_headers: dict[str, str]
+    _exchange: Exchange | None = field(default=None, repr=False)
 
     async def post(
         self, session: aiohttp.ClientSession, headers: dict[str, str], body: bytes
@@ -54,19 +57,32 @@ class Target:
             BotoCoreError: There is no complete response; the classes are those of botocore.
         """
         try:
-            async with session.post(
-                self.url,
-                data=body,
-                headers={**headers, "Accept-Encoding": "identity"},
-                proxy=self.proxy,
-                proxy_headers=self.proxy_headers,
-            ) as response:
-                received = {
-                    name.decode().lower(): value.decode() for name, value in response.raw_headers
-                }
-                return Response(response.status, received, await response.read())
+            status, raw, content = await (
+                self._direct(session).post(headers, body)
+                if self.proxy is None
+                else self._through_proxy(session, headers, body)
+            )
         except Exception as error:
             raise botocore_error(error, str(self.url), self.proxy) from error
+        received = {name.decode().lower(): value.decode() for name, value in raw}
+        return Response(status, received, content)
+
+    def _direct(self, session: aiohttp.ClientSession) -> Exchange:
+        if self._exchange is None or self._exchange.session is not session:
+            self._exchange = Exchange(session, self.url)
+        return self._exchange
+
+    async def _through_proxy(
+        self, session: aiohttp.ClientSession, headers: dict[str, str], body: bytes
+    ) -> tuple[int, RawHeaders, bytes]:
+        async with session.post(
+            self.url,
+            data=body,
+            headers={**headers, "Accept-Encoding": "identity"},
+            proxy=self.proxy,
+            proxy_headers=self.proxy_headers,
+        ) as response:
+            return response.status, response.raw_headers, await response.read()
 
 
 def damage_of(response: Response) -> ChecksumError | None:

@@ -44,21 +44,29 @@ ERRORS = [
 
 
 class Broken:
-    """Passes for an open session; every request fails."""
+    """Passes for an open session, its pool, connection and protocol; every request fails."""
+
+    closed = False
+    timeout = aiohttp.ClientTimeout()
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+        self.connector = self.protocol = self.transport = self
+
+    async def connect(self, *_: Any) -> Any:
+        return self
+
+    def set_response_params(self, **_: Any) -> None: ...
+    def write(self, _: bytes) -> None: ...
+    def start_timeout(self) -> None: ...
+    def close(self) -> None: ...
+    async def _drain_helper(self) -> None: ...
+
+    async def read(self) -> Any:
+        raise self.error
 
     async def request(self, *_: Any, **__: Any) -> Any:
         raise self.error
-
-    def post(self, *_: Any, **__: Any) -> Any:
-        return self
-
-    async def __aenter__(self) -> Any:
-        raise self.error
-
-    async def __aexit__(self, *_: object) -> None: ...
 
 
 async def error_of(call: Any) -> BaseException:
