@@ -51,6 +51,9 @@ limits: setup  ## raise the limits per address of the running system, where all 
 rebuild: setup  ## rebuild a read model of the running system: SERVICE=referrals [NAME=members]
 	@set -a; . .local/stack/service.env; $(BIN)/python -m $(SERVICE) rebuild $(NAME)
 
+aws-local: setup  ## create all stacks of docs/aws.md on a local AWS, run and release the services, delete the stacks
+	@$(BIN)/python -m deploy.local.cloud
+
 ##@ Check a change
 
 check: setup  ## run what CI runs: format, lint, types, import rules, web pages, tests

@@ -26,6 +26,7 @@ from compute.process import SeparateProcess
 from compute.projections import ANALYSIS_VIEWS
 from compute.settings import Settings
 from compute.state import STORED_STATE, Analysis
+from compute.task_protection import TaskProtection
 from compute.worker import Worker
 from contracts.compute import (
     CHAINS,
@@ -81,8 +82,10 @@ async def compose(application: Compute) -> AsyncIterator[Handlers]:
             columns = LocalColumns(directory, most_bytes, segments, process)
             worker = make_worker(application, session, segments, columns, VersionedStore(reports))
             announcement = ChainAnnouncement(worker.reports, worker.chains)
+            protection = TaskProtection(session, settings.ecs_agent_uri)
             yield Handlers(
-                on_event=on_analysis_requested(worker), background=(announcement.announce,)
+                on_event=on_analysis_requested(worker, protection),
+                background=(announcement.announce,),
             )
 
 

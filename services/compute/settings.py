@@ -57,6 +57,11 @@ class Settings(ServiceSettings):
         description="Number of the largest holders whose first funder is looked up; default: "
         "as many as ten minutes of calls allow, or one and a half calls for each holder.",
     )
+    ecs_agent_uri: str = Field(
+        "",
+        description="Address of the agent of ECS, which sets it itself; empty: analyses are not "
+        "protected from being ended when there are fewer tasks.",
+    )
     labels_file: Path | None = Field(
         None, description="CSV file with more labels, in the format of services/compute/labels."
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chassis.bus.commands import commands_queue
-from deploy.folders import GATEWAY, event_sourced_names, service_names
+from deploy.folders import GATEWAY, service_names
 from deploy.local.cloud.journeys import Client, Differs, Gateway
 from deploy.local.cloud.page import Deployment, steps
 from deploy.local.cloud.stacks import Stacks, reversed_steps
@@ -102,8 +102,7 @@ def _create(
 
 
 def _serve(report: Report, settings: LocalSettings, agent: Agent) -> None:
-    for service in (*event_sourced_names(), GATEWAY):
-        agent.start(service)
+    agent.start_all(service_names())
     report.step(
         "Started each ECS service from its task definition; /readyz of each answers 200",
         *(f"{task.definition.arn.rpartition('/')[2]}: {task.url}" for task in agent.tasks.values()),
@@ -150,7 +149,7 @@ def _release(report: Report, stacks: Stacks, agent: Agent, gateway: Gateway, tok
     after = {name: agent.definition_of(name) for name in service_names()}
     changed_services = [name for name in before if before[name] != after[name]]
     _expect("services with a new definition", [RELEASED], changed_services)
-    _expect("the new image", True, new.definition.image.endswith(SECOND))
+    _expect("the digest of the image", SECOND, new.definition.image.partition("@")[2])
     _expect("failed requests", [], opening.failures)
     report.step(
         f"Released {RELEASED} alone: updated its stack with a new digest, replaced its task",

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -121,6 +121,7 @@ class Agent:
     redis_url: str
     state: Path
     tasks: dict[str, Task] = field(default_factory=dict)
+    _replaced: list[Task] = field(default_factory=list)
 
     def definition_of(self, service: str) -> TaskDefinition:
         """Return the task definition that the ECS service uses now."""
@@ -130,17 +131,19 @@ class Agent:
         ]
         return TaskDefinition.registered(self.endpoint, found["taskDefinition"])
 
-    def start(self, service: str) -> Task:
-        """Start the task of a service and wait until it is ready."""
-        task = self._begin(service)
-        self.tasks[service] = task
-        task.wait_until_ready()
-        return task
+    def start_all(self, services: Iterable[str]) -> None:
+        """Start a task of each service, and wait until all are ready."""
+        for service in services:
+            self.tasks[service] = self._begin(service)
+        for task in self.tasks.values():
+            task.wait_until_ready()
 
     def replace(self, service: str) -> tuple[Task, Task]:
         """Start a task of the current definition, then stop the old one; return old and new."""
         old = self.tasks[service]
-        new = self.start(service)
+        self._replaced.append(old)
+        new = self.tasks[service] = self._begin(service)
+        new.wait_until_ready()
         old.stop()
         return old, new
 
@@ -150,7 +153,7 @@ class Agent:
 
     def kill_all(self) -> None:
         """End all tasks at once."""
-        for task in self.tasks.values():
+        for task in (*self.tasks.values(), *self._replaced):
             task.kill()
 
     def environment_of(self, service: str, definition: TaskDefinition, port: int) -> dict[str, str]:
