@@ -258,7 +258,7 @@ def test_the_documentation_asks_for_the_capability_that_the_stacks_need() -> Non
     """Policies without names of their own need CAPABILITY_IAM, not CAPABILITY_NAMED_IAM."""
     for template in (*STACKS, WEB_STACK):
         assert not re.search(r"\b(?:Role|User|ManagedPolicy)Name:", template.read_text())
-    for page in ("README.md", "docs/operations.md"):
+    for page in ("README.md", "docs/aws.md"):
         asked = re.findall(r"CAPABILITY_\w+", (ROOT / page).read_text())
         assert set(asked) == {"CAPABILITY_IAM"}, page
 
