@@ -1,7 +1,7 @@
 """List the alarms: what each means, whom it reaches, and what it measures.
 
-`make generate` writes deploy/aws/{alarms,log-alarms,dashboard}.yaml and deploy/grafana.json from
-this list. Each alarm belongs to a section of docs/runbook.md.
+`make generate` writes deploy/aws/alarms*.yaml, deploy/aws/dashboard.yaml and deploy/grafana.json
+from this list. Each alarm belongs to a section of docs/runbook.md.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,10 @@ Severity = Literal["page", "ticket"]
 STACK: Final = "${Stack}"
 """The parameter of the same name, as it is written into names."""
 LOAD_BALANCER: Final = "cluster/load-balancer"
-TARGET_GROUP: Final = "gateway/target-group"
 CLUSTER: Final = "cluster/name"
 CACHE: Final = "cache/replication-group-id"
 ALARM_TOPIC: Final = "cluster/alarms-topic-arn"
-PARAMETERS: Final = (ALARM_TOPIC, CLUSTER, LOAD_BALANCER, TARGET_GROUP, CACHE)
+PARAMETERS: Final = (ALARM_TOPIC, CLUSTER, LOAD_BALANCER, CACHE)
 """Names below `/vouch/<Stack>/` in the parameter store that the stack of alarms looks up."""
 MINUTE: Final = 60
 DAY: Final = 86_400
@@ -86,11 +85,13 @@ class Alarm:
     missing: Literal["notBreaching", "breaching"] = "notBreaching"
     """What the absence of data means."""
     only_if: str = ""
-    """Condition of the stack."""
+    """Condition of the stack; those that calculate have one of their own."""
     events: Sequence[LogEvent] = ()
     """Events of the logs that the signal counts."""
     services: Sequence[str] = ()
     """Services whose logs are searched for them."""
+    of: str = ""
+    """The service with an event log whose stack of alarms has it; empty: another stack."""
     prometheus: str = ""
     """The same symptom as an expression of Prometheus; empty: only CloudWatch knows."""
 
@@ -127,6 +128,7 @@ def _dead_letter_alarms() -> list[Alarm]:
             above=0,
             period=5 * MINUTE,
             periods=1,
+            of=name.partition("-")[0],
         )
         for name, queue in _queues().items()
     ]
@@ -140,6 +142,7 @@ def _dead_letter_alarms() -> list[Alarm]:
             signals=_of_queue(_dead_letters(commands_queue(STACK, service)), visible),
             above=100,
             periods=1,
+            of=service,
             prometheus='sum by (queue) (increase(messages_total{result="rejected"}[15m])) > 100',
         )
         for service in SERVICES
@@ -162,16 +165,26 @@ def _queue_age_alarms() -> list[Alarm]:
             signals=_of_queue(queue, age),
             above=MINUTE if name.endswith("-commands") else 60 * MINUTE,
             periods=10,
+            of=name.partition("-")[0],
         )
         for name, queue in _queues().items()
     ]
 
 
-def _of_load_balancer(name: str, statistic: str, *, targets: bool = True) -> tuple[Signal, ...]:
-    balancer = ("LoadBalancer", published(LOAD_BALANCER))
-    group = ("TargetGroup", published(TARGET_GROUP))
-    dimensions = (balancer, group) if targets else (balancer,)
+def _of_load_balancer(name: str, statistic: str) -> tuple[Signal, ...]:
+    dimensions = (("LoadBalancer", published(LOAD_BALANCER)),)
     return (Signal("AWS/ApplicationELB", name, dimensions, statistic),)
+
+
+def _hosts(name: str) -> str:
+    """Return the query of a number of gateways, whatever their target group is called."""
+    schema = 'SCHEMA("AWS/ApplicationELB", LoadBalancer, TargetGroup)'
+    balancer = _where("LoadBalancer", published(LOAD_BALANCER))
+    return f"SELECT MAX({name}) FROM {schema} {balancer}"  # noqa: S608  Metrics Insights
+
+
+def _where(dimension: str, value: str) -> str:
+    return f"WHERE {dimension} = '{value}'"
 
 
 _GATEWAY: Final = (
@@ -194,7 +207,7 @@ _GATEWAY: Final = (
         means="The load balancer answers in place of the gateway: no process takes the requests.",
         severity="page",
         because="people cannot use the product",
-        signals=_of_load_balancer("HTTPCode_ELB_5XX_Count", "Sum", targets=False),
+        signals=_of_load_balancer("HTTPCode_ELB_5XX_Count", "Sum"),
         above=20,
         period=5 * MINUTE,
         periods=2,
@@ -218,7 +231,7 @@ _GATEWAY: Final = (
         means="No gateway is ready: the product cannot be used.",
         severity="page",
         because="people cannot use the product",
-        signals=_of_load_balancer("HealthyHostCount", "Maximum"),
+        query=_hosts("HealthyHostCount"),
         below=1,
         periods=2,
         missing="breaching",
@@ -229,7 +242,7 @@ _GATEWAY: Final = (
         means="A gateway has not been ready for ten minutes; others serve.",
         severity="ticket",
         because="the others serve",
-        signals=_of_load_balancer("UnHealthyHostCount", "Maximum"),
+        query=_hosts("UnHealthyHostCount"),
         above=0,
         periods=10,
         prometheus="gateway_worker_up == 0",
@@ -253,6 +266,7 @@ def _task_alarms() -> list[Alarm]:
             signals=(_of_tasks("RunningTaskCount", service, "Maximum"),),
             below=1,
             missing="breaching",
+            of=service if service in SERVICES else "",
         )
         for service in ALL
     ]
@@ -270,6 +284,7 @@ def _task_alarms() -> list[Alarm]:
             expression="m0 - m1",
             above=0,
             periods=15,
+            of=service if service in SERVICES else "",
         )
         for service in ALL
     ]
@@ -286,7 +301,7 @@ def _of_tables(service: str, *names: str) -> tuple[Signal, ...]:
 
 def _system_errors(table: str) -> str:
     errors = 'SUM(SystemErrors) FROM SCHEMA("AWS/DynamoDB", TableName, Operation)'
-    return f"SELECT {errors} WHERE TableName = '{table}'"
+    return f"SELECT {errors} {_where('TableName', table)}"
 
 
 def _table_alarms() -> list[Alarm]:
@@ -302,6 +317,7 @@ def _table_alarms() -> list[Alarm]:
             above=100,
             period=5 * MINUTE,
             periods=3,
+            of=service,
             prometheus='sum(outages{dependency="dynamodb"}) > 0',
         )
         for service in SERVICES
@@ -317,6 +333,7 @@ def _table_alarms() -> list[Alarm]:
             above=10,
             period=5 * MINUTE,
             periods=3,
+            of=service,
         )
         for service in SERVICES
     ]

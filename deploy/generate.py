@@ -86,8 +86,10 @@ def generated() -> dict[Path, str]:
     return {
         **_stacks(),
         ROOT / "docker-compose.yml": _render("docker-compose.yml.j2"),
-        ALARM_STACKS / "alarms.yaml": alarm_stacks.alarm_stack(),
-        ALARM_STACKS / "log-alarms.yaml": alarm_stacks.log_alarm_stack(),
+        **{
+            ALARM_STACKS / f"{name}.yaml": text
+            for name, text in alarm_stacks.alarm_stacks().items()
+        },
         ALARM_STACKS / "dashboard.yaml": alarm_stacks.dashboard_stack(),
         ROOT / "deploy" / "grafana.json": grafana.dashboard(),
         asyncapi.FILE: asyncapi.text(),

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -10,16 +11,20 @@ from uuid import uuid4
 
 import pytest
 import yaml
+from botocore import xform_name
+from botocore.session import get_session
 from jmespath import search  # type: ignore[import-untyped]
 
 from deploy import grafana
-from deploy.alarm_stacks import alarm_stack, dashboard_stack, description, log_alarm_stack
+from deploy.alarm_stacks import alarm_stacks, calculates, dashboard_stack, description
 from deploy.alarms import ALARM_TOPIC, ALL, PARAMETERS, SERVICES, WITHOUT_ALARM, Alarm, alarms
 from deploy.folders import ROOT
 from deploy.local.provision import client, wait_until_deployed
 from tests.architecture.test_docs import anchors
 
 ALARMS: Final = alarms()
+STACKS: Final = alarm_stacks()
+LOGS: Final = STACKS["alarms-logs"]
 RUNBOOK: Final = (ROOT / "docs" / "runbook.md").read_text()
 WITHOUT: Final = "No alarm leads here"
 BUDGET: Final = "costs"
@@ -158,24 +163,24 @@ def _writers(path: Path) -> tuple[str, ...]:
 
 
 def test_an_alarm_of_logs_counts_its_events_at_its_level() -> None:
-    filters = resources(log_alarm_stack(), "AWS::Logs::MetricFilter")
+    filters = resources(LOGS, "AWS::Logs::MetricFilter")
     assert filters["OperatorNeededInReferrals"]["FilterPattern"] == (
         '{ ($.event = "outage_started" && $.level = "error") }'
     )
     metrics = {each["MetricTransformations"][0]["MetricName"] for each in filters.values()}
-    found = resources(log_alarm_stack(), "AWS::CloudWatch::Alarm")
+    found = resources(LOGS, "AWS::CloudWatch::Alarm")
     assert metrics == {each["MetricName"] for each in found.values()}
     assert all(len(each["FilterPattern"]) <= 1_024 for each in filters.values())
 
 
 def test_only_alarms_that_page_report_their_end() -> None:
-    for text in (alarm_stack(), log_alarm_stack()):
+    for text in STACKS.values():
         for properties in resources(text, "AWS::CloudWatch::Alarm").values():
             pages = "-page-" in properties["AlarmName"]["Fn::Sub"]
             assert ("OKActions" in properties) == pages
 
 
-@pytest.mark.parametrize("text", [alarm_stack(), log_alarm_stack(), dashboard_stack()])
+@pytest.mark.parametrize("text", [*STACKS.values(), dashboard_stack()])
 def test_a_template_is_deployed_without_a_bucket(text: str) -> None:
     assert len(text.encode()) <= MAX_TEMPLATE_BYTES
 
@@ -187,12 +192,13 @@ def test_the_dashboard_shows_every_alarm_and_what_it_measures() -> None:
     shown = {arn.rpartition(":")[2] for arn in status["properties"]["alarms"]}
     made = {
         each["AlarmName"]["Fn::Sub"]
-        for text in (alarm_stack(), log_alarm_stack())
+        for text in STACKS.values()
         for each in resources(text, "AWS::CloudWatch::Alarm").values()
     }
     assert made - shown == {"${Stack}-ticket-mail-quota"}  # exists only if a quota is given
     assert shown < made
-    names = {metric[1] for graph in graphs for metric in graph["properties"]["metrics"]}
+    metrics = [each for graph in graphs for each in graph["properties"]["metrics"]]
+    names = {each[1] for each in metrics if isinstance(each[0], str)}
     assert names == {signal.name for alarm in ALARMS for signal in alarm.signals}
 
 
@@ -204,6 +210,19 @@ def test_each_graph_of_grafana_links_to_the_runbook_or_shows_what_processes_do()
     assert len(panels) == len(linked) + len(grafana.TRAFFIC)
 
 
+def test_each_shell_command_of_the_runbook_can_be_read_by_a_shell() -> None:
+    for block in re.findall(r"^```\n(.*?)^```$", RUNBOOK, re.DOTALL | re.MULTILINE):
+        subprocess.run(["/bin/bash", "-n"], input=block, text=True, check=True)
+
+
+def test_each_command_of_the_aws_command_line_is_an_operation_of_aws() -> None:
+    commands = set(re.findall(r"\baws ([a-z0-9]+) ([a-z0-9-]+)", RUNBOOK))
+    loader = get_session()
+    for service, operation in commands:
+        names = loader.get_service_model(service).operation_names
+        assert operation in {xform_name(name, "-") for name in names}, f"{service} {operation}"
+
+
 def test_the_query_of_the_runbook_prints_the_fields_of_a_line() -> None:
     (query,) = re.findall(r'--query "(results.*)" --output', RUNBOOK)
     line = [{"field": "event", "value": "a"}, {"field": "@ptr", "value": "x"}]
@@ -212,7 +231,7 @@ def test_the_query_of_the_runbook_prints_the_fields_of_a_line() -> None:
 
 @pytest.mark.stack
 def test_the_stacks_are_created_and_find_what_other_stacks_publish(aws: str) -> None:
-    """Except for alarms that calculate with several metrics, which the local AWS cannot."""
+    """Except for alarms that calculate, which the local AWS cannot."""
     stack = f"alarms-{uuid4().hex[:8]}"
     ssm, logs = client("ssm", aws), client("logs", aws)
     topic, queue = topic_with_queue(aws, stack)
@@ -222,18 +241,22 @@ def test_the_stacks_are_created_and_find_what_other_stacks_publish(aws: str) -> 
     for service in ALL:
         logs.create_log_group(logGroupName=f"/vouch/{stack}/{service}")
     formation = client("cloudformation", aws)
-    for text in (alarm_stack(), log_alarm_stack(), dashboard_stack()):
-        name = f"{stack}-{len(text)}"
+    for kind, text in [*STACKS.items(), ("dashboard", dashboard_stack())]:
+        name = f"{stack}-{kind}"
         formation.create_stack(
             StackName=name,
-            TemplateBody=json.dumps(without_calculations(text)),
-            Parameters=[{"ParameterKey": "Stack", "ParameterValue": stack}],
+            TemplateBody=text,
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value}
+                for key, value in (("Stack", stack), ("Calculations", "false"))
+                if f"\n  {key}:\n" in text
+            ],
         )
         wait_until_deployed(formation, name)
     watch = client("cloudwatch", aws)
     pages = watch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack}-")
     found = {each["AlarmName"]: each for page in pages for each in page["MetricAlarms"]}
-    single = [each for each in ALARMS if each.signals and not each.expression and not each.only_if]
+    single = [each for each in ALARMS if each.signals and not each.only_if and not calculates(each)]
     assert found.keys() == {f"{stack}-{each.severity}-{each.name}" for each in single}
     filters = logs.describe_metric_filters(logGroupName=f"/vouch/{stack}/gateway")["metricFilters"]
     assert len(filters) == sum("gateway" in each.services for each in ALARMS)
@@ -253,13 +276,3 @@ def topic_with_queue(aws: str, name: str) -> tuple[str, str]:
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
     return topic, queue
-
-
-def without_calculations(text: str) -> dict[str, Any]:
-    template: dict[str, Any] = yaml.load(text, Loader)  # noqa: S506  it is a safe loader
-    template["Resources"] = {
-        key: each
-        for key, each in template["Resources"].items()
-        if "Metrics" not in each["Properties"]
-    }
-    return template
