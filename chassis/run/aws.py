@@ -2,11 +2,10 @@
 
 from typing import Any, Final
 
-from aiobotocore.session import AioSession, get_session
-from botocore.loaders import create_loader
-from botocore.regions import EndpointResolver
+from aiobotocore.session import get_session
 
 from aws_json import JsonSession
+from chassis.run.endpoints import keep_endpoints
 from chassis.run.settings import ProcessSettings
 
 _SERVICES: Final = frozenset(
@@ -21,20 +20,5 @@ def aws_session(settings: ProcessSettings) -> Any:
     A process needs one: each session reads and keeps the models of the services that it calls.
     """
     session = get_session()
-    _forget_unused_endpoints(session)
+    keep_endpoints(session, _SERVICES)
     return JsonSession(session) if settings.aws_client == "aws_json" else session
-
-
-def _forget_unused_endpoints(session: AioSession) -> None:
-    """Let a session keep the endpoints of `_SERVICES` only: those of all take 6 MB."""
-
-    def resolver() -> EndpointResolver:
-        # this loader is dropped with the complete list, the session's own would cache it
-        loader = create_loader(session.get_config_variable("data_path"))
-        data, path = loader.load_data_with_path("endpoints")
-        for partition in data["partitions"]:
-            known = partition["services"]
-            partition["services"] = {name: known[name] for name in _SERVICES & known.keys()}
-        return EndpointResolver(data, uses_builtin_data=loader.is_builtin_path(path))
-
-    session._internal_components.lazy_register_component("endpoint_resolver", resolver)  # noqa: SLF001  the way to replace it
