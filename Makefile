@@ -112,7 +112,7 @@ try-anvil:
 	@if command -v npm >/dev/null; then $(MAKE) anvil || echo "anvil could not be installed: its tests will be skipped" >&2; fi
 
 browser: setup  ## install Chromium for the tests of pages (needs npm and apt; without it they are skipped)
-	@command -v chromium >/dev/null || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium; } >/dev/null
+	@{ command -v chromium-headless-shell || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium-headless-shell; } || command -v chromium; } >/dev/null
 	$(call install_locked,browser)
 	@$(PYTHON) deploy/build_environment.py .local/browser/venv=requirements-browser.lock
 

@@ -271,6 +271,14 @@ class SetProfile(MemberCommand):
     """False: the member's rows are anonymous for others."""
 
 
+class ClearDisplayName(MemberCommand):
+    """Remove the name that a member has chosen for the leaderboards."""
+
+    type: Literal["ClearDisplayName"] = "ClearDisplayName"
+    by: Identifier
+    reason: Reason
+
+
 class BoardLevel(Message):
     """Count the members that have a number of points."""
 
@@ -329,6 +337,7 @@ AccountCommand = (
     | CreditReferred
     | WithdrawCredit
     | SetProfile
+    | ClearDisplayName
 )
 ReferralCommand = Annotated[BoardCommand | AccountCommand, Field(discriminator="type")]
 
@@ -416,6 +425,9 @@ class ProfileSet(Event):
     """None: the masked address."""
     on_boards: bool = True
     """False: the member's rows are anonymous for others."""
+    by: Identifier | None = Field(None, exclude_if=lambda by: by is None)
+    """An administrator; None: the member."""
+    reason: Reason | None = Field(None, exclude_if=lambda reason: reason is None)
     set_at: UnixTime
 
 

@@ -3,16 +3,15 @@
 import asyncio
 import contextlib
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.support.chromium import CHROMIUM
 from tests.support.stack import Stack
 
 SCRIPT = Path(__file__).with_name("docs_page_in_browser.mjs")
 PACKAGES = Path(__file__).parents[2] / ".local" / "browser"
-CHROMIUM = shutil.which("chromium")
 
 pytestmark = [
     pytest.mark.stack,

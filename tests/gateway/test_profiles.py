@@ -13,6 +13,7 @@ from tests.gateway.test_referrals import BOB, account
 __all__ = ["client", "played"]
 PROFILE = "/v1/me/profile"
 MASKED = "a***@e***.com"
+ADMIN: dict[str, Any] = {"cognito:groups": ["admin"]}
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
@@ -126,3 +127,23 @@ async def test_a_name_is_never_shown_as_an_address(played: GatewayClient) -> Non
     await put(played, "Alice")
     entries = (await played.get("/v1/points/ledger", played.issuer.access(BOB))).json["items"]
     assert entries[0]["explanation"]["person"] == MASKED
+
+
+async def test_an_administrator_clears_a_name(played: GatewayClient) -> None:
+    await put(played, HOSTILE)
+    path, body = f"/v1/admin/members/{ALICE}/display-name/clear", {"reason": "it insults people"}
+    refused = await played.call("POST", path, played.issuer.access(BOB), json=body)
+    assert refused.status == 404
+    admin = played.issuer.access("root", **ADMIN)
+    unexplained = await played.call("POST", path, admin, json={})
+    assert [error["field"] for error in unexplained.json["errors"]] == ["reason"]
+    cleared = await played.call("POST", path, admin, json=body)
+    assert (cleared.status, cleared.json["memberId"]) == (200, ALICE)
+    assert (await rows(played, BOB))[0] == (MASKED, False)
+    read = await played.get(PROFILE, played.issuer.access())
+    assert read.json == {"displayName": None, "onBoards": True}
+    again = await played.call("POST", path, admin, json=body)
+    assert again.status == 200
+    unknown = "/v1/admin/members/no-one/display-name/clear"
+    missing = await played.call("POST", unknown, admin, json=body)
+    assert (missing.status, missing.json["code"]) == (404, "no_account")

@@ -7,6 +7,7 @@ from chassis.views.projection import ListState
 from contracts.points import ANONYMOUS, StandingView
 from contracts.referrals import (
     CampaignOpened,
+    ClearDisplayName,
     NumberedReferral,
     ProfileSet,
     ReferralEvent,
@@ -59,6 +60,16 @@ def test_a_campaign_has_no_profile() -> None:
     )
     command = NAME.model_copy(update={"member_id": team})
     account.given(opened).when(command).then_rejected("no_account")
+
+
+def test_an_administrator_clears_a_name_and_leaves_the_visibility() -> None:
+    why = {"by": "root", "reason": "it insults people"}
+    command = ClearDisplayName(member_id=ALICE, **why)
+    account.given(OPENED, ISSUED, NAMED).when(command).then(CLEARED.model_copy(update=why))
+    hidden = CLEARED.model_copy(update=why | {"on_boards": False})
+    account.given(OPENED, ISSUED, NAMED, HIDDEN).when(command).then(hidden)
+    account.given(OPENED, ISSUED).when(command).then_nothing()
+    account.when(command).then_rejected("no_account")
 
 
 def test_several_members_may_have_the_same_name() -> None:

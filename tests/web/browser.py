@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,9 +10,9 @@ from urllib.parse import urlsplit
 
 from deploy.folders import ROOT
 from deploy.local.demo_users import PASSWORD, UserPool
+from tests.support.chromium import CHROMIUM
 
 PACKAGES = ROOT / ".local" / "browser"
-CHROMIUM = shutil.which("chromium")
 AXE = PACKAGES / "node_modules" / "axe-core" / "axe.min.js"
 PLAYWRIGHT = next((PACKAGES / "venv").glob("lib/python*/site-packages"), None)
 INSTALLED = CHROMIUM is not None and AXE.is_file() and PLAYWRIGHT is not None
@@ -32,6 +31,29 @@ STORED = """(async () => ({
 """Returns what a page has stored, and the addresses that its tab remembers."""
 LOCAL_KEYS = {"vouch.language", "vouch.theme", "vouch.tokens"}
 SESSION_KEYS = {"vouch.joining", "vouch.name", "vouch.refresh", "vouch.sign-in"}
+CUT_OFF = """(() => {
+  const scrolls = (element) => element !== null
+    && (/auto|scroll/.test(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+  const needed = (select) => {
+    const {width, flex} = select.style;
+    Object.assign(select.style, {width: "max-content", flex: "none"});
+    const found = select.getBoundingClientRect().width;
+    Object.assign(select.style, {width, flex});
+    return found;
+  };
+  const isCutOff = (control) => {
+    const inner = control.getBoundingClientRect();
+    const outer = control.parentElement.getBoundingClientRect();
+    if (inner.width <= 1 || scrolls(control.parentElement)) return false;
+    if (inner.right > outer.right + 1 || inner.left < outer.left - 1) return true;
+    if (control.tagName === "SELECT") return needed(control) > inner.width + 1;
+    return control.tagName !== "INPUT" && control.scrollWidth > control.clientWidth + 1;
+  };
+  return [...document.querySelectorAll("button, select, input, textarea, a.button")]
+    .filter((control) => control.checkVisibility() && isCutOff(control))
+    .map((control) => control.outerHTML.slice(0, 120));
+})()"""
+"""Returns the controls that are wider than their container, or too narrow for their text."""
 STORES = ("cookies", "databases", "caches")
 """Stores that the pages do not use."""
 TOKEN = "eyJ"
@@ -179,6 +201,10 @@ class Visitor:
             ".flatMap(({id, nodes}) => nodes.map((node) => `${id}: ${node.html.slice(0, 120)}`)))"
         )
         return list(found)
+
+    async def cut_off(self) -> list[str]:
+        """Return the controls that are wider than their container, or too narrow for their text."""
+        return list(await self.page.evaluate(CUT_OFF))
 
     async def overflow(self) -> int:
         """Return by how many pixels the page is wider than the window."""

@@ -25,7 +25,7 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(
     await alice.page.get_by_label("E-mail address").fill(address)
     await alice.page.get_by_role("button", name="Send the invitation").click()
     await alice.shows("invitations").get_by_text(address).wait_for()
-    overflowing = []
+    overflowing, cut_off = [], []
     for path, part in MEMBER_PAGES.items():
         for width in WIDTHS:
             await alice.page.set_viewport_size({"width": width, "height": 900})
@@ -38,6 +38,7 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(
             for language in ("de", "fr", "en"):
                 await alice.page.locator("select").first.select_option(language)
                 overflowing += [(path, width, language)] * (await alice.overflow() > 0)
+                cut_off += [(path, width, language, each) for each in await alice.cut_off()]
     bob = await arrive(color_scheme=theme, viewport={"width": 390, "height": 800})
     await bob.open("/app/join")
     await bob.text("Reserve my seat")
@@ -48,6 +49,7 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(
     overflowing += [("invited", 390, "en")] * (await bob.overflow() > 0)
     assert {page: rules for page, rules in found.items() if rules} == {}
     assert overflowing == []
+    assert cut_off == []
 
 
 async def test_the_chosen_theme_wins_over_the_systems(arrive: Arrive) -> None:

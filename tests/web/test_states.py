@@ -42,7 +42,7 @@ async def signed_in(arrive: Arrive) -> Visitor:
 
 async def check(visitor: Visitor, states: Sequence[State]) -> None:
     """Check that axe finds nothing in each state, and that nothing is cut off."""
-    found, overflowing = {}, []
+    found, overflowing, cut_off = {}, [], []
     for state in states:
         await state.reach(visitor)
         await visitor.page.emulate_media(color_scheme="dark")
@@ -52,6 +52,8 @@ async def check(visitor: Visitor, states: Sequence[State]) -> None:
             await visitor.page.set_viewport_size({"width": width, "height": 900})
             found[f"{state.name} {width}"] = await visitor.violations()
             overflowing += [(state.name, width)] * (await visitor.overflow() > 0)
+            cut_off += [(state.name, width, each) for each in await visitor.cut_off()]
         await state.leave(visitor)
     assert {name: rules for name, rules in found.items() if rules} == {}
     assert overflowing == []
+    assert cut_off == []

@@ -215,7 +215,7 @@ async def test_a_report_that_is_not_verified_says_so_first(arrive: Arrive) -> No
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_axe_finds_nothing_and_nothing_is_cut_off(theme: str, arrive: Arrive) -> None:
     alice = await at_map(arrive, GROWING, color_scheme=theme)
-    found, overflowing = {}, []
+    found, overflowing, cut_off = {}, [], []
     for path in ("/app/token/", GROWING, f"/app/token/inflated/{TOKEN}"):
         await alice.open(path)
         await (alice.text("Recently viewed") if path == "/app/token/" else drawn(alice))
@@ -225,9 +225,13 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(theme: str, arrive: Arri
         for width in WIDTHS:
             await alice.page.set_viewport_size({"width": width, "height": 900})
             found[f"{path} {width}"] = await alice.violations()
-            overflowing += [(path, width)] * (await alice.overflow() > 0)
+            for language in ("de", "fr", "en"):
+                await alice.page.locator("select").first.select_option(language)
+                overflowing += [(path, width, language)] * (await alice.overflow() > 0)
+                cut_off += [(path, width, language, each) for each in await alice.cut_off()]
     assert {page: rules for page, rules in found.items() if rules} == {}
     assert overflowing == []
+    assert cut_off == []
 
 
 async def test_the_past_is_compared_with_the_present(arrive: Arrive, place: Place) -> None:

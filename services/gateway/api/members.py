@@ -1,4 +1,4 @@
-"""Let administrators see a member's account, change its quota, and revoke its codes."""
+"""Let administrators see a member's account, and change its quota, codes and name."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +8,15 @@ from pydantic import TypeAdapter, ValidationError
 from chassis.views.read_models import ReadModels
 from contracts.messages import Identifier, View
 from contracts.referral_code import normalise
-from contracts.referrals import MEMBER_CODES, CodesView, GrantQuota, Reason, RevokeCode, Seats
+from contracts.referrals import (
+    MEMBER_CODES,
+    ClearDisplayName,
+    CodesView,
+    GrantQuota,
+    Reason,
+    RevokeCode,
+    Seats,
+)
 from contracts.rejections import UNKNOWN_ACCOUNT
 from contracts.streams import MEMBERS
 from gateway.api.code_details import CodeDetails, CodeLinks
@@ -84,7 +92,17 @@ class Members:
         )
         return await self._change(context, command)
 
-    async def _change(self, context: RequestContext, command: GrantQuota | RevokeCode) -> Response:
+    async def clear_display_name(self, context: RequestContext) -> Response:
+        """Remove the name that a member has chosen for the leaderboards."""
+        body = await read_body(context, Explanation)
+        command = ClearDisplayName(
+            member_id=_member_id(context), by=context.caller.subject, reason=body.reason
+        )
+        return await self._change(context, command)
+
+    async def _change(
+        self, context: RequestContext, command: GrantQuota | RevokeCode | ClearDisplayName
+    ) -> Response:
         """Execute a command and return the account as it is afterwards."""
         accepted = await self.commands.execute(context, command)
         view = await self.read_models.view(MEMBER_CODES, command.stream)
@@ -143,6 +161,18 @@ ROUTES: Final = (
         limits=("admin",),
         body=Explanation,
         example={**_EXAMPLE, **_REASON, "code": "00000-00000"},
+        response=MemberAccount,
+    ),
+    Route(
+        "POST",
+        "/v1/admin/members/{member_id}/display-name/clear",
+        "clear_display_name",
+        Auth.ADMIN,
+        Members.clear_display_name,
+        summary="Remove the name that a member has chosen for the leaderboards",
+        limits=("admin",),
+        body=Explanation,
+        example={**_EXAMPLE, "reason": "the name insults people"},
         response=MemberAccount,
     ),
 )

@@ -14,6 +14,7 @@ from contracts.referrals import (
     AccountOpened,
     ApproveReferral,
     CampaignOpened,
+    ClearDisplayName,
     CodeBrought,
     CodeIssued,
     CodeRevoked,
@@ -118,7 +119,7 @@ def _before_opening(
                 code="no_account",
                 kind="not_found",
             )
-        case GrantQuota():
+        case GrantQuota() | ClearDisplayName():
             raise Rejected(
                 UNKNOWN_ACCOUNT,
                 code="no_account",
@@ -160,6 +161,8 @@ def _once_opened(
             return codes.revoke(account, command, context)
         case SetProfile():
             return profile.set_profile(account, command, context)
+        case ClearDisplayName():
+            return profile.clear_display_name(account, command, context)
         case SettleReferrals():
             return [*settle(account, context, policies)[0]]
         case (

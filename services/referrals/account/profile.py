@@ -1,7 +1,7 @@
 """Decide what other members see of a member on the leaderboards (pure)."""
 
 from chassis.decide.decider import DecisionContext, Rejected
-from contracts.referrals import AccountEvent, ProfileSet, SetProfile
+from contracts.referrals import AccountEvent, ClearDisplayName, ProfileSet, SetProfile
 from contracts.rejections import UNKNOWN_ACCOUNT
 from referrals.account.state import Member, OpenedAccount
 
@@ -23,6 +23,29 @@ def set_profile(
             member_id=command.member_id,
             display_name=command.display_name,
             on_boards=command.on_boards,
+            set_at=context.at,
+        )
+    ]
+
+
+def clear_display_name(
+    account: OpenedAccount, command: ClearDisplayName, context: DecisionContext
+) -> list[AccountEvent]:
+    """Remove a member's name, for an administrator; clearing none changes nothing.
+
+    Raises:
+        Rejected: the account belongs to a campaign, which is on no board.
+    """
+    if not isinstance(account, Member):
+        raise Rejected(UNKNOWN_ACCOUNT, code="no_account", kind="not_found")
+    if account.display_name is None:
+        return []
+    return [
+        ProfileSet(
+            member_id=command.member_id,
+            on_boards=account.on_boards,
+            by=command.by,
+            reason=command.reason,
             set_at=context.at,
         )
     ]

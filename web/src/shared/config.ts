@@ -1,4 +1,4 @@
-// Load what the deployment tells its pages.
+// Load the configuration that the deployment publishes for its pages.
 
 export interface Config {
   readonly issuer: string;

@@ -247,6 +247,7 @@ export interface Operations {
   "GET /v1/admin/members/{member_id}": { path: { member_id: string }; query: undefined; body: undefined; answer: MemberAccount };
   "POST /v1/admin/members/{member_id}/quota": { path: { member_id: string }; query: undefined; body: Quota; answer: MemberAccount | Accepted };
   "POST /v1/admin/members/{member_id}/codes/{code}/revoke": { path: { member_id: string; code: string }; query: undefined; body: Explanation; answer: MemberAccount | Accepted };
+  "POST /v1/admin/members/{member_id}/display-name/clear": { path: { member_id: string }; query: undefined; body: Explanation; answer: MemberAccount | Accepted };
   "POST /v1/admin/campaigns": { path: undefined; query: undefined; body: NewCampaign; answer: Campaign | Accepted };
   "GET /v1/admin/cases": { path: undefined; query: { cursor?: string }; body: undefined; answer: OpenCases };
   "POST /v1/admin/cases/{use_id}/approve": { path: { use_id: string }; query: undefined; body: Explanation; answer: Accepted | undefined };
