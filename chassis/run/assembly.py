@@ -93,6 +93,7 @@ def _receive(
         queue,
         max_workers=settings.max_workers,
         wait_time_seconds=settings.receive_wait_seconds,
+        decoder=_itself,
     )
 
     deliveries = Deliveries(queue, application.resources.redis, read, handle)
@@ -100,3 +101,8 @@ def _receive(
     @subscriber
     async def on_message(message: SQSMessage) -> None:
         await deliveries.on_message(message)
+
+
+async def _itself(message: SQSMessage) -> SQSMessage:
+    """Pass the message on: `read` parses its body, once."""
+    return message

@@ -94,6 +94,7 @@ async def open_resources(settings: ServiceSettings) -> AsyncIterator[Resources]:
             on_receive=report_receive,
             logger=logging.getLogger("faststream_sqs"),
             log_level=logging.DEBUG,
+            apply_types=False,  # injection would make a task group for each message
         )
         yield Resources(redis, broker, _stores(dynamodb, settings.log_tables), dynamodb, session)
 

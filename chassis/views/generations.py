@@ -29,6 +29,7 @@ Which generations does a live projection write?
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Role = Literal["serving", "building", "previous"]
@@ -54,12 +55,14 @@ class Generation:
 
 def parse_generations(control: Mapping[bytes, bytes]) -> list[Generation]:
     """Return every generation that a control hash names."""
-    found = []
-    for key, value in control.items():
-        name, colon, role = key.decode().partition(":")
-        number, _, version = value.decode().partition(".")
-        found.append(Generation(name, int(number), int(version or 1), _ROLES[colon + role]))
-    return found
+    return [_generation(key, value) for key, value in control.items()]
+
+
+@lru_cache(maxsize=1_024)
+def _generation(key: bytes, value: bytes) -> Generation:
+    name, colon, role = key.decode().partition(":")
+    number, _, version = value.decode().partition(".")
+    return Generation(name, int(number), int(version or 1), _ROLES[colon + role])
 
 
 def serving(control: Mapping[bytes, bytes]) -> dict[str, Generation]:
