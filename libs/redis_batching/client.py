@@ -266,7 +266,7 @@ class BatchingRedis(Redis):
     async def _take_connection(self) -> Any:
         """Return a connection of the pool whose server was a primary a moment ago."""
         pool: Any = self.connection_pool
-        connection = await pool.get_connection()
+        connection = await redis_internals.take_idle(pool) or await pool.get_connection()
         if connection.needs_verification:
             try:
                 await connection.verify_again()

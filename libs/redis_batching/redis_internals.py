@@ -55,6 +55,26 @@ async def read_replies(connection: Any, count: int) -> list[Any]:
     return replies
 
 
+async def take_idle(pool: Any) -> Any:
+    """Take an idle connection of a blocking pool; None if there is none, or others wait for one.
+
+    `get_connection` takes a lock, a timer and two measurements as well, which together take longer
+    than writing a batch.
+    """
+    condition = getattr(pool, "_condition", None)
+    if condition is None or not pool._available_connections:  # noqa: SLF001  see above, also below
+        return None
+    if condition.locked() or condition._waiters or pool._in_maintenance:  # noqa: SLF001
+        return None
+    connection = pool.get_available_connection()
+    try:
+        await pool.ensure_connection(connection)
+    except BaseException:
+        await pool.release(connection)
+        raise
+    return connection
+
+
 def observe_errors(connection: Any, observer: Callable[[str], None]) -> None:
     """Call `observer` with the text of each error reply before it becomes an exception.
 

@@ -1,13 +1,15 @@
 """The installed redis-py has every private name that `redis_internals` uses."""
 
+import asyncio
 import importlib
 import inspect
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.client import NEVER_DECODE
 
+from redis_batching import redis_internals
 from tests.support.redis_server import RedisServer
 
 
@@ -45,3 +47,24 @@ def test_a_parser_looks_up_how_to_parse_an_error_when_it_connects() -> None:
     assert callable(hiredis_parser.parse_error)
     assert callable(AbstractConnection.set_parser)
     assert inspect.iscoroutinefunction(AbstractConnection.on_connect_check_health)
+
+
+async def test_an_idle_connection_is_taken_unless_another_caller_waits(
+    redis_server: RedisServer,
+) -> None:
+    pool: Any = BlockingConnectionPool.from_url(redis_server.url, max_connections=1)
+    assert await redis_internals.take_idle(pool) is None  # none has been made yet
+    first = await pool.get_connection()
+    assert await redis_internals.take_idle(pool) is None
+    waiting = asyncio.create_task(pool.get_connection())
+    while not pool._condition._waiters:  # noqa: ASYNC110  a private list has no event
+        await asyncio.sleep(0)
+    pool._available_connections.append(first)  # what a release does before its notification
+    assert await redis_internals.take_idle(pool) is None
+    pool._available_connections.remove(first)
+    await pool.release(first)
+    assert await waiting is first
+    await pool.release(first)
+    assert await redis_internals.take_idle(pool) is first
+    await pool.release(first)
+    await pool.aclose()
