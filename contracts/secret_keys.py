@@ -7,7 +7,7 @@ from pydantic import AfterValidator, SecretStr
 
 MIN_KEY_CHARACTERS: Final = 32
 _LISTED: Final = (
-    "has to list whole keys of at least 32 characters, separated by commas; if a key contains a "
+    "has to list complete keys of at least 32 characters, separated by commas; if a key contains a "
     "comma, or a space at an end, write all of them as a JSON array of strings"
 )
 
