@@ -10,7 +10,7 @@ import pytest
 from deploy.folders import GATEWAY, ROOT, event_sourced_names, service_names
 from deploy.local.cloud.page import Deployment, NotOnThePage, steps
 from deploy.local.cloud.play import FIRST, deployments, play, variables
-from deploy.local.cloud.stacks import Stacks
+from deploy.local.cloud.stacks import Stacks, declared_parameters
 from deploy.local.cloud.tasks import TaskDefinition, image_environment
 from deploy.local.ports import unused_ports
 from deploy.local.provision import NotDeployed, client, published
@@ -262,9 +262,7 @@ def test_the_page_deploys_every_template() -> None:
 def test_the_page_gives_only_parameters_that_the_templates_have() -> None:
     for step in deployments():
         for each in step:
-            head = each.template.read_text().partition("\nResources:")[0]
-            declared = set(re.findall(r"^  (\w+):$", head, re.MULTILINE))
-            assert set(each.parameters) <= declared, each.name
+            assert set(each.parameters) <= declared_parameters(each.template), each.name
 
 
 def test_a_variable_without_a_value_is_reported() -> None:

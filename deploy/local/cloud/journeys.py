@@ -80,7 +80,7 @@ class Gateway:
         """Invite a new address; return it once its mail was sent."""
         email = f"friend-{secrets.token_hex(6)}@example.com"
         self.request_invitation(token, email)
-        wait_for(f"the mail to {email}", lambda: self.has_mail(email), 30)
+        wait_for(f"the mail to {email}", lambda: self.has_mail(email), 90)
         return email
 
     def request_invitation(self, token: str, email: str) -> None:
@@ -93,7 +93,7 @@ class Gateway:
                 raise Differs(f"POST /v1/invites: saw {seen}")
             return bool(seen[0] == HTTPStatus.ACCEPTED)
 
-        wait_for("the account to be known to the invites service", accepted, 20)
+        wait_for("the account to be known to the invites service", accepted, 90)
 
     def has_mail(self, email: str) -> bool:
         """Return whether the local SES has accepted a mail to this address."""

@@ -34,6 +34,7 @@ def variables(domain: str) -> dict[str, str]:
         "MAIL_DOMAIN": "example.com",
         "MAIL_FROM": "hello@example.com",
         "ALARMS": "ops@example.com",
+        "RUNBOOK": "https://vouch.example/runbook.md",
         "CERTIFICATE": "arn:aws:acm:eu-west-2:000000000000:certificate/local",
     }
 
@@ -144,7 +145,7 @@ def _release(report: Report, stacks: Stacks, agent: Agent, gateway: Gateway, tok
         email = "during-the-release@example.com"
         gateway.request_invitation(token, email)
         old, new = agent.replace(RELEASED)
-        wait_for(f"the mail to {email}", lambda: gateway.has_mail(email), 30)
+        wait_for(f"the mail to {email}", lambda: gateway.has_mail(email), 90)
         _wait_for_accounts(opening, opening.accounts + _ACCOUNTS)
     after = {name: agent.definition_of(name) for name in service_names()}
     changed_services = [name for name in before if before[name] != after[name]]
@@ -162,7 +163,7 @@ def _release(report: Report, stacks: Stacks, agent: Agent, gateway: Gateway, tok
 
 
 def _wait_for_accounts(opening: Client, count: int) -> None:
-    wait_for("the client", lambda: opening.accounts >= count or bool(opening.failures), 30)
+    wait_for("the client", lambda: opening.accounts >= count or bool(opening.failures), 90)
 
 
 def _leave_a_command(

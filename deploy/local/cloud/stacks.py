@@ -2,21 +2,25 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
-from deploy.folders import DATA_STACKS
 from deploy.local.cloud.page import Deployment
 from deploy.local.provision import NotDeployed, wait_until_deployed
 
-STAND_INS: Final[Mapping[str, Mapping[str, str]]] = {
-    # the local AWS has no NAT gateways, no association of firewalls and no scaling of services
-    "network": {"Nat": "none"},
-    "cluster": {"RequestsPerAddress": "0"},
-    "service": {"Scaling": "false"},
-    # so that tests and the demo can sign people in
-    "people": {"PasswordSignIn": "true"},
+STAND_INS: Final[Mapping[str, str]] = {
+    # the local AWS has no NAT gateways, no association of firewalls, no scaling of services, and
+    # no alarms on calculated metrics
+    "Nat": "none",
+    "RequestsPerAddress": "0",
+    "Scaling": "false",
+    "Calculations": "false",
+    # so that the client can sign people in
+    "PasswordSignIn": "true",
+    # so that a stack that could not be created is removed
+    "DeletionProtection": "false",
 }
-"""Template -> parameters that the local AWS needs instead of those of the page."""
+"""Parameters that the local AWS needs instead of those of the page, in stacks that have them."""
 _DELETE_SECONDS: Final = 60
 
 
@@ -75,11 +79,9 @@ class Stacks:
 
 def parameters_of(deployment: Deployment, prefix: str) -> dict[str, str]:
     """Return the parameters of a deployment on the local AWS."""
-    given = {"Stack": prefix, **deployment.parameters}
-    given |= STAND_INS.get(deployment.template.stem, {})
-    if deployment.template.parent == DATA_STACKS and "DeletionProtection" in _declared(deployment):
-        given["DeletionProtection"] = "false"
-    return given
+    declared = declared_parameters(deployment.template)
+    local = {name: value for name, value in STAND_INS.items() if name in declared}
+    return {"Stack": prefix, **deployment.parameters, **local}
 
 
 def reversed_steps(steps: Iterable[list[Deployment]]) -> list[Deployment]:
@@ -87,6 +89,7 @@ def reversed_steps(steps: Iterable[list[Deployment]]) -> list[Deployment]:
     return [deployment for step in steps for deployment in reversed(step)]
 
 
-def _declared(deployment: Deployment) -> set[str]:
-    head = deployment.template.read_text().partition("\nResources:")[0]
+def declared_parameters(template: Path) -> set[str]:
+    """Return the names of the parameters that a template has."""
+    head = template.read_text().partition("\nResources:")[0]
     return set(re.findall(r"^  (\w+):$", head, re.MULTILINE))

@@ -20,7 +20,8 @@ from deploy.local.settings import HOST, REGION
 
 _IMAGE_VARIABLES: Final = re.compile(r"^(?:ENV)? +([A-Z_]+)=([^$\s]+)(?: \\)?$", re.MULTILINE)
 _ECS: Final = "AmazonEC2ContainerServiceV20141113"
-_START_SECONDS: Final = 60
+_START_SECONDS: Final = 240
+"""A busy machine takes minutes."""
 
 
 class TaskFailed(Exception):
