@@ -144,9 +144,10 @@ def _topic(
     load: Callable[[Sources, str], Awaitable[State | None]],
     *,
     is_ordered: bool = True,
-    look_seconds: float | None = None,
+    is_looked_for: bool = False,
 ) -> Callable[[Sources, str], Topic]:
     def topic(given: Sources, member_id: str) -> Topic:
+        look_seconds = LOOK_SECONDS if is_looked_for else None
         return Topic(name, partial(load, given, member_id), is_ordered, look_seconds)
 
     return topic
@@ -154,9 +155,9 @@ def _topic(
 
 _TOPICS: Final[Mapping[str, Callable[[Sources, str], Topic]]] = {
     "account": _topic("account", _account),
-    "invitations": _topic("invitations", _invitations, is_ordered=False, look_seconds=LOOK_SECONDS),
-    "points": _topic("points", _points, look_seconds=LOOK_SECONDS),
-    "rank": _topic("rank", _rank, is_ordered=False, look_seconds=LOOK_SECONDS),
+    "invitations": _topic("invitations", _invitations, is_ordered=False, is_looked_for=True),
+    "points": _topic("points", _points, is_looked_for=True),
+    "rank": _topic("rank", _rank, is_ordered=False, is_looked_for=True),
 }
 
 ROUTES: Final = (
