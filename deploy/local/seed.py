@@ -37,6 +37,8 @@ _REPORTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
 }
 """State of an invitation -> the report of SES that leads to it, and details of the report."""
 
+_UNANSWERED: Final = ("requested", "sent")
+
 
 class NotSeeded(Exception):
     """A request was refused, or the history could not be written."""
@@ -45,6 +47,8 @@ class NotSeeded(Exception):
 def seed(settings: LocalSettings) -> bool:
     """Give the demo people a past and invitations; return False if they have them already.
 
+    A call that was interrupted is resumed by the next one.
+
     Raises:
         NotSeeded: part of it was refused.
         TimeoutError: a mail did not arrive.
@@ -52,30 +56,43 @@ def seed(settings: LocalSettings) -> bool:
     environment = read_environment(settings.service_env)
     people = UserPool.of(environment)
     subjects = {email: subject_of(people.token(email)) for email in MEMBERS}
-    if not _seed_history(settings, environment, subjects):
-        return False
+    has_closed_days = _seed_history(settings, environment, subjects)
     inviter = _Inviter(settings, people.token(MEMBER, "access"))
-    for email, state in INVITED.items():
-        inviter.invite(email, state)
-    return True
+    found = inviter.found()
+    missing = {
+        email: state
+        for email, state in INVITED.items()
+        if email not in found or (found[email][1] in _UNANSWERED and state != "sent")
+    }
+    for email, state in missing.items():
+        inviter.invite(email, state, found[email][0] if email in found else None)
+    return has_closed_days or bool(missing)
 
 
 def _seed_history(
     settings: LocalSettings, environment: Mapping[str, str], subjects: Mapping[str, str]
 ) -> bool:
-    """Run `deploy.local.seed_history`; return whether it closed days."""
+    """Seed the history; return whether it closed days."""
+    process = start_history(settings, environment, subjects)
+    printed, errors = process.communicate()
+    if process.returncode:
+        raise NotSeeded(errors[-2000:])
+    return int(printed.split()[-1]) > 0
+
+
+def start_history(
+    settings: LocalSettings, environment: Mapping[str, str], subjects: Mapping[str, str]
+) -> "subprocess.Popen[str]":
+    """Start `deploy.local.seed_history`, which prints the number of days that it closed."""
     arguments = [f"{email}={subject}" for email, subject in subjects.items()]
-    finished = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "deploy.local.seed_history", *arguments],
         env={**settings.environment(), **environment, "LOG_LEVEL": "error"},
         cwd=ROOT,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    if finished.returncode:
-        raise NotSeeded(finished.stderr[-2000:])
-    return int(finished.stdout.split()[-1]) > 0
 
 
 @dataclass
@@ -85,9 +102,16 @@ class _Inviter:
     settings: LocalSettings
     token: str
 
-    def invite(self, email: str, state: str) -> None:
-        body = {"email": email, "note": "See you there!", "name": "Alice"}
-        invite_id = self._call("POST", "/v1/invites", body)["invite"]
+    def found(self) -> dict[str, tuple[str, str]]:
+        """Return the id and the state of the newest invitations by address."""
+        items = self._call("GET", "/v1/invites")["items"]
+        return {item["email"]: (item["inviteId"], item["state"]) for item in reversed(items)}
+
+    def invite(self, email: str, state: str, invite_id: str | None = None) -> None:
+        """Invite a person, unless there is an invitation, and let it reach a state."""
+        if invite_id is None:
+            body = {"email": email, "note": "See you there!", "name": "Alice"}
+            invite_id = self._call("POST", "/v1/invites", body)["invite"]
         mail = self._mail_to(email)
         token = mail["BodyText"].split("/app/invited#")[1].split()[0]
         match state:
@@ -101,6 +125,7 @@ class _Inviter:
                 self._report(state, mail["MessageId"], invite_id)
             case _:
                 pass  # sent
+        wait_for(f"{email}: {state}", lambda: self.found().get(email, ("", ""))[1] == state)
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         request = urllib.request.Request(  # noqa: S310  the local gateway

@@ -27,6 +27,7 @@ class Picture:
     theme: str
     shown: str
     locale: str = "en-GB"
+    height: int = 900
 
 
 PICTURES: Final = (
@@ -34,7 +35,14 @@ PICTURES: Final = (
     Picture("member-phone", "/app/", 390, "dark", '[data-test="ledger"] li', "de-DE"),
     Picture("invitations", "/app/invite", 1100, "light", '[data-test="invitations"] li'),
     Picture("leaderboard", "/app/board", 1100, "dark", '[data-test="me"]'),
-    Picture("token", f"/app/token/local/{TOKEN}", 1400, "dark", "[data-test=map][data-drawn]"),
+    Picture(
+        "token",
+        f"/app/token/local/{TOKEN}",
+        1400,
+        "dark",
+        "[data-test=map][data-drawn]",
+        height=1500,
+    ),
 )
 
 
@@ -45,7 +53,7 @@ async def draw(settings: LocalSettings, folder: Path) -> None:
         for each in PICTURES:
             visitor = await Visitor.arrive(
                 browser, settings.gateway_url, settings.aws_url, users,
-                viewport={"width": each.width, "height": 900}, color_scheme=each.theme,
+                viewport={"width": each.width, "height": each.height}, color_scheme=each.theme,
             )  # fmt: skip
             await visitor.open("/app/")
             await visitor.sign_in(DEMO_USERS[0])

@@ -4,10 +4,14 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
+from redis.asyncio import Redis
+
 from contracts.invites import InviteState
+from deploy.local.demo_users import subject_of
 from deploy.local.provision import write_environment
-from deploy.local.seed import INVITED, MEMBER, seed
+from deploy.local.seed import INVITED, MEMBER, MEMBERS, seed, start_history
 from deploy.local.seed_expired import ADDRESS as EXPIRED
+from tests.support.eventually import eventually
 from tests.support.stack import Stack
 from tests.web.conftest import Arrive, links_to
 
@@ -26,8 +30,26 @@ def test_the_demo_has_an_invitation_in_every_lasting_state() -> None:
     )
 
 
+async def seed_in_part(site: Stack) -> None:
+    """Seed accounts and kill the seed; it goes on from there."""
+    subjects = {email: subject_of(site.users.token(email)) for email in MEMBERS}
+    process = start_history(site.settings, site.environment, subjects)
+    redis = Redis.from_url(site.settings.redis_url)
+    account = f"*:member-{subjects[MEMBER]}*"
+
+    async def has_begun() -> bool:
+        return bool([key async for key in redis.scan_iter(match=account)])
+
+    await eventually(has_begun, seconds=60)
+    process.kill()
+    assert await asyncio.to_thread(process.wait) != 0
+    process.communicate()
+    await redis.aclose()
+
+
 async def test_the_page_shows_how_points_and_rank_were(arrive: Arrive, site: Stack) -> None:
     write_environment(site.settings.service_env, {**site.environment, **links_to(site)})
+    await seed_in_part(site)
     assert await asyncio.to_thread(seed, site.settings)
     assert not await asyncio.to_thread(seed, site.settings)  # what is there stays
 

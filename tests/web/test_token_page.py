@@ -163,6 +163,7 @@ async def until(visitor: Visitor, expression: str, seconds: float = 60) -> None:
 
 async def test_the_pointer_selects_and_the_evidence_says_why(arrive: Arrive) -> None:
     alice = await at_map(arrive, GROWING, viewport={"width": 1400, "height": 1000})
+    assert await alice.page.evaluate("scrollY") == 0
     await alice.page.get_by_role("button", name="Zoom in").click()
     await alice.page.get_by_role("button", name="Show everything").click()
     box = await alice.page.locator("[data-test=map]").bounding_box()

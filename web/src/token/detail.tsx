@@ -18,7 +18,9 @@ export function Detail() {
   const model = picture.value?.model;
   const holder = selected === null ? undefined : model?.holders.get(selected);
   const cluster = selected === null ? undefined : model?.clusters.get(selected);
-  useEffect(() => heading.current?.scrollIntoView({ block: "nearest" }), [selected]);
+  useEffect(() => {
+    if (selected !== null) heading.current?.scrollIntoView({ block: "nearest" }); // else the page begins at its top
+  }, [selected]);
   if (!model) return null;
   return (
     <section class="card stack detail" aria-labelledby="detail-title">
