@@ -191,3 +191,19 @@ async def test_signing_out_on_one_page_signs_out_on_the_other(arrive: Arrive) ->
     await map_page.locator(TOKENS.loaded).wait_for(timeout=150_000)
     await alice.page.get_by_role("button", name="Sign out").click()
     await map_page.get_by_text(TOKENS.signed_out).wait_for()
+
+
+@pytest.mark.parametrize(
+    ("locale", "shown"),
+    [("de-DE", "kein ERC-20-Token"), ("fr-FR", "pas un jeton ERC-20"), ("en-GB", DETAIL)],
+)
+async def test_a_refusal_is_explained_in_the_readers_language(
+    locale: str, shown: str, arrive: Arrive
+) -> None:
+    alice = await arrive(locale=locale)
+    problem = {"status": 422, "code": "not_erc20", "detail": DETAIL}
+    await alice.context.route(
+        TOKENS.request, lambda route: route.fulfill(status=422, body=json.dumps(problem))
+    )
+    await alice.open_signed_in(TOKENS.path, an_address("alice"))
+    await alice.page.get_by_role("alert").get_by_text(shown).wait_for()

@@ -50,6 +50,16 @@ def test_every_code_of_a_report_has_a_text(prefix: str, stated: str) -> None:
     assert {f"{prefix}_{code}" for code in codes} - set(words) == set()
 
 
+def test_every_problem_that_has_a_text_exists() -> None:
+    """A code that was renamed would be explained in English without notice."""
+    folders = ("contracts", "services")
+    sources = [path.read_text() for each in folders for path in (ROOT / each).rglob("*.py")]
+    shared = texts(ROOT / "web" / "src" / "shared" / "words", "en")
+    codes = {key.removeprefix("problem_") for key in shared if key.startswith("problem_")}
+    unknown = {code for code in codes if not any(f'"{code}"' in source for source in sources)}
+    assert unknown == {"429", "503"}  # statuses, for codes without a text
+
+
 def values(text: str) -> set[str]:
     return set(re.findall(r"\{(\w+)\}", text))
 

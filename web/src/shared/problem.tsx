@@ -52,10 +52,13 @@ function waitOf(refusal: Refusal | null): number {
   return refusal.retryAfter <= MOST_SECONDS ? refusal.retryAfter : 0;
 }
 
-/** Say what happened in the reader's language where it follows from the status; else in the API's English. */
+/** Say what happened in the reader's language where it follows from the code or the status; else in the API's English. */
 function wording({ code, status, detail }: Refusal): { readonly text: string; readonly lang?: "en" } {
   if (code === "offline") return { text: say("unreachable") };
   if (detail && language.value === "en") return { text: detail };
+  const key = `problem_${code}`;
+  const text = say(key as Parameters<typeof say>[0]);
+  if (text !== key) return { text };
   if (status === 429) return { text: say("problem_429") };
   if (status === 503) return { text: say("problem_503") };
   return status >= 500 || !detail ? { text: say("failed") } : { text: detail, lang: "en" };
