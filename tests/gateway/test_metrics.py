@@ -3,12 +3,14 @@
 import socket
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from chassis.resilience.outages import OUTAGES
 from gateway.edge.metrics import Metrics
 from gateway.edge.server import serve
 from gateway.edge.worker_metrics import WorkerMetrics, merged, metrics_of_others
+from gateway.edge.workers import WORKER
 from tests.gateway.conftest import GatewayClient
 
 NO_REQUEST: Any = None
@@ -82,3 +84,19 @@ def test_samples_of_one_family_follow_one_header() -> None:
         '# HELP a A.\n# TYPE a gauge\na{worker="0"} 1.0\na{worker="1"} 2.0\n'
         "# HELP b B.\n# TYPE b gauge\n"
     )
+
+
+@pytest.fixture
+def first_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WORKER, "0")
+
+
+@pytest.mark.usefixtures("first_worker")
+async def test_the_first_worker_answers_for_all(client: GatewayClient) -> None:
+    async with (
+        serve(client.gateway.internal, HOST, 0, shutdown_seconds=0.1) as port,
+        client.session.get(f"http://{HOST}:{port}/metrics") as response,
+    ):
+        text = await response.text()
+    assert 'gateway_worker_up{worker="0"} 1' in text
+    assert 'gateway_jwks_age_seconds{worker="0"}' in text
