@@ -271,6 +271,7 @@ def test_a_variable_without_a_value_is_reported() -> None:
         steps(variables("api.example.com"), FIRST, page)
 
 
+@pytest.mark.timeout(420)
 def test_what_the_page_describes_runs_is_released_and_is_deleted_without_loss(
     settings: LocalSettings, aws: str, tmp_path: Any
 ) -> None:
@@ -280,4 +281,4 @@ def test_what_the_page_describes_runs_is_released_and_is_deleted_without_loss(
     )
     assert own.aws_url == aws
     with redis_server(own):
-        play(own, other_order=True)
+        play(own)

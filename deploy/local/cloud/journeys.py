@@ -18,6 +18,8 @@ from deploy.local.settings import HOST
 _CLIENT: Final = "203.0.113.7"
 """Address of the client, which the load balancer appends."""
 _PAUSE_SECONDS: Final = 0.2
+_WAIT_SECONDS: Final = 25
+"""The longest wait: a busy machine is not what is examined."""
 
 
 class Differs(Exception):
@@ -34,15 +36,26 @@ class Gateway:
     """Address of the local AWS."""
 
     def call(
-        self, method: str, path: str, token: str | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: Any = None,
+        *,
+        wait_seconds: int | None = None,
     ) -> tuple[int, Any]:
-        """Return the status and the JSON of a response."""
+        """Return the status and the JSON of a response.
+
+        `wait_seconds` is how long it waits for the outcome of a command; default: as the gateway.
+        """
         headers = {"X-Forwarded-For": _CLIENT, "X-Forwarded-Proto": "https"}
+        if wait_seconds is not None:
+            headers["Prefer"] = f"wait={wait_seconds}"
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         if body is not None:
             headers["Content-Type"] = "application/json"
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=60)
         try:
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, headers)
@@ -60,7 +73,7 @@ class Gateway:
         Raises:
             Differs: it has another status.
         """
-        seen, content = self.call(method, path, token, body)
+        seen, content = self.call(method, path, token, body, wait_seconds=_WAIT_SECONDS)
         if seen != status:
             raise Differs(f"{method} {path}: expected {status.value}, saw {seen}: {content}")
         return content
