@@ -16,7 +16,13 @@ LONGEST: Final = (
     "web/test_story_with_kills.py",
     "chaos/test_keys_away.py",
     "web/test_past.py",
+    "gateway/test_api_pages.py",
+    "chassis/run/test_refused_commands.py",
     "web/test_refusals.py",
+    "gateway/test_description_holds.py",
+    "chassis/views/test_recovery.py",
+    "gateway/test_bodies.py",
+    "gateway/test_docs_page_in_browser.py",
     "journeys/test_background_tasks.py",
     "web/test_session.py",
     "web/test_story.py",
@@ -38,7 +44,7 @@ LONGEST: Final = (
     "journeys/test_traces.py",
     "web/test_first_screen.py",
 )
-"""Files that take more than 15 s, by their seconds; those that wait alternate with busy ones."""
+"""Most files that take more than 15 s, roughly by their seconds, longest first."""
 _RANKS: Final = {TESTS / file: rank for rank, file in enumerate(LONGEST)}
 
 
