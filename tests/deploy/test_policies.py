@@ -1,19 +1,23 @@
 """Policies allow what the services do; `make test-policies` runs the journeys under them."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
+import boto3
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
 from deploy.folders import DATA_STACKS, ROOT, event_sourced_names
-from deploy.local.provision import deploy
-from deploy.local.settings import SERVICES, LocalSettings
+from deploy.local.provision import deploy, published
+from deploy.local.settings import REGION, SERVICES, LocalSettings
 from tests.support.policies import Permission, Policy, SignedRequest, permissions
-from tests.support.policy_use import JUSTIFIED, reason, unused
+from tests.support.policy_proxy import policy_proxy
+from tests.support.policy_use import JUSTIFIED, WIDE, Grant, too_wide, unjustified, use_of
 from tests.support.stack import Stack, local_settings, redis_server
 
 _PERMISSIONS: Final = {"transact_write_items": {"ConditionCheckItem", "PutItem"}}
@@ -224,14 +228,83 @@ def test_a_request_needs_permissions(request_: SignedRequest, needed: list[str])
     assert found == needed
 
 
-def test_a_grant_without_use_needs_a_reason() -> None:
-    line = '["{}", "dynamodb:Query", "arn:aws:dynamodb:::table/<stack>-{}-events", {}]'
+def use(*grants: tuple[str, str, bool]) -> dict[Grant, bool]:
+    """Return the recorded use of grants to compute: (action, resource, whether it was used)."""
     lines = [
-        line.format("compute", "compute", "true"),
-        line.format("compute", "compute", "false"),  # used in another stack
-        line.format("gateway", "compute", "false"),
+        json.dumps(["compute", action, f"arn:aws:dynamodb:::{resource}", used])
+        for action, resource, used in grants
     ]
-    (grant,) = unused(lines)
-    assert grant[0] == "gateway"
-    assert reason(grant) is None
-    assert all(len(why) > 20 for why in JUSTIFIED.values())
+    return use_of(lines)
+
+
+EVENTS, META = "table/<stack>-compute-events", "table/<stack>-compute-meta"
+
+
+def test_a_grant_is_used_if_one_stack_has_needed_it() -> None:
+    assert not unjustified(use(("dynamodb:Query", EVENTS, True), ("dynamodb:Query", EVENTS, False)))
+    (grant,) = unjustified(use(("dynamodb:Query", EVENTS, False)))
+    assert grant[0] == "compute"
+
+
+def test_a_grant_on_restored_tables_is_needed_as_long_as_that_on_the_table_is() -> None:
+    restored = ("dynamodb:Query", f"{EVENTS}-*", False)
+    assert unjustified(use(restored))
+    assert len(unjustified(use(restored, ("dynamodb:Query", EVENTS, False)))) == 2
+    assert not unjustified(use(restored, ("dynamodb:Query", EVENTS, True)))
+
+
+def test_a_grant_that_no_test_can_need_has_a_reason_for_this_table_alone() -> None:
+    assert not unjustified(use(("dynamodb:ConditionCheckItem", META, False)))
+    assert unjustified(use(("dynamodb:ConditionCheckItem", f"{META}s", False)))
+    assert unjustified(use(("dynamodb:ConditionCheckItem", META.replace("compute", "x"), False)))
+    for patterns in (JUSTIFIED, WIDE):
+        assert all("*" not in principal + action for principal, action, _ in patterns)
+        assert all(len(why) > 10 for why in patterns.values())
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [("dynamodb:*", EVENTS), ("dynamodb:Query", "table/*"), ("sqs:SendMessage", "<stack>-*")],
+)
+def test_a_grant_that_allows_more_than_one_request_shows_is_reported(
+    grant: tuple[str, str],
+) -> None:
+    assert too_wide(use((*grant, True)))
+    assert not too_wide(
+        use(("dynamodb:Query", EVENTS, True), ("dynamodb:Query", f"{EVENTS}-*", True))
+    )
+
+
+@pytest.mark.stack
+async def test_a_removed_grant_is_a_denial_and_an_added_one_is_unused(stack: Stack) -> None:
+    endpoint, name = stack.settings.aws_url, stack.settings.stack
+    names = published(endpoint, name)
+    described = Permission("dynamodb:DescribeTable", f"*:table/{name}-referrals-events")
+    with policy_proxy(endpoint, name, names) as proxy:
+        removed = {
+            grant for grant in proxy.policies["referrals"].granted if described.covers(grant)
+        }
+        added = Permission("dynamodb:DeleteTable", next(iter(removed)).resource)
+        policies = dict(proxy.policies)
+        dynamodb = boto3.client(
+            "dynamodb", endpoint_url=proxy.url, region_name=REGION,
+            aws_access_key_id="referrals", aws_secret_access_key="x",
+        )  # fmt: skip
+
+        def describe() -> None:
+            dynamodb.describe_table(TableName=f"{name}-referrals-events")
+
+        proxy.policies = policies
+        await asyncio.to_thread(describe)
+        assert not proxy.denied
+        granted = policies["referrals"].granted | {added}
+        proxy.policies = {**policies, "referrals": Policy(granted, frozenset())}
+        assert ("referrals", added) in proxy.unused()
+        assert not any(("referrals", grant) in proxy.unused() for grant in removed)
+        granted = policies["referrals"].granted - removed
+        proxy.policies = {**policies, "referrals": Policy(granted, frozenset())}
+        with pytest.raises(ClientError, match="AccessDenied"):
+            await asyncio.to_thread(describe)
+        assert [(principal, each.action) for principal, each in proxy.denied] == [
+            ("referrals", "dynamodb:DescribeTable")
+        ]
