@@ -1,5 +1,6 @@
 """Suppress all mail to an address: the aggregate of `suppression-…` (pure)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
@@ -11,6 +12,14 @@ from contracts.invites import (
     SuppressionCommand,
     SuppressionEvent,
 )
+
+_WEIGHTS: Final[Mapping[Reason, int]] = {
+    "unsubscribe": 1,
+    "member": 2,
+    "bounce": 3,
+    "complaint": 4,
+}
+"""Reasons in order: the person changed their mind, is here already, cannot be reached, objects."""
 
 # State
 
@@ -59,8 +68,10 @@ def decide(
 def _suppress(
     suppression: Suppression, command: SuppressAddress, context: DecisionContext
 ) -> list[SuppressionEvent]:
-    """Keep the first reason: a suppressed address is not suppressed again."""
-    if isinstance(suppression, Suppressed):
+    """Record a reason unless one that weighs as much is known: a complaint is never lost."""
+    if isinstance(suppression, Suppressed) and (
+        _WEIGHTS[suppression.reason] >= _WEIGHTS[command.reason]
+    ):
         return []
     return [
         AddressSuppressed(
