@@ -207,7 +207,7 @@ fuzz-gateway: setup  ## send valid and invalid requests generated from the OpenA
 
 ##@ Measure it (every bound is on a count, or on a ratio within one run)
 
-bench: setup  ## count the requests and write units of each command
+bench: setup  ## count the requests and write units of each command, and print what they cost (STORE=1 stores the counts)
 	@$(BIN)/python benchmarks/command_costs.py
 
 bench-gateway: setup  ## read path: compare with a bare server, a naive one and one in FastAPI (needs wrk)

@@ -2,12 +2,14 @@
 
 `make bench` runs the referrals service in this process, on a local AWS and a separate Redis, and
 counts every request that leaves it. Counts are the same on any machine; no time is measured. The
-first broken bound ends the run.
+first broken bound ends the run. The last tables say what a million commands, reads and mails cost;
+`STORE=1` stores the counts that docs/aws.md and its test are computed from.
 """
 
 import asyncio
 import json
 import logging
+import os
 import sys
 import tempfile
 import uuid
@@ -22,8 +24,10 @@ import structlog
 from aiobotocore.session import AioSession
 from redis.asyncio import Connection
 
+from benchmarks import prices
 from benchmarks.bounds import Bound, check_bounds
-from benchmarks.keys import REFERRALS_KEY
+from benchmarks.costs import COUNTS, stored_counts, tables
+from benchmarks.keys import INVITES_KEY, REFERRALS_KEY
 from chassis.bus.commands import CommandSender, IncomingCommand
 from chassis.bus.outcomes import OutcomeListener, Outcomes
 from chassis.bus.reactions import reaction
@@ -36,27 +40,42 @@ from chassis.run.resources import (
     stores_in,
 )
 from chassis.run.service import Application, Handlers
+from chassis.views.read_models import ReadModels
 from chassis.views.rebuild.watch import ReadModelWatcher
-from contracts.messages import Metadata
-from contracts.referrals import OpenAccount
+from contracts.invites import RegisterInviter, SendInvite
+from contracts.messages import Command, Metadata
+from contracts.referrals import ACCOUNTS, OpenAccount
 from deploy.local.provision import CREDENTIALS, deploy
 from deploy.local.settings import REGION, LocalSettings
 from faststream_sqs import SQSBroker
 from gateway import clients as gateway_clients
+from invites.app import INVITES, make_handlers
+from invites.sending_rate import SendingRate
+from invites.settings import Settings as InvitesSettings
 from redis_batching.connection import connect
 from referrals.app import REFERRALS
 from referrals.handlers import commands_for
 from referrals.settings import Settings
+from tests.invites.inbox import Inbox
+from tests.support.eventually import eventually
 from tests.support.stack import local_aws, local_settings, redis_server
 
 COMMANDS = 2_000
 WRITERS = 100
 """Requests that wait at the gateway at the same time."""
+ALONE = 50
+"""Commands that arrive one after the other."""
+MAILS = 500
+INVITATIONS = 10
+"""Invitations of one inviter."""
+TOLERANCE = 0.25
+"""Share by which the stored counts of requests that are sent in batches may differ."""
 CALLS_PER_MESSAGE = 0.35
 ROUND_TRIPS = 2
 
 App = Application[Any, Any, Any, Any]
 Rows = Mapping[str, object]
+Units = dict[str, float]
 
 
 @dataclass
@@ -81,6 +100,23 @@ class Counts:
         session.register("provide-client-params.dynamodb.TransactWriteItems", _request_units)
         session.register("after-call.dynamodb", self._received)
         return session
+
+    def units(self, each: int = 1) -> Units:
+        """Return what DynamoDB charges for, divided by a number of commands.
+
+        A query of a short stream is one read unit.
+        """
+        reads = self.requests["Query"] + self.requests["GetItem"]
+        return {
+            "write units": round(self.write_units / each, 2),
+            "read units": round(reads / each, 2),
+        }
+
+    def queue_requests(self, *, fifo: bool) -> int:
+        """Return the requests to queues; those to standard queues have another price."""
+        feedback = sum(n for name, n in self.requests.items() if name.endswith(" feedback"))
+        named = sum(n for name, n in self.requests.items() if " " in name)
+        return named - feedback if fifo else feedback
 
     def rows(self, **more: object) -> Rows:
         return {**dict(sorted(self.requests.items())), **more}
@@ -156,10 +192,17 @@ async def measure(settings: LocalSettings) -> int:
         app = assemble(REFERRALS, service, resources)
         subscribe(app, Handlers(on_event=reaction(app.handler, commands_for)))
         await ReadModelWatcher(app.rebuilder.projector).rebuild_needed()
-        await one_command(app, counts)
-        code = await under_load(settings, app, counts, session)
+        counted = {}
+        claimed, unclaimed = await one_command(app, counts)
+        counted["reads of a profile, a board or a list"] = await one_read(app, counts)
+        batched, code = await under_load(settings, app, counts, session)
+        alone = await one_after_the_other(settings, app, counts, session)
+        counted["commands, under load"] = unclaimed | {"FIFO requests": batched}
+        counted["commands, one at a time"] = unclaimed | {"FIFO requests": alone}
+        counted["new accounts, under load"] = claimed | {"FIFO requests": batched}
+        counted["invitations by mail, under load"] = await invitations(settings, resources, counts)
     await redis.aclose()
-    return code
+    return max(code, compare(counted))
 
 
 def bus(
@@ -175,14 +218,28 @@ def bus(
     )
 
 
-async def one_command(app: App, counts: Counts) -> None:
-    """Count append, project and outcome of a command, without the bus."""
+async def one_command(app: App, counts: Counts) -> tuple[Units, Units]:
+    """Count append, project and outcome of a command, without the bus.
+
+    Returns:
+        The units of a command that claims a name, and of one that does not.
+    """
     decider = REFERRALS.decider_for(app.settings)
     await _single(app, counts, decider, "a command that claims a code")
+    claimed = counts.units()
     unclaimed = replace(decider, claims=lambda _event: ())
     await _single(app, counts, unclaimed, "a command without a claim, as most are")
     require(counts.requests == {"Query": 1, "PutItem": 1}, "one Query, one PutItem")
     require(counts.write_units == 1, "one write unit")
+    return claimed, counts.units()
+
+
+async def one_read(app: App, counts: Counts) -> Units:
+    """Count the requests to AWS of a read: the gateway reads from Redis alone."""
+    counts.reset()
+    await ReadModels(app.resources.redis).view(ACCOUNTS, f"member-{member()}")
+    require(not counts.requests, "a read sends nothing to AWS")
+    return counts.units()
 
 
 async def _single(app: App, counts: Counts, decider: Decider[Any, Any, Any], what: str) -> None:
@@ -208,8 +265,32 @@ async def _single(app: App, counts: Counts, decider: Decider[Any, Any, Any], wha
     )
 
 
-async def under_load(settings: LocalSettings, app: App, counts: Counts, session: AioSession) -> int:
-    """Send over the bus as the gateway does; handle and delete as the service does."""
+async def under_load(
+    settings: LocalSettings, app: App, counts: Counts, session: AioSession
+) -> tuple[float, int]:
+    """Count the requests to SQS under load; return those for each command, and the exit code."""
+    await over_the_bus(settings, app, counts, session, commands=COMMANDS, writers=WRITERS)
+    return _report_load(counts)
+
+
+async def one_after_the_other(
+    settings: LocalSettings, app: App, counts: Counts, session: AioSession
+) -> float:
+    """Return the requests to SQS for each command, if each arrives alone."""
+    await over_the_bus(settings, app, counts, session, commands=ALONE, writers=1)
+    return round(sum(n for k, n in counts.requests.items() if k.endswith(" commands")) / ALONE, 1)
+
+
+async def over_the_bus(
+    settings: LocalSettings,
+    app: App,
+    counts: Counts,
+    session: AioSession,
+    *,
+    commands: int,
+    writers: int,
+) -> None:
+    """Send as the gateway does; handle and delete as the service does."""
     gateway = bus(settings, session, send_linger=gateway_clients.SEND_LINGER_SECONDS)
     sender = CommandSender(gateway, settings.stack)
     listener_redis = connect(settings.redis_url)
@@ -218,7 +299,7 @@ async def under_load(settings: LocalSettings, app: App, counts: Counts, session:
     await gateway.connect()
     await app.resources.broker.start()
     counts.reset()
-    free = asyncio.Semaphore(WRITERS)
+    free = asyncio.Semaphore(writers)
 
     async def write() -> None:
         command, metadata = command_of(member())
@@ -228,15 +309,78 @@ async def under_load(settings: LocalSettings, app: App, counts: Counts, session:
                 outcome = await listener.wait(metadata.command_id, announced, seconds=60)
         require(outcome is not None and outcome.state == "accepted", "every command has an outcome")
 
-    await asyncio.gather(*(write() for _ in range(COMMANDS)))
+    await asyncio.gather(*(write() for _ in range(commands)))
     await app.resources.broker.stop()
     await gateway.stop()
     listening.cancel()
     await listener_redis.aclose()
-    return _report_load(counts)
 
 
-def _report_load(counts: Counts) -> int:
+async def invitations(settings: LocalSettings, resources: Resources, counts: Counts) -> Units:
+    """Count what invitations cost from the command to the result of the mail, without SES."""
+    service = InvitesSettings(
+        stack=settings.stack,
+        redis_url=settings.redis_url,
+        invites_key=INVITES_KEY,
+        mail_quota_share=0,
+        tick_seconds=3_600,
+    )
+    counts.reset()
+    session, inbox = counts.session(), Inbox()
+    broker = bus(settings, session)
+    app = assemble(INVITES, service, replace(resources, broker=broker))
+    handlers = make_handlers(app, inbox, SendingRate(app.resources.redis, 1e6))
+    subscribe(app, handlers)
+    await ReadModelWatcher(app.rebuilder.projector).rebuild_needed()
+    inviters = [member() for _ in range(MAILS // INVITATIONS)]
+    for inviter in inviters:
+        register = RegisterInviter(member_id=inviter, email=f"{inviter}@example.com")
+        await app.handler.handle(internal(register))
+    await broker.start()
+    counts.reset()
+    sender, free = CommandSender(broker, settings.stack), asyncio.Semaphore(WRITERS)
+
+    async def invite(inviter: str, number: int) -> None:
+        command = SendInvite(inviter_id=inviter, email=f"{inviter[:8]}-{number}@example.org")
+        async with free:
+            await sender.send(command, internal(command).metadata)
+
+    await asyncio.gather(*(invite(each, n) for n in range(INVITATIONS) for each in inviters))
+
+    async def mailed() -> bool:
+        return len(inbox.mails) == MAILS
+
+    await eventually(mailed, seconds=300)
+    await broker.stop()
+    calls = round(counts.queue_requests(fifo=True) / MAILS, 1)
+    return counts.units(MAILS) | {"FIFO requests": calls, "mails": len(inbox.mails) / MAILS}
+
+
+def compare(counted: Mapping[str, Units]) -> int:
+    """Print what the counted requests cost; return whether the stored counts differ."""
+    print(f"\nCosts, list prices of {prices.REGION} as of {prices.AS_OF}\n\n{tables(counted)}")
+    if "STORE" in os.environ:
+        COUNTS.write_text(json.dumps(counted, indent=1) + "\n")
+    return check_bounds(
+        *(
+            Bound(
+                f"{kind}: {unit}",
+                counted[kind][unit],
+                least=number * (1 - TOLERANCE) - 0.05,
+                most=number * (1 + TOLERANCE) + 0.05,
+            )
+            for kind, units in stored_counts().items()
+            for unit, number in units.items()
+        )
+    )
+
+
+def internal(command: Command) -> IncomingCommand[Any]:
+    key = member()
+    return IncomingCommand.internal(command, Metadata(command_id=key, correlation_id=key))
+
+
+def _report_load(counts: Counts) -> tuple[float, int]:
     commands = {k: n for k, n in counts.requests.items() if k.endswith(" commands")}
     announced = sum(n for k, n in counts.requests.items() if k.endswith(" announcements"))
     per_message = sum(commands.values()) / COMMANDS
@@ -249,7 +393,8 @@ def _report_load(counts: Counts) -> int:
             "Redis": f"{counts.round_trips / COMMANDS:.3f} round trips per command",
         },
     )
-    return check_bounds(Bound("SQS calls per command", per_message, most=CALLS_PER_MESSAGE))
+    bound = Bound("SQS calls per command", per_message, most=CALLS_PER_MESSAGE)
+    return round(per_message, 2), check_bounds(bound)
 
 
 def command_of(subject: str) -> tuple[OpenAccount, Metadata]:

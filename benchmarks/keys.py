@@ -5,3 +5,4 @@ from typing import Final
 from pydantic import SecretStr
 
 REFERRALS_KEY: Final = SecretStr("a-key-of-benchmarks-that-is-long-enough")
+INVITES_KEY: Final = SecretStr("another-key-of-benchmarks-that-is-long-enough")
