@@ -2,7 +2,7 @@
 
 Prices are public list prices on demand, without discounts, free tiers, taxes and support. Look at
 the pages before you decide on their ground, and change the numbers here: `make bench` prints the
-tables of docs/aws.md anew.
+tables of docs/aws.md again.
 """
 
 from dataclasses import dataclass
