@@ -8,6 +8,7 @@ and parses the reply. The libraries are used as documented, asynchronous, on Red
 token bucket or its cheapest strategy.
 """
 
+import argparse
 import asyncio
 import statistics
 import sys
@@ -35,8 +36,6 @@ from token_bucket.limits import Limit, LimitTable, Scope
 
 CALLERS = 64
 PEOPLE = 1_000
-ROUNDS = 7
-CALLS = 12_000
 UNREACHED = 10_000_000
 MIN_SHARE = 0.9
 """Share of the raw script's throughput."""
@@ -44,9 +43,9 @@ MIN_SHARE = 0.9
 Take = Callable[[str], Awaitable[object]]
 
 
-async def throughput(take: Take, first: int) -> float:
+async def throughput(take: Take, first: int, calls: int) -> float:
     """Return the calls per second of all callers together."""
-    numbers = iter(range(first, first + CALLS))
+    numbers = iter(range(first, first + calls))
 
     async def caller() -> None:
         for number in numbers:
@@ -54,7 +53,7 @@ async def throughput(take: Take, first: int) -> float:
 
     started = time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
-    return CALLS / (time.perf_counter() - started)
+    return calls / (time.perf_counter() - started)
 
 
 def ours(redis: Any) -> Take:
@@ -107,7 +106,7 @@ def library_throttled(url: str) -> Take:
     return take
 
 
-async def measure(url: str) -> dict[str, list[float]]:
+async def measure(url: str, rounds: int, calls: int) -> dict[str, list[float]]:
     redis = cancellation_safe(BatchingRedis.from_url(url))
     await redis.script_load(TAKE_SCRIPT)
     takers = {
@@ -117,20 +116,27 @@ async def measure(url: str) -> dict[str, list[float]]:
         "throttled-py": library_throttled(url),
     }
     for take in takers.values():  # open connections
-        await throughput(take, 0)
+        await throughput(take, 0, calls)
     seen: dict[str, list[float]] = {name: [] for name in takers}
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         for name, take in takers.items():
-            seen[name].append(await throughput(take, turn * CALLS))
+            seen[name].append(await throughput(take, turn * calls, calls))
     await redis.aclose()
     return seen
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--calls", type=int, default=12_000, help="calls per round")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, redis_server(local_settings(Path(folder))) as url:
-        seen = uvloop.run(measure(url))
+        seen = uvloop.run(measure(url, arguments.rounds, arguments.calls))
     medians = {name: statistics.median(rounds) for name, rounds in seen.items()}
-    print(f"{CALLERS} callers, {PEOPLE} people, {ROUNDS} rounds of {CALLS:,} calls\n")
+    print(
+        f"{CALLERS} callers, {PEOPLE} people, "
+        f"{arguments.rounds} rounds of {arguments.calls:,} calls\n"
+    )
     for name, median in medians.items():
         print(f"  {name:<14}{median:>10,.0f} calls/s   {median / medians['raw script']:.2f} of raw")
     ratios = {name: medians["limiter"] / median for name, median in medians.items()}

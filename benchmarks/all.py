@@ -1,0 +1,184 @@
+"""Run every benchmark at a reduced size and print all bounds in one table: `make bench-all`.
+
+Takes about ten minutes on two idle cores; a benchmark that takes ten itself is stopped. What was
+measured is appended to docs/benchmarks/history.jsonl, and docs/benchmarks/history.svg is drawn
+again. With `--at COMMIT` the benchmarks of an earlier commit are run on the code of that commit, in
+a temporary folder.
+
+Left out: `worlds`, which takes half an hour, and `web_pages`, which needs a running demo.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.history_plot import draw
+from benchmarks.memory import checked_out
+from deploy.folders import ROOT
+
+HISTORY: Final = ROOT / "docs" / "benchmarks" / "history.jsonl"
+PLOT: Final = HISTORY.with_suffix(".svg")
+_LINE: Final = re.compile(r"^  (ok|BROKEN) +(.+?) *(-?\d+\.\d+)   (at (?:least|most) .+)$")
+_LIMIT: Final = re.compile(r"at (least|most) (\S+)")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Describe how one benchmark is run."""
+
+    name: str
+    arguments: Sequence[str] = ()
+    seconds: int = 600
+    """Time after which it is stopped and counts as broken."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+RUNS: Final = (
+    Run("command_costs"),
+    Run("limiter", ["--rounds", "7", "--calls", "4000"]),
+    Run("sqs", ["--messages", "3000"]),
+    Run("replay", ["--events", "10000", "50000", "--compare", "20000"]),
+    Run("gateway_reads", ["--seconds", "1"]),
+    Run("gateway_writes", ["--rounds", "3", "--single", "15", "--load", "300"]),
+    Run("boards", ["--small", "10000", "--large", "100000"]),
+    Run("streams"),
+    Run("bulk_invites", environment={"INVITES": "2000"}),
+    Run("clusters", ["0.25"]),
+    Run("memory"),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Hold one bound as a benchmark has printed it; a benchmark that failed has no numbers."""
+
+    benchmark: str
+    name: str
+    holds: bool
+    measured: float | None = None
+    least: float | None = None
+    most: float | None = None
+
+
+def main() -> int:
+    arguments = _arguments()
+    if arguments.plot:
+        draw(HISTORY, PLOT)
+        return 0
+    chosen = [run for run in RUNS if not arguments.only or run.name in arguments.only]
+    if arguments.at is None:
+        results = run_all(chosen, ROOT)
+    else:
+        with checked_out(arguments.at) as root:
+            for folder in (".venv", ".venv-aws"):
+                (root / folder).symlink_to(ROOT / folder)
+            results = run_all(chosen, root)
+    print_table(results)
+    store(results, arguments.at or "HEAD")
+    draw(HISTORY, PLOT)
+    return 0 if all(result.holds for result in results) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--at", help="measure this commit instead, with its own benchmarks")
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=[run.name for run in RUNS])
+    parser.add_argument("--plot", action="store_true", help="only draw the plot again")
+    return parser.parse_args()
+
+
+def run_all(runs: Sequence[Run], root: Path) -> list[Result]:
+    results: list[Result] = []
+    for run in runs:
+        started = time.monotonic()
+        results += run_one(run, root)
+        print(f"{run.name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+    return results
+
+
+def run_one(run: Run, root: Path) -> list[Result]:
+    """Run a benchmark of the source tree `root`; return the bounds that it printed."""
+    environment = {
+        **os.environ,
+        **run.environment,
+        "PYTHONPATH": os.pathsep.join(str(root / part) for part in ("services", "libs", "")),
+    }
+    try:
+        done = subprocess.run(  # noqa: S603  a program of our own
+            [sys.executable, str(root / "benchmarks" / f"{run.name}.py"), *run.arguments],
+            env=environment, cwd=root, capture_output=True, text=True, timeout=run.seconds,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return [Result(run.name, f"was stopped after {run.seconds} s", holds=False)]
+    results = [
+        result for line in done.stdout.splitlines() if (result := parse(run.name, line)) is not None
+    ]
+    if not results or done.returncode not in (0, 1):
+        sys.stderr.write(done.stderr[-2_000:])
+        results.append(Result(run.name, f"ended with exit code {done.returncode}", holds=False))
+    return results
+
+
+def parse(benchmark: str, line: str) -> Result | None:
+    """Read a line that `benchmarks/bounds.py` has printed; None if it is another one."""
+    found = _LINE.match(line)
+    if found is None:
+        return None
+    limits = {name: float(value) for name, value in _LIMIT.findall(found[4])}
+    return Result(benchmark, found[2], found[1] == "ok", float(found[3]), **limits)
+
+
+def print_table(results: Sequence[Result]) -> None:
+    print(f"\n{'':<6}  {'benchmark':<16}{'bound':<72}{'measured':>9}   limit")
+    for result in results:
+        sign = "pass" if result.holds else "FAIL"
+        measured = "" if result.measured is None else f"{result.measured:.2f}"
+        limits = [f"at least {result.least:g}"] if result.least is not None else []
+        limits += [f"at most {result.most:g}"] if result.most is not None else []
+        print(
+            f"{sign:<6}  {result.benchmark:<16}{result.name:<72}{measured:>9}   "
+            f"{' and '.join(limits)}"
+        )
+    failed = sum(not result.holds for result in results)
+    print(f"\n{failed} of {len(results)} bounds failed" if failed else "\nall bounds hold")
+
+
+def store(results: Sequence[Result], commit: str) -> None:
+    """Append what was measured: a JSON line for each bound."""
+    about: dict[str, Any] = {
+        "commit": git("rev-parse", "--short=7", commit),
+        "date": git("show", "--no-patch", "--format=%cI", commit),
+    }
+    HISTORY.parent.mkdir(parents=True, exist_ok=True)
+    with HISTORY.open("a") as file:
+        for result in results:
+            if result.measured is None:
+                continue
+            row = about | {
+                "benchmark": result.benchmark,
+                "name": result.name,
+                "measured": result.measured,
+                "least": result.least,
+                "most": result.most,
+            }
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(  # noqa: S603  our arguments
+        ["git", "-C", str(ROOT), *arguments],  # noqa: S607
+        check=True, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
