@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -111,20 +112,23 @@ def run_one(run: Run, root: Path) -> list[Result]:
         **run.environment,
         "PYTHONPATH": os.pathsep.join(str(root / part) for part in ("services", "libs", "")),
     }
+    process = subprocess.Popen(  # noqa: S603  a program of our own
+        [sys.executable, str(root / "benchmarks" / f"{run.name}.py"), *run.arguments],
+        env=environment, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
     try:
-        done = subprocess.run(  # noqa: S603  a program of our own
-            [sys.executable, str(root / "benchmarks" / f"{run.name}.py"), *run.arguments],
-            env=environment, cwd=root, capture_output=True, text=True, timeout=run.seconds,
-            check=False,
-        )  # fmt: skip
+        output, errors = process.communicate(timeout=run.seconds)
     except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # with the servers that it has started
+        process.communicate()
         return [Result(run.name, f"was stopped after {run.seconds} s", holds=False)]
     results = [
-        result for line in done.stdout.splitlines() if (result := parse(run.name, line)) is not None
+        result for line in output.splitlines() if (result := parse(run.name, line)) is not None
     ]
-    if not results or done.returncode not in (0, 1):
-        sys.stderr.write(done.stderr[-2_000:])
-        results.append(Result(run.name, f"ended with exit code {done.returncode}", holds=False))
+    if not results or process.returncode not in (0, 1):
+        sys.stderr.write(errors[-2_000:])
+        results.append(Result(run.name, f"ended with exit code {process.returncode}", holds=False))
     return results
 
 
