@@ -119,6 +119,17 @@ browser: setup  ## install Chromium for the tests of pages (needs npm and apt; w
 try-browser:
 	@if command -v npm >/dev/null; then $(MAKE) browser || echo "Chromium could not be installed: its tests will be skipped" >&2; fi
 
+##@ Images
+
+images: setup sbom-library  ## build all images without a container engine, then start and stop each (needs root on Debian or Ubuntu)
+	@$(BIN)/python -m deploy.images
+
+sbom: setup sbom-library  ## describe an image in CycloneDX: SERVICE=referrals CONTENTS=contents.json
+	@$(BIN)/python -m deploy.images.sbom $(SERVICE) $(CONTENTS)
+
+sbom-library:
+	@$(PYTHON) deploy/build_environment.py .local/sbom=requirements-sbom.lock
+
 ##@ Update generated files
 
 generate: setup  ## write what follows from the services: stacks, compose file, description of the bus
@@ -137,6 +148,7 @@ lock: setup  ## resolve all dependencies again into the hashed locks
 	@$(LOCK) -c requirements-dev.lock requirements-uv.in -o requirements-uv.lock
 	@$(LOCK) -c requirements-dev.lock requirements-browser.in -o requirements-browser.lock
 	@$(LOCK) requirements-aws.in -o requirements-aws.lock
+	@$(LOCK) requirements-sbom.in -o requirements-sbom.lock
 	@$(LOCK) requirements-node.in -o requirements-node.lock
 	@for folder in web tests/packages/*; do npm --prefix $$folder install --silent --package-lock-only; done
 

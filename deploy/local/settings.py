@@ -34,7 +34,9 @@ def port_setting(service: str) -> str:
 
 
 def _service_ports() -> dict[str, int]:
-    variables = {service: os.environ.get(_port_variable(service)) for service in SERVICES}
+    # the container that provisions has no gateway, and has to know its port
+    names = {*SERVICES, GATEWAY}
+    variables = {service: os.environ.get(_port_variable(service)) for service in names}
     return {service: int(port) for service, port in variables.items() if port}
 
 

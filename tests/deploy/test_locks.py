@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -141,13 +142,17 @@ def dependencies(package: str) -> set[str]:
 
 
 def imports(folder: Path) -> set[str]:
+    paths = (path for path in folder.rglob("*.py") if "tests" not in path.relative_to(folder).parts)
+    return {module for path in paths for module in imports_of(path)}
+
+
+@cache
+def imports_of(path: Path) -> set[str]:
+    """Return the top-level modules that a file imports."""
     found = set()
-    for path in folder.rglob("*.py"):
-        if "tests" in path.relative_to(folder).parts:
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module.partition(".")[0])
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
     return found

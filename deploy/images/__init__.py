@@ -1,0 +1,1 @@
+"""Build the images of the services without a container engine, and try each of them."""
