@@ -3,7 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 UNUSED: Final = (
     "opentelemetry",  # by redis-py, for metrics that we do not switch on
@@ -19,7 +19,8 @@ def without_unused_packages() -> Iterator[None]:
     Afterwards they can be imported, as traces do with OpenTelemetry. The three take 9 MB.
     """
     hidden = [name for name in UNUSED if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  None: not to be imported
+    not_to_be_imported: dict[str, Any] = dict.fromkeys(hidden)
+    sys.modules.update(not_to_be_imported)
     try:
         yield
     finally:
