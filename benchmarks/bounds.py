@@ -1,7 +1,8 @@
 """Print the bounds of a benchmark, each with what was measured and whether it holds.
 
 A bound is an exact count or a ratio of two measurements of one run, never an absolute time: a slow
-machine slows both sides of a ratio.
+machine slows both sides of a ratio. A bound that holds what is reached can have a goal beyond it; a
+decision says why the goal is missed.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,14 @@ class Bound:
     measured: float
     least: float | None = None
     most: float | None = None
+    goal: float | None = None
+    """Number to reach, beyond the limit."""
+
+    @property
+    def reaches_goal(self) -> bool:
+        if self.goal is None:
+            return True
+        return self.measured <= self.goal if self.least is None else self.measured >= self.goal
 
     @property
     def holds(self) -> bool:
@@ -24,6 +33,8 @@ class Bound:
     def __str__(self) -> str:
         limits = [f"at least {self.least:g}"] if self.least is not None else []
         limits += [f"at most {self.most:g}"] if self.most is not None else []
+        if self.goal is not None:
+            limits.append(f"goal {self.goal:g} {'reached' if self.reaches_goal else 'missed'}")
         sign = "ok    " if self.holds else "BROKEN"
         return f"  {sign}  {self.name:<56}{self.measured:>8.2f}   {' and '.join(limits)}"
 

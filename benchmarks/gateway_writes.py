@@ -53,6 +53,8 @@ WRITERS = 200
 PERIOD_SECONDS = 0.1
 """Interval at which the local AWS looks for messages."""
 LATENCY_LIMIT, THROUGHPUT_FLOOR, CPU_LIMIT = 1.5, 0.7, 0.8
+LATENCY_GOAL, THROUGHPUT_GOAL, CPU_GOAL = 1.1, 1.5, 0.5
+"""Decision 52 says why that of the CPU is missed."""
 
 Write = Callable[[], Awaitable[None]]
 
@@ -286,9 +288,9 @@ def report(ours: Candidate, bare: Candidate) -> int:
     # the sender of the bare loop is in the process of the client
     cpu = _median_ratio(ours.cpu_of("gateway", "referrals"), bare.cpu_of("client", "consumer"))
     return check_bounds(
-        Bound("median latency, ours / bare loop", slower, most=LATENCY_LIMIT),
-        Bound("throughput, ours / bare loop", share, least=THROUGHPUT_FLOOR),
-        Bound("CPU of gateway and service / bare loop", cpu, most=CPU_LIMIT),
+        Bound("median latency, ours / bare loop", slower, most=LATENCY_LIMIT, goal=LATENCY_GOAL),
+        Bound("throughput, ours / bare loop", share, least=THROUGHPUT_FLOOR, goal=THROUGHPUT_GOAL),
+        Bound("CPU of gateway and service / bare loop", cpu, most=CPU_LIMIT, goal=CPU_GOAL),
     )
 
 

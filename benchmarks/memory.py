@@ -31,7 +31,8 @@ from tests.support.stack import Stack, local_aws, local_settings, redis_server, 
 BASELINE: Final = "dfe329e"
 """The commit before services stopped importing what they do not use."""
 MAX_RATIOS: Final = {"compute": 0.75, "invites": 0.88, "referrals": 0.93, "gateway": 0.86}
-"""Decision 53 says why 0.7 is not reached: importing the libraries alone takes 0.68."""
+GOAL: Final = 0.7
+"""Decision 53 says why it is missed: importing the libraries alone takes 0.68."""
 IDLE_SECONDS: Final = 8
 """Time for the background tasks to make their first round."""
 SOURCES: Final = ("chassis", "contracts", "libs", "services")
@@ -118,6 +119,7 @@ def bounds(before: Memory, now: Memory) -> Sequence[Bound]:
             f"RSS of {name}, idle: now / before",
             now[name]["Rss"] / before[name]["Rss"],
             most=MAX_RATIOS.get(name, 1.0),
+            goal=GOAL,
         )
         for name in SERVICES
     ]

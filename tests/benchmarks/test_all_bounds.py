@@ -15,6 +15,8 @@ from benchmarks.history_plot import draw
         Bound("calls/s, limiter / raw script", 0.91, least=0.9),
         Bound("RSS of compute, idle: now / before", 1.0, most=0.7),
         Bound("SES calls per invitation", 1.0, least=1, most=1),
+        Bound("CPU per request: hello / gateway", 0.5, least=0.42, goal=0.55),
+        Bound("CPU of gateway and service / bare loop", 0.5, most=0.8, goal=0.5),
         Bound("a name of more than fifty-six characters, which the number follows closely", 2.5),
         Bound("MB of memory, largest - smallest log", 120.25, most=20),
     ],
@@ -26,8 +28,24 @@ def test_a_printed_bound_is_read_back(bound: Bound) -> None:
         assert read is None
     else:
         assert read == Result(
-            "some", bound.name, bound.holds, bound.measured, bound.least, bound.most
+            "some",
+            bound.name,
+            bound.holds,
+            bound.measured,
+            bound.least,
+            bound.most,
+            bound.goal,
+            bound.reaches_goal,
         )
+
+
+def test_a_bound_that_misses_its_goal_does_not_pass() -> None:
+    signs = {
+        measured: read.sign
+        for measured in (0.4, 0.5, 0.6)
+        if (read := parse("reads", str(Bound("hello", measured, least=0.45, goal=0.55))))
+    }
+    assert signs == {0.4: "FAIL", 0.5: "MISS", 0.6: "pass"}
 
 
 def test_other_lines_are_no_bounds() -> None:
