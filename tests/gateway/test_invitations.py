@@ -118,7 +118,9 @@ async def test_one_click_unsubscribes_and_the_page_has_a_button(client: GatewayC
     assert b'method="post"' in page.body
     form = {"List-Unsubscribe": "One-Click"}
     for _ in range(2):
-        assert (await client.post(path, data=form)).status == 200
+        done = await client.post(path, data=form)
+        assert done.status == 200
+        assert b'href="/app/"' in done.body
     assert (await client.post(f"/v1/unsubscribe/{STRANGER}", data=form)).status == 404
 
 

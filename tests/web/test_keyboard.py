@@ -113,4 +113,6 @@ async def test_an_invitation_is_accepted_and_another_declined_and_unsubscribed(
     await bob.page.goto(await unsubscribe_link_in_mail(site, address))
     await bob.text("Do you want to stop all invitations")
     await choose(bob.page, "Unsubscribe")
-    await bob.text("You will receive no more invitations at this address.")
+    await bob.text("Invitations from members will no longer be mailed to this address.")
+    await choose(bob.page, "Go to Vouch")
+    await bob.page.wait_for_url("**/app/")

@@ -1,8 +1,9 @@
 """The demo has a past, which the member's page shows as it was on any day."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 
 from redis.asyncio import Redis
 
@@ -47,6 +48,12 @@ async def seed_in_part(site: Stack) -> None:
     await redis.aclose()
 
 
+async def ends_of_lines(page: Any) -> list[str]:
+    """Return the places, from the left, where the lines of points and rank end."""
+    lines = [await line.get_attribute("d") for line in await page.locator("path.line").all()]
+    return [re.findall(r"[HM]([\d.]+)", line)[-1] for line in lines]
+
+
 async def test_the_page_shows_how_points_and_rank_were(arrive: Arrive, site: Stack) -> None:
     write_environment(site.settings.service_env, {**site.environment, **links_to(site)})
     await seed_in_part(site)
@@ -67,6 +74,12 @@ async def test_the_page_shows_how_points_and_rank_were(arrive: Arrive, site: Sta
     await alice.page.get_by_role("button", name="30 days").click()
     ranks = alice.page.get_by_role("img", name="Rank:")
     await ranks.locator("circle").nth(11).wait_for(state="attached")  # closed days
+    assert await ends_of_lines(alice.page) == ["632.0", "632.0"]  # the right edge
+    for table in await alice.page.locator("figure tbody").all():
+        days = await table.locator("td:first-child").all_text_contents()
+        assert len(days) == len(set(days))
+    assert await alice.shows("ledger").locator("summary").count() == 4
+    await alice.text("These are the seats of today.")
     await alice.page.get_by_role("button", name="Back to now").click()
     await alice.shows("points").get_by_text("600", exact=True).wait_for()
 
@@ -83,3 +96,5 @@ async def test_the_page_shows_how_points_and_rank_were(arrive: Arrive, site: Sta
     for address, state in {**INVITED, EXPIRED: "expired"}.items():
         row = alice.shows("invitations").get_by_role("listitem").filter(has_text=address).first
         await row.get_by_text(STATES[state], exact=True).first.wait_for()
+        if state == "failed":
+            assert await row.locator("li.reached").count() == 1

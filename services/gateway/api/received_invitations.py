@@ -39,7 +39,7 @@ from gateway.http.bodies import Body
 from gateway.http.command_responses import repeat_later
 from gateway.http.commands import Commands
 from gateway.http.languages import language_of
-from gateway.http.pages import HTML, page_response
+from gateway.http.pages import HTML, PAGES_PATH, page_response
 from gateway.http.problems import Problem, not_found
 from gateway.http.requests import read_body
 from gateway.http.responses import Response, json_response
@@ -132,7 +132,9 @@ class ReceivedInvitations:
         command = Unsubscribe(invite_id=INVITATIONS.key(stream), token_hash=token_digest(token))
         await self.commands.execute(context, command)
         language = language_of(context.request)
-        return page_response(UNSUBSCRIBE_WORDS[language].done, language=language)
+        say = UNSUBSCRIBE_WORDS[language]
+        link = f'<p><a href="{PAGES_PATH}">{say.back}</a></p>'
+        return page_response(say.done, link, language=language)
 
     async def show_unsubscribe(self, context: RequestContext) -> Response:
         """Return a page with a button; the page is the same for every token."""

@@ -12,22 +12,27 @@ class UnsubscribeWords(NamedTuple):
     question: str
     button: str
     done: str
+    back: str
+    """Label of the link to the pages."""
 
 
 UNSUBSCRIBE_WORDS: Final[Mapping[Language, UnsubscribeWords]] = {
     "en": UnsubscribeWords(
         "Do you want to stop all invitations to this address?",
         "Unsubscribe",
-        "You will receive no more invitations at this address.",
+        "Done. Invitations from members will no longer be mailed to this address.",
+        "Go to Vouch",
     ),
     "de": UnsubscribeWords(
         "Möchten Sie an dieser Adresse keine Einladungen mehr erhalten?",
         "Abbestellen",
-        "Sie erhalten an dieser Adresse keine Einladungen mehr.",
+        "Erledigt. Einladungen von Mitgliedern werden nicht mehr an diese Adresse gesendet.",
+        "Zu Vouch",
     ),
     "fr": UnsubscribeWords(
         "Voulez-vous ne plus recevoir d'invitations à cette adresse ?",
         "Se désabonner",
-        "Vous ne recevrez plus d'invitations à cette adresse.",
+        "C'est fait. Les invitations des membres ne seront plus envoyées à cette adresse.",
+        "Aller à Vouch",
     ),
 }

@@ -11,7 +11,9 @@ from gateway.http.problems import PROBLEM_TYPE, Problem
 from gateway.http.responses import JSON_TYPE, Response
 
 HTML: Final = "text/html"
-STYLE_PATH: Final = "/app/pages.css"
+PAGES_PATH: Final = "/app/"
+"""The web pages."""
+STYLE_PATH: Final = f"{PAGES_PATH}pages.css"
 """The style sheet of the web pages, under an address that never changes."""
 _TITLE: Final = "Vouch"
 _HEADERS: Final = {

@@ -1,12 +1,7 @@
 // Draw numbers over time as steps, with the same numbers as a table.
 
-import { date, number } from "./words";
-
-export interface Point {
-  /** UNIX seconds. */
-  readonly at: number;
-  readonly value: number;
-}
+import { counted, lastOfDays, type Point } from "./days";
+import { date, moment, number } from "./words";
 
 interface ChartProps {
   readonly title: string;
@@ -54,16 +49,16 @@ export function Chart(props: ChartProps) {
           </g>
         ))}
         <text class="axis" x={LEFT} y={HEIGHT - 8}>
-          {date(from, { day: "numeric", month: "short" })}
+          {date(from, { day: "numeric", month: "short", timeZone: "UTC" })}
         </text>
         <text class="axis" x={WIDTH - 8} y={HEIGHT - 8} text-anchor="end">
-          {date(to, { day: "numeric", month: "short" })}
+          {date(counted(to), { day: "numeric", month: "short", timeZone: "UTC" })}
         </text>
         {typeof props.marked === "number" && <line class="mark" x1={x(props.marked)} x2={x(props.marked)} y1={TOP} y2={HEIGHT - BOTTOM} />}
         <path class="line" d={stepsOf(points, props.longest, x, y)} />
         {points.map(({ at, value }) => (
           <circle key={at} class="point" cx={x(at)} cy={y(value)} r={points.length > 60 ? 1.5 : 3}>
-            <title>{`${date(at)}: ${number(value)}`}</title>
+            <title>{`${moment(at)}: ${number(value)}`}</title>
           </circle>
         ))}
       </svg>
@@ -80,9 +75,9 @@ export function Chart(props: ChartProps) {
               </tr>
             </thead>
             <tbody>
-              {points.toReversed().map(({ at, value }) => (
+              {lastOfDays(points).map(({ at, value }) => (
                 <tr key={at}>
-                  <td>{date(at)}</td>
+                  <td>{date(counted(at), { dateStyle: "medium", timeZone: "UTC" })}</td>
                   <td class="number">{number(value)}</td>
                 </tr>
               ))}

@@ -1,6 +1,7 @@
 // Show texts in the reader's language: English, German or French.
 
 import { signal } from "@preact/signals";
+import { localeOf } from "./locale";
 
 export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français" } as const;
 export type Language = keyof typeof LANGUAGES;
@@ -56,24 +57,21 @@ function preferred(): Language {
   return (wanted.find((each) => each in LANGUAGES) as Language | undefined) ?? "en";
 }
 
+function locale(): string {
+  return localeOf(language.value, navigator.languages);
+}
+
 /** Format a number as the language writes it. */
 export function number(value: number, options?: Intl.NumberFormatOptions): string {
-  return new Intl.NumberFormat(language.value, options).format(value);
+  return new Intl.NumberFormat(locale(), options).format(value);
 }
 
 /** Format UNIX seconds as a date, by default a medium one. */
 export function date(at: number, options: Intl.DateTimeFormatOptions = { dateStyle: "medium" }): string {
-  return new Intl.DateTimeFormat(language.value, options).format(1000 * at);
+  return new Intl.DateTimeFormat(locale(), options).format(1000 * at);
 }
 
 /** Format UNIX seconds as a date and a time. */
 export function moment(at: number): string {
   return date(at, { dateStyle: "medium", timeStyle: "short" });
-}
-
-/** Format a duration in seconds by its largest unit, such as "in 5 minutes" or "2 days ago". */
-export function relative(duration: number): string {
-  const units: readonly [Intl.RelativeTimeFormatUnit, number][] = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
-  const [unit, size] = units.find(([, each]) => Math.abs(duration) >= each) ?? ["second", 1];
-  return new Intl.RelativeTimeFormat(language.value, { numeric: "auto" }).format(Math.round(duration / size), unit);
 }

@@ -64,7 +64,7 @@ export function BoardPage() {
           )}
         </div>
         <Problem error={loaded.error} retry={loaded.reload} />
-        {loaded.data && <Board first={loaded.data} isLive={past === null} canGoOn={isTop && past === null} period={period} />}
+        {loaded.data && <Board first={loaded.data} isLive={past === null} canGoOn={isTop && past === null} period={period} showTop={isTop || past !== null ? null : () => setTop(true)} />}
       </section>
       <Appearance done={() => setSaves((before) => before + 1)} />
     </div>
@@ -76,9 +76,11 @@ interface BoardProps {
   readonly isLive: boolean;
   readonly canGoOn: boolean;
   readonly period: Period;
+  /** Show the board from the top; null if it is. */
+  readonly showTop: (() => void) | null;
 }
 
-function Board({ first, isLive, canGoOn, period }: BoardProps) {
+function Board({ first, isLive, canGoOn, period, showTop }: BoardProps) {
   const [further, setFurther] = useState<readonly LeaderboardPage[]>([]);
   useEffect(() => setFurther([]), [first]);
   const next = further.at(-1)?.next ?? first.next;
@@ -111,6 +113,14 @@ function Board({ first, isLive, canGoOn, period }: BoardProps) {
             {first.me && !rows.some(({ isMe }) => isMe) && <Row row={first.me} />}
           </tbody>
         </table>
+      )}
+      {showTop && first.me && rows.length < first.total && (
+        <div class="row">
+          <span class="small quiet">{t("boardAround")}</span>
+          <button class="compact" onClick={showTop}>
+            {t("showTop")}
+          </button>
+        </div>
       )}
       {!first.me && <p class="notice">{t("notOnBoard")}</p>}
       {isBehind && <p class="small quiet">{t("boardUpdating")}</p>}

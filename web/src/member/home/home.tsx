@@ -1,6 +1,8 @@
 // Home: the code, the seats, points and rank over time, and where each point comes from.
 
+import { useState } from "preact/hooks";
 import { versionOf } from "../../shared/api";
+import { endOf } from "../../shared/days";
 import { Problem } from "../../shared/problem";
 import { useResource } from "../../shared/resource";
 import { say } from "../../shared/texts";
@@ -14,6 +16,7 @@ import { Seats } from "./seats";
 
 export function HomePage() {
   const overview = useResource(takeOverview, []);
+  const [day, setDay] = useState("");
   const mine = account.value;
   const loaded = overview.data;
   if (!loaded) {
@@ -32,11 +35,11 @@ export function HomePage() {
       {mine && (
         <div class="grid two">
           <CodeCard code={mine.referralCode ?? null} first={first?.codes} />
-          <Seats used={mine.referralsUsed} pending={mine.referralsPending} total={mine.totalReferrals} />
+          <Seats used={mine.referralsUsed} pending={mine.referralsPending} total={mine.totalReferrals} isPast={Boolean(day)} />
         </div>
       )}
-      <Progress first={first?.stats} />
-      <Ledger first={first?.ledger} />
+      <Progress first={first?.stats} day={day} chooseDay={setDay} />
+      <Ledger first={first?.ledger} before={day ? endOf(day) : null} />
     </div>
   );
 }

@@ -10,8 +10,15 @@ import { date, moment, number } from "../../shared/words";
 import { changes } from "../live";
 import { t } from "../texts";
 import { explained, ruleOf } from "./explain";
+import { entriesBefore } from "./past";
 
-export function Ledger({ first: initial }: { readonly first: LedgerPage | null | undefined }) {
+interface LedgerProps {
+  readonly first: LedgerPage | null | undefined;
+  /** Show what had happened before a past moment (UNIX seconds); null: all. */
+  readonly before: number | null;
+}
+
+export function Ledger({ first: initial, before }: LedgerProps) {
   const first = useResource((signal) => call("GET /v1/points/ledger", { query: {}, signal }), [changes.value], initial);
   const [further, setFurther] = useState<readonly LedgerPage[]>([]);
   useEffect(() => setFurther([]), [first.data]);
@@ -20,12 +27,13 @@ export function Ledger({ first: initial }: { readonly first: LedgerPage | null |
   const more = useAction(async () => {
     setFurther([...further, await call("GET /v1/points/ledger", { query: { cursor: next ?? "" } })]);
   });
-  const entries = pages.flatMap(({ items }) => items);
+  const all = pages.flatMap(({ items }) => items);
+  const entries = before === null ? all : entriesBefore(all, before);
   return (
     <section class="card stack" aria-labelledby="ledger">
-      <h2 id="ledger">{t("ledger")}</h2>
+      <h2 id="ledger">{t(before === null ? "ledger" : "ledgerPast")}</h2>
       <Problem error={first.error} retry={first.reload} />
-      {first.data && entries.length === 0 && <p class="quiet">{t("ledgerEmpty")}</p>}
+      {first.data && entries.length === 0 && !next && <p class="quiet">{t(before === null ? "ledgerEmpty" : "ledgerPastEmpty")}</p>}
       <ol class="ledger" data-test="ledger">
         {entries.map((entry) => (
           <Entry key={entry.cause + entry.reason} entry={entry} />
@@ -46,16 +54,19 @@ export function Ledger({ first: initial }: { readonly first: LedgerPage | null |
 function Entry({ entry }: { readonly entry: ExplainedEntry }) {
   const { delta, state, reason, explanation, at } = entry;
   const person = explanation.person ?? t("someone");
+  const points = `${delta > 0 ? "+" : ""}${number(delta)}`;
   return (
     <li>
       <details>
         <summary>
           <span class="grow break">
-            {t(`why_${reason}`, { person })}
+            {t(reason === "referral" && state !== "confirmed" ? "why_referral_unconfirmed" : `why_${reason}`, { person })}
             <span class="small quiet"> · {date(at)}</span>
           </span>
           {state !== "confirmed" && <span class={`tag ${state === "pending" ? "warn" : "quiet"}`}>{t(`entry_${state}`)}</span>}
-          <strong class={state !== "confirmed" ? "quiet" : delta < 0 ? "bad" : "good"}>{`${delta > 0 ? "+" : ""}${number(delta)}`}</strong>
+          {state === "confirmed" && <strong class={delta < 0 ? "bad" : "good"}>{points}</strong>}
+          {state === "pending" && <span class="quiet">{t("pointsIfConfirmed", { points })}</span>}
+          {state === "void" && <s class="quiet">{points}</s>}
         </summary>
         <div class="stack small event">
           <p class="break">{explained(entry)}</p>

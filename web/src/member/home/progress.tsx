@@ -2,7 +2,8 @@
 
 import { useState } from "preact/hooks";
 import { call, versionOf } from "../../shared/api";
-import { Chart, type Point } from "../../shared/chart";
+import { Chart } from "../../shared/chart";
+import { counted, DAY, endOf, type Point } from "../../shared/days";
 import type { ChartResponse, InviteStatsResponse } from "../../shared/description";
 import { Problem } from "../../shared/problem";
 import { useResource } from "../../shared/resource";
@@ -10,13 +11,18 @@ import { date, language, moment, number } from "../../shared/words";
 import { changes, connected, pointsAndRank } from "../live";
 import { t } from "../texts";
 
-const DAY = 86_400;
 const SPANS = { "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY } as const;
 type Window = keyof typeof SPANS;
 
-export function Progress({ first }: { readonly first: InviteStatsResponse | null | undefined }) {
+interface ProgressProps {
+  readonly first: InviteStatsResponse | null | undefined;
+  /** A past day, such as 2026-11-15, or an empty text for now. */
+  readonly day: string;
+  readonly chooseDay: (day: string) => void;
+}
+
+export function Progress({ first, day, chooseDay }: ProgressProps) {
   const [window, setWindow] = useState<Window | "all">("7d");
-  const [day, setDay] = useState("");
   const at = day ? endOf(day) : undefined;
   const span = window === "all" ? "30d" : window;
   const stats = useResource((signal) => call("GET /v1/referral/stats", { query: { window: span, ...(at && { at }) }, signal }), [span, at, at ? 0 : changes.value], first);
@@ -24,8 +30,8 @@ export function Progress({ first }: { readonly first: InviteStatsResponse | null
   return (
     <section class="card stack" aria-labelledby="progress">
       <div class="spread">
-        <h2 id="progress">{day ? t("asItWas", { date: date(at ?? 0) }) : t("progress")}</h2>
-        <DayPicker day={day} choose={setDay} />
+        <h2 id="progress">{day ? t("asItWas", { date: date(counted(at ?? 0), { dateStyle: "medium", timeZone: "UTC" }) }) : t("progress")}</h2>
+        <DayPicker day={day} choose={chooseDay} />
       </div>
       <Problem error={stats.error} retry={stats.reload} />
       {shown && <Numbers stats={shown} isPast={Boolean(day)} window={shown.meta.window as Window} />}
@@ -103,7 +109,7 @@ function Numbers({ stats, isPast, window }: NumbersProps) {
       </dl>
       {pending > 0 && <p class="notice">{t("pendingPoints", { n: pending })}</p>}
       <p class="small quiet" data-test="position">
-        {t("asOf", { time: moment(stats.meta.asOf) })} {isPast ? "" : connected.value ? `· ${t("live")}` : `· ${t("notLive")}`}
+        {isPast ? t("asOfDay") : t("asOf", { time: moment(stats.meta.asOf) })} {isPast ? "" : connected.value ? `· ${t("live")}` : `· ${t("notLive")}`}
         <span class="visually-hidden"> {live ? live.position : stats.meta.position}</span>
       </p>
     </>
@@ -157,11 +163,6 @@ function Charts({ points: earned, rank: ranks, from, to, marked }: ChartsProps) 
 
 function valuesOf(chart: ChartResponse | null): readonly Point[] {
   return (chart?.data ?? []).map(({ timestamp, value }) => ({ at: timestamp, value }));
-}
-
-/** Return the last second of a day (UTC), at which its events have happened. */
-function endOf(day: string): number {
-  return Date.parse(`${day}T23:59:59Z`) / 1000;
 }
 
 function ordinal(place: number): string {

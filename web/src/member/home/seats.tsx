@@ -8,9 +8,11 @@ interface SeatsProps {
   readonly used: number;
   readonly pending: number;
   readonly total: number;
+  /** Whether the page shows points of a past day, of which the seats are not. */
+  readonly isPast: boolean;
 }
 
-export function Seats({ used, pending, total }: SeatsProps) {
+export function Seats({ used, pending, total, isPast }: SeatsProps) {
   const free = Math.max(0, total - used - pending);
   const kinds = [...Array<string>(used).fill("used"), ...Array<string>(pending).fill("pending"), ...Array<string>(free).fill("free")];
   return (
@@ -28,6 +30,7 @@ export function Seats({ used, pending, total }: SeatsProps) {
         <li>{t("seatsPending", { n: pending })}</li>
         <li>{t("seatsFree", { n: free })}</li>
       </ul>
+      {isPast && <p class="small quiet">{t("seatsToday")}</p>}
       {pending > 0 && <p class="small quiet">{t("seatsPendingWhy")}</p>}
       {free === 0 && <p class="small quiet">{t("seatsNone")}</p>}
     </section>

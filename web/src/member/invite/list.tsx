@@ -6,7 +6,7 @@ import type { InvitationDetails, InvitationList } from "../../shared/description
 import { Problem } from "../../shared/problem";
 import { useAction, useResource } from "../../shared/resource";
 import { say } from "../../shared/texts";
-import { date, moment, relative } from "../../shared/words";
+import { date, moment } from "../../shared/words";
 import { invitations } from "../live";
 import { t } from "../texts";
 import { Timeline } from "./timeline";
@@ -96,9 +96,7 @@ function Invitation({ invitation, reload }: { readonly invitation: InvitationDet
             </button>
           )}
           {left > 0 && resendableAt !== null && (
-            <span class="small quiet" title={moment(resendableAt)}>
-              {t("resendIn", { time: relative(left) })}
-            </span>
+            <span class="small quiet">{t("resendFrom", { time: moment(resendableAt) })}</span>
           )}
           {!asks && (
             <button class="compact danger" onClick={() => setAsks(true)}>
