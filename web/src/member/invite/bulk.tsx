@@ -33,6 +33,7 @@ export function BulkForm({ done }: { readonly done: () => void }) {
   });
   const choose = async (file: File | undefined) => file && change(await textOf(file));
   const shown = result?.rows ?? rows;
+  const ready = rows.filter(looksComplete).length;
   return (
     <form
       class="stack"
@@ -50,8 +51,8 @@ export function BulkForm({ done }: { readonly done: () => void }) {
       </div>
       {shown.length > 0 && <Rows rows={shown} result={result} />}
       <div class="row">
-        <button class="primary" disabled={sending.busy || rows.length === 0 || rows.length > MOST_ROWS || result !== null}>
-          {t("sendMany", { n: rows.length })}
+        <button class="primary" disabled={sending.busy || ready === 0 || rows.length > MOST_ROWS || result !== null}>
+          {t("sendMany", { n: ready })}
         </button>
         <span role="status" class="good">
           {result && t("bulkAccepted", { n: result.rows.length - result.rejected.size })}

@@ -9,20 +9,50 @@ export interface Row {
 export const MOST_ROWS = 200;
 const COLUMNS = ["email", "note", "locale"] as const;
 
-/** Return the rows of a text: one address per line, or a table with the columns email, note and locale. */
+/**
+ * Return the rows of a text: a table whose first line names the columns email, note and locale, or
+ * lines without a header. There an address begins a row, also within a line, as mail programs list
+ * recipients; the cells after it are its note and its locale.
+ */
 export function rowsOf(text: string): readonly Row[] {
-  const lines = cellsOf(text.replace(/^\uFEFF/, ""), separatorOf(text)).filter((cells) => cells.some((cell) => cell.trim()));
-  const first = lines[0]?.map((cell) => cell.trim().toLowerCase()) ?? [];
-  const hasHeader = first.includes("email");
-  const order: readonly string[] = hasHeader ? first : COLUMNS;
-  return lines.slice(hasHeader ? 1 : 0).map((cells) => {
-    const value = (column: (typeof COLUMNS)[number]) => cells[order.indexOf(column)]?.trim() ?? "";
-    return { email: value("email"), note: value("note"), locale: value("locale") };
-  });
+  const plain = text.replace(/^\uFEFF/, "");
+  const separator = separatorOf(plain);
+  const names = splitLines(plain, () => separator)[0]?.map((cell) => cell.trim().toLowerCase()) ?? [];
+  if (!names.includes("email")) return filled(splitLines(plain, separatorOf)).flatMap(rowsOfLine);
+  return filled(splitLines(plain, () => separator))
+    .slice(1)
+    .map((cells) => {
+      const value = (column: (typeof COLUMNS)[number]) => cells[names.indexOf(column)]?.trim() ?? "";
+      return { email: addressIn(value("email")), note: value("note"), locale: value("locale") };
+    });
+}
+
+function filled(lines: readonly string[][]): readonly string[][] {
+  return lines.filter((cells) => cells.some((cell) => cell.trim()));
+}
+
+function rowsOfLine(cells: readonly string[]): readonly Row[] {
+  const found: string[][] = [];
+  for (const [place, cell] of cells.entries()) {
+    const pieces = isAddress(cell) ? [cell] : cell.split(/[,;\t]/).filter((piece) => piece.trim());
+    if (pieces.length > 0 && pieces.every(isAddress)) found.push(...pieces.map((piece) => [addressIn(piece)]));
+    else if (place === 0) found.push([cell.trim()]);
+    else found.at(-1)!.push(cell.trim());
+  }
+  return found.map(([email = "", note = "", locale = ""]) => ({ email, note, locale }));
+}
+
+/** Return the address in `Ann <ann@example.com>`, and any other text as it is. */
+function addressIn(text: string): string {
+  return /^[^<>@]*<([^<>]+)>$/.exec(text.trim())?.[1]?.trim() ?? text.trim();
+}
+
+function isAddress(text: string): boolean {
+  return looksComplete({ email: addressIn(text) });
 }
 
 /** Return whether a row can be an address; the API decides. */
-export function looksComplete({ email }: Row): boolean {
+export function looksComplete({ email }: Pick<Row, "email">): boolean {
   return /^[^\s@]+@[^\s@]+\.[^\s@.]+$/.test(email);
 }
 
@@ -38,16 +68,18 @@ export async function textOf(file: Blob): Promise<string> {
   }
 }
 
+/** Return the separator of a text's first line: a tab, or whichever of ; and , comes first. */
 function separatorOf(text: string): string {
-  const line = text.split("\n", 1)[0] ?? "";
-  return ["\t", ";", ","].find((each) => line.includes(each)) ?? ",";
+  const line = (text.split("\n", 1)[0] ?? "").replace(/"(?:[^"]|"")*"/g, "");
+  return line.includes("\t") ? "\t" : (/[;,]/.exec(line)?.[0] ?? ",");
 }
 
 /** Split a text into the cells of its lines; a quoted cell may contain separators and line breaks. */
-function cellsOf(text: string, separator: string): string[][] {
+function splitLines(text: string, separatorAt: (rest: string) => string): string[][] {
   const lines: string[][] = [[]];
   let cell = "";
   let quoted = false;
+  let separator = separatorAt(text);
   for (let at = 0; at < text.length; at += 1) {
     const each = text[at]!;
     if (quoted) {
@@ -56,8 +88,11 @@ function cellsOf(text: string, separator: string): string[][] {
       else quoted = false;
     } else if (each === '"' && cell.trim() === "") [quoted, cell] = [true, ""];
     else if (each === separator) [cell] = ["", lines.at(-1)!.push(cell)];
-    else if (each === "\n") [cell] = ["", lines.at(-1)!.push(cell), lines.push([])];
-    else if (each !== "\r") cell += each;
+    else if (each === "\n") {
+      lines.at(-1)!.push(cell);
+      lines.push([]);
+      [cell, separator] = ["", separatorAt(text.slice(at + 1))];
+    } else if (each !== "\r") cell += each;
   }
   lines.at(-1)!.push(cell);
   return lines;
