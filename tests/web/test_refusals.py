@@ -207,3 +207,16 @@ async def test_a_refusal_is_explained_in_the_readers_language(
     )
     await alice.open_signed_in(TOKENS.path, an_address("alice"))
     await alice.page.get_by_role("alert").get_by_text(shown).wait_for()
+
+
+@pytest.mark.parametrize(
+    ("locale", "shown"), [("de-DE", "ein Tippfehler"), ("fr-FR", "une faute de frappe")]
+)
+async def test_a_mistyped_code_is_explained_in_the_readers_language(
+    locale: str, shown: str, arrive: Arrive
+) -> None:
+    carol = await arrive(locale=locale)
+    await carol.open("/app/join?code=00000-00001")
+    await carol.page.locator("#email").fill(an_address("carol"))
+    await carol.page.locator("form button.primary").click()
+    await carol.page.get_by_role("alert").get_by_text(shown).wait_for()
