@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -13,10 +13,11 @@ from redis.asyncio import Redis
 
 from chassis.bus.outcomes import Outcomes
 from contracts.referrals import OpenAccount
+from deploy.local.settings import LocalSettings
 from tests.support.boto import boto
 from tests.support.eventually import eventually
 from tests.support.forked_process import ForkedProcess
-from tests.support.stack import Stack
+from tests.support.stack import Stack, local_settings, redis_server
 
 pytestmark = pytest.mark.stack
 
@@ -40,6 +41,21 @@ class Shell:
         )
         code = await asyncio.to_thread(process.wait, 60)
         return CommandResult(code, log.read_text())
+
+
+@pytest.fixture(scope="module")
+def stack(
+    aws: str, settings: LocalSettings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """A log and a Redis of this module: other tests append events that no service projects."""
+    own = local_settings(tmp_path_factory.mktemp("lines")).model_copy(
+        update={"aws_port": settings.aws_port, "stack": f"lines{uuid4().hex[:8]}"}
+    )
+    assert own.aws_url == aws
+    with redis_server(own):
+        stack = Stack.deployed(own)
+        yield stack
+        stack.stop()
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,8 @@ class World:
             return response.status, email, token
 
     def lines(self, name: str, event: str) -> list[dict[str, object]]:
-        rows = map(json.loads, self.stack.service(name).log.read_text().splitlines())
+        lines = self.stack.service(name).log.read_text().splitlines()
+        rows = (json.loads(line) for line in lines if line.startswith("{"))
         return [row for row in rows if row["event"] == event]
 
 

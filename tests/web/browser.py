@@ -75,7 +75,7 @@ async def chromium() -> AsyncIterator[Any]:
         await browser.close()
 
 
-async def _stored(page: Any) -> dict[str, Any]:
+async def stored(page: Any) -> dict[str, Any]:
     """Return what a page has stored, as soon as it is not being replaced by another page."""
     from playwright.async_api import Error  # noqa: PLC0415  see above
 
@@ -165,7 +165,7 @@ class Visitor:
         """Close the browser profile, after a look at what the open pages have stored."""
         for page in self.context.pages:
             if page.url.startswith(self.gateway + "/app/"):
-                self._check(await _stored(page))
+                self._check(await stored(page))
         await self.context.unroute_all(behavior="ignoreErrors")
         await self.context.close()
 
