@@ -41,13 +41,13 @@ import uvloop
 from benchmarks.bare_writes import STACK, bare_sender
 from benchmarks.bounds import Bound, check_bounds
 from deploy.folders import ROOT
-from deploy.local.programs import Program
+from deploy.local.programs import Program, running
 from deploy.local.provision import deploy
 from deploy.local.settings import HOST
 from gateway.limits.table import LIMIT_OVERRIDES
 from tests.gateway.environment import CLIENT, ISSUER, Issuer
 from tests.support.keys_endpoint import keys_endpoint
-from tests.support.stack import Stack, local_aws, local_settings, redis_server, running
+from tests.support.stack import Stack, local_aws, local_settings, redis_server
 
 WRITERS = 200
 PERIOD_SECONDS = 0.1

@@ -23,10 +23,10 @@ from typing import Final
 from benchmarks.bounds import Bound, check_bounds
 from deploy.folders import ROOT
 from deploy.local.bootstrap import answers
-from deploy.local.programs import Program
+from deploy.local.programs import Program, running
 from deploy.local.provision import wait_for
 from deploy.local.settings import HOST, SERVICES, port_setting
-from tests.support.stack import Stack, local_aws, local_settings, redis_server, running
+from tests.support.stack import Stack, local_aws, local_settings, redis_server
 
 BASELINE: Final = "dfe329e"
 """The commit before services stopped importing what they do not use."""

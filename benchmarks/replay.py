@@ -39,10 +39,11 @@ from chassis.views.rebuild.run import Rebuilder
 from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.referral_code import from_entropy
 from contracts.referrals import CODE_OWNERS
+from deploy.local.programs import stop
 from deploy.local.settings import LocalSettings
 from redis_batching.connection import connect
 from referrals.app import REFERRALS
-from tests.support.stack import local_settings, start_redis, stop
+from tests.support.stack import local_settings, start_redis
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE_ITEMS = 1_000

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +27,7 @@ from deploy.images.pip_settings import traces
 from deploy.images.sbom import NotLocked, write_sbom
 from deploy.local.bootstrap import answers
 from deploy.local.environment import isolate_environment
-from deploy.local.programs import Program, aws, redis
+from deploy.local.programs import aws, redis, running
 from deploy.local.provision import read_environment, wait_for
 from deploy.local.settings import LocalSettings
 
@@ -53,9 +53,9 @@ def main(base: str) -> int:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     settings = LocalSettings().model_copy(update={"state": IMAGES / "stack"})
     try:
-        with contextlib.ExitStack() as running:
+        with contextlib.ExitStack() as stack:
             for program in (redis(settings), aws(settings)):
-                running.enter_context(_running(program))
+                stack.enter_context(running(program))
             images = {service: buildah.unpack(image_name(service)) for service in service_names()}
             environment = _provision(images["referrals"], settings, compose["provision"])
             original = buildah.files(base)
@@ -73,22 +73,6 @@ def _raise_loopback() -> None:
     """Switch on the only interface of a new network namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sh14x", b"lo", _UP))
-
-
-@contextlib.contextmanager
-def _running(program: Program) -> Iterator[None]:
-    process = subprocess.Popen(
-        program.arguments,
-        env=program.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _provision(image: Image, settings: LocalSettings, provision: Compose) -> Mapping[str, str]:

@@ -1,12 +1,19 @@
-"""Return how to start Redis and the local AWS, which listen on loopback only."""
+"""Start and stop Redis and the local AWS, which listen on loopback only."""
 
+import contextlib
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Protocol
 
 from deploy.folders import ROOT
+from deploy.local.parent_death import die_with_parent
 from deploy.local.settings import HOST, REGION, LocalSettings
+
+STOP_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -15,6 +22,14 @@ class Program:
 
     arguments: list[str]
     environment: dict[str, str]
+
+
+class Process(Protocol):
+    """Describe a process that can be stopped, such as one of `subprocess.Popen`."""
+
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
 
 
 def redis(settings: LocalSettings) -> Program:
@@ -46,6 +61,42 @@ def aws(settings: LocalSettings) -> Program:
         "TMPDIR": str(_folder(state / "tmp")),
     }
     return Program([str(ROOT / ".venv-aws" / "bin" / "ministack")], environment)
+
+
+@contextlib.contextmanager
+def running(program: Program) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program until the context ends."""
+    process = start(program)
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def start(program: Program) -> subprocess.Popen[bytes]:
+    """Start a program in the background, in a separate session and without output.
+
+    On Linux it ends with the thread that started it, even if this process is killed.
+    """
+    return subprocess.Popen(
+        program.arguments,
+        env=program.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=die_with_parent,  # noqa: PLW1509  it calls nothing but the kernel
+    )
+
+
+def stop(process: Process) -> None:
+    """Terminate a process; kill it if it has not ended within `STOP_SECONDS`."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _bare() -> dict[str, str]:

@@ -9,13 +9,14 @@ from typing import Any
 
 import aioboto3
 
+from deploy.local.programs import stop
 from deploy.local.settings import LocalSettings
 from redis_batching.connection import connect
 from tests.chaos.shards import Shards, run_shards
 from tests.support.aws_proxy import AwsProxy, aws_proxy
 from tests.support.forked_process import ForkedProcess
 from tests.support.redis_pair import RedisPair, redis_pair
-from tests.support.stack import Service, Stack, local_settings, stop
+from tests.support.stack import Service, Stack, local_settings
 
 SERVICES = ("referrals", "invites")
 """The services that a system runs by default, next to the gateway."""

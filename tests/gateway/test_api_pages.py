@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from deploy.local.bootstrap import answers
 from deploy.local.chain import TOKEN
-from deploy.local.programs import Program
+from deploy.local.programs import Program, running
 from deploy.local.provision import chain_environment, wait_for
 from deploy.local.settings import SERVICES
 from gateway.http.routing import AnyRoute
@@ -21,7 +21,7 @@ from tests.gateway.page_people import PagePeople
 from tests.gateway.pages import OVERVIEW, RESOURCES, SCRIPT, SHELL, snippets, steps
 from tests.gateway.reader import Browser, Reader, SnippetFailed, browser
 from tests.support.rate_limits import restore_limits
-from tests.support.stack import Stack, running
+from tests.support.stack import Stack
 
 DOCUMENTED = re.compile(r"`((?:GET|POST|PUT|DELETE) /v1/[^`?]*)`")
 PARAMETER = re.compile(r"\{\w+\}")

@@ -13,9 +13,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from deploy.local.parent_death import die_with_parent
 from deploy.local.settings import HOST
 from tests.support.eventually import eventually
-from tests.support.parent_death import die_with_parent
 
 START_SECONDS = 30
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local import programs
-from tests.support.parent_death import start
-from tests.support.stack import local_settings, stop
+from deploy.local.programs import start, stop
+from tests.support.stack import local_settings
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,14 @@ class SharedAws:
     """Hold the process and the port of the local AWS."""
 
     port: int
-    process: "subprocess.Popen[bytes]"
+    process: subprocess.Popen[bytes]
     state: Path
 
     @classmethod
     def start(cls) -> "SharedAws":
         """Start it without waiting; each worker waits when it needs it."""
         settings = local_settings(Path(tempfile.mkdtemp(prefix="vouch-aws-")))
-        process = start(programs.aws(settings), subprocess.DEVNULL)
+        process = start(programs.aws(settings))
         return cls(settings.aws_port, process, settings.state)
 
     def stop(self) -> None:

@@ -16,38 +16,16 @@ from deploy.local import programs
 from deploy.local.bootstrap import answers
 from deploy.local.demo_users import UserPool
 from deploy.local.ports import unused_ports
-from deploy.local.programs import Program
+from deploy.local.programs import running, start, stop
 from deploy.local.provision import deploy, service_environment, wait_for
 from deploy.local.settings import HOST, SERVICES, LocalSettings, port_setting
 from tests.support.forked_process import ForkedProcess
-from tests.support.parent_death import start
 from tests.support.policy_proxy import PolicyProxy, policy_proxy
 
-STOP_SECONDS = 10
 
-
-@contextlib.contextmanager
-def running(program: Program) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a program until the context ends."""
-    process = start(program, subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        stop(process)
-
-
-def stop(process: "subprocess.Popen[bytes] | ForkedProcess") -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def start_redis(settings: LocalSettings) -> "subprocess.Popen[bytes]":
+def start_redis(settings: LocalSettings) -> subprocess.Popen[bytes]:
     """Start Redis and wait for it; the caller stops it."""
-    process = start(programs.redis(settings), subprocess.DEVNULL)
+    process = start(programs.redis(settings))
     with contextlib.closing(redis.Redis.from_url(settings.redis_url)) as client:
         wait_for("Redis", lambda: _pings(client))
     return process

@@ -2,11 +2,9 @@
 
 import contextlib
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from redis import Redis
@@ -20,7 +18,6 @@ from deploy.local.cloud.play import play
 from deploy.local.cloud.tasks import TaskFailed
 from deploy.local.environment import isolate_environment
 from deploy.local.ports import unused_ports
-from deploy.local.programs import Program
 from deploy.local.provision import NotDeployed, wait_for
 from deploy.local.settings import LocalSettings
 
@@ -34,7 +31,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="vouch-aws-") as state, contextlib.ExitStack() as open_:
         settings = _settings(Path(state))
         for program in (programs.redis(settings), programs.aws(settings)):
-            open_.enter_context(_running(program))
+            open_.enter_context(programs.running(program))
         wait_for("the local AWS", lambda: answers(f"{settings.aws_url}/_ministack/health"))
         wait_for("Redis", lambda: _pings(settings.redis_url))
         try:
@@ -49,22 +46,6 @@ def main() -> int:
 def _settings(state: Path) -> LocalSettings:
     aws, redis, *_ = unused_ports(2 + len(service_names()))
     return LocalSettings(aws_port=aws, redis_port=redis, persist=False, LOCAL_STATE=state)
-
-
-@contextlib.contextmanager
-def _running(program: Program) -> Iterator[None]:
-    process = subprocess.Popen(
-        program.arguments,
-        env=program.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 def _pings(url: str) -> bool:

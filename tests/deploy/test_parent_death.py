@@ -29,8 +29,7 @@ asyncio.run(main())
 """
 PROGRAM = """
 import sys, time
-from deploy.local.programs import Program
-from tests.support.parent_death import start
+from deploy.local.programs import Program, start
 
 print(start(Program(["sleep", "60"], {})).pid, flush=True)
 time.sleep(60)
