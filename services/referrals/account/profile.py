@@ -14,18 +14,13 @@ def set_profile(
     Raises:
         Rejected: the account belongs to a campaign, which is on no board.
     """
-    if not isinstance(account, Member):
-        raise Rejected(UNKNOWN_ACCOUNT, code="no_account", kind="not_found")
-    if (account.display_name, account.on_boards) == (command.display_name, command.on_boards):
-        return []
-    return [
-        ProfileSet(
-            member_id=command.member_id,
-            display_name=command.display_name,
-            on_boards=command.on_boards,
-            set_at=context.at,
-        )
-    ]
+    changed = ProfileSet(
+        member_id=command.member_id,
+        display_name=command.display_name,
+        on_boards=command.on_boards,
+        set_at=context.at,
+    )
+    return _changed(_member(account), changed)
 
 
 def clear_display_name(
@@ -36,16 +31,25 @@ def clear_display_name(
     Raises:
         Rejected: the account belongs to a campaign, which is on no board.
     """
+    member = _member(account)
+    changed = ProfileSet(
+        member_id=command.member_id,
+        on_boards=member.on_boards,
+        by=command.by,
+        reason=command.reason,
+        set_at=context.at,
+    )
+    return _changed(member, changed)
+
+
+def _member(account: OpenedAccount) -> Member:
     if not isinstance(account, Member):
         raise Rejected(UNKNOWN_ACCOUNT, code="no_account", kind="not_found")
-    if account.display_name is None:
+    return account
+
+
+def _changed(member: Member, profile: ProfileSet) -> list[AccountEvent]:
+    """Return the event, unless the member's profile is the same already."""
+    if (member.display_name, member.on_boards) == (profile.display_name, profile.on_boards):
         return []
-    return [
-        ProfileSet(
-            member_id=command.member_id,
-            on_boards=account.on_boards,
-            by=command.by,
-            reason=command.reason,
-            set_at=context.at,
-        )
-    ]
+    return [profile]
