@@ -6,7 +6,7 @@ still provides everything else: connections, TLS, handshakes, retries and the pa
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 from redis.client import NEVER_DECODE
@@ -36,9 +36,31 @@ PROBE_SECONDS: Final = 0.1
 """After a timeout all commands fail at once until Redis answers a PING, instead of waiting one by
 one; seconds between two of them."""
 
+CLOSED: Final = "the client was closed"
 CIRCUIT_OPEN: Final = "Redis did not answer in time, and has not answered since"
 _CLIENT_OPTIONS: Final = ("keys", NEVER_DECODE)
 """Options of `execute_command` that are not meant for the parser of the reply."""
+
+
+class _Group(NamedTuple):
+    """Hold commands that are sent next to each other, for one caller."""
+
+    commands: Sequence[Command]
+    replies: "asyncio.Future[list[Any]]"
+
+
+class _Batch(NamedTuple):
+    """Hold what one write sends: single calls first, then groups."""
+
+    calls: list[Call]
+    groups: list[_Group]
+
+    @property
+    def commands(self) -> list[Command]:
+        commands = [command for command, _, _ in self.calls]
+        for group in self.groups:
+            commands += group.commands
+        return commands
 
 
 class BatchingRedis(Redis):
@@ -59,6 +81,7 @@ class BatchingRedis(Redis):
         self._router: Router | None = None
         self._server_known = False
         self._calls: list[Call] = []
+        self._groups: list[_Group] = []
         self._flush_scheduled = False
         self._loop: asyncio.AbstractEventLoop
         self._workers: set[asyncio.Task[None]] = set()
@@ -116,6 +139,8 @@ class BatchingRedis(Redis):
     async def execute_raw(self, commands: Sequence[Command]) -> list[Any]:
         """Execute any number of commands like `execute_many`; return the replies unparsed."""
         router = self._router
+        if router is None and len(commands) <= MAX_BATCH:
+            return await asyncio.shield(self._enqueue_group(commands))
         work = self._execute_bulk(commands) if router is None else router.execute_raw(commands)
         task = asyncio.get_running_loop().create_task(work)
         self._bulk.add(task)
@@ -213,6 +238,17 @@ class BatchingRedis(Redis):
 
     # Workers
 
+    def _enqueue_group(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]]":
+        """Queue commands that share a write with the calls and the groups of other callers."""
+        if not self._flush_scheduled:
+            self._schedule_flush()
+        group = _Group(commands, self._loop.create_future())
+        if self._probe is not None:
+            group.replies.set_exception(RedisTimeoutError(CIRCUIT_OPEN))
+        else:
+            self._groups.append(group)
+        return group.replies
+
     def _schedule_flush(self) -> None:
         self._flush_scheduled = True
         self._loop = asyncio.get_running_loop()
@@ -221,7 +257,8 @@ class BatchingRedis(Redis):
     def _flush(self) -> None:
         """Hand the calls of this tick to workers; busy workers take them later."""
         self._flush_scheduled = False
-        for _ in range(0, len(self._calls), MAX_BATCH):
+        waiting = len(self._calls) + sum(len(group.commands) for group in self._groups)
+        for _ in range(0, waiting, MAX_BATCH):
             if not self._wake_worker() and not self._start_worker():
                 break
 
@@ -250,13 +287,15 @@ class BatchingRedis(Redis):
         try:
             connection = await self._take_connection()
         except Exception as error:  # noqa: BLE001  any failure is reported to the callers
-            self._fail_unsent(self._next_batch(), error)
+            batch = self._next_batch()
+            self._fail_unsent(batch.calls, error)
+            _set_exception(batch.groups, error)
             return
         try:
             if self._router is not None:
                 self._hand_over(self._router)
                 await connection.disconnect()  # from now on commands go to their nodes
-            while self._calls or await self._wait_for_calls(connection):
+            while self._calls or self._groups or await self._wait_for_calls(connection):
                 await self._execute(connection, self._next_batch())
                 if connection.should_reconnect() or connection.needs_verification:
                     break  # the next worker gets a sound one
@@ -280,14 +319,30 @@ class BatchingRedis(Redis):
 
     def _hand_over(self, router: Router) -> None:
         """Route the calls that were queued before the server was known as a node of a cluster."""
-        calls, self._calls = self._calls, []
-        for call in calls:
+        waiting = self._take_waiting()
+        for call in waiting.calls:
             router.dispatch(call)
+        for group in waiting.groups:
+            task = self._loop.create_task(_route(router, group))
+            self._bulk.add(task)
+            task.add_done_callback(self._bulk_ended)
 
-    def _next_batch(self) -> list[Call]:
-        batch = self._calls[:MAX_BATCH]
+    def _take_waiting(self) -> _Batch:
+        waiting = _Batch(self._calls, self._groups)
+        self._calls, self._groups = [], []
+        return waiting
+
+    def _next_batch(self) -> _Batch:
+        """Take up to `MAX_BATCH` commands, or one group more than fits."""
+        calls = [call for call in self._calls[:MAX_BATCH] if not call[2].done()]
         del self._calls[:MAX_BATCH]
-        return [call for call in batch if not call[2].done()]
+        left, taken = MAX_BATCH - len(calls), 0
+        while left > 0 and taken < len(self._groups):
+            left -= len(self._groups[taken].commands)
+            taken += 1
+        groups = self._groups[:taken]
+        del self._groups[:taken]
+        return _Batch(calls, groups)
 
     async def _wait_for_calls(self, connection: Any) -> bool:
         """Return whether a call has arrived within `IDLE_SECONDS`, and the connection is sound."""
@@ -305,18 +360,24 @@ class BatchingRedis(Redis):
                 self._idle.remove(woken)
         # if it was closed or outdated meanwhile, the next worker takes the calls
         sound = not (redis_internals.is_closed(connection) or connection.should_reconnect())
-        return bool(self._calls) and sound
+        return bool(self._calls or self._groups) and sound
 
-    async def _execute(self, connection: Any, batch: list[Call]) -> None:
+    async def _execute(self, connection: Any, batch: _Batch) -> None:
         try:
-            replies = await execute_batch(connection, [command for command, _, _ in batch])
+            replies = await execute_batch(connection, batch.commands)
         except Exception as error:  # noqa: BLE001  as above
-            self._fail(batch, error)
+            self._fail(batch.calls, error)
+            _set_exception(batch.groups, error)
         except asyncio.CancelledError:
-            _set_exception(batch, RedisConnectionError("the client was closed"))
+            _set_exception([*batch.calls, *batch.groups], RedisConnectionError(CLOSED))
             raise
         else:
-            self._set_results(batch, replies)
+            first = len(batch.calls)
+            self._set_results(batch.calls, replies[:first])
+            for group in batch.groups:
+                last = first + len(group.commands)
+                group.replies.set_result(replies[first:last])
+                first = last
 
     def _fail_unsent(self, batch: list[Call], error: Exception) -> None:
         """Fail a batch of which nothing has been sent."""
@@ -331,8 +392,8 @@ class BatchingRedis(Redis):
         _set_exception(batch, error)
         if isinstance(error, RedisTimeoutError) and self._probe is None and not self._closing:
             self._probe = asyncio.get_running_loop().create_task(self._until_answered())
-            waiting, self._calls = self._calls, []
-            _set_exception(waiting, RedisTimeoutError(CIRCUIT_OPEN))
+            waiting = self._take_waiting()
+            _set_exception([*waiting.calls, *waiting.groups], RedisTimeoutError(CIRCUIT_OPEN))
 
     async def _until_answered(self) -> None:
         """Close the circuit once Redis answers a PING, if only with an error reply."""
@@ -394,8 +455,15 @@ class BatchingRedis(Redis):
             task.exception()  # retrieved here in case the caller was cancelled
 
 
-def _set_exception(batch: list[Call], error: Exception) -> None:
-    for _, _, future in batch:
+async def _route(router: Router, group: _Group) -> None:
+    try:
+        group.replies.set_result(await router.execute_raw(group.commands))
+    except Exception as error:  # noqa: BLE001  reported to the caller
+        group.replies.set_exception(error)
+
+
+def _set_exception(batch: Sequence[Call | _Group], error: Exception) -> None:
+    for *_, future in batch:
         if not future.done():
             future.set_exception(error)
 

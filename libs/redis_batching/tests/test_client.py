@@ -10,8 +10,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from redis_batching import BatchingRedis, connect
-from redis_batching.client import IDLE_SECONDS, MAX_BATCH, MAX_WORKERS
+from redis_batching import BatchingRedis, batches, connect
+from redis_batching.client import CIRCUIT_OPEN, IDLE_SECONDS, MAX_BATCH, MAX_WORKERS
 from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 
@@ -126,13 +126,65 @@ async def test_a_cancelled_caller_takes_no_reply_of_another(client: BatchingRedi
     assert cancelled > 500
 
 
+async def test_groups_and_single_commands_of_one_tick_keep_their_replies_apart(
+    client: BatchingRedis,
+) -> None:
+    """Groups of any size next to single commands; a cancelled caller's group is executed."""
+    chance = random.Random(3)
+    expected = cancelled = 0
+    for _ in range(40):
+        groups: list[Any] = []
+        sizes = [chance.choice((0, 1, 2, 13, MAX_BATCH, MAX_BATCH + 1, 150)) for _ in range(12)]
+        for number, size in enumerate(sizes):
+            commands = [("ECHO", f"{number}.{place}") for place in range(size)]
+            groups.append(asyncio.ensure_future(client.execute_many([*commands, ("INCR", "n")])))
+        singles = [asyncio.ensure_future(client.echo(f"{number}")) for number in range(90)]
+        for _ in range(1 + chance.randrange(5)):  # a task that never ran has sent nothing
+            await asyncio.sleep(0)
+        cancelled += sum(call.cancel() for call in chance.sample(groups + singles, 20))
+        replies: list[Any] = await asyncio.gather(*groups, *singles, return_exceptions=True)
+        expected += len(groups)
+        for number, (size, reply) in enumerate(zip(sizes, replies, strict=False)):
+            if not isinstance(reply, asyncio.CancelledError):
+                assert reply[:-1] == [f"{number}.{place}".encode() for place in range(size)]
+        for number, reply in enumerate(replies[len(groups) :]):
+            if not isinstance(reply, asyncio.CancelledError):
+                assert reply == str(number).encode()
+    assert cancelled > 300
+    await eventually(lambda: _holds(client, "n", expected))
+
+
+async def test_groups_of_one_tick_share_a_write(
+    client: BatchingRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.set("k", "v")
+    written: list[int] = []
+    execute = batches.execute_batch
+
+    async def counted(connection: Any, commands: Any) -> list[Any]:
+        written.append(len(commands))
+        return await execute(connection, commands)
+
+    monkeypatch.setattr("redis_batching.client.execute_batch", counted)
+    group = [("GET", "{k}")] * 13
+    await asyncio.gather(*(client.execute_many(group) for _ in range(4)), client.get("{k}"))
+    assert sum(written) == 4 * 13 + 1
+    assert len(written) <= 2
+
+
+async def _holds(client: Any, key: str, number: int) -> bool:
+    return int(await client.get(key)) == number
+
+
 async def test_an_outage_fails_all_callers_and_ends_by_itself(
     redis_server: RedisServer, empty: str
 ) -> None:
     client = connect(empty)
     await client.ping()
     await redis_server.kill()
-    replies = await asyncio.gather(*(client.ping() for _ in range(20)), return_exceptions=True)
+    calls: list[Any] = [client.ping() for _ in range(20)]
+    calls += [client.execute_many([("PING",), ("PING",)]) for _ in range(20)]
+    replies = await asyncio.gather(*calls, return_exceptions=True)
     await redis_server.start()
     assert all(isinstance(reply, RedisError | OSError) for reply in replies)
     assert await client.ping()
@@ -152,6 +204,8 @@ async def test_after_a_timeout_commands_fail_at_once_until_redis_answers(
             call = client.get("k")
             assert call.done()
             assert isinstance(call.exception(), RedisTimeoutError)
+            with pytest.raises(RedisTimeoutError, match=CIRCUIT_OPEN):
+                await client.execute_many([("GET", "k"), ("GET", "k")])
             await asyncio.sleep(0.1)
     finally:
         redis_server.resume()
