@@ -47,6 +47,11 @@ def _is_allowed(symbol: str) -> bool:
     return not is_non_character and not _UNUSED_FORMAT.match(symbol)
 
 
+def _is_plain(text: str) -> bool:
+    """Return whether a text has only visible ASCII characters and spaces, which are all allowed."""
+    return text.isascii() and text.isprintable()
+
+
 def one_line(text: str) -> str:
     """Return a line of text without surrounding spaces.
 
@@ -54,10 +59,12 @@ def one_line(text: str) -> str:
         ValueError: it contains a line break or another forbidden character, or it is not empty
             but nothing of it is visible.
     """
+    line = text.strip()
+    if _is_plain(text):
+        return line
     for symbol in _symbols(text):
         if not _is_allowed(symbol):
             raise ValueError(_explanation(symbol))
-    line = text.strip()
     if line and not is_visible(line):
         raise ValueError("This text is invisible. Use at least one visible character.")
     return line

@@ -73,6 +73,9 @@ class Announcer(Generic[E]):
         one commit must not depend on each other.
         """
         announcements = list(self.announcements(commit, only=only))
+        if len(announcements) == 1:  # as usual: no task is needed
+            await self._publish(announcements[0], traceparent)
+            return 1
         for first in range(0, len(announcements), BATCH):
             batch = announcements[first : first + BATCH]
             await asyncio.gather(*(self._publish(each, traceparent) for each in batch))

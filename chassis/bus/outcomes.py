@@ -63,12 +63,11 @@ class Outcomes:
         Raises:
             UnreadableOutcome: a newer instance stored the first one; nothing is left to do.
         """
+        ours = outcome.model_dump_json().encode()
         stored = await STORE.run(
-            self._redis,
-            [_key(outcome.command_id)],
-            [outcome.model_dump_json(), RETENTION_SECONDS, CHANNEL],
+            self._redis, [_key(outcome.command_id)], [ours, RETENTION_SECONDS, CHANNEL]
         )
-        return read_outcome(stored)
+        return outcome if stored == ours else read_outcome(stored)
 
     async def get(self, command_id: str) -> CommandOutcome | None:
         """Return the stored outcome of a command, or None if there is none.

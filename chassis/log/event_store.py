@@ -4,7 +4,7 @@ import bisect
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 E = TypeVar("E")
@@ -202,24 +202,27 @@ class Snapshot:
         return int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class History(Generic[E]):
-    """Hold the commits of a stream from version `after` (exclusive) to its head."""
+    """Hold the commits of a stream from version `after` (exclusive) to its head.
+
+    Every read model of a service asks for the same events, so they are collected once.
+    """
 
     head: Head
     commits: tuple[Commit[E], ...]
     after: int = 0
 
-    @property
+    @cached_property
     def events(self) -> tuple[E, ...]:
         return tuple(event for commit in self.commits for event in commit.events)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """The number of events."""
         return sum(commit.size for commit in self.commits)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Fingerprint of the commit at the head; empty if the history has no commits."""
         return self.commits[-1].fingerprint if self.commits else ""

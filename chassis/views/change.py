@@ -67,8 +67,10 @@ class Position(NamedTuple):
         return int(self.fingerprint.split(".")[1]) if self.fingerprint else self.version + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+_START: Final = Position(0)
+
+
+class Change(NamedTuple):
     """Describe one call of apply.lua: the changes to a read model by some events of a stream."""
 
     location: KeyLocation
@@ -167,7 +169,7 @@ async def fold_in_slices(model: ReadModel[E], history: History[E]) -> FieldChang
 def _before_last(history: History[E]) -> Position:
     """Return the position before the last commit of a complete history."""
     if len(history.commits) == 1:
-        return Position(0)
+        return _START
     before = history.commits[-2]
     return Position(before.last, before.fingerprint)
 

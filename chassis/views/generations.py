@@ -53,6 +53,30 @@ class Generation:
         return f"{self.number}.{self.version}"
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Say what a control hash demands of a process with these folds."""
+
+    control: Mapping[bytes, bytes]
+    written: frozenset[tuple[str, int]]
+    """(read model, number) of the generations that the folds write."""
+    by_others: frozenset[tuple[str, int]]
+    """(read model, fold version) of the generations that only other folds write."""
+    is_missing: bool
+    """Whether a read model has no generation at all."""
+
+    @classmethod
+    def of(cls, control: Mapping[bytes, bytes], versions: Mapping[str, int]) -> "Share":
+        """Compute it; `versions` maps each read model to the version of its fold."""
+        generations = parse_generations(control)
+        return cls(
+            control,
+            written_by(versions, generations),
+            written_by_others(versions, generations),
+            not versions.keys() <= {each.name for each in generations},
+        )
+
+
 def parse_generations(control: Mapping[bytes, bytes]) -> list[Generation]:
     """Return every generation that a control hash names."""
     return [_generation(key, value) for key, value in control.items()]

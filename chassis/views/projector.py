@@ -24,7 +24,7 @@ from chassis.views.change import (
     build_change,
     build_replacement,
 )
-from chassis.views.generations import parse_generations, written_by, written_by_others
+from chassis.views.generations import Share
 from chassis.views.keys import control_key, pending_key
 from chassis.views.pages import histories_of_page
 from chassis.views.parked import ParkedStreams
@@ -60,6 +60,14 @@ class Projector(Generic[E]):
     recent: RecentStreams = field(default_factory=RecentStreams)
     """Streams that this process has projected lately."""
     _targets: frozenset[tuple[str, int]] = frozenset()
+    _share: Share = field(init=False)
+    _versions: dict[str, int] = field(init=False)
+    """Read model -> version of its fold."""
+    _known: dict[tuple[str, int], Target[E]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._versions = {model.name: model.version for model in self.models}
+        self._share = Share.of({}, self._versions)
 
     async def project(self, history: History[E]) -> None:
         """Bring the stream's read models to the head of `history`.
@@ -156,21 +164,23 @@ class Projector(Generic[E]):
 
     def target(self, name: str, generation: int) -> Target[E] | None:
         """Return a generation as a target, or None if this service has no such read model."""
-        for model in self.models:
-            if model.name == name:
-                return Target(self.service, model, generation)
-        return None
+        target = self._known.get((name, generation))
+        if target is None:
+            model = next((model for model in self.models if model.name == name), None)
+            if model is None:
+                return None
+            target = self._known[name, generation] = Target(self.service, model, generation)
+        return target
 
     def writable(self, control: Mapping[bytes, bytes]) -> frozenset[tuple[str, int]]:
         """Return (read model, number) of the generations that the folds of this process write.
 
         Sets `generations_lost` if a read model has no generation at all.
         """
-        generations = parse_generations(control)
-        present = {each.name for each in generations}
-        if any(model.name not in present for model in self.models):
+        share = self._share_of(control)
+        if share.is_missing:
             self.generations_lost.set()
-        return written_by(self._versions, generations)
+        return share.written
 
     @property
     def parked(self) -> ParkedStreams:
@@ -316,13 +326,15 @@ class Projector(Generic[E]):
 
     async def _record_pending(self, control: Mapping[bytes, bytes], history: History[E]) -> None:
         """Record the stream for instances with other fold versions; usually there are none."""
-        for name, version in written_by_others(self._versions, parse_generations(control)):
+        for name, version in self._share_of(control).by_others:
             key = pending_key(self.service, name, version)
             await self.redis.hset(key, history.head.stream, history.head.version)
 
-    @property
-    def _versions(self) -> dict[str, int]:
-        return {model.name: model.version for model in self.models}
+    def _share_of(self, control: Mapping[bytes, bytes]) -> Share:
+        """Read a control hash, which is nearly always the one that was read before."""
+        if control != self._share.control:
+            self._share = Share.of(control, self._versions)
+        return self._share
 
 
 def _weight(of_page: tuple[str, History[E] | None]) -> int:
