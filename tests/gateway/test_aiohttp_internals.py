@@ -4,14 +4,19 @@ import asyncio
 import re
 from pathlib import Path
 
+import aiohttp
+import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from yarl import URL
 
-from gateway.edge.aiohttp_internals import Runner, has_received_request, is_idle
+from gateway.edge.aiohttp_internals import Runner, fixed_paths, has_received_request, is_idle
+from tests.gateway.conftest import GatewayClient
 from tests.support.eventually import eventually
 
 GATEWAY = Path(__file__).parents[2] / "services" / "gateway"
 PRIVATE = re.compile(
-    r"\b_(waiter|messages|request_count|kwargs|make_server|handler_waiter|payload)\b"
+    r"\b_(waiter|messages|request_count|kwargs|make_server|handler_waiter|payload|match_info)\b"
 )
 
 
@@ -65,6 +70,48 @@ async def test_a_runner_uses_its_connection_class_and_its_middleware() -> None:
     await eventually(idle)
     writer.write(b"GET /nothing HTTP/1.1\r\nHost: here\r\n\r\n")
     writer.close()
+    await runner.cleanup()
+
+
+async def test_the_table_of_fixed_paths_agrees_with_the_router(client: GatewayClient) -> None:
+    app = client.gateway.public
+    table = fixed_paths(app)
+    assert {("GET", "/v1/me"), ("HEAD", "/v1/me"), ("POST", "/v1/me")} <= set(table)
+    for (method, path), (match, handler) in table.items():
+        found = await app.router.resolve(make_mocked_request(method, path))
+        assert (found.route, found.handler, dict(found)) == (match.route, handler, dict(match))
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/fixed", 200), ("/fixed?a=/b", 200), ("/fix%65d", 200), ("//fixed", 404), ("/fixed/", 404)],
+)
+@pytest.mark.parametrize("headers", [{}, {"Expect": "100-continue"}], ids=["plain", "expect"])
+async def test_a_fixed_path_is_handled_as_by_the_router(
+    path: str, status: int, headers: dict[str, str]
+) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        assert request.match_info.route.resource is not None
+        return web.Response(text=f"{request.match_info.route.resource.canonical} {request.path}")
+
+    async def name(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["X-Prepared"] = "yes"
+
+    app = web.Application()
+    app.router.add_get("/fixed", handle)
+    app.on_response_prepare.append(name)
+    runner = Runner(app, Observed, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with aiohttp.ClientSession() as session:
+        async with session.get(URL(url + path, encoded=True), headers=headers) as response:
+            assert response.status == status
+            if status == 200:
+                assert await response.text() == "/fixed /fixed"
+                assert response.headers["X-Prepared"] == "yes"
+        async with session.post(url + "/fixed", headers=headers) as response:
+            assert (response.status, response.headers["Allow"]) == (405, "GET,HEAD")
     await runner.cleanup()
 
 

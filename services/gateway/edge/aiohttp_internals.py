@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 Middleware = Callable[[Any, Handler], Awaitable[web.StreamResponse]]
@@ -32,7 +32,8 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return _Server(server, self._connection, self._middleware)
+        handle = _with_fixed_paths(self.app, server.request_handler)
+        return _Server(server, self._connection, self._middleware, handle)
 
 
 class _Server(web.Server):
@@ -41,8 +42,8 @@ class _Server(web.Server):
         original: web.Server,
         connection: type[web.RequestHandler],
         middleware: Middleware | None,
+        handle: Handler,
     ) -> None:
-        handle = original.request_handler
         super().__init__(
             handle if middleware is None else lambda request: middleware(request, handle),
             request_factory=original.request_factory,
@@ -53,6 +54,41 @@ class _Server(web.Server):
 
     def __call__(self) -> web.RequestHandler:
         return self._connection(self, loop=self._loop, **self._kwargs)
+
+
+def _with_fixed_paths(app: web.Application, handle: Handler) -> Handler:
+    """Return `handle` with a shortcut: the handler of a path without parameters is looked up.
+
+    aiohttp's router takes 5 % of the CPU of a read to find it. Whatever the table does not have in
+    exactly these characters, and a request with `Expect`, takes aiohttp's own way.
+    """
+    if app.middlewares:
+        return handle
+    fixed = fixed_paths(app)
+
+    def find(request: web.Request) -> Awaitable[web.StreamResponse]:
+        found = fixed.get((request.method, request.raw_path.partition("?")[0]))
+        if found is None or hdrs.EXPECT in request.headers:
+            return handle(request)
+        request._match_info, route_handler = found  # noqa: SLF001
+        return route_handler(request)
+
+    return find
+
+
+def fixed_paths(
+    app: web.Application,
+) -> dict[tuple[str, str], tuple[web.UrlMappingMatchInfo, Handler]]:
+    """Return (method, path) -> match and handler, for the paths that have no parameters."""
+    found: dict[tuple[str, str], tuple[web.UrlMappingMatchInfo, Handler]] = {}
+    for resource in app.router.resources():
+        for route in resource if isinstance(resource, web.PlainResource) else ():
+            match = web.UrlMappingMatchInfo({}, route)  # the requests share it: none changes it
+            match.add_app(app)
+            match.freeze()
+            handler: Any = route.handler
+            found.setdefault((route.method, resource.canonical), (match, handler))
+    return found
 
 
 def has_received_request(connection: web.RequestHandler) -> bool:
