@@ -16,7 +16,7 @@ from tests.support.eventually import eventually
 
 GATEWAY = Path(__file__).parents[2] / "services" / "gateway"
 PRIVATE = re.compile(
-    r"\b_(waiter|messages|request_count|kwargs|make_server|handler_waiter|payload|match_info)\b"
+    r"\b_(waiter|messages|request_count|kwargs|make_server|handler_waiter|payload|match_info|serialize_headers)\b"
 )
 
 

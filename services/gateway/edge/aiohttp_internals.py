@@ -8,10 +8,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import hdrs, web
+from aiohttp.http_writer import _serialize_headers
+from multidict import CIMultiDict
 
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 Middleware = Callable[[Any, Handler], Awaitable[web.StreamResponse]]
 """Returns the response to a request, calling the handler or not."""
+
+
+serialize_headers: Callable[[str, CIMultiDict[str]], bytes] = _serialize_headers
+"""Returns a status line and headers as they are sent, the empty line included.
+
+Raises `ValueError` if one contains a control character, which could begin another header.
+"""
 
 
 class Runner(web.AppRunner):

@@ -10,6 +10,7 @@ from chassis.views.read_models import ReadModels
 from cognito_jwt import Caller, TokenCache
 from contracts.streams import MEMBERS
 from gateway.auth.authorize import RULES, Rule, bearer_token, takes_token
+from gateway.edge.fast_response import FastResponse
 from gateway.http.client_address import ClientAddresses
 from gateway.http.command_responses import CommandRejected, RespondNow
 from gateway.http.keyed_requests import KeyedRequests, Repetition
@@ -73,7 +74,7 @@ class Endpoint:
             context.cancel_prefetch()
         if not isinstance(response, Response):
             return response
-        return (as_page(response, info.id) if info.shows_pages else response).to_aiohttp()
+        return FastResponse(as_page(response, info.id) if info.shows_pages else response)
 
     def _check_query(self, request: web.Request) -> None:
         if self.route.query is not None or self.route.ignores_query:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import hdrs, web
-from multidict import CIMultiDict, istr
+from multidict import istr
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from chassis.run.health import PROBES, Health
@@ -14,6 +14,7 @@ from gateway.edge.access_log import AccessLog
 from gateway.edge.aiohttp_internals import Handler
 from gateway.edge.cors import Cors
 from gateway.edge.errors import problem_for
+from gateway.edge.fast_response import SECURITY_HEADERS, FastResponse
 from gateway.edge.metrics import Metrics
 from gateway.edge.tracing import RequestTracing, end_span
 from gateway.http.ids import request_id
@@ -28,14 +29,6 @@ CLIENT_CLOSED_REQUEST: Final = 499
 X_REQUEST_ID: Final = istr("X-Request-ID")
 BOUND_REQUEST_ID: Final[ContextVar[str]] = ContextVar(STRUCTLOG_KEY_PREFIX + "request_id")
 """What `bind_contextvars(request_id=…)` would set for every log line, at a tenth of the time."""
-SECURITY_HEADERS: Final = CIMultiDict(
-    {
-        "Server": "vouch",
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Strict-Transport-Security": "max-age=31536000",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,8 @@ class RequestMiddleware:
         self, request: web.Request, response: web.StreamResponse, info: RequestInfo
     ) -> None:
         headers = response.headers
-        headers.update(SECURITY_HEADERS)
+        if not isinstance(response, FastResponse):
+            headers.update(SECURITY_HEADERS)
         headers[X_REQUEST_ID] = info.id
         if info.decision is not None:
             add_headers(info.decision, headers)
@@ -110,7 +104,7 @@ def _response_to(error: Exception, request: web.Request, info: RequestInfo) -> w
         return web.Response(status=CLIENT_CLOSED_REQUEST)
     problem = problem_for(error)
     if info.shows_pages:
-        return problem_page(problem, info.id).to_aiohttp()
+        return FastResponse(problem_page(problem, info.id))
     return problem.to_aiohttp(info.id)
 
 
