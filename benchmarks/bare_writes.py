@@ -127,7 +127,9 @@ class Requests:
             query=json.dumps(recorder.query_request),
             write=json.dumps(recorder.written),
             projection=json.dumps(recorder.projected, default=bytes.decode),
-            outcome=json.dumps(recorder.outcome).replace(f'"{CHANNEL}"', f'"{BARE_CHANNEL}"'),
+            outcome=json.dumps(recorder.outcome, default=bytes.decode).replace(
+                f'"{CHANNEL}"', f'"{BARE_CHANNEL}"'
+            ),
             code=claim.rpartition("#")[2],
         )
 
