@@ -8,14 +8,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
-
-import yaml
+from typing import Final
 
 from benchmarks import prices
 from benchmarks.prices import MILLION, MONTH_HOURS, Price
 from deploy.folders import ROOT, event_sourced_names
 from deploy.services import declared_services
+from deploy.stack_templates import read_template
 
 COUNTS: Final = Path(__file__).parent / "counts.json"
 """What `make bench` counted: kind -> unit -> number for each command, read or mail."""
@@ -33,22 +32,6 @@ _RECEIVE_SECONDS: Final = 5
 """Seconds of a long poll: the setting RECEIVE_WAIT_SECONDS."""
 _FREE_DISK: Final = 20
 SERVICES: Final = ("gateway", *event_sourced_names())
-
-
-class _Loader(yaml.SafeLoader):
-    """Read a template; of functions, only that they are there matters here."""
-
-
-def _function(loader: _Loader, _tag: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    assert isinstance(node, yaml.MappingNode)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_multi_constructor("!", _function)
 
 Counts = Mapping[str, Mapping[str, float]]
 Row = tuple[str, str, float]
@@ -148,7 +131,7 @@ def _task(service: str) -> tuple[int, float, float, int]:
 
 
 def _default(stack: str, parameter: str) -> str:
-    template = yaml.load((_STACKS / f"{stack}.yaml").read_text(), _Loader)  # noqa: S506
+    template = read_template((_STACKS / f"{stack}.yaml").read_text())
     return str(template["Parameters"][parameter]["Default"])
 
 

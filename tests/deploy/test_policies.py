@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import boto3
 import pytest
-import yaml
 from botocore.exceptions import ClientError
 
 from deploy.folders import DATA_STACKS, ROOT, event_sourced_names
 from deploy.local.provision import deploy, published
 from deploy.local.settings import REGION, SERVICES, LocalSettings
+from deploy.stack_templates import read_template
 from tests.support.policies import Permission, Policy, SignedRequest, permissions
 from tests.support.policy_proxy import policy_proxy
 from tests.support.policy_use import JUSTIFIED, WIDE, Grant, too_wide, unjustified, use_of
@@ -24,25 +24,10 @@ _PERMISSIONS: Final = {"transact_write_items": {"ConditionCheckItem", "PutItem"}
 """Call -> permissions, where they have other names."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Read a template: `!GetAtt X.Arn` becomes `X.Arn`."""
-
-
-def _value(loader: _Loader, _tag: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    raise TypeError(node)
-
-
-_Loader.add_multi_constructor("!", _value)
-
-
 def statements(service: str, policy: str = "Policy") -> list[dict[str, Any]]:
     """Return what a policy of a service's template allows."""
     text = (DATA_STACKS / f"{service}.yaml").read_text()
-    resources = yaml.load(text, _Loader)["Resources"]  # noqa: S506
+    resources = read_template(text)["Resources"]
     found = resources[policy]["Properties"]["PolicyDocument"]["Statement"]
     return [each for each in found if each["Effect"] == "Allow"]
 
