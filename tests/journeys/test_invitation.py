@@ -205,8 +205,8 @@ async def test_each_name_of_the_grafana_dashboard_is_exposed(
     stack: Stack, url: str, session: aiohttp.ClientSession
 ) -> None:
     await Person(stack, url, session).call("GET", "/v1/me", None)
-    log = stack.service("gateway").log.read_text().splitlines()
-    started = [json.loads(line) for line in log if '"gateway_started"' in line]
+    lines = stack.service("gateway").lines
+    started = [line for line in lines if line["event"] == "gateway_started"]
     internal = f"http://{HOST}:{started[-1]['internal_port']}"
     exposed: dict[str, set[str]] = {}
     for base in (internal, *(stack.service(name).url for name in ("referrals", "invites"))):

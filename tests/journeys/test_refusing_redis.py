@@ -100,8 +100,7 @@ async def test_a_service_waits_while_redis_refuses_writes(
         assert service.process is not None
         service.process.terminate()
         assert await service.died() == 0
-        lines = [json.loads(line) for line in service.log.read_text().splitlines()]
-        assert [line for line in lines if line["level"] in ("error", "critical")] == []
+        assert [line for line in service.lines if line["level"] in ("error", "critical")] == []
 
         service.start(REDIS_URL=server.url)
         await eventually(waiting)
@@ -116,8 +115,7 @@ async def test_a_service_waits_while_redis_refuses_writes(
             QueueUrl=clients.dead_letters, AttributeNames=["ApproximateNumberOfMessages"]
         )
         assert dead["Attributes"]["ApproximateNumberOfMessages"] == "0"
-        lines = [json.loads(line) for line in service.log.read_text().splitlines()]
-        started = [line for line in lines if line["event"] == "outage_started"]
+        started = [line for line in service.lines if line["event"] == "outage_started"]
         assert 1 <= len([line for line in started if line["code"] == code]) <= 3
     finally:
         await redis.aclose()

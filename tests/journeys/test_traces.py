@@ -1,10 +1,10 @@
 """One request is one trace, through gateway, queues and services, on the deployed template."""
 
 import asyncio
-import json
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import pytest
@@ -50,10 +50,8 @@ class World:
         async with self.session.post(url, headers=headers) as response:
             return response.status, email, token
 
-    def lines(self, name: str, event: str) -> list[dict[str, object]]:
-        lines = self.stack.service(name).log.read_text().splitlines()
-        rows = (json.loads(line) for line in lines if line.startswith("{"))
-        return [row for row in rows if row["event"] == event]
+    def lines(self, name: str, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.stack.service(name).lines if line["event"] == event]
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -140,6 +142,11 @@ class Service:
     @property
     def log(self) -> Path:
         return self.stack.settings.state / f"{self.name}.log"
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """What its processes have logged; one that cannot start writes another line (see `log`)."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def start(self, **extra: str) -> "Service":
         """Start the process unless it runs; `extra` is added to its environment (FAILPOINT=…)."""
