@@ -47,7 +47,7 @@ class Shell:
 def stack(
     aws: str, settings: LocalSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """A log and a Redis of this module: other tests append events that no service projects."""
+    """A log and a Redis of this module: `verify` counts every event that is not projected yet."""
     own = local_settings(tmp_path_factory.mktemp("lines")).model_copy(
         update={"aws_port": settings.aws_port, "stack": f"lines{uuid4().hex[:8]}"}
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from redis.asyncio import Redis
 
 from chassis.bus.outcomes import Outcomes
 from contracts.referrals import OpenAccount
+from deploy.local.settings import LocalSettings
 from tests.support.boto import Boto, boto
 from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
-from tests.support.stack import Stack
+from tests.support.stack import Stack, local_settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
@@ -28,6 +29,20 @@ SETTINGS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "NOREPLICAS": ({"min-replicas-to-write": "1"}, {"min-replicas-to-write": "0"}),
 }
 """Code -> settings with which Redis refuses writes, and with which it accepts them."""
+
+
+@pytest.fixture(scope="module")
+def stack(
+    aws: str, settings: LocalSettings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """A log of this module: its events are projected into another Redis than the shared one."""
+    own = local_settings(tmp_path_factory.mktemp("refusing")).model_copy(
+        update={"aws_port": settings.aws_port, "stack": f"refusing{uuid4().hex[:8]}"}
+    )
+    assert own.aws_url == aws
+    stack = Stack.deployed(own)
+    yield stack
+    stack.stop()
 
 
 @pytest.fixture
@@ -70,7 +85,6 @@ async def test_a_service_waits_while_redis_refuses_writes(
 ) -> None:
     refusing, accepting = SETTINGS[code]
     service = stack.service("referrals")
-    await asyncio.to_thread(service.stop)  # an earlier test may have started it for another Redis
     service.log.unlink(missing_ok=True)
     service.start(REDIS_URL=server.url)
     redis = Redis.from_url(server.url)
