@@ -3,9 +3,17 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cognito_jwt.claims import Caller, Pool, read_claims
-from cognito_jwt.jws import InvalidToken, UnknownKey, decode_part, split, strict_object, verify_jws
+from cognito_jwt.jws import (
+    InvalidToken,
+    UnknownKey,
+    check_signature,
+    decode_part,
+    split,
+    strict_object,
+)
 from cognito_jwt.keys import KeySet
 
 
@@ -33,16 +41,18 @@ class Verifier:
             InvalidToken: The token is malformed, forged, expired, or not for these pools.
             KeysUnavailable: Its signature cannot be checked at the moment.
         """
-        pool, keys = self._pool_of(token)
+        header, payload, signature = split(token)
+        claims = strict_object(decode_part(payload), "payload")
+        pool, keys = self._pool_of(claims)
         try:
-            payload = verify_jws(token, keys.snapshot())
+            check_signature(token, keys.snapshot(), header, signature)
         except UnknownKey as unknown:
-            payload = verify_jws(token, await keys.keys_for(unknown.kid))
-        return read_claims(strict_object(payload, "payload"), pool, self.clock())
+            check_signature(token, await keys.keys_for(unknown.kid), header, signature)
+        return read_claims(claims, pool, self.clock())
 
-    def _pool_of(self, token: str) -> tuple[Pool, KeySet]:
+    def _pool_of(self, claims: Mapping[str, Any]) -> tuple[Pool, KeySet]:
         """Choose the pool by the unverified issuer: its keys must have signed the token."""
-        issuer = strict_object(decode_part(split(token)[1]), "payload").get("iss")
+        issuer = claims.get("iss")
         if not isinstance(issuer, str) or issuer not in self.pools:
             raise InvalidToken("the token is from another issuer")
         return self.pools[issuer]
