@@ -67,7 +67,7 @@ def same(one: Transfers, other: Transfers) -> bool:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows, st.lists(st.integers(1, 20), max_size=6), st.integers(1, 9), st.randoms())
 def test_the_ledger_of_merged_segments_equals_a_simple_fold(
     root: Path, found: list[TransferRow], ends: list[int], part: int, chance: random.Random
@@ -94,7 +94,7 @@ def _last_block(transfers: Transfers) -> int:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows, st.lists(st.integers(1, 20), max_size=6), st.integers(0, 21))
 def test_the_first_rows_are_those_until_a_block(
     root: Path, found: list[TransferRow], ends: list[int], block: int

@@ -5,7 +5,7 @@ import re
 from email.headerregistry import Address
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -101,7 +101,6 @@ def test_a_verified_address_that_cannot_be_stored_is_refused(address: str) -> No
         verified_address(address)
 
 
-@settings(deadline=None)
 @given(ADDRESSES)
 @example("Bob@İx.com")
 @example("a@ß.de")

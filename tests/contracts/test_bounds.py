@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -109,7 +109,6 @@ def test_the_walk_finds_what_is_unbounded(schema: Schema) -> None:
     assert list(unbounded(schema, {}, "it")) != []
 
 
-@settings(deadline=None)
 @given(st.integers())
 def test_a_time_in_a_command_is_a_date_of_four_digits(number: int) -> None:
     adapter = TypeAdapter(CommandTime)

@@ -1,7 +1,7 @@
 """Texts that people write in any script are accepted; what deceives a reader is not."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.texts import is_visible, lines, one_line, without_forbidden
@@ -75,7 +75,6 @@ def test_an_empty_text_is_accepted() -> None:
     assert one_line("  ") == lines("\r\n") == ""
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_what_is_accepted_stays_unchanged_and_what_is_refused_is_removed(text: str) -> None:
     clean = without_forbidden(text)

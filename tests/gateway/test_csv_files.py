@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http.csv_files import UnevenRow, read_sheet
@@ -126,7 +126,6 @@ def test_a_row_with_other_cells_than_columns_is_marked(line: str) -> None:
 CELLS = st.text("abZ09@.-äß€\u200d\U0001f600,;\t\"'\n= ", max_size=12).map(str.strip)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     cells=st.lists(st.tuples(CELLS.filter(bool), CELLS, CELLS), min_size=1, max_size=5),
     separator=st.sampled_from(",;\t"),
@@ -155,7 +154,6 @@ def test_what_a_spreadsheet_writes_is_read_again(
     assert rows(body, f"text/csv{charset}") == [dict(zip(KNOWN, row, strict=True)) for row in cells]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode), st.text(max_size=40))
 def test_any_other_bytes_are_a_problem_and_never_an_error(body: bytes, content_type: str) -> None:
     for kind in (content_type, "text/csv", "multipart/form-data; boundary=b"):

@@ -97,7 +97,6 @@ def test_every_response_matches_the_description(
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=EXAMPLES == FEW,
         suppress_health_check=list(HealthCheck),
     )

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -57,7 +57,6 @@ def test_wrong_fields_are_explained_in_words(model: type[Any]) -> None:
         st.dictionaries(names, VALUES | st.text(min_size=1, max_size=2_000), max_size=6) | VALUES
     )
 
-    @settings(deadline=None)
     @given(bodies)
     def explained(body: object) -> None:
         try:
@@ -75,13 +74,11 @@ def test_the_errors_of_a_request_are_limited() -> None:
     assert len(problem.value.body("request")) < 10_000
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_bytes_that_are_not_json_are_explained_in_words(body: bytes) -> None:
     _explained(body)
 
 
-@settings(deadline=None)
 @given(VALUES, st.integers(0, 400), st.text('{}[]",:\\\x00\n\x1f\ud800u0é', max_size=3))
 def test_json_with_one_mistake_is_explained_in_words(value: Any, at: int, mistake: str) -> None:
     text = json.dumps(value)
@@ -150,7 +147,6 @@ def test_unusual_json_is_parsed(body: bytes) -> None:
     assert parse_json(body) == json.loads(body)
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_what_other_programs_write_is_parsed(value: Any) -> None:
     for ascii_only in (True, False):

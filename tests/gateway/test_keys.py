@@ -448,9 +448,7 @@ class _Key:
                 self.sent = True
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_any_interleaving_leaves_one_key_to_one_request(
     redis_server: RedisServer, steps: list[tuple[str, str]]

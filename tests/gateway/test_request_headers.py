@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from aiohttp import hdrs
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -78,7 +78,6 @@ OTHERS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(
     before=st.lists(OTHERS, max_size=3),
     after=st.lists(OTHERS, max_size=3),
@@ -97,7 +96,6 @@ def test_a_wait_is_found_among_other_preferences(
     assert preference(*lines).wait == min(seconds, 25)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=3))
 @example(['"' * 5000])
 @example(['wait="' + "\\" * 5000])
@@ -141,7 +139,6 @@ OPAQUE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_c
 TAGS = st.builds('{}"{}"'.format, st.sampled_from(["", "W/"]), OPAQUE)
 
 
-@settings(deadline=None)
 @given(st.lists(TAGS, min_size=1, max_size=5), TAGS, st.integers(0, 5))
 def test_a_tag_matches_exactly_if_it_is_listed(tags: list[str], etag: str, cut: int) -> None:
     lines = [", ".join(part) for part in (tags[:cut], tags[cut:]) if part]
@@ -149,7 +146,6 @@ def test_a_tag_matches_exactly_if_it_is_listed(tags: list[str], etag: str, cut: 
     assert has_current(request_with(hdrs.IF_NONE_MATCH, *lines), etag) is listed
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=3))
 @example(['"a" ' * 5000])
 def test_no_if_none_match_header_is_an_error(lines: list[str]) -> None:

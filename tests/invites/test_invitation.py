@@ -368,7 +368,7 @@ HOUR = 3_600
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(COMMANDS), st.integers(0, 40 * HOUR)), max_size=40))
 def test_any_order_of_commands_leaves_one_answer_and_one_mail_at_a_time(
     script: list[tuple[Any, int]],

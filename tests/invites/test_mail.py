@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -159,7 +159,6 @@ def test_hostile_text_becomes_harmless(hostile: str) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_no_text_adds_a_header_a_tag_or_a_link(name: str, note: str) -> None:
     plain = Page(parts(received(CONTENT))[1])
@@ -217,7 +216,6 @@ NOTES = st.lists(NAMES, max_size=3).map("\n".join)
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(NAMES, NOTES)
 @example("=?utf-8?q?Bob=0D=0ABcc=3A_x=40example.com?=", "=?utf-8?b?PGgxPg==?=")
 @example("a  b", "  indented\n\n> quoted\n-- \nFrom me")

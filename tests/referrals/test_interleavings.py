@@ -361,5 +361,5 @@ def _with_all(before: ListState[V, I], after: ListState[V, I]) -> ListState[V, I
     return after._replace(items={**before.items, **after.items})
 
 
-Seats.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Seats.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestSeats = pytest.mark.slow(Seats.TestCase)

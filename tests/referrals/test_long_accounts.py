@@ -193,7 +193,7 @@ def test_refusals_are_bounded() -> None:
 kinds = st.sampled_from([expired, confirmed, rejected, reversed_])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(kinds, st.integers(0, 5)), max_size=30), st.integers(0, 60))
 def test_folding_on_from_a_snapshot_makes_the_same_state(
     uses: list[tuple[object, int]], cut: int

@@ -101,7 +101,7 @@ def test_one_event_reads_and_writes_the_same_with_1500_confirmed_seats(
 steps = st.lists(st.tuples(st.integers(0, 7), st.booleans()), max_size=40)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(steps, st.integers(1, 5))
 def test_an_account_lists_all_of_its_seats_in_order(
     steps: list[tuple[int, bool]], parts: int

@@ -125,7 +125,7 @@ plans = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plans)
 def test_no_interleaving_confirms_a_ring(
     plan: list[tuple[list[tuple[str, str, bool]], bool, bool]],

@@ -188,7 +188,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps)
 def test_no_commit_claims_a_name_twice_and_every_stream_can_be_settled(
     plan: list[tuple[str, str, str, int]],

@@ -16,9 +16,7 @@ from aws_json import JsonClient
 from aws_json.client import METHODS
 from aws_json.tests.scripted import Scripted, Server, open_client, outcome_of
 
-many = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+many = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PARAMETERS: dict[str, dict[str, Any]] = {
     "get_item": {"TableName": "t", "Key": {"p": {"S": "a"}}},
     "query": {"TableName": "t", "ExpressionAttributeValues": {":p": {"B": b"\x00\xff"}}},

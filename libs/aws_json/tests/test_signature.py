@@ -25,7 +25,7 @@ HOSTS = st.from_regex(r"[a-z][a-z0-9.-]{0,30}(:[1-9][0-9]{0,3})?", fullmatch=Tru
 MOMENTS = st.integers(0, 4_102_444_800)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     credentials=st.builds(ReadOnlyCredentials, KEYS, KEYS, st.none() | KEYS, account_id=st.none()),
     region=st.from_regex(r"[a-z0-9-]{1,20}", fullmatch=True),

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cognito_jwt import is_nested_deeper
@@ -28,7 +28,6 @@ def depth(value: Any) -> int:
             return 0
 
 
-@settings(deadline=None)
 @given(
     value=VALUES,
     levels=st.integers(1, 6),
@@ -42,7 +41,6 @@ def test_the_depth_is_that_of_the_parsed_value(
     assert is_nested_deeper(encoded, levels) == (depth(value) > levels)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(0, 60))
 def test_the_limit_is_exact(levels: int, deep: int) -> None:
     for opening, closing in (("[", "]"), ('{"a":', "}")):
@@ -50,7 +48,6 @@ def test_the_limit_is_exact(levels: int, deep: int) -> None:
         assert is_nested_deeper(text.encode(), levels) == (deep > levels)
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from('[]{}"\\ax')), st.integers(1, 4))
 def test_other_text_that_passes_never_makes_a_parser_recurse_deeper(text: str, levels: int) -> None:
     if is_nested_deeper(text.encode(), levels):

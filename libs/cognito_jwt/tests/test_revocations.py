@@ -124,9 +124,7 @@ steps = st.one_of(
 )
 
 
-@hypothesis_settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
-)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @example(course=[("add", 1), ("fail over", 0), ("refresh", 1), ("fail over", 0)])
 @given(course=st.lists(steps, max_size=14))
 async def test_no_revocation_is_lost_whatever_redis_forgets(

@@ -72,7 +72,7 @@ class Witness:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(plan=PLANS)
 def test_each_group_succeeds_in_order_and_nothing_is_lost(plan: Plan) -> None:
     warp(lambda: _play(plan))

@@ -76,9 +76,7 @@ pauses = st.one_of(
     st.integers(0, 3 * 7_200 * SECOND),
 )
 costs = st.integers(1, 7)
-property_settings = hypothesis_settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+property_settings = hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @property_settings

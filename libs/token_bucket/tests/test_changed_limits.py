@@ -53,9 +53,7 @@ pauses = st.one_of(st.integers(0, 5), st.integers(0, SECOND), st.integers(0, 3 *
 charges = st.lists(st.integers(0, 7), min_size=1, max_size=8)
 
 
-@hypothesis_settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
-)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @example(
     course=[(0, limit(5, 3_600), [1] * 6), (0, limit(5, 60), [1, 1]), (12 * SECOND, None, [1])]
 )

@@ -241,9 +241,7 @@ steps = st.lists(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 async def test_decisions_are_the_same_with_and_without_snapshots(
     steps: list[tuple[int, int | None, bool]],

@@ -28,9 +28,7 @@ from tests.chassis.events import Counted, Named
 Store = EventStore[Counted | Named]
 
 # all examples of a property share one store: each example writes its own streams
-many = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+many = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def fresh() -> str:

@@ -139,9 +139,7 @@ async def test_a_rebuilt_board_is_the_same_and_can_be_verified(
     assert parity.different == ["counter-3"]
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(totals=st.lists(st.integers(0, 6), min_size=1, max_size=12), seed=st.integers(0, 99))
 async def test_a_rank_is_one_more_than_the_members_with_higher_scores(
     redis: Any, totals: list[int], seed: int

@@ -264,9 +264,7 @@ steps = st.lists(
 
 
 @pytest.mark.usefixtures("short")
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 async def test_read_models_equal_the_log_however_instances_project_it(
     redis: Any, steps: list[tuple[str, Any]]

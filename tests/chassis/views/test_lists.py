@@ -155,7 +155,7 @@ def test_an_item_that_is_not_touched_cannot_be_changed() -> None:
 events = st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=24)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(names=events, cuts=st.sets(st.integers(1, 23)))
 def test_folding_in_parts_makes_the_same_list(names: list[str | None], cuts: set[int]) -> None:
     every = [_event(name) for name in names]
@@ -170,9 +170,7 @@ def test_folding_in_parts_makes_the_same_list(names: list[str | None], cuts: set
     assert stored == at_once
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=events, projected=st.sets(st.integers(0, 23)), after=st.integers(0, 23))
 async def test_a_stored_list_equals_the_fold_however_the_stream_arrives(
     redis: Any, names: list[str | None], projected: set[int], after: int

@@ -233,9 +233,7 @@ async def test_a_page_with_a_hole_is_filled_from_the_store(
 commits = st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=6)
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(streams=st.lists(commits, min_size=1, max_size=3), seed=st.integers(0, 2**32))
 async def test_pages_may_come_in_any_order_in_parallel_with_live_writes(
     redis: Any, streams: list[list[tuple[int, bool]]], seed: int

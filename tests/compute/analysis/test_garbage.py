@@ -55,7 +55,7 @@ def any_facts(chance: random.Random, token: TokenInfo, required: RequiredFacts) 
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**32))
 def test_every_analysis_ends_with_a_report(seed: int) -> None:
     chance = random.Random(seed)

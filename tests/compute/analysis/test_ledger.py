@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.addresses import AddressBook
@@ -74,7 +74,6 @@ def require_fold(ledger: Ledger, found: list[TransferRow]) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(rows, st.integers(1, 9), st.randoms())
 def test_the_ledger_equals_a_simple_fold(
     found: list[TransferRow], part: int, chance: random.Random

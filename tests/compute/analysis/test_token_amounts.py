@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.analysis import AnalysisOutput, Label, Labels, Parameters, analyse, required_facts
@@ -224,7 +224,6 @@ def facts_of_any_token(draw: st.DrawFn) -> ChainFacts:
 
 
 @pytest.mark.slow
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows, facts_of_any_token(), st.sampled_from(["exchange", "pool", "burn"]))
 def test_every_token_gets_a_valid_report(
     found: list[TransferRow], facts: ChainFacts, kind: str

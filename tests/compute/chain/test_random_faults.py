@@ -209,7 +209,7 @@ CASES = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(CASES)
 async def test_the_report_is_that_without_faults(case: Case) -> None:
     assert await report_of(evm_of(*case.endpoints())) == await expected()
