@@ -88,25 +88,17 @@ class RateLimiter:
         Raises:
             RateLimiterUnavailable: Redis is unavailable and one of the limits fails closed.
         """
-        keys = plan.keys(owner, groups)
+        keys, execute = plan.keys(owner, groups), self.redis.execute_command
         try:
-            reply = await self._run_script(keys, plan.arguments)
+            try:  # without redis-py's `Script` object, which took a sixth of the calls per second
+                reply = await execute("EVALSHA", TAKE_SHA, len(keys), *keys, *plan.arguments)
+            except NoScriptError:  # a restart or failover has emptied the script cache
+                reply = await execute("EVAL", TAKE_SCRIPT, len(keys), *keys, *plan.arguments)
         except RedisError as error:
             self._warn(error)
             return self._reported(self._take_locally(plan, keys))
         decision = Decision(plan, orjson.loads(reply))
         return decision if plan.enforced and decision.admitted else self._reported(decision)
-
-    async def _run_script(self, keys: Sequence[str], arguments: Sequence[str]) -> Any:
-        """Run the script by its digest.
-
-        Without redis-py's `Script` object, which took a sixth of the calls per second.
-        """
-        execute = self.redis.execute_command
-        try:
-            return await execute("EVALSHA", TAKE_SHA, len(keys), *keys, *arguments)
-        except NoScriptError:  # a restart or failover has emptied the script cache
-            return await execute("EVAL", TAKE_SCRIPT, len(keys), *keys, *arguments)
 
     def plans(self, names: tuple[str, ...], cost: int = 1) -> ScopedPlans:
         """Return the plans that charge `cost` to the named limits, by scope.

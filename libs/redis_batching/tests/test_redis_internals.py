@@ -40,6 +40,12 @@ def test_the_methods_that_are_overridden_or_called_exist() -> None:
     assert isinstance(NEVER_DECODE, str)
 
 
+def test_the_parsers_of_replies_are_a_dictionary_with_keys_in_capitals() -> None:
+    parsers = Redis().response_callbacks
+    assert isinstance(parsers, dict)
+    assert {name.upper() for name in dict.keys(parsers)} == set(dict.keys(parsers))
+
+
 def test_a_parser_looks_up_how_to_parse_an_error_when_it_connects() -> None:
     """`observe_errors` replaces it on the parser of one connection."""
     hiredis_parser = importlib.import_module("redis._parsers.hiredis")._AsyncHiredisParser

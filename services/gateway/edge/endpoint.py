@@ -109,7 +109,7 @@ class Endpoint:
         """
         request, route, admission = context.request, self.route, self.admission
         limits, cost, repetition = route.limits, route.cost, None
-        is_keyed = route.sends_command and IDEMPOTENCY_KEY in request.headers
+        is_keyed = IDEMPOTENCY_KEY in request.headers and route.sends_command
         if is_keyed:
             context.body = await receive_body(request, route.max_body_bytes)
             repetition = await admission.keyed_requests.begin(context)
