@@ -1,23 +1,26 @@
 """Measure what a message costs: `faststream_sqs` and a plain aiobotocore loop, on the same server.
 
-    python benchmarks/sqs.py [--messages 10000]
+    python benchmarks/sqs.py [--rounds 20] [--messages 300]
 
 The server stores messages in memory, in a separate process, so that the CPU time of this process is
-the client's alone. Every run publishes, consumes and deletes all messages. The bounds are on the
-CPU time as a share of the loop's, and on the calls per message, which are exact.
+the client's alone. All clients are open; they take turns, in each of which one of them publishes,
+consumes and deletes all messages of the turn. Opening a client is not measured. The bounds are on
+the CPU time as a share of the loop's, the median of all rounds, and on the calls per message, which
+are exact.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import multiprocessing
+import statistics
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from functools import partial
-from itertools import count
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,6 +32,8 @@ from aiobotocore.session import get_session
 
 from aws_json import JsonSession
 from benchmarks.bounds import Bound, check_bounds
+from benchmarks.paired import Ratios, turns
+from chassis.run.gc_tuning import tune_gc
 from faststream_sqs import SQSBroker
 
 PAYLOAD = {"type": "measured", "who": "someone", "text": "x" * 120}
@@ -42,6 +47,10 @@ MAX_CPU = {"aiobotocore": 0.3, "aws_json": 0.1}
 """Client -> limit of the CPU time per message, as a share of the plain loop's."""
 MAX_CALLS = 0.31
 """Limit of calls to the server per message."""
+RECEIVE_SECONDS = 20
+"""Time that a receive waits: longer than the turns of the others, during which it has no message."""
+LOOP_SHARE = 4
+"""The loop has a turn with a quarter of the messages, since one takes ten times as long."""
 
 # ---------------------------------------------------------------- the server
 
@@ -54,14 +63,31 @@ class Store:
         self.waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self.in_flight: set[str] = set()
         self.calls: Counter[str] = Counter()
-        self._ids = count()
+        """Queue -> calls."""
+        self.drained = asyncio.Event()
+        """Set while no queue has a message."""
+        self.drained.set()
+        self._closing = False
+        self._ids = itertools.count()
+
+    def close(self) -> None:
+        """Let no receive wait any longer, so that its client can stop."""
+        self._closing = True
+        for future in itertools.chain(*self.waiting.values()):
+            if not future.done():
+                future.set_result(None)
 
     async def handle(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        self.calls[operation] += 1
         url = params.get("QueueUrl", "")
+        self.calls[url.rpartition("/")[2]] += 1
         if operation == "ReceiveMessage":
             return await self._take(url, params)
-        return self._HANDLERS[operation](self, url, params)
+        reply = self._HANDLERS[operation](self, url, params)
+        if self.in_flight or any(self.queues.values()):
+            self.drained.clear()
+        else:
+            self.drained.set()
+        return reply
 
     def _url(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         return {"QueueUrl": f"http://127.0.0.1/0/{params['QueueName']}"}
@@ -108,14 +134,16 @@ class Store:
                 "MessageAttributes": entry.get("MessageAttributes", {}),
             }
         )
-        waiting = self.waiting.get(url)
-        if waiting and not (future := waiting.popleft()).done():
-            future.set_result(None)
+        waiting = self.waiting.get(url, deque())
+        while waiting:
+            if not (future := waiting.popleft()).done():
+                future.set_result(None)
+                break
         return message_id
 
     async def _take(self, url: str, params: dict[str, Any]) -> dict[str, Any]:
         queue = self.queues.setdefault(url, deque())
-        if not queue:
+        if not queue and not self._closing:
             future = asyncio.get_running_loop().create_future()
             self.waiting.setdefault(url, deque()).append(future)
             try:
@@ -153,7 +181,10 @@ _OPERATIONS = {name.lower(): name for name in (*Store._HANDLERS, "ReceiveMessage
 
 
 def serve(pipe: Connection) -> None:
-    """Run the server; each message through the pipe requests the calls counted since the last."""
+    """Run the server; each queue that is sent through the pipe requests the number of its calls.
+
+    It is sent once no message is left. After an empty name no receive waits.
+    """
 
     async def main() -> None:
         store = Store()
@@ -162,10 +193,11 @@ def serve(pipe: Connection) -> None:
         )
         pipe.send(server.sockets[0].getsockname()[1])
         loop = asyncio.get_running_loop()
-        while await loop.run_in_executor(None, pipe.recv):
-            left = len(store.in_flight) + sum(map(len, store.queues.values()))
-            pipe.send((dict(store.calls), left))
-            store.calls.clear()
+        while queue := await loop.run_in_executor(None, pipe.recv):
+            await store.drained.wait()
+            pipe.send(store.calls[queue])
+        store.close()
+        await server.serve_forever()
 
     asyncio.run(main())
 
@@ -173,17 +205,21 @@ def serve(pipe: Connection) -> None:
 # ---------------------------------------------------------------- the clients
 
 
-async def plain_loop(endpoint: str, messages: int) -> None:
+Run = Callable[[int], Awaitable[None]]
+"""Publishes and consumes a number of messages."""
+
+
+@asynccontextmanager
+async def plain_loop(endpoint: str, queue: str) -> AsyncIterator[Run]:
     """Send, receive and delete messages one by one, in ten concurrent tasks."""
     config = AioConfig(max_pool_connections=20)
     async with get_session().create_client(
         "sqs", endpoint_url=endpoint, config=config, **CREDENTIALS
     ) as client:
-        url = (await client.get_queue_url(QueueName="plain"))["QueueUrl"]
+        url = (await client.get_queue_url(QueueName=queue))["QueueUrl"]
         body = json.dumps(PAYLOAD)
-        numbers = iter(range(messages))
 
-        async def work() -> None:
+        async def work(numbers: Iterator[int]) -> None:
             for _ in numbers:
                 await client.send_message(QueueUrl=url, MessageBody=body)
                 reply = await client.receive_message(
@@ -195,7 +231,11 @@ async def plain_loop(endpoint: str, messages: int) -> None:
                         QueueUrl=url, ReceiptHandle=message["ReceiptHandle"]
                     )
 
-        await asyncio.gather(*(work() for _ in range(10)))
+        async def run(messages: int) -> None:
+            numbers = iter(range(messages))
+            await asyncio.gather(*(work(numbers) for _ in range(10)))
+
+        yield run
 
 
 Publish = Callable[[SQSBroker, str, int], Awaitable[None]]
@@ -218,110 +258,129 @@ async def by_batches(broker: SQSBroker, queue: str, messages: int) -> None:
         await broker.publish_batch(*[PAYLOAD] * min(100, messages - start), queue=queue)
 
 
-async def ours(endpoint: str, messages: int, publish: Publish, queue: str, **options: Any) -> None:
+@asynccontextmanager
+async def ours(endpoint: str, queue: str, publish: Publish, **options: Any) -> AsyncIterator[Run]:
     """Publish with a broker and consume with 50 workers."""
     broker = SQSBroker(endpoint_url=endpoint, logger=None, **CREDENTIALS, **options)
-    left = messages
+    left = 0
     done = asyncio.Event()
 
-    @broker.subscriber(queue, max_workers=50, wait_time_seconds=1)
+    @broker.subscriber(queue, max_workers=50, wait_time_seconds=RECEIVE_SECONDS)
     async def handle(_: dict[str, Any]) -> None:
         nonlocal left
         left -= 1
         if not left:
             done.set()
 
+    async def run(messages: int) -> None:
+        nonlocal left
+        left = messages
+        done.clear()
+        await publish(broker, queue, messages)
+        await done.wait()
+
     await broker.start()
-    await publish(broker, queue, messages)
-    await done.wait()
+    yield run
     await broker.stop()
 
 
-@dataclass(frozen=True)
-class Row:
-    """Hold the measurements of one run: a line of the table."""
+@dataclass
+class Candidate:
+    """Hold the measurements of one client: a line of the table."""
 
     name: str
-    cpu: float
-    wall: float
-    calls: Counter[str]
-    messages: int
+    queue: str
+    run: Run
+    cpu: list[float] = field(default_factory=list)
+    """Milliseconds per message, of each round."""
+    rates: list[float] = field(default_factory=list)
+    """Messages per second."""
+    calls: list[float] = field(default_factory=list)
+    """Calls per message."""
 
-    @property
-    def cpu_per_message(self) -> float:
-        return self.cpu / self.messages * 1000
-
-    @property
-    def calls_per_message(self) -> float:
-        counted = (n for name, n in self.calls.items() if not name.startswith("GetQueue"))
-        return sum(counted) / self.messages
-
-
-def measure(name: str, pipe: Connection, messages: int, run: Callable[[], Awaitable[None]]) -> Row:
-    """Time one run, and check that the server has no message left."""
-
-    async def timed() -> tuple[float, float]:
+    async def measure(self, pipe: Connection, messages: int) -> None:
+        """Measure one turn, until the server has no message left."""
+        before = await self._calls(pipe)
         wall, cpu = time.perf_counter(), time.process_time()
-        await run()
-        return time.process_time() - cpu, time.perf_counter() - wall
+        await self.run(messages)
+        calls = await self._calls(pipe) - before
+        self.cpu.append((time.process_time() - cpu) / messages * 1000)
+        self.rates.append(messages / (time.perf_counter() - wall))
+        self.calls.append(calls / messages)
 
-    cpu, wall = asyncio.run(timed())
-    pipe.send(True)  # noqa: FBT003 - any message requests the counts
-    calls, left = pipe.recv()
-    assert left == 0, f"{name} left {left} messages"
-    return Row(name, cpu, wall, Counter(calls), messages)
+    async def _calls(self, pipe: Connection) -> int:
+        pipe.send(self.queue)
+        return int(await asyncio.get_running_loop().run_in_executor(None, pipe.recv))
+
+    def forget(self) -> None:
+        for measured in (self.cpu, self.rates, self.calls):
+            measured.clear()
 
 
-def report(rows: list[Row]) -> int:
-    """Print the table and the bounds; return the exit code."""
-    base = rows[0]
-    print(f"{'':36}{'CPU ms/msg':>12}{'calls/msg':>12}{'msg/s':>10}{'CPU ratio':>12}")
-    for row in rows:
-        print(
-            f"{row.name:36}{row.cpu_per_message:12.3f}{row.calls_per_message:12.3f}"
-            f"{row.messages / row.wall:10.0f}{base.cpu_per_message / row.cpu_per_message:11.1f}x"
-        )
-    bounds = []
-    for row in rows[1:]:
-        cpu = row.cpu_per_message / base.cpu_per_message
-        limit = MAX_CPU[row.name.rpartition(" ")[2]]
-        bounds += [
-            Bound(f"CPU / plain loop: {row.name}", cpu, most=limit),
-            Bound(f"calls per message: {row.name}", row.calls_per_message, most=MAX_CALLS),
+def clients(endpoint: str) -> Iterator[tuple[str, str, AbstractAsyncContextManager[Run]]]:
+    """Generate the name and queue of each client, and what opens it; the plain loop is first."""
+    yield "plain aiobotocore loop", "plain", plain_loop(endpoint, "plain")
+    for client, session in (("aiobotocore", None), ("aws_json", JsonSession())):
+        queue = f"linger-{client}"
+        opened = ours(endpoint, queue, one_by_one, send_linger=0.002, session=session)
+        yield f"publish x64, linger 0.002, {client}", queue, opened
+        queue = f"batch-{client}"
+        opened = ours(endpoint, queue, by_batches, session=session)
+        yield f"publish_batch of 100, {client}", queue, opened
+
+
+async def measure(pipe: Connection, endpoint: str, rounds: int, messages: int) -> list[Candidate]:
+    async with AsyncExitStack() as opened:
+        candidates = [
+            Candidate(name, queue, await opened.enter_async_context(client))
+            for name, queue, client in clients(endpoint)
         ]
+        for candidate in candidates:  # open connections
+            await candidate.measure(pipe, messages)
+            candidate.forget()
+        tune_gc()
+        for number in range(rounds):
+            for candidate in turns(candidates, number):
+                share = LOOP_SHARE if candidate is candidates[0] else 1
+                await candidate.measure(pipe, messages // share)
+        pipe.send("")
+    return candidates
+
+
+def report(candidates: Sequence[Candidate]) -> int:
+    """Print the table and the bounds; return the exit code."""
+    base = candidates[0]
+    print(f"{'':36}{'CPU ms/msg':>12}{'calls/msg':>12}{'msg/s':>10}   CPU / plain loop")
+    bounds = []
+    for each in candidates:
+        share, calls = Ratios.of(each.cpu, base.cpu), statistics.mean(each.calls)
+        print(
+            f"{each.name:36}{statistics.median(each.cpu):12.3f}{calls:12.3f}"
+            f"{statistics.median(each.rates):10.0f}   {share}"
+        )
+        if each is not base:
+            limit = MAX_CPU[each.name.rpartition(" ")[2]]
+            bounds += [
+                Bound(f"CPU / plain loop: {each.name}", share.median, most=limit),
+                Bound(f"calls per message: {each.name}", calls, most=MAX_CALLS),
+            ]
     return check_bounds(*bounds)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=10_000)
-    messages = parser.parse_args().messages
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--messages", type=int, default=300, help="messages of each, per round")
+    arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     pipe, server_end = context.Pipe()
     server = context.Process(target=serve, args=(server_end,), daemon=True)
     server.start()
     endpoint = f"http://127.0.0.1:{pipe.recv()}"
-    runs: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-        ("plain aiobotocore loop", lambda: plain_loop(endpoint, messages))
-    ]
-    for client, session in (("aiobotocore", None), ("aws_json", JsonSession())):
-        runs += [
-            (
-                f"publish x64, linger 0.002, {client}",
-                partial(
-                    ours, endpoint, messages, one_by_one, f"linger-{client}",
-                    send_linger=0.002, session=session,
-                ),
-            ),
-            (
-                f"publish_batch of 100, {client}",
-                partial(ours, endpoint, messages, by_batches, f"batch-{client}", session=session),
-            ),
-        ]  # fmt: skip
-    rows = [measure(name, pipe, messages, run) for name, run in runs]
+    candidates = asyncio.run(measure(pipe, endpoint, arguments.rounds, arguments.messages))
     server.terminate()
     server.join()
-    return report(rows)
+    return report(candidates)
 
 
 if __name__ == "__main__":
