@@ -45,11 +45,11 @@ class Run:
 
 RUNS: Final = (
     Run("command_costs"),
-    Run("limiter", ["--rounds", "7", "--calls", "4000"]),
-    Run("sqs", ["--messages", "3000"]),
-    Run("replay", ["--events", "10000", "50000", "--compare", "20000"]),
-    Run("gateway_reads", ["--seconds", "1"]),
-    Run("gateway_writes", ["--rounds", "3", "--single", "15", "--load", "300"]),
+    Run("limiter"),
+    Run("sqs"),
+    Run("replay", ["--events", "10000", "50000"]),
+    Run("gateway_reads", ["--seconds", "1", "--rounds", "7"]),
+    Run("gateway_writes", ["--rounds", "3", "--single", "15", "--load", "600"]),
     Run("boards", ["--small", "10000", "--large", "100000"]),
     Run("streams"),
     Run("bulk_invites", environment={"INVITES": "2000"}),

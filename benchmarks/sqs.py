@@ -48,7 +48,7 @@ MAX_CPU = {"aiobotocore": 0.3, "aws_json": 0.1}
 MAX_CALLS = 0.31
 """Limit of calls to the server per message."""
 RECEIVE_SECONDS = 20
-"""Time that a receive waits: longer than the turns of the others, during which it has no message."""
+"""Time that a receive waits: longer than the turns of the others, in which it gets no message."""
 LOOP_SHARE = 4
 """The loop has a turn with a quarter of the messages, since one takes ten times as long."""
 
