@@ -93,7 +93,8 @@ def program(stack: Stack, root: Path, service: str) -> Program:
         port_setting(service).upper(): str(stack.settings.port_of(service)),
         "COLUMNS_DIRECTORY": str(stack.settings.state / "columns"),
     }
-    return Program([sys.executable, "-m", service, "run"], environment)
+    # -P: without it, `chassis` and `contracts` would be those of the current folder
+    return Program([sys.executable, "-P", "-m", service, "run"], environment)
 
 
 def memory_of(pid: int) -> dict[str, float]:
