@@ -1,7 +1,7 @@
 """Measure a rebuild: its growth with the log, its distance from bare loops, and a peer.
 
     make bench-replay
-    python benchmarks/replay.py [--events 10000 100000 1000000] [--compare 8000] [--rounds 15]
+    python benchmarks/replay.py [--events 10000 100000 1000000] [--compare 20000] [--rounds 7]
 
 The log is served by a stand-in for DynamoDB that generates each page at a constant cost, because
 the local AWS takes longer for later pages. Everything behind its replies is real: decoding, fold,
@@ -69,9 +69,10 @@ EVENTS_PER_COMMIT = 2
 CODE = from_entropy(bytes(32))
 """One code for all members, since the index of codes is not rebuilt."""
 GROWTH_LIMIT, MEMORY_LIMIT_MB = 1.3, 20
-REDIS_PY_LIMIT, OUR_CLIENT_LIMIT, BARE_LOOP_GOAL = 0.6, 0.5, 0.8
-PEER_LIMIT, ONE_SCAN_LIMIT, DECODING_LIMIT = 2.0, 0.8, 5.0
-SCAN_ROUNDS, DECODING_ROUNDS = 3, 15
+REDIS_PY_LIMIT, OUR_CLIENT_LIMIT, BARE_LOOP_GOAL = 0.6, 0.6, 0.8
+PEER_LIMIT, ONE_SCAN_LIMIT, DECODING_LIMIT = 1.6, 0.8, 5.0
+SCAN_ROUNDS, DECODING_ROUNDS = 5, 15
+PEER_MEMBERS = 4_000
 GROWTH_EVENTS = 100_000
 """Events of the largest log that all rounds of the growth rebuild together, at least one round."""
 MODELS = REFERRALS.name, REFERRALS.read_models
@@ -240,7 +241,7 @@ async def compare(
 ) -> dict[str, list[Run]]:
     """Let the rebuild, both bare loops and the peer take turns."""
     histories = [history async for history in decoded(events // EVENTS_PER_COMMIT)]
-    peer = Peer(events // EVENTS_PER_COMMIT)
+    peer = Peer(min(events // EVENTS_PER_COMMIT, PEER_MEMBERS))
     works: dict[str, Callable[[], Awaitable[Run]]] = {
         REDIS_PY: partial(bare, settings, redis_pid, histories, ours=False),
         "rebuild": partial(scan, settings, redis_pid, events),
@@ -403,8 +404,8 @@ def run(work: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--compare", type=int, default=8_000, help="events, in each round")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--compare", type=int, default=20_000, help="events, in each round")
+    parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     small, *between, large = sorted(arguments.events)
     n, rounds = arguments.compare, arguments.rounds
@@ -418,7 +419,7 @@ def main() -> int:
             grown += [in_process(run, grow, *stack, [size], 1)[0][0] for size in between]
             triples = in_process(run, grow, *stack, [small, large, small], repeated)
             runs = in_process(run, compare, *stack, n, rounds)
-            scans = in_process(run, compare_scans, *stack, n, SCAN_ROUNDS)
+            scans = in_process(run, compare_scans, *stack, n // 4, SCAN_ROUNDS)
             decoding = in_process(run, compare_decoding, DECODING_ROUNDS)
         finally:
             stop(redis)
