@@ -109,6 +109,10 @@ class Command(Message):
         """
         return frozenset({self.body_hash, self._hash_without(frozenset())})
 
+    def has_body_hash(self, digest: str) -> bool:
+        """Return whether some build computes this digest; nearly always it is this build's own."""
+        return digest == self.body_hash or digest in self.body_hashes
+
     def _hash_without(self, excluded: frozenset[str]) -> str:
         body = self.model_dump(mode="json", exclude_defaults=True, exclude=set(excluded))
         canonical = json.dumps(body | {"type": self.type}, sort_keys=True, separators=(",", ":"))

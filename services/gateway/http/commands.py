@@ -103,7 +103,7 @@ class Commands:
         if outcome is None:
             response = pending_response(context, request.command_id)
             raise RespondNow(response.with_headers(execution.preference.headers))
-        if outcome.body_hash not in command.body_hashes:
+        if not command.has_body_hash(outcome.body_hash):
             raise key_reused()
         if keyed is not None:
             keyed.refused = passes(outcome)
@@ -203,7 +203,7 @@ async def _known(
     """
     keyed.digest = command.body_hash
     if (stored := keyed.stored) is not None:
-        if stored.digest not in command.body_hashes:
+        if not command.has_body_hash(stored.digest):
             raise key_reused()
         raise RespondNow(stored.response.with_headers(preference.headers))
     if keyed.outcome is not None and passes(keyed.outcome):
