@@ -71,7 +71,7 @@ CODE = from_entropy(bytes(32))
 GROWTH_LIMIT, MEMORY_LIMIT_MB = 1.3, 20
 REDIS_PY_LIMIT, OUR_CLIENT_LIMIT, BARE_LOOP_GOAL = 0.6, 0.6, 0.8
 PEER_LIMIT, ONE_SCAN_LIMIT, DECODING_LIMIT = 1.6, 0.8, 5.0
-SCAN_ROUNDS, DECODING_ROUNDS = 5, 15
+SCAN_ROUNDS, DECODING_ROUNDS = 3, 15
 PEER_MEMBERS = 4_000
 GROWTH_EVENTS = 100_000
 """Events of the largest log that all rounds of the growth rebuild together, at least one round."""
@@ -419,7 +419,7 @@ def main() -> int:
             grown += [in_process(run, grow, *stack, [size], 1)[0][0] for size in between]
             triples = in_process(run, grow, *stack, [small, large, small], repeated)
             runs = in_process(run, compare, *stack, n, rounds)
-            scans = in_process(run, compare_scans, *stack, n // 4, SCAN_ROUNDS)
+            scans = in_process(run, compare_scans, *stack, n // 5, SCAN_ROUNDS)
             decoding = in_process(run, compare_decoding, DECODING_ROUNDS)
         finally:
             stop(redis)
