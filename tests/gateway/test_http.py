@@ -219,6 +219,7 @@ async def test_malformed_http_answers_problem_json_without_quoting_it(
     head, _, body = response.partition(b"\r\n\r\n")
     assert b" 400 " in head.split(b"\r\n")[0]
     assert b"application/problem+json" in head
+    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in head
     assert is_problem(json.loads(body), 400)
     assert SECRET not in response
 

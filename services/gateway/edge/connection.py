@@ -9,8 +9,10 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from gateway.edge.aiohttp_internals import has_received_request
+from gateway.edge.fast_response import FastResponse
 from gateway.http.ids import request_id
 from gateway.http.problems import Problem, uncaught
+from gateway.http.responses import problem_response
 
 FIRST_REQUEST_SECONDS: Final = 15.0
 """Seconds within which the first request line and headers of a connection must arrive."""
@@ -55,8 +57,8 @@ class Connection(web.RequestHandler):
         log.warning("request_rejected", request_id=number, status=status, error=type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionError("part of another response has been sent already")
-        response = _problem(status, exc).to_aiohttp(number)
-        response.headers.update({"X-Request-ID": number, "Server": "vouch"})
+        response = FastResponse(problem_response(_problem(status, exc), number))
+        response.headers["X-Request-ID"] = number
         response.force_close()
         return response
 

@@ -20,6 +20,7 @@ from gateway.edge.tracing import RequestTracing, end_span
 from gateway.http.ids import request_id
 from gateway.http.pages import problem_page
 from gateway.http.requests import ClientDisconnected
+from gateway.http.responses import problem_response
 from gateway.http.routing import REQUEST_INFO, RequestInfo
 from gateway.limits.rate_limit import add_headers
 
@@ -103,9 +104,8 @@ def _response_to(error: Exception, request: web.Request, info: RequestInfo) -> w
     if has_gone or isinstance(error, ClientDisconnected):
         return web.Response(status=CLIENT_CLOSED_REQUEST)
     problem = problem_for(error)
-    if info.shows_pages:
-        return FastResponse(problem_page(problem, info.id))
-    return problem.to_aiohttp(info.id)
+    respond = problem_page if info.shows_pages else problem_response
+    return FastResponse(respond(problem, info.id))
 
 
 def _template(request: web.Request) -> str | None:

@@ -49,15 +49,6 @@ class Problem(Exception):
             members["errors"] = list(self.errors)
         return orjson.dumps(members)
 
-    def to_aiohttp(self, request_id: str) -> web.Response:
-        """Return the response object that aiohttp sends."""
-        return web.Response(
-            status=self.status,
-            body=self.body(request_id),
-            content_type=PROBLEM_TYPE,
-            headers=self.headers,
-        )
-
 
 def printable(name: str) -> str:
     """Return a name from a request, shortened and without unprintable characters."""
