@@ -10,7 +10,7 @@ import pytest
 from deploy.folders import GATEWAY, ROOT, event_sourced_names, service_names
 from deploy.local.cloud.page import Deployment, NotOnThePage, steps
 from deploy.local.cloud.play import FIRST, deployments, play, variables
-from deploy.local.cloud.stacks import Stacks, declared_parameters
+from deploy.local.cloud.stacks import Stacks, declared_parameters, reversed_steps
 from deploy.local.cloud.tasks import TaskDefinition, image_environment
 from deploy.local.ports import unused_ports
 from deploy.local.provision import NotDeployed, client, published
@@ -45,12 +45,11 @@ def definition(service: str, aws: str, prefix: str) -> TaskDefinition:
 
 @pytest.fixture(scope="module")
 def deployed(aws: str) -> str:
-    """Return the prefix of stacks that were created as the page says."""
+    """Return the prefix of the page's stacks, those of each step created in the opposite order."""
     prefix = f"page-{uuid4().hex[:8]}"
     stacks = Stacks(client("cloudformation", aws), prefix)
-    for step in deployments():
-        for each in step:
-            stacks.deploy(each)
+    for each in reversed_steps(deployments()):
+        stacks.deploy(each)
     return prefix
 
 
@@ -281,4 +280,4 @@ def test_what_the_page_describes_runs_is_released_and_is_deleted_without_loss(
     )
     assert own.aws_url == aws
     with redis_server(own):
-        play(own)
+        play(own, other_order=False)  # `deployed` has another order
