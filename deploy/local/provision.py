@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.folders import DATA_STACKS
-from deploy.local.settings import CHAIN_ID, REGION
+from deploy.local.settings import CHAIN_ID, HOST, REGION
 
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
 TIMEOUT_SECONDS = 180
@@ -28,7 +28,8 @@ def client(service: str, endpoint: str) -> Any:
 def deploy(endpoint: str, stack: str, web_url: str) -> dict[str, str]:
     """Create or update the data stacks, and return what they publish: name -> value.
 
-    `web_url` is the origin of the web pages, to which the sign-in pages return.
+    `web_url` is the origin of the web pages, to which the sign-in pages return; they return to
+    `localhost`, too, if it is one of this machine.
 
     Raises:
         NotDeployed: the deployment of a stack failed.
@@ -36,6 +37,7 @@ def deploy(endpoint: str, stack: str, web_url: str) -> dict[str, str]:
     given = {
         "Stack": stack,
         "WebUrl": web_url,
+        "OtherWebUrl": web_url.replace(HOST, "localhost") if HOST in web_url else "",
         "PasswordSignIn": "true",
         "DeletionProtection": "false",
     }

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -176,6 +177,31 @@ def test_deploying_again_changes_nothing(stack: Stack) -> None:
     again = deploy(stack.settings.aws_url, stack.settings.stack, stack.settings.gateway_url)
     assert again == published(stack.settings.aws_url, stack.settings.stack)
     assert again["people/user-pool-id"] == stack.users.pool
+
+
+def returns(aws: str, names: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the addresses that the sign-in pages return to: after a sign-in, after a sign-out."""
+    described = client("cognito-idp", aws).describe_user_pool_client(
+        UserPoolId=names["people/user-pool-id"], ClientId=names["people/client-id"]
+    )["UserPoolClient"]
+    return described["CallbackURLs"], described["LogoutURLs"]
+
+
+def test_the_sign_in_pages_of_this_machine_return_to_either_of_its_names(stack: Stack) -> None:
+    port = stack.settings.gateway_port
+    origins = [f"http://127.0.0.1:{port}", f"http://localhost:{port}"]
+    names = published(stack.settings.aws_url, stack.settings.stack)
+    signed_in, signed_out = returns(stack.settings.aws_url, names)
+    assert signed_in == [f"{origin}/app/signed-in" for origin in origins]
+    assert signed_out == [f"{origin}/app/" for origin in origins]
+
+
+def test_the_sign_in_pages_return_to_one_origin_by_default(formation: Any, aws: str) -> None:
+    stack = f"origin-{uuid4().hex[:8]}"
+    create(formation, DATA_STACKS / "people.yaml", Stack=stack, WebUrl="https://vouch.test")
+    signed_in, signed_out = returns(aws, published(aws, stack))
+    assert signed_in == ["https://vouch.test/app/signed-in"]
+    assert signed_out == ["https://vouch.test/app/"]
 
 
 def test_stacks_with_other_names_live_side_by_side(settings: LocalSettings, stack: Stack) -> None:
