@@ -51,7 +51,7 @@ RUNS: Final = (
     Run("gateway_reads", ["--seconds", "1", "--rounds", "7"]),
     Run("gateway_writes", ["--rounds", "3", "--single", "15", "--load", "600"]),
     Run("boards", ["--small", "10000", "--large", "100000"]),
-    Run("streams"),
+    Run("streams", ["--commits", "300", "1000"]),
     Run("bulk_invites", environment={"INVITES": "2000"}),
     Run("clusters", ["0.25"]),
     Run("memory"),

@@ -47,14 +47,6 @@ MAX_GROWTH = 32
 """MiB from the first measurement to the last; memory stays constant once caches are full."""
 
 
-class AnyCounts(Counts):
-    """Count requests of services that have no target header, too."""
-
-    def _sent(self, request: Any, **more: Any) -> None:
-        if "X-Amz-Target" in request.headers:
-            super()._sent(request, **more)
-
-
 async def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = local_settings(Path(folder))
@@ -69,7 +61,7 @@ async def main() -> int:
 
 async def measure(settings: LocalSettings) -> int:
     silence()
-    counts = AnyCounts()
+    counts = Counts()
     session = counts.session()
     redis = connect(settings.redis_url)
     broker = bus(settings, session)
@@ -139,15 +131,14 @@ def _count(value: Any) -> int:
 
 
 def report(counts: Counts, sent: int, memory: list[int]) -> int:
-    queue = {k: n for k, n in counts.requests.items() if k.endswith(" announcements")}
-    per_message = sum(queue.values()) / (MESSAGES * INVITES)
+    per_message = counts.calls(MESSAGES * INVITES, " announcements")
     table(
-        f"{INVITES} invitations, {ROWS} at a time",
+        f"{INVITES} invitations, {ROWS} at a time: for each of them",
         {
             "SES calls per invitation": f"{sent / INVITES:.3f}",
-            **{name: f"{n / INVITES:.3f} per invitation" for name, n in sorted(queue.items())},
+            **counts.average_rows(INVITES),
             "SQS together": f"{per_message:.3f} calls per message",
-            "DynamoDB": f"{counts.write_units / INVITES:.2f} write units per invitation",
+            "DynamoDB": f"{counts.write / INVITES:.2f} write units per invitation",
             "memory, MiB": " ".join(map(str, memory)),
         },
     )
