@@ -64,6 +64,7 @@ class Projector(Generic[E]):
     _versions: dict[str, int] = field(init=False)
     """Read model -> version of its fold."""
     _known: dict[tuple[str, int], Target[E]] = field(default_factory=dict)
+    """(read model, number of the generation) -> target, once it has been looked up."""
 
     def __post_init__(self) -> None:
         self._versions = {model.name: model.version for model in self.models}
