@@ -4,7 +4,7 @@ import bisect
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 E = TypeVar("E")
@@ -202,27 +202,28 @@ class Snapshot:
         return int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class History(Generic[E]):
-    """Hold the commits of a stream from version `after` (exclusive) to its head.
-
-    Every read model of a service asks for the same events, so they are collected once.
-    """
+    """Hold the commits of a stream from version `after` (exclusive) to its head."""
 
     head: Head
     commits: tuple[Commit[E], ...]
     after: int = 0
 
-    @cached_property
+    @property
     def events(self) -> tuple[E, ...]:
+        if len(self.commits) == 1:  # nearly always; every read model asks for them
+            return self.commits[0].events
         return tuple(event for commit in self.commits for event in commit.events)
 
-    @cached_property
+    @property
     def size(self) -> int:
         """The number of events."""
+        if len(self.commits) == 1:
+            return len(self.commits[0].events)
         return sum(commit.size for commit in self.commits)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Fingerprint of the commit at the head; empty if the history has no commits."""
         return self.commits[-1].fingerprint if self.commits else ""

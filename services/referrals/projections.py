@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Final, TypeVar, assert_never
 
-from chassis.views.projection import Index, Listing, Ordering
+from chassis.views.projection import Index, Listing, ListState, Ordering
 from contracts.messages import View
 from contracts.points import (
     CLOSED_BOARDS,
@@ -57,18 +57,18 @@ V = TypeVar("V", bound=View)
 def fold_entry(state: entry.State, event: ReferralEvent) -> entry.State:
     """Return a member's entry after one event; campaigns have none."""
     if isinstance(event, AccountOpened):
-        return entry.State(entry.opened(event), {})
+        return ListState(entry.opened(event), {})
     if (view := state.summary) is None:
         return state
     match event:
         case CodeIssued():
-            return entry.State(entry.with_code(view, event), {})
+            return ListState(entry.with_code(view, event), {})
         case CodeRevoked():
-            return entry.State(entry.without_code(view, event), {})
+            return ListState(entry.without_code(view, event), {})
         case QuotaGranted():
-            return entry.State(entry.with_total(view, event), {})
+            return ListState(entry.with_total(view, event), {})
         case ProfileSet():
-            return entry.State(entry.with_profile(view, event), {})
+            return ListState(entry.with_profile(view, event), {})
         case ReferralReserved():
             return entry.with_referral(view, state, event)
         case ReferralConfirmed():
@@ -90,13 +90,13 @@ def fold_codes(state: codes.State, event: ReferralEvent) -> codes.State:
     view = codes.at_next_version(state.summary, event.member_id)
     match event:
         case AccountOpened() | CampaignOpened():
-            return codes.State(codes.opened(view, event), {})
+            return ListState(codes.opened(view, event), {})
         case CodeIssued():
-            return codes.State(codes.with_code(view, event), {})
+            return ListState(codes.with_code(view, event), {})
         case CodeRevoked():
-            return codes.State(codes.with_code_revoked(view, event), {})
+            return ListState(codes.with_code_revoked(view, event), {})
         case QuotaGranted():
-            return codes.State(codes.with_total(view, event), {})
+            return ListState(codes.with_total(view, event), {})
         case ReferralReserved():
             return codes.with_seat_taken(view, event)
         case ReferralRejected() | ReferralReleased() | ReferralExpired() | ReferralReversed():

@@ -78,9 +78,9 @@ def with_seat_taken(view: CodesView, event: ReferralReserved) -> State:
     update: dict[str, Any] = {"remaining": view.remaining - 1}
     if len(view.open_uses) < INLINE_REFERRALS:
         update["open_uses"] = view.open_uses | {event.use_id: event.code}
-        return State(view.model_copy(update=update), {})
+        return ListState(view.model_copy(update=update), {})
     update["more_uses"] = view.more_uses + 1
-    return State(view.model_copy(update=update), {event.use_id: CodeUse(code=event.code)})
+    return ListState(view.model_copy(update=update), {event.use_id: CodeUse(code=event.code)})
 
 
 def with_seat_freed(view: CodesView, state: State, use_id: str) -> State:
@@ -92,7 +92,7 @@ def with_seat_freed(view: CodesView, state: State, use_id: str) -> State:
     else:
         update["open_uses"] = open_uses = dict(view.open_uses)
         code = open_uses.pop(use_id)
-    return State(_with_uses_changed(view.model_copy(update=update), code, by=-1), {})
+    return ListState(_with_uses_changed(view.model_copy(update=update), code, by=-1), {})
 
 
 def _with_uses_changed(view: CodesView, code: str, *, by: int) -> CodesView:

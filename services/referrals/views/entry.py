@@ -85,7 +85,7 @@ def with_referral(entry: StoredAccount, state: State, event: ReferralReserved) -
     )
     more = entry.more
     if more is None and len(entry.referrals) < INLINE_REFERRALS:
-        return State(_changed(entry, referrals=(*entry.referrals, referral)), {})
+        return ListState(_changed(entry, referrals=(*entry.referrals, referral)), {})
     more = more or MoreReferrals()
     item = NumberedReferral(**referral.model_dump(by_alias=False), number=more.added)
     return _with_more(entry, more, item, pending=1, added=1)
@@ -100,7 +100,7 @@ def with_confirmation(entry: StoredAccount, state: State, event: ReferralConfirm
             referral.model_copy(update=update) if referral.use_id == event.use_id else referral
             for referral in entry.referrals
         )
-        return State(_changed(entry, referrals=referrals), {})
+        return ListState(_changed(entry, referrals=referrals), {})
     changed = int(not item.confirmed)
     item = item.model_copy(update=update)
     return _with_more(entry, entry.more, item, used=changed, pending=-changed)
@@ -111,7 +111,7 @@ def without_referral(entry: StoredAccount, state: State, use_id: str) -> State:
     item = state.items.get(use_id)
     if item is None:
         others = tuple(referral for referral in entry.referrals if referral.use_id != use_id)
-        return State(_changed(entry, referrals=others), {})
+        return ListState(_changed(entry, referrals=others), {})
     return _with_more(
         entry, entry.more, None, used=-int(item.confirmed), pending=-int(not item.confirmed)
     )
@@ -125,7 +125,7 @@ def _with_more(
     changed = MoreReferrals(**{name: count + by.get(name, 0) for name, count in counts.items()})
     left = changed if changed.used + changed.pending else None
     items = {} if item is None or item.use_id is None else {item.use_id: item}
-    return State(_changed(entry, more=left), items)
+    return ListState(_changed(entry, more=left), items)
 
 
 def _changed(entry: StoredAccount, **changes: Any) -> StoredAccount:

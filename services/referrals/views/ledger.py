@@ -47,12 +47,12 @@ def at_next_version(state: State, member_id: str) -> PointsView:
 def opened(view: PointsView, event: AccountOpened) -> State:
     """Start the summary of a member."""
     update = {"since": event.opened_at, "total_invites": event.total_referrals}
-    return State(view.model_copy(update=update), {})
+    return ListState(view.model_copy(update=update), {})
 
 
 def with_total(view: PointsView, event: QuotaGranted) -> State:
     """Change the number of seats."""
-    return State(view.model_copy(update={"total_invites": event.total_referrals}), {})
+    return ListState(view.model_copy(update={"total_invites": event.total_referrals}), {})
 
 
 def scores(entry: NumberedEntry) -> Mapping[str, float]:
@@ -136,7 +136,7 @@ def _with_entry(view: PointsView, before: NumberedEntry | None, after: NumberedE
         "added": view.added + (before is None),
     }
     view = view.model_copy(update=update)
-    return State(view, {_entry_id(after.reason, after.use_id): after})
+    return ListState(view, {_entry_id(after.reason, after.use_id): after})
 
 
 def _counted(entry: NumberedEntry | None, state: str) -> int:

@@ -44,9 +44,9 @@ def fold(state: State, event: ReferralEvent) -> State:
     if isinstance(event, ReferralReserved):
         item = _reserved(summary, event)
         summary = summary.model_copy(update={"reserved": summary.reserved + 1})
-        return State(summary, {event.use_id: item})
+        return ListState(summary, {event.use_id: item})
     if isinstance(event, ReferralResult) and (use := state.items.get(event.use_id)) is not None:
-        return State(summary, {event.use_id: _with_state(use, event)})
+        return ListState(summary, {event.use_id: _with_state(use, event)})
     return state._replace(summary=summary)
 
 
