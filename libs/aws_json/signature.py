@@ -38,10 +38,15 @@ class Signer:
         self._parts = region, service, "aws4_request"
         self._headers = headers
         self._day = ""
+        self._second = (-1, "")
+        """UNIX seconds of the last signature, and their text."""
 
     def sign(self, body: bytes, at: float) -> dict[str, str]:
         """Return the headers of a request with this body, sent at `at` (UNIX seconds)."""
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
+        second, stamp = self._second
+        if second != int(at):
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
+            self._second = (int(at), stamp)
         if (day := stamp[:8]) != self._day:
             self._begin(day)
         canonical = f"{self._before}{stamp}{self._after}{sha256(body).hexdigest()}"

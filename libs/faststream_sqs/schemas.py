@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Declare: TypeAlias = bool | Literal["passive"]
@@ -17,6 +18,7 @@ class QueueRef(NamedTuple):
     account_id: str | None = None
 
 
+@lru_cache(maxsize=1_024)  # asked several times for each message
 def parse_ref(queue: str) -> QueueRef:
     """Read a queue name, an `https://…/account/name` URL or an `arn:aws:sqs:…` ARN."""
     if queue.startswith(("http://", "https://")):
