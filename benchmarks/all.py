@@ -53,7 +53,7 @@ RUNS: Final = (
     Run("boards", ["--small", "10000", "--large", "100000"]),
     Run("streams", ["--commits", "300", "1000"]),
     Run("bulk_invites", environment={"INVITES": "2000"}),
-    Run("clusters", ["0.25"]),
+    Run("clusters", ["0.5"]),
     Run("memory"),
 )
 
