@@ -54,6 +54,8 @@ from tests.support.keys_endpoint import keys_endpoint
 from tests.support.stack import Stack, local_aws, local_settings, redis_server
 
 WRITERS = 200
+TURN_SECONDS = 240
+"""Time after which a turn ends the benchmark: the bare loop's consumer may have died."""
 PERIOD_SECONDS = 0.1
 """Interval at which the local AWS looks for messages."""
 LATENCY = "median latency, ours / bare loop"
@@ -281,7 +283,8 @@ async def write_concurrently(write: Write, count: int) -> None:
         for _ in left:
             await write()
 
-    await asyncio.gather(*(writer() for _ in range(WRITERS)))
+    async with asyncio.timeout(TURN_SECONDS):
+        await asyncio.gather(*(writer() for _ in range(WRITERS)))
 
 
 def report(ours: Candidate, bare: Candidate) -> int:
