@@ -138,6 +138,8 @@ class BatchingRedis(Redis):
 
     async def execute_raw(self, commands: Sequence[Command]) -> list[Any]:
         """Execute any number of commands like `execute_many`; return the replies unparsed."""
+        if not commands:
+            return []
         router = self._router
         if router is None and len(commands) <= MAX_BATCH:
             return await asyncio.shield(self._enqueue_group(commands))

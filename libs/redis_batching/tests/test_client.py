@@ -154,6 +154,11 @@ async def test_groups_and_single_commands_of_one_tick_keep_their_replies_apart(
     await eventually(lambda: _holds(client, "n", expected))
 
 
+async def test_no_commands_have_no_replies(client: BatchingRedis) -> None:
+    async with asyncio.timeout(5):
+        assert await client.execute_many([]) == []
+
+
 async def test_groups_of_one_tick_share_a_write(
     client: BatchingRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
