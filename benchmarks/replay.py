@@ -3,9 +3,11 @@
     make bench-replay
     python benchmarks/replay.py [--events 10000 100000 1000000] [--compare 20000] [--rounds 7]
 
-The log is served by a stand-in for DynamoDB that generates each page at a constant cost, because
-the local AWS takes longer for later pages. Everything behind its replies is real: decoding, fold,
-guard script, Redis. CPU seconds are those of this program and of Redis together.
+The log is served by a stand-in for DynamoDB, because the local AWS takes longer for later pages.
+For the growth it generates each page at a constant cost; for the comparison with bare loops it
+holds the bodies of all replies, and parses them as `aws_json` does. Everything behind the replies
+is real: decoding, fold, guard script, Redis. CPU seconds are those of this program and of Redis
+together.
 
 What is compared takes turns in one process, and a bound is on the median of the ratios of all
 rounds. The bare loop folds decoded events and writes them by the same script, once on redis-py's
@@ -34,7 +36,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import structlog
@@ -54,7 +56,7 @@ from chassis.run.gc_tuning import tune_gc
 from chassis.views.change import APPLY, Change, Position
 from chassis.views.projector import Projector
 from chassis.views.rebuild.progress import RebuildProgress
-from chassis.views.rebuild.run import Rebuilder
+from chassis.views.rebuild.run import SEGMENTS, Rebuilder
 from chassis.views.rebuild.watch import ReadModelWatcher
 from contracts.referral_code import from_entropy
 from contracts.referrals import CODE_OWNERS
@@ -141,16 +143,49 @@ class Run:
         return self.cpu / self.events * 1e6
 
 
-def store_of(commits: int) -> DynamoDBEventStore[Any]:
-    return DynamoDBEventStore(
-        StoredPages(commits), events="events", meta="meta", codec=REFERRALS.codec
-    )
+class StoredBodies(StoredPages):
+    """Answer scans from bodies of replies that were made beforehand, as `aws_json` decodes them."""
+
+    def __init__(self, commits: int, operation: Operation) -> None:
+        super().__init__(commits)
+        self._operation = operation
+        self._bodies: dict[str, bytes] = {}
+
+    @classmethod
+    async def of(cls, commits: int) -> Self:
+        """Make the bodies of all pages of a rebuild."""
+        made, pages = cls(commits, await scan_operation()), StoredPages(commits)
+        for segment in range(SEGMENTS):
+            request: dict[str, Any] = {"Segment": segment, "TotalSegments": SEGMENTS}
+            while True:
+                reply = await pages.scan(**request)
+                made._bodies[_page(request)] = json.dumps(reply).encode()
+                if "LastEvaluatedKey" not in reply:
+                    break
+                request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+        return made
+
+    async def scan(self, **request: Any) -> dict[str, Any]:
+        return self._operation.decode(Response(200, {}, self._bodies[_page(request)]), 0)
+
+
+def _page(request: Mapping[str, Any]) -> str:
+    return json.dumps([request["Segment"], request.get("ExclusiveStartKey")])
+
+
+async def scan_operation() -> Operation:
+    async with get_session().create_client("dynamodb", region_name="eu-west-2") as client:
+        return Operation("scan", client.meta.service_model.operation_model("Scan"))
+
+
+def store_of(pages: StoredPages) -> DynamoDBEventStore[Any]:
+    return DynamoDBEventStore(pages, events="events", meta="meta", codec=REFERRALS.codec)
 
 
 async def rebuild(settings: LocalSettings, redis_pid: int, events: int) -> Run:
     redis = connect(settings.redis_url)
     await redis.flushall()
-    projector = Projector(redis, store_of(events // EVENTS_PER_COMMIT), *MODELS)
+    projector = Projector(redis, store_of(StoredPages(events // EVENTS_PER_COMMIT)), *MODELS)
     clock = Clock(redis_pid)
     rebuilder = Rebuilder(projector, on_page=clock.page)
     clock.start()
@@ -190,7 +225,9 @@ async def rebuild_all(
     redis = connect(settings.redis_url)
     await redis.flushall()
     models = [model for model in REFERRALS.read_models if model.name != CODE_OWNERS.name]
-    projector = Projector(redis, store_of(events // EVENTS_PER_COMMIT), REFERRALS.name, models)
+    projector = Projector(
+        redis, store_of(StoredPages(events // EVENTS_PER_COMMIT)), REFERRALS.name, models
+    )
     clock = Clock(redis_pid)
     clock.start()
     if one_scan:
@@ -242,9 +279,10 @@ async def compare(
     """Let the rebuild, both bare loops and the peer take turns."""
     histories = [history async for history in decoded(events // EVENTS_PER_COMMIT)]
     peer = Peer(min(events // EVENTS_PER_COMMIT, PEER_MEMBERS))
+    pages = await StoredBodies.of(events // EVENTS_PER_COMMIT)
     works: dict[str, Callable[[], Awaitable[Run]]] = {
         REDIS_PY: partial(bare, settings, redis_pid, histories, ours=False),
-        "rebuild": partial(scan, settings, redis_pid, events),
+        "rebuild": partial(scan, settings, redis_pid, events, pages),
         OUR_CLIENT: partial(bare, settings, redis_pid, histories, ours=True),
         "peer": peer.replay,
     }
@@ -258,11 +296,11 @@ class Scanned(Exception):
     """Ends a rebuild after its scan, before it verifies."""
 
 
-async def scan(settings: LocalSettings, redis_pid: int, events: int) -> Run:
+async def scan(settings: LocalSettings, redis_pid: int, events: int, pages: StoredPages) -> Run:
     """Rebuild until all pages have been scanned."""
     redis = connect(settings.redis_url)
     await redis.flushall()
-    projector = Projector(redis, store_of(events // EVENTS_PER_COMMIT), *MODELS)
+    projector = Projector(redis, store_of(pages), *MODELS)
     clock = Clock(redis_pid)
 
     def on_page(progress: RebuildProgress) -> None:
@@ -288,7 +326,7 @@ async def bare(
     """
     redis: Any = connect(settings.redis_url) if ours else Redis.from_url(settings.redis_url)
     await redis.flushall()
-    projector: Projector[Any] = Projector(redis, store_of(1), *MODELS)
+    projector: Projector[Any] = Projector(redis, store_of(StoredPages(1)), *MODELS)
     target = projector.target("members", 1)
     assert target is not None
     await redis.script_load(APPLY.text)
@@ -318,7 +356,7 @@ async def bare(
 
 
 async def decoded(commits: int) -> AsyncIterator[History[Any]]:
-    async for page in store_of(commits).scan():
+    async for page in store_of(StoredPages(commits)).scan():
         for commit in page.commits:
             yield History(commit.head, (commit,))
 
@@ -361,16 +399,15 @@ class Peer:
 
 async def compare_decoding(rounds: int) -> dict[str, list[float]]:
     """Return the CPU seconds that it takes to parse the body of one page, in each round."""
-    async with get_session().create_client("dynamodb", region_name="eu-west-2") as client:
-        model = client.meta.service_model.operation_model("Scan")
+    operation = await scan_operation()
     page: dict[str, Any] = await StoredPages(PAGE_ITEMS * 2).scan(Segment=0, TotalSegments=1)
     items = page["Items"]
     body = json.dumps(page | {"Count": len(items), "ScannedCount": len(items)}).encode()
-    parser, operation = AioResponseParserFactory().create_parser("json"), Operation("scan", model)
+    parser = AioResponseParserFactory().create_parser("json")
 
     async def generic() -> Any:
         received = {"headers": {}, "status_code": 200, "body": body, "context": {}}
-        return await parser.parse(received, model.output_shape)
+        return await parser.parse(received, operation.model.output_shape)
 
     async def ours() -> Any:
         return operation.decode(Response(200, {}, body), 0)

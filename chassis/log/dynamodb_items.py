@@ -85,7 +85,7 @@ class CommitItems(Generic[E]):
 
     def _decode(self, item: Item) -> Commit[E]:
         encoding = item["z"]["S"]
-        data = item["e"]["S"].encode() if encoding == PLAIN else bytes(item["e"]["B"])
+        data = item["e"]["S"] if encoding == PLAIN else bytes(item["e"]["B"])
         return Commit(
             stream=item["p"]["S"],
             first=int(item["s"]["N"]),

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 E = TypeVar("E")
 
@@ -72,8 +72,7 @@ def check_claims(claims: Sequence[str], unclaimed: Sequence[str] = ()) -> None:
         raise ValueError(f"a commit names a claim twice: {sorted(named)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Identify the end of a stream as a store returned it; version 0: a stream without events.
 
     Only stores create heads (`load`, `head`, `append`): a head is always the end of a commit, so
@@ -85,8 +84,7 @@ class Head:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Describe the command that a commit results from."""
 
     command_id: str
@@ -98,8 +96,7 @@ class Origin:
     actor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Commit(Generic[E]):
+class Commit(NamedTuple, Generic[E]):
     """Hold the events of one command: versions `first` to `last`, stored together."""
 
     stream: str
@@ -202,8 +199,7 @@ class Snapshot:
         return int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else 1
 
 
-@dataclass(frozen=True, slots=True)
-class History(Generic[E]):
+class History(NamedTuple, Generic[E]):
     """Hold the commits of a stream from version `after` (exclusive) to its head."""
 
     head: Head

@@ -24,11 +24,12 @@ async def slices(
     """
     start = weight = 0
     for end, item in enumerate(items):
-        if end > start and weight + weigh(item) > size:
+        own = weigh(item)
+        if end > start and weight + own > size:
             yield items[start:end]
             await asyncio.sleep(0)
             start, weight = end, 0
-        weight += weigh(item)
+        weight += own
     if start < len(items):
         yield items[start:]
         if start or weight >= size:

@@ -157,7 +157,7 @@ class _AlwaysFaster(MemoryEventStore[Counted | Named]):
         claims: Sequence[str] = (),
         unclaimed: Sequence[str] = (),
     ) -> Commit[Counted | Named]:
-        await super().append(head, events, replace(origin, command_id=str(uuid4())))
+        await super().append(head, events, origin._replace(command_id=str(uuid4())))
         return await super().append(head, events, origin, claims=claims, unclaimed=unclaimed)
 
 

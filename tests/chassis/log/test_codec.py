@@ -1,10 +1,42 @@
 """Events are encoded, decoded and upcast."""
 
+from typing import Any
+
+import orjson
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from chassis.log.codec import COMPRESSED, PLAIN, Codec
 from chassis.log.event_store import UnknownEvent
 from tests.chassis.events import CODEC, Count, Counted, CounterEvent, Named
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=3),
+    max_leaves=5,
+)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "t": st.sampled_from(["Counted", "Named", "Melted"]) | ANYTHING,
+            "v": st.sampled_from([1, 2, 3, True]) | ANYTHING,
+            "d": st.fixed_dictionaries(
+                {},
+                optional={
+                    "by": st.integers() | ANYTHING,
+                    "name": st.text() | ANYTHING,
+                    "amount": st.integers() | ANYTHING,
+                    "type": st.sampled_from(["Counted", "Named"]) | ANYTHING,
+                    "why": ANYTHING,
+                },
+            )
+            | ANYTHING,
+        }
+    ),
+    max_size=3,
+)
+"""Lists of what may be stored: readable events, older and newer ones, and damaged ones."""
 
 
 def test_decoding_returns_the_encoded_events() -> None:
@@ -15,6 +47,33 @@ def test_decoding_returns_the_encoded_events() -> None:
         b'[{"t":"Counted","v":2,"d":{"by":3}},{"t":"Named","v":1,"d":{"name":"Zo\xc3\xab"}}]'
     )
     assert CODEC.decode(encoding, stored) == events
+
+
+@given(rows=ROWS)
+@example(rows=[{"t": "Named", "v": True, "d": {"name": "Zoë"}}])
+def test_a_commit_is_read_like_each_of_its_events_alone(rows: list[dict[str, Any]]) -> None:
+    """Commits of current events are parsed at once; all others event by event."""
+    try:
+        stored = orjson.dumps(rows)
+    except TypeError:  # half of a surrogate pair, or an integer of over 64 bits
+        return
+    assert read(stored) == read_one_by_one(orjson.loads(stored))
+
+
+def read(stored: bytes) -> tuple[Counted | Named, ...] | None:
+    """Return the events of a commit; None if it cannot be read."""
+    try:
+        return CODEC.decode(PLAIN, stored)
+    except UnknownEvent:
+        return None
+
+
+def read_one_by_one(rows: list[Any]) -> tuple[Counted | Named, ...] | None:
+    """Read each event next to an older one, with which no commit is parsed at once."""
+    older = orjson.dumps({"t": "Counted", "v": 1, "d": {"amount": 1}})
+    commits = [read(b"[%s,%s]" % (older, orjson.dumps(row))) for row in rows]
+    events = [commit[1] for commit in commits if commit is not None]
+    return tuple(events) if rows and len(events) == len(rows) else None
 
 
 def test_large_commits_are_compressed() -> None:

@@ -88,7 +88,7 @@ async def test_appending_at_a_stale_head_conflicts(store: Store) -> None:
 async def test_a_repeated_command_returns_its_first_commit(store: Store) -> None:
     stream, command = fresh(), origin()
     first = await store.append(Head(stream, 0), [Counted(by=1)], command)
-    again = await store.append(Head(stream, 0), [Counted(by=7)], replace(command, at=1))
+    again = await store.append(Head(stream, 0), [Counted(by=7)], command._replace(at=1))
     assert again == first
     assert (await store.load(stream)).commits == (first,)
 
@@ -97,7 +97,7 @@ async def test_a_command_id_with_another_body_is_rejected(store: Store) -> None:
     stream, command = fresh(), origin()
     await store.append(Head(stream, 0), [Counted(by=1)], command)
     with pytest.raises(CommandIdReused):
-        await store.append(Head(stream, 0), [Counted(by=1)], replace(command, body_hash="other"))
+        await store.append(Head(stream, 0), [Counted(by=1)], command._replace(body_hash="other"))
 
 
 async def test_claims_and_commit_are_written_together_or_not_at_all(store: Store) -> None:
@@ -308,8 +308,8 @@ async def test_heads_are_scanned_from_a_time_on(store: Store) -> None:
     stream, other = fresh(), fresh()
     (old,) = await write(store, other, 2)
     since = old.origin.at + 1_000
-    await store.append(Head(stream, 0), [Counted(by=1)], replace(origin(), at=since - 1))
-    new = replace(origin(), at=since)
+    await store.append(Head(stream, 0), [Counted(by=1)], origin()._replace(at=since - 1))
+    new = origin()._replace(at=since)
     await store.append(Head(stream, 1), [Counted(by=1), Counted(by=2)], new)
     found: dict[str, tuple[int, int]] = {}
     async for page in store.scan_heads(since_ms=since):

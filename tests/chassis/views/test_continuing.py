@@ -232,7 +232,7 @@ async def test_other_tasks_run_between_the_read_models_of_a_large_commit(
 def _stored_commit(template: Any, first: int, event: Event) -> Any:
 
     encoding, data = CODEC.encode([event])
-    origin = replace(template.origin, command_id=f"command-{first}")
+    origin = template.origin._replace(command_id=f"command-{first}")
     return replace(template, first=first, origin=origin, encoding=encoding, data=data)
 
 
