@@ -1,9 +1,10 @@
 """Exchange a request for a response on a connection of an aiohttp session, for little CPU.
 
 aiohttp makes a task, a request, a response and several maps of headers for each request, which
-takes most of the CPU of a small call. The pool, the connections, the parser and the timeouts used
-here are aiohttp's. Parts of it that are not public are named in this module alone;
-`tests/test_exchange.py` and `tests/test_connections.py` fail when a release changes them.
+takes most of the CPU of a small call. The pool, the connections and the limits used here are
+aiohttp's, and the parser for every response of an unusual form. Parts of it that are not public are
+named in this module and in `receiver.py` alone; `tests/test_exchange.py` and
+`tests/test_connections.py` fail when a release changes them.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-RawHeaders = tuple[tuple[bytes, bytes], ...]
+from aws_json.receiver import Received, Receiver
 
 _FINAL: Final = 200
 """The first status that is no interim response."""
@@ -38,9 +39,10 @@ class Exchange:
             f"POST {url.raw_path_qs} HTTP/1.1\r\nHost: {url.host_port_subcomponent}\r\n"
             "Accept: */*\r\nAccept-Encoding: identity"
         )
+        self._breaks: Final = self._start.count("\n") + 3  # and after the length, twice
 
-    async def post(self, headers: Mapping[str, str], body: bytes) -> tuple[int, RawHeaders, bytes]:
-        """Send a request; return status, headers and body of its response.
+    async def post(self, headers: Mapping[str, str], body: bytes) -> Received:
+        """Send a request; return status, headers (names in lower case) and body of its response.
 
         Raises:
             Exception: What `session.post` raises.
@@ -65,22 +67,31 @@ class Exchange:
 
     def _head(self, headers: Mapping[str, str], length: int) -> bytes:
         lines = [f"{name}: {value}" for name, value in headers.items()]
-        if any("\n" in line or "\r" in line for line in lines):
+        text = "\r\n".join([self._start, *lines, f"Content-Length: {length}\r\n\r\n"])
+        breaks = self._breaks + len(lines)
+        if text.count("\n") != breaks or text.count("\r") != breaks:
             raise ValueError("a header must not contain a line break")
-        return "\r\n".join([self._start, *lines, f"Content-Length: {length}\r\n\r\n"]).encode()
+        return text.encode()
 
 
-async def _exchange(
-    protocol: Any, request: bytes, read_timeout: float | None
-) -> tuple[int, RawHeaders, bytes]:
-    """Write a request and read its response; `read_timeout` is the longest silence in seconds."""
-    protocol.set_response_params(
-        read_until_eof=True, auto_decompress=False, read_timeout=read_timeout
-    )
-    protocol.transport.write(request)
-    await protocol._drain_helper()  # noqa: SLF001  see above
-    protocol.start_timeout()
+async def _exchange(protocol: Any, request: bytes, silence: float | None) -> Received:
+    """Write a request and read its response; `silence` is the longest one in seconds."""
+    receiver = Receiver(protocol, silence)
+    try:
+        protocol.transport.write(request)
+        if protocol.writing_paused:
+            await protocol._drain_helper()  # noqa: SLF001  see above
+        receiver.start_timer()
+        response = await receiver.response
+    finally:
+        receiver.leave()
+    return await _read(protocol) if response is None else response
+
+
+async def _read(protocol: Any) -> Received:
+    """Read the response that aiohttp's protocol parses."""
     message, payload = await protocol.read()
     while message.code < _FINAL:
         message, payload = await protocol.read()
-    return message.code, message.raw_headers, await payload.read()
+    headers = {name.decode().lower(): value.decode() for name, value in message.raw_headers}
+    return message.code, headers, await payload.read()

@@ -21,7 +21,8 @@ from botocore.exceptions import (
 from botocore.httpsession import mask_proxy_url
 from yarl import URL
 
-from aws_json.exchange import Exchange, RawHeaders
+from aws_json.exchange import Exchange
+from aws_json.receiver import Received
 
 REDIRECTED: Final = 300
 """The first status that is no success."""
@@ -57,15 +58,14 @@ class Target:
             BotoCoreError: There is no complete response; the classes are those of botocore.
         """
         try:
-            status, raw, content = await (
+            received = await (
                 self._direct(session).post(headers, body)
                 if self.proxy is None
                 else self._through_proxy(session, headers, body)
             )
         except Exception as error:
             raise botocore_error(error, str(self.url), self.proxy) from error
-        received = {name.decode().lower(): value.decode() for name, value in raw}
-        return Response(status, received, content)
+        return Response(*received)
 
     def _direct(self, session: aiohttp.ClientSession) -> Exchange:
         if self._exchange is None or self._exchange.session is not session:
@@ -74,7 +74,7 @@ class Target:
 
     async def _through_proxy(
         self, session: aiohttp.ClientSession, headers: dict[str, str], body: bytes
-    ) -> tuple[int, RawHeaders, bytes]:
+    ) -> Received:
         async with session.post(
             self.url,
             data=body,
@@ -82,7 +82,9 @@ class Target:
             proxy=self.proxy,
             proxy_headers=self.proxy_headers,
         ) as response:
-            return response.status, response.raw_headers, await response.read()
+            raw = response.raw_headers
+            received = {name.decode().lower(): value.decode() for name, value in raw}
+            return response.status, received, await response.read()
 
 
 def damage_of(response: Response) -> ChecksumError | None:

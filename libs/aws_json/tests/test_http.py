@@ -46,7 +46,7 @@ ERRORS = [
 class Broken:
     """Passes for an open session, its pool, connection and protocol; every request fails."""
 
-    closed = False
+    closed = writing_paused = False
     timeout = aiohttp.ClientTimeout()
 
     def __init__(self, error: BaseException) -> None:
@@ -56,13 +56,10 @@ class Broken:
     async def connect(self, *_: Any) -> Any:
         return self
 
-    def set_response_params(self, **_: Any) -> None: ...
-    def write(self, _: bytes) -> None: ...
-    def start_timeout(self) -> None: ...
+    def set_protocol(self, _: Any) -> None: ...
     def close(self) -> None: ...
-    async def _drain_helper(self) -> None: ...
 
-    async def read(self) -> Any:
+    def write(self, _: bytes) -> None:
         raise self.error
 
     async def request(self, *_: Any, **__: Any) -> Any:
