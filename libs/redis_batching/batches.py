@@ -1,6 +1,5 @@
 """Send a batch of commands in one write and read all replies, on one redis-py connection."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from redis_batching import redis_internals
+from redis_batching.deadline import Deadline
 
 Command = tuple[Any, ...]
 """Name and arguments, for example `("SET", "key", "value")`."""
@@ -29,7 +29,7 @@ async def execute_batch(connection: Any, commands: Iterable[Command]) -> list[An
         if not connection.is_connected:
             await connection.connect()
         try:
-            async with asyncio.timeout(connection.socket_timeout):
+            with Deadline(connection.socket_timeout):
                 await redis_internals.write(connection, written)
                 return await redis_internals.read_replies(connection, len(packed))
         except TimeoutError as error:

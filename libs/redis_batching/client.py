@@ -142,7 +142,7 @@ class BatchingRedis(Redis):
             return []
         router = self._router
         if router is None and len(commands) <= MAX_BATCH:
-            return await asyncio.shield(self._enqueue_group(commands))
+            return await self._enqueue_group(commands)
         work = self._execute_bulk(commands) if router is None else router.execute_raw(commands)
         task = asyncio.get_running_loop().create_task(work)
         self._bulk.add(task)
@@ -350,14 +350,13 @@ class BatchingRedis(Redis):
         """Return whether a call has arrived within `IDLE_SECONDS`, and the connection is sound."""
         if self._closing:
             return False
-        woken = asyncio.get_running_loop().create_future()
+        woken = self._loop.create_future()
         self._idle.append(woken)
+        timer = self._loop.call_later(IDLE_SECONDS, _wake, woken)
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                await woken
-        except TimeoutError:
-            pass
+            await woken
         finally:
+            timer.cancel()
             if woken in self._idle:
                 self._idle.remove(woken)
         # if it was closed or outdated meanwhile, the next worker takes the calls
@@ -378,7 +377,8 @@ class BatchingRedis(Redis):
             self._set_results(batch.calls, replies[:first])
             for group in batch.groups:
                 last = first + len(group.commands)
-                group.replies.set_result(replies[first:last])
+                if not group.replies.done():  # the caller was cancelled meanwhile
+                    group.replies.set_result(replies[first:last])
                 first = last
 
     def _fail_unsent(self, batch: list[Call], error: Exception) -> None:
@@ -461,9 +461,12 @@ class BatchingRedis(Redis):
 
 async def _route(router: Router, group: _Group) -> None:
     try:
-        group.replies.set_result(await router.execute_raw(group.commands))
+        replies = await router.execute_raw(group.commands)
     except Exception as error:  # noqa: BLE001  reported to the caller
-        group.replies.set_exception(error)
+        _set_exception([group], error)
+    else:
+        if not group.replies.done():  # the caller was cancelled meanwhile
+            group.replies.set_result(replies)
 
 
 def _set_exception(batch: Sequence[Call | _Group], error: Exception) -> None:
