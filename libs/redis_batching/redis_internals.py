@@ -1,11 +1,10 @@
 """Adapt the private parts of redis-py that this library depends on; nothing else uses them.
 
-redis-py starts a task for each write and runs five coroutines for each reply, and its connection
+redis-py starts a task for each write and runs four coroutines for each read, and its connection
 has no public way around that. These functions use the writer and the reader that the connection
 has opened itself. `tests/test_redis_internals.py` fails when a release of redis-py renames one.
 """
 
-import math
 import select
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,7 +12,6 @@ from typing import Any, Final
 import hiredis
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 
 _NOT_A_REPLY: Final = (RedisConnectionError, hiredis.PushNotification)
 _HANG_UP: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
@@ -40,16 +38,18 @@ async def read_replies(connection: Any, count: int) -> list[Any]:
     Raises:
         RedisConnectionError: The server cannot serve this connection now, for example LOADING.
     """
-    next_parsed = connection._parser._reader.gets  # noqa: SLF001  see above
+    parser = connection._parser  # noqa: SLF001  see above
+    next_parsed = parser._reader.gets  # noqa: SLF001
     replies: list[Any] = []
     while len(replies) < count:
         reply = next_parsed()
         if reply is NOT_ENOUGH_DATA:
-            reply = await _receive_reply(connection)
-        elif isinstance(reply, _NOT_A_REPLY):
+            await parser.read_from_socket()
+            continue
+        if isinstance(reply, _NOT_A_REPLY):
             if isinstance(reply, RedisConnectionError):
                 raise reply
-            await connection._parser.handle_push_response(reply)  # noqa: SLF001
+            await parser.handle_push_response(reply)
             continue
         replies.append(reply)
     return replies
@@ -120,9 +120,3 @@ def abort(connection: Any) -> None:
     if connection._writer is not None:  # noqa: SLF001  see above
         connection._writer.transport.abort()  # noqa: SLF001
 
-
-async def _receive_reply(connection: Any) -> Any:
-    try:
-        return await connection.read_response(timeout=math.inf)  # the caller has set a timeout
-    except ResponseError as error:
-        return error

@@ -28,6 +28,7 @@ async def test_a_connection_has_the_writer_the_parser_and_the_reader(
             assert callable(connection._writer.write)
             assert inspect.iscoroutinefunction(connection._writer.drain)
             assert callable(connection._parser._reader.gets)
+            assert inspect.iscoroutinefunction(connection._parser.read_from_socket)
             assert inspect.iscoroutinefunction(connection._parser.handle_push_response)
         finally:
             await pool.release(connection)
