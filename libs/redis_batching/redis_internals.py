@@ -119,4 +119,3 @@ def abort(connection: Any) -> None:
     """Close a connection at once; a task that is reading from it gets an error."""
     if connection._writer is not None:  # noqa: SLF001  see above
         connection._writer.transport.abort()  # noqa: SLF001
-

@@ -171,10 +171,22 @@ async def test_the_usual_response_is_not_left_to_aiohttp() -> None:
 
 async def test_each_piece_extends_the_time_for_the_next() -> None:
     pipe, protocol = connected()
-    reading = asyncio.ensure_future(_exchange(protocol, b"", 0.2))
-    for piece in divided(USUAL, [10, 100, 200]):
-        await asyncio.sleep(0.1)  # 0.4 seconds in all
+    receiver = Receiver(protocol, 60)
+    receiver.start_timer()
+    for piece in divided(USUAL, [10, 100, 250])[:-1]:
+        timer = receiver._timer
+        assert timer is not None
         pipe.protocol.data_received(piece)
-    assert (await reading)[0] == 200
+        assert timer.cancelled()
+        assert receiver._timer is not None
+        assert receiver._timer.when() >= timer.when()
+    last = receiver._timer
+    receiver.leave()
+    assert last is not None
+    assert last.cancelled()
+
+
+async def test_silence_is_a_timeout() -> None:
+    _, protocol = connected()
     with pytest.raises(aiohttp.SocketTimeoutError):
         await _exchange(protocol, b"", 0.01)
