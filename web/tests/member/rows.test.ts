@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { rowsOf } from "../../src/member/invite/rows";
+import { repeatedIn, rowsOf } from "../../src/member/invite/rows";
 
 function row(email: string, note = "", locale = "") {
   return { email, note, locale };
@@ -35,4 +35,9 @@ test("any mixture of separators, names and lines yields each address once, and n
     const text = written.reduce((before, each) => before + [",", "; ", ", ", "\t", "\n", "\r\n"][below(6)]! + each);
     assert.deepEqual(rowsOf(text), addresses.map((each) => row(each)), JSON.stringify(text));
   }
+});
+
+test("an address that an earlier row has is repeated, however it is written", () => {
+  const rows = rowsOf("a@mail.example\nb@mail.example, Hello\nAnn <A@Mail.example>\nb@mail.example\nc@mail.example");
+  assert.deepEqual([...repeatedIn(rows)], [2, 3]);
 });

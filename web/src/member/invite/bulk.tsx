@@ -8,7 +8,7 @@ import { useAction } from "../../shared/resource";
 import { language } from "../../shared/words";
 import { Field } from "../field";
 import { t } from "../texts";
-import { looksComplete, MOST_ROWS, type Row, rowsOf, textOf } from "./rows";
+import { looksComplete, MOST_ROWS, repeatedIn, type Row, rowsOf, textOf } from "./rows";
 
 interface Result {
   readonly rows: readonly Row[];
@@ -33,7 +33,8 @@ export function BulkForm({ done }: { readonly done: () => void }) {
   });
   const choose = async (file: File | undefined) => file && change(await textOf(file));
   const shown = result?.rows ?? rows;
-  const ready = rows.filter(looksComplete).length;
+  const repeated = repeatedIn(shown);
+  const ready = rows.filter((row, place) => looksComplete(row) && !repeated.has(place)).length;
   return (
     <form
       class="stack"
@@ -49,7 +50,7 @@ export function BulkForm({ done }: { readonly done: () => void }) {
         <label for="file">{t("orFile")}</label>
         <input id="file" type="file" accept=".csv,.tsv,.txt,text/csv" onChange={({ currentTarget }) => void choose(currentTarget.files?.[0])} />
       </div>
-      {shown.length > 0 && <Rows rows={shown} result={result} />}
+      {shown.length > 0 && <Rows rows={shown} repeated={repeated} result={result} />}
       <div class="row">
         <button class="primary" disabled={sending.busy || ready === 0 || rows.length > MOST_ROWS || result !== null}>
           {t("sendMany", { n: ready })}
@@ -85,7 +86,7 @@ function rowsIn({ errors }: Refusal): ReadonlyMap<number, string> {
   return found;
 }
 
-function Rows({ rows, result }: { readonly rows: readonly Row[]; readonly result: Result | null }) {
+function Rows({ rows, repeated, result }: { readonly rows: readonly Row[]; readonly repeated: ReadonlySet<number>; readonly result: Result | null }) {
   return (
     <div class="scroll rows" tabIndex={0} role="group" aria-label={t("rows")}>
       <table>
@@ -103,7 +104,7 @@ function Rows({ rows, result }: { readonly rows: readonly Row[]; readonly result
               <td>{index + 1}</td>
               <td class="break">{row.email}</td>
               <td class="break small">{row.note}</td>
-              <td>{outcome(row, index, result)}</td>
+              <td>{outcome(row, index, repeated, result)}</td>
             </tr>
           ))}
         </tbody>
@@ -112,10 +113,11 @@ function Rows({ rows, result }: { readonly rows: readonly Row[]; readonly result
   );
 }
 
-function outcome(row: Row, index: number, result: Result | null) {
+function outcome(row: Row, index: number, repeated: ReadonlySet<number>, result: Result | null) {
   const rejected = result?.rejected.get(index + 1);
   if (rejected) return <span class="bad">{rejected}</span>;
   if (result) return <span class="good">{t("rowSent")}</span>;
   if (index >= MOST_ROWS) return <span class="bad">{t("rowTooMany")}</span>;
-  return looksComplete(row) ? <span class="quiet">{t("rowReady")}</span> : <span class="warn">{t("row_invalid_email")}</span>;
+  if (!looksComplete(row)) return <span class="warn">{t("row_invalid_email")}</span>;
+  return repeated.has(index) ? <span class="warn">{t("rowRepeated")}</span> : <span class="quiet">{t("rowReady")}</span>;
 }

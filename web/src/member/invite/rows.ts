@@ -56,6 +56,18 @@ export function looksComplete({ email }: Pick<Row, "email">): boolean {
   return /^[^\s@]+@[^\s@]+\.[^\s@.]+$/.test(email);
 }
 
+/** Return the places (from 0) of rows whose address an earlier row has; the API decides which addresses are one. */
+export function repeatedIn(rows: readonly Row[]): ReadonlySet<number> {
+  const seen = new Set<string>();
+  const repeated = new Set<number>();
+  for (const [place, { email }] of rows.entries()) {
+    const address = email.toLowerCase();
+    if (seen.has(address)) repeated.add(place);
+    seen.add(address);
+  }
+  return repeated;
+}
+
 /** Decode a file: UTF-8 or UTF-16, or what Windows writes where it is neither. */
 export async function textOf(file: Blob): Promise<string> {
   const bytes = new Uint8Array(await file.arrayBuffer());
