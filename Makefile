@@ -222,8 +222,8 @@ fuzz-gateway: setup  ## send valid and invalid requests generated from the OpenA
 bench: setup  ## count the requests and write units of each command, and print what they cost (STORE=1 stores the counts)
 	@$(BIN)/python benchmarks/command_costs.py
 
-bench-all: setup  ## run every benchmark at a reduced size, twelve minutes on two idle cores; print all bounds, add to docs/benchmarks
-	@$(BIN)/python benchmarks/all.py
+bench-all: setup  ## run the benchmarks at a reduced size, a quarter of an hour on two idle cores; print all bounds: [ONLY="limiter sqs"] [AT=COMMIT]
+	@$(BIN)/python benchmarks/all.py $(if $(ONLY),--only $(ONLY)) $(if $(AT),--at $(AT))
 
 bench-gateway: setup  ## read path: compare with a bare server, a naive one and one in FastAPI (needs wrk)
 	@$(BIN)/python benchmarks/gateway_reads.py

@@ -7,8 +7,8 @@ projected, its outcome received over Redis, the message deleted. Both use the sa
 same Redis, in the same run, in turns.
 
 Only ours has HTTP on both sides, verifies a signature, takes a limit, validates strictly, decides,
-folds ten read models, announces the event to another queue, writes two lines of log and reads the
-view back. The HTTP client is minimal, as its own cost is not measured.
+folds twelve read models, announces the event to another queue, writes two lines of log and reads
+the view back. The HTTP client is minimal, as its own cost is not measured.
 
 Latency: one writer at a time. While a receive waits, the local AWS looks for messages every 100 ms:
 both wait 50 ms at the median, and where in the 100 ms a message arrives is spread evenly for both.
@@ -63,7 +63,7 @@ THROUGHPUT = "throughput, ours / bare loop"
 CPU = "CPU of gateway and service / bare loop"
 LATENCY_LIMIT, THROUGHPUT_FLOOR, CPU_LIMIT = 1.5, 1.0, 0.7
 LATENCY_GOAL, THROUGHPUT_GOAL, CPU_GOAL = 1.1, 1.5, 0.5
-"""Decision 52 says why that of the CPU is missed."""
+"""Decision 52 says why that of the CPU is missed, and by how much the machine moves both."""
 
 Write = Callable[[], Awaitable[None]]
 

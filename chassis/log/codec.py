@@ -63,7 +63,7 @@ class Codec(Generic[E]):
             UnreadableCommit: the bytes are no list of events at all.
         """
         plain = _decompressed(stored) if encoding == COMPRESSED else stored
-        try:  # parses and validates at once, in 0.6 of the time of both one after the other
+        try:  # parses and validates at once, in two thirds of the time of one after the other
             current = self._current.validate_json(plain)
         except ValidationError:  # an event is older, newer or damaged
             return tuple(self._event(*row) for row in _parsed(plain))

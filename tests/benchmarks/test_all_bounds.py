@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.all import HISTORY, PLOT, Result, parse
+from benchmarks.all import HISTORY, PLOT, Result, git, parse, uncommitted
 from benchmarks.bounds import Bound
 from benchmarks.history_plot import draw
 
@@ -50,6 +50,18 @@ def test_a_bound_that_misses_its_goal_does_not_pass() -> None:
 
 def test_other_lines_are_no_bounds() -> None:
     assert parse("some", "  limiter            12,345 calls/s   0.93 of raw") is None
+
+
+def test_changes_that_are_not_committed_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.all.ROOT", tmp_path)
+    git("init", "--quiet")
+    (tmp_path / "docs" / "benchmarks").mkdir(parents=True)
+    (tmp_path / "docs" / "benchmarks" / "history.jsonl").touch()
+    assert uncommitted() == ""
+    (tmp_path / "changed.py").touch()
+    assert uncommitted() == "?? changed.py"
 
 
 def test_the_stored_plot_is_that_of_the_stored_history(tmp_path: Path) -> None:
