@@ -70,6 +70,7 @@ class RefusingRedis:
 
     async def _disconnect(self) -> None:
         """Close what clients have left open, so that no task outlives the loop."""
+        await asyncio.sleep(0)  # what was accepted last begins to be forwarded
         for task in self._forwarding:
             task.cancel()
         await asyncio.gather(*self._forwarding, return_exceptions=True)
@@ -84,13 +85,12 @@ class RefusingRedis:
         assert task is not None
         self._forwarding.add(task)
         task.add_done_callback(self._forwarding.discard)
-        redis, commands = await asyncio.open_unix_connection(upstream)
-        try:
+        async with contextlib.AsyncExitStack() as opened:
+            opened.callback(answers.close)  # also if the upstream is never reached
+            redis, commands = await asyncio.open_unix_connection(upstream)
+            opened.callback(commands.close)
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 await self._exchange(client, answers, redis, commands)
-        finally:
-            commands.close()
-            answers.close()
 
     async def _exchange(
         self,
