@@ -93,5 +93,9 @@ async def _read(protocol: Any) -> Received:
     message, payload = await protocol.read()
     while message.code < _FINAL:
         message, payload = await protocol.read()
-    headers = {name.decode().lower(): value.decode() for name, value in message.raw_headers}
-    return message.code, headers, await payload.read()
+    return message.code, headers_of(message), await payload.read()
+
+
+def headers_of(response: Any) -> dict[str, str]:
+    """Return the headers of a response that aiohttp has parsed, with names in lower case."""
+    return {name.decode().lower(): value.decode() for name, value in response.raw_headers}

@@ -21,7 +21,7 @@ from botocore.exceptions import (
 from botocore.httpsession import mask_proxy_url
 from yarl import URL
 
-from aws_json.exchange import Exchange
+from aws_json.exchange import Exchange, headers_of
 from aws_json.receiver import Received
 
 REDIRECTED: Final = 300
@@ -82,9 +82,7 @@ class Target:
             proxy=self.proxy,
             proxy_headers=self.proxy_headers,
         ) as response:
-            raw = response.raw_headers
-            received = {name.decode().lower(): value.decode() for name, value in raw}
-            return response.status, received, await response.read()
+            return response.status, headers_of(response), await response.read()
 
 
 def damage_of(response: Response) -> ChecksumError | None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -78,17 +79,15 @@ async def next_head(reader: asyncio.StreamReader) -> bytes:
         return b""
 
 
-def run(work: Callable[[], Awaitable[None]], loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    async def done() -> None:
-        await work()
+@pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Iterator[Callable[[Coroutine[Any, Any, None]], None]]:
+    """Return a function that runs a coroutine on a loop of each kind."""
+    with asyncio.Runner(loop_factory=request.param) as runner:
+        yield runner.run
 
-    with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(done())
 
-
-@pytest.mark.parametrize("loop", LOOPS, ids=["asyncio", "uvloop"])
 def test_responses_of_any_size_arrive_on_one_connection(
-    certificate: Path, loop: Callable[[], asyncio.AbstractEventLoop]
+    certificate: Path, run: Callable[[Coroutine[Any, Any, None]], None]
 ) -> None:
     async def work() -> None:
         async with echo(certificate) as (exchange, peers):
@@ -97,12 +96,11 @@ def test_responses_of_any_size_arrive_on_one_connection(
                 assert (status, received) == (200, body)
             assert len(peers) == 1
 
-    run(work, loop)
+    run(work())
 
 
-@pytest.mark.parametrize("loop", LOOPS, ids=["asyncio", "uvloop"])
 def test_a_response_that_is_cut_off_is_an_error_and_the_next_one_arrives(
-    certificate: Path, loop: Callable[[], asyncio.AbstractEventLoop]
+    certificate: Path, run: Callable[[Coroutine[Any, Any, None]], None]
 ) -> None:
     async def work() -> None:
         async with echo(certificate) as (exchange, peers):
@@ -111,4 +109,4 @@ def test_a_response_that_is_cut_off_is_an_error_and_the_next_one_arrives(
             assert (await exchange.post({}, b"{}"))[2] == b"{}"
             assert len(peers) == 2
 
-    run(work, loop)
+    run(work())
