@@ -107,18 +107,27 @@ def _token(settings: LocalSettings, who: str, use: str) -> int:
 def _limits(settings: LocalSettings, times: int) -> int:
     from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415  as above
 
-    from deploy.local.rate_limits import raise_limits  # noqa: PLC0415  as above
+    from deploy.local.rate_limits import (  # noqa: PLC0415  as above
+        raise_limits,
+        wait_until_enforced,
+    )
 
     if times < 1:
         print("How many times as much? TIMES=100, or TIMES=1 to restore", file=sys.stderr)
         return 2
     if not settings.ready.exists():
         return _report_that_it_is_down()
+    started = settings.as_started()
     try:
-        for line in raise_limits(settings.as_started().redis_url, times):
-            print(line)
+        print(*raise_limits(started.redis_url, times), sep="\n", flush=True)
     except RedisConnectionError:
         return _report_that_it_is_down()
+    try:
+        enforced = wait_until_enforced(started.gateway_url, times)
+    except TimeoutError:
+        print(f"{started.gateway_url} does not enforce them yet: see its log", file=sys.stderr)
+        return 1
+    print("The gateway enforces them." if enforced else "No gateway runs; the next one will.")
     return 0
 
 

@@ -63,6 +63,7 @@ class RateLimiter:
     _local: LocalBuckets = field(init=False)
     _plans: dict[tuple[tuple[str, ...], int], ScopedPlans] = field(default_factory=dict)
     _planned_version: int = -1
+    _logged_problems: list[str] = field(default_factory=list)
     _failures: int = 0
     _next_warning: float = float("-inf")
 
@@ -118,23 +119,25 @@ class RateLimiter:
             self._plans[names, cost] = plans
         return plans
 
-    async def watch_overrides(self) -> None:
-        """Apply the overrides in Redis every `POLL_SECONDS`; run as a task, never returns.
+    async def read_overrides(self) -> None:
+        """Apply the overrides in Redis; call it before the first charge.
 
         While Redis is unavailable the overrides that were read last remain in force.
         """
-        logged: list[str] = []
+        try:
+            stored = await self.redis.hgetall(self.overrides_key)
+        except RedisError:
+            return
+        texts = {_text(name): _text(text) for name, text in stored.items()}
+        problems = self.table.apply_overrides(texts)
+        if problems and problems != self._logged_problems:
+            log.error("limit_overrides_invalid", problems=problems)
+        self._logged_problems = problems
+
+    async def watch_overrides(self) -> None:
+        """Apply the overrides in Redis every `POLL_SECONDS`; run as a task, never returns."""
         while True:
-            try:
-                stored = await self.redis.hgetall(self.overrides_key)
-            except RedisError:
-                stored = None
-            if stored is not None:
-                texts = {_text(name): _text(text) for name, text in stored.items()}
-                problems = self.table.apply_overrides(texts)
-                if problems and problems != logged:
-                    log.error("limit_overrides_invalid", problems=problems)
-                logged = problems
+            await self.read_overrides()
             await asyncio.sleep(POLL_SECONDS)
 
     def take_here(self, plan: ChargePlan, owner: str, groups: Sequence[str] = ()) -> Decision:
@@ -163,4 +166,4 @@ class RateLimiter:
 
 
 def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -204,7 +204,8 @@ def _verifier(settings: Settings, keys: Sequence[KeySet]) -> Verifier:
 
 @contextlib.asynccontextmanager
 async def running(gateway: Gateway) -> AsyncIterator[None]:
-    """Run the gateway's background tasks while the context is entered."""
+    """Run the gateway's background tasks while the context is entered, with the limits in force."""
+    await gateway.dependencies.limiter.read_overrides()
     works = _background(gateway.dependencies, gateway.listener, gateway.keys)
     tasks = [asyncio.create_task(supervise(name, work)) for name, work in works.items()]
     try:

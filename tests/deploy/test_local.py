@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import psutil
@@ -20,12 +22,15 @@ from deploy.local.bootstrap import answers
 from deploy.local.environment import isolate_environment
 from deploy.local.ports import is_free, port_conflicts, unused_ports
 from deploy.local.provision import read_environment, wait_for, write_environment
+from deploy.local.rate_limits import CONNECTIONS, wait_until_enforced
 from deploy.local.runner import MARK, down, leftover_processes, start_problems
 from deploy.local.settings import HOST, LocalSettings, settings_class
 from gateway.limits.table import LIMIT_OVERRIDES
 from tests.support.stack import Stack, local_settings, redis_server
 
 pytestmark = pytest.mark.stack
+
+DEFAULT, RAISED = '"documents";q=300;w=60', '"documents";q=600;w=60'
 
 
 @contextlib.contextmanager
@@ -211,6 +216,43 @@ def test_limits_are_raised_in_the_stack_of_this_checkout_only(tmp_path: Path) ->
         with Redis.from_url(url) as redis, Redis.from_url(other_url) as stranger:
             assert redis.exists(LIMIT_OVERRIDES)
             assert not stranger.exists(LIMIT_OVERRIDES)
+
+
+def test_raising_limits_ends_when_every_worker_of_the_gateway_enforces_them() -> None:
+    shown = [DEFAULT, RAISED, DEFAULT, *[RAISED] * 100]
+    with gateway_that_shows(shown) as url:
+        assert wait_until_enforced(url, 2)
+    assert len(shown) == 100 - CONNECTIONS
+
+
+def test_a_gateway_that_does_not_enforce_raised_limits_is_reported() -> None:
+    with gateway_that_shows([DEFAULT] * 100) as url, pytest.raises(TimeoutError, match="limits"):
+        wait_until_enforced(url, 2, seconds=0.2)
+
+
+def test_raising_limits_waits_for_no_gateway_if_none_runs() -> None:
+    assert not wait_until_enforced(f"http://{HOST}:{unused_ports(1)[0]}", 2)
+
+
+@contextlib.contextmanager
+def gateway_that_shows(policies: list[str]) -> Iterator[str]:
+    """Serve responses with these limits, one each, and remove those that were shown."""
+
+    class Response(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("RateLimit-Policy", policies.pop(0))
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            """Log nothing."""
+
+    with HTTPServer((HOST, 0), Response) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://{HOST}:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def raises_limits(settings: LocalSettings) -> int:

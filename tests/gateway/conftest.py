@@ -109,9 +109,13 @@ class Gateways:
     reports: MemoryTable = field(default_factory=MemoryTable)
     traces: Traces | None = None
 
-    async def open(self, **changes: Any) -> GatewayClient:
+    async def assemble(self, **changes: Any) -> Gateway:
+        """Return a gateway that does not run yet."""
         chosen = settings(self.redis_url, **changes)
-        gateway = assemble(chosen, await self._outside(chosen), self.traces)
+        return assemble(chosen, await self._outside(chosen), self.traces)
+
+    async def open(self, **changes: Any) -> GatewayClient:
+        gateway = await self.assemble(**changes)
         await self.stack.enter_async_context(running(gateway))
         port = await self.stack.enter_async_context(
             serve(gateway.public, "127.0.0.1", 0, middleware=gateway.middleware)

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from contracts.referral_code import check_symbol
+from gateway.app import running
 from gateway.limits.rate_limit import time_to_wait
 from gateway.limits.table import default_limits
 from gateway.routes import ROUTES
@@ -16,6 +17,13 @@ async def test_an_override_in_redis_applies_to_a_running_gateway(gateways: Gatew
     token = client.issuer.access()
     statuses = [(await client.get("/v1/me", token)).status for _ in range(5)]
     assert statuses == [404, 404, 404, 429, 429]
+
+
+async def test_overrides_hold_from_the_first_request_on(gateways: Gateways) -> None:
+    await gateways.redis.hset("gateway:limits", "reads", "3/60")
+    gateway = await gateways.assemble()
+    async with running(gateway):
+        assert gateway.dependencies.limiter.table["reads"].quantity == 3
 
 
 async def test_a_limit_in_shadow_mode_is_not_reported_to_callers(gateways: Gateways) -> None:

@@ -74,7 +74,7 @@ async def running(stack: Stack, services: Iterable[str], folder: Path) -> AsyncI
 async def place_of(stack: Stack, folder: Path) -> AsyncIterator[Place]:
     """Start what the page of a token needs, with limits that tests do not reach."""
     redis = Redis.from_url(stack.settings.redis_url)
-    list(raise_limits(stack.settings.redis_url, 100))
+    raise_limits(stack.settings.redis_url, 100)
     # a request that is refused because the report is too fresh counts as well
     await redis.hset(LIMIT_OVERRIDES, "refreshes", "1000/3600")
     async with running(stack, SERVICES, folder) as started:
@@ -82,7 +82,7 @@ async def place_of(stack: Stack, folder: Path) -> AsyncIterator[Place]:
         yield started
     await redis.hdel(LIMIT_OVERRIDES, "refreshes")
     await redis.aclose()
-    list(raise_limits(stack.settings.redis_url, 1))
+    raise_limits(stack.settings.redis_url, 1)
 
 
 def _environment(

@@ -33,14 +33,14 @@ def links_to(stack: Stack) -> dict[str, str]:
 async def site(stack: Stack) -> AsyncIterator[Stack]:
     """Start the services so that links lead to the gateway's pages."""
     environment = links_to(stack)
+    raise_limits(stack.settings.redis_url, 100)
     for name in SERVICES:
         stack.service(name).stop()
         stack.service(name).start(**environment)
     for name in SERVICES:
         await stack.service(name).ready(seconds=120)  # they start at the same time
-    list(raise_limits(stack.settings.redis_url, 100))
     yield stack
-    list(raise_limits(stack.settings.redis_url, 1))
+    raise_limits(stack.settings.redis_url, 1)
     for name in SERVICES:
         stack.service(name).stop()  # other tests start them with links of their own
 

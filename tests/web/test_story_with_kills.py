@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from deploy.local.rate_limits import raise_limits
+from deploy.local.rate_limits import raise_limits, wait_until_enforced
 from deploy.local.settings import LocalSettings
 from tests.support.redis_server import RedisServer
 from tests.support.stack import Stack, local_settings
@@ -32,11 +32,12 @@ class Killable:
     redis: RedisServer
 
     async def start(self) -> None:
+        raise_limits(self.stack.settings.redis_url, 100)
         for name in SERVICES:
             self.stack.service(name).start(**links_to(self.stack))
         for name in SERVICES:
             await self.stack.service(name).ready(seconds=120)
-        list(raise_limits(self.stack.settings.redis_url, 100))
+        await asyncio.to_thread(wait_until_enforced, self.stack.settings.gateway_url, 100)
 
     async def kill(self) -> None:
         """Kill the gateway and Redis, as if their hosts were lost."""

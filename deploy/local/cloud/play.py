@@ -103,12 +103,12 @@ def _create(
 
 
 def _serve(report: Report, settings: LocalSettings, agent: Agent) -> None:
+    raise_limits(settings.redis_url, 1_000)  # the client has one address
     agent.start_all(service_names())
     report.step(
         "Started each ECS service from its task definition; /readyz of each answers 200",
         *(f"{task.definition.arn.rpartition('/')[2]}: {task.url}" for task in agent.tasks.values()),
     )
-    list(raise_limits(settings.redis_url, 1_000))  # the client has one address
 
 
 def _gateway(settings: LocalSettings, agent: Agent) -> Gateway:

@@ -19,6 +19,9 @@ from token_bucket import (
     RateLimiterUnavailable,
     Scope,
 )
+from token_bucket import (
+    limiter as limiter_module,
+)
 
 FIVE = Limit("five", 5, 1_000, Scope.USER)
 TWO = Limit("two", 2, 1_000, Scope.USER)
@@ -159,17 +162,37 @@ async def test_plans_follow_the_table(redis: Redis) -> None:
 
 async def test_overrides_in_redis_are_applied_and_problems_logged_once(redis: Redis) -> None:
     limiter = limiter_of(redis, table=LimitTable.of(FIVE, TWO), overrides_key="overrides")
-    await redis.hset("overrides", mapping={"five": "9/60;shadow", "two": "many"})
+    await redis.hset("overrides", mapping={b"five": "9/60;shadow", b"two": "many", b"\xff": "1/1"})
     with capture_logs() as lines:
-        watching = asyncio.create_task(limiter.watch_overrides())
-
-        async def applied() -> bool:
-            return limiter.table.version == 1
-
-        await eventually(applied)
-        watching.cancel()
+        await limiter.read_overrides()
+        await limiter.read_overrides()
     assert (limiter.table["five"].quantity, limiter.table["five"].shadow) == (9, True)
     assert [line["event"] for line in lines] == ["limit_overrides_invalid"]
+
+
+async def test_overrides_are_read_again_and_again(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter_module, "POLL_SECONDS", 0.01)
+    limiter = limiter_of(redis, table=LimitTable.of(FIVE), overrides_key="overrides")
+    watching = asyncio.create_task(limiter.watch_overrides())
+    for quantity in (9, 7):
+        await redis.hset("overrides", "five", f"{quantity}/60")
+
+        async def applied(quantity: int = quantity) -> bool:
+            return limiter.table["five"].quantity == quantity
+
+        await eventually(applied)
+    watching.cancel()
+
+
+async def test_overrides_stay_while_redis_is_unavailable(redis: Redis) -> None:
+    limiter = limiter_of(redis, table=LimitTable.of(FIVE), overrides_key="overrides")
+    await redis.hset("overrides", "five", "9/60")
+    await limiter.read_overrides()
+    limiter.redis = Redis(port=1)
+    await limiter.read_overrides()
+    assert limiter.table["five"].quantity == 9
 
 
 @pytest.mark.parametrize("available", [True, False])
