@@ -140,6 +140,7 @@ class BatchingRedis(Redis):
         """Execute any number of commands like `execute_many`; return the replies unparsed."""
         if not commands:
             return []
+        self.raise_if_unanswered()
         router = self._router
         if router is None and len(commands) <= MAX_BATCH:
             return await self._enqueue_group(commands)
@@ -211,6 +212,15 @@ class BatchingRedis(Redis):
             await self.probe()
         return self._router
 
+    def raise_if_unanswered(self) -> None:
+        """Raise if a command has timed out and Redis has not answered since.
+
+        Raises:
+            RedisTimeoutError: The circuit is open: no command is sent.
+        """
+        if self._probe is not None:
+            raise RedisTimeoutError(CIRCUIT_OPEN)
+
     def leave_replica(self) -> None:
         """Make every connection again, by name: the server has turned out to be a replica."""
         self.failovers.notice(self.failovers.count)
@@ -245,10 +255,7 @@ class BatchingRedis(Redis):
         if not self._flush_scheduled:
             self._schedule_flush()
         group = _Group(commands, self._loop.create_future())
-        if self._probe is not None:
-            group.replies.set_exception(RedisTimeoutError(CIRCUIT_OPEN))
-        else:
-            self._groups.append(group)
+        self._groups.append(group)
         return group.replies
 
     def _schedule_flush(self) -> None:

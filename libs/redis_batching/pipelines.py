@@ -24,6 +24,7 @@ class RoutedPipeline(Pipeline):
         """
         router = await self.owner.router()
         if router is None:
+            self.owner.raise_if_unanswered()
             return await super().execute(raise_on_error)
         stack: list[Any] = self.command_stack
         self.command_stack = []

@@ -72,6 +72,9 @@ class RoutedClient(Protocol):
     def parse_reply(self, name: str, options: dict[str, Any], reply: Any) -> Any:
         """Return what redis-py makes of a reply; an error stays an error."""
 
+    def raise_if_unanswered(self) -> None:
+        """Raise if a command has timed out and Redis has not answered since."""
+
 
 def name_of(command: Command) -> str:
     """Return the first word of a command's name, in capitals."""

@@ -209,8 +209,11 @@ async def test_after_a_timeout_commands_fail_at_once_until_redis_answers(
             call = client.get("k")
             assert call.done()
             assert isinstance(call.exception(), RedisTimeoutError)
+            for some in (2, MAX_BATCH + 1):
+                with pytest.raises(RedisTimeoutError, match=CIRCUIT_OPEN):
+                    await client.execute_many([("GET", "k")] * some)
             with pytest.raises(RedisTimeoutError, match=CIRCUIT_OPEN):
-                await client.execute_many([("GET", "k"), ("GET", "k")])
+                await client.pipeline().get("k").execute()
             await asyncio.sleep(0.1)
     finally:
         redis_server.resume()
