@@ -1,4 +1,4 @@
-"""Call DynamoDB and SQS for a fifth of the CPU that aiobotocore takes."""
+"""Call DynamoDB and SQS for less than a fifth of the CPU that aiobotocore takes."""
 
 from aws_json.client import JsonClient, JsonSession
 
