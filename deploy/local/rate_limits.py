@@ -13,7 +13,7 @@ from token_bucket import Limit, Scope
 SHARED: Final = (Scope.ADDRESS, Scope.GLOBAL)
 SHOWING_PATH: Final = "/v1/chains"
 SHOWN_LIMIT: Final = "documents"
-"""A limit per address that responses of this path show to everybody."""
+"""A limit per address that responses of this path show to every caller."""
 CONNECTIONS: Final = 16
 """How many connections in a row must show a limit: each of several workers gets some of them."""
 SECONDS: Final = 30.0
