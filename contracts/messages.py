@@ -46,6 +46,8 @@ Identifier = Annotated[
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"),
 ]
 """An id that is safe in a stream id, a Redis key and an SQS message group id."""
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+"""Makes the text that is hashed: `json.dumps` would make an encoder for each command."""
 
 
 class Message(BaseModel):
@@ -115,7 +117,7 @@ class Command(Message):
 
     def _hash_without(self, excluded: frozenset[str]) -> str:
         body = self.model_dump(mode="json", exclude_defaults=True, exclude=set(excluded))
-        canonical = json.dumps(body | {"type": self.type}, sort_keys=True, separators=(",", ":"))
+        canonical = _CANONICAL.encode(body | {"type": self.type})
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 

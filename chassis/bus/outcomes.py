@@ -20,7 +20,9 @@ from contracts.messages import CommandOutcome
 RETENTION_SECONDS = 24 * 3600
 CHANNEL = "outcomes"
 POLL_SECONDS = 0.5
-"""Seconds between two reads of the key: a message is lost if the subscription breaks just then."""
+"""Seconds until the key is read for the first time: a message is lost if the subscription breaks
+just then. The time between two reads doubles, so that slow commands do not load Redis: a response
+whose message is lost takes at most twice as long, and this time more."""
 
 STORE: Final = LuaScript.load("chassis.bus", "outcomes.lua")
 
@@ -143,11 +145,12 @@ class OutcomeListener:
         self, command_id: str, announced: "asyncio.Future[CommandOutcome]", seconds: float
     ) -> CommandOutcome | None:
         """Return the outcome, or None if it is not known within `seconds`."""
-        deadline = asyncio.get_running_loop().time() + seconds
+        deadline, pause = asyncio.get_running_loop().time() + seconds, POLL_SECONDS
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            await asyncio.wait([announced], timeout=min(left, POLL_SECONDS))
+            await asyncio.wait([announced], timeout=min(left, pause))
             if announced.done():
                 return announced.result()
+            pause *= 2
             with contextlib.suppress(RedisError):  # it may be announced nevertheless
                 if (stored := await self.outcomes.find(command_id)) is not None:
                     return stored

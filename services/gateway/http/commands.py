@@ -103,9 +103,9 @@ class Commands:
         if outcome is None:
             response = pending_response(context, request.command_id)
             raise RespondNow(response.with_headers(execution.preference.headers))
-        if not command.has_body_hash(outcome.body_hash):
-            raise key_reused()
         if keyed is not None:
+            if not command.has_body_hash(outcome.body_hash):
+                raise key_reused()
             keyed.refused = passes(outcome)
         execution.replayed |= outcome.repeated
         raise_if_rejected(outcome)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from chassis.bus import outcomes as outcomes_module
 from chassis.bus import subscription
 from chassis.bus.outcomes import CHANNEL, OutcomeListener, Outcomes
 from contracts.messages import CommandOutcome, Position, Rejection
@@ -81,6 +82,25 @@ async def test_a_missed_message_is_replaced_by_reading_the_key(redis: Any) -> No
     with unsubscribed.expect("id") as announced:
         await Outcomes(redis).put(outcome())
         assert await unsubscribed.wait("id", announced, 5) == outcome()
+
+
+async def test_the_time_between_two_reads_of_the_key_doubles(
+    redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes_module, "POLL_SECONDS", 0.01)
+    reads = CountedReads(redis)
+    unsubscribed = OutcomeListener(redis, reads)
+    with unsubscribed.expect("id") as announced:
+        assert await unsubscribed.wait("id", announced, 1) is None
+    assert 1 <= reads.count <= 9  # seven; a timer of the loop may end a millisecond early
+
+
+class CountedReads(Outcomes):
+    count = 0
+
+    async def find(self, command_id: str) -> CommandOutcome | None:
+        self.count += 1
+        return await super().find(command_id)
 
 
 async def test_waiting_ends_after_its_timeout(listener: OutcomeListener) -> None:
