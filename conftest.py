@@ -146,10 +146,19 @@ async def redis_database(
 
 
 @pytest.fixture(scope="module")
-async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RedisCluster]:
+async def cluster_of_module(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[RedisCluster]:
     """Start three shards with a replica each for the tests of one module."""
     async with redis_cluster(tmp_path_factory.mktemp("cluster"), replicas=True) as cluster:
         yield cluster
+
+
+@pytest.fixture
+async def cluster(cluster_of_module: RedisCluster) -> RedisCluster:
+    """Return a cluster whose nodes have all learned what earlier tests did to some of them."""
+    await cluster_of_module.start()
+    return cluster_of_module
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from tests.support.redis_server import RedisServer
 SLOTS: Final = 16_384
 BUS_OFFSET: Final = 10_000
 """The nodes of a cluster talk to each other on their port plus this number."""
+AGREEMENT_SECONDS: Final = 60
+"""Time for all nodes to learn of a failover from each other."""
 
 
 @dataclass
@@ -38,14 +40,13 @@ class RedisCluster:
         return f"redis://{HOST}:{self.announced[0]}/0" if self.announced else self.servers[0].url
 
     async def start(self) -> None:
-        """Start the cluster, or its servers again, which remember each other."""
+        """Start the cluster, or its servers again; wait until all know the same topology."""
         if not self.servers:
             await self._create()
         for server in self.servers:
             if not server.running:
                 await server.start()
-        for server in self.servers:
-            await eventually(lambda server=server: self._complete(server))  # type: ignore[misc]
+        await eventually(self._agreed, seconds=AGREEMENT_SECONDS)
 
     async def kill(self) -> None:
         for server in self.servers:
@@ -60,9 +61,14 @@ class RedisCluster:
         for server in self.servers:
             server.resume()
 
+    async def primaries(self) -> list[RedisServer]:
+        """Return the present primaries, in the order of the servers."""
+        ports = {row[2][1] for row in await self._slots(self._alive())}
+        return [server for server in self.servers if self._announced(server) in ports]
+
     async def primary_of(self, key: str) -> RedisServer:
-        """Return the server that holds a key."""
-        server = self._alive()
+        """Return the server that holds a key; a replica may not know yet that a slot has moved."""
+        server = (await self.primaries())[0]
         slot = await self._on(server, "CLUSTER", "KEYSLOT", key)
         for first, last, primary, *_ in await self._slots(server):
             if first <= slot <= last:
@@ -115,11 +121,11 @@ class RedisCluster:
     async def move_slot(self, key: str, to: RedisServer) -> None:
         """Give the slot of a key, without its data, to another primary."""
         owner = await self.primary_of(key)
-        slot = await self._on(owner, "CLUSTER", "KEYSLOT", key)
-        new = await self._on(to, "CLUSTER", "MYID")
-        for server in (to, owner, *self.servers):
-            with contextlib.suppress(RedisError):  # a replica has no say
-                await self._on(server, "CLUSTER", "SETSLOT", slot, "NODE", new)
+        slot, new = await self._on(owner, "CLUSTER", "KEYSLOT", key), await self._id(to)
+        # a node that imports a slot gets a new epoch, without which replicas ignore the move
+        await self._on(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", await self._id(owner))
+        for server in (to, *(each for each in await self.primaries() if each is not to)):
+            await self._on(server, "CLUSTER", "SETSLOT", slot, "NODE", new)
 
     async def begin_to_move_slot(self, key: str, to: RedisServer) -> None:
         """Let the owner answer ASK for keys of the slot that it does not hold."""
@@ -131,9 +137,8 @@ class RedisCluster:
     async def settle_slot(self, key: str) -> None:
         """Undo `begin_to_move_slot`."""
         slot = await self._on(self._alive(), "CLUSTER", "KEYSLOT", key)
-        for server in self.servers:
-            with contextlib.suppress(RedisError):  # a replica has no say
-                await self._on(server, "CLUSTER", "SETSLOT", slot, "STABLE")
+        for server in await self.primaries():
+            await self._on(server, "CLUSTER", "SETSLOT", slot, "STABLE")
 
     async def _create(self) -> None:
         options = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(self.node_timeout)]
@@ -177,6 +182,17 @@ class RedisCluster:
         healthy = state["cluster_state"] == "ok" and linked == "up"
         return healthy and len(nodes) == len([s for s in self.servers if s.running])
 
+    async def _agreed(self) -> bool:
+        """Return whether every server is up to date and knows the same primary of each slot."""
+        complete = [await self._complete(server) for server in self.servers]
+        known = {await self._owners(server) for server in self.servers}
+        return all(complete) and len(known) == 1
+
+    async def _owners(self, server: RedisServer) -> tuple[tuple[int, int, int], ...]:
+        """Return what a server knows: first slot, last slot and port of the primary of each."""
+        rows = await self._slots(server)
+        return tuple(sorted((first, last, primary[1]) for first, last, primary, *_ in rows))
+
     async def _slots(self, server: RedisServer) -> list[Any]:
         rows: list[Any] = await self._on(server, "CLUSTER", "SLOTS")
         return rows
@@ -195,8 +211,10 @@ class RedisCluster:
         return next(server for server in self.servers if server.running)
 
     def _at(self, port: int) -> RedisServer:
-        ports = self.announced or [server.port for server in self.servers]
-        return self.servers[ports.index(port)]
+        return next(server for server in self.servers if self._announced(server) == port)
+
+    def _announced(self, server: RedisServer) -> int:
+        return self.announced[self.servers.index(server)] if self.announced else server.port
 
 
 @contextlib.asynccontextmanager
