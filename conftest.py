@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from chassis.resilience.outages import OUTAGES
+from deploy.local import ports
 from deploy.local.environment import isolate_environment
 from deploy.local.settings import LocalSettings
 from redis_batching.connection import connect
@@ -22,6 +23,7 @@ from tests.support.shared_aws import SharedAws
 from tests.support.stack import Stack, local_aws, local_settings, wait_for_aws
 from tests.support.stack import redis_server as shared_redis
 from tests.support.topology import CLUSTER, redis_of_tests
+from tests.support.worker_ports import of_this_worker
 
 STARTS_PROCESSES = {"aws", "redis_url", "redis_database", "redis_server"}
 """Fixtures that start a process; a test that uses one of them is marked `stack`."""
@@ -44,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     isolate_environment()
+    ports.BELOW_OUTGOING = of_this_worker(ports.BELOW_OUTGOING)
     hypothesis.settings.register_profile(
         "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )  # a property is true or false, however busy the machine is

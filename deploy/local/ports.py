@@ -3,12 +3,15 @@
 import contextlib
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from deploy.local.settings import HOST
 
-BELOW_OUTGOING = range(10_000, 32_768)
-"""Below the ports that systems use for outgoing connections."""
+OUTGOING = 32_768
+"""The first port that systems use for outgoing connections."""
+BELOW_OUTGOING = range(10_000, OUTGOING)
+_GIVEN: set[int] = set()
+"""Ports that `unused_ports` has returned; some of them are used only minutes later."""
 
 
 def port_conflicts(ports: Mapping[str, int]) -> list[str]:
@@ -32,14 +35,15 @@ def is_free(port: int) -> bool:
         return True
 
 
-def unused_ports(count: int) -> list[int]:
-    """Return different ports on which no program listens.
+def unused_ports(count: int, among: Sequence[int] | None = None) -> list[int]:
+    """Return different ports on which no program listens, and which no earlier call has returned.
 
-    The system does not assign them to outgoing connections before the caller uses them.
+    By default the system does not assign them to outgoing connections before the caller uses them.
     """
-    found: set[int] = set()
+    found: list[int] = []
     while len(found) < count:
-        port = random.choice(BELOW_OUTGOING)  # noqa: S311  no secret
-        if is_free(port):
-            found.add(port)
-    return list(found)
+        port = random.choice(among or BELOW_OUTGOING)  # noqa: S311  no secret
+        if port not in _GIVEN and is_free(port):
+            _GIVEN.add(port)
+            found.append(port)
+    return found

@@ -70,6 +70,12 @@ def test_unused_ports_are_different() -> None:
     assert len(set(unused_ports(6))) == 6
 
 
+def test_a_port_is_given_once_although_it_is_used_later() -> None:
+    first = set(unused_ports(3, range(20_000, 20_500)))
+    left = [port for port in range(20_000, 20_500) if is_free(port) and port not in first]
+    assert first.isdisjoint(unused_ports(len(left) // 2, range(20_000, 20_500)))
+
+
 def test_an_environment_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     environment = {"STACK": "vouch", "URL": "redis://h:1/0?a=b"}
     write_environment(tmp_path / "deep" / "service.env", environment)

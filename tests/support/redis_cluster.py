@@ -9,7 +9,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from deploy.local.ports import is_free, unused_ports
+from deploy.local import ports
 from deploy.local.settings import HOST
 from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
@@ -229,9 +229,11 @@ async def redis_cluster(folder: Path, **options: Any) -> AsyncIterator[RedisClus
 
 
 def _ports(count: int) -> list[int]:
-    ports: list[int] = []
-    while len(ports) < count:
-        (port,) = unused_ports(1)
-        if port not in ports and is_free(port + BUS_OFFSET):
-            ports.append(port)
-    return ports
+    """Return ports of nodes; an outgoing connection could take the second port of some others."""
+    among = [port for port in ports.BELOW_OUTGOING if port + BUS_OFFSET < ports.OUTGOING]
+    found: list[int] = []
+    while len(found) < count:
+        (port,) = ports.unused_ports(1, among)
+        if ports.is_free(port + BUS_OFFSET):
+            found.append(port)
+    return found
