@@ -1,5 +1,4 @@
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +12,17 @@ from structlog.testing import capture_logs
 
 from cognito_jwt import Revocation, RevocationList
 
-NOW = int(time.time())
+NOW = 1_800_000_000
+"""The time of every list: one that goes on would drop entries during a long test run."""
 
 
 def revocation(value: str, *, before: int = NOW, until: int = NOW + 900) -> Revocation:
     return Revocation("sub", value, before, until)
+
+
+def list_of(redis: Any, **options: Any) -> RevocationList:
+    """Return the list of a process."""
+    return RevocationList(redis, clock=lambda: float(NOW), **options)
 
 
 def names(revocations: RevocationList) -> set[str]:
@@ -25,7 +30,7 @@ def names(revocations: RevocationList) -> set[str]:
 
 
 async def test_other_processes_apply_a_revocation(redis: Redis) -> None:
-    one, other = RevocationList(redis), RevocationList(redis)
+    one, other = list_of(redis), list_of(redis)
     await other.refresh()
     await one.add(revocation("bob"))
     await other.refresh()
@@ -33,7 +38,7 @@ async def test_other_processes_apply_a_revocation(redis: Redis) -> None:
 
 
 async def test_a_list_that_redis_lost_is_restored(redis: Redis) -> None:
-    one, other = RevocationList(redis), RevocationList(redis)
+    one, other = list_of(redis), list_of(redis)
     await one.add(revocation("bob"))
     await one.refresh()
     await redis.flushdb()
@@ -43,7 +48,7 @@ async def test_a_list_that_redis_lost_is_restored(redis: Redis) -> None:
 
 
 async def test_as_many_revocations_after_a_loss_as_before_do_not_hide_it(redis: Redis) -> None:
-    one, other = RevocationList(redis), RevocationList(redis)
+    one, other = list_of(redis), list_of(redis)
     await one.add(revocation("bob"))
     await one.refresh()
     await other.refresh()
@@ -55,7 +60,7 @@ async def test_as_many_revocations_after_a_loss_as_before_do_not_hide_it(redis: 
 
 
 async def test_a_list_that_redis_lost_without_its_version_is_restored(redis: Redis) -> None:
-    one = RevocationList(redis)
+    one = list_of(redis)
     await one.add(revocation("bob"))
     await one.refresh()
     await redis.delete("{revocations}:list")
@@ -64,7 +69,7 @@ async def test_a_list_that_redis_lost_without_its_version_is_restored(redis: Red
 
 
 async def test_an_older_revocation_of_a_user_does_not_replace_a_newer_one(redis: Redis) -> None:
-    one, other = RevocationList(redis), RevocationList(redis)
+    one, other = list_of(redis), list_of(redis)
     await one.add(revocation("bob", before=NOW))
     await other.add(revocation("bob", before=NOW - 60))
     for each in (one, other):
@@ -73,14 +78,14 @@ async def test_an_older_revocation_of_a_user_does_not_replace_a_newer_one(redis:
 
 
 async def test_an_expired_revocation_is_dropped(redis: Redis) -> None:
-    revocations = RevocationList(redis)
+    revocations = list_of(redis)
     await revocations.add(revocation("old", before=NOW - 900, until=NOW - 1))
     await revocations.refresh()
     assert names(revocations) == set()
 
 
 async def test_a_revocation_that_could_not_be_stored_is_stored_later(redis: Redis) -> None:
-    one, other = RevocationList(redis), RevocationList(redis)
+    one, other = list_of(redis), list_of(redis)
     await one.refresh()
 
     async def refused(*_: Any) -> None:
@@ -98,8 +103,8 @@ async def test_a_revocation_that_could_not_be_stored_is_stored_later(redis: Redi
 
 async def test_each_change_of_the_copy_is_reported(redis: Redis) -> None:
     changes: list[int] = []
-    one = RevocationList(redis)
-    other = RevocationList(redis, on_change=lambda: changes.append(len(names(other))))
+    one = list_of(redis)
+    other: RevocationList = list_of(redis, on_change=lambda: changes.append(len(names(other))))
     await one.add(revocation("bob"))
     for _ in range(3):
         await other.refresh()
@@ -132,7 +137,7 @@ async def test_no_revocation_is_lost_whatever_redis_forgets(
 ) -> None:
     """Whatever is lost, and in whatever order the processes look: all end with everything."""
     await redis.flushdb()
-    history = History([RevocationList(redis) for _ in range(3)])
+    history = History([list_of(redis) for _ in range(3)])
     for number, (step, process) in enumerate(course):
         await _take(redis, history, step, history.processes[process], f"user-{number}")
     for _ in range(2):
@@ -166,7 +171,7 @@ async def _take(
 
 
 async def _fresh(redis: Any) -> RevocationList:
-    started = RevocationList(redis)
+    started = list_of(redis)
     await started.refresh()
     return started
 
@@ -174,7 +179,7 @@ async def _fresh(redis: Any) -> RevocationList:
 async def test_an_outage_of_redis_is_logged_once(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    revocations = RevocationList(redis)
+    revocations = list_of(redis)
     looks = iter([RedisConnectionError("away")] * 20)
 
     async def refresh(_: RevocationList) -> None:
@@ -192,7 +197,7 @@ async def test_an_outage_of_redis_is_logged_once(
 async def test_the_end_of_an_outage_of_redis_is_logged(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    revocations = RevocationList(redis)
+    revocations = list_of(redis)
     looks = iter([RedisConnectionError("away"), RedisConnectionError("away"), None, None])
 
     async def refresh(_: RevocationList) -> None:
