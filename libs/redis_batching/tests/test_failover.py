@@ -25,6 +25,12 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[lis
         yield both
 
 
+@pytest.fixture(autouse=True)
+def _never_verified_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients notice a failover by what they are refused, however long it takes."""
+    monkeypatch.setattr("redis_batching.primary_connection.VERIFY_SECONDS", 3_600)
+
+
 @pytest.fixture
 async def pair(servers: list[RedisServer]) -> AsyncIterator[RedisPair]:
     async with paired(*servers) as pair:
@@ -136,7 +142,7 @@ async def test_a_caller_that_notices_a_replica_leaves_it_with_its_next_command(
     client: BatchingRedis, pair: RedisPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also if an idle worker still has a connection to it."""
-    monkeypatch.setattr("redis_batching.client.IDLE_SECONDS", 5.0)
+    monkeypatch.setattr("redis_batching.client.IDLE_SECONDS", 60.0)
     await client.get("k")
     await pair.fail_over()
     assert (await client.info("replication"))["role"] == "slave"
