@@ -149,7 +149,13 @@ GARBLED = st.sampled_from(
 )
 
 
-@pytest.mark.usefixtures("pauses")
+@pytest.fixture
+def unlimited_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no call find the quota of its client used up by those before it."""
+    monkeypatch.setattr("botocore.retries.quota.RetryQuota.acquire", lambda *_: True)
+
+
+@pytest.mark.usefixtures("pauses", "unlimited_retries")
 @pytest.mark.parametrize(
     ("service", "method"),
     [
