@@ -214,6 +214,7 @@ async def test_a_subscription_that_redis_refuses_is_tried_again(
         refusing.accept()
         await eventually(lambda: _listening(listener))
         listening.cancel()
+        await asyncio.wait([listening])
 
 
 async def test_a_listener_is_not_listening_while_redis_is_away(
@@ -228,6 +229,7 @@ async def test_a_listener_is_not_listening_while_redis_is_away(
         await redis_server.start()
         await eventually(lambda: _listening(listener))
         listening.cancel()
+        await asyncio.wait([listening])
 
 
 async def test_a_silent_connection_is_replaced(
@@ -245,6 +247,7 @@ async def test_a_silent_connection_is_replaced(
             redis_server.resume()
         await eventually(lambda: _listening(listener))
         listening.cancel()
+        await asyncio.wait([listening])
 
 
 async def _lost(listener: OutcomeListener) -> bool:

@@ -133,6 +133,7 @@ class System:
                 yield
             finally:
                 watching.cancel()
+                await asyncio.wait([watching])
                 with OUTAGES.stop():
                     await broker.stop()
 

@@ -563,6 +563,7 @@ async def test_ten_failovers_to_a_real_replica_that_lags_lose_nothing(
         stress.stop.set()
         await asyncio.wait([tasks[0], tasks[2]])
         tasks[1].cancel()
+        await asyncio.wait([tasks[1]])
         for task in (tasks[0], tasks[2]):
             task.result()
         await look(watcher)
@@ -637,6 +638,7 @@ async def test_the_watcher_repairs_without_a_new_event(
 
     await eventually(verified)
     running.cancel()
+    await asyncio.wait([running])
     await assert_equal_to_log(watcher)
 
 
