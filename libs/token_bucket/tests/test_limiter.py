@@ -78,12 +78,13 @@ async def test_cost_zero_reads_a_bucket_without_storing_it(redis: Redis) -> None
 
 
 async def test_a_rejected_charge_reports_when_to_retry(redis: Redis) -> None:
-    limiter = limiter_of(redis)
+    limiter, started = limiter_of(redis), time.monotonic()
     await admitted(limiter, Charge(FIVE, "alice"), tries=5)
     decision = await limiter.take(Charge(FIVE, "alice"))
+    most = time.monotonic() - started + 1  # what has been refilled meanwhile, and the rounding
     assert not decision.admitted
-    assert 199 <= decision.retry_after <= 200
-    assert 999 <= decision.buckets[0].full_in <= 1_000
+    assert 200 - most <= decision.retry_after <= 200
+    assert 1_000 - most <= decision.buckets[0].full_in <= 1_000
     assert decision.rate_limit_header.startswith('"five";r=0;t=')
 
 
@@ -92,20 +93,23 @@ async def test_as_many_are_admitted_as_by_the_ideal_bucket(
     workers: int, cost: int, redis: Redis
 ) -> None:
     """By the real clock of Redis; `test_against_ideal` sets the clock."""
-    limit = Limit("fast", 20, 1, Scope.USER)
+    limit = Limit("fast", 100, 5, Scope.USER)
     limiters = [limiter_of(redis) for _ in range(workers)]
+    began, answered, least = time.monotonic(), float("inf"), 0.0
 
     async def charge_repeatedly(limiter: RateLimiter) -> int:
+        nonlocal answered, least
         count = 0
-        while time.monotonic() - started < 1.2:
-            count += (await limiter.take(Charge(limit, "alice", cost))).admitted
+        while (sent := time.monotonic()) - began < 1.2:
+            is_admitted = (await limiter.take(Charge(limit, "alice", cost))).admitted
+            answered = min(answered, time.monotonic())
+            count += is_admitted
+            if not is_admitted:  # nothing was left of what was refilled until then
+                least = max(least, 20 * (5 + sent - answered) / cost - 2)
         return count
 
-    started = time.monotonic()
     count = sum(await asyncio.gather(*(charge_repeatedly(each) for each in limiters)))
-    spent = time.monotonic() - started
-    ideal = 20 * (1 + spent) / cost
-    assert ideal - 2 < count <= ideal
+    assert least < count <= 20 * (5 + time.monotonic() - began) / cost
 
 
 async def test_buckets_refill_by_the_clock_of_redis(redis: Redis) -> None:
@@ -184,6 +188,7 @@ async def test_overrides_are_read_again_and_again(
 
         await eventually(applied)
     watching.cancel()
+    await asyncio.wait([watching])
 
 
 async def test_overrides_stay_while_redis_is_unavailable(redis: Redis) -> None:
