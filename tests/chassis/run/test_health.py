@@ -89,9 +89,15 @@ async def test_redis_is_ready_only_if_it_accepts_a_write() -> None:
 
 
 @pytest.mark.stack
-async def test_redis_is_ready_only_if_every_shard_accepts_a_write(tmp_path: Path) -> None:
+async def test_redis_is_ready_only_if_every_shard_accepts_a_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A shard that is full, one that is a replica, and one that hangs."""
-    async with redis_cluster(tmp_path) as cluster, connect(cluster.url) as redis:
+    monkeypatch.setattr(health, "CHECK_SECONDS", 60)  # a shard is reported before its check is
+    async with (
+        redis_cluster(tmp_path, node_timeout=60_000) as cluster,  # the others do not give it up
+        connect(cluster.url) as redis,
+    ):
         checked = Health({"redis": writable(redis, "counting")})
         assert await checked.failing() == {}
         for server in cluster.servers:
