@@ -17,6 +17,7 @@ from deploy.local.settings import LocalSettings
 from tests.chaos import refusals
 from tests.chaos.clients import table
 from tests.chaos.world import World, run_world
+from tests.support.eventually import eventually
 
 SECONDS = float(os.environ.get("REFUSAL_SECONDS", "2"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or secrets.randbelow(2**31)
@@ -28,6 +29,8 @@ SHORT = (
 """Refusals for which a run of the full test suite has time."""
 CLIENTS = 4
 RECOVERY_SECONDS = 60
+NAMED_SECONDS = 30
+"""Seconds within which /readyz of some service names what refuses."""
 ROWS: list[list[object]] = []
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240 + 3 * SECONDS)]
@@ -58,13 +61,19 @@ async def test_a_refusal_only_delays_commands(world: World, kind: str) -> None:
 async def refuse(world: World, kind: str) -> None:
     """Refuse under load, and check everything afterwards."""
     system, activity = world.system, world.activity
-    before, named = len(activity.writes), set[str]()
+    before, named, expected = len(activity.writes), set[str](), refusals.dependency_names(kind)
+
+    async def is_named() -> list[str]:
+        named.update(await unready(world))
+        return [name for name in named if any(part in name.lower() for part in expected)]
+
     async with world.load(CLIENTS):
         await world.progress(10)
         async with refusals.ALL[kind](system):
             end = time.monotonic() + SECONDS
+            await eventually(is_named, seconds=NAMED_SECONDS)
             while time.monotonic() < end:
-                named |= await unready(world)
+                await is_named()
                 await asyncio.sleep(0.25)  # the length of the refusal
         over = time.monotonic()
         await world.progress(10, seconds=RECOVERY_SECONDS)
@@ -75,8 +84,6 @@ async def refuse(world: World, kind: str) -> None:
     await world.settle()
     system.assert_alive()
     await world.verdict()
-    expected = refusals.dependency_names(kind)
-    assert [name for name in named if any(part in name.lower() for part in expected)], named
 
 
 async def unready(world: World) -> set[str]:
