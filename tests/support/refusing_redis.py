@@ -29,6 +29,8 @@ REFUSALS = (
 )
 """Errors that a Redis gives for a passing reason."""
 WRITES = frozenset({"SET", "EVALSHA", "EVAL", "HSET", "DEL", "PEXPIRE", "EXPIRE", "INCR"})
+ACCEPT_TICKS = 5
+"""A connection that was accepted is forwarded after fewer ticks of asyncio's event loop."""
 READS = frozenset({"GET", "HMGET", "HGETALL", "HGET", "ZRANGE", "ZREVRANGE", "SUBSCRIBE"})
 
 
@@ -65,12 +67,17 @@ class RefusingRedis:
         try:
             yield self
         finally:
-            server.close()
-            await self._disconnect()
+            await self._stop(server)
 
-    async def _disconnect(self) -> None:
-        """Close what clients have left open, so that no task outlives the loop."""
-        await asyncio.sleep(0)  # what was accepted last begins to be forwarded
+    async def _stop(self, *servers: asyncio.Server) -> None:
+        """Listen no more, and close what clients have left open: no task outlives the loop."""
+        loop = asyncio.get_running_loop()
+        for listener in (each for server in servers for each in server.sockets):
+            loop.remove_reader(listener)
+        for _ in range(ACCEPT_TICKS):  # a server that is closed meanwhile leaks the connection
+            await asyncio.sleep(0)
+        for server in servers:
+            server.close()
         for task in self._forwarding:
             task.cancel()
         await asyncio.gather(*self._forwarding, return_exceptions=True)
@@ -132,12 +139,14 @@ class RefusingCluster(RefusingRedis):
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["RefusingCluster"]:
-        async with contextlib.AsyncExitStack() as stack:
-            for port, node in zip(self.cluster.announced, self.cluster.servers, strict=True):
-                server = await asyncio.start_server(self._serving(node), HOST, port)
-                stack.callback(server.close)
-            stack.push_async_callback(self._disconnect)
+        nodes = zip(self.cluster.announced, self.cluster.servers, strict=True)
+        servers = [
+            await asyncio.start_server(self._serving(node), HOST, port) for port, node in nodes
+        ]
+        try:
             yield self
+        finally:
+            await self._stop(*servers)
 
     def _serving(self, node: RedisServer) -> Any:
         async def serve(client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
