@@ -188,6 +188,11 @@ class Visitor:
         """Return the element that the pages mark for tests with this name."""
         return (page or self.page).locator(f'[data-test="{name}"]')
 
+    async def choose_language(self, language: str) -> None:
+        """Choose the language of the pages, and wait until the page speaks it."""
+        await self.page.locator("select").first.select_option(language)
+        await self.page.locator(f"html[lang={language}]").wait_for()
+
     async def text(self, text: str) -> None:
         """Wait until the page shows a text."""
         await self.page.get_by_text(text, exact=False).first.wait_for()

@@ -32,7 +32,15 @@ def chains() -> dict[str, SimulatedChain]:
     )
     inflated = SimulatedChain(_token(), chain_id=51_003, supply=2 * SUPPLY)
     pictured = SimulatedChain(_token(), chain_id=51_004)
-    return {"growing": growing, "hostile": hostile, "inflated": inflated, "pictured": pictured}
+    # for the one test that waits for a first analysis
+    searched = SimulatedChain(_token(), chain_id=51_005, name=HOSTILE_NAME, symbol=HOSTILE_SYMBOL)
+    return {
+        "growing": growing,
+        "hostile": hostile,
+        "inflated": inflated,
+        "pictured": pictured,
+        "searched": searched,
+    }
 
 
 def _token() -> TokenSimulation:

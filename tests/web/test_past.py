@@ -83,14 +83,14 @@ async def test_the_page_shows_how_points_and_rank_were(arrive: Arrive, site: Sta
     await alice.page.get_by_role("button", name="Back to now").click()
     await alice.shows("points").get_by_text("600", exact=True).wait_for()
 
-    await alice.page.locator("select").first.select_option("de")
+    await alice.choose_language("de")
     confirmed = alice.shows("ledger").locator("li", has_text="+100").nth(1)
     await confirmed.locator("summary").click()
     explanation = await confirmed.locator(".event").inner_text()
     assert "mit Ihrem Code" in explanation
     assert "Eine Person, die mit Ihrem Code beitritt, bringt Ihnen 100 Punkte." in explanation
     assert "joined with your code" not in explanation
-    await alice.page.locator("select").first.select_option("en")
+    await alice.choose_language("en")
 
     await alice.open("/app/invite")
     for address, state in {**INVITED, EXPIRED: "expired"}.items():

@@ -60,7 +60,7 @@ async def test_a_search_leads_to_the_analysis_and_its_map(arrive: Arrive) -> Non
     await alice.page.get_by_label("Token address").fill("0x12")
     await alice.page.get_by_role("button", name="Show the map").click()
     await alice.text("40 hexadecimal digits")
-    await alice.page.get_by_label("Chain").select_option("hostile")
+    await alice.page.get_by_label("Chain").select_option("searched")
     await alice.page.get_by_label("Token address").fill(TOKEN)
     await alice.page.get_by_role("button", name="Show the map").click()
     await alice.sign_in(an_address("alice"))
@@ -227,7 +227,7 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(theme: str, arrive: Arri
             await alice.page.set_viewport_size({"width": width, "height": 900})
             found[f"{path} {width}"] = await alice.violations()
             for language in ("de", "fr", "en"):
-                await alice.page.locator("select").first.select_option(language)
+                await alice.choose_language(language)
                 overflowing += [(path, width, language)] * (await alice.overflow() > 0)
                 cut_off += [(path, width, language, each) for each in await alice.cut_off()]
     assert {page: rules for page, rules in found.items() if rules} == {}
