@@ -1,5 +1,6 @@
 """The first screen needs one request for what it shows, and changes by events after that."""
 
+import re
 from urllib.parse import urlsplit
 
 from tests.web.browser import without_parts
@@ -15,6 +16,8 @@ async def test_the_home_page_is_shown_with_one_request(arrive: Arrive) -> None:
     await alice.open("/app/")
     await alice.sign_in(an_address("alice"))
     await live(alice, alice.page)
+    # a rank that becomes known later is a change, for which the page loads more
+    await alice.shows("rank").get_by_text(re.compile(r"\d")).wait_for()
     asked: list[str] = []
     alice.page.on("request", lambda each: asked.append(urlsplit(each.url).path))
     await alice.page.reload()

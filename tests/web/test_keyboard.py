@@ -47,6 +47,8 @@ async def test_a_person_joins_with_a_code_and_looks_around_at_home(arrive: Arriv
         await keys.press("Tab")
         if (await keyboard.focused(page)).startswith(row[:20]):
             break
+    else:
+        raise AssertionError(f"{row} cannot be reached with Tab")
     await keys.press("Enter")
     await ledger.get_by_text("member-").wait_for()
 
@@ -100,6 +102,7 @@ async def test_an_invitation_is_accepted_and_another_declined_and_unsubscribed(
         address = an_address("bob")
         await alice.page.get_by_label("E-mail address").fill(address)
         await alice.page.get_by_role("button", name="Send the invitation").click()
+        await alice.text(f"Your invitation to {address} is on its way.")
         links[answer] = await link_in_mail(site, address), address
     for answer, result in {
         "Yes, I accept": "A seat is reserved for you",
