@@ -1,5 +1,6 @@
 """Members choose what others see of them on the leaderboard, and see their own place."""
 
+import asyncio
 import re
 import secrets
 import time
@@ -99,6 +100,36 @@ async def test_others_see_a_chosen_name_as_text_and_nothing_of_a_hidden_member(
     assert "0" in (await hidden.text_content() or "")
     assert rank == await rows(bob).nth(0).locator("td").first.text_content()
     assert hostile not in await bob.page.content()
+
+
+async def test_a_name_that_is_typed_while_an_earlier_one_is_saved_stays(arrive: Arrive) -> None:
+    alice, allowed = await arrive(), asyncio.Event()
+
+    async def hold(route: Any) -> None:
+        await allowed.wait()
+        await route.continue_()
+
+    await alice.open_signed_in("/app/board", an_address("alice"))
+    field = alice.shows("appearance").get_by_label(NAME)
+    await field.wait_for()
+    await alice.context.route("**/v1/me/profile", hold)
+    async with alice.page.expect_response(is_read_of_profile) as read:
+        await save(alice, "Alice")
+        await field.fill("Alice A.")
+        allowed.set()
+        await alice.shows("me").get_by_text("Alice").wait_for()
+    await (await read.value).finished()
+    await alice.page.evaluate("new Promise(requestAnimationFrame)")  # what came is shown
+    assert await field.input_value() == "Alice A."
+    await alice.shows("appearance").get_by_role("button", name="Save").click()
+    await alice.text(SAVED)
+    await alice.shows("me").get_by_text("Alice A.").wait_for()
+
+
+def is_read_of_profile(response: Any) -> bool:
+    """Return whether the page has loaded the profile, as it does after each event about it."""
+    is_read: bool = response.request.method == "GET"
+    return is_read and str(response.url).endswith("/v1/me/profile")
 
 
 async def test_a_name_that_is_refused_is_explained_at_its_field(arrive: Arrive) -> None:

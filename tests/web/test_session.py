@@ -1,5 +1,6 @@
 """Signing in and out, and one event stream for all tabs of a browser."""
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -61,6 +62,29 @@ async def test_all_tabs_share_one_session_and_one_event_stream(arrive: Arrive, s
         await page.get_by_role("heading", name="Welcome to Vouch").wait_for()
 
 
+HOLD_ANSWERS = """
+const post = BroadcastChannel.prototype.postMessage;
+window.held = [];
+BroadcastChannel.prototype.postMessage = function (message) {
+  if (message.refresh) window.held.push(() => post.call(this, message));
+  else post.call(this, message);
+};"""
+"""Lets a tab keep its answers about the session to itself, as a busy one does for a while."""
+
+
+async def test_a_tab_that_is_answered_late_is_signed_in_all_the_same(arrive: Arrive) -> None:
+    alice = await arrive()
+    await alice.context.add_init_script(HOLD_ANSWERS)
+    await alice.open("/app/")
+    await alice.sign_in(an_address("alice"))
+    await alice.shows("code").wait_for()
+    other = await alice.context.new_page()
+    await alice.open("/app/", other)
+    await other.get_by_role("heading", name="Welcome to Vouch").wait_for()
+    await alice.page.evaluate("held.forEach((answer) => answer())")
+    await alice.shows("code", other).wait_for()
+
+
 async def live(visitor: Visitor, page: Any) -> None:
     await visitor.shows("position", page).get_by_text("updates by itself").wait_for()
 
@@ -94,6 +118,29 @@ async def test_pages_speak_the_language_of_the_browser_or_the_chosen_one(
     await visitor.text("Welcome to Vouch")
     await visitor.page.reload()
     await visitor.text("Welcome to Vouch")
+
+
+async def test_words_that_arrive_late_do_not_replace_those_of_a_later_choice(
+    arrive: Arrive,
+) -> None:
+    visitor, allowed, late = await arrive(), asyncio.Event(), list[str]()
+
+    async def hold(route: Any) -> None:
+        late.append(route.request.url)
+        await allowed.wait()
+        await route.continue_()
+
+    await visitor.context.route("**/assets/de-*.js", hold)
+    await visitor.open("/app/")
+    await visitor.text("Welcome to Vouch")
+    await visitor.page.locator("select").first.select_option("de")
+    await visitor.choose_language("fr")
+    await visitor.text("Bienvenue")
+    allowed.set()
+    for url in late:
+        await visitor.page.evaluate("(url) => import(url).then(() => undefined)", url)
+    heading = visitor.page.get_by_role("heading", level=1)
+    assert "Bienvenue" in await heading.inner_text()
 
 
 async def test_a_page_survives_the_loss_of_the_gateway_of_redis_and_of_its_network(

@@ -1,6 +1,8 @@
 """A member invites a person by mail, who joins; the member's page shows it without a reload."""
 
+import asyncio
 import secrets
+from typing import Any
 
 from tests.support.stack import Stack
 from tests.web.conftest import Arrive
@@ -47,6 +49,25 @@ async def test_from_the_link_in_a_mail_to_the_points_of_the_inviter(
     await ledger.get_by_text("member-").wait_for()
     await alice.page.get_by_role("link", name="Leaderboard").click()
     await alice.shows("me").get_by_text("100", exact=True).wait_for()
+
+
+async def test_an_address_that_is_typed_while_another_is_invited_stays(arrive: Arrive) -> None:
+    alice, allowed = await arrive(), asyncio.Event()
+
+    async def hold(route: Any) -> None:
+        response = await route.fetch()
+        await allowed.wait()
+        await route.fulfill(response=response)
+
+    await alice.open_signed_in("/app/invite", an_address("alice"))
+    field, first, second = alice.page.get_by_label("E-mail address"), *map(an_address, "bc")
+    await field.fill(first)
+    await alice.context.route("**/v1/invites", hold)
+    await alice.page.get_by_role("button", name="Send the invitation").click()
+    await field.fill(second)
+    allowed.set()
+    await alice.text(f"Your invitation to {first} is on its way.")
+    assert await field.input_value() == second
 
 
 async def test_a_person_joins_with_a_shared_code(arrive: Arrive) -> None:

@@ -22,6 +22,7 @@ from tests.web.test_story import an_address
 WIDTHS = (390, 960, 1600)
 GROWING = f"/app/token/growing/{TOKEN}"
 DRAWN = "document.querySelector('[data-test=map]').toDataURL()"
+HOLD_FRAMES = "held = []; requestAnimationFrame = (frame) => held.push(frame); undefined"
 ENDED = "!document.querySelector('[data-test=analyse-again]').disabled"
 """The analysis that was requested has ended, or was refused."""
 MEASURED = (
@@ -123,6 +124,18 @@ async def test_the_tree_is_used_with_the_keyboard_alone(arrive: Arrive) -> None:
     await alice.text("Select a holder or a cluster")
     await keyboard.press("Tab")
     await until(alice, "document.activeElement.closest('[role=tree]') === null")
+
+
+async def test_focus_that_has_left_the_tree_is_not_taken_back(arrive: Arrive) -> None:
+    alice = await at_map(arrive, GROWING)
+    keyboard = alice.page.keyboard
+    await keyboard.press("/")
+    await keyboard.press("Tab")
+    await alice.page.evaluate(HOLD_FRAMES)
+    await keyboard.press("Escape")
+    await keyboard.press("Tab")
+    await alice.page.evaluate("held.forEach((frame) => frame(0))")
+    assert await alice.page.evaluate("document.activeElement.closest('[role=tree]')") is None
 
 
 async def test_a_token_is_found_and_its_holders_are_sorted_with_the_keyboard_alone(

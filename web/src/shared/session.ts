@@ -8,6 +8,8 @@ const STARTED = "vouch.sign-in";
 const CALLBACK = "/app/signed-in";
 /** Seconds before its end at which a token is renewed. */
 const EARLY = 60;
+/** Milliseconds after which a tab that no other has answered is shown as signed out. */
+const PATIENCE = 150;
 
 interface Tokens {
   readonly access: string;
@@ -46,7 +48,7 @@ export const session = {
       history.replaceState(null, "", returnTo);
       return returnTo;
     }
-    if (!refreshToken()) keep(await askOthers());
+    if (!refreshToken()) await askOthers();
     if (refreshToken()) await session.renew();
     else state.value = "signed-out";
     return here;
@@ -159,15 +161,18 @@ function keep(token: string | null): void {
   if (token) sessionStorage.setItem(REFRESH, token);
 }
 
-/** Ask other tabs of this origin for their session; it never leaves the browser. */
-function askOthers(): Promise<string | null> {
+/** Ask other tabs of this origin for their session, which never leaves the browser; the answer of a busy tab may be late. */
+function askOthers(): Promise<void> {
   return new Promise((done) => {
-    const timer = setTimeout(() => done(null), 150);
-    others.addEventListener("message", ({ data }) => {
+    setTimeout(done, PATIENCE);
+    const adopt = ({ data }: MessageEvent): void => {
       if (typeof data?.refresh !== "string") return;
-      clearTimeout(timer);
-      done(data.refresh);
-    });
+      others.removeEventListener("message", adopt);
+      keep(data.refresh);
+      if (state.value === "signed-out") void session.renew();
+      done();
+    };
+    others.addEventListener("message", adopt);
     others.postMessage({ asks: true });
   });
 }

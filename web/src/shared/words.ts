@@ -28,7 +28,9 @@ type Stem<Key extends string> = Key extends `${infer Name}_one` ? Name : never;
 
 /** Load the texts of the current language; call it before the first paint. */
 export async function loadWords(): Promise<void> {
-  const loaded = await Promise.all(loaders.map((each) => each[language.value]()));
+  const wanted = language.value;
+  const loaded = await Promise.all(loaders.map((each) => each[wanted]()));
+  if (language.value !== wanted) return; // another one was chosen while they were loaded
   texts.value = Object.assign({}, ...loaded.map((each) => each.default));
   document.documentElement.lang = language.value;
 }

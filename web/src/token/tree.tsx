@@ -83,7 +83,7 @@ export function Tree() {
         onKeyDown={(event) => {
           if (!focused || !pressed(event, focused)) return;
           event.preventDefault();
-          requestAnimationFrame(() => list.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus());
+          requestAnimationFrame(() => focusCurrent(list.current));
         }}
       >
         {items.value.map((item) => (
@@ -202,6 +202,12 @@ function pressed(event: KeyboardEvent, focused: Item): boolean {
 function focusOn(item: Item | undefined): boolean {
   if (item) current.value = item.id;
   return item !== undefined;
+}
+
+/** Give the focus to the current row, unless another key has moved it out of the tree. */
+function focusCurrent(tree: HTMLElement | null): void {
+  const { activeElement, body } = document;
+  if (tree?.contains(activeElement) || activeElement === body) tree?.querySelector<HTMLElement>('[tabindex="0"]')?.focus();
 }
 
 /** Show in the tree what was selected on the map. */

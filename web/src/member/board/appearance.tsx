@@ -28,15 +28,23 @@ function Form({ profile, done }: { readonly profile: Profile; readonly done: () 
   const [edited, setEdited] = useState(profile);
   const [saved, setSaved] = useState(false);
   const key = useRef(crypto.randomUUID());
-  useEffect(() => setEdited(profile), [profile]);
+  const isChanged = useRef(false);
+  useEffect(() => {
+    if (!isChanged.current) setEdited(profile); // what is being edited stays
+  }, [profile]);
   const saving = useAction(async () => {
+    const sent = key.current;
     const name = edited.displayName?.trim() || null;
-    setEdited(await call("PUT /v1/me/profile", { body: { ...edited, displayName: name }, key: key.current }));
-    key.current = crypto.randomUUID();
-    setSaved(true);
+    const stored = await call("PUT /v1/me/profile", { body: { ...edited, displayName: name }, key: sent });
     done();
+    if (key.current !== sent) return; // edited again meanwhile
+    key.current = crypto.randomUUID();
+    isChanged.current = false;
+    setEdited(stored);
+    setSaved(true);
   });
   const change = (part: Partial<Profile>) => {
+    isChanged.current = true;
     setSaved(false);
     saving.clear();
     key.current = crypto.randomUUID();

@@ -24,8 +24,9 @@ export function InviteForm({ done }: { readonly done: () => void }) {
     key.current = crypto.randomUUID();
     sessionStorage.setItem(NAME, name);
     setSentTo(email);
-    setEmail("");
-    setNote("");
+    // what was typed meanwhile stays, for the next invitation
+    setEmail((typed) => (typed === email ? "" : typed));
+    setNote((typed) => (typed === note ? "" : typed));
     address.current?.focus();
     done();
   });
