@@ -23,12 +23,14 @@ class Reply:
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
     retry_after: int = 0
+    location: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
         kind = "application/json" if self.status < 400 else "application/problem+json"
         wait = {"Retry-After": str(self.retry_after)} if self.retry_after else {}
-        return {"Content-Type": kind} | wait
+        place = {"Location": self.location} if self.location else {}
+        return {"Content-Type": kind} | wait | place
 
 
 def refusal(status: int, code: str, *, retry_after: int = 0, **more: Any) -> Reply:

@@ -5,8 +5,10 @@ import secrets
 from typing import Any
 
 from tests.support.stack import Stack
+from tests.web.browser import stored
 from tests.web.conftest import Arrive
 from tests.web.mails import link_in_mail
+from tests.web.states import QUESTION, Reply, replying
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 
@@ -68,6 +70,24 @@ async def test_an_address_that_is_typed_while_another_is_invited_stays(arrive: A
     allowed.set()
     await alice.text(f"Your invitation to {first} is on its way.")
     assert await field.input_value() == second
+
+
+async def test_an_acceptance_that_takes_longer_is_repeated_until_the_seat_is_known(
+    arrive: Arrive,
+) -> None:
+    bob, path, replies = await arrive(), "/v1/invites/accept", list[Reply]()
+    replies.append(Reply(202, {"code": "accepted"}, location=path))
+    replies.append(Reply(200, {"useId": "u", "invited": "b***"}))
+
+    async def answer(route: Any) -> None:
+        await replying(replies.pop(0))(route)
+
+    await bob.context.route("**/v1/invites/lookup", replying(Reply(200, QUESTION)))
+    await bob.context.route(f"**{path}", answer)
+    await bob.open("/app/invited#token")
+    await bob.page.get_by_role("button", name="Yes, I accept").click()
+    await bob.text("A seat is reserved for you")
+    assert "vouch.joining" in (await stored(bob.page))["session"]
 
 
 async def test_a_person_joins_with_a_shared_code(arrive: Arrive) -> None:

@@ -95,10 +95,16 @@ async function completed<O extends Operation>(operation: O, request: Request<O>)
   const init = initOf(operation, request);
   for (let tries = 1; ; tries += 1) {
     const response = await send(operation, address, init, request.signed);
-    const isPending = response.status === 202 && (response.headers.get("Location") ?? "").startsWith("/v1/operations/");
-    if (!isPending || tries === PENDING_TRIES) return response;
+    if (!isPending(operation, address, response) || tries === PENDING_TRIES) return response;
     await seconds(Number(response.headers.get("Retry-After")) || 1, options.signal);
   }
+}
+
+/** Return whether the result of a write is not known yet; without a token, the response leads to the write itself. */
+function isPending(operation: Operation, address: string, response: Response): boolean {
+  const place = response.headers.get("Location") ?? "";
+  const isWrite = !operation.startsWith("GET ");
+  return response.status === 202 && (place.startsWith("/v1/operations/") || (isWrite && place === address));
 }
 
 function initOf(operation: Operation, request: { body?: unknown; file?: Blob; key?: string; headers?: Readonly<Record<string, string>>; signal?: AbortSignal }): RequestInit & { headers: Headers } {
