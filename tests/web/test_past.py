@@ -39,9 +39,10 @@ async def seed_in_part(site: Stack) -> None:
     account = f"*:member-{subjects[MEMBER]}*"
 
     async def has_begun() -> bool:
+        assert process.poll() is None, process.communicate()
         return bool([key async for key in redis.scan_iter(match=account)])
 
-    await eventually(has_begun, seconds=60)
+    await eventually(has_begun, seconds=120)  # a process starts, while others do as well
     process.kill()
     assert await asyncio.to_thread(process.wait) != 0
     process.communicate()
