@@ -114,8 +114,12 @@ class Bus:
         for service in self.services.running.values():
             await ReadModelWatcher(service.projector).rebuild_needed()
 
+    async def settle(self) -> None:
+        """Wait until the services have done and projected all that follows from requests."""
+        await self.memory.settle()
+
     async def stop(self) -> None:
-        await self.memory.stop()
+        await self.settle()
         await self.services.stop()
 
 

@@ -23,7 +23,6 @@ from gateway.http import own_documents
 from tests.gateway.conftest import GatewayClient
 from tests.gateway.environment import ALICE
 from tests.gateway.test_own_events import follow
-from tests.gateway.test_points import credited
 from tests.gateway.test_referrals import BOB, account, admin, client, refer
 from tests.support.eventually import eventually
 
@@ -184,7 +183,7 @@ async def test_statistics_wait_until_ledger_and_leaderboard_agree(
     code = await started(client)
     async with lagging(client, name):
         await refer(client, code)
-        await credited(client, BOB)
+        await client.bus.settle()
         reading = asyncio.create_task(client.get(STATS, client.issuer.access()))
         await eventually(lambda: watched(client))
     stats = (await reading).json
@@ -250,7 +249,7 @@ async def test_points_count_also_if_the_clock_of_the_service_is_ahead(
     code = await started(client)
     client.bus.services.clock = time.time() + 60
     await refer(client, code)
-    await credited(client, BOB)
+    await client.bus.settle()
     for member in (ALICE, BOB):
         token = client.issuer.access(member)
         stats, board = await client.get(STATS, token), await client.get(BOARD, token)

@@ -4,7 +4,6 @@ from typing import Any
 
 from tests.gateway.conftest import GatewayClient
 from tests.gateway.environment import ALICE
-from tests.gateway.test_points import credited
 from tests.gateway.test_referrals import BOB, USES, account, address, admin, client, refer
 from tests.support.eventually import eventually
 
@@ -29,17 +28,11 @@ async def invite(client: GatewayClient, email: str) -> str:
     invite_id = await eventually(sent)
     assert invite_id is not None
 
-    async def mailed() -> str | None:
-        return client.bus.inbox.token() if email in client.bus.inbox.recipients else None
-
-    token = await eventually(mailed)
-    assert (await client.post(f"{INVITES}/accept", json={"token": token})).status == 200
-
-    async def reserved() -> bool:
-        uses = (await client.get(USES, client.issuer.access())).json["items"]
-        return any(use["inviteId"] == invite_id for use in uses)
-
-    await eventually(reserved)
+    await client.bus.settle()
+    assert client.bus.inbox.recipients == [email]
+    accepted = {"token": client.bus.inbox.token()}
+    assert (await client.post(f"{INVITES}/accept", json=accepted)).status == 200
+    await client.bus.settle()
     return invite_id
 
 
@@ -67,7 +60,7 @@ async def test_a_person_who_came_without_an_invitation_stays_masked(client: Gate
     code = await account(client)
     await account(client, BOB)
     use_id = await refer(client, code)
-    await credited(client, BOB)
+    await client.bus.settle()
     (use,) = (await client.get(USES, client.issuer.access())).json["items"]
     assert (use["invitedUser"], use["code"], use["inviteId"]) == ("0***@e***.com", code, None)
     (row,) = await ledger(client)
@@ -83,12 +76,9 @@ async def test_a_person_who_came_without_an_invitation_stays_masked(client: Gate
     texts = [each["explanation"]["text"] for each in await ledger(client)]
     assert texts[0].startswith("The team reversed the referral of 0***@e***.com")
     assert texts[0].endswith("You lose the 100 points that it earned.")
-
-    async def withdrawn() -> bool:
-        return len(await ledger(client, BOB)) == 2
-
-    await eventually(withdrawn)
-    text = (await ledger(client, BOB))[0]["explanation"]["text"]
+    await client.bus.settle()
+    withdrawn, _ = await ledger(client, BOB)
+    text = withdrawn["explanation"]["text"]
     assert text.startswith("The team reversed the referral by which you joined")
 
 

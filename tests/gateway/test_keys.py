@@ -59,6 +59,7 @@ async def invite(client: GatewayClient, body: Any = None, **headers: str) -> Rep
 
 
 async def forget_redis(client: GatewayClient) -> None:
+    await client.bus.settle()
     await client.redis.flushall()
     for service in client.bus.services.running.values():
         await build_read_models(service.application)

@@ -10,7 +10,6 @@ from gateway.api import own_ranks
 from tests.gateway.conftest import GatewayClient
 from tests.gateway.environment import ALICE
 from tests.gateway.test_agreement import lagging, watched
-from tests.gateway.test_points import credited
 from tests.gateway.test_referrals import BOB, account, client, refer
 from tests.support.eventually import eventually
 
@@ -40,7 +39,7 @@ async def played(client: GatewayClient) -> GatewayClient:
 
     await eventually(invited)
     await refer(client, code)
-    await credited(client, BOB)
+    await client.bus.settle()  # the mail is sent, and Bob is credited
     return client
 
 

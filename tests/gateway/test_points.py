@@ -10,18 +10,10 @@ from contracts.referrals import BoardLevel, BoardPlace, CloseDay
 from tests.gateway.conftest import GatewayClient
 from tests.gateway.environment import ALICE
 from tests.gateway.test_referrals import BOB, LIMITS, account, client, events, refer
-from tests.support.eventually import eventually
 
 __all__ = ["client"]
 DAY = 86_400
 STATS, BOARD, LEDGER = "/v1/referral/stats", "/v1/leaderboard", "/v1/points/ledger"
-
-
-async def credited(client: GatewayClient, sub: str) -> None:
-    async def recorded() -> bool:
-        return any(e.type == "ReferredCredited" for e in await events(client, f"member-{sub}"))
-
-    await eventually(recorded)
 
 
 @pytest.fixture
@@ -32,7 +24,7 @@ async def played(client: GatewayClient) -> GatewayClient:
     await account(client, BOB)
     await account(client, "carol0bad")
     await refer(client, code)
-    await credited(client, BOB)
+    await client.bus.settle()  # Bob is credited
     return client
 
 

@@ -19,6 +19,7 @@ OPEN, REFUSED, CODE = ({"Idempotency-Key": f"key-{name}"} for name in ("open", "
 
 
 async def _lose_redis(client: GatewayClient) -> None:
+    await client.bus.settle()
     await client.redis.flushall()
     for service in client.bus.services.running.values():
         await build_read_models(service.application)

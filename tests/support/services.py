@@ -294,8 +294,8 @@ class DeliveringBus(MemoryBus):
         while self.waiting:
             self._deliver_soon(self.waiting.popleft())
 
-    async def stop(self) -> None:
-        """Wait for messages that are being handled."""
+    async def settle(self) -> None:
+        """Wait until all messages are handled, and all that they cause, except held ones."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
