@@ -80,18 +80,17 @@ async def test_a_background_task_that_fails_is_named_and_started_again(
     client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever a task raises: here an error that no code expects."""
-    losses = client.gateway.dependencies.commands.losses
-    failures = iter([ValueError("a bug")])
-    look = type(losses).look
+    broken, look = asyncio.Event(), RedisLosses.look
+    broken.set()
 
-    async def fail_once(self: Any) -> None:
-        for error in failures:
-            raise error
+    async def fail_while_broken(self: Any) -> None:
+        if broken.is_set():
+            raise ValueError("a bug")
         await look(self)
 
-    monkeypatch.setattr(type(losses), "look", fail_once)
+    monkeypatch.setattr(RedisLosses, "look", fail_while_broken)
     monkeypatch.setattr("gateway.http.redis_losses.POLL_SECONDS", 0.01)
-    monkeypatch.setattr("gateway.http.redis_losses.RETRY_SECONDS", 0.3)
+    monkeypatch.setattr("gateway.http.redis_losses.RETRY_SECONDS", 0.01)
 
     async def named() -> bool:
         return any("losses of Redis" in name for name in await client.gateway.health.failing())
@@ -100,6 +99,7 @@ async def test_a_background_task_that_fails_is_named_and_started_again(
         return not await client.gateway.health.failing()
 
     await eventually(named)
+    broken.clear()
     await eventually(recovered)
 
 
