@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ async def test_a_limit_in_shadow_mode_is_not_reported_to_callers(gateways: Gatew
 async def test_an_exceeded_limit_is_named_with_the_time_to_wait(gateways: Gateways) -> None:
     await gateways.redis.hset("gateway:limits", "reads", "1/60")
     client = await gateways.open()
-    token = client.issuer.access()
+    token, started = client.issuer.access(), time.monotonic()
     first = await client.get("/v1/me", token)
     assert first.headers["RateLimit-Policy"] == '"reads";q=1;w=60'
     assert first.headers["RateLimit"].startswith('"reads";r=0;t=')
@@ -46,7 +47,8 @@ async def test_an_exceeded_limit_is_named_with_the_time_to_wait(gateways: Gatewa
     assert (rejected.status, rejected.json["code"]) == (429, "too_many_requests")
     assert rejected.json["violated-policies"] == ["reads"]
     assert "1 in a minute" in rejected.json["detail"]
-    assert 59 <= int(rejected.headers["Retry-After"]) <= 60
+    passed = time.monotonic() - started
+    assert 59 - passed <= int(rejected.headers["Retry-After"]) <= 60
     assert rejected.headers["RateLimit"]
     other = await client.get("/v1/me", client.issuer.access("bob"))
     assert other.status == 404
@@ -100,8 +102,11 @@ async def guess(client: GatewayClient, number: int, **options: Any) -> int:
 
 
 async def test_an_address_can_check_ten_codes_a_minute(client: GatewayClient) -> None:
-    statuses = [await guess(client, number) for number in range(12)]
-    assert statuses == [200] * 10 + [429] * 2
+    started, admitted = time.monotonic(), 0
+    while await guess(client, admitted) == 200:
+        admitted += 1
+    refilled = (time.monotonic() - started) / 6
+    assert 10 <= admitted <= 10 + refilled
 
 
 async def test_forged_tokens_are_limited_before_their_signature_is_checked(
