@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from chassis.bus import outcomes
+from chassis.views import read_models
 from tests.gateway.conftest import GatewayClient, Gateways
 from tests.gateway.environment import ALICE
 from tests.support.redis_server import RedisServer
@@ -102,7 +103,9 @@ async def client(
         await client.post("/v1/me", client.issuer.id(BOB), headers=key)
     client.bus.forget_sent()
     trips.trips.clear()
-    monkeypatch.setattr(outcomes, "POLL_SECONDS", 60)  # not even on a slow machine
+    # not even on a slow machine
+    monkeypatch.setattr(outcomes, "POLL_SECONDS", 60)
+    monkeypatch.setattr(read_models, "GENERATION_CACHE_SECONDS", 60)
     return client
 
 
