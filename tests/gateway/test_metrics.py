@@ -50,11 +50,12 @@ async def test_one_address_has_the_metrics_of_all_workers() -> None:
         metrics.durations.observe(("GET", "/v1/users/{sub}", 200), seconds)
     app = web.Application()
     app.router.add_get("/metrics", other.serve)
-    with socket.create_server((HOST, 0)) as unused:
-        absent = unused.getsockname()[1]
-    async with serve(app, HOST, 0, shutdown_seconds=0.1) as port:
-        urls = {1: f"http://{HOST}:{port}/metrics", 2: f"http://{HOST}:{absent}/metrics"}
-        response: Any = await WorkerMetrics(own, urls).serve(NO_REQUEST)
+    with socket.socket() as silent:
+        silent.bind((HOST, 0))  # no one listens, and no one else can
+        absent = silent.getsockname()[1]
+        async with serve(app, HOST, 0, shutdown_seconds=0.1) as port:
+            urls = {1: f"http://{HOST}:{port}/metrics", 2: f"http://{HOST}:{absent}/metrics"}
+            response: Any = await WorkerMetrics(own, urls).serve(NO_REQUEST)
     lines = response.body.decode().splitlines()
     labels = 'method="GET",route="/v1/users/{sub}",status="200"'
     assert f'gateway_request_seconds_count{{{labels},worker="0"}} 1.0' in lines
