@@ -139,12 +139,14 @@ async def test_equal_positions_have_equal_points_and_ranks_under_load(
     await count_reads_only(client)
     codes = {member: await account(client, member) for member in MEMBERS}
     found, ended = Findings(), asyncio.Event()
-    readers = [asyncio.create_task(read(client, m, found, ended)) for m in MEMBERS * 2]
-    rebuilding = asyncio.create_task(rebuild(client, ended))
-    await asyncio.gather(*(earn(client, member, code) for member, code in codes.items()))
-    ended.set()
-    await asyncio.gather(*readers)
-    assert await rebuilding > 0
+    async with asyncio.TaskGroup() as tasks:  # of which none is left behind if one fails
+        for member in MEMBERS * 2:
+            tasks.create_task(read(client, member, found, ended))
+        rebuilding = tasks.create_task(rebuild(client, ended))
+        earning = [tasks.create_task(earn(client, *each)) for each in codes.items()]
+        await asyncio.wait(earning)
+        ended.set()
+    assert rebuilding.result() > 0
     assert found.reads > len(MEMBERS) * REFERRALS_EACH
     assert found.contradictions == {}
     states = {member: {key for key in found.values if member in key[1]} for member in MEMBERS}
