@@ -10,18 +10,26 @@ import pytest
 from redis.asyncio import Redis
 
 from cognito_jwt import KeySet
+from gateway.api import own_ranks
 from gateway.app import Gateway, assemble, running
 from gateway.clients import Clients, connect_redis
 from gateway.edge.server import serve
+from gateway.http import own_documents
 from gateway.http.redis_losses import KEY as LOSSES
 from gateway.settings import Settings
 from readthrough import MemoryTable
 from redis_batching.connection import connect
 from tests.gateway.conformance import description
-from tests.gateway.environment import Bus, Issuer, settings
+from tests.gateway.environment import PATIENCE_SECONDS, Bus, Issuer, settings
 from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 from tracing.spans import Traces
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_documents, "WAIT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(own_ranks, "AGREE_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -108,6 +116,8 @@ class Gateways:
     keys: list[KeySet] = field(default_factory=list)
     reports: MemoryTable = field(default_factory=MemoryTable)
     traces: Traces | None = None
+    redis_timeout: float = PATIENCE_SECONDS
+    """Seconds after which a gateway gives up waiting for Redis; in operation it is one."""
 
     async def assemble(self, **changes: Any) -> Gateway:
         """Return a gateway that does not run yet."""
@@ -138,6 +148,8 @@ class Gateways:
 
     async def _outside(self, chosen: Settings) -> Clients:
         client = await self.stack.enter_async_context(connect_redis(chosen))
+        timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), self.redis_timeout)
+        client.connection_pool.connection_kwargs |= timeouts
         self.keys.append(KeySet(self.issuer.fetch))
 
         async def bus_ready() -> bool:

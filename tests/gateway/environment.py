@@ -24,6 +24,11 @@ ISSUER = TokenIssuer.issuer
 CLIENT = TokenIssuer.client_id
 PROGRAM = "program-client"
 ALICE = "5e1f0c2a-0000-4000-8000-00000000a11c"
+PATIENCE_SECONDS = 20.0
+"""How long requests wait in tests for what is on its way: a slow machine gets the same responses.
+
+A test of the end of a wait shortens it.
+"""
 
 
 @dataclass
@@ -133,5 +138,6 @@ def settings(redis_url: str, **changes: Any) -> Settings:
         "cognito_jwks_url": "http://127.0.0.1:1/jwks.json",
         "cognito_client_ids": frozenset({CLIENT}),
         "cognito_service_client_ids": frozenset({PROGRAM}),
+        "outcome_wait_seconds": PATIENCE_SECONDS,
     }
     return Settings(**(values | changes))
