@@ -97,7 +97,8 @@ def chain(stack: Stack) -> Iterator[str]:
 @pytest.fixture(scope="module")
 async def gateway(stack: Stack, chain: str) -> AsyncIterator[str]:
     """Serve from a complete stack with the limits that are the default."""
-    ours = chain_environment(chain)
+    slowly = {"OUTCOME_WAIT_SECONDS": "20"}  # the results are shown, also on a slow machine
+    ours = {**chain_environment(chain), **slowly}
     for name in ("compute", "gateway"):
         stack.service(name).stop()
         stack.service(name).start(**ours)

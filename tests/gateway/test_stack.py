@@ -34,7 +34,8 @@ async def tokens(stack: Stack) -> dict[str, str]:
 
 
 def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
+    """Return the headers of a request that waits for its result also on a slow machine."""
+    return {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
 
 
 async def test_a_person_signs_in_and_opens_an_account(

@@ -45,7 +45,11 @@ class World:
         email = f"{uuid.uuid4().hex[:12]}@example.com"
         await asyncio.to_thread(self.stack.users.sign_up, email)
         token = (await asyncio.to_thread(self.stack.users.sign_in, email))["id"]
-        headers = {"Authorization": f"Bearer {token}", "traceparent": f"00-{trace}-{CALLER}-01"}
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "traceparent": f"00-{trace}-{CALLER}-01",
+            "Prefer": "wait=20",  # also on a slow machine
+        }
         url = f"{self.stack.service('gateway').url}/v1/me"
         async with self.session.post(url, headers=headers) as response:
             return response.status, email, token
