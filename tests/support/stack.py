@@ -24,6 +24,12 @@ from deploy.local.settings import HOST, SERVICES, LocalSettings, port_setting
 from tests.support.forked_process import ForkedProcess
 from tests.support.policy_proxy import PolicyProxy, policy_proxy
 
+START_SECONDS = 90
+"""Within which a service starts on a slow and busy machine.
+
+The first one of a worker takes six seconds of CPU time: the fork server imports all services.
+"""
+
 
 def start_redis(settings: LocalSettings) -> subprocess.Popen[bytes]:
     """Start Redis and wait for it; the caller stops it."""
@@ -145,8 +151,12 @@ class Service:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """What its processes have logged; one that cannot start writes another line (see `log`)."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        """What its processes have logged; one that cannot start writes another line (see `log`).
+
+        A line that is being written is left out.
+        """
+        complete, _, _ = self.log.read_text().rpartition("\n")
+        return [json.loads(line) for line in complete.splitlines()]
 
     def start(self, **extra: str) -> "Service":
         """Start the process unless it runs; `extra` is added to its environment (FAILPOINT=…)."""
@@ -169,7 +179,7 @@ class Service:
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    async def ready(self, seconds: float = 30) -> "Service":
+    async def ready(self, seconds: float = START_SECONDS) -> "Service":
         deadline = time.monotonic() + seconds
         while not await asyncio.to_thread(answers, f"{self.url}/readyz"):
             assert self.alive, f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
@@ -177,7 +187,7 @@ class Service:
             await asyncio.sleep(0.05)
         return self
 
-    async def died(self, seconds: float = 20) -> int:
+    async def died(self, seconds: float = START_SECONDS) -> int:
         """Wait for the end of the process; return its exit code, negative for a signal."""
         assert self.process is not None
         return await asyncio.to_thread(self.process.wait, seconds)
