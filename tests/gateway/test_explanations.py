@@ -94,6 +94,7 @@ async def test_inviting_a_person_who_has_used_the_code_does_not_unmask_the_perso
         return reply.json.get("invite") if reply.status == 202 else None
 
     invite_id = await eventually(sent)
+    await client.bus.settle()
     (use,) = (await client.get(USES, client.issuer.access())).json["items"]
     assert (use["invitedUser"], use["inviteId"]) == ("0***@e***.com", None)
     invitation = (await client.get(f"{INVITES}/{invite_id}", client.issuer.access())).json
@@ -125,6 +126,7 @@ async def test_an_invitation_says_when_and_how_often_it_can_be_resent(
         return reply.json.get("invite") if reply.status == 202 else None
 
     invite_id = await eventually(sent)
+    await client.bus.settle()
     path, token = f"{INVITES}/{invite_id}", client.issuer.access()
     invitation = (await client.get(path, token)).json
     expected = invitation["requestedAt"] + 86_400
