@@ -72,7 +72,9 @@ def test_every_service_has_the_same_files(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_can_be_imported_without_the_other_services(service: str, tmp_path: Path) -> None:
     for folder in ("contracts", "chassis", "libs", f"services/{service}"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
     done = subprocess.run(  # noqa: S603  our own code
         [sys.executable, "-c", f"import {service}.app, {service}.settings"],
         cwd=tmp_path,

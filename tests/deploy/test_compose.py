@@ -159,7 +159,9 @@ def test_a_container_can_import_the_local_program_that_it_runs(
     container = compose["services"][name]
     for folder in (*copied(container["build"]["args"]), "deploy"):
         if (ROOT / folder).is_dir():
-            shutil.copytree(ROOT / folder, tmp_path / folder)
+            shutil.copytree(
+                ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
+            )
     module = container["command"][2]
     if (ROOT / module.replace(".", "/")).is_dir():
         module += ".__main__"

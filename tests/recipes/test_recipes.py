@@ -39,7 +39,7 @@ FAST_TESTS = (
 )
 SECONDS = itertools.count(1_800_000_000)
 NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".local", ".venv*", ".pytest_cache", ".ruff_cache", ".hypothesis", "__pycache__"
+    ".git", ".local", ".venv*", ".*_cache", ".hypothesis", "__pycache__"
 )
 
 
