@@ -87,7 +87,7 @@ async def test_using_a_code_twice_returns_the_same_seat(client: GatewayClient) -
         USES, json={"referralCode": code.lower(), "user": "0B0B@Example.com"}
     )
     assert second.status == 201
-    at = {"expiresAt": 0}  # a stranger is told half an hour from each request
+    at = {"expiresAt": 0}  # for a stranger it is half an hour after each request
     assert second.json | at == first.json | at
 
 

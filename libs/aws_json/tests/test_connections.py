@@ -62,7 +62,7 @@ async def test_a_port_that_drops_packets_is_a_connect_timeout() -> None:
 
 async def test_a_closed_port_cannot_be_reached() -> None:
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # nobody else gets the port; it does not listen
+        closed.bind(("127.0.0.1", 0))  # no other program gets the port; it does not listen
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         async with open_client("dynamodb", url) as client:
             with pytest.raises(EndpointConnectionError):
