@@ -131,7 +131,9 @@ class Repository(Generic[S, C, E]):
         digest: str,
         taken: Mapping[str, str],
     ) -> Decision[S, E]:
-        context = replace(self.now(), taken=frozenset(taken), holders=dict(taken))
+        context = self.now()
+        if taken:
+            context = replace(context, taken=frozenset(taken), holders=dict(taken))
         origin = Origin(
             command_id=metadata.command_id,
             body_hash=digest,
