@@ -3,8 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -16,8 +15,7 @@ WORTH_IT = 4
 """Lingers within which ten items must have arrived, so that some will arrive within one."""
 
 
-@dataclass(frozen=True)
-class _Waiting(Generic[T, R]):
+class _Waiting(NamedTuple, Generic[T, R]):
     item: T
     weight: int
     result: "asyncio.Future[R]"
@@ -33,7 +31,6 @@ class Coalescer(Generic[T, R]):
             in flight does not linger; items that gathered meanwhile linger for more, but
             hardly while few come: quick when idle, full under load.
         max_bytes: Bytes of one call, None for no limit.
-        weigh: Bytes of one item.
     """
 
     def __init__(
@@ -43,13 +40,11 @@ class Coalescer(Generic[T, R]):
         linger: float = 0.0,
         serial: bool = False,
         max_bytes: int | None = None,
-        weigh: Callable[[T], int] = lambda _: 0,
     ) -> None:
         self._send = send
         self._linger = linger
         self._serial = serial
         self._max_bytes = max_bytes
-        self._weigh = weigh
         self._waiting: deque[_Waiting[T, R]] = deque()
         self._bytes = 0
         self._arrivals: deque[float] = deque(maxlen=MAX_ENTRIES)
@@ -61,12 +56,12 @@ class Coalescer(Generic[T, R]):
         """The number of items that wait for a call, not counting those in a call."""
         return len(self._waiting)
 
-    def submit(self, item: T) -> "asyncio.Future[R]":
-        """Queue one item; the future has its result or its error."""
+    def submit(self, item: T, weight: int = 0) -> "asyncio.Future[R]":
+        """Queue one item of `weight` bytes; the future has its result or its error."""
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(item, self._weigh(item), loop.create_future())
+        waiting: _Waiting[T, R] = _Waiting(item, weight, loop.create_future())
         self._waiting.append(waiting)
-        self._bytes += waiting.weight
+        self._bytes += weight
         self._arrivals.append(loop.time())
         if self._full():
             self._pump()

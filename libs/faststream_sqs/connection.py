@@ -1,8 +1,7 @@
 """Hold the clients and queues of a connected broker, and make the calls that change a queue."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from faststream.exceptions import IncorrectState
@@ -85,35 +84,19 @@ class SQSConnection:
         await self.queues.close()
         await self.client.close()
 
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _sending(self, queue: str) -> "_Sending":
         if self._finishing:
             raise IncorrectState("the SQS broker is stopping")
-        under_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._under_way.add(under_way)
-        try:
-            yield
-        finally:
-            self._under_way.discard(under_way)
-            under_way.set_result(None)
+        return _Sending(self.queues, self._under_way, queue)
 
     async def send(self, queue: str, entry: Entry) -> SQSMessageId:
         """Send one message, together with others if a linger is set."""
-        check_size(entry)
-        with self._counted(), self._forgetting(queue):
+        size = checked_size(entry)
+        with self._sending(queue):
             url = await self.queues.url(queue)
             if self._send_linger is None:
                 return _sent(await self.client.call("send_message", QueueUrl=url, **entry))
-            return await self._sender(url).submit(entry)
-
-    @contextmanager
-    def _forgetting(self, queue: str) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            if is_missing_queue(error):
-                self.queues.forget(queue)
-            raise
+            return await self._sender(url).submit(entry, size)
 
     async def send_batch(
         self, queue: str, entries: Sequence[Entry]
@@ -121,7 +104,7 @@ class SQSConnection:
         """Send messages ten per call with a result for each; on FIFO queues call after call."""
         too_large = {i: error for i, entry in enumerate(entries) if (error := size_error(entry))}
         batches = _batches([entry for i, entry in enumerate(entries) if i not in too_large])
-        with self._counted(), self._forgetting(queue):
+        with self._sending(queue):
             url = await self.queues.url(queue)
             if is_fifo(queue):
                 results = [await self._send(url, batch) for batch in batches]
@@ -163,7 +146,6 @@ class SQSConnection:
                 linger=0.0 if self._finishing else self._send_linger or 0.0,
                 serial=is_fifo(url),
                 max_bytes=MAX_MESSAGE_BYTES,
-                weigh=entry_size,
             )
         return self._sends[url]
 
@@ -215,19 +197,43 @@ class SQSConnection:
         return results
 
 
-def check_size(entry: Entry) -> None:
-    """Reject an entry that SQS would reject, without a call.
+class _Sending:
+    """Count a send as under way, and forget the URL of a queue that turns out to be missing."""
+
+    __slots__ = ("_done", "_queue", "_queues", "_under_way")
+
+    def __init__(
+        self, queues: QueueDirectory, under_way: "set[asyncio.Future[None]]", queue: str
+    ) -> None:
+        self._queues, self._under_way, self._queue = queues, under_way, queue
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def __enter__(self) -> None:
+        self._under_way.add(self._done)
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        self._under_way.discard(self._done)
+        self._done.set_result(None)
+        if isinstance(error, Exception) and is_missing_queue(error):
+            self._queues.forget(self._queue)
+
+
+def checked_size(entry: Entry) -> int:
+    """Return the bytes of an entry; reject one that SQS would reject, without a call.
 
     Raises:
         MessageTooLargeError: It is above 1 MiB.
     """
-    if error := size_error(entry):
-        raise error
+    if (size := entry_size(entry)) > MAX_MESSAGE_BYTES:
+        raise _too_large(size)
+    return size
 
 
 def size_error(entry: Entry) -> MessageTooLargeError | None:
-    if (size := entry_size(entry)) <= MAX_MESSAGE_BYTES:
-        return None
+    return _too_large(size) if (size := entry_size(entry)) > MAX_MESSAGE_BYTES else None
+
+
+def _too_large(size: int) -> MessageTooLargeError:
     return MessageTooLargeError(
         f"a message of {size} bytes exceeds {MAX_MESSAGE_BYTES} with its attributes"
     )

@@ -10,7 +10,7 @@ from uuid import uuid4
 from faststream.exceptions import SubscriberNotFound
 
 from faststream_sqs.broker.broker import SQSBroker
-from faststream_sqs.connection import SQSConnection, check_size
+from faststream_sqs.connection import SQSConnection, checked_size
 from faststream_sqs.faststream_internals import (
     DefaultCodec,
     EnterType,
@@ -159,7 +159,7 @@ class FakeProducer(SQSProducer):
 
 
 def _accepted(destination: str, entry: "Entry") -> SQSRawMessage:
-    check_size(entry)
+    checked_size(entry)
     return _received(queue_name(destination), entry)
 
 

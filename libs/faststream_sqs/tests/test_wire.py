@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faststream_sqs import MessageTooLargeError, wire
-from faststream_sqs.connection import check_size
+from faststream_sqs.connection import checked_size
 from faststream_sqs.message import SQSRawMessage
 from faststream_sqs.parser import SQSParser
 from faststream_sqs.tests.scripted import SQSModel, StoredQueue, _check_message
@@ -101,9 +101,9 @@ def test_a_mebibyte_is_counted_with_its_attributes() -> None:
     attributes = wire.encode_headers({"name": "value"})
     weight = len("name") + len("String") + len("value")
     body = "x" * (wire.MAX_MESSAGE_BYTES - weight)
-    check_size({"MessageBody": body, "MessageAttributes": attributes})
+    checked_size({"MessageBody": body, "MessageAttributes": attributes})
     with pytest.raises(MessageTooLargeError):
-        check_size({"MessageBody": body + "x", "MessageAttributes": attributes})
+        checked_size({"MessageBody": body + "x", "MessageAttributes": attributes})
 
 
 def test_the_model_is_as_strict_as_the_service() -> None:
