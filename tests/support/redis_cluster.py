@@ -63,8 +63,8 @@ class RedisCluster:
 
     async def primaries(self) -> list[RedisServer]:
         """Return the present primaries, in the order of the servers."""
-        ports = {row[2][1] for row in await self._slots(self._alive())}
-        return [server for server in self.servers if self._announced(server) in ports]
+        present = {row[2][1] for row in await self._slots(self._alive())}
+        return [server for server in self.servers if self._announced(server) in present]
 
     async def primary_of(self, key: str) -> RedisServer:
         """Return the server that holds a key; a replica may not know yet that a slot has moved."""

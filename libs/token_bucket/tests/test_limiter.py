@@ -19,9 +19,6 @@ from token_bucket import (
     RateLimiterUnavailable,
     Scope,
 )
-from token_bucket import (
-    limiter as limiter_module,
-)
 
 FIVE = Limit("five", 5, 1_000, Scope.USER)
 TWO = Limit("two", 2, 1_000, Scope.USER)
@@ -177,7 +174,7 @@ async def test_overrides_in_redis_are_applied_and_problems_logged_once(redis: Re
 async def test_overrides_are_read_again_and_again(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limiter_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr("token_bucket.limiter.POLL_SECONDS", 0.01)
     limiter = limiter_of(redis, table=LimitTable.of(FIVE), overrides_key="overrides")
     watching = asyncio.create_task(limiter.watch_overrides())
     for quantity in (9, 7):

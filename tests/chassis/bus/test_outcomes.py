@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.bus import outcomes as outcomes_module
 from chassis.bus import subscription
 from chassis.bus.outcomes import CHANNEL, OutcomeListener, Outcomes
 from contracts.messages import CommandOutcome, Position, Rejection
@@ -87,7 +86,7 @@ async def test_a_missed_message_is_replaced_by_reading_the_key(redis: Any) -> No
 async def test_the_time_between_two_reads_of_the_key_doubles(
     redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcomes_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr("chassis.bus.outcomes.POLL_SECONDS", 0.01)
     reads = CountedReads(redis)
     unsubscribed = OutcomeListener(redis, reads)
     with unsubscribed.expect("id") as announced:
